@@ -1,0 +1,66 @@
+# Every target gets what it needs first, and a second run touches nothing that is up to date.
+#   ARGS="--train.epochs 3"   goes to the trainer (train, check), to ctest (test) or to the benchmark (bench)
+#   PRESET=debug|asan|tsan    another build for build and test; release if not given
+#   JOBS=4                    compile jobs; as many as cores and memory allow if not given
+SHELL := bash
+.DEFAULT_GOAL := help
+PRESET ?= release
+ARGS ?=
+JOBS ?= $(shell scripts/jobs)
+export PATH := $(CURDIR)/build/bin:$(PATH)
+
+compile = cmake --build --preset $(1) --parallel $(JOBS)
+
+.PHONY: help train test check build format lint lint-all bench clean distclean bootstrap linters
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@echo 'ARGS="--train.epochs 3" is passed on, PRESET=debug, asan or tsan selects another build.'
+
+train: build/release/build.ninja ## train on Fashion-MNIST: gets the toolchain, builds, checks the machine, shows the result
+	@$(call compile,release) --target trainyard
+	build/release/trainyard train --config configs/fashion_mnist.toml $(ARGS)
+
+test: build ## build and run every test
+	ctest --preset $(PRESET) --parallel $(shell nproc) $(ARGS)
+
+check: build/release/build.ninja ## show in full what this machine has and whether it is fit to train
+	@$(call compile,release) --target trainyard
+	build/release/trainyard check $(ARGS)
+
+build: build/$(PRESET)/build.ninja ## get what is missing and compile everything
+	@$(call compile,$(PRESET))
+
+format: linters ## format the sources in place
+	scripts/lint format
+
+lint: linters ## check formatting, the torch-free rooms, changed files and shell scripts
+	scripts/lint changed
+
+lint-all: linters ## the same over every file; clang-tidy takes half a minute for each that includes torch
+	scripts/lint all
+
+bench: build/release/build.ninja ## measure the loader
+	@$(call compile,release) --target benchmarks
+	build/release/benchmarks/loader_benchmark $(ARGS)
+
+include container.mk
+
+clean: ## remove what was compiled, keep what was installed
+	rm -rf $(addprefix build/,release debug asan tsan lint lint-torch)
+
+distclean: ## remove the whole build folder; LibTorch stays in the user's cache folder
+	rm -rf build
+
+bootstrap:
+	@scripts/bootstrap
+
+linters:
+	@scripts/bootstrap lint
+
+# Bootstrap always runs, and leaves this file alone when nothing changed.
+build/toolchain.cmake: bootstrap ;
+
+# Another LibTorch or CUDA compiler cannot be changed into in a configured tree.
+build/%/build.ninja: build/toolchain.cmake
+	cmake --fresh --preset $*

@@ -1,0 +1,45 @@
+/// The whole check, from facts to verdict: what `trainyard check` and the start of `train` call.
+///
+///     gather.h ─ facts.h ─▶ diagnose.h ─ findings ─▶ render.h
+///     probes.h ─┘ (GPU probes through probe_process.h)
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "check/diagnose.h"
+#include "check/facts.h"
+#include "util/error.h"
+
+namespace trainyard {
+
+struct CheckOptions {
+  bool full = false;                        ///< more probes: fp16, memory, copies
+  std::string program = "/proc/self/exe";   ///< run as `program check --probe-device N [--full]` for each GPU
+  std::chrono::milliseconds limit{60'000};  ///< of each GPU's probes; GPUs are probed at the same time
+};
+
+struct CheckResult {
+  Needs needs;
+  Facts facts;
+  std::vector<Finding> findings;  ///< as `diagnose` orders them
+};
+
+/// Gathers, probes and diagnoses. Call it before CUDA is used in this process, from one thread, with all workers
+/// already forked. GPUs that `needs.device` rules out are not probed. Throws UsageError for a bad `needs.device`; a
+/// machine that is not fit is no exception but a finding. (check_torch.cpp)
+CheckResult run_check(const Needs& needs, const CheckOptions& options = {});
+
+/// Diagnoses facts from elsewhere, as from facts_from_json.
+CheckResult judge(Facts facts, const Needs& needs);
+
+/// done, or machine_not_fit where there is an error among the findings.
+ExitCode exit_code(const CheckResult& result);
+
+/// {"schema", "ready", "facts", "findings"}.
+nlohmann::json to_json(const CheckResult& result);
+
+}  // namespace trainyard

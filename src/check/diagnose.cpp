@@ -1,0 +1,109 @@
+#include "check/diagnose.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "check/rules.h"
+
+namespace trainyard {
+namespace {
+
+Finding named(const char* code, const char* subject, Finding finding) {
+  finding.code = code;
+  finding.subject = subject;
+  return finding;
+}
+
+std::optional<Finding> why_missing(const Facts& facts, const Needs& needs) {
+  for (const rules::Rule& rule : rules::missing_gpu()) {
+    if (auto found = rule.apply(facts, needs)) return named(rule.code, rule.subject, std::move(*found));
+  }
+  return std::nullopt;
+}
+
+std::optional<Finding> why_broken(const Facts& facts, const Needs& needs, const DeviceFacts& device) {
+  for (const rules::DeviceRule& rule : rules::broken_gpu()) {
+    if (auto found = rule.apply(facts, needs, device)) return named(rule.code, "gpu", std::move(*found));
+  }
+  return std::nullopt;
+}
+
+// The same finding on several devices becomes one that names them all.
+void add_device_finding(std::vector<Finding>& findings, std::size_t first, Finding finding, int index) {
+  const auto same = std::find_if(findings.begin() + static_cast<std::ptrdiff_t>(first), findings.end(),
+                                 [&](const Finding& other) { return other.code == finding.code; });
+  if (same == findings.end()) {
+    findings.push_back(std::move(finding));
+  } else {
+    same->what += fmt::format("; also cuda:{}", index);
+  }
+}
+
+void add_gpu_findings(std::vector<Finding>& findings, const Facts& facts, const Needs& needs) {
+  // Without a usable GPU `auto` falls back to the CPU, loudly; a device asked for by name must work.
+  const Severity severity = needs.device == "auto" ? Severity::warning : Severity::error;
+  if (auto found = why_missing(facts, needs)) {
+    found->severity = severity;
+    findings.push_back(std::move(*found));
+    return;
+  }
+  const bool another_works = !usable_devices(facts, needs).empty();
+  const auto wanted = rules::wanted_index(needs);
+  const std::size_t first = findings.size();
+  for (const DeviceFacts& device : facts.devices) {
+    if (wanted && *wanted != device.index) continue;
+    if (auto found = why_broken(facts, needs, device)) {
+      found->severity = another_works ? Severity::warning : severity;
+      add_device_finding(findings, first, std::move(*found), device.index);
+    }
+    for (const rules::DeviceRule& rule : rules::gpu_state()) {
+      if (auto found = rule.apply(facts, needs, device)) {
+        add_device_finding(findings, first, named(rule.code, "gpu", std::move(*found)), device.index);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<Finding> diagnose(const Facts& facts, const Needs& needs) {
+  std::vector<Finding> findings;
+  if (needs.device != "cpu") add_gpu_findings(findings, facts, needs);
+  for (const rules::Rule& rule : rules::host()) {
+    if (auto found = rule.apply(facts, needs)) findings.push_back(named(rule.code, rule.subject, std::move(*found)));
+  }
+  std::stable_sort(findings.begin(), findings.end(),
+                   [](const Finding& a, const Finding& b) { return a.severity > b.severity; });
+  return findings;
+}
+
+std::vector<int> usable_devices(const Facts& facts, const Needs& needs) {
+  std::vector<int> usable;
+  if (needs.device == "cpu" || why_missing(facts, needs)) return usable;
+  const auto wanted = rules::wanted_index(needs);
+  for (const DeviceFacts& device : facts.devices) {
+    if (wanted && *wanted != device.index) continue;
+    if (!why_broken(facts, needs, device)) usable.push_back(device.index);
+  }
+  return usable;
+}
+
+std::vector<Finding> diagnose_error(Facts facts, const Needs& needs, const std::string& device,
+                                    const std::string& message) {
+  facts.probes.push_back({device, "training", "error", message, 0, std::numeric_limits<double>::quiet_NaN()});
+  return diagnose(facts, needs);
+}
+
+std::vector<std::string> finding_codes() {
+  std::vector<std::string> codes;
+  for (const rules::Rule& rule : rules::missing_gpu()) codes.emplace_back(rule.code);
+  for (const rules::DeviceRule& rule : rules::broken_gpu()) codes.emplace_back(rule.code);
+  for (const rules::DeviceRule& rule : rules::gpu_state()) codes.emplace_back(rule.code);
+  for (const rules::Rule& rule : rules::host()) codes.emplace_back(rule.code);
+  return codes;
+}
+
+}  // namespace trainyard

@@ -1,0 +1,41 @@
+/// From facts to findings: what is wrong with this machine for this run, why, and the command that mends it.
+/// Pure: no system call, no clock, no device; so every failure on every card is a table test.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "check/facts.h"
+
+namespace trainyard {
+
+enum class Severity { note, warning, error };
+
+struct Finding {
+  Severity severity = Severity::note;
+  std::string code;     ///< stable, as in "gpu-too-old"; its row is in docs/troubleshooting.md
+  std::string subject;  ///< the line of the table it belongs to: "gpu", "driver", "libtorch", "memory", ...
+  std::string what;     ///< what is the matter, with the numbers
+  std::string why;      ///< the cause
+  std::string remedy;   ///< what to do; never empty
+};
+
+/// All findings, errors first, then warnings, then notes; within these the causes of a missing GPU first.
+/// Of the causes that explain why there is no GPU, and of those that explain why one device does not work, only the
+/// first of each is given: the others follow from it.
+/// A GPU that does not work is an error where `needs.device` asks for it, a warning where it is "auto" (the CPU is
+/// there), and nothing where it is "cpu". A machine without any sign of a GPU is healthy for "auto".
+std::vector<Finding> diagnose(const Facts& facts, const Needs& needs);
+
+/// Indices of the GPUs that can be trained on: visible, served by the compiled architectures, no failed probe.
+std::vector<int> usable_devices(const Facts& facts, const Needs& needs);
+
+/// What is known of an error that came up later, say during training: the facts with that error as one more probe,
+/// diagnosed. The findings about it come as from `diagnose`. `device` is "cpu" or "cuda:N".
+std::vector<Finding> diagnose_error(Facts facts, const Needs& needs, const std::string& device,
+                                    const std::string& message);
+
+/// The codes of all rules, in the order they are tried.
+std::vector<std::string> finding_codes();
+
+}  // namespace trainyard

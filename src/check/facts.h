@@ -1,0 +1,147 @@
+/// What is known of the machine: plain data, gathered by gather.h, written to and read from JSON by facts_json.h,
+/// judged by diagnose.h. Sizes are in bytes, times in seconds. Nothing here names a host, a user or a serial number. An
+/// empty string, a 0 or a nullopt means "not known" or "none", as each field says.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace trainyard {
+
+/// A limit that may be absent: nullopt is "unlimited".
+using Limit = std::optional<std::uint64_t>;
+
+/// A file in /dev that the NVIDIA driver serves.
+struct DeviceNode {
+  std::string name;   ///< "nvidia0", "nvidiactl", "nvidia-uvm", "dxg", ...
+  std::string error;  ///< why nvidiactl cannot be opened; empty: it can, or it was not tried
+};
+
+struct HostFacts {
+  std::string distribution;  ///< "Debian GNU/Linux 12 (bookworm)"
+  std::string kernel;        ///< release, as uname -r
+  std::string container;     ///< "docker", "podman", "kubernetes", "lxc", "other"; empty: none
+  bool wsl2 = false;         ///< Windows Subsystem for Linux
+  int cores = 0;             ///< processors this process may use (affinity and cgroup)
+  int logical_cores = 0;     ///< processors of the machine
+  int physical_cores = 0;    ///< without hyper-threads
+  std::uint64_t memory = 0;  ///< of the machine
+  std::uint64_t memory_available = 0;
+  Limit memory_limit;                     ///< of the cgroup
+  std::vector<std::string> nvidia_cards;  ///< PCI display devices of vendor 0x10de, as their device ids, "0x2335"
+  int nvswitches = 0;                     ///< PCI bridges of vendor 0x10de
+  std::string kernel_module;              ///< first line of /proc/driver/nvidia/version; empty: not loaded
+  std::vector<DeviceNode> device_nodes;
+  std::int64_t clock = 0;  ///< seconds since 1970
+};
+
+/// One GPU as the driver's management library (NVML) sees it, whether CUDA may use it or not.
+struct CardFacts {
+  std::string pci;  ///< "00000000:1B:00.0"
+  std::string name;
+  std::uint64_t memory = 0;
+  std::uint64_t memory_free = 0;
+  bool mig = false;  ///< MIG mode is on
+  bool persistence = false;
+  std::string compute_mode;  ///< "default", "exclusive_thread", "prohibited", "exclusive_process"; empty: unknown
+  std::uint64_t ecc_uncorrected = 0;          ///< uncorrected ECC errors since the driver was loaded
+  std::vector<std::string> slowed_by;         ///< reasons of lowered clocks: "hardware", "thermal", "power brake"
+  std::vector<std::uint64_t> process_memory;  ///< memory held by each compute process, ours not among them
+};
+
+struct DriverFacts {
+  std::string libcuda;        ///< path of the libcuda.so.1 that was loaded; empty: none could be
+  std::string libcuda_error;  ///< the loader's words
+  int cuda_version = 0;       ///< cuDriverGetVersion: 13000 is CUDA 13.0
+  int init_code = -1;         ///< cuInit's result; -1: not called
+  std::string init_error;     ///< its name and text; empty for 0
+  int nvml_code = -1;         ///< nvmlInit_v2's result; -1: no libnvidia-ml.so.1
+  std::string nvml_error;     ///< its text, or the loader's words
+  std::string version;        ///< the driver's version by NVML, "580.65.06"
+  std::vector<CardFacts> cards;
+};
+
+struct TorchFacts {
+  std::string version;        ///< "2.14.0"; empty: not gathered
+  std::string cuda_compiled;  ///< CUDA version LibTorch was built with, "13.0"; empty: a CPU-only LibTorch
+  bool cuda_linked = false;   ///< the GPU half of LibTorch is in this process
+  std::string cuda_runtime;   ///< versions of the libraries loaded; empty: not loaded
+  std::string cudnn;
+  std::string nccl;
+  std::vector<std::string> architectures;  ///< "sm_75", "compute_90", ...: what LibTorch's kernels were compiled for
+  std::vector<std::string> own_architectures;  ///< the same of Trainyard's own kernels
+};
+
+/// One GPU as CUDA sees it.
+struct DeviceFacts {
+  int index = 0;  ///< N of cuda:N
+  std::string name;
+  int major = 0;  ///< compute capability
+  int minor = 0;
+  std::uint64_t memory = 0;
+  std::uint64_t memory_free = 0;  ///< 0: not known
+  std::string pci;                ///< joins it with its CardFacts
+};
+
+struct SharedMemoryFacts {
+  std::string path = "/dev/shm";
+  std::uint64_t size = 0;  ///< 0: there is none
+  std::uint64_t free = 0;
+  bool writable = false;
+  std::uint64_t tried = 0;  ///< bytes that posix_fallocate was asked for; 0: not tried
+  std::string error;        ///< why writing or allocating failed
+};
+
+struct LimitFacts {
+  Limit open_files;  ///< soft RLIMIT_NOFILE
+  Limit memlock;     ///< soft RLIMIT_MEMLOCK
+};
+
+/// A folder the run needs.
+struct FolderFacts {
+  std::string purpose;  ///< "runs" (written) or "data" (read)
+  std::string path;     ///< as configured
+  bool exists = false;
+  bool usable = false;  ///< "runs": can be written, or made; "data": can be listed
+  std::uint64_t free = 0;
+};
+
+/// One small computation on one device, its numbers compared with the CPU's in double precision.
+struct ProbeFacts {
+  std::string device;   ///< "cpu", "cuda:0"
+  std::string name;     ///< "matmul bf16"
+  std::string outcome;  ///< "ok", "error", "wrong", "crashed", "hung"
+  std::string message;  ///< the error's words; empty when ok
+  double seconds = 0;
+  double max_error = 0;  ///< largest difference, relative to the largest expected value; NaN: not compared
+};
+
+struct Facts {
+  HostFacts host;
+  DriverFacts driver;
+  TorchFacts torch;
+  std::vector<DeviceFacts> devices;
+  SharedMemoryFacts shared_memory;
+  LimitFacts limits;
+  std::vector<FolderFacts> folders;
+  std::map<std::string, std::string> environment;  ///< only variables that are set
+  std::vector<ProbeFacts> probes;
+};
+
+/// What the run asks of the machine; `diagnose` compares it with the facts.
+struct Needs {
+  std::string device = "auto";      ///< train.device
+  std::string precision = "fp32";   ///< train.precision
+  int workers = 0;                  ///< loader.workers
+  std::uint64_t shared_memory = 0;  ///< of the loader's arena
+  std::uint64_t memory = 0;         ///< of all processes, the arena not counted; 0: not known
+  std::uint64_t disk = 1ull << 30;  ///< free space wanted in the folder of runs
+  std::string run_dir;              ///< run.dir; empty: nothing will be written
+  std::string data_root;            ///< data.root; empty: the default places
+};
+
+}  // namespace trainyard

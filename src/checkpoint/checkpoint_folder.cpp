@@ -1,0 +1,140 @@
+#include "checkpoint/checkpoint_folder.h"
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+#include <system_error>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "util/error.h"
+
+namespace trainyard {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* where = "checkpoint";
+constexpr std::string_view step_prefix = "step-";
+constexpr std::string_view temporary_prefix = ".tmp-";
+
+std::optional<std::int64_t> step_of(const std::string& name) {
+  std::int64_t step = 0;
+  if (!name.starts_with(step_prefix)) return std::nullopt;
+  const char* const begin = name.data() + step_prefix.size();
+  const char* const end = name.data() + name.size();
+  const auto [reached, error] = std::from_chars(begin, end, step);
+  if (error != std::errc() || reached != end || step < 0 || name != step_folder_name(step)) return std::nullopt;
+  return step;
+}
+
+// The names in a folder, sorted; none when there is no such folder.
+std::vector<std::string> names_in(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    names.push_back(entry->path().filename().string());
+  }
+  if (error && error != std::errc::no_such_file_or_directory && error != std::errc::not_a_directory) {
+    throw_system_error(where, "list", folder.string(), error.value());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+void remove_tree(const fs::path& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) throw_system_error(where, "remove", path.string(), error.value());
+}
+
+bool is_there(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(path, error);
+}
+
+}  // namespace
+
+std::string step_folder_name(std::int64_t step) { return fmt::format("{}{:08}", step_prefix, step); }
+
+std::vector<fs::path> step_folders(const fs::path& checkpoints) {
+  std::vector<std::pair<std::int64_t, fs::path>> found;
+  for (const std::string& name : names_in(checkpoints)) {
+    if (const auto step = step_of(name)) found.emplace_back(*step, checkpoints / name);
+  }
+  std::sort(found.begin(), found.end());
+  std::vector<fs::path> folders;
+  for (auto& [step, folder] : found) folders.push_back(std::move(folder));
+  return folders;
+}
+
+Mapping map_verified(const fs::path& folder, const std::string& name, const FileSum& sum) {
+  const std::string path = (folder / name).string();
+  Mapping mapping = Mapping::read_only_file(path, where);
+  const auto bytes = mapping.bytes();
+  if (bytes.size() != sum.bytes) {
+    throw RunError(where, "{}: {} bytes, the manifest says {}", path, bytes.size(), sum.bytes);
+  }
+  if (const std::uint32_t crc32 = crc32_of(bytes); crc32 != sum.crc32) {
+    throw RunError(where, "{}: damaged: its CRC-32 is {:08x}, the manifest says {:08x}", path, crc32, sum.crc32);
+  }
+  return mapping;
+}
+
+Manifest verify_checkpoint(const fs::path& folder) {
+  Manifest manifest = read_manifest(folder);
+  for (const auto& [name, sum] : manifest.files) map_verified(folder, name, sum);
+  return manifest;
+}
+
+std::optional<fs::path> newest_valid(const fs::path& checkpoints,
+                                     const std::function<void(const std::string&)>& on_torn) {
+  std::vector<fs::path> folders = step_folders(checkpoints);
+  std::reverse(folders.begin(), folders.end());
+  for (const fs::path& folder : folders) {
+    try {
+      verify_checkpoint(folder);
+      return folder;
+    } catch (const RunError& error) {
+      on_torn(fmt::format("passing over {}: {}", folder.string(), error.what()));
+    }
+  }
+  return std::nullopt;
+}
+
+void point_link(const fs::path& checkpoints, const std::string& name, const fs::path& step_folder) {
+  replace_link_atomically(checkpoints / name, step_folder.filename());
+}
+
+void prune(const fs::path& checkpoints, std::size_t keep) {
+  std::set<std::string> kept;
+  for (const char* link : {"last", "best"}) {
+    std::error_code error;
+    kept.insert(fs::read_symlink(checkpoints / link, error).filename().string());
+  }
+  const std::vector<fs::path> folders = step_folders(checkpoints);
+  for (std::size_t i = 0; i + keep < folders.size(); ++i) {
+    const std::string name = folders[i].filename().string();
+    if (kept.contains(name)) continue;
+    const fs::path doomed = checkpoints / fmt::format("{}{}-pruned", temporary_prefix, name);
+    remove_tree(doomed);
+    check_call(std::rename(folders[i].c_str(), doomed.c_str()), where, "rename", folders[i].string());
+  }
+  if (is_there(checkpoints)) fsync_directory(checkpoints);
+  for (const std::string& name : names_in(checkpoints)) {
+    if (name.starts_with(temporary_prefix)) remove_tree(checkpoints / name);
+  }
+}
+
+fs::path resolve_checkpoint(const fs::path& path) {
+  for (const fs::path& place : {path, path / "last", path / "checkpoints" / "last"}) {
+    if (is_there(place / Manifest::file_name)) return fs::canonical(place);
+  }
+  if (!is_there(path)) throw UsageError(where, "there is no checkpoint {}: no such file or folder", path.string());
+  std::vector<std::string> names = names_in(is_there(path / "checkpoints") ? path / "checkpoints" : path);
+  std::erase_if(names, [](const std::string& name) { return name.starts_with("."); });
+  throw UsageError(where, "{} is neither a checkpoint nor a run that has one; there: {}", path.string(),
+                   names.empty() ? "nothing" : fmt::format("{}", fmt::join(names, ", ")));
+}
+
+}  // namespace trainyard

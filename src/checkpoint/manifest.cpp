@@ -1,0 +1,206 @@
+#include "checkpoint/manifest.h"
+
+#include <cfloat>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <span>
+
+#include <nlohmann/json.hpp>
+
+#include "util/error.h"
+#include "util/system.h"
+
+namespace trainyard {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* where = "checkpoint";
+constexpr const char* format_name = "trainyard-checkpoint";
+constexpr const char* checksum_key = "manifest_crc32";
+constexpr std::size_t max_manifest_bytes = 64 << 20;
+
+// Over the compact text with sorted keys, so that layout does not count and every value does.
+std::uint32_t checksum_of(const json& manifest) {
+  const std::string text = manifest.dump();
+  return crc32_of(std::as_bytes(std::span(text)));
+}
+
+std::string hex(std::uint64_t value, int digits) { return fmt::format("{:0{}x}", value, digits); }
+
+// JSON has no infinities and no NaN: they become strings.
+json number_to_json(double value) {
+  if (std::isnan(value)) return "nan";
+  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
+  return value;
+}
+
+// Reads typed values by key; what it throws becomes part of the error's text.
+class Reader {
+ public:
+  Reader(const json& object, std::string_view path) : object_(object), path_(path) {
+    if (!object.is_object()) throw RunError(where, "{}: not a JSON object where one must stand", path);
+  }
+
+  const json& at(const char* key) const {
+    const auto found = object_.find(key);
+    if (found == object_.end()) throw RunError(where, "{}: the key '{}' is missing", path_, key);
+    return *found;
+  }
+
+  Reader object(const char* key) const { return {at(key), path_}; }
+  std::string text(const char* key) const { return text(at(key), key); }
+  std::int64_t count(const char* key) const { return count(at(key), key); }
+
+  std::uint64_t hex(const char* key) const {
+    const std::string digits = text(key);
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
+    if (error != std::errc() || end != digits.data() + digits.size()) wrong(key, "a hexadecimal number");
+    return value;
+  }
+
+  std::vector<std::string> texts(const char* key) const {
+    std::vector<std::string> result;
+    for (const json& item : list(key)) result.push_back(text(item, key));
+    return result;
+  }
+  std::vector<std::int64_t> counts(const char* key) const {
+    std::vector<std::int64_t> result;
+    for (const json& item : list(key)) result.push_back(count(item, key));
+    return result;
+  }
+  std::vector<float> floats(const char* key) const {
+    std::vector<float> result;
+    for (const json& item : list(key)) {
+      if (!item.is_number() || std::abs(item.get<double>()) > FLT_MAX) wrong(key, "a list of numbers");
+      result.push_back(item.get<float>());
+    }
+    return result;
+  }
+  std::map<std::string, double> numbers(const char* key) const {
+    std::map<std::string, double> result;
+    for (const auto& [name, item] : object(key).object_.items()) {
+      if (item.is_number()) {
+        result[name] = item.get<double>();
+      } else if (item == "inf" || item == "-inf") {
+        result[name] = item == "inf" ? HUGE_VAL : -HUGE_VAL;
+      } else if (item == "nan") {
+        result[name] = std::numeric_limits<double>::quiet_NaN();
+      } else {
+        wrong(key, "numbers");
+      }
+    }
+    return result;
+  }
+  std::map<std::string, FileSum> files(const char* key) const {
+    std::map<std::string, FileSum> result;
+    for (const auto& [name, item] : object(key).object_.items()) {
+      if (name != Manifest::model_file && name != Manifest::ema_file && name != Manifest::state_file) {
+        wrong(key, "a list of a checkpoint's files");
+      }
+      const Reader file(item, path_);
+      result[name] = {static_cast<std::uint64_t>(file.count("bytes")), static_cast<std::uint32_t>(file.hex("crc32"))};
+    }
+    if (!result.contains(Manifest::model_file) || !result.contains(Manifest::state_file)) {
+      wrong(key, "complete: model and state belong in it");
+    }
+    return result;
+  }
+
+ private:
+  [[noreturn]] void wrong(const char* key, const char* expected) const {
+    throw RunError(where, "{}: the value of '{}' is not {}", path_, key, expected);
+  }
+  std::string text(const json& value, const char* key) const {
+    if (!value.is_string()) wrong(key, "text");
+    return value.get<std::string>();
+  }
+  std::int64_t count(const json& value, const char* key) const {
+    if (!value.is_number_unsigned() ||
+        value.get<std::uint64_t>() > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
+      wrong(key, "a whole number");
+    }
+    return value.get<std::int64_t>();
+  }
+  const json& list(const char* key) const {
+    if (!at(key).is_array()) wrong(key, "a list");
+    return at(key);
+  }
+
+  const json& object_;
+  std::string_view path_;
+};
+
+}  // namespace
+
+std::string to_json(const Manifest& manifest) {
+  json scalars = json::object();
+  for (const auto& [name, value] : manifest.scalars) scalars[name] = number_to_json(value);
+  json files = json::object();
+  for (const auto& [name, sum] : manifest.files) files[name] = {{"bytes", sum.bytes}, {"crc32", hex(sum.crc32, 8)}};
+  json result = {{"format", format_name},
+                 {"format_version", Manifest::format_version},
+                 {"trainyard_version", manifest.trainyard_version},
+                 {"step", manifest.step},
+                 {"epoch", manifest.epoch},
+                 {"model", manifest.model},
+                 {"dataset", manifest.dataset},
+                 {"dataset_fingerprint", hex(manifest.dataset_fingerprint, 16)},
+                 {"class_names", manifest.class_names},
+                 {"sample_shape", manifest.sample_shape},
+                 {"channel_mean", manifest.channel_mean},
+                 {"channel_std", manifest.channel_std},
+                 {"scalars", scalars},
+                 {"config", manifest.config},
+                 {"files", files}};
+  try {
+    result[checksum_key] = hex(checksum_of(result), 8);
+    return result.dump(2) + "\n";
+  } catch (const json::exception& error) {
+    throw RunError(where, "a text for the manifest is not UTF-8: {}", error.what());
+  }
+}
+
+Manifest parse_manifest(std::string_view text, std::string_view path) {
+  json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (object.is_discarded()) throw RunError(where, "{}: not JSON; it is damaged or cut off", path);
+  const Reader reader(object, path);
+  if (reader.text("format") != format_name) throw RunError(where, "{}: not the manifest of a checkpoint", path);
+  const std::uint64_t checksum = reader.hex(checksum_key);
+  object.erase(checksum_key);
+  if (checksum_of(object) != checksum) {
+    throw RunError(where, "{}: damaged: its CRC-32 is {}, it says {}", path, hex(checksum_of(object), 8),
+                   hex(checksum, 8));
+  }
+  if (const auto version = reader.count("format_version"); version != Manifest::format_version) {
+    throw UsageError(where, "{}: format version {}, written by Trainyard {}; this one reads version {}: use that one",
+                     path, version, reader.text("trainyard_version"), Manifest::format_version);
+  }
+  Manifest manifest;
+  manifest.step = reader.count("step");
+  manifest.epoch = reader.count("epoch");
+  manifest.trainyard_version = reader.text("trainyard_version");
+  manifest.model = reader.text("model");
+  manifest.dataset = reader.text("dataset");
+  manifest.dataset_fingerprint = reader.hex("dataset_fingerprint");
+  manifest.class_names = reader.texts("class_names");
+  manifest.sample_shape = reader.counts("sample_shape");
+  manifest.channel_mean = reader.floats("channel_mean");
+  manifest.channel_std = reader.floats("channel_std");
+  manifest.scalars = reader.numbers("scalars");
+  manifest.config = reader.text("config");
+  manifest.files = reader.files("files");
+  return manifest;
+}
+
+Manifest read_manifest(const std::filesystem::path& folder) {
+  const std::string path = (folder / Manifest::file_name).string();
+  const Mapping mapping = Mapping::read_only_file(path, where);
+  const auto bytes = mapping.bytes();
+  if (bytes.size() > max_manifest_bytes) throw RunError(where, "{}: {} bytes, too many", path, bytes.size());
+  return parse_manifest({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path);
+}
+
+}  // namespace trainyard

@@ -1,0 +1,88 @@
+/// The safetensors file format, without torch: eight bytes of header length (little endian), a JSON header, the data.
+///
+///     {"__metadata__": {"format": "pt"},
+///      "fc.weight": {"dtype": "F32", "shape": [10, 512], "data_offsets": [0, 20480]}, ...}
+///
+/// Offsets count from the end of the header. The reader is strict: what it accepts is whole and unambiguous, and a
+/// header from anyone is safe to parse. Format: github.com/huggingface/safetensors.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace trainyard::safetensors {
+
+static constexpr std::size_t max_header_bytes = 100'000'000;  ///< the reference implementation's limit
+static constexpr std::size_t max_dimensions = 64;
+
+enum class ElementType : std::uint8_t {
+  boolean,
+  u8,
+  i8,
+  f8_e5m2,
+  f8_e4m3,
+  f8_e8m0,
+  i16,
+  u16,
+  f16,
+  bf16,
+  i32,
+  u32,
+  f32,
+  i64,
+  u64,
+  f64,
+  c64
+};
+
+/// Bytes of one element.
+std::size_t size_of(ElementType type);
+
+/// The format's name of a type, as in "BF16".
+std::string_view name_of(ElementType type);
+
+/// The type of that name; none when the format has no such name.
+std::optional<ElementType> element_type_of(std::string_view name);
+
+/// Bytes of a tensor; none when a dimension is negative or the product, zeros taken as ones, overflows 63 bits (so that
+/// strides fit as well).
+std::optional<std::size_t> byte_size(ElementType type, std::span<const std::int64_t> shape);
+
+struct TensorInfo {
+  std::string name;
+  ElementType type = ElementType::f32;
+  std::vector<std::int64_t> shape;  ///< empty: a scalar
+  std::size_t begin = 0;            ///< first byte, from the end of the header
+  std::size_t end = 0;              ///< one past the last byte
+  bool operator==(const TensorInfo&) const = default;
+};
+
+using Metadata = std::map<std::string, std::string>;
+
+struct Header {
+  std::vector<TensorInfo> tensors;  ///< in the order in which the header names them
+  Metadata metadata;
+  std::size_t data_begin = 0;  ///< where the data begin in the file; 8 + the header's length
+};
+
+/// Parses and checks a whole file's bytes. Throws RunError `[safetensors] <path>: what, at offset N` (N counts from the
+/// start of the file) unless: the header is at most max_header_bytes of UTF-8 JSON with exactly the keys above, none
+/// twice; types are known; every size is its type's times its shape's; the tensors cover the data without holes,
+/// overlaps or bytes left over. Takes memory in proportion to the header alone.
+Header parse_header(std::span<const std::byte> file, std::string_view path);
+
+/// Sets begin and end of each tensor, wider types first, so that each is aligned to its type. Returns the indices of
+/// `tensors` in the order in which their data follow each other. Throws RunError for a shape that byte_size refuses.
+std::vector<std::size_t> lay_out(std::span<TensorInfo> tensors, std::string_view path);
+
+/// What comes before the data: the length and the JSON header, padded with spaces to a multiple of 8 bytes.
+/// Throws RunError for a name that is empty, used twice, reserved or not UTF-8.
+std::string format_header(std::span<const TensorInfo> tensors, const Metadata& metadata, std::string_view path);
+
+}  // namespace trainyard::safetensors

@@ -1,0 +1,36 @@
+/// Tensors to and from safetensors files.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <ATen/ATen.h>
+
+#include "checkpoint/atomic_file.h"
+#include "checkpoint/safetensors.h"
+#include "util/named_tensors.h"
+
+namespace trainyard {
+
+/// The tensors of a file's bytes, on the CPU, in the order of the header. Each has memory of its own.
+/// Throws RunError with `path` named where safetensors::parse_header does.
+NamedTensors parse_safetensors(std::span<const std::byte> file, std::string_view path);
+
+/// The tensors of a file, which is memory-mapped while they are copied.
+NamedTensors load_safetensors(const std::filesystem::path& path);
+
+/// Writes dense tensors, on any device and with any strides, in a form that Python's safetensors loads. Tensors that
+/// share memory are written each. Tensors not on the CPU are copied one at a time. Throws RunError for an undefined or
+/// sparse tensor, an element type that the format lacks, or a bad name.
+void write_safetensors(FileWriter& file, const NamedTensors& tensors, const safetensors::Metadata& metadata,
+                       std::string_view path);
+
+/// Writes the file `path` atomically, marked as PyTorch's ("format": "pt").
+FileSum save_safetensors(const std::filesystem::path& path, const NamedTensors& tensors);
+
+}  // namespace trainyard

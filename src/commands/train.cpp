@@ -1,0 +1,77 @@
+// trainyard train: from a configuration to a trained model in runs/<name>/.
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "check/render.h"
+#include "checkpoint/atomic_file.h"
+#include "commands/command.h"
+#include "commands/machine.h"
+#include "commands/splits.h"
+#include "training/stop_signal.h"
+#include "training/trainer.h"
+
+namespace trainyard {
+namespace {
+
+class TrainCommand : public Command {
+ public:
+  void bind(CLI::App&) override {}
+
+  int run(const Config& config) override {
+    WorkerPool pool(pool_options(config), dataset_factory(config));  // forks: before CUDA, before any thread
+    const RunFolder folder = choose_run_folder(config);
+    const CheckResult check = run_check(needs_of(config));
+    fmt::print("{}", render_short(check, wants_colour(STDOUT_FILENO)));
+    std::fflush(stdout);
+    const at::Device device = prepare_device(config, check);
+    fmt::print("run     {}{}\n", folder.path.string(),
+               folder.checkpoint ? fmt::format(", going on from {}", folder.checkpoint->filename().string()) : "");
+    std::fflush(stdout);
+
+    const StopSignal stop_signal;
+    Trainer trainer(config, pool, device, folder);
+    const std::string found = to_json(check).dump(2) + "\n";
+    write_file_atomically(folder.path / "check.json", [&](FileWriter& file) { file.write(found); });
+    const RunResult result = trainer.run();
+    print_result(result, config, folder);
+    return result.signal == 0 ? 0 : 128 + result.signal;
+  }
+
+ private:
+  static void print_result(const RunResult& result, const Config& config, const RunFolder& folder) {
+    if (result.signal != 0) {
+      fmt::print("stopped by signal {} after step {}: saved; the same command goes on from there\n", result.signal,
+                 result.steps);
+    }
+    if (result.samples == 0 && result.signal == 0) {
+      fmt::print("{} has all of its {} epochs: nothing left to train. More: --train.epochs, or another --run.name\n",
+                 folder.path.string(), config.train.epochs);
+    }
+    fmt::print("\n");
+    const auto row = [](const char* name, const std::string& value) { fmt::print("  {:<15}{}\n", name, value); };
+    row("epochs", fmt::format("{} of {}, {} steps", result.epochs, config.train.epochs, result.steps));
+    if (result.last) {
+      row("test accuracy", fmt::format("{:.4f} on all {} test images, loss {:.4f}", result.last->accuracy,
+                                       result.last->samples, result.last->loss));
+    }
+    if (result.best_epoch > 0) {
+      row("best", fmt::format("{:.4f} after epoch {}", result.best_accuracy, result.best_epoch));
+    }
+    if (result.training_seconds > 0) {
+      row("training",
+          fmt::format("{}, {:.0f} samples/s, {:.1f} % of it waiting for data", format_duration(result.training_seconds),
+                      static_cast<double>(result.samples) / result.training_seconds,
+                      100 * result.data_wait / result.training_seconds));
+    }
+    row("run", folder.path.string());
+    row("checkpoint", (folder.checkpoints() / "last").string());
+  }
+};
+
+const CommandRegistry::Registration registered{"train", "train a model",
+                                               [] { return std::make_unique<TrainCommand>(); }, __FILE__};
+
+}  // namespace
+}  // namespace trainyard

@@ -1,0 +1,231 @@
+#include "config/bind.h"
+
+#include <sstream>
+#include <type_traits>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "datasets/dataset.h"
+#include "transforms/transform.h"
+#include "util/error.h"
+#include "util/nearest.h"
+
+namespace trainyard {
+namespace {
+
+// A [section] of TOML becomes the first half of a key. CLI11 would take it for a subcommand.
+class SectionedToml : public CLI::ConfigTOML {
+ public:
+  explicit SectionedToml(const CLI::App* app) : app_(app) {}
+
+  std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
+    std::vector<CLI::ConfigItem> keys;
+    for (CLI::ConfigItem& item : CLI::ConfigTOML::from_config(input)) {
+      if (item.name == "++" || item.name == "--") continue;  // CLI11's marks for the start and end of a section
+      for (auto parent = item.parents.rbegin(); parent != item.parents.rend(); ++parent) {
+        item.name = *parent + "." + item.name;
+      }
+      item.parents.clear();
+      refuse_unknown(item.name);
+      keys.push_back(std::move(item));
+    }
+    return keys;
+  }
+
+ private:
+  void refuse_unknown(const std::string& key) const {
+    std::vector<std::string> known;
+    for (const CLI::Option* option : app_->get_options()) {
+      if (option->get_single_name().find('.') != std::string::npos) known.push_back(option->get_single_name());
+    }
+    if (std::find(known.begin(), known.end(), key) != known.end()) return;
+    throw UsageError("config", "there is no key '{}' in a configuration file; did you mean '{}'?", key,
+                     nearest_first(key, known).front());
+  }
+
+  const CLI::App* app_;
+};
+
+// A number from `low` to `high`, both included.
+template <typename T>
+CLI::Validator from_to(T low, T high) {
+  return CLI::Validator(
+      [low, high](std::string& text) {
+        T value{};
+        if (CLI::detail::lexical_cast(text, value) && value >= low && value <= high) return std::string();
+        return fmt::format("is {}; allowed is {} from {} to {}", text,
+                           std::is_integral_v<T> ? "a whole number" : "a number", low, high);
+      },
+      fmt::format("{}..{}", low, high));
+}
+
+CLI::Validator one_of(std::vector<std::string> allowed) {
+  const std::string list = fmt::format("{}", fmt::join(allowed, ", "));
+  return CLI::Validator(
+      [allowed = std::move(allowed), list](std::string& text) {
+        if (std::find(allowed.begin(), allowed.end(), text) != allowed.end()) return std::string();
+        return fmt::format("is '{}'; allowed, nearest first: {}", text, fmt::join(nearest_first(text, allowed), ", "));
+      },
+      list);
+}
+
+CLI::Validator device_name() {
+  return CLI::Validator(
+      [](std::string& text) {
+        const bool indexed = text.starts_with("cuda:") && text.size() > 5 && text.size() <= 8 &&
+                             text.find_first_not_of("0123456789", 5) == std::string::npos;
+        if (text == "auto" || text == "cpu" || text == "cuda" || indexed) return std::string();
+        return fmt::format("is '{}'; allowed: auto, cpu, cuda, cuda:0, cuda:1, ...", text);
+      },
+      "auto, cpu, cuda, cuda:N");
+}
+
+// Calls visit(key, field, help, validator) for every setting. Both directions, reading and writing, go through here.
+template <typename ConfigType, typename Visit>
+void for_each_setting(ConfigType& c, Visit visit) {
+  const CLI::Validator any("");
+  visit("model.name", c.model.name, "model to train (trainyard list models)", any);
+  visit("model.stem", c.model.stem, "first layers of a ResNet; small is for 28 to 64 px",
+        one_of({"standard", "small"}));
+
+  visit("data.name", c.data.name, "dataset (trainyard list datasets)", any);
+  visit("data.root", c.data.root, "folder of the dataset; empty: looked for in data/ and the distribution's folder",
+        any);
+  visit("data.shape", c.data.shape, "synthetic only: height, width, channels", from_to<std::int64_t>(1, 65'536));
+  visit("data.samples", c.data.samples, "synthetic only: training samples", from_to<std::int64_t>(1, 1'000'000'000));
+  visit("data.classes", c.data.classes, "synthetic only: classes", from_to<std::int64_t>(2, 1'000'000));
+
+  visit("transform.train", c.transform.train, "what is done to a training sample, in order", any);
+
+  visit("loader.workers", c.loader.workers, "worker processes; 0 loads in the training process", from_to(0, 256));
+  visit("loader.batch_size", c.loader.batch_size, "samples a step", from_to(1, 1 << 20));
+  visit("loader.prefetch", c.loader.prefetch, "batches prepared ahead", from_to(1, 1024));
+  visit("loader.timeout", c.loader.timeout, "seconds a worker may take for one sample", from_to(0.1, 86'400.0));
+
+  visit("optimizer.name", c.optimizer.name, "optimizer (trainyard list optimizers)", any);
+  visit("optimizer.lr", c.optimizer.lr, "peak learning rate", from_to(0.0, 1e6));
+  visit("optimizer.momentum", c.optimizer.momentum, "sgd: momentum", from_to(0.0, 1.0));
+  visit("optimizer.nesterov", c.optimizer.nesterov, "sgd: Nesterov's momentum", any);
+  visit("optimizer.weight_decay", c.optimizer.weight_decay, "weight decay", from_to(0.0, 1e3));
+  visit("optimizer.beta1", c.optimizer.beta1, "adamw: decay of the first moment", from_to(0.0, 1.0));
+  visit("optimizer.beta2", c.optimizer.beta2, "adamw: decay of the second moment", from_to(0.0, 1.0));
+  visit("optimizer.eps", c.optimizer.eps, "adamw: added to the denominator", from_to(0.0, 1.0));
+
+  visit("schedule.name", c.schedule.name, "learning rate over the run", one_of({"constant", "cosine", "step"}));
+  visit("schedule.warmup_epochs", c.schedule.warmup_epochs, "epochs of linear warm-up", from_to(0.0, 1e6));
+  visit("schedule.step_epochs", c.schedule.step_epochs, "step: epochs between two drops", from_to(1e-3, 1e6));
+  visit("schedule.gamma", c.schedule.gamma, "step: factor of a drop", from_to(0.0, 1.0));
+
+  visit("train.epochs", c.train.epochs, "passes over the training set", from_to(1, 1'000'000));
+  visit("train.device", c.train.device, "where to train", device_name());
+  visit("train.precision", c.train.precision, "arithmetic of the step", one_of({"fp32", "tf32", "bf16"}));
+  visit("train.seed", c.train.seed, "fixes weights, order and augmentation",
+        from_to<std::uint64_t>(0, 9'007'199'254'740'992));
+  visit("train.label_smoothing", c.train.label_smoothing, "share of the target spread over all classes",
+        from_to(0.0, 0.999));
+  visit("train.threads", c.train.threads, "CPU threads of the training process; 0: all cores", from_to(0, 4096));
+  visit("train.log_every", c.train.log_every, "steps between two lines of metrics.jsonl", from_to(1, 1'000'000));
+
+  visit("run.dir", c.run.dir, "parent folder of the runs", any);
+  visit("run.name", c.run.name, "folder of this run; empty: <data.name>-<model.name>", any);
+  visit("run.resume", c.run.resume, "auto (from the run's last checkpoint, if any), never, or a checkpoint's path",
+        any);
+}
+
+template <typename T>
+std::string toml_value(const T& value) {
+  if constexpr (std::is_same_v<T, bool>) {
+    return value ? "true" : "false";
+  } else if constexpr (std::is_arithmetic_v<T>) {
+    return fmt::format("{}", value);  // the shortest text that reads back exactly
+  } else if constexpr (std::is_same_v<T, std::string>) {
+    return fmt::format("\"{}\"", value);
+  } else {
+    std::vector<std::string> items;
+    for (const auto& item : value) items.push_back(toml_value(item));
+    return fmt::format("[{}]", fmt::join(items, ", "));
+  }
+}
+
+// Every key with its value as TOML.
+std::vector<std::pair<std::string, std::string>> settings_of(const Config& config) {
+  std::vector<std::pair<std::string, std::string>> settings;
+  for_each_setting(config, [&](const std::string& key, const auto& field, const char*, const CLI::Validator&) {
+    settings.emplace_back(key, toml_value(field));
+  });
+  return settings;
+}
+
+}  // namespace
+
+void bind(CLI::App& app, Config& config) {
+  for_each_setting(config, [&app](const std::string& key, auto& field, const char* help, CLI::Validator range) {
+    using Field = std::decay_t<decltype(field)>;
+    CLI::Option* option = app.add_option("--" + key, field, help)->group("[" + key.substr(0, key.find('.')) + "]");
+    option->capture_default_str();
+    if (range.get_description().empty()) return;
+    option->check(range);
+    if constexpr (!std::is_same_v<Field, std::string>) option->type_name("");
+  });
+  app.get_option("--data.shape")->expected(3)->delimiter(',');
+  app.set_config("--config", "", "TOML file with settings; flags beat it")->check(CLI::ExistingFile);
+  app.config_formatter(std::make_shared<SectionedToml>(&app));
+}
+
+void validate(const Config& config) {
+  DatasetRegistry::find(config.data.name);
+  for (const std::string& name : {config.run.name, config.run.dir}) {
+    if (name.find_first_of("\n\"\\") != std::string::npos) {
+      throw UsageError("run", "'{}' cannot be a folder's name here: no quotes, backslashes or line ends", name);
+    }
+  }
+  if (config.run.name == "." || config.run.name == ".." || config.run.name.find('/') != std::string::npos) {
+    throw UsageError("run.name", "'{}' must be one folder's name; its parent is run.dir", config.run.name);
+  }
+  if (config.schedule.warmup_epochs >= config.train.epochs) {
+    throw UsageError("schedule.warmup_epochs", "is {}, but the whole run has {} epochs (train.epochs)",
+                     config.schedule.warmup_epochs, config.train.epochs);
+  }
+}
+
+std::string to_toml(const Config& config) {
+  std::string text;
+  std::string section;
+  for (const auto& [key, value] : settings_of(config)) {
+    if (value == "[]") continue;  // CLI11 reads an empty list as a list of one empty word
+    const std::size_t dot = key.find('.');
+    if (key.substr(0, dot) != section) {
+      section = key.substr(0, dot);
+      text += fmt::format("{}[{}]\n", text.empty() ? "" : "\n", section);
+    }
+    text += fmt::format("{} = {}\n", key.substr(dot + 1), value);
+  }
+  return text;
+}
+
+std::vector<Difference> differences(const Config& before, const Config& after) {
+  const auto old_settings = settings_of(before);
+  const auto new_settings = settings_of(after);
+  std::vector<Difference> result;
+  for (std::size_t i = 0; i < old_settings.size(); ++i) {
+    if (old_settings[i].second == new_settings[i].second) continue;
+    result.push_back({old_settings[i].first, old_settings[i].second, new_settings[i].second});
+  }
+  return result;
+}
+
+Config config_from_toml(const std::string& text, const std::string& origin) {
+  Config config;
+  CLI::App app;
+  bind(app, config);
+  std::istringstream stream(text);
+  try {
+    app.parse_from_stream(stream);
+  } catch (const CLI::ParseError& error) {
+    throw UsageError("config", "{}: {}", origin, error.what());
+  }
+  return config;
+}
+
+}  // namespace trainyard

@@ -1,0 +1,82 @@
+/// Every setting there is: one documented struct a section, a key `section.field` in TOML files and as a flag.
+/// Ranges are enforced where the keys are bound (config/bind.cpp), before anything heavy starts.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace trainyard {
+
+struct ModelConfig {
+  std::string name = "convnet";  ///< a registered model; `trainyard list models`
+  std::string stem =
+      "standard";  ///< ResNet's first layers: standard (7×7, stride 2, for 224 px), small (3×3, 28–64 px)
+};
+
+struct DataConfig {
+  std::string name = "fashion_mnist";  ///< a registered dataset; `trainyard list datasets`
+  std::string root;                    ///< its folder; empty: data/<name>, data, then the distribution's folder
+  // For data.name = "synthetic":
+  std::vector<std::int64_t> shape = {32, 32, 3};  ///< height, width, channels of a sample
+  std::int64_t samples = 10'000;                  ///< training samples; a fifth as many test samples
+  std::int64_t classes = 10;                      ///< number of classes
+};
+
+struct TransformConfig {
+  std::vector<std::string> train;  ///< applied to training samples in order, as in "random_crop(padding=4)"
+};
+
+struct LoaderConfig {
+  int workers = 2;       ///< worker processes; 0 loads in the training process
+  int batch_size = 128;  ///< samples a step, over all of them
+  int prefetch = 4;      ///< batches prepared ahead of the step, in all
+  double timeout = 60;   ///< seconds a worker may take for one sample before the run stops and names it
+};
+
+struct OptimizerConfig {
+  std::string name = "sgd";    ///< a registered optimizer; `trainyard list optimizers`
+  double lr = 0.1;             ///< peak learning rate
+  double momentum = 0.9;       ///< sgd only
+  bool nesterov = true;        ///< sgd only
+  double weight_decay = 5e-4;  ///< L2 penalty for sgd, decoupled for adamw
+  double beta1 = 0.9;          ///< adamw only
+  double beta2 = 0.999;        ///< adamw only
+  double eps = 1e-8;           ///< adamw only
+};
+
+struct ScheduleConfig {
+  std::string name = "cosine";  ///< constant, cosine or step
+  double warmup_epochs = 0;     ///< linear warm-up from 0 before it; may be fractional
+  double step_epochs = 30;      ///< step only: epochs between two drops
+  double gamma = 0.1;           ///< step only: factor of each drop
+};
+
+struct TrainConfig {
+  int epochs = 5;
+  std::string device = "auto";     ///< auto, cpu, cuda, cuda:N
+  std::string precision = "fp32";  ///< fp32, tf32, bf16
+  std::uint64_t seed = 0;          ///< fixes weights, order and augmentation
+  double label_smoothing = 0;      ///< 0 to under 1
+  int threads = 0;                 ///< CPU threads of the training process; 0: all cores it may use
+  int log_every = 50;              ///< steps between two lines of metrics.jsonl
+};
+
+struct RunConfig {
+  std::string dir = "runs";     ///< parent folder of all runs
+  std::string name;             ///< this run's folder in it; empty: <data.name>-<model.name>
+  std::string resume = "auto";  ///< auto (go on from the run's last checkpoint, if any), never, or a checkpoint's path
+};
+
+struct Config {
+  ModelConfig model;
+  DataConfig data;
+  TransformConfig transform;
+  LoaderConfig loader;
+  OptimizerConfig optimizer;
+  ScheduleConfig schedule;
+  TrainConfig train;
+  RunConfig run;
+};
+
+}  // namespace trainyard

@@ -1,0 +1,18 @@
+#include "datasets/dataset.h"
+
+#include <numeric>
+
+namespace trainyard {
+
+std::size_t SampleSpec::elements() const {
+  return std::accumulate(shape.begin(), shape.end(), std::size_t{1},
+                         [](std::size_t n, std::int64_t extent) { return n * static_cast<std::size_t>(extent); });
+}
+
+const char* to_string(Split split) { return split == Split::train ? "train" : "test"; }
+
+std::unique_ptr<Dataset> make_dataset(const DataConfig& config, Split split) {
+  return DatasetRegistry::make(config.name, config, split);
+}
+
+}  // namespace trainyard

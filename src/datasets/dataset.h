@@ -1,0 +1,80 @@
+/// What a dataset is: a size and `get`. A new dataset is one file here that registers itself.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+#include "util/registry.h"
+
+namespace trainyard {
+
+/// The element type of a sample as it travels to the trainer.
+enum class DType : std::uint8_t { uint8, float32 };
+
+/// Bytes of one element.
+constexpr std::size_t size_of(DType type) { return type == DType::uint8 ? 1 : 4; }
+
+/// Shape and type that every sample of a dataset has. Images are height × width × channels.
+struct SampleSpec {
+  std::vector<std::int64_t> shape;
+  DType dtype = DType::uint8;
+
+  /// Elements of one sample.
+  std::size_t elements() const;
+  /// Bytes of one sample.
+  std::size_t bytes() const { return elements() * size_of(dtype); }
+  bool operator==(const SampleSpec&) const = default;
+};
+
+enum class Split : std::uint8_t { train, test };
+
+/// "train" or "test".
+const char* to_string(Split split);
+
+/// A finite set of labelled samples with random access.
+///
+/// Built once in the zygote, before the workers are forked from it; after that `get` may be called from many processes
+/// at once, each single-threaded. It must not rely on state shared with other processes, use CUDA, or start threads.
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+
+  /// Number of samples.
+  virtual std::size_t size() const = 0;
+
+  /// What `get` writes.
+  virtual const SampleSpec& spec() const = 0;
+
+  /// Writes sample `index` (0 <= index < size()) into `out`, which has exactly spec().bytes() bytes and may be shared
+  /// memory, and returns its class, 0 <= label < class_names().size(). Throws RunError for a sample that cannot be
+  /// read.
+  virtual std::int64_t get(std::size_t index, std::span<std::byte> out) const = 0;
+
+  /// One name a class; its size is the number of classes.
+  virtual const std::vector<std::string>& class_names() const = 0;
+
+  /// Changes when the content or its order changes; a checkpoint remembers it.
+  virtual std::uint64_t fingerprint() const = 0;
+
+  /// Mean and standard deviation of each channel, in units of 0..1, for normalisation. One value for each channel.
+  virtual std::vector<float> channel_mean() const = 0;
+  virtual std::vector<float> channel_std() const = 0;
+};
+
+struct DatasetKind {
+  static constexpr const char* name = "dataset";
+};
+
+/// Factories read files and throw UsageError where `data.root` has none, RunError where one is damaged.
+using DatasetRegistry = Registry<DatasetKind, std::unique_ptr<Dataset>(const DataConfig&, Split)>;
+
+/// The dataset named by `config.name`.
+std::unique_ptr<Dataset> make_dataset(const DataConfig& config, Split split);
+
+}  // namespace trainyard

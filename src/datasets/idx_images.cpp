@@ -1,0 +1,54 @@
+#include "datasets/idx_images.h"
+
+#include <algorithm>
+
+#include "datasets/fingerprint.h"
+#include "util/error.h"
+#include "util/random.h"
+
+namespace trainyard {
+namespace {
+
+// The spellings in circulation: with a hyphen or a dot, unpacked or not.
+FileNames spellings(const std::string& stem, const std::string& ending) {
+  return {stem + "-" + ending, stem + "-" + ending + ".gz", stem + "." + ending, stem + "." + ending + ".gz"};
+}
+
+}  // namespace
+
+IdxImages::IdxImages(const Kind& kind, const DataConfig& config, Split split) : kind_(kind), split_(split) {
+  const std::string stem = split == Split::train ? "train" : "t10k";
+  const auto paths = locate_files(
+      kind.places, config.root, {spellings(stem + "-images", "idx3-ubyte"), spellings(stem + "-labels", "idx1-ubyte")});
+  const std::string& images_path = paths[0];
+  const std::string& labels_path = paths[1];
+  labels_ = read_idx(labels_path, {0});
+  images_ = read_idx(images_path, {0, 28, 28});
+
+  if (images_.dims[0] != labels_.dims[0]) {
+    throw RunError(kind.name,
+                   "{} has {} images and {} has {} labels (byte 4 of each), expected equal counts: they are "
+                   "not of one set",
+                   images_path, images_.dims[0], labels_path, labels_.dims[0]);
+  }
+  const auto bad = std::find_if(labels_.values.begin(), labels_.values.end(), [&](std::byte label) {
+    return std::to_integer<std::size_t>(label) >= kind.class_names.size();
+  });
+  if (bad != labels_.values.end()) {
+    throw RunError(kind.name, "{}: label {} at byte {}, expected 0 to {}", labels_path, std::to_integer<int>(*bad),
+                   labels_.offset_of(static_cast<std::size_t>(bad - labels_.values.begin())),
+                   kind.class_names.size() - 1);
+  }
+}
+
+std::int64_t IdxImages::get(std::size_t index, std::span<std::byte> out) const {
+  std::copy_n(images_.values.begin() + static_cast<std::ptrdiff_t>(index * out.size()), out.size(), out.begin());
+  return std::to_integer<std::int64_t>(labels_.values[index]);
+}
+
+std::uint64_t IdxImages::fingerprint() const {
+  const std::uint64_t key = key_of({key_of(kind_.name), key_of(to_string(split_))});
+  return trainyard::fingerprint(trainyard::fingerprint(key, images_.values), labels_.values);
+}
+
+}  // namespace trainyard

@@ -1,0 +1,45 @@
+/// MNIST and the datasets that copy its four files: 28 × 28 grey images in IDX files.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "datasets/dataset.h"
+#include "datasets/idx.h"
+#include "datasets/locate.h"
+
+namespace trainyard {
+
+/// One split of such a dataset, held in memory; forked workers share it.
+class IdxImages final : public Dataset {
+ public:
+  struct Kind {
+    std::string name;  ///< as registered
+    Places places;
+    std::vector<std::string> class_names;
+    float mean;  ///< of the training images, in units of 0..1
+    float std;
+  };
+
+  /// Finds and reads the split's two files. Throws UsageError where there are none; RunError for a damaged file, for
+  /// unequal counts of images and labels and for a label out of range.
+  IdxImages(const Kind& kind, const DataConfig& config, Split split);
+
+  std::size_t size() const override { return labels_.values.size(); }
+  const SampleSpec& spec() const override { return spec_; }
+  std::int64_t get(std::size_t index, std::span<std::byte> out) const override;
+  const std::vector<std::string>& class_names() const override { return kind_.class_names; }
+  std::uint64_t fingerprint() const override;
+  std::vector<float> channel_mean() const override { return {kind_.mean}; }
+  std::vector<float> channel_std() const override { return {kind_.std}; }
+
+ private:
+  Kind kind_;
+  Split split_;
+  SampleSpec spec_{{28, 28, 1}, DType::uint8};
+  IdxArray images_;
+  IdxArray labels_;
+};
+
+}  // namespace trainyard

@@ -1,0 +1,60 @@
+#include "datasets/locate.h"
+
+#include <filesystem>
+#include <system_error>
+
+#include <fmt/ranges.h>
+
+#include "util/error.h"
+
+namespace trainyard {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The first of `names` in `folder`, or "".
+std::string find_in(const fs::path& folder, const FileNames& names) {
+  for (const std::string& name : names) {
+    std::error_code ignored;  // a folder that cannot be looked into has no file for us
+    if (fs::is_regular_file(folder / name, ignored)) return (folder / name).string();
+  }
+  return "";
+}
+
+}  // namespace
+
+std::vector<std::string> locate_files(const Places& places, const std::string& root,
+                                      const std::vector<FileNames>& wanted) {
+  std::error_code ignored;
+  if (!root.empty() && !fs::is_directory(root, ignored)) {
+    throw UsageError("data.root", "there is no folder {}; set data.root to the folder of {}, or leave it empty", root,
+                     places.title);
+  }
+  std::vector<fs::path> folders;
+  if (root.empty()) {
+    folders.assign(places.defaults.begin(), places.defaults.end());
+  } else {
+    folders.emplace_back(root);
+    for (const std::string& below : places.below_root) folders.push_back(fs::path(root) / below);
+  }
+
+  std::vector<std::string> misses;
+  for (const fs::path& folder : folders) {
+    std::vector<std::string> found;
+    for (const FileNames& names : wanted) {
+      const std::string path = find_in(folder, names);
+      if (path.empty()) {
+        misses.push_back(fs::is_directory(folder, ignored)
+                             ? fmt::format("{} (lacks {})", folder.string(), names.front())
+                             : fmt::format("{} (no such folder)", folder.string()));
+        break;
+      }
+      found.push_back(path);
+    }
+    if (found.size() == wanted.size()) return found;
+  }
+  throw UsageError("data.root", "{} was not found; looked in: {}; {}", places.title, fmt::join(misses, ", "),
+                   places.remedy);
+}
+
+}  // namespace trainyard

@@ -1,0 +1,123 @@
+// Made-up images of any shape, for tests and for measuring speed: each class has a pattern of 4 × 4 patches, each
+// sample is its class's pattern with noise of its own. Nothing is stored; a sample is a function of (split, index).
+#include <algorithm>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "datasets/dataset.h"
+#include "util/error.h"
+#include "util/random.h"
+
+namespace trainyard {
+namespace {
+
+constexpr std::size_t patches = 4;  // a side
+constexpr std::int64_t max_sample_bytes = std::int64_t{1} << 30;
+constexpr std::int64_t max_classes = 1'000'000;
+// Pattern 0 to 216, noise 0 to 31 + 7: the sum is a byte that never carries, with mean 0.5 and deviation 0.25.
+constexpr std::uint64_t pattern_levels = 217;
+constexpr std::uint64_t five_bits_a_byte = 0x1f1f1f1f1f1f1f1f;
+constexpr std::uint64_t three_bits_a_byte = 0x0707070707070707;
+
+void check(const DataConfig& config) {
+  if (config.shape.size() != 3) {
+    throw UsageError("data.shape", "{} extents given, expected 3: height, width, channels", config.shape.size());
+  }
+  std::int64_t bytes = 1;
+  for (const std::int64_t extent : config.shape) {
+    if (extent < 1 || extent > max_sample_bytes / bytes) {
+      throw UsageError("data.shape",
+                       "extent {} is out of range; expected at least 1 each and at most {} bytes a sample", extent,
+                       max_sample_bytes);
+    }
+    bytes *= extent;
+  }
+  if (config.samples < 1) throw UsageError("data.samples", "{} is out of range, expected at least 1", config.samples);
+  if (config.classes < 1 || config.classes > max_classes) {
+    throw UsageError("data.classes", "{} is out of range, expected 1 to {}", config.classes, max_classes);
+  }
+}
+
+class Synthetic final : public Dataset {
+ public:
+  Synthetic(const DataConfig& config, Split split)
+      : spec_{config.shape, DType::uint8},
+        size_(static_cast<std::size_t>(split == Split::train ? config.samples
+                                                             : std::max<std::int64_t>(config.samples / 5, 1))),
+        split_key_(key_of({key_of("synthetic"), key_of(to_string(split))})) {
+    for (std::int64_t i = 0; i < config.classes; ++i) class_names_.push_back(fmt::format("class {}", i));
+  }
+
+  std::size_t size() const override { return size_; }
+  const SampleSpec& spec() const override { return spec_; }
+  const std::vector<std::string>& class_names() const override { return class_names_; }
+  std::vector<float> channel_mean() const override { return std::vector<float>(channels(), 0.5F); }
+  std::vector<float> channel_std() const override { return std::vector<float>(channels(), 0.25F); }
+
+  std::int64_t get(std::size_t index, std::span<std::byte> out) const override {
+    const std::size_t label = index % class_names_.size();
+    paint_pattern(label, out);
+    add_noise(RandomStream(key_of({split_key_, index})), out);
+    return static_cast<std::int64_t>(label);
+  }
+
+  std::uint64_t fingerprint() const override {
+    std::uint64_t key = key_of({split_key_, size_, class_names_.size()});
+    for (const std::int64_t extent : spec_.shape) key = key_of({key, static_cast<std::uint64_t>(extent)});
+    return key;
+  }
+
+ private:
+  std::size_t channels() const { return static_cast<std::size_t>(spec_.shape[2]); }
+
+  void paint_pattern(std::size_t label, std::span<std::byte> out) const {
+    const auto height = static_cast<std::size_t>(spec_.shape[0]);
+    const auto width = static_cast<std::size_t>(spec_.shape[1]);
+    const std::size_t row_bytes = width * channels();
+    for (std::size_t y = 0; y < height; ++y) {
+      std::byte* const row = out.data() + y * row_bytes;
+      const std::size_t patch_y = y * patches / height;
+      if (y > 0 && (y - 1) * patches / height == patch_y) {
+        std::memcpy(row, row - row_bytes, row_bytes);
+        continue;
+      }
+      const std::uint64_t key = key_of({key_of("synthetic pattern"), label, patch_y});
+      for (std::size_t x = 0; x < width; ++x) {
+        for (std::size_t c = 0; c < channels(); ++c) {
+          const std::uint64_t random = key_of({key, x * patches / width, c});
+          row[x * channels() + c] = static_cast<std::byte>(random % pattern_levels);
+        }
+      }
+    }
+  }
+
+  // Eight bytes at a time.
+  static void add_noise(RandomStream random, std::span<std::byte> out) {
+    while (!out.empty()) {
+      const std::size_t count = std::min(out.size(), sizeof(std::uint64_t));
+      const std::uint64_t bits = random.next();
+      std::uint64_t word = 0;
+      std::memcpy(&word, out.data(), count);
+      word += (bits & five_bits_a_byte) + (bits >> 5 & three_bits_a_byte);
+      std::memcpy(out.data(), &word, count);
+      out = out.subspan(count);
+    }
+  }
+
+  SampleSpec spec_;
+  std::size_t size_;
+  std::uint64_t split_key_;
+  std::vector<std::string> class_names_;
+};
+
+std::unique_ptr<Dataset> make_synthetic(const DataConfig& config, Split split) {
+  check(config);
+  return std::make_unique<Synthetic>(config, split);
+}
+
+const DatasetRegistry::Registration registered{
+    "synthetic", "made-up images of any shape (data.shape, data.samples, data.classes)", make_synthetic, __FILE__};
+
+}  // namespace
+}  // namespace trainyard

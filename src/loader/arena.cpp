@@ -1,0 +1,115 @@
+#include "loader/arena.h"
+
+#include <memory>
+
+#include <fcntl.h>
+#include <sys/statvfs.h>
+
+#include "util/error.h"
+
+namespace trainyard {
+namespace {
+
+constexpr std::size_t cache_line = 64;
+constexpr std::size_t page = 4096;
+
+constexpr std::size_t round_up(std::size_t n, std::size_t unit) { return (n + unit - 1) / unit * unit; }
+
+}  // namespace
+
+Arena::Layout::Layout(const ArenaShape& shape) {
+  workers = round_up(sizeof(Control), cache_line);
+  queue = workers + shape.records() * sizeof(WorkerRecord);
+  slots = round_up(queue + shape.slots * sizeof(std::atomic<std::uint32_t>), cache_line);
+  words = slots + shape.slots * sizeof(SlotRecord);
+  // Each slot's words begin a cache line, so that finishing one batch does not disturb another.
+  errors = words + shape.slots * round_up(shape.chunks() * sizeof(std::uint64_t), cache_line);
+  data = round_up(errors + std::size_t{shape.slots} * shape.chunks() * sizeof(ChunkError), page);
+  guard = round_up(shape.batch_size * shape.sample_bytes, sizeof(std::uint64_t));
+  labels = round_up(guard + sizeof(std::uint64_t), page);
+  slot_bytes = labels + round_up(shape.batch_size * sizeof(std::int64_t), page);
+  total = data + shape.slots * slot_bytes;
+}
+
+Arena::Arena(Mapping mapping, UniqueFd file, const ArenaShape& shape)
+    : mapping_(std::move(mapping)), file_(std::move(file)), layout_(shape) {}
+
+Arena Arena::create(const ArenaShape& wanted, const std::string& directory) {
+  ArenaShape shape = wanted;
+  for (;; --shape.slots) {
+    UniqueFd file(check_call(open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), "loader",
+                             "open an unnamed file", directory, "worker processes need a tmpfs there"));
+    // Not ftruncate: on a full tmpfs that succeeds, and the first touch of a page that is not there is a bus error.
+    const std::size_t bytes = Layout(shape).total;
+    int error = 0;
+    do {
+      error = posix_fallocate(file.get(), 0, static_cast<off_t>(bytes));
+    } while (error == EINTR);
+    if (error == 0) {
+      Mapping mapping = Mapping::shared(file.get(), "loader", directory);
+      Arena arena(std::move(mapping), std::move(file), shape);
+      std::construct_at(arena.at<Control>(0))->shape = shape;
+      return arena;
+    }
+    if (error != ENOSPC && error != EFBIG) throw_system_error("loader", "posix_fallocate", directory, error);
+    if (shape.slots > 2) continue;
+    struct statvfs there{};
+    check_call(statvfs(directory.c_str(), &there), "loader", "statvfs", directory);
+    throw MachineError("loader",
+                       "{} has {} bytes free, {} are needed for two batches of {} samples; start the container with "
+                       "--ipc=host or --shm-size={}m, or lower loader.batch_size, or set loader.workers = 0",
+                       directory, there.f_bavail * there.f_frsize, bytes, shape.batch_size,
+                       round_up(Layout(wanted).total, 1 << 20) >> 20);
+  }
+}
+
+Arena Arena::create_private(const ArenaShape& shape) {
+  Arena arena(Mapping::anonymous(Layout(shape).total, "loader"), UniqueFd(), shape);
+  std::construct_at(arena.at<Control>(0))->shape = shape;
+  return arena;
+}
+
+Arena Arena::attach(UniqueFd file) {
+  Mapping mapping = Mapping::shared(file.get(), "loader", "the workers' shared memory");
+  const ArenaShape shape = reinterpret_cast<const Control*>(mapping.bytes().data())->shape;
+  return {std::move(mapping), std::move(file), shape};
+}
+
+// The bytes are zero where nothing was constructed, which is a valid value of every type in here.
+template <typename T>
+T* Arena::at(std::size_t offset) const {
+  return reinterpret_cast<T*>(mapping_.bytes().data() + offset);
+}
+
+Control& Arena::control() const { return *at<Control>(0); }
+
+WorkerRecord& Arena::worker(std::uint32_t worker) const { return at<WorkerRecord>(layout_.workers)[worker]; }
+
+std::atomic<std::uint32_t>& Arena::queue(std::uint64_t batch) const {
+  return at<std::atomic<std::uint32_t>>(layout_.queue)[batch % shape().slots];
+}
+
+SlotRecord& Arena::slot(std::uint32_t slot) const { return at<SlotRecord>(layout_.slots)[slot]; }
+
+std::span<std::atomic<std::uint64_t>> Arena::words(std::uint32_t slot) const {
+  const std::size_t stride = round_up(shape().chunks() * sizeof(std::uint64_t), cache_line);
+  return {at<std::atomic<std::uint64_t>>(layout_.words + slot * stride), shape().chunks()};
+}
+
+ChunkError& Arena::error(std::uint32_t slot, std::uint32_t chunk) const {
+  return at<ChunkError>(layout_.errors)[std::size_t{slot} * shape().chunks() + chunk];
+}
+
+std::span<std::byte> Arena::images(std::uint32_t slot) const {
+  return {at<std::byte>(layout_.data + slot * layout_.slot_bytes), shape().batch_size * shape().sample_bytes};
+}
+
+std::uint64_t& Arena::guard(std::uint32_t slot) const {
+  return *at<std::uint64_t>(layout_.data + slot * layout_.slot_bytes + layout_.guard);
+}
+
+std::span<std::int64_t> Arena::labels(std::uint32_t slot) const {
+  return {at<std::int64_t>(layout_.data + slot * layout_.slot_bytes + layout_.labels), shape().batch_size};
+}
+
+}  // namespace trainyard

@@ -1,0 +1,123 @@
+/// The memory that the trainer and its workers share: one mapping with the control block and all batch slots.
+///
+///     Control | WorkerRecord × workers | queue | SlotRecord × slots | chunk words | ChunkError × chunks | page
+///     slot 0: images, guard | page | labels | page;  slot 1: ...
+///
+/// Only plain values and lock-free atomics live here, no pointer and no lock: a process may die at any instruction.
+/// Who may write what, and when, is the protocol of tickets.h.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "util/system.h"
+
+namespace trainyard {
+
+/// What the sizes of everything in the arena follow from.
+struct ArenaShape {
+  std::uint32_t workers = 0;       ///< worker processes; 0: the trainer fills the slots itself
+  std::uint32_t batch_size = 0;    ///< samples a slot holds, at least 1
+  std::uint32_t slots = 0;         ///< at least 2
+  std::uint64_t sample_bytes = 0;  ///< of the split with the largest samples
+
+  std::uint32_t records() const { return workers == 0 ? 1 : workers; }
+  /// Samples of a chunk, the unit of work: two chunks a worker and batch, so that a worker that is late by half its
+  /// share of a batch is helped by the others, while a chunk stays long against the cost of claiming it.
+  std::uint32_t chunk_size() const { return (batch_size + 2 * records() - 1) / (2 * records()); }
+  std::uint32_t chunks() const { return (batch_size + chunk_size() - 1) / chunk_size(); }
+};
+
+/// Which samples belong into a slot: order(first), order(first + stride), ... of an epoch of a split.
+struct BatchRequest {
+  std::uint64_t epoch = 0;
+  std::uint64_t first = 0;
+  std::uint64_t stride = 1;
+  std::uint32_t count = 0;
+  std::uint32_t split = 0;
+  bool shuffle = false;
+};
+
+struct alignas(64) Control {
+  ArenaShape shape;
+  std::atomic<std::uint64_t> oldest{1};     ///< batches are numbered from 1 on; those before this one need no work
+  std::atomic<std::uint64_t> published{1};  ///< the number that the next published batch gets
+  alignas(64) std::atomic<std::uint32_t> work{0};  ///< futex: changes whenever there is new work
+};
+
+/// Written by one worker, read by the trainer: names the sample when the worker dies or hangs.
+struct alignas(64) WorkerRecord {
+  std::atomic<std::int32_t> pid{0};
+  std::atomic<std::uint32_t> split{0};
+  std::atomic<std::uint64_t> sample{0};
+  std::atomic<std::int64_t> started_ns{0};  ///< CLOCK_MONOTONIC when it began this sample; 0: it reads none
+  std::atomic<std::uint64_t> samples{0};    ///< samples read so far
+  std::atomic<std::uint64_t> busy_ns{0};    ///< time spent on them
+};
+
+struct alignas(64) SlotRecord {
+  BatchRequest request;
+  std::atomic<std::uint32_t> hint{0};  ///< chunks before this one are probably taken
+};
+
+/// Why a chunk failed. Written by the worker that failed before it says so in the chunk's word.
+struct ChunkError {
+  std::uint64_t sample;
+  char text[1016];  ///< ends in a zero byte
+};
+
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free && std::atomic<std::uint32_t>::is_always_lock_free);
+
+/// Owns the mapping and knows where everything lies in it. Movable. All views stay valid for as long as it lives.
+class Arena {
+ public:
+  /// In an unnamed file in `directory` (/dev/shm), so that it is bounded by that mount and nothing can be left behind.
+  /// Where `wanted.slots` do not fit, it has fewer, down to 2. Throws MachineError below that, with the bytes needed,
+  /// the bytes there and what to do. All memory is reserved here: no page can be missing later.
+  static Arena create(const ArenaShape& wanted, const std::string& directory);
+  /// In memory of this process, for a trainer without workers.
+  static Arena create_private(const ArenaShape& shape);
+  /// Another process's view of an arena made by create(). Takes the descriptor.
+  static Arena attach(UniqueFd file);
+
+  int fd() const { return file_.get(); }
+  const ArenaShape& shape() const { return control().shape; }
+  /// Everything, page-aligned: what a trainer registers with its GPU.
+  std::span<std::byte> memory() const { return mapping_.bytes(); }
+
+  Control& control() const;
+  WorkerRecord& worker(std::uint32_t worker) const;
+  /// Batch number modulo shape().slots → the slot it is in.
+  std::atomic<std::uint32_t>& queue(std::uint64_t batch) const;
+  SlotRecord& slot(std::uint32_t slot) const;
+  std::span<std::atomic<std::uint64_t>> words(std::uint32_t slot) const;
+  ChunkError& error(std::uint32_t slot, std::uint32_t chunk) const;
+  /// Page-aligned. batch_size × sample_bytes.
+  std::span<std::byte> images(std::uint32_t slot) const;
+  /// Lies behind the images: a dataset that writes past its end changes it.
+  std::uint64_t& guard(std::uint32_t slot) const;
+  /// Page-aligned. batch_size class indices.
+  std::span<std::int64_t> labels(std::uint32_t slot) const;
+
+ private:
+  struct Layout {
+    explicit Layout(const ArenaShape& shape);
+    std::size_t workers, queue, slots, words, errors, data;
+    std::size_t guard, labels, slot_bytes;  ///< within a slot; its images come first
+    std::size_t total;
+  };
+
+  Arena(Mapping mapping, UniqueFd file, const ArenaShape& shape);
+
+  template <typename T>
+  T* at(std::size_t offset) const;
+
+  Mapping mapping_;
+  UniqueFd file_;
+  Layout layout_;
+};
+
+}  // namespace trainyard

@@ -1,0 +1,63 @@
+#include "loader/data_loader.h"
+
+#include <algorithm>
+
+#include "util/error.h"
+
+namespace trainyard {
+
+DataLoader::DataLoader(WorkerPool& pool, Split split, const DataLoaderOptions& options)
+    : pool_(pool), id_(pool.new_loader()), split_(static_cast<std::uint32_t>(split)), options_(options) {
+  const std::uint64_t together = static_cast<std::uint64_t>(pool.options().batch_size) * options.world_size;
+  const std::uint64_t size = this->split().size;
+  batches_ = options.drop_last ? size / together : (size + together - 1) / together;
+}
+
+void DataLoader::start_epoch(std::uint64_t epoch, std::uint64_t first_batch) {
+  pool_.serve(id_);
+  epoch_ = epoch;
+  next_ = published_ = first_batch;
+  waited_ns_ = 0;
+  publish_ahead();
+}
+
+std::optional<Batch> DataLoader::next() {
+  if (next_ >= batches_) return std::nullopt;
+  const std::int64_t began = monotonic_ns();
+  if (!pool_.is_serving(id_)) {
+    pool_.serve(id_);
+    published_ = next_;
+  }
+  publish_ahead();
+  if (!pool_.has_published()) {
+    throw RunError("loader", "all {} slots are held by batches that have not been released; hold fewer at once",
+                   pool_.arena().shape().slots);
+  }
+  SlotLease lease = pool_.take();
+  const std::uint64_t number = next_++;
+  publish_ahead();
+  waited_ns_ += monotonic_ns() - began;
+
+  const BatchRequest samples = request(number);
+  const SampleSpec& sample = split().sample;
+  const Arena& arena = pool_.arena();
+  return Batch(number, samples, sample, SampleOrder(pool_.options().seed, epoch_, split().size, options_.shuffle),
+               arena.images(lease.slot()).first(samples.count * sample.bytes()),
+               arena.labels(lease.slot()).first(samples.count), std::move(lease));
+}
+
+BatchRequest DataLoader::request(std::uint64_t number) const {
+  const std::uint64_t batch_size = pool_.options().batch_size;
+  const std::uint64_t stride = options_.world_size;
+  BatchRequest result{epoch_, number * batch_size * stride + options_.rank, stride, 0, split_, options_.shuffle};
+  const std::uint64_t size = split().size;
+  const std::uint64_t left = result.first < size ? (size - result.first + stride - 1) / stride : 0;
+  result.count = static_cast<std::uint32_t>(std::min(batch_size, left));
+  return result;
+}
+
+void DataLoader::publish_ahead() {
+  while (published_ < batches_ && pool_.can_publish()) pool_.publish(request(published_++));
+}
+
+}  // namespace trainyard

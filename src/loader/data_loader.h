@@ -1,0 +1,113 @@
+/// Batches of one split, in the order that (seed, epoch) fixes, each exactly once.
+///
+///     DataLoader train(pool, Split::train, {.shuffle = true});
+///     train.start_epoch(epoch);
+///     while (std::optional<Batch> batch = train.next()) step(*batch);
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "loader/sample_order.h"
+#include "loader/worker_pool.h"
+
+namespace trainyard {
+
+/// Samples and labels in shared memory, valid until release() or destruction: a copy to a GPU must have ended before.
+/// Movable; must not outlive the pool.
+class Batch {
+ public:
+  Batch(std::uint64_t number, const BatchRequest& request, const SampleSpec& sample, const SampleOrder& order,
+        std::span<const std::byte> images, std::span<const std::int64_t> labels, SlotLease lease)
+      : number_(number),
+        request_(request),
+        sample_(&sample),
+        order_(order),
+        images_(images),
+        labels_(labels),
+        lease_(std::move(lease)) {}
+
+  /// Its place in the epoch, from 0.
+  std::uint64_t number() const { return number_; }
+  /// Samples in it: the batch size, or fewer in an epoch's last batch.
+  std::size_t count() const { return request_.count; }
+  /// Shape and type of each sample.
+  const SampleSpec& sample() const { return *sample_; }
+  /// count() samples, one behind the other; begins at a page.
+  std::span<const std::byte> images() const { return images_; }
+  /// count() class indices; begins at a page.
+  std::span<const std::int64_t> labels() const { return labels_; }
+  /// The number, in the dataset, of sample `i` of this batch.
+  std::uint64_t sample_index(std::size_t i) const { return order_(request_.first + i * request_.stride); }
+
+  /// Gives the memory back to the workers before the end of this object's life.
+  void release() {
+    images_ = {};
+    labels_ = {};
+    lease_.release();
+  }
+
+ private:
+  std::uint64_t number_;
+  BatchRequest request_;
+  const SampleSpec* sample_;
+  SampleOrder order_;
+  std::span<const std::byte> images_;
+  std::span<const std::int64_t> labels_;
+  SlotLease lease_;
+};
+
+struct DataLoaderOptions {
+  bool shuffle = false;    ///< a new order each epoch; otherwise the dataset's own
+  bool drop_last = false;  ///< leave out the last batch where it would be smaller
+  int rank = 0;            ///< this process's place among `world_size` that share one order
+  int world_size = 1;
+};
+
+/// Iterates over a split of a pool. Several loaders may use one pool: whoever is asked for a batch gets the workers,
+/// and what they had prepared for another loader is taken back and prepared again when that one is asked next. For one
+/// thread; must not outlive the pool.
+///
+/// With world_size n, rank r gets the positions r, r + n, r + 2n, ... of the one order, so that the ranks' batches k
+/// together are batch k of a single process with n times the batch size. All ranks count the same batches; the last one
+/// may be smaller by a sample, or empty, on the higher ranks.
+class DataLoader {
+ public:
+  DataLoader(WorkerPool& pool, Split split, const DataLoaderOptions& options = {});
+  DataLoader(const DataLoader&) = delete;
+  DataLoader& operator=(const DataLoader&) = delete;
+
+  /// Begins `epoch` at batch `first_batch`, in O(1), and lets the workers begin. What was left of another epoch is
+  /// dropped. REQUIRES first_batch <= batches(). Throws as next() does.
+  void start_epoch(std::uint64_t epoch, std::uint64_t first_batch = 0);
+
+  /// The next batch, or nothing after the epoch's last. Waits for it as long as it takes. Throws RunError for what
+  /// WorkerPool lists, and where the caller still holds so many batches that there is no slot for another.
+  std::optional<Batch> next();
+
+  /// Batches of an epoch.
+  std::uint64_t batches() const { return batches_; }
+  /// With epoch() the whole state: start_epoch(epoch(), next_batch()) goes on from here, with any number of workers.
+  std::uint64_t next_batch() const { return next_; }
+  std::uint64_t epoch() const { return epoch_; }
+  const SplitInfo& split() const { return pool_.splits().at(split_); }
+  /// Time the caller has spent in next() since start_epoch.
+  double waited_seconds() const { return static_cast<double>(waited_ns_) * 1e-9; }
+
+ private:
+  BatchRequest request(std::uint64_t number) const;
+  void publish_ahead();
+
+  WorkerPool& pool_;
+  std::uint64_t id_;
+  std::uint32_t split_;
+  DataLoaderOptions options_;
+  std::uint64_t batches_ = 0;
+  std::uint64_t epoch_ = 0;
+  std::uint64_t next_ = 0;       ///< the batch that next() returns
+  std::uint64_t published_ = 0;  ///< the workers know of the batches before this one
+  std::int64_t waited_ns_ = 0;
+};
+
+}  // namespace trainyard

@@ -1,0 +1,39 @@
+#include "loader/sample_order.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "util/random.h"
+
+namespace trainyard {
+
+SampleOrder::SampleOrder(std::uint64_t seed, std::uint64_t epoch, std::uint64_t size, bool shuffle)
+    : size_(size), shuffle_(shuffle && size > 1) {
+  if (!shuffle_) return;
+  // Under 8 bits the network's permutations are visibly not uniform. The walk over a larger domain costs no more than
+  // the domain's size over a whole epoch.
+  const int bits = std::max(static_cast<int>(std::bit_width(size - 1)), 8);
+  low_bits_ = bits - bits / 2;
+  low_mask_ = (std::uint64_t{1} << low_bits_) - 1;
+  high_mask_ = (std::uint64_t{1} << (bits / 2)) - 1;
+  for (int round = 0; round < rounds; ++round) {
+    keys_[round] = key_of({seed, epoch, key_of("sample order"), static_cast<std::uint64_t>(round)});
+  }
+}
+
+std::uint64_t SampleOrder::operator()(std::uint64_t position) const {
+  if (!shuffle_) return position;
+  std::uint64_t value = position;
+  do {
+    std::uint64_t low = value & low_mask_;
+    std::uint64_t high = value >> low_bits_;
+    for (int round = 0; round < rounds; round += 2) {  // each half is masked with a function of the other: a bijection
+      low ^= mix64(high ^ keys_[round]) & low_mask_;
+      high ^= mix64(low ^ keys_[round + 1]) & high_mask_;
+    }
+    value = high << low_bits_ | low;
+  } while (value >= size_);
+  return value;
+}
+
+}  // namespace trainyard

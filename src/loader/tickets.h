@@ -1,0 +1,90 @@
+/// The protocol by which the trainer hands out work and the workers hand in samples. No locks: whoever dies, at
+/// whatever instruction, leaves a state from which the others can tell what happened.
+///
+/// A batch has a number, which only grows, and lives in a slot. It is cut into chunks; each chunk has one 64-bit word
+///
+///     { batch number : 48 | worker : 14 | state : 2 }      free → claimed(worker) → done(worker) or failed(worker)
+///
+/// and that word alone decides:
+/// - The trainer owns a slot while none of its words is free or claimed. Only then does it write the request and, last,
+///   the words: free, under the new batch's number.
+/// - A worker owns a chunk from its compare-and-swap free → claimed on. That word carries the batch number, so a worker
+///   that looked at the slot long ago, for an earlier batch, cannot take it. Ownership and its record are one
+///   instruction, so a chunk of a dead worker is always known as its.
+/// - A batch is ready when all its words are done or failed. There is no counter that a death could put out of step.
+/// - `hint`, `oldest` and the queue only save looking: before a worker sleeps it has looked at every word of every
+///   published batch, whatever the hints say.
+///
+/// No wake-up is lost. Worker: read `work`, look for work, sleep unless `work` changed. Trainer: write the words,
+/// change `work`, wake all. If the worker looked too early, `work` changes after it was read and the kernel refuses the
+/// sleep. In the other direction: settle() and is_settled() are sequentially consistent, so of two workers that finish
+/// the last two chunks at the same time at least one sees the batch ready, and tells the trainer through an eventfd,
+/// which keeps the news until it is read.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "loader/arena.h"
+
+namespace trainyard {
+
+enum class ChunkState : std::uint8_t { free, claimed, done, failed };
+
+struct ChunkWord {
+  std::uint64_t batch;
+  std::uint32_t worker;
+  ChunkState state;
+
+  std::uint64_t pack() const { return batch << 16 | std::uint64_t{worker} << 2 | static_cast<std::uint64_t>(state); }
+  static ChunkWord unpack(std::uint64_t word) {
+    return {word >> 16, static_cast<std::uint32_t>(word >> 2 & max_workers), static_cast<ChunkState>(word & 3)};
+  }
+  static constexpr std::uint32_t max_workers = (1u << 14) - 1;
+};
+
+/// A chunk that a worker owns.
+struct Claim {
+  std::uint64_t batch;
+  std::uint32_t slot;
+  std::uint32_t chunk;
+};
+
+/// A view of an arena's tickets; the arena must outlive it. One trainer thread, any number of workers.
+class Tickets {
+ public:
+  explicit Tickets(const Arena& arena) : arena_(&arena) {}
+
+  // The trainer's side.
+
+  /// Puts `request` into `slot` and wakes the workers; returns the batch's number. REQUIRES that the trainer owns the
+  /// slot and that the batches between the oldest unsettled one and this one fit the queue: at most shape().slots.
+  std::uint64_t publish(std::uint32_t slot, const BatchRequest& request);
+  /// Takes back the chunks that nobody has begun; the batch is settled as soon as those begun are.
+  void cancel(std::uint64_t batch, std::uint32_t slot);
+  /// Tells the workers that no batch before `batch` needs work.
+  void set_oldest(std::uint64_t batch);
+  /// Whether no worker will touch the batch any more.
+  bool is_settled(std::uint64_t batch, std::uint32_t slot) const;
+  /// The first chunk of a settled batch that failed.
+  std::optional<std::uint32_t> failed_chunk(std::uint32_t slot) const;
+
+  // A worker's side.
+
+  /// A chunk of the earliest batch that has a free one.
+  std::optional<Claim> claim(std::uint32_t worker);
+  /// Gives the chunk back, `done` or `failed`; true when this settled the whole batch.
+  bool settle(const Claim& claim, std::uint32_t worker, ChunkState state);
+  /// To be read before looking for work, and given to wait_for_work where none was found.
+  std::uint32_t work_seen() const;
+  /// Sleeps until there has been new work since `seen`, or `seconds` have passed.
+  void wait_for_work(std::uint32_t seen, int seconds) const;
+
+ private:
+  std::optional<Claim> claim_in(std::uint64_t batch, std::uint32_t slot, std::uint32_t first_chunk,
+                                std::uint32_t worker);
+
+  const Arena* arena_;
+};
+
+}  // namespace trainyard

@@ -1,0 +1,42 @@
+/// What a worker does: claim a chunk, read and transform its samples straight into the slot, hand it in.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "datasets/dataset.h"
+#include "loader/tickets.h"
+#include "transforms/transform.h"
+
+namespace trainyard {
+
+/// A dataset ready to be read, with the transforms of its samples (none by default).
+struct LoadedSplit {
+  std::unique_ptr<Dataset> dataset;
+  TransformPipeline transforms;
+};
+
+/// Builds all splits; the place in the vector is the split's number (static_cast of Split). Throws any Error.
+using DatasetFactory = std::function<std::vector<LoadedSplit>()>;
+
+/// Claims one chunk and fills it, errors of the dataset or a transform included: they end up in the chunk's ChunkError.
+/// `worker` is this process's number, from 0. Returns false when there was nothing to do; `settled_batch`, which may be
+/// null, becomes true when this settled a batch.
+bool fill_one_chunk(const Arena& arena, std::span<const LoadedSplit> splits, std::uint64_t seed, std::uint32_t worker,
+                    bool* settled_batch);
+
+/// A worker process's whole life: fills chunks until `parent` is gone, and writes to the eventfd `ready_fd` whenever it
+/// has settled a batch.
+[[noreturn]] void run_worker(const Arena& arena, std::span<const LoadedSplit> splits, std::uint64_t seed,
+                             std::uint32_t worker, pid_t parent, int ready_fd) noexcept;
+
+/// CLOCK_MONOTONIC in nanoseconds. The coarse one, good to a few milliseconds, costs a fifth.
+std::int64_t monotonic_ns();
+std::int64_t coarse_monotonic_ns();
+
+}  // namespace trainyard

@@ -1,0 +1,108 @@
+/// The workers as the trainer sees them: batches are asked for with publish() and come back, in that order, by take().
+/// DataLoader is what a training loop uses.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "loader/zygote.h"
+
+namespace trainyard {
+
+class WorkerPool;
+
+/// The right to read one slot; the slot goes back to the workers when it is destroyed. Movable. The pool must outlive
+/// it.
+class SlotLease {
+ public:
+  SlotLease(WorkerPool& pool, std::uint32_t slot) : pool_(&pool), slot_(slot) {}
+  SlotLease(SlotLease&& other) noexcept : pool_(std::exchange(other.pool_, nullptr)), slot_(other.slot_) {}
+  SlotLease& operator=(SlotLease&& other) noexcept {
+    std::swap(pool_, other.pool_);
+    std::swap(slot_, other.slot_);
+    return *this;
+  }
+  ~SlotLease() { release(); }
+
+  void release() noexcept;
+  std::uint32_t slot() const { return slot_; }
+
+ private:
+  WorkerPool* pool_;
+  std::uint32_t slot_;
+};
+
+struct WorkerStatus {
+  pid_t pid = 0;
+  std::uint64_t samples = 0;  ///< read so far
+  double busy_seconds = 0;    ///< spent on them
+};
+
+/// One pool serves all loaders of a run, one at a time. For one thread only.
+///
+/// When a worker dies or hangs, or the zygote dies, the call that notices it throws a RunError which names the cause,
+/// the worker and the sample, and so does every later one: the run is over. A sample whose `get` throws ends take()
+/// with a RunError at that sample's place in the order, the same for any number of workers; the pool stays usable.
+class WorkerPool {
+ public:
+  /// With workers, forks: see Zygote for what that REQUIRES. Throws what `factory` throws, MachineError where the
+  /// shared memory is too small. Warns where it is smaller than `prefetch` asks for.
+  WorkerPool(const PoolOptions& options, const DatasetFactory& factory);
+  WorkerPool(const WorkerPool&) = delete;
+  WorkerPool& operator=(const WorkerPool&) = delete;
+
+  const PoolOptions& options() const { return options_; }
+  /// In the factory's order.
+  const std::vector<SplitInfo>& splits() const { return splits_; }
+  const Arena& arena() const { return *arena_; }
+  /// -1 without workers.
+  pid_t zygote_pid() const { return zygote_ ? zygote_->pid() : -1; }
+  /// One entry a worker; without workers one for this process.
+  std::vector<WorkerStatus> status() const;
+
+  // What DataLoader is made of.
+
+  /// A number to know a loader by.
+  std::uint64_t new_loader() { return ++loaders_; }
+  bool is_serving(std::uint64_t loader) const { return serving_ == loader; }
+  /// Takes back what was published and not taken, waits for what was begun, and is `loader`'s from here on.
+  void serve(std::uint64_t loader);
+  /// Whether there is a slot for another batch and it would not be more than `prefetch` ahead.
+  bool can_publish() const;
+  void publish(const BatchRequest& request);
+  /// Waits for the earliest published batch. REQUIRES that one is published.
+  SlotLease take();
+  bool has_published() const { return !published_.empty(); }
+
+ private:
+  friend SlotLease;
+  struct Published {
+    std::uint64_t batch;
+    std::uint32_t slot;
+  };
+
+  void wait_until_settled(std::span<const Published> batches);
+  [[noreturn]] void throw_worker_ended(const WorkerExit& exit) const;
+  void throw_if_failed(const Published& batch) const;
+
+  PoolOptions options_;
+  std::optional<Zygote> zygote_;
+  // Without workers, what the zygote would have.
+  std::vector<LoadedSplit> own_splits_;
+  std::optional<Arena> own_arena_;
+
+  const Arena* arena_ = nullptr;
+  std::vector<SplitInfo> splits_;
+  std::vector<Published> published_;  ///< in order, few; their slots are the workers'
+  std::vector<std::uint32_t> free_;   ///< slots that are nobody's; the rest is leased
+  std::uint64_t loaders_ = 0;
+  std::uint64_t serving_ = 0;  ///< 0: no loader
+  std::string fault_;          ///< why the workers are of no use any more
+};
+
+}  // namespace trainyard

@@ -1,0 +1,127 @@
+#include "loader/zygote.h"
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <cstring>
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "loader/zygote_process.h"
+#include "util/error.h"
+
+namespace trainyard {
+
+std::vector<SplitInfo> describe(const std::vector<LoadedSplit>& splits) {
+  std::vector<SplitInfo> result;
+  for (const LoadedSplit& split : splits) {
+    const Dataset& dataset = *split.dataset;
+    result.push_back({dataset.size(), dataset.spec(), dataset.class_names(), dataset.fingerprint(),
+                      dataset.channel_mean(), dataset.channel_std()});
+  }
+  return result;
+}
+
+ArenaShape arena_shape(const PoolOptions& options, const std::vector<SplitInfo>& splits) {
+  std::size_t sample_bytes = 0;
+  for (const SplitInfo& split : splits) sample_bytes = std::max(sample_bytes, split.sample.bytes());
+  return {static_cast<std::uint32_t>(options.workers), static_cast<std::uint32_t>(options.batch_size),
+          static_cast<std::uint32_t>(options.prefetch) + 2, sample_bytes};
+}
+
+Zygote::Zygote(const PoolOptions& options, const DatasetFactory& factory) {
+  ready_.reset(check_call(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "loader", "eventfd", "batches"));
+  std::array<int, 2> ends{};
+  check_call(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()), "loader", "socketpair", "zygote");
+  socket_.reset(ends[0]);
+  UniqueFd zygote_end(ends[1]);
+
+  const pid_t trainer = getpid();
+  pid_ = check_call(fork(), "loader", "fork", "zygote", "see `ulimit -u` and the container's limit of processes");
+  if (pid_ == 0) run_zygote(options, factory, trainer, zygote_end.get(), ready_.get());
+  zygote_end.reset();  // so that the socket ends when the zygote does
+  try {
+    receive_hello();
+  } catch (...) {
+    end();
+    throw;
+  }
+}
+
+Zygote::~Zygote() { end(); }
+
+void Zygote::receive_hello() {
+  std::array<int, 2> descriptors = {-1, -1};
+  char byte = 0;
+  iovec data{&byte, 1};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof descriptors)> control{};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  const ssize_t received = retry_on_eintr([&] { return recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC); });
+  if (received <= 0) throw_zygote_ended();
+  if (const cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr) {
+    std::memcpy(descriptors.data(), CMSG_DATA(header), std::min(header->cmsg_len - CMSG_LEN(0), sizeof descriptors));
+  }
+  const UniqueFd description(descriptors[0]);
+  UniqueFd arena(descriptors[1]);
+
+  Hello hello = decode_hello(Mapping::shared(description.get(), "loader", "the zygote's hello").bytes());
+  if (hello.code != ExitCode::done) throw_error(hello.code, hello.error);
+  splits_ = std::move(hello.splits);
+  arena_.emplace(Arena::attach(std::move(arena)));
+}
+
+void Zygote::wait(int milliseconds) {
+  std::array<pollfd, 2> events = {pollfd{ready_.get(), POLLIN, 0}, pollfd{socket_.get(), POLLIN, 0}};
+  if (poll(events.data(), events.size(), milliseconds) > 0 && events[0].revents != 0) {
+    eventfd_t news = 0;
+    eventfd_read(ready_.get(), &news);
+  }
+}
+
+std::optional<WorkerExit> Zygote::next_exit() {
+  WorkerExit exit{};
+  const ssize_t received = retry_on_eintr([&] { return recv(socket_.get(), &exit, sizeof exit, MSG_DONTWAIT); });
+  if (received == sizeof exit) return exit;
+  if (received == -1 && errno == EAGAIN) return std::nullopt;
+  throw_zygote_ended();
+}
+
+std::string Zygote::describe_end(int wait_status) const {
+  if (!WIFSIGNALED(wait_status)) return fmt::format("exited with code {}", WEXITSTATUS(wait_status));
+  const int number = WTERMSIG(wait_status);
+  const bool out_of_memory = number == SIGKILL && out_of_memory_kills() > out_of_memory_kills_before_;
+  return fmt::format("was killed by signal {} ({}){}", number, strsignal(number),
+                     out_of_memory ? ", probably by the kernel for want of memory: give the container more, or lower "
+                                     "loader.workers or loader.batch_size"
+                                   : "");
+}
+
+void Zygote::throw_zygote_ended() {
+  int status = 0;
+  const pid_t pid = std::exchange(pid_, -1);
+  if (pid < 0 || retry_on_eintr([&] { return waitpid(pid, &status, 0); }) != pid) {
+    throw RunError("loader", "the process that keeps the datasets and the workers has ended");
+  }
+  throw RunError("loader", "the process that keeps the datasets and the workers (pid {}) {}; the workers ended with it",
+                 pid, describe_end(status));
+}
+
+void Zygote::end() noexcept {
+  if (pid_ < 0) return;
+  constexpr int milliseconds_to_end = 5000;  // a worker that waits for a dead network disk cannot be killed at once
+  shutdown(socket_.get(), SHUT_WR);
+  pollfd ended{socket_.get(), 0, 0};  // POLLHUP is always reported
+  if (retry_on_eintr([&] { return poll(&ended, 1, milliseconds_to_end); }) == 0) kill(pid_, SIGKILL);
+  retry_on_eintr([&] { return waitpid(pid_, nullptr, 0); });
+  pid_ = -1;
+}
+
+}  // namespace trainyard

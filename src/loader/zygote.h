@@ -1,0 +1,92 @@
+/// The process between the trainer and its workers. It builds the datasets once and forks the workers from itself, so
+/// that they share them by copy-on-write and know nothing of the trainer's GPU, threads and files.
+///
+///     trainer ──fork──▶ zygote ──fork──▶ worker 1 … n
+///        ▲  socket: datasets, arena, deaths  │
+///        └───────────────────────────────────┘
+///
+/// Nobody is left behind: the kernel kills the zygote with the trainer and the workers with the zygote
+/// (PR_SET_PDEATHSIG); should that fail, the zygote sees the end of the socket and the workers another parent.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "loader/worker.h"
+#include "util/system.h"
+
+namespace trainyard {
+
+struct PoolOptions {
+  int workers = 2;              ///< processes, 0 to ChunkWord::max_workers; 0: samples are read by whoever calls next()
+  int batch_size = 128;         ///< samples a batch, at least 1
+  int prefetch = 4;             ///< batches prepared ahead, at least 1
+  double timeout_seconds = 60;  ///< what one sample may take, over 0; unused without workers
+  std::uint64_t seed = 0;       ///< of the order and of the transforms
+  std::string directory = "/dev/shm";  ///< a tmpfs for the shared memory; unused without workers
+};
+
+/// What the trainer knows of a split; the dataset itself stays with the workers.
+struct SplitInfo {
+  std::uint64_t size = 0;
+  SampleSpec sample;
+  std::vector<std::string> class_names;
+  std::uint64_t fingerprint = 0;
+  std::vector<float> channel_mean;
+  std::vector<float> channel_std;
+};
+
+std::vector<SplitInfo> describe(const std::vector<LoadedSplit>& splits);
+
+/// Everything the arena's size follows from: slots for the batches ahead, one in the step and one being copied.
+ArenaShape arena_shape(const PoolOptions& options, const std::vector<SplitInfo>& splits);
+
+/// The end of a worker, as the zygote saw it.
+struct WorkerExit {
+  std::uint32_t worker;
+  std::int32_t pid;
+  std::int32_t status;  ///< as from waitpid
+};
+
+/// The trainer's handle of the zygote. Destroying it ends all of its processes, and waits until they have ended.
+class Zygote {
+ public:
+  /// Forks, waits until the datasets are built and the workers run. What the factory throws is thrown here, as the same
+  /// kind of Error; anything else as a RunError.
+  /// REQUIRES that the calling thread is the process's only one (its end ends the workers, too) and that CUDA has not
+  /// been touched. The factory runs in the zygote, where only descriptors 0, 1 and 2 of the caller are open.
+  Zygote(const PoolOptions& options, const DatasetFactory& factory);
+  ~Zygote();
+  Zygote(const Zygote&) = delete;
+  Zygote& operator=(const Zygote&) = delete;
+
+  pid_t pid() const { return pid_; }
+  const Arena& arena() const { return *arena_; }
+  const std::vector<SplitInfo>& splits() const { return splits_; }
+
+  /// Blocks until a worker has settled a batch, a process has ended, or `milliseconds` have passed. May return early.
+  void wait(int milliseconds);
+  /// The next worker that ended, if any; does not block. Throws RunError when the zygote itself has ended.
+  std::optional<WorkerExit> next_exit();
+  /// How a process ended: "was killed by signal 11 (Segmentation fault)", "exited with code 3". Where SIGKILL is the
+  /// likely work of the out-of-memory killer, it says so.
+  std::string describe_end(int wait_status) const;
+
+ private:
+  [[noreturn]] void throw_zygote_ended();
+  void receive_hello();
+  void end() noexcept;
+
+  pid_t pid_ = -1;
+  std::uint64_t out_of_memory_kills_before_ = out_of_memory_kills();
+  UniqueFd socket_;
+  UniqueFd ready_;  ///< an eventfd
+  std::optional<Arena> arena_;
+  std::vector<SplitInfo> splits_;
+};
+
+}  // namespace trainyard

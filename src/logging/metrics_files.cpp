@@ -1,0 +1,78 @@
+#include "logging/metrics_files.h"
+
+#include <functional>
+#include <optional>
+#include <sstream>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "checkpoint/atomic_file.h"
+#include "util/system.h"
+
+namespace trainyard {
+namespace {
+
+constexpr const char* kHeader =
+    "epoch,step,train_loss,train_accuracy,val_loss,val_accuracy,lr,samples_per_second,data_wait\n";
+
+std::optional<std::int64_t> step_of_row(const std::string& line) {
+  std::istringstream fields(line);
+  std::int64_t epoch = 0;
+  std::int64_t step = 0;
+  char comma = 0;
+  if (fields >> epoch >> comma >> step) return step;
+  return std::nullopt;
+}
+
+std::optional<std::int64_t> step_of_object(const std::string& line) {
+  const nlohmann::json object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (object.is_object() && object.contains("step") && object["step"].is_number_integer()) {
+    return object["step"].get<std::int64_t>();
+  }
+  return std::nullopt;
+}
+
+// Rewrites `path` as `header` and the old lines up to `last_step`. A line torn by a crash is dropped.
+void keep_up_to(const std::filesystem::path& path, const std::string& header, std::int64_t last_step,
+                const std::function<std::optional<std::int64_t>(const std::string&)>& step_of) {
+  std::string kept = header;
+  if (last_step > 0 && std::filesystem::exists(path)) {
+    std::istringstream lines(read_text_file(path.string(), "metrics"));
+    for (std::string line; std::getline(lines, line);) {
+      const std::optional<std::int64_t> step = step_of(line);
+      if (step && *step <= last_step && !lines.eof()) kept += line + "\n";
+    }
+  }
+  write_file_atomically(path, [&kept](FileWriter& file) { file.write(kept); });
+}
+
+}  // namespace
+
+MetricsFiles::MetricsFiles(const std::filesystem::path& folder, std::int64_t last_step)
+    : csv_(folder / "metrics.csv"), jsonl_(folder / "metrics.jsonl") {
+  keep_up_to(csv_, kHeader, last_step, step_of_row);
+  keep_up_to(jsonl_, "", last_step, step_of_object);
+}
+
+void MetricsFiles::add(const EpochMetrics& m) {
+  append(csv_, fmt::format("{},{},{},{},{},{},{},{},{}\n", m.epoch, m.step, m.train_loss, m.train_accuracy, m.val_loss,
+                           m.val_accuracy, m.lr, m.samples_per_second, m.data_wait));
+}
+
+void MetricsFiles::add(const StepMetrics& m) {
+  const nlohmann::ordered_json object = {
+      {"epoch", m.epoch},        {"step", m.step}, {"loss", m.loss},
+      {"accuracy", m.accuracy},  {"lr", m.lr},     {"samples_per_second", m.samples_per_second},
+      {"data_wait", m.data_wait}};
+  append(jsonl_, object.dump() + "\n");
+}
+
+void MetricsFiles::append(const std::filesystem::path& path, const std::string& line) const {
+  const UniqueFd fd(check_call(open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644), "metrics", "open",
+                               path.string()));
+  write_all(fd.get(), std::as_bytes(std::span(line)), "metrics", path.string());
+}
+
+}  // namespace trainyard

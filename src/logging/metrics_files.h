@@ -1,0 +1,51 @@
+/// The numbers of a run as files: metrics.csv, a row an epoch, and metrics.jsonl, a line every few steps.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+namespace trainyard {
+
+/// A row of metrics.csv. Accuracies are from 0 to 1, losses are means over the samples.
+struct EpochMetrics {
+  std::int64_t epoch;         ///< whole epochs done, from 1
+  std::int64_t step;          ///< optimizer steps done
+  double train_loss;          ///< while training, with label smoothing
+  double train_accuracy;      ///< while training
+  double val_loss;            ///< after the epoch, on the whole test split
+  double val_accuracy;        ///< after the epoch, on the whole test split
+  double lr;                  ///< of the epoch's last step
+  double samples_per_second;  ///< training samples over the epoch's training time
+  double data_wait;           ///< share of that time in which the step waited for data, 0 to 1
+};
+
+/// A line of metrics.jsonl: means since the line before it.
+struct StepMetrics {
+  std::int64_t epoch;  ///< the epoch under way, from 1
+  std::int64_t step;   ///< optimizer steps done
+  double loss;
+  double accuracy;
+  double lr;
+  double samples_per_second;
+  double data_wait;
+};
+
+/// Appends to both files in a run's folder; every row is on its way to the disk when the call returns. Floats are
+/// written so that they read back exactly. Used from one thread. Throws RunError when writing fails.
+class MetricsFiles {
+ public:
+  /// Keeps what an earlier part of the run wrote up to and including `last_step` and drops what came after it: those
+  /// steps are about to be done again. 0 begins new files.
+  MetricsFiles(const std::filesystem::path& folder, std::int64_t last_step);
+
+  void add(const EpochMetrics& metrics);
+  void add(const StepMetrics& metrics);
+
+ private:
+  void append(const std::filesystem::path& path, const std::string& line) const;
+
+  std::filesystem::path csv_;
+  std::filesystem::path jsonl_;
+};
+
+}  // namespace trainyard

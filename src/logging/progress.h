@@ -1,0 +1,59 @@
+/// What one sees while a run goes on: one live line on a terminal, a plain line now and then elsewhere.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+namespace trainyard {
+
+/// Where the run stands.
+struct ProgressState {
+  std::int64_t epoch;  ///< the one under way, from 1
+  std::int64_t epochs;
+  std::int64_t step;  ///< within the epoch
+  std::int64_t steps;
+  double loss;
+  double accuracy;
+  double samples_per_second;
+  double data_wait;     ///< 0 to 1
+  double seconds_left;  ///< of the whole run
+};
+
+/// Writes to `out`, which must outlive it. Used from one thread.
+class Progress {
+ public:
+  explicit Progress(std::FILE* out = stdout);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  /// Whether a line is due: ten times a second on a terminal, every half minute elsewhere. Asking costs nothing, the
+  /// numbers of a ProgressState may cost a wait for the GPU.
+  bool due() const;
+  void show(const ProgressState& state);
+
+  /// Prints a line for good, above the live one.
+  void print(const std::string& line);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  std::FILE* out_;
+  bool terminal_;
+  bool line_open_ = false;
+  Clock::time_point shown_ = Clock::now();
+};
+
+/// "epoch 2/5  step 300/469  loss 0.3124  acc 0.889  6120/s  wait 1 %  left 0:41"
+std::string format_progress(const ProgressState& state);
+
+/// "41 s", "3:05", "2:03:05".
+std::string format_duration(double seconds);
+
+/// The first parts of `line`, which are separated by two spaces, that fit in `columns`; a terminal that had to wrap the
+/// line could not overwrite it.
+std::string fit_to_columns(const std::string& line, std::size_t columns);
+
+}  // namespace trainyard

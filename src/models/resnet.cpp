@@ -1,0 +1,145 @@
+// ResNet-18, -34 and -50 (He et al. 2015, "Deep Residual Learning for Image Recognition"; version 1.5: the stride sits
+// in the bottleneck's 3×3 convolution), with torchvision.models.resnet's parameter names and initial distributions.
+
+#include <array>
+
+#include <torch/nn/init.h>
+
+#include "models/model.h"
+
+namespace trainyard {
+namespace {
+
+torch::nn::Conv2d convolution(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride) {
+  return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2).bias(false));
+}
+
+class Block : public torch::nn::Module {
+ public:
+  virtual at::Tensor forward(const at::Tensor& x) = 0;
+
+ protected:
+  // The shortcut: the input itself, or a 1×1 convolution where the shape changes.
+  void make_shortcut(std::int64_t in, std::int64_t out, std::int64_t stride) {
+    if (stride == 1 && in == out) return;
+    downsample = register_module("downsample",
+                                 torch::nn::Sequential(convolution(in, out, 1, stride), torch::nn::BatchNorm2d(out)));
+  }
+  at::Tensor shortcut(const at::Tensor& x) { return downsample ? downsample->forward(x) : x; }
+
+ private:
+  torch::nn::Sequential downsample{nullptr};
+};
+
+class BasicBlock : public Block {
+ public:
+  static constexpr std::int64_t expansion = 1;
+
+  BasicBlock(std::int64_t in, std::int64_t width, std::int64_t stride)
+      : conv1(register_module("conv1", convolution(in, width, 3, stride))),
+        bn1(register_module("bn1", torch::nn::BatchNorm2d(width))),
+        conv2(register_module("conv2", convolution(width, width, 3, 1))),
+        bn2(register_module("bn2", torch::nn::BatchNorm2d(width))) {
+    make_shortcut(in, width, stride);
+  }
+
+  at::Tensor forward(const at::Tensor& x) override {
+    at::Tensor y = bn1(conv1(x)).relu_();
+    y = bn2(conv2(y));
+    return y.add_(shortcut(x)).relu_();
+  }
+
+ private:
+  torch::nn::Conv2d conv1;
+  torch::nn::BatchNorm2d bn1;
+  torch::nn::Conv2d conv2;
+  torch::nn::BatchNorm2d bn2;
+};
+
+class Bottleneck : public Block {
+ public:
+  static constexpr std::int64_t expansion = 4;
+
+  Bottleneck(std::int64_t in, std::int64_t width, std::int64_t stride)
+      : conv1(register_module("conv1", convolution(in, width, 1, 1))),
+        bn1(register_module("bn1", torch::nn::BatchNorm2d(width))),
+        conv2(register_module("conv2", convolution(width, width, 3, stride))),
+        bn2(register_module("bn2", torch::nn::BatchNorm2d(width))),
+        conv3(register_module("conv3", convolution(width, width * expansion, 1, 1))),
+        bn3(register_module("bn3", torch::nn::BatchNorm2d(width * expansion))) {
+    make_shortcut(in, width * expansion, stride);
+  }
+
+  at::Tensor forward(const at::Tensor& x) override {
+    at::Tensor y = bn1(conv1(x)).relu_();
+    y = bn2(conv2(y)).relu_();
+    y = bn3(conv3(y));
+    return y.add_(shortcut(x)).relu_();
+  }
+
+ private:
+  torch::nn::Conv2d conv1;
+  torch::nn::BatchNorm2d bn1;
+  torch::nn::Conv2d conv2;
+  torch::nn::BatchNorm2d bn2;
+  torch::nn::Conv2d conv3;
+  torch::nn::BatchNorm2d bn3;
+};
+
+template <typename BlockType>
+class ResNet : public Model {
+ public:
+  ResNet(const std::array<int, 4>& depths, bool small_stem, const ModelInput& input)
+      : small_stem_(small_stem),
+        conv1(register_module(
+            "conv1", small_stem ? convolution(input.channels, 64, 3, 1) : convolution(input.channels, 64, 7, 2))),
+        bn1(register_module("bn1", torch::nn::BatchNorm2d(64))) {
+    std::int64_t channels = 64;
+    for (std::size_t i = 0; i < depths.size(); ++i) {
+      const std::int64_t width = std::int64_t{64} << i;
+      torch::nn::Sequential layer;
+      for (int block = 0; block < depths[i]; ++block) {
+        layer->push_back(std::make_shared<BlockType>(channels, width, block == 0 && i > 0 ? 2 : 1));
+        channels = width * BlockType::expansion;
+      }
+      layers_[i] = register_module(fmt::format("layer{}", i + 1), layer);
+    }
+    fc = register_module("fc", torch::nn::Linear(channels, input.classes));
+    for (const auto& module : modules(/*include_self=*/false)) {
+      if (auto* conv = module->template as<torch::nn::Conv2dImpl>()) {
+        torch::nn::init::kaiming_normal_(conv->weight, 0, torch::kFanOut, torch::kReLU);
+      }
+    }
+  }
+
+  at::Tensor forward(at::Tensor x) override {
+    x = bn1(conv1(x)).relu_();
+    if (!small_stem_) x = at::max_pool2d(x, 3, 2, 1);
+    for (auto& layer : layers_) x = layer->forward(x);
+    return fc(x.mean({2, 3}));
+  }
+
+ private:
+  bool small_stem_;
+  torch::nn::Conv2d conv1;
+  torch::nn::BatchNorm2d bn1;
+  std::array<torch::nn::Sequential, 4> layers_{nullptr, nullptr, nullptr, nullptr};
+  torch::nn::Linear fc{nullptr};
+};
+
+template <typename BlockType>
+auto factory(const std::array<int, 4>& depths) {
+  return [depths](const ModelConfig& config, const ModelInput& input) -> std::shared_ptr<Model> {
+    return std::make_shared<ResNet<BlockType>>(depths, config.stem == "small", input);
+  };
+}
+
+const ModelRegistry::Registration resnet18{"resnet18", "torchvision's ResNet-18", factory<BasicBlock>({2, 2, 2, 2}),
+                                           __FILE__};
+const ModelRegistry::Registration resnet34{"resnet34", "torchvision's ResNet-34", factory<BasicBlock>({3, 4, 6, 3}),
+                                           __FILE__};
+const ModelRegistry::Registration resnet50{"resnet50", "torchvision's ResNet-50", factory<Bottleneck>({3, 4, 6, 3}),
+                                           __FILE__};
+
+}  // namespace
+}  // namespace trainyard

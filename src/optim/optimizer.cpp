@@ -1,0 +1,87 @@
+#include "optim/optimizer.h"
+
+#include <map>
+
+namespace trainyard {
+
+Optimizer::Optimizer(NamedTensors parameters) : parameters_(std::move(parameters)) {
+  const at::Device device = parameters_.empty() ? at::Device(at::kCPU) : parameters_.front().second.device();
+  // What the fused kernels read: a float on the GPU, a double on the CPU.
+  learning_rate_ = at::zeros({}, at::TensorOptions(device).dtype(device.is_cpu() ? at::kDouble : at::kFloat));
+}
+
+void Optimizer::step() {
+  const at::NoGradGuard no_grad;
+  std::vector<std::size_t> indices;
+  std::vector<at::Tensor> parameters;
+  std::vector<at::Tensor> gradients;
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const at::Tensor& gradient = parameters_[i].second.grad();
+    if (!gradient.defined()) continue;
+    indices.push_back(i);
+    parameters.push_back(parameters_[i].second);
+    gradients.push_back(gradient);
+  }
+  if (!parameters.empty()) update(indices, parameters, gradients);
+}
+
+void Optimizer::set_learning_rate(double rate) { learning_rate_.fill_(rate); }
+
+void Optimizer::zero_grad() {
+  for (auto& [name, parameter] : parameters_) parameter.mutable_grad().reset();
+}
+
+NamedTensors Optimizer::state() const {
+  NamedTensors result;
+  for (const auto& [state, tensors] : states_) {
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+      result.emplace_back(state + "." + parameters_[i].first, tensors[i]);
+    }
+  }
+  return result;
+}
+
+void Optimizer::load_state(const NamedTensors& state) {
+  const at::NoGradGuard no_grad;
+  std::map<std::string, at::Tensor> given(state.begin(), state.end());
+  const NamedTensors own = this->state();
+  if (given.size() != own.size()) {
+    throw RunError("optimizer",
+                   "the checkpoint has {} state tensors, this optimizer has {}; was optimizer.name changed?",
+                   given.size(), own.size());
+  }
+  for (const auto& [name, target] : own) {
+    const auto found = given.find(name);
+    if (found == given.end() || found->second.sizes() != target.sizes()) {
+      throw RunError("optimizer",
+                     "the checkpoint's state does not fit at '{}'; was optimizer.name or the model changed?", name);
+    }
+    target.copy_(found->second);
+  }
+}
+
+std::size_t Optimizer::add_state(const std::string& name, bool scalar) {
+  std::vector<at::Tensor> tensors;
+  for (const auto& [parameter_name, parameter] : parameters_) {
+    tensors.push_back(scalar ? at::zeros({}, parameter.options().dtype(at::kFloat)) : at::zeros_like(parameter));
+  }
+  states_.emplace_back(name, std::move(tensors));
+  return states_.size() - 1;
+}
+
+std::vector<at::Tensor> Optimizer::state_of(std::size_t slot, const std::vector<std::size_t>& indices) const {
+  std::vector<at::Tensor> tensors;
+  tensors.reserve(indices.size());
+  for (const std::size_t i : indices) tensors.push_back(states_[slot].second[i]);
+  return tensors;
+}
+
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, const torch::nn::Module& model) {
+  NamedTensors parameters;
+  for (const auto& item : model.named_parameters()) {
+    if (item.value().requires_grad()) parameters.emplace_back(item.key(), item.value());
+  }
+  return OptimizerRegistry::make(config.name, config, std::move(parameters));
+}
+
+}  // namespace trainyard

@@ -1,0 +1,68 @@
+/// Optimizers: LibTorch's fused kernels, with all state in named tensors so that a checkpoint can carry it. A new one
+/// is one file here that registers itself.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+#include "util/named_tensors.h"
+#include "util/registry.h"
+#include "util/torch.h"
+
+namespace trainyard {
+
+/// Updates parameters from their gradients. Used from one thread.
+class Optimizer {
+ public:
+  /// `parameters` are leaves that require gradients, all on one device; shared with the model.
+  explicit Optimizer(NamedTensors parameters);
+  virtual ~Optimizer() = default;
+
+  /// One update with the learning rate last set. Parameters without a gradient are passed over.
+  void step();
+
+  /// The learning rate lives in a tensor on the parameters' device: a captured CUDA graph would replay a plain number
+  /// frozen.
+  void set_learning_rate(double rate);
+
+  /// Drops all gradients.
+  void zero_grad();
+
+  /// All state that a bit-exact continuation needs, as "<state>.<parameter>". Shares the optimizer's memory.
+  NamedTensors state() const;
+
+  /// Takes over what state() gave. Throws RunError that names a missing, unexpected or misshapen tensor.
+  void load_state(const NamedTensors& state);
+
+ protected:
+  /// Updates `parameters[i]` from `gradients[i]` in place; `indices[i]` is its place among all parameters.
+  virtual void update(const std::vector<std::size_t>& indices, std::vector<at::Tensor>& parameters,
+                      std::vector<at::Tensor>& gradients) = 0;
+
+  /// Declares one state tensor a parameter, zero at first: a copy of the parameter's shape, or one float each where
+  /// `scalar`. Called by constructors of derived classes only.
+  std::size_t add_state(const std::string& name, bool scalar = false);
+  /// The tensors of state `slot` (what add_state returned) for the parameters of `indices`.
+  std::vector<at::Tensor> state_of(std::size_t slot, const std::vector<std::size_t>& indices) const;
+
+  const at::Tensor& learning_rate() const { return learning_rate_; }
+
+ private:
+  NamedTensors parameters_;
+  at::Tensor learning_rate_;
+  std::vector<std::pair<std::string, std::vector<at::Tensor>>> states_;
+};
+
+struct OptimizerKind {
+  static constexpr const char* name = "optimizer";
+};
+
+using OptimizerRegistry = Registry<OptimizerKind, std::unique_ptr<Optimizer>(const OptimizerConfig&, NamedTensors)>;
+
+/// The optimizer named by `config.name` over `model`'s parameters. Throws UsageError for an unknown name.
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, const torch::nn::Module& model);
+
+}  // namespace trainyard

@@ -1,0 +1,37 @@
+/// Sums over the batches of an epoch, kept on the device so that a step does not wait for them.
+#pragma once
+
+#include <cstdint>
+
+#include "util/torch.h"
+
+namespace trainyard {
+
+/// Mean loss and accuracy over a number of samples.
+struct Scores {
+  double loss = 0;      ///< mean over the samples
+  double accuracy = 0;  ///< 0 to 1
+  std::int64_t samples = 0;
+};
+
+/// Sums of loss and of right answers. Reading them waits for the device.
+class ScoreSums {
+ public:
+  explicit ScoreSums(at::Device device);
+
+  /// loss: the batch's mean, a scalar. logits: N × classes; labels: N.
+  void add(const at::Tensor& loss, const at::Tensor& logits, const at::Tensor& labels);
+
+  Scores mean() const;
+
+  /// The sums themselves, for a checkpoint in the middle of an epoch: loss sum, right answers, samples; float64 on the
+  /// CPU.
+  at::Tensor snapshot() const;
+  void restore(const at::Tensor& snapshot);
+
+ private:
+  at::Tensor sums_;  // float64: loss, right answers
+  std::int64_t samples_ = 0;
+};
+
+}  // namespace trainyard

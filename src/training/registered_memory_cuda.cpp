@@ -1,0 +1,27 @@
+#include <spdlog/spdlog.h>
+
+#include <cuda_runtime_api.h>
+
+#include "training/device_loader.h"
+
+namespace trainyard {
+
+RegisteredMemory::RegisteredMemory(std::span<std::byte> memory) {
+  if (memory.empty()) return;
+  const cudaError_t error = cudaHostRegister(memory.data(), memory.size(), cudaHostRegisterDefault);
+  if (error == cudaSuccess) {
+    address_ = memory.data();
+    return;
+  }
+  cudaGetLastError();  // it is not sticky; do not let a later check find it
+  spdlog::warn(
+      "[loader] cudaHostRegister of {} bytes: {}; copies to the GPU will be slower. In a container, give "
+      "--ulimit memlock=-1",
+      memory.size(), cudaGetErrorString(error));
+}
+
+RegisteredMemory::~RegisteredMemory() {
+  if (address_ != nullptr) cudaHostUnregister(address_);
+}
+
+}  // namespace trainyard

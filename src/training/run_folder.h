@@ -1,0 +1,34 @@
+/// Which folder a run lives in, and whether it goes on from a checkpoint there.
+///
+///     runs/<name>/config.toml     the resolved configuration; `train --config` on it does the same run again
+///                 check.json      what the machine was found to be
+///                 metrics.csv     a row an epoch
+///                 metrics.jsonl   a line every few steps
+///                 checkpoints/    step-…/, last, best
+#pragma once
+
+#include <filesystem>
+#include <optional>
+
+#include "config/config.h"
+
+namespace trainyard {
+
+struct RunFolder {
+  std::filesystem::path path;                       ///< run.dir/<name>
+  std::optional<std::filesystem::path> checkpoint;  ///< to go on from; none for a run from the start
+
+  std::filesystem::path checkpoints() const { return path / "checkpoints"; }
+};
+
+/// Chooses the folder; creates nothing.
+///
+/// With run.name: that folder. run.resume = auto goes on from its newest whole checkpoint, if any; never refuses a
+/// folder that has one. Without run.name: <data.name>-<model.name>, or with -2, -3, ... behind it: auto goes on with
+/// the latest of them when it is unfinished and was configured the same, otherwise takes the first free one, as never
+/// does. A path in run.resume: from that checkpoint, in run.name's folder or else in the checkpoint's own. Throws
+/// UsageError for a path without a checkpoint, and where going on would make another run of it: the settings that make
+/// the weights (model, data, transforms, batch size, optimizer, seed) must be the checkpoint's.
+RunFolder choose_run_folder(const Config& config);
+
+}  // namespace trainyard

@@ -1,0 +1,42 @@
+#include "training/stop_signal.h"
+
+#include <array>
+#include <atomic>
+
+#include <signal.h>
+
+#include "util/system.h"
+
+namespace trainyard {
+namespace {
+
+constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP};
+
+std::atomic<int> signal_received = 0;
+static_assert(std::atomic<int>::is_always_lock_free, "the handler may use nothing else");
+std::array<struct sigaction, kSignals.size()> previous_actions;
+
+void note(int signal) {
+  signal_received = signal;
+  for (const int other : kSignals) ::signal(other, SIG_DFL);  // the next one, whichever, does not wait for us
+}
+
+}  // namespace
+
+StopSignal::StopSignal() {
+  signal_received = 0;
+  struct sigaction action{};
+  action.sa_handler = note;
+  action.sa_flags = SA_RESTART;
+  for (std::size_t i = 0; i < kSignals.size(); ++i) {
+    check_call(sigaction(kSignals[i], &action, &previous_actions[i]), "training", "sigaction", "stop signals");
+  }
+}
+
+StopSignal::~StopSignal() {
+  for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &previous_actions[i], nullptr);
+}
+
+int StopSignal::received() { return signal_received; }
+
+}  // namespace trainyard

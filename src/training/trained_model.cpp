@@ -1,0 +1,44 @@
+#include "training/trained_model.h"
+
+#include "checkpoint/checkpoint_folder.h"
+#include "checkpoint/safetensors_torch.h"
+#include "config/bind.h"
+
+namespace trainyard {
+
+std::shared_ptr<Model> new_model(const ModelConfig& config, const std::vector<std::int64_t>& sample_shape,
+                                 std::size_t classes, at::Device device) {
+  if (sample_shape.size() != 3) {
+    throw RunError("model", "samples have {} dimensions; models take height × width × channels", sample_shape.size());
+  }
+  const ModelInput input{.channels = sample_shape[2],
+                         .height = sample_shape[0],
+                         .width = sample_shape[1],
+                         .classes = static_cast<std::int64_t>(classes)};
+  std::shared_ptr<Model> model = make_model(config, input);
+  model->to(device);
+  // Convolutions are fastest where the weights lie as the images do.
+  const at::NoGradGuard no_grad;
+  for (at::Tensor& parameter : model->parameters()) {
+    if (parameter.dim() == 4) parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
+  }
+  return model;
+}
+
+TrainedModel load_trained_model(const std::filesystem::path& checkpoint, at::Device device) {
+  Manifest manifest = read_manifest(checkpoint);
+  const auto sum = manifest.files.find(Manifest::model_file);
+  if (sum == manifest.files.end()) {
+    throw RunError("checkpoint", "{} lists no {}", (checkpoint / Manifest::file_name).string(), Manifest::model_file);
+  }
+  const std::string path = (checkpoint / Manifest::model_file).string();
+  const Mapping file = map_verified(checkpoint, Manifest::model_file, sum->second);
+  Config config = config_from_toml(manifest.config, checkpoint.string());
+  std::shared_ptr<Model> model = new_model(config.model, manifest.sample_shape, manifest.class_names.size(), device);
+  load_state_dict(*model, parse_safetensors(file.bytes(), path), path);
+  model->eval();
+  Normalize normalize(manifest.channel_mean, manifest.channel_std, device);
+  return {std::move(manifest), std::move(config), std::move(model), std::move(normalize)};
+}
+
+}  // namespace trainyard

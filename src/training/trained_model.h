@@ -1,0 +1,31 @@
+/// Models as a run makes them and as a checkpoint gives them back.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "checkpoint/manifest.h"
+#include "config/config.h"
+#include "models/model.h"
+#include "training/normalize.h"
+
+namespace trainyard {
+
+/// A new model for samples of height × width × channels, on `device`, convolutions in channels-last format.
+/// Initial weights are drawn on the CPU from the default generator, so they are the same for every device.
+std::shared_ptr<Model> new_model(const ModelConfig& config, const std::vector<std::int64_t>& sample_shape,
+                                 std::size_t classes, at::Device device);
+
+/// A checkpoint's model with what its inputs need, ready to evaluate.
+struct TrainedModel {
+  Manifest manifest;
+  Config config;
+  std::shared_ptr<Model> model;  ///< on the device, in evaluation mode
+  Normalize normalize;
+};
+
+/// Reads model and manifest of the step folder `checkpoint`. Throws RunError for a damaged one.
+TrainedModel load_trained_model(const std::filesystem::path& checkpoint, at::Device device);
+
+}  // namespace trainyard

@@ -1,0 +1,83 @@
+/// A whole run: epochs of steps, an evaluation and a checkpoint after each, from the start or from a checkpoint.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "checkpoint/checkpoint.h"
+#include "config/config.h"
+#include "loader/data_loader.h"
+#include "logging/metrics_files.h"
+#include "logging/progress.h"
+#include "models/model.h"
+#include "optim/optimizer.h"
+#include "training/device_loader.h"
+#include "training/metrics.h"
+#include "training/run_folder.h"
+#include "training/train_step.h"
+
+namespace trainyard {
+
+/// What a run came to.
+struct RunResult {
+  int signal = 0;  ///< the signal that ended it, after saving; 0: it has all its epochs
+  std::int64_t epochs = 0;
+  std::int64_t steps = 0;
+  std::optional<Scores> last;  ///< of the last evaluation; none when nothing was left to do
+  double best_accuracy = 0;    ///< on the test split, over all epochs
+  std::int64_t best_epoch = 0;
+  double training_seconds = 0;  ///< of this process, evaluation not counted
+  std::int64_t samples = 0;     ///< trained in this process
+  double data_wait = 0;         ///< share of training_seconds
+};
+
+/// Trains `config.model` on split 0 of `pool` and evaluates on split 1, on `device`. Everything it writes goes into
+/// `folder`. The same configuration gives the same losses bit for bit on the CPU, with any number of workers, at one go
+/// or in parts. Used from one thread; StopSignal ends it at the next step.
+class Trainer {
+ public:
+  Trainer(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder);
+
+  RunResult run();
+
+ private:
+  // Where the run stands; with the weights, the optimizer and the generators it is all that a checkpoint needs.
+  struct Place {
+    std::int64_t epoch = 0;  // whole epochs done
+    std::int64_t batch = 0;  // batches of the epoch under way that are done
+    std::int64_t step = 0;
+    double best_accuracy = 0;
+    std::int64_t best_epoch = 0;
+  };
+
+  bool train_epoch();
+  void finish_epoch();
+  void log_window(const ScoreSums& window, double seconds, double waited, double lr);
+  ProgressState progress(const Scores& scores) const;
+  double lr_of(std::int64_t step) const;
+  void save();
+  void restore(const std::filesystem::path& checkpoint);
+
+  const Config config_;
+  RunFolder folder_;
+  at::Device device_;
+  RegisteredMemory registered_;
+  DataLoader train_loader_;
+  DataLoader test_loader_;
+  const SplitInfo& dataset_;
+  Normalize normalize_;
+  std::shared_ptr<Model> model_;
+  std::unique_ptr<Optimizer> optimizer_;
+  TrainStep train_step_;
+
+  Place place_;
+  ScoreSums epoch_sums_;
+  double epoch_seconds_ = 0;  // of the epoch under way, in this process
+  double epoch_waited_ = 0;
+  std::int64_t epoch_samples_ = 0;
+  RunResult result_;
+  std::optional<MetricsFiles> files_;
+  Progress progress_;
+};
+
+}  // namespace trainyard

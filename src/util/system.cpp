@@ -1,0 +1,124 @@
+#include "util/system.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/error.h"
+
+namespace trainyard {
+
+void throw_system_error(std::string_view where, std::string_view call, std::string_view subject, int error,
+                        std::string_view hint) {
+  throw RunError(where, "{} ({}): {}{}{}", call, subject, std::strerror(error), hint.empty() ? "" : "; ", hint);
+}
+
+void UniqueFd::reset(int fd) noexcept {
+  if (fd_ >= 0) close(fd_);  // a failing close has nothing left to report to
+  fd_ = fd;
+}
+
+Mapping::~Mapping() {
+  if (address_ != nullptr) munmap(address_, size_);
+}
+
+Mapping Mapping::read_only_file(const std::string& path, std::string_view where) {
+  const UniqueFd fd(check_call(open(path.c_str(), O_RDONLY | O_CLOEXEC), where, "open", path));
+  struct stat status{};
+  check_call(fstat(fd.get(), &status), where, "fstat", path);
+  if (!S_ISREG(status.st_mode)) throw RunError(where, "{} is not a regular file", path);
+  if (status.st_size == 0) return {};
+  const auto size = static_cast<std::size_t>(status.st_size);
+  void* address = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd.get(), 0);
+  if (address == MAP_FAILED) throw_system_error(where, "mmap", path, errno);
+  return {address, size};
+}
+
+Mapping Mapping::shared(int fd, std::string_view where, std::string_view subject) {
+  struct stat status{};
+  check_call(fstat(fd, &status), where, "fstat", subject);
+  const auto size = static_cast<std::size_t>(status.st_size);
+  void* address = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (address == MAP_FAILED) throw_system_error(where, "mmap", subject, errno);
+  return {address, size};
+}
+
+Mapping Mapping::anonymous(std::size_t size, std::string_view where) {
+  void* address = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (address == MAP_FAILED) throw_system_error(where, "mmap", fmt::format("{} bytes of memory", size), errno);
+  return {address, size};
+}
+
+void write_all(int fd, std::span<const std::byte> bytes, std::string_view where, std::string_view subject) {
+  while (!bytes.empty()) {
+    const ssize_t written = retry_on_eintr([&] { return write(fd, bytes.data(), bytes.size()); });
+    check_call(written, where, "write", subject);
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+}
+
+std::string read_text_file(const std::string& path, std::string_view where) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  if (!file || !(text << file.rdbuf() || file.peek() == std::ifstream::traits_type::eof())) {
+    throw_system_error(where, "read", path, errno);
+  }
+  return std::move(text).str();
+}
+
+namespace {
+
+// The processors a cgroup's quota amounts to, 0 where there is none.
+double cgroup_cores() {
+  double quota = 0;
+  double period = 0;
+  std::string word;
+  if (std::ifstream v2("/sys/fs/cgroup/cpu.max"); v2 >> word >> period && word != "max" && period > 0) {
+    return std::atof(word.c_str()) / period;
+  }
+  std::ifstream v1_quota("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
+  std::ifstream v1_period("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+  if (v1_quota >> quota && v1_period >> period && quota > 0 && period > 0) return quota / period;
+  return 0;
+}
+
+}  // namespace
+
+int usable_cores() {
+  cpu_set_t set;
+  int cores =
+      sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+  if (const double quota = cgroup_cores(); quota > 0) cores = std::min(cores, static_cast<int>(std::ceil(quota)));
+  return std::max(cores, 1);
+}
+
+std::uint64_t out_of_memory_kills() {
+  std::ifstream memberships("/proc/self/cgroup");  // lines of hierarchy:controllers:path
+  for (std::string line; std::getline(memberships, line);) {
+    const std::size_t second_colon = line.find(':', line.find(':') + 1);
+    if (second_colon == std::string::npos) continue;
+    const std::string path = line.substr(second_colon + 1);
+    // Version 2, version 1; in a container the path may be the host's, and the container's own group is the root.
+    for (const std::string& file :
+         {"/sys/fs/cgroup" + path + "/memory.events", std::string("/sys/fs/cgroup/memory.events"),
+          "/sys/fs/cgroup/memory" + path + "/memory.oom_control",
+          std::string("/sys/fs/cgroup/memory/memory.oom_control")}) {
+      std::ifstream counts(file);
+      std::string name;
+      for (std::uint64_t count = 0; counts >> name >> count;) {
+        if (name == "oom_kill") return count;
+      }
+    }
+  }
+  return 0;
+}
+
+}  // namespace trainyard

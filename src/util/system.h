@@ -1,0 +1,103 @@
+/// System calls, checked: every call that can fail goes through `check_call`, every descriptor and mapping has an
+/// owner.
+#pragma once
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <sys/types.h>
+
+namespace trainyard {
+
+/// Throws RunError `[where] call (subject): strerror(error); hint`. `hint` may be empty.
+[[noreturn]] void throw_system_error(std::string_view where, std::string_view call, std::string_view subject, int error,
+                                     std::string_view hint = "");
+
+/// Returns `result` unless it is -1, in which case errno is reported.
+/// Usage: `UniqueFd fd(check_call(open(path, O_RDONLY | O_CLOEXEC), "datasets", "open", path));`
+template <typename Result>
+Result check_call(Result result, std::string_view where, std::string_view call, std::string_view subject,
+                  std::string_view hint = "") {
+  if (result == static_cast<Result>(-1)) throw_system_error(where, call, subject, errno, hint);
+  return result;
+}
+
+/// Repeats a call for as long as a signal interrupts it: `retry_on_eintr([&] { return read(fd, p, n); })`.
+template <typename Call>
+auto retry_on_eintr(Call call) {
+  decltype(call()) result;
+  do {
+    result = call();
+  } while (result == -1 && errno == EINTR);
+  return result;
+}
+
+/// Owns a file descriptor; closes it when destroyed. Movable, not copyable. -1 means none.
+class UniqueFd {
+ public:
+  UniqueFd() = default;
+  explicit UniqueFd(int fd) : fd_(fd) {}
+  UniqueFd(UniqueFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  UniqueFd& operator=(UniqueFd&& other) noexcept {
+    if (this != &other) reset(std::exchange(other.fd_, -1));
+    return *this;
+  }
+  ~UniqueFd() { reset(); }
+
+  int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+  int release() { return std::exchange(fd_, -1); }
+  void reset(int fd = -1) noexcept;
+
+ private:
+  int fd_ = -1;
+};
+
+/// Owns a memory mapping; unmaps it when destroyed. Movable, not copyable.
+class Mapping {
+ public:
+  Mapping() = default;
+  Mapping(void* address, std::size_t size) : address_(address), size_(size) {}
+  Mapping(Mapping&& other) noexcept
+      : address_(std::exchange(other.address_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  Mapping& operator=(Mapping&& other) noexcept {
+    std::swap(address_, other.address_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+  ~Mapping();
+
+  /// Maps a whole file read-only. Throws RunError; an empty file maps to an empty span.
+  static Mapping read_only_file(const std::string& path, std::string_view where);
+
+  /// Maps all of an open file, readable and writable, its changes seen by every process that maps it. Throws RunError.
+  static Mapping shared(int fd, std::string_view where, std::string_view subject);
+
+  /// `size` bytes of zeroed memory that processes forked from here on share. Throws RunError.
+  static Mapping anonymous(std::size_t size, std::string_view where);
+
+  std::span<std::byte> bytes() const { return {static_cast<std::byte*>(address_), size_}; }
+
+ private:
+  void* address_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// Writes all of `bytes`, over short writes and interruptions. Throws RunError with `subject` named.
+void write_all(int fd, std::span<const std::byte> bytes, std::string_view where, std::string_view subject);
+
+/// Reads the whole file into a string. Throws RunError.
+std::string read_text_file(const std::string& path, std::string_view where);
+
+/// Processors this process may use: the smallest of its affinity mask and its cgroup's quota (rounded up), at least 1.
+int usable_cores();
+
+/// How many processes of this cgroup the kernel's out-of-memory killer has killed so far; 0 where it cannot be read.
+std::uint64_t out_of_memory_kills();
+
+}  // namespace trainyard

@@ -1,0 +1,93 @@
+#include "check/check.h"
+
+#include <cstdio>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "check/facts_json.h"
+#include "check/gather.h"
+#include "check/probe_process.h"
+#include "check/probes.h"
+#include "check/render.h"
+#include "check/version.h"
+
+namespace trainyard {
+namespace {
+
+TEST(Probes, AllPassOnTheCpu) {
+  std::vector<std::string> started;
+  std::vector<ProbeFacts> probes;
+  run_probes(
+      "cpu", false, [&](const std::string& name) { started.push_back(name); },
+      [&](const ProbeFacts& probe) { probes.push_back(probe); });
+  ASSERT_EQ(probes.size(), 6u);
+  for (std::size_t i = 0; i < probes.size(); ++i) {
+    EXPECT_EQ(probes[i].name, started[i]);
+    EXPECT_EQ(probes[i].outcome, "ok") << probes[i].name << ": " << probes[i].message;
+    EXPECT_LT(probes[i].max_error, 0.02) << probes[i].name;
+  }
+}
+
+TEST(Probes, AGpuThatIsNotThereGivesErrorsAndNoException) {
+  std::vector<ProbeFacts> probes;
+  run_probes("cuda:63", false, [](const std::string&) {}, [&](const ProbeFacts& probe) { probes.push_back(probe); });
+  ASSERT_EQ(probes.size(), 7u);
+  for (const ProbeFacts& probe : probes) {
+    EXPECT_EQ(probe.outcome, "error") << probe.name;
+    EXPECT_FALSE(probe.message.empty()) << probe.name;
+  }
+}
+
+TEST(Probes, TheChildWritesALineBeforeAndAfterEach) {
+  std::FILE* file = std::tmpfile();
+  ASSERT_NE(file, nullptr);
+  EXPECT_EQ(run_probe_child(63, false, file), 0);
+  std::rewind(file);
+  std::vector<std::string> lines;
+  for (char line[4096]; std::fgets(line, sizeof line, file);) lines.emplace_back(line);
+  std::fclose(file);
+  ASSERT_EQ(lines.size(), 14u);
+  EXPECT_EQ(lines[0], "starting own kernel\n");
+  EXPECT_EQ(probe_from_json(lines[1]).device, "cuda:63");
+}
+
+TEST(GatherTorch, ReadsTheLibTorchInHand) {
+  const TorchFacts torch = gather_torch();
+  EXPECT_TRUE(torch.version.starts_with("2.")) << torch.version;
+  // What was compiled with CUDA must be linked with it, and know for which GPUs.
+  EXPECT_EQ(torch.cuda_linked, !torch.cuda_compiled.empty());
+  EXPECT_EQ(torch.architectures.empty(), torch.cuda_compiled.empty());
+  EXPECT_EQ(torch.cudnn.empty(), torch.cuda_compiled.empty());
+  EXPECT_EQ(torch.nccl.empty(), torch.cuda_compiled.empty());
+}
+
+TEST(Check, OnTheCpuThisMachineIsReady) {
+  Needs needs;
+  needs.device = "cpu";
+  const CheckResult result = run_check(needs);
+  EXPECT_EQ(exit_code(result), ExitCode::done) << render_full(result, false);
+  EXPECT_TRUE(verdict(result).starts_with("ready: cpu, "));
+}
+
+TEST(Check, FactsGatheredHereReadBack) {
+  const CheckResult result = run_check(Needs{}, {.full = false, .program = "/bin/false"});
+  EXPECT_EQ(facts_to_json(facts_from_json(facts_to_json(result.facts).dump())), facts_to_json(result.facts));
+}
+
+TEST(Check, ABadDeviceIsAUsageError) {
+  Needs needs;
+  needs.device = "gpu";
+  EXPECT_THROW(run_check(needs), UsageError);
+}
+
+TEST(Version, NamesWhatItWasBuiltWith) {
+  const std::string text = version_text();
+  for (const char* word : {"trainyard ", "LibTorch 2.", "CUDA ", "cuDNN ", "NCCL ", "compiler ", "architectures "}) {
+    EXPECT_NE(text.find(word), std::string::npos) << text;
+  }
+}
+
+}  // namespace
+}  // namespace trainyard

@@ -1,0 +1,114 @@
+/// Machines made up for the tests of the check: healthy ones, to be broken in one place.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "check/facts.h"
+
+namespace trainyard::machines {
+
+/// A machine without a GPU: LibTorch with CUDA, as the package is.
+inline Facts cpu_only() {
+  Facts facts;
+  facts.host.distribution = "Debian GNU/Linux 12 (bookworm)";
+  facts.host.kernel = "6.1.0-18-amd64";
+  facts.host.cores = 8;
+  facts.host.logical_cores = 16;
+  facts.host.physical_cores = 8;
+  facts.host.memory = 32ull << 30;
+  facts.host.memory_available = 30ull << 30;
+  facts.host.clock = 1'800'000'000;
+  facts.driver.libcuda_error = "libcuda.so.1: cannot open shared object file: No such file or directory";
+  facts.driver.nvml_error = "libnvidia-ml.so.1: cannot open shared object file: No such file or directory";
+  facts.torch.version = "2.14.0";
+  facts.torch.cuda_compiled = "13.0";
+  facts.torch.cuda_linked = true;
+  facts.torch.cuda_runtime = "13.0";
+  facts.torch.cudnn = "9.24.0";
+  facts.torch.nccl = "2.29.3";
+  facts.torch.architectures = {"sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"};
+  facts.torch.own_architectures = {"sm_75", "compute_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120", "compute_120"};
+  facts.shared_memory = {"/dev/shm", 16ull << 30, 16ull << 30, true, 1 << 20, ""};
+  facts.limits = {65'536, {}};
+  facts.folders = {{"runs", "runs", true, true, 100ull << 30}};
+  facts.probes = {{"cpu", "matmul fp32", "ok", "", 0.001, 1e-6}};
+  return facts;
+}
+
+/// Adds a driver and `count` GPUs that work.
+inline Facts with_gpus(int count, const std::string& name = "NVIDIA H200", int major = 9, int minor = 0) {
+  Facts facts = cpu_only();
+  facts.host.kernel_module = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06";
+  facts.driver = {"/usr/lib/x86_64-linux-gnu/libcuda.so.580.65.06", "", 13'000, 0, "", 0, "", "580.65.06", {}};
+  facts.host.device_nodes = {{"nvidia-uvm", ""}, {"nvidiactl", ""}};
+  for (int i = 0; i < count; ++i) {
+    const std::string pci = "00000000:0" + std::to_string(i) + ":00.0";
+    facts.host.nvidia_cards.emplace_back("0x2335");
+    facts.host.device_nodes.push_back({"nvidia" + std::to_string(i), ""});
+    facts.driver.cards.push_back({pci, name, 140ull << 30, 139ull << 30, false, true, "default", 0, {}, {}});
+    facts.devices.push_back({i, name, major, minor, 140ull << 30, 139ull << 30, pci});
+    const std::string device = "cuda:" + std::to_string(i);
+    facts.probes.push_back({device, "own kernel", "ok", "", 0.2, 0});
+    facts.probes.push_back({device, "conv bf16", "ok", "", 0.5, 0.003});
+  }
+  return facts;
+}
+
+/// One GPU in Docker, on Ubuntu, as the official image starts.
+inline Facts docker() {
+  Facts facts = with_gpus(1);
+  facts.host.distribution = "Ubuntu 24.04.1 LTS";
+  facts.host.container = "docker";
+  facts.environment = {{"NVIDIA_VISIBLE_DEVICES", "all"}, {"NVIDIA_DRIVER_CAPABILITIES", "compute,utility"}};
+  return facts;
+}
+
+/// One GPU in Podman.
+inline Facts podman() {
+  Facts facts = docker();
+  facts.host.container = "podman";
+  return facts;
+}
+
+/// A GeForce under WSL2: no PCI card, /dev/dxg, libcuda from Windows.
+inline Facts wsl2() {
+  Facts facts = with_gpus(1, "NVIDIA GeForce RTX 4090", 8, 9);
+  facts.host.kernel = "5.15.167.4-microsoft-standard-WSL2";
+  facts.host.wsl2 = true;
+  facts.host.nvidia_cards.clear();
+  facts.host.kernel_module.clear();
+  facts.host.device_nodes = {{"dxg", ""}};
+  facts.driver.libcuda = "/usr/lib/wsl/lib/libcuda.so.1";
+  facts.driver.cards[0].persistence = false;
+  return facts;
+}
+
+/// One MIG instance of an H100.
+inline Facts mig() {
+  Facts facts = with_gpus(1, "NVIDIA H100 80GB HBM3 MIG 1g.10gb");
+  facts.driver.cards[0].mig = true;
+  facts.devices[0].memory = 10ull << 30;
+  facts.devices[0].memory_free = 0;
+  facts.environment = {{"CUDA_VISIBLE_DEVICES", "MIG-*"}};
+  return facts;
+}
+
+/// No device to CUDA any more: `code` and `error` are cuInit's.
+inline Facts without_devices(Facts facts, int code, const std::string& error) {
+  facts.devices.clear();
+  std::erase_if(facts.probes, [](const ProbeFacts& probe) { return probe.device != "cpu"; });
+  facts.driver.init_code = code;
+  facts.driver.init_error = error;
+  return facts;
+}
+
+/// The GPU of the host did not come into the container.
+inline Facts container_without_gpu() {
+  Facts facts = without_devices(docker(), -1, "");
+  facts.driver = cpu_only().driver;
+  facts.host.device_nodes.clear();
+  return facts;
+}
+
+}  // namespace trainyard::machines

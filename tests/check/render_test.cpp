@@ -1,0 +1,81 @@
+#include "check/render.h"
+
+#include <algorithm>
+#include <sstream>
+
+#include <gtest/gtest.h>
+
+#include "check/machines.h"
+
+namespace trainyard {
+namespace {
+
+CheckResult result_of(Facts facts, const std::string& device = "auto") {
+  Needs needs;
+  needs.device = device;
+  needs.precision = "bf16";
+  needs.shared_memory = 100 << 20;
+  return judge(std::move(facts), needs);
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::istringstream stream(text);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
+
+Facts troubled() {
+  Facts facts = machines::docker();
+  facts.shared_memory.free = facts.shared_memory.size = 64 << 20;
+  facts.driver.cards[0].ecc_uncorrected = 2;
+  facts.environment["LD_LIBRARY_PATH"] = std::string(300, 'x') + ":/usr/local/nvidia/lib";
+  facts.devices[0].name = "NVIDIA with a long name, with é and words that go on and on and on until the line is full";
+  facts.folders[0].path = std::string(120, 'p');
+  return facts;
+}
+
+TEST(Render, TheVerdictIsTheLastLine) {
+  EXPECT_EQ(lines_of(render_full(result_of(machines::docker()), false)).back(), "ready: cuda:0 NVIDIA H200, bf16");
+  EXPECT_EQ(lines_of(render_full(result_of(machines::cpu_only()), false)).back(), "ready: cpu, 8 cores");
+  EXPECT_EQ(verdict(result_of(machines::cpu_only(), "cuda")),
+            "not ready: train.device = cuda, and this machine has no NVIDIA GPU (no-gpu)");
+}
+
+TEST(Render, EveryLineFitsEightyColumns) {
+  for (const Facts& facts : {troubled(), machines::with_gpus(8), machines::container_without_gpu()}) {
+    const auto result = result_of(facts);
+    for (const std::string& line : lines_of(render_full(result, false) + render_short(result, false))) {
+      const auto columns = std::count_if(line.begin(), line.end(), [](char c) { return (c & 0xc0) != 0x80; });
+      EXPECT_LE(columns, 80) << line;
+    }
+  }
+}
+
+TEST(Render, ColoursOnlyWhenAsked) {
+  const auto result = result_of(troubled());
+  EXPECT_EQ(render_full(result, false).find('\033'), std::string::npos);
+  EXPECT_EQ(render_short(result, false).find('\033'), std::string::npos);
+  EXPECT_NE(render_full(result, true).find("\033[31m"), std::string::npos);
+}
+
+TEST(Render, TheShortFormOfAHealthyMachineHasThreeLines) {
+  EXPECT_EQ(lines_of(render_short(result_of(machines::docker()), false)).size(), 3u);
+}
+
+TEST(Render, AFindingIsGivenWithCauseAndRemedyAndMarksItsLine) {
+  const std::string text = render_full(result_of(troubled()), false);
+  EXPECT_NE(text.find("x shared memory"), std::string::npos) << text;
+  EXPECT_NE(text.find("! cuda:0"), std::string::npos) << text;
+  EXPECT_NE(text.find("error [shared-memory-small]"), std::string::npos) << text;
+  EXPECT_NE(text.find("fix: start the container with `--shm-size="), std::string::npos) << text;
+}
+
+TEST(Render, ExitCodesFollowTheFindings) {
+  EXPECT_EQ(exit_code(result_of(machines::docker())), ExitCode::done);
+  EXPECT_EQ(exit_code(result_of(machines::container_without_gpu())), ExitCode::done);
+  EXPECT_EQ(exit_code(result_of(machines::container_without_gpu(), "cuda")), ExitCode::machine_not_fit);
+}
+
+}  // namespace
+}  // namespace trainyard

@@ -1,0 +1,252 @@
+// The program as a user runs it, on a small slice of Fashion-MNIST.
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+#include <signal.h>
+
+#include "checkpoint/safetensors_torch.h"
+#include "datasets/dataset.h"
+#include "support/idx_files.h"
+#include "support/subprocess.h"
+#include "support/temp_dir.h"
+#include "util/system.h"
+
+namespace trainyard {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+// The first images of each split, as IDX files.
+void write_slice(const TempDir& dir, Split split, std::size_t count) {
+  const auto dataset = make_dataset({.name = "fashion_mnist"}, split);
+  std::string images(count * dataset->spec().bytes(), '\0');
+  std::string labels(count, '\0');
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::span<char> image(images.data() + i * dataset->spec().bytes(), dataset->spec().bytes());
+    labels[i] = static_cast<char>(dataset->get(i, std::as_writable_bytes(image)));
+  }
+  const auto n = static_cast<std::uint32_t>(count);
+  const std::string prefix = split == Split::train ? "data/train" : "data/t10k";
+  dir.write(prefix + "-images-idx3-ubyte", idx_file({n, 28, 28}, images));
+  dir.write(prefix + "-labels-idx1-ubyte", idx_file({n}, labels));
+}
+
+class TrainCommand : public testing::Test {
+ protected:
+  TrainCommand() {
+    write_slice(dir_, Split::train, 700);
+    write_slice(dir_, Split::test, 200);
+  }
+
+  std::vector<std::string> command(const std::string& run, std::vector<std::string> more) const {
+    std::vector<std::string> words = {
+        TRAINYARD_BINARY,    "train", "--config",  config(),      "--data.root", dir_ / "data",
+        "--train.device",    "cpu",   "--run.dir", dir_ / "runs", "--run.name",  run,
+        "--train.log_every", "1"};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+
+  static std::string config() { return TRAINYARD_SOURCE_DIR "/configs/fashion_mnist.toml"; }
+
+  Outcome train(const std::string& run, const std::vector<std::string>& more = {}) const {
+    return run_program(command(run, more));
+  }
+
+  std::string file(const std::string& run, const std::string& name) const {
+    return read_text_file(dir_ / ("runs/" + run + "/" + name), "test");
+  }
+
+  // Loss and accuracy of every step, as written.
+  std::vector<std::pair<double, double>> losses(const std::string& run) const {
+    std::vector<std::pair<double, double>> result;
+    std::istringstream lines(file(run, "metrics.jsonl"));
+    for (std::string line; std::getline(lines, line);) {
+      const auto object = nlohmann::json::parse(line);
+      result.emplace_back(object["loss"], object["accuracy"]);
+    }
+    return result;
+  }
+
+  TempDir dir_;
+};
+
+TEST_F(TrainCommand, TrainsAndLeavesAWholeRunBehind) {
+  const Outcome outcome = train("a", {"--train.epochs", "2"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, HasSubstr("on all 200 test images"));
+  const std::string csv = file("a", "metrics.csv");
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 3);
+  EXPECT_EQ(losses("a").size(), 12u);
+  for (const char* name : {"config.toml", "check.json", "checkpoints/last/manifest.json",
+                           "checkpoints/best/model.safetensors", "checkpoints/last/state.safetensors"}) {
+    EXPECT_TRUE(std::filesystem::exists(dir_ / ("runs/a/" + std::string(name)))) << name;
+  }
+}
+
+TEST_F(TrainCommand, GivesTheSameLossesWithAnyNumberOfWorkers) {
+  const std::vector<std::string> augmented = {"--train.epochs",    "2",
+                                              "--transform.train", "random_crop(padding=2)",
+                                              "--transform.train", "random_horizontal_flip"};
+  std::vector<std::pair<double, double>> expected;
+  for (const char* workers : {"0", "1", "2", "4"}) {
+    std::vector<std::string> words = augmented;
+    words.insert(words.end(), {"--loader.workers", workers});
+    const std::string run = std::string("workers-") + workers;
+    const Outcome outcome = train(run, words);
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+    if (expected.empty()) expected = losses(run);
+    EXPECT_EQ(losses(run), expected) << workers << " workers";
+  }
+}
+
+TEST_F(TrainCommand, AnotherSeedGivesOtherLosses) {
+  ASSERT_EQ(train("seed-0", {"--train.epochs", "1"}).exit_code, 0);
+  ASSERT_EQ(train("seed-1", {"--train.epochs", "1", "--train.seed", "1"}).exit_code, 0);
+  EXPECT_NE(losses("seed-0"), losses("seed-1"));
+}
+
+TEST_F(TrainCommand, ResolvedConfigurationReproducesTheRun) {
+  ASSERT_EQ(train("first", {"--train.epochs", "1", "--optimizer.lr", "0.03", "--train.seed", "9"}).exit_code, 0);
+  const Outcome again =
+      run_program({TRAINYARD_BINARY, "train", "--config", dir_ / "runs/first/config.toml", "--run.name", "second"});
+  ASSERT_EQ(again.exit_code, 0) << again.output;
+  EXPECT_EQ(losses("first"), losses("second"));
+}
+
+TEST_F(TrainCommand, StoppedInTheMiddleOfAnEpochGoesOnBitForBit) {
+  ASSERT_EQ(train("whole", {"--train.epochs", "3"}).exit_code, 0);
+
+  Subprocess child(command("parts", {"--train.epochs", "3"}));
+  const std::string jsonl = dir_ / "runs/parts/metrics.jsonl";
+  for (int i = 0; i < 3000; ++i) {  // until it is in the second epoch
+    if (std::filesystem::exists(jsonl) && read_text_file(jsonl, "test").find("\"epoch\":2") != std::string::npos) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  child.signal(SIGTERM);
+  const Outcome stopped = child.wait();
+  ASSERT_EQ(stopped.exit_code, 128 + SIGTERM) << stopped.output;
+  EXPECT_THAT(stopped.output, HasSubstr("goes on from there"));
+
+  const Outcome resumed = train("parts", {"--train.epochs", "3", "--loader.workers", "1"});
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.output;
+  EXPECT_THAT(resumed.output, HasSubstr("going on from step-"));
+  EXPECT_EQ(losses("parts"), losses("whole"));
+  EXPECT_EQ(file("parts", "checkpoints/last/model.safetensors"), file("whole", "checkpoints/last/model.safetensors"));
+}
+
+TEST_F(TrainCommand, FinishedRunHasNothingLeftToDo) {
+  ASSERT_EQ(train("a", {"--train.epochs", "1"}).exit_code, 0);
+  const Outcome again = train("a", {"--train.epochs", "1"});
+  EXPECT_EQ(again.exit_code, 0);
+  EXPECT_THAT(again.output, HasSubstr("nothing left to train"));
+  EXPECT_EQ(losses("a").size(), 6u) << "the metrics must still be there";
+}
+
+TEST_F(TrainCommand, AnotherModelInTheSameRunIsRefusedWithTheDifference) {
+  ASSERT_EQ(train("a", {"--train.epochs", "1"}).exit_code, 0);
+  const std::string before = file("a", "config.toml");
+  const Outcome other = train("a", {"--model.name", "resnet18", "--model.stem", "small"});
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_THAT(other.output, HasSubstr("model.name was \"convnet\", now \"resnet18\""));
+  EXPECT_EQ(file("a", "config.toml"), before);
+}
+
+TEST_F(TrainCommand, OtherDataInTheSameRunIsRefused) {
+  ASSERT_EQ(train("a", {"--train.epochs", "1"}).exit_code, 0);
+  write_slice(dir_, Split::train, 699);
+  const Outcome other = train("a", {"--train.epochs", "2"});
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_THAT(other.output, HasSubstr("fingerprint"));
+}
+
+TEST_F(TrainCommand, EvalReadsEverythingFromTheCheckpoint) {
+  const Outcome trained = train("a", {"--train.epochs", "1"});
+  ASSERT_EQ(trained.exit_code, 0);
+  const std::string accuracy = trained.output.substr(trained.output.find("test accuracy  ") + 15, 6);
+  const Outcome evaluated = run_program({TRAINYARD_BINARY, "eval", dir_ / "runs/a"});
+  ASSERT_EQ(evaluated.exit_code, 0) << evaluated.output;
+  EXPECT_THAT(evaluated.output, HasSubstr("test accuracy  " + accuracy + " on all 200 test images"));
+}
+
+TEST_F(TrainCommand, DivergedLossEndsTheRunAndKeepsTheLastCheckpoint) {
+  ASSERT_EQ(train("a", {"--train.epochs", "1"}).exit_code, 0);
+  // Weight decay alone multiplies the weights by 500 a step; after how many of them a number overflows is the CPU's.
+  const Outcome diverged = train("a", {"--train.epochs", "10", "--optimizer.lr", "1e6", "--schedule.name", "constant"});
+  EXPECT_EQ(diverged.exit_code, 1) << diverged.output;
+  EXPECT_THAT(diverged.output, AllOf(HasSubstr("the loss is"), HasSubstr("at step "), HasSubstr("epoch ")));
+  EXPECT_EQ(run_program({TRAINYARD_BINARY, "eval", dir_ / "runs/a"}).exit_code, 0);
+}
+
+struct Mistake {
+  const char* name;
+  std::vector<std::string> words;
+  std::string expected;
+};
+
+class CommandLineMistake : public testing::TestWithParam<Mistake> {};
+
+TEST_P(CommandLineMistake, EndsWithTwoAndSaysWhatIsAllowed) {
+  const TempDir dir;
+  std::vector<std::string> words = GetParam().words;
+  words.insert(words.begin(), TRAINYARD_BINARY);
+  if (words.size() > 1 && words[1] == "train") words.insert(words.end(), {"--run.dir", dir / "runs"});
+  const Outcome outcome = run_program(words);
+  EXPECT_EQ(outcome.exit_code, 2) << outcome.output;
+  EXPECT_THAT(outcome.output, AllOf(HasSubstr("["), HasSubstr(GetParam().expected)));
+  EXPECT_FALSE(std::filesystem::exists(dir / "runs")) << "nothing may be left behind";
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    TrainCommand, CommandLineMistake,
+    testing::Values(Mistake{"no_command", {}, "subcommand is required"}, Mistake{"unknown_command", {"trian"}, "train"},
+                    Mistake{"misspelt_flag", {"train", "--model.nmae", "convnet"}, "did you mean '--model.name'"},
+                    Mistake{"unknown_model", {"train", "--model.name", "resnet81"}, "nearest first: resnet"},
+                    Mistake{"unknown_dataset", {"train", "--data.name", "cifar"}, "cifar10"},
+                    Mistake{"negative_epochs", {"train", "--train.epochs", "-3"}, "train.epochs"},
+                    Mistake{"batch_size_zero", {"train", "--loader.batch_size", "0"}, "from 1 to"},
+                    Mistake{"too_many_workers", {"train", "--loader.workers", "5000"}, "from 0 to 256"},
+                    Mistake{"missing_root", {"train", "--data.root", "/nowhere/at/all"}, "/nowhere/at/all"},
+                    Mistake{"missing_config", {"train", "--config", "/nowhere.toml"}, "/nowhere.toml"},
+                    Mistake{"unknown_transform", {"train", "--transform.train", "random_corp"}, "random_crop"},
+                    Mistake{
+                        "unknown_optimizer", {"train", "--optimizer.name", "sgdd", "--data.name", "synthetic"}, "sgd"},
+                    Mistake{"no_checkpoint", {"eval", "/nowhere"}, "/nowhere"}),
+    [](const auto& instance) { return std::string(instance.param.name); });
+
+TEST(TrainyardProgram, VersionNamesEverythingLinkedIn) {
+  const Outcome outcome = run_program({TRAINYARD_BINARY, "--version"});
+  EXPECT_EQ(outcome.exit_code, 0);
+  for (const char* part : {"trainyard ", "LibTorch ", "CUDA", "cuDNN", "NCCL"})
+    EXPECT_THAT(outcome.output, HasSubstr(part));
+}
+
+TEST(TrainyardProgram, HelpNamesEveryCommandAndSection) {
+  const Outcome outcome = run_program({TRAINYARD_BINARY, "train", "--help"});
+  EXPECT_EQ(outcome.exit_code, 0);
+  const Outcome top = run_program({TRAINYARD_BINARY, "--help"});
+  EXPECT_EQ(top.exit_code, 0);
+  for (const char* part : {"train", "eval", "predict", "check", "list", "--loader.workers", "[optimizer]"}) {
+    EXPECT_THAT(top.output, HasSubstr(part));
+  }
+}
+
+TEST(TrainyardProgram, ListNamesWhatIsRegistered) {
+  const Outcome outcome = run_program({TRAINYARD_BINARY, "list"});
+  EXPECT_EQ(outcome.exit_code, 0);
+  for (const char* part : {"convnet", "resnet50", "fashion_mnist", "cifar10", "synthetic", "random_crop", "adamw"}) {
+    EXPECT_THAT(outcome.output, HasSubstr(part));
+  }
+  EXPECT_THAT(run_program({TRAINYARD_BINARY, "list", "models"}).output,
+              AllOf(HasSubstr("convnet"), Not(HasSubstr("sgd"))));
+}
+
+}  // namespace
+}  // namespace trainyard

@@ -1,0 +1,58 @@
+#include "datasets/locate.h"
+
+#include <gmock/gmock.h>
+
+#include "support/error_of.h"
+#include "support/temp_dir.h"
+#include "util/error.h"
+
+namespace trainyard {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+class LocateFiles : public testing::Test {
+ protected:
+  TempDir dir_;
+  Places places_{"Things", {"below"}, {dir_ / "first", dir_ / "second"}, "make some"};
+};
+
+TEST_F(LocateFiles, TakesTheFirstFolderThatHasAllFiles) {
+  dir_.write("first/a", "");
+  dir_.write("second/a", "");
+  dir_.write("second/b", "");
+  EXPECT_THAT(locate_files(places_, "", {{"a"}, {"b"}}), ElementsAre(dir_ / "second/a", dir_ / "second/b"));
+}
+
+TEST_F(LocateFiles, TakesTheFirstOfSeveralNames) {
+  dir_.write("first/a", "");
+  dir_.write("first/a.gz", "");
+  EXPECT_THAT(locate_files(places_, "", {{"a", "a.gz"}}), ElementsAre(dir_ / "first/a"));
+  EXPECT_THAT(locate_files(places_, "", {{"A", "a.gz"}}), ElementsAre(dir_ / "first/a.gz"));
+}
+
+TEST_F(LocateFiles, LooksOnlyInTheRootThatIsGiven) {
+  dir_.write("first/a", "");
+  dir_.write("root/below/a", "");
+  EXPECT_THAT(locate_files(places_, dir_ / "root", {{"a"}}), ElementsAre(dir_ / "root/below/a"));
+  EXPECT_THAT(error_of<UsageError>([&] { locate_files(places_, dir_ / "root/below", {{"b"}}); }),
+              AllOf(HasSubstr(dir_ / "root/below (lacks b)"), Not(HasSubstr("first"))));
+}
+
+TEST_F(LocateFiles, ListsTheFoldersItLookedInAndWhatToDo) {
+  dir_.write("second/a", "");
+  EXPECT_THAT(error_of<UsageError>([&] { locate_files(places_, "", {{"a"}, {"b"}}); }),
+              AllOf(HasSubstr("[data.root] Things"), HasSubstr(dir_ / "first (no such folder)"),
+                    HasSubstr(dir_ / "second (lacks b)"), HasSubstr("make some")));
+}
+
+TEST_F(LocateFiles, ARootMustBeAFolder) {
+  const std::string file = dir_.write("file", "");
+  EXPECT_THAT(error_of<UsageError>([&] { locate_files(places_, file, {{"a"}}); }), HasSubstr("no folder " + file));
+}
+
+}  // namespace
+}  // namespace trainyard

@@ -1,0 +1,269 @@
+#include "loader/data_loader.h"
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+
+#include <gmock/gmock.h>
+
+#include "support/checkable_pool.h"
+#include "util/error.h"
+
+namespace trainyard {
+namespace {
+
+using Indices = std::vector<std::uint64_t>;
+
+Indices flatten(const std::vector<Indices>& batches) {
+  Indices all;
+  for (const Indices& batch : batches) all.insert(all.end(), batch.begin(), batch.end());
+  return all;
+}
+
+Indices order_of(std::uint64_t seed, std::uint64_t epoch, std::uint64_t size) {
+  const SampleOrder order(seed, epoch, size, true);
+  Indices all;
+  for (std::uint64_t position = 0; position < size; ++position) all.push_back(order(position));
+  return all;
+}
+
+class DataLoaderWith : public testing::TestWithParam<int> {};
+
+TEST_P(DataLoaderWith, DeliversTheOrderForEveryBatchSize) {
+  for (const int batch_size : {1, 2, 3, 4, 5, 13, 14, 15, 27, 28, 29, 100, 101, 200}) {
+    WorkerPool pool({.workers = GetParam(), .batch_size = batch_size, .prefetch = 3, .seed = 5}, checkable(101));
+    DataLoader loader(pool, Split::train, {.shuffle = true});
+    for (const std::uint64_t epoch : {0, 1}) {
+      loader.start_epoch(epoch);
+      const auto batches = rest_of_epoch(loader);
+      ASSERT_EQ(batches.size(), (101 + batch_size - 1) / batch_size);
+      ASSERT_EQ(flatten(batches), order_of(5, epoch, 101));
+      for (std::size_t i = 0; i + 1 < batches.size(); ++i) ASSERT_EQ(batches[i].size(), batch_size);
+    }
+  }
+}
+
+TEST_P(DataLoaderWith, AugmentsEachSampleAsOneProcessDoes) {
+  const auto images_with = [](int workers) {
+    WorkerPool pool({.workers = workers, .batch_size = 9, .seed = 8}, [] {
+      std::vector<LoadedSplit> splits = checkable(100)();
+      splits[0].transforms = TransformPipeline({"random_crop(padding=1)"}, splits[0].dataset->spec());
+      return splits;
+    });
+    DataLoader loader(pool, Split::train, {.shuffle = true});
+    std::vector<std::byte> images;
+    for (const std::uint64_t epoch : {0, 1}) {
+      loader.start_epoch(epoch);
+      while (const auto batch = loader.next()) {
+        images.insert(images.end(), batch->images().begin(), batch->images().end());
+      }
+    }
+    return images;
+  };
+  EXPECT_EQ(images_with(GetParam()), images_with(0));
+}
+
+TEST_P(DataLoaderWith, LeavesOutTheLastPartialBatchWhenAsked) {
+  WorkerPool pool({.workers = GetParam(), .batch_size = 10}, checkable(29));
+  DataLoader loader(pool, Split::train, {.drop_last = true});
+  loader.start_epoch(0);
+  EXPECT_EQ(loader.batches(), 2u);
+  EXPECT_EQ(flatten(rest_of_epoch(loader)).size(), 20u);
+}
+
+TEST_P(DataLoaderWith, HasNoBatchesForAnEmptySplit) {
+  WorkerPool pool({.workers = GetParam(), .batch_size = 10}, checkable(29, 0));
+  DataLoader loader(pool, Split::test);
+  loader.start_epoch(0);
+  EXPECT_EQ(loader.batches(), 0u);
+  EXPECT_FALSE(loader.next());
+}
+
+TEST_P(DataLoaderWith, ResumesInTheMiddleOfAnEpoch) {
+  WorkerPool pool({.workers = GetParam(), .batch_size = 8, .seed = 3}, checkable(100));
+  DataLoader loader(pool, Split::train, {.shuffle = true});
+  loader.start_epoch(4);
+  const auto whole = rest_of_epoch(loader);
+  for (std::uint64_t first = 0; first <= whole.size(); ++first) {
+    loader.start_epoch(4, first);
+    EXPECT_EQ(loader.epoch(), 4u);
+    EXPECT_EQ(loader.next_batch(), first);
+    EXPECT_EQ(rest_of_epoch(loader),
+              std::vector<Indices>(whole.begin() + static_cast<std::ptrdiff_t>(first), whole.end()));
+  }
+}
+
+TEST_P(DataLoaderWith, RanksTogetherAreTheSingleProcessOrder) {
+  for (const int world_size : {2, 3}) {
+    constexpr int batch_size = 4;
+    std::vector<std::vector<Indices>> ranks;
+    for (int rank = 0; rank < world_size; ++rank) {
+      WorkerPool pool({.workers = GetParam(), .batch_size = batch_size, .seed = 9}, checkable(101));
+      DataLoader loader(pool, Split::train, {.shuffle = true, .rank = rank, .world_size = world_size});
+      loader.start_epoch(2);
+      ranks.push_back(rest_of_epoch(loader));
+      ASSERT_EQ(ranks.back().size(), loader.batches());
+    }
+    Indices together;
+    for (std::size_t batch = 0; batch < ranks[0].size(); ++batch) {
+      for (std::size_t i = 0; i < batch_size; ++i) {
+        for (const auto& rank : ranks) {
+          if (i < rank[batch].size()) together.push_back(rank[batch][i]);
+        }
+      }
+    }
+    EXPECT_EQ(together, order_of(9, 2, 101));
+  }
+}
+
+TEST_P(DataLoaderWith, AnAbandonedEpochLeavesNothingBehind) {
+  WorkerPool pool({.workers = GetParam(), .batch_size = 7, .prefetch = 5}, checkable(200, 50));
+  DataLoader train(pool, Split::train, {.shuffle = true});
+  for (std::uint64_t epoch = 0; epoch < 30; ++epoch) {
+    train.start_epoch(epoch);
+    for (std::uint64_t i = 0; i < epoch % 4; ++i) checked_indices(*train.next());
+  }
+  train.start_epoch(30);
+  EXPECT_EQ(flatten(rest_of_epoch(train)), order_of(0, 30, 200));
+}
+
+TEST_P(DataLoaderWith, LoadersInterleaveOverOnePool) {
+  WorkerPool pool({.workers = GetParam(), .batch_size = 7}, checkable(100, 50));
+  DataLoader train(pool, Split::train, {.shuffle = true});
+  DataLoader test(pool, Split::test);
+  Indices every_test_sample(50);
+  std::iota(every_test_sample.begin(), every_test_sample.end(), 0);
+
+  Indices seen;
+  train.start_epoch(1);
+  while (const auto batch = train.next()) {
+    const Indices indices = checked_indices(*batch);
+    seen.insert(seen.end(), indices.begin(), indices.end());
+    test.start_epoch(0);
+    ASSERT_EQ(flatten(rest_of_epoch(test)), every_test_sample);
+  }
+  EXPECT_EQ(seen, order_of(0, 1, 100));
+}
+
+TEST_P(DataLoaderWith, ABatchStaysWholeWhileItIsHeldAndSlotsReturnInAnyOrder) {
+  WorkerPool pool({.workers = GetParam(), .batch_size = 6, .prefetch = 2}, checkable(200));
+  DataLoader loader(pool, Split::train, {.shuffle = true});
+  loader.start_epoch(0);
+  std::optional<Batch> kept = loader.next();
+  const Indices kept_indices = checked_indices(*kept);
+  std::optional<Batch> before = loader.next();
+  for (int i = 0; i < 20; ++i) {
+    std::optional<Batch> now = loader.next();
+    ASSERT_EQ(checked_indices(*kept), kept_indices);
+    checked_indices(*before);
+    before = std::move(now);
+  }
+}
+
+TEST_P(DataLoaderWith, HoldingEverySlotIsAnErrorNotAHang) {
+  WorkerPool pool({.workers = GetParam(), .batch_size = 6, .prefetch = 1}, checkable(200));
+  DataLoader loader(pool, Split::train);
+  loader.start_epoch(0);
+  std::vector<Batch> held;
+  EXPECT_THROW(for (;;) held.push_back(*loader.next()), RunError);
+  EXPECT_EQ(held.size(), 3u);
+  held.pop_back();
+  EXPECT_EQ(loader.next()->number(), 3u);
+}
+
+TEST_P(DataLoaderWith, AFailingSampleIsNamedAtItsPlaceAndThePoolStaysUsable) {
+  const auto fail = [](std::size_t index) {
+    if (index == 77 || index == 78) throw RunError("datasets", "photo {} is torn", index);
+  };
+  WorkerPool pool({.workers = GetParam(), .batch_size = 10}, checkable(100, 20, fail));
+  DataLoader train(pool, Split::train);
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    train.start_epoch(0);
+    for (int i = 0; i < 7; ++i) EXPECT_EQ(checked_indices(*train.next()).size(), 10u);
+    for (int again = 0; again < 2; ++again) {
+      try {
+        train.next();
+        FAIL();
+      } catch (const RunError& e) {
+        EXPECT_STREQ(e.what(), "[loader] sample 77 of train cannot be read: [datasets] photo 77 is torn");
+      }
+    }
+    DataLoader test(pool, Split::test);
+    test.start_epoch(0);
+    EXPECT_EQ(flatten(rest_of_epoch(test)).size(), 20u);
+  }
+}
+
+TEST_P(DataLoaderWith, TellsWhatTheDatasetsAre) {
+  WorkerPool pool({.workers = GetParam()}, checkable(29, 31));
+  ASSERT_EQ(pool.splits().size(), 2u);
+  const CheckableDataset expected(31, nullptr);
+  const SplitInfo& test = pool.splits()[1];
+  EXPECT_EQ(test.size, 31u);
+  EXPECT_EQ(test.sample, expected.spec());
+  EXPECT_EQ(test.class_names, expected.class_names());
+  EXPECT_EQ(test.fingerprint, expected.fingerprint());
+  EXPECT_EQ(test.channel_mean, expected.channel_mean());
+  EXPECT_EQ(test.channel_std, expected.channel_std());
+}
+
+TEST_P(DataLoaderWith, CountsWhatItsWorkersDid) {
+  WorkerPool pool({.workers = GetParam(), .batch_size = 10}, checkable(100));
+  DataLoader loader(pool, Split::train);
+  loader.start_epoch(0);
+  rest_of_epoch(loader);
+  std::uint64_t samples = 0;
+  for (const WorkerStatus& worker : pool.status()) samples += worker.samples;
+  EXPECT_EQ(samples, 100u);
+  EXPECT_GT(loader.waited_seconds(), 0);
+}
+
+TEST_P(DataLoaderWith, TheFactorysErrorKeepsItsKindAndText) {
+  const auto fails = []() -> std::vector<LoadedSplit> { throw UsageError("datasets", "no files in {}", "data.root"); };
+  try {
+    WorkerPool pool({.workers = GetParam()}, fails);
+    FAIL();
+  } catch (const UsageError& e) {
+    EXPECT_STREQ(e.what(), "[datasets] no files in data.root");
+  }
+}
+
+TEST_P(DataLoaderWith, ALabelOutsideTheClassesIsRefused) {
+  class BadLabel : public CheckableDataset {
+   public:
+    using CheckableDataset::CheckableDataset;
+    std::int64_t get(std::size_t, std::span<std::byte>) const override { return 5; }
+  };
+  WorkerPool pool({.workers = GetParam()}, [] {
+    std::vector<LoadedSplit> splits(1);
+    splits[0].dataset = std::make_unique<BadLabel>(10, nullptr);
+    return splits;
+  });
+  DataLoader loader(pool, Split::train);
+  EXPECT_EQ(error_of(loader),
+            "[loader] sample 0 of train cannot be read: [loader] the label is 5, there are 5 classes");
+}
+
+TEST_P(DataLoaderWith, WritingPastTheBatchIsDetected) {
+  class TooLong : public CheckableDataset {
+   public:
+    using CheckableDataset::CheckableDataset;
+    std::int64_t get(std::size_t, std::span<std::byte> out) const override {
+      std::fill_n(out.data(), out.size() + 16, std::byte{1});
+      return 0;
+    }
+  };
+  WorkerPool pool({.workers = GetParam(), .batch_size = 3}, [] {
+    std::vector<LoadedSplit> splits(1);
+    splits[0].dataset = std::make_unique<TooLong>(3, nullptr);
+    return splits;
+  });
+  DataLoader loader(pool, Split::train);
+  EXPECT_THAT(error_of(loader).value_or(""), testing::HasSubstr("written past the end of a batch"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Workers, DataLoaderWith, testing::Values(0, 1, 2, 4, 7),
+                         [](const auto& with) { return std::to_string(with.param); });
+
+}  // namespace
+}  // namespace trainyard

@@ -1,0 +1,290 @@
+#include "loader/worker_pool.h"
+
+#include <cstdlib>
+#include <fstream>
+#include <random>
+#include <set>
+
+#include <dirent.h>
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support/checkable_pool.h"
+#include "util/error.h"
+
+namespace trainyard {
+namespace {
+
+using testing::AllOf;
+using testing::AnyOf;
+using testing::HasSubstr;
+
+std::vector<pid_t> processes_of(const WorkerPool& pool) {
+  std::vector<pid_t> pids = {pool.zygote_pid()};
+  for (const WorkerStatus& worker : pool.status()) pids.push_back(worker.pid);
+  return pids;
+}
+
+std::set<std::string> files_in(const std::string& directory) {
+  std::set<std::string> names;
+  DIR* stream = opendir(directory.c_str());
+  while (const dirent* entry = readdir(stream)) names.insert(entry->d_name);
+  closedir(stream);
+  return names;
+}
+
+// What the run ends with when `misdeed` happens in the worker that reads sample 43 of 100.
+std::string error_when(void (*misdeed)()) {
+  WorkerPool pool({.workers = 3, .batch_size = 8, .timeout_seconds = 0.5}, checkable(100, 0, [=](std::size_t index) {
+                    if (index == 43) misdeed();
+                  }));
+  DataLoader loader(pool, Split::train, {.shuffle = true});
+  const std::string error = error_of(loader).value_or("no error");
+  EXPECT_EQ(error_of(loader), error) << "a broken pool must stay broken";
+  return error;
+}
+
+TEST(WorkerPool, NamesWorkerSignalAndSampleOfASegmentationFault) {
+  EXPECT_THAT(error_when([] { raise(SIGSEGV); }),
+              testing::MatchesRegex("\\[loader\\] worker [123] \\(pid [0-9]+\\) was killed by signal 11 "
+                                    "\\(Segmentation fault\\) while reading sample 43 of train; .*"));
+}
+
+TEST(WorkerPool, NamesAWorkerThatWasKilledWhileReading) {
+  EXPECT_THAT(error_when([] { kill(getpid(), SIGKILL); }),
+              AllOf(HasSubstr("was killed by signal 9 (Killed)"), HasSubstr("while reading sample 43 of train")));
+}
+
+TEST(WorkerPool, NamesAWorkerThatExits) {
+  EXPECT_THAT(error_when([] { _exit(3); }),
+              AllOf(HasSubstr("exited with code 3"), HasSubstr("while reading sample 43 of train")));
+}
+
+TEST(WorkerPool, NamesTheSampleOfAHang) {
+  EXPECT_THAT(error_when([] {
+                for (;;) pause();
+              }),
+              AllOf(HasSubstr("has been reading sample 43 of train for"), HasSubstr("is sleeping"),
+                    HasSubstr("loader.timeout is 0.5 s")));
+}
+
+TEST(WorkerPool, NamesAWorkerThatIsStopped) {
+  EXPECT_THAT(error_when([] { raise(SIGSTOP); }),
+              AllOf(HasSubstr("has been reading sample 43 of train for"), HasSubstr("is stopped by a signal")));
+}
+
+TEST(WorkerPool, NoticesThatAllWorkersAreStoppedBetweenSamples) {
+  WorkerPool pool({.workers = 2, .batch_size = 8, .timeout_seconds = 0.5}, checkable(100));
+  for (const WorkerStatus& worker : pool.status()) kill(worker.pid, SIGSTOP);
+  DataLoader loader(pool, Split::train);
+  EXPECT_THAT(error_of(loader).value_or(""),
+              AllOf(HasSubstr("no worker has read anything"), HasSubstr("is stopped by a signal")));
+}
+
+TEST(WorkerPool, ASlowSampleWithinTheLimitIsNoHang) {
+  WorkerPool pool({.workers = 2, .batch_size = 4, .timeout_seconds = 0.5},
+                  checkable(16, 0, [](std::size_t) { usleep(100'000); }));
+  DataLoader loader(pool, Split::train);  // a batch takes 0.2 s, an epoch 0.8 s
+  EXPECT_EQ(error_of(loader), std::nullopt);
+}
+
+TEST(WorkerPool, NoticesAWorkerKilledWhileIdle) {
+  WorkerPool pool({.workers = 2, .batch_size = 8}, checkable(100));
+  const pid_t victim = pool.status()[1].pid;
+  kill(victim, SIGKILL);
+  DataLoader loader(pool, Split::train);
+  EXPECT_THAT(error_of(loader, 1'000'000).value_or(""),
+              HasSubstr("worker 2 (pid " + std::to_string(victim) + ") was killed by signal 9 (Killed) while it was"));
+}
+
+TEST(WorkerPool, NoticesThatTheZygoteWasKilled) {
+  WorkerPool pool({.workers = 2, .batch_size = 8}, checkable(100));
+  kill(pool.zygote_pid(), SIGKILL);
+  DataLoader loader(pool, Split::train);
+  EXPECT_THAT(error_of(loader, 1'000'000).value_or(""),
+              AllOf(HasSubstr("the process that keeps the datasets and the workers"), HasSubstr("signal 9 (Killed)")));
+}
+
+TEST(WorkerPool, AFactoryThatCrashesIsAnErrorNotAHang) {
+  const auto crash = []() -> std::vector<LoadedSplit> { _exit(raise(SIGSEGV)); };
+  try {
+    WorkerPool pool({.workers = 2}, crash);
+    FAIL();
+  } catch (const RunError& e) {
+    EXPECT_THAT(e.what(), HasSubstr("was killed by signal 11 (Segmentation fault)"));
+  }
+}
+
+TEST(WorkerPool, SignalsThatEndARunAreTheTrainersToHandle) {
+  WorkerPool pool({.workers = 2, .batch_size = 8}, checkable(100));
+  for (const pid_t pid : processes_of(pool)) {
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) kill(pid, number);
+  }
+  DataLoader loader(pool, Split::train);
+  EXPECT_EQ(error_of(loader, 3), std::nullopt);
+}
+
+TEST(WorkerPool, WorkersHaveNamesAndNoDescriptorsOfTheTrainer) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  WorkerPool pool({.workers = 2, .batch_size = 8}, checkable(100));
+  DataLoader loader(pool, Split::train);
+  ASSERT_EQ(error_of(loader), std::nullopt);  // by now they have closed what they had to
+  close(ends[1]);
+  char byte = 0;
+  EXPECT_EQ(read(ends[0], &byte, 1), 0) << "somebody still holds the other end of the pipe";
+  close(ends[0]);
+
+  std::string name;
+  std::getline(std::ifstream("/proc/" + std::to_string(pool.status()[1].pid) + "/comm"), name);
+  EXPECT_EQ(name, "loader 2/2");
+  EXPECT_LE(files_in("/proc/" + std::to_string(pool.status()[1].pid) + "/fd").size(), 2u + 3u + 1u)
+      << "., .., the standard streams and the eventfd";
+}
+
+TEST(WorkerPool, LeavesNoProcessAndNoFileBehind) {
+  const auto files = files_in("/dev/shm");
+  std::vector<pid_t> pids;
+  {
+    WorkerPool pool({.workers = 3, .batch_size = 8}, checkable(100));
+    pids = processes_of(pool);
+    DataLoader loader(pool, Split::train);
+    loader.start_epoch(0);
+    EXPECT_TRUE(loader.next());
+    EXPECT_EQ(files_in("/dev/shm"), files) << "the arena must have no name that could be left behind";
+  }
+  for (const pid_t pid : pids) EXPECT_FALSE(exists(pid));
+}
+
+TEST(WorkerPool, EndsEvenWhileAWorkerHangs) {
+  std::vector<pid_t> pids;
+  {
+    WorkerPool pool({.workers = 2, .batch_size = 8}, checkable(100, 0, [](std::size_t) {
+                      for (;;) pause();
+                    }));
+    pids = processes_of(pool);
+    DataLoader loader(pool, Split::train);
+    loader.start_epoch(0);
+  }
+  for (const pid_t pid : pids) EXPECT_FALSE(exists(pid));
+}
+
+// The test becomes the new parent of whatever a killed trainer leaves, so that it can wait for each without polling.
+TEST(WorkerPool, NobodySurvivesAKilledTrainer) {
+  ASSERT_EQ(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const pid_t trainer = fork();
+  if (trainer == 0) {
+    WorkerPool pool({.workers = 3, .batch_size = 8}, checkable(100, 0, [](std::size_t index) {
+                      if (index == 60) pause();  // one is busy, two sleep
+                    }));
+    DataLoader loader(pool, Split::train);
+    loader.start_epoch(0);
+    loader.next();
+    const auto pids = processes_of(pool);
+    if (write(ends[1], pids.data(), pids.size() * sizeof(pid_t)) < 0) _exit(1);
+    for (;;) loader.next();
+  }
+  std::vector<pid_t> pids(4);
+  ASSERT_EQ(read(ends[0], pids.data(), pids.size() * sizeof(pid_t)), pids.size() * sizeof(pid_t));
+  ASSERT_EQ(kill(trainer, SIGKILL), 0);
+  ASSERT_EQ(waitpid(trainer, nullptr, 0), trainer);
+  for (const pid_t pid : pids) {
+    // The zygote may have lived long enough to wait for its workers; then they are nobody's.
+    EXPECT_TRUE(waitpid(pid, nullptr, 0) == pid || !exists(pid)) << pid;
+  }
+  close(ends[0]);
+  close(ends[1]);
+  prctl(PR_SET_CHILD_SUBREAPER, 0);
+}
+
+class SmallSharedMemory : public testing::Test {
+ protected:
+  void mount_tmpfs(std::size_t kib) {
+    directory_ = testing::TempDir() + "trainyard-shm-XXXXXX";
+    ASSERT_NE(mkdtemp(directory_.data()), nullptr);
+    mounted_ = mount("none", directory_.c_str(), "tmpfs", 0, ("size=" + std::to_string(kib) + "k").c_str()) == 0;
+  }
+  void TearDown() override {
+    if (mounted_) {
+      EXPECT_EQ(umount(directory_.c_str()), 0) << "something still uses the arena";
+    }
+    rmdir(directory_.c_str());
+  }
+
+  std::string directory_;
+  bool mounted_ = false;
+};
+
+TEST_F(SmallSharedMemory, FewerBatchesAheadWhereNotAllFit) {
+  mount_tmpfs(1024);
+  if (!mounted_) GTEST_SKIP() << "mounting a tmpfs needs root";
+  WorkerPool pool({.workers = 2, .batch_size = 4096, .prefetch = 16, .directory = directory_}, checkable(20'000));
+  EXPECT_GE(pool.arena().shape().slots, 2u);
+  EXPECT_LT(pool.arena().shape().slots, 18u);
+  DataLoader loader(pool, Split::train, {.shuffle = true});
+  EXPECT_EQ(error_of(loader, 2), std::nullopt);
+}
+
+TEST_F(SmallSharedMemory, TwoSlotsAreEnough) {
+  WorkerPool pool({.workers = 2, .batch_size = 4096, .prefetch = 16}, checkable(20'000));
+  ArenaShape least = pool.arena().shape();
+  least.slots = 2;
+  mount_tmpfs((Arena::create(least, "/dev/shm").memory().size() + 4095) / 4096 * 4 + 4);
+  if (!mounted_) GTEST_SKIP() << "mounting a tmpfs needs root";
+  WorkerPool small({.workers = 2, .batch_size = 4096, .prefetch = 16, .directory = directory_}, checkable(20'000));
+  EXPECT_EQ(small.arena().shape().slots, 2u);
+  DataLoader loader(small, Split::train, {.shuffle = true});
+  EXPECT_EQ(error_of(loader, 2), std::nullopt);
+}
+
+TEST_F(SmallSharedMemory, TooLittleNamesTheBytesAndTheRemedies) {
+  mount_tmpfs(128);
+  if (!mounted_) GTEST_SKIP() << "mounting a tmpfs needs root";
+  try {
+    WorkerPool pool({.workers = 2, .batch_size = 4096, .directory = directory_}, checkable(20'000));
+    FAIL();
+  } catch (const MachineError& e) {
+    EXPECT_THAT(e.what(), AllOf(HasSubstr(directory_ + " has 131072 bytes free"), HasSubstr("are needed"),
+                                HasSubstr("--ipc=host"), HasSubstr("--shm-size=")));
+  }
+}
+
+// Signals at random moments. Every batch delivered must be right, and the end an error that names the worker:
+// `error_of` checks each byte, the order is checked here.
+TEST(WorkerPool, ARandomDeathIsNeverAHangAndNeverWrongData) {
+  std::mt19937 random(1);
+  const SampleOrder order(0, 0, 1000, true);
+  for (int round = 0; round < 40; ++round) {
+    const int signal = round % 8 == 0 ? SIGSTOP : round % 2 == 0 ? SIGSEGV : SIGKILL;
+    WorkerPool pool({.workers = 3, .batch_size = 10, .timeout_seconds = signal == SIGSTOP ? 0.5 : 60},
+                    checkable(1000, 0, [](std::size_t index) { usleep(index % 8); }));
+    DataLoader loader(pool, Split::train, {.shuffle = true});
+    const std::size_t victim = random() % 3;
+    const std::uint64_t at_batch = random() % 90;
+    try {
+      for (;;) {
+        loader.start_epoch(0);
+        for (std::uint64_t position = 0; const auto batch = loader.next();) {
+          for (const std::uint64_t index : checked_indices(*batch)) ASSERT_EQ(index, order(position++));
+          if (batch->number() != at_batch) continue;
+          usleep(static_cast<useconds_t>(random() % 300));
+          for (std::size_t worker = 0; worker < 3; ++worker) {
+            if (signal == SIGSTOP || worker == victim) kill(pool.status()[worker].pid, signal);
+          }
+        }
+      }
+    } catch (const RunError& e) {
+      EXPECT_THAT(e.what(), AnyOf(HasSubstr("worker " + std::to_string(victim + 1)), HasSubstr("is stopped")));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace trainyard

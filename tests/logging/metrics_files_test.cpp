@@ -1,0 +1,80 @@
+#include "logging/metrics_files.h"
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+#include "support/temp_dir.h"
+#include "util/system.h"
+
+namespace trainyard {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+EpochMetrics epoch(std::int64_t number) {
+  return {.epoch = number,
+          .step = number * 10,
+          .train_loss = 0.1 + 0.2,
+          .train_accuracy = 1.0 / 3,
+          .val_loss = 1e-20,
+          .val_accuracy = 1,
+          .lr = 0.05,
+          .samples_per_second = 1234.5,
+          .data_wait = 0};
+}
+
+StepMetrics step(std::int64_t number) {
+  return {
+      .epoch = 1, .step = number, .loss = 0.1, .accuracy = 0.5, .lr = 0.1, .samples_per_second = 10, .data_wait = 0};
+}
+
+std::string text(const std::string& path) { return read_text_file(path, "test"); }
+
+TEST(MetricsFiles, WritesAHeaderAndFloatsThatReadBackExactly) {
+  const TempDir dir;
+  MetricsFiles(dir.path(), 0).add(epoch(1));
+  EXPECT_EQ(text(dir / "metrics.csv"),
+            "epoch,step,train_loss,train_accuracy,val_loss,val_accuracy,lr,samples_per_second,data_wait\n"
+            "1,10,0.30000000000000004,0.3333333333333333,1e-20,1,0.05,1234.5,0\n");
+}
+
+TEST(MetricsFiles, WritesOneJsonObjectALine) {
+  const TempDir dir;
+  MetricsFiles(dir.path(), 0).add(step(5));
+  const auto object = nlohmann::json::parse(text(dir / "metrics.jsonl"));
+  EXPECT_EQ(object["step"], 5);
+  EXPECT_EQ(object["loss"], 0.1);
+}
+
+TEST(MetricsFiles, ResumingDropsWhatIsAboutToBeDoneAgain) {
+  const TempDir dir;
+  {
+    MetricsFiles files(dir.path(), 0);
+    for (const int i : {1, 2, 3}) files.add(epoch(i));
+    for (const int i : {5, 20, 25}) files.add(step(i));
+  }
+  MetricsFiles files(dir.path(), 20);
+  EXPECT_THAT(text(dir / "metrics.csv"), testing::AllOf(HasSubstr("\n2,20,"), Not(HasSubstr("\n3,30,"))));
+  EXPECT_THAT(text(dir / "metrics.jsonl"), testing::AllOf(HasSubstr("\"step\":20,"), Not(HasSubstr("\"step\":25,"))));
+}
+
+TEST(MetricsFiles, ResumingDropsALineTornByACrash) {
+  const TempDir dir;
+  MetricsFiles(dir.path(), 0).add(step(5));
+  dir.write("metrics.jsonl", text(dir / "metrics.jsonl") + "{\"epoch\":1,\"step\":6,\"lo");
+  MetricsFiles(dir.path(), 100).add(step(6));
+  const std::string lines = text(dir / "metrics.jsonl");
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 2);
+  EXPECT_THAT(lines, Not(HasSubstr("\"lo{")));
+}
+
+TEST(MetricsFiles, AFreshRunBeginsNewFiles) {
+  const TempDir dir;
+  MetricsFiles(dir.path(), 0).add(epoch(1));
+  MetricsFiles(dir.path(), 0);
+  EXPECT_THAT(text(dir / "metrics.csv"), Not(HasSubstr("\n1,10")));
+}
+
+}  // namespace
+}  // namespace trainyard

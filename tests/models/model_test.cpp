@@ -1,0 +1,70 @@
+#include "models/model.h"
+
+#include <gmock/gmock.h>
+
+namespace trainyard {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr ModelInput kInput{.channels = 1, .height = 28, .width = 28, .classes = 10};
+
+TEST(MakeModel, UnknownNameListsTheKnownNearestFirst) {
+  try {
+    make_model(ModelConfig{.name = "resnet81"}, kInput);
+    FAIL() << "nothing was thrown";
+  } catch (const UsageError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("'resnet81'"));
+    EXPECT_THAT(error.what(), testing::ContainsRegex("nearest first: resnet18, "));
+    EXPECT_THAT(error.what(), HasSubstr("convnet"));
+  }
+}
+
+TEST(ConvNet, GivesOneScoreAClassForAnySize) {
+  const auto model = make_model(ModelConfig{.name = "convnet"}, kInput);
+  EXPECT_EQ(model->forward(at::randn({3, 1, 28, 28})).sizes(), (std::vector<std::int64_t>{3, 10}));
+  EXPECT_EQ(model->forward(at::randn({2, 1, 32, 40})).sizes(), (std::vector<std::int64_t>{2, 10}));
+}
+
+TEST(ConvNet, TooSmallAnImageIsRefusedWithItsSize) {
+  EXPECT_THROW(make_model(ModelConfig{.name = "convnet"}, {.channels = 1, .height = 3, .width = 28, .classes = 2}),
+               UsageError);
+}
+
+TEST(LoadStateDict, TakesOverEveryTensor) {
+  at::manual_seed(1);
+  const auto source = make_model(ModelConfig{.name = "convnet"}, kInput);
+  const auto target = make_model(ModelConfig{.name = "convnet"}, kInput);
+  load_state_dict(*target, state_dict(*source), "test");
+  const NamedTensors expected = state_dict(*source);
+  const NamedTensors actual = state_dict(*target);
+  ASSERT_EQ(actual.size(), expected.size());
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_EQ(actual[i].first, expected[i].first);
+    EXPECT_TRUE(at::equal(actual[i].second, expected[i].second)) << expected[i].first;
+  }
+}
+
+TEST(LoadStateDict, ListsEveryMissingUnexpectedAndMisshapenTensorAndChangesNothing) {
+  const auto model = make_model(ModelConfig{.name = "convnet"}, kInput);
+  const at::Tensor before = model->parameters()[0].clone();
+  NamedTensors state;
+  for (const auto& [name, tensor] : state_dict(*model)) {
+    if (name == "bn1.weight") continue;
+    state.emplace_back(name, name == "fc.bias" ? at::zeros({7}) : at::zeros_like(tensor));
+  }
+  state.emplace_back("head.weight", at::zeros({1}));
+  try {
+    load_state_dict(*model, state, "weights.safetensors");
+    FAIL() << "nothing was thrown";
+  } catch (const RunError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("weights.safetensors"));
+    EXPECT_THAT(error.what(), HasSubstr("missing: bn1.weight"));
+    EXPECT_THAT(error.what(), HasSubstr("unexpected: head.weight"));
+    EXPECT_THAT(error.what(), HasSubstr("fc.bias has shape [7], the model's has [10]"));
+  }
+  EXPECT_TRUE(at::equal(model->parameters()[0], before));
+}
+
+}  // namespace
+}  // namespace trainyard

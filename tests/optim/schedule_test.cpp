@@ -1,0 +1,57 @@
+#include "optim/schedule.h"
+
+#include <cmath>
+#include <numbers>
+
+#include <gtest/gtest.h>
+
+namespace trainyard {
+namespace {
+
+constexpr std::int64_t kStepsPerEpoch = 10;
+constexpr std::int64_t kTotal = 100;
+
+double at_step(const ScheduleConfig& config, std::int64_t step) {
+  return learning_rate(config, 0.4, step, kStepsPerEpoch, kTotal);
+}
+
+TEST(Schedule, ConstantStaysAtThePeak) {
+  const ScheduleConfig config{.name = "constant"};
+  for (const std::int64_t step : {0, 1, 50, 99}) EXPECT_DOUBLE_EQ(at_step(config, step), 0.4);
+}
+
+TEST(Schedule, WarmUpRisesLinearlyToThePeak) {
+  const ScheduleConfig config{.name = "constant", .warmup_epochs = 0.5};
+  EXPECT_DOUBLE_EQ(at_step(config, 0), 0.4 / 5);
+  EXPECT_DOUBLE_EQ(at_step(config, 1), 0.4 * 2 / 5);
+  EXPECT_DOUBLE_EQ(at_step(config, 4), 0.4);
+  EXPECT_DOUBLE_EQ(at_step(config, 5), 0.4);
+}
+
+TEST(Schedule, CosineFollowsItsClosedForm) {
+  const ScheduleConfig config{.name = "cosine", .warmup_epochs = 2};
+  EXPECT_DOUBLE_EQ(at_step(config, 20), 0.4);
+  EXPECT_DOUBLE_EQ(at_step(config, 60), 0.2);
+  for (std::int64_t step = 20; step < kTotal; ++step) {
+    const double progress = static_cast<double>(step - 20) / 80;
+    EXPECT_DOUBLE_EQ(at_step(config, step), 0.2 * (1 + std::cos(std::numbers::pi * progress)));
+  }
+  EXPECT_GT(at_step(config, 99), 0);
+}
+
+TEST(Schedule, StepDropsByGammaAtEachBoundary) {
+  const ScheduleConfig config{.name = "step", .step_epochs = 3, .gamma = 0.1};
+  EXPECT_DOUBLE_EQ(at_step(config, 29), 0.4);
+  EXPECT_DOUBLE_EQ(at_step(config, 30), 0.04);
+  EXPECT_DOUBLE_EQ(at_step(config, 59), 0.04);
+  EXPECT_DOUBLE_EQ(at_step(config, 60), 0.4 * 0.01);
+}
+
+TEST(Schedule, StepCountsFromTheEndOfTheWarmUp) {
+  const ScheduleConfig config{.name = "step", .warmup_epochs = 1, .step_epochs = 3, .gamma = 0.5};
+  EXPECT_DOUBLE_EQ(at_step(config, 39), 0.4);
+  EXPECT_DOUBLE_EQ(at_step(config, 40), 0.2);
+}
+
+}  // namespace
+}  // namespace trainyard

@@ -1,0 +1,82 @@
+#include "support/image_files.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+#include <jpeglib.h>
+#include <png.h>
+
+namespace trainyard {
+
+// Writing well-formed input cannot fail but for memory; libpng and libjpeg then end the test program by themselves.
+std::string png_file(const Image& image, const PngFormat& format) {
+  std::string file;
+  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, nullptr, nullptr);
+  png_infop info = png_create_info_struct(png);
+  png_set_write_fn(
+      png, &file,
+      [](png_structp self, png_bytep data, std::size_t size) {
+        static_cast<std::string*>(png_get_io_ptr(self))->append(reinterpret_cast<char*>(data), size);
+      },
+      [](png_structp) {});
+  png_set_IHDR(png, info, static_cast<png_uint_32>(image.width), static_cast<png_uint_32>(image.height),
+               format.bit_depth, format.color_type, format.interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE,
+               PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  std::vector<png_color> palette;
+  if (format.color_type == PNG_COLOR_TYPE_PALETTE) {
+    for (int i = 0; i < 1 << format.bit_depth; ++i) {
+      palette.push_back({static_cast<png_byte>(i), static_cast<png_byte>(2 * i), static_cast<png_byte>(255 - i)});
+    }
+    png_set_PLTE(png, info, palette.data(), static_cast<int>(palette.size()));
+  }
+  png_write_info(png, info);
+  if (format.bit_depth < 8) png_set_packing(png);
+  const int passes = png_set_interlace_handling(png);
+  const std::size_t row_size = image.width * image.channels;
+  for (int pass = 0; pass < passes; ++pass) {
+    for (std::size_t y = 0; y < image.height; ++y) {
+      std::vector<png_byte> row;
+      for (std::size_t i = 0; i < row_size; ++i) {
+        const auto value = std::to_integer<png_byte>(image.pixels[y * row_size + i]);
+        row.push_back(value);
+        if (format.bit_depth == 16) row.push_back(static_cast<png_byte>(255 - value));
+      }
+      png_write_row(png, row.data());
+    }
+  }
+  png_write_end(png, info);
+  png_destroy_write_struct(&png, &info);
+  return file;
+}
+
+std::string jpeg_file(const Image& image, int quality, bool progressive) {
+  jpeg_compress_struct jpeg{};
+  jpeg_error_mgr errors{};
+  jpeg.err = jpeg_std_error(&errors);
+  jpeg_create_compress(&jpeg);
+  unsigned char* bytes = nullptr;
+  unsigned long size = 0;
+  jpeg_mem_dest(&jpeg, &bytes, &size);
+  jpeg.image_width = static_cast<JDIMENSION>(image.width);
+  jpeg.image_height = static_cast<JDIMENSION>(image.height);
+  jpeg.input_components = static_cast<int>(image.channels);
+  jpeg.in_color_space = image.channels == 1 ? JCS_GRAYSCALE : image.channels == 3 ? JCS_RGB : JCS_CMYK;
+  jpeg_set_defaults(&jpeg);
+  for (int i = 0; i < jpeg.num_components; ++i) jpeg.comp_info[i].h_samp_factor = jpeg.comp_info[i].v_samp_factor = 1;
+  jpeg_set_quality(&jpeg, quality, TRUE);
+  if (progressive) jpeg_simple_progression(&jpeg);
+  jpeg_start_compress(&jpeg, TRUE);
+  const std::size_t row_size = image.width * image.channels;
+  for (std::size_t y = 0; y < image.height; ++y) {
+    auto* row = reinterpret_cast<unsigned char*>(const_cast<std::byte*>(image.pixels.data() + y * row_size));
+    jpeg_write_scanlines(&jpeg, &row, 1);
+  }
+  jpeg_finish_compress(&jpeg);
+  std::string file(reinterpret_cast<char*>(bytes), size);
+  jpeg_destroy_compress(&jpeg);
+  std::free(bytes);
+  return file;
+}
+
+}  // namespace trainyard

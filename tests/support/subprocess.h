@@ -1,0 +1,39 @@
+/// Running programs from tests.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+namespace trainyard {
+
+/// What a program came to.
+struct Outcome {
+  int exit_code;       ///< 128 + n when signal n ended it
+  std::string output;  ///< stdout and stderr, as they came
+};
+
+/// A running program. Its output goes to a temporary file. Killed when destroyed, unless waited for.
+class Subprocess {
+ public:
+  /// command[0] is the program, looked up on PATH; `environment` entries "NAME=value" are added to ours.
+  explicit Subprocess(const std::vector<std::string>& command, const std::vector<std::string>& environment = {});
+  ~Subprocess();
+  Subprocess(const Subprocess&) = delete;
+  Subprocess& operator=(const Subprocess&) = delete;
+
+  pid_t pid() const { return pid_; }
+  void signal(int number) const;
+  std::string output_so_far() const;
+  Outcome wait();
+
+ private:
+  pid_t pid_ = -1;
+  int output_ = -1;
+};
+
+/// Runs a program to its end.
+Outcome run_program(const std::vector<std::string>& command, const std::vector<std::string>& environment = {});
+
+}  // namespace trainyard
