@@ -9,7 +9,7 @@ ARGS ?=
 JOBS ?= $(shell scripts/jobs)
 export PATH := $(CURDIR)/build/bin:$(PATH)
 
-compile = cmake --build --preset $(1) --parallel $(JOBS)
+compile = scripts/alone cmake --build --preset $(1) --parallel $(JOBS)
 
 .PHONY: help train test check build format lint lint-all bench clean distclean bootstrap linters
 
@@ -53,7 +53,7 @@ distclean: ## remove the whole build folder; LibTorch stays in the user's cache 
 	rm -rf build
 
 bootstrap:
-	@scripts/bootstrap
+	@scripts/alone scripts/bootstrap
 
 linters:
 	@scripts/bootstrap lint
@@ -61,6 +61,6 @@ linters:
 # Bootstrap always runs, and leaves this file alone when nothing changed.
 build/toolchain.cmake: bootstrap ;
 
-# Another LibTorch or CUDA compiler cannot be changed into in a configured tree.
+# Another LibTorch or CUDA compiler cannot be changed into in a configured tree. One who waited finds it configured.
 build/%/build.ninja: build/toolchain.cmake
-	cmake --fresh --preset $*
+	scripts/alone sh -c 'test $@ -nt $< || cmake --fresh --preset $*'
