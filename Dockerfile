@@ -56,7 +56,7 @@ WORKDIR /source
 COPY . .
 RUN --mount=type=cache,target=/var/cache/ccache \
     TORCH_PYTHON=python3 scripts/bootstrap \
- && cmake --preset release -DTRAINYARD_TESTS=OFF "-DTRAINYARD_CUDA_ARCHS=$CUDA_ARCHS" \
+ && cmake --preset release -DTRAINYARD_TESTS=OFF \
  && cmake --build --preset release --target trainyard \
  && install -D -m 755 --strip build/release/trainyard /opt/trainyard/bin/trainyard
 
