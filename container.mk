@@ -5,7 +5,7 @@
 
 up: ## train in the container: looks at the host, picks the image, builds, checks the GPU, trains
 	@scripts/preflight
-	docker compose up --build --abort-on-container-exit --exit-code-from train train
+	docker compose up --build --no-log-prefix --abort-on-container-exit --exit-code-from train train
 
 down: ## stop and remove the containers; build tree, data and runs stay
 	docker compose --profile '*' down
