@@ -11,7 +11,7 @@
 
 #include <ATen/ATen.h>
 
-#include "checkpoint/atomic_file.h"
+#include "util/atomic_file.h"
 #include "checkpoint/safetensors.h"
 #include "util/named_tensors.h"
 

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "check/render.h"
-#include "checkpoint/atomic_file.h"
+#include "util/atomic_file.h"
 #include "commands/command.h"
 #include "commands/machine.h"
 #include "commands/splits.h"
