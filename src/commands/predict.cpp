@@ -5,9 +5,9 @@
 #include "checkpoint/checkpoint_folder.h"
 #include "commands/command.h"
 #include "commands/machine.h"
+#include "images/decode_image.h"
 #include "training/trained_model.h"
 #include "transforms/pipeline.h"
-#include "images/decode_image.h"
 #include "util/system.h"
 
 namespace trainyard {
@@ -49,8 +49,8 @@ class PredictCommand : public Command {
     const ImageSize wanted{static_cast<std::size_t>(shape[0]), static_cast<std::size_t>(shape[1])};
     const Mapping bytes = Mapping::read_only_file(file, "predict");
     const Image decoded = decode_image(bytes.bytes(), static_cast<std::size_t>(shape[2]), file);
-    const SampleSpec spec{{static_cast<std::int64_t>(decoded.height), static_cast<std::int64_t>(decoded.width), shape[2]},
-                          DType::uint8};
+    const SampleSpec spec{
+        {static_cast<std::int64_t>(decoded.height), static_cast<std::int64_t>(decoded.width), shape[2]}, DType::uint8};
     Image image = TransformPipeline(transform.test, spec).apply(decoded, 0, 0, 0);
     if (ImageSize{image.height, image.width} != wanted) image = resize(image, wanted);
     const at::Tensor pixels = at::from_blob(image.pixels.data(), {1, shape[0], shape[1], shape[2]}, at::kByte);

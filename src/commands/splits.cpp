@@ -17,8 +17,8 @@ DatasetFactory dataset_factory(const Config& config) {
     for (const Split split : {Split::train, Split::test}) {
       LoadedSplit& loaded = splits[static_cast<std::size_t>(split)];
       loaded.dataset = make_dataset(data, split);
-      loaded.transforms = TransformPipeline(split == Split::train ? transform.train : transform.test,
-                                            loaded.dataset->spec(), decode);
+      loaded.transforms =
+          TransformPipeline(split == Split::train ? transform.train : transform.test, loaded.dataset->spec(), decode);
     }
     return splits;
   };

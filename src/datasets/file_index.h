@@ -43,8 +43,8 @@ struct FileIndex {
 FileIndex::Source source_of(const std::string& path);
 
 /// The index called `key`: from the user's cache folder ($XDG_CACHE_HOME or ~/.cache, trainyard/index) if none of its
-/// sources has changed since, else from `make`, and kept there if that folder can be written. A file's time tells no two
-/// changes within a moment apart: what was made from sources that young is not kept.
+/// sources has changed since, else from `make`, and kept there if that folder can be written. A file's time tells no
+/// two changes within a moment apart: what was made from sources that young is not kept.
 FileIndex cached_index(const std::string& key, const std::function<FileIndex()>& make);
 
 /// The index as a file: a magic number, a checksum, then the content (file_index.cpp).

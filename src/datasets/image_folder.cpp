@@ -40,8 +40,8 @@ bool is_one_of(const auto& endings, const fs::path& path) {
 fs::path root_of(const DataConfig& config) { return config.root.empty() ? "data/image_folder" : config.root; }
 
 fs::path split_folder(const fs::path& root, Split split) {
-  const std::vector<std::string> names = split == Split::train ? std::vector<std::string>{"train"}
-                                                               : std::vector<std::string>{"test", "val"};
+  const std::vector<std::string> names =
+      split == Split::train ? std::vector<std::string>{"train"} : std::vector<std::string>{"test", "val"};
   std::error_code ignored;
   for (const std::string& name : names) {
     if (fs::is_directory(root / name, ignored)) return root / name;

@@ -1,5 +1,5 @@
-// Packed files, as `trainyard pack` writes them: <data.root>/train.packed and test.packed. The files stay mapped, so that
-// all processes share their pages with the page cache. They must not shrink meanwhile.
+// Packed files, as `trainyard pack` writes them: <data.root>/train.packed and test.packed. The files stay mapped, so
+// that all processes share their pages with the page cache. They must not shrink meanwhile.
 #include <algorithm>
 #include <filesystem>
 

@@ -22,7 +22,8 @@ std::span<const std::byte> read_whole_file(const std::string& path, Scratch& scr
   struct stat status{};
   check_call(fstat(fd.get(), &status), where, "fstat", path);
   if (!S_ISREG(status.st_mode)) throw RunError(where, "{} is not a regular file", path);
-  if (status.st_size > max_size) throw RunError(where, "{} has {} bytes, at most {} are read", path, status.st_size, max_size);
+  if (status.st_size > max_size)
+    throw RunError(where, "{} has {} bytes, at most {} are read", path, status.st_size, max_size);
   const std::span<std::byte> bytes = scratch.take(static_cast<std::size_t>(status.st_size));
   std::size_t done = 0;
   while (done < bytes.size()) {

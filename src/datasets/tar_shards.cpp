@@ -1,6 +1,7 @@
 // Tar files in the layout of WebDataset: members that share a name up to the first dot of its last part are one sample,
 // `key.jpg` (or jpeg, png) its picture and `key.cls` its class, a number in text.
-//     <data.root>/train/*.tar, <data.root>/test/*.tar (or val/), <data.root>/classes.txt (a name a line; may be missing)
+//     <data.root>/train/*.tar, <data.root>/test/*.tar (or val/), <data.root>/classes.txt (a name a line; may be
+//     missing)
 //
 // WebDataset streams shards and shuffles within a buffer, because its shards are remote. Ours are local files: their
 // tables of contents are read once and kept, and then every sample is reached directly. That gives a true shuffle, the
@@ -85,8 +86,10 @@ class Grouper {
   }
 
   std::uint32_t parse_label(const TarMember& member) const {
-    std::string_view text(reinterpret_cast<const char*>(file_.data()) + member.offset, std::min<std::uint64_t>(member.size, 32));
-    while (!text.empty() && std::string_view(" \t\r\n").find(text.back()) != std::string_view::npos) text.remove_suffix(1);
+    std::string_view text(reinterpret_cast<const char*>(file_.data()) + member.offset,
+                          std::min<std::uint64_t>(member.size, 32));
+    while (!text.empty() && std::string_view(" \t\r\n").find(text.back()) != std::string_view::npos)
+      text.remove_suffix(1);
     std::uint32_t label = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), label);
     if (error != std::errc() || end != text.data() + text.size() || label > max_label) {

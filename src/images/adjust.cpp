@@ -50,7 +50,8 @@ using Histogram = std::array<std::uint64_t, 256>;
 Histogram histogram(const ImageView& image, std::size_t channel) {
   Histogram counts{};
   const std::span<const std::byte> bytes = image.bytes();
-  for (std::size_t i = channel; i < bytes.size(); i += image.channels) ++counts.at(std::to_integer<std::size_t>(bytes[i]));
+  for (std::size_t i = channel; i < bytes.size(); i += image.channels)
+    ++counts.at(std::to_integer<std::size_t>(bytes[i]));
   return counts;
 }
 

@@ -24,8 +24,8 @@ void autocontrast(const ImageView& image);
 /// Makes all values of each channel equally frequent, as far as that goes.
 void equalize(const ImageView& image);
 
-/// Pixel (x, y) becomes the one at (a x + b y + c, d x + e y + f), the nearest one, black outside; coordinates count from
-/// the middle of a pixel, as in Pillow's transform(size, AFFINE, (a, b, c, d, e, f), NEAREST).
+/// Pixel (x, y) becomes the one at (a x + b y + c, d x + e y + f), the nearest one, black outside; coordinates count
+/// from the middle of a pixel, as in Pillow's transform(size, AFFINE, (a, b, c, d, e, f), NEAREST).
 struct AffineMap {
   double a, b, c, d, e, f;
 };

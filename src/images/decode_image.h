@@ -13,8 +13,8 @@
 
 namespace trainyard {
 
-/// A file whose size is known and whose pixels, or some of them, can be had once. For one thread; the bytes must outlive
-/// it. Its functions throw RunError "image" that names the path for a damaged file, as far as it has been read.
+/// A file whose size is known and whose pixels, or some of them, can be had once. For one thread; the bytes must
+/// outlive it. Its functions throw RunError "image" that names the path for a damaged file, as far as it has been read.
 class ImageReader {
  public:
   /// Told by its content. Throws for anything but a JPEG or PNG, and for one of more than max_image_pixels.

@@ -142,8 +142,7 @@ class JpegReader final : public ImageReader {
     const J_COLOR_SPACE space = decompressor_->color_space();
     const std::size_t skipped = static_cast<std::size_t>(part.left) - decompressor_->left();
     const std::size_t row_bytes = part.width * channels;
-    const bool as_it_comes =
-        space == (channels == 1 ? JCS_GRAYSCALE : JCS_RGB) && decompressor_->width() == part.width;
+    const bool as_it_comes = space == (channels == 1 ? JCS_GRAYSCALE : JCS_RGB) && decompressor_->width() == part.width;
     for (std::size_t y = 0; y < part.height; ++y, out += row_bytes) {
       auto* const pixels = reinterpret_cast<unsigned char*>(out);
       check(decompressor_->read_row(as_it_comes ? pixels : row.data()), *decompressor_, path_);

@@ -1,4 +1,5 @@
-// center_crop(size=224): the middle of the picture, as torchvision's CenterCrop(size); black where the picture is smaller.
+// center_crop(size=224): the middle of the picture, as torchvision's CenterCrop(size); black where the picture is
+// smaller.
 #include <cmath>
 
 #include "transforms/transform.h"

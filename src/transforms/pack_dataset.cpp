@@ -50,7 +50,8 @@ class Packer {
     }
     const StoredImage stored = images_->read(index, scratch_);
     if (!stored.pixels) {
-      const ImageSize size = ImageReader::open(stored.bytes, images_->name(index))->size();  // refuses what is no picture
+      const ImageSize size =
+          ImageReader::open(stored.bytes, images_->name(index))->size();  // refuses what is no picture
       encoded_ = true;
       return writer_.add(stored.bytes, size, stored.label);
     }

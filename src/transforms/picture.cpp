@@ -63,8 +63,9 @@ void Picture::frame(const Frame& frame) {
     return;
   }
   if (!cut.lies_in(size())) {
-    throw RunError("transform", "a region of {} x {} at ({}, {}) is not inside a picture of {} x {}, and only crops may",
-                   cut.width, cut.height, cut.left, cut.top, size().width, size().height);
+    throw RunError("transform",
+                   "a region of {} x {} at ({}, {}) is not inside a picture of {} x {}, and only crops may", cut.width,
+                   cut.height, cut.left, cut.top, size().width, size().height);
   }
   if (scales() || !window_.lies_in(scaled_)) pixels();
   region_ = moved(cut, region_.top + window_.top, region_.left + window_.left);
@@ -98,7 +99,8 @@ void Picture::write_to(std::byte* out) {
   if (kept.height == 0) return;
   std::byte* const corner = out + static_cast<std::size_t>(kept.top - window_.top) * row_bytes +
                             static_cast<std::size_t>(kept.left - window_.left) * channels_;
-  if (reader_ == nullptr && !scales()) return copy_rows(view_.part(moved(kept, region_.top, region_.left)), corner, row_bytes);
+  if (reader_ == nullptr && !scales())
+    return copy_rows(view_.part(moved(kept, region_.top, region_.left)), corner, row_bytes);
   const Image piece{kept.height, kept.width, channels_, std::vector<std::byte>(kept.height * kept.width * channels_)};
   produce(kept, const_cast<std::byte*>(piece.pixels.data()));
   copy_rows(piece, corner, row_bytes);
@@ -111,8 +113,9 @@ void Picture::produce(const Rect& window, std::byte* out) {
     if (reader_ != nullptr) return reader_->read(part, channels_, 1, out);
     return copy_rows(view_.part(part), out, part.width * channels_);
   }
-  const std::size_t shrink =
-      reader_ != nullptr && reader_->can_shrink() && mode_ == DecodeMode::scaled ? shrink_for(region_.size(), scaled_) : 1;
+  const std::size_t shrink = reader_ != nullptr && reader_->can_shrink() && mode_ == DecodeMode::scaled
+                                 ? shrink_for(region_.size(), scaled_)
+                                 : 1;
   const auto axis = [&](std::ptrdiff_t begin, std::ptrdiff_t end, std::size_t size, std::ptrdiff_t first,
                         std::size_t count) {
     return ResampleAxis(static_cast<double>(begin) / static_cast<double>(shrink),
@@ -121,8 +124,8 @@ void Picture::produce(const Rect& window, std::byte* out) {
   };
   const ResampleAxis rows = axis(region_.top, region_.bottom(), scaled_.height, window.top, window.height);
   const ResampleAxis columns = axis(region_.left, region_.right(), scaled_.width, window.left, window.width);
-  const Rect needed{static_cast<std::ptrdiff_t>(rows.source_begin()), static_cast<std::ptrdiff_t>(columns.source_begin()),
-                    rows.source_count(), columns.source_count()};
+  const Rect needed{static_cast<std::ptrdiff_t>(rows.source_begin()),
+                    static_cast<std::ptrdiff_t>(columns.source_begin()), rows.source_count(), columns.source_count()};
   ConstImageView source;
   if (reader_ != nullptr) {
     std::byte* const memory = memory_.decoded.take(needed.height * needed.width * channels_).data();

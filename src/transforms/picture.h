@@ -9,8 +9,8 @@
 
 namespace trainyard {
 
-/// How a JPEG is decoded that is to become smaller. The pixels of exact are Pillow's; scaled lets libjpeg shrink by 2, 4
-/// or 8 while it decodes, as far as the result stays as large as wanted, and filters the rest of the way.
+/// How a JPEG is decoded that is to become smaller. The pixels of exact are Pillow's; scaled lets libjpeg shrink by 2,
+/// 4 or 8 while it decodes, as far as the result stays as large as wanted, and filters the rest of the way.
 enum class DecodeMode : std::uint8_t { exact, scaled };
 
 /// For one sample; uses the memory of its `Memory`, which it leaves to the next. For one thread.
@@ -49,8 +49,8 @@ class Picture {
   DecodeMode mode_ = DecodeMode::exact;
   int used_ = -1;  ///< which of memory_.pixels view_ lies in
 
-  // What has been noted: the region of the source is scaled, and of the result the window is kept. Only where nothing is
-  // scaled, or by the last crop, may the window stick out.
+  // What has been noted: the region of the source is scaled, and of the result the window is kept. Only where nothing
+  // is scaled, or by the last crop, may the window stick out.
   Rect region_;
   ImageSize scaled_;
   Filter filter_ = Filter::bilinear;

@@ -97,7 +97,8 @@ std::int64_t TransformPipeline::read(const Dataset& dataset, std::size_t index, 
     const std::int64_t label = dataset.get(index, pixels);
     if (framed_ == 0) {
       for (std::size_t place = 0; place < stages_.size(); ++place) {
-        stages_[place].transform->apply({out.data(), size.height, size.width, channels}, draws.of(place, stages_[place]));
+        stages_[place].transform->apply({out.data(), size.height, size.width, channels},
+                                        draws.of(place, stages_[place]));
       }
     } else {
       Picture picture(ConstImageView(pixels.data(), size_of(sample), channels), memory_->picture);

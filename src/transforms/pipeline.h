@@ -24,8 +24,9 @@ class TransformPipeline {
   /// What becomes of the samples of `dataset`: what read() writes.
   const SampleSpec& spec(const Dataset& dataset) const { return spec_ ? *spec_ : dataset.spec(); }
 
-  /// Writes sample `index` of `dataset`, transformed, to `out`, which has spec(dataset).bytes(), and returns its label. Randomness is a function of (seed, epoch, index, the transform's place and name) alone. Throws RunError;
-  /// for a picture that does not come out at the size of `out`, too, with both sizes.
+  /// Writes sample `index` of `dataset`, transformed, to `out`, which has spec(dataset).bytes(), and returns its label.
+  /// Randomness is a function of (seed, epoch, index, the transform's place and name) alone. Throws RunError; for a
+  /// picture that does not come out at the size of `out`, too, with both sizes.
   std::int64_t read(const Dataset& dataset, std::size_t index, std::uint64_t seed, std::uint64_t epoch,
                     std::span<std::byte> out) const;
 
@@ -53,7 +54,7 @@ class TransformPipeline {
 
   std::vector<Stage> stages_;
   std::optional<SampleSpec> spec_;  ///< where there are stages
-  std::size_t framed_ = 0;  ///< stages up to and with the last one that frames
+  std::size_t framed_ = 0;          ///< stages up to and with the last one that frames
   DecodeMode decode_ = DecodeMode::exact;
   std::unique_ptr<Memory> memory_ = std::make_unique<Memory>();
 };

@@ -1,6 +1,6 @@
-// rand_augment(num_ops=2, magnitude=9): `num_ops` random changes out of fourteen, of one strength (0 to 30). Cubuk et al.:
-// "RandAugment: practical automated data augmentation with a reduced search space", 2019; operations and strengths are
-// those of torchvision's RandAugment with its defaults.
+// rand_augment(num_ops=2, magnitude=9): `num_ops` random changes out of fourteen, of one strength (0 to 30). Cubuk et
+// al.: "RandAugment: practical automated data augmentation with a reduced search space", 2019; operations and strengths
+// are those of torchvision's RandAugment with its defaults.
 #include <array>
 #include <cmath>
 

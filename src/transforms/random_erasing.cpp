@@ -1,5 +1,5 @@
-// random_erasing(p=0.5, scale_min=0.02, scale_max=0.33, ratio_min=0.3, ratio_max=3.3, value=0): with probability p, paints
-// a random rectangle in one grey. Zhong et al.: "Random erasing data augmentation", 2017; the draws are those of
+// random_erasing(p=0.5, scale_min=0.02, scale_max=0.33, ratio_min=0.3, ratio_max=3.3, value=0): with probability p,
+// paints a random rectangle in one grey. Zhong et al.: "Random erasing data augmentation", 2017; the draws are those of
 // torchvision's RandomErasing, which works behind the normalisation: its value 0 is the mean of the training images.
 #include <algorithm>
 #include <cmath>
@@ -47,9 +47,9 @@ std::unique_ptr<Transform> make_random_erasing(TransformArguments& arguments) {
   return std::make_unique<RandomErasing>(p, scale, ratio, static_cast<int>(arguments.whole("value", 0, 0, 255)));
 }
 
-const TransformRegistry::Registration registered{"random_erasing",
-                                                 "random_erasing(p=0.5, value=0): paints a random rectangle in one grey",
-                                                 make_random_erasing, __FILE__};
+const TransformRegistry::Registration registered{
+    "random_erasing", "random_erasing(p=0.5, value=0): paints a random rectangle in one grey", make_random_erasing,
+    __FILE__};
 
 }  // namespace
 }  // namespace trainyard

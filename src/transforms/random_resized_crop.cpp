@@ -1,5 +1,5 @@
-// random_resized_crop(size=224, scale_min=0.08, scale_max=1, ratio_min=0.75, ratio_max=1.333, interpolation=bilinear): a
-// random part of the picture, of random area and shape, scaled to a square. Szegedy et al.: "Going deeper with
+// random_resized_crop(size=224, scale_min=0.08, scale_max=1, ratio_min=0.75, ratio_max=1.333, interpolation=bilinear):
+// a random part of the picture, of random area and shape, scaled to a square. Szegedy et al.: "Going deeper with
 // convolutions", 2014; the draws are those of torchvision's RandomResizedCrop.
 #include <algorithm>
 #include <cmath>

@@ -15,14 +15,14 @@ namespace trainyard {
 
 /// How a transform cuts and scales a picture.
 struct Frame {
-  Rect region;                        ///< what is kept of it. May stick out where nothing is scaled; it is black there
-  ImageSize size;                     ///< what the region is scaled to
+  Rect region;                       ///< what is kept of it. May stick out where nothing is scaled; it is black there
+  ImageSize size;                    ///< what the region is scaled to
   Filter filter = Filter::bilinear;  ///< with antialias
 };
 
-/// A transform of one image: either it frames (returns a frame, always) or it changes pixels in place. It never does the
-/// work of framing itself: crops and scalings that follow one another are done in one go, and of a file only those rows
-/// and columns are decoded that they keep.
+/// A transform of one image: either it frames (returns a frame, always) or it changes pixels in place. It never does
+/// the work of framing itself: crops and scalings that follow one another are done in one go, and of a file only those
+/// rows and columns are decoded that they keep.
 ///
 /// Called from many processes; must not keep state between calls other than scratch memory. `random` is this sample's
 /// and this transform's own stream: it depends on (seed, epoch, sample, place among the transforms, name) alone.

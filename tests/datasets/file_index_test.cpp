@@ -50,8 +50,8 @@ TEST(FileIndex, SurvivesAnyDamage) {
   const std::vector<std::byte> whole = encode_index(index_of_three(), "key");
   int refused = 0;
   for (int i = 0; i < 3'000; ++i) {
-    std::vector<std::byte> bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(
-                                                                    16 + random.below(whole.size() - 15)));
+    std::vector<std::byte> bytes(whole.begin(),
+                                 whole.begin() + static_cast<std::ptrdiff_t>(16 + random.below(whole.size() - 15)));
     for (auto changes = random.below(4); changes > 0; --changes) {
       bytes[random.below(bytes.size())] = static_cast<std::byte>(random.next());
     }

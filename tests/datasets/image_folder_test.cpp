@@ -97,8 +97,7 @@ TEST_F(ImageFolder, GivesTestImagesTheLabelsOfTraining) {
   std::vector<std::byte> out(test->spec().bytes());
   EXPECT_EQ(test->get(0, out), 1);
   add("test/bird/a.jpg");
-  EXPECT_THAT(error_of<UsageError>([&] { make(Split::test); }),
-              AllOf(HasSubstr("bird is no class"), HasSubstr("cat")));
+  EXPECT_THAT(error_of<UsageError>([&] { make(Split::test); }), AllOf(HasSubstr("bird is no class"), HasSubstr("cat")));
 }
 
 TEST_F(ImageFolder, NamesWhatItCannotTake) {

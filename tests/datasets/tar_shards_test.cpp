@@ -37,7 +37,10 @@ class TarShards : public testing::Test {
   }
 
   void make_small_set() const {
-    tar("train/0.tar", {{"a.jpg", jpeg_file(ramp(8, 10, 3))}, {"a.cls", "2"}, {"a.json", "{}"}, {"b.cls", "0\n"},
+    tar("train/0.tar", {{"a.jpg", jpeg_file(ramp(8, 10, 3))},
+                        {"a.cls", "2"},
+                        {"a.json", "{}"},
+                        {"b.cls", "0\n"},
                         {"b.png", png_file(ramp(8, 10, 3))}});
     tar("train/1.tar", {{"x/c.seg.png", "other"}, {"x/c.JPEG", jpeg_file(ramp(8, 10, 3))}, {"x/c.cls", "1"}});
     tar("val/0.tar", {{"d.cls", "1"}, {"d.jpg", jpeg_file(ramp(8, 10, 3))}});
@@ -136,7 +139,7 @@ TEST_F(TarShards, SurvivesAnyDamage) {
       ++refused;
     }
   }
-  EXPECT_GT(refused, 300);
+  EXPECT_GT(refused, 100);
 }
 
 }  // namespace

@@ -53,7 +53,8 @@ Image read(const Pictures& pictures, const std::vector<std::string>& specs, std:
 Image cut(const Image& image, std::size_t top, std::size_t left, std::size_t height, std::size_t width) {
   Image result{height, width, image.channels, {}};
   for (std::size_t y = 0; y < height; ++y) {
-    const auto row = image.pixels.begin() + static_cast<std::ptrdiff_t>(((top + y) * image.width + left) * image.channels);
+    const auto row =
+        image.pixels.begin() + static_cast<std::ptrdiff_t>(((top + y) * image.width + left) * image.channels);
     result.pixels.insert(result.pixels.end(), row, row + static_cast<std::ptrdiff_t>(width * image.channels));
   }
   return result;

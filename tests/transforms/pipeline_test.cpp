@@ -85,10 +85,9 @@ TEST(TransformPipeline, AnUnknownArgumentListsTheKnownOnes) {
 }
 
 TEST(TransformPipeline, ShowsWhatItCannotRead) {
-  for (const char* spec :
-       {"", "(padding=4)", "random_crop(", "random_crop(padding", "random_crop(padding=", "random_crop(padding=4",
-        "random_crop(padding=4,)", "random_crop(padding=4)x", "random_crop)",
-        "Random_crop", "random_crop(4)", "random_crop(padding=4 padding=5)"}) {
+  for (const char* spec : {"", "(padding=4)", "random_crop(", "random_crop(padding", "random_crop(padding=",
+                           "random_crop(padding=4", "random_crop(padding=4,)", "random_crop(padding=4)x",
+                           "random_crop)", "Random_crop", "random_crop(4)", "random_crop(padding=4 padding=5)"}) {
     EXPECT_THAT(error(spec), AllOf(HasSubstr(fmt::format("cannot read '{}'", spec)),
                                    HasSubstr("expected name or name(key=value, key=value)")));
   }
