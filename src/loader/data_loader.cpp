@@ -33,7 +33,7 @@ std::optional<Batch> DataLoader::next() {
     throw RunError("loader", "all {} slots are held by batches that have not been released; hold fewer at once",
                    pool_.arena().shape().slots);
   }
-  SlotLease lease = pool_.take();
+  TakenBatch taken = pool_.take();
   const std::uint64_t number = next_++;
   publish_ahead();
   waited_ns_ += monotonic_ns() - began;
@@ -41,9 +41,10 @@ std::optional<Batch> DataLoader::next() {
   const BatchRequest samples = request(number);
   const SampleSpec& sample = split().sample;
   const Arena& arena = pool_.arena();
+  const std::size_t count = taken.kept.empty() ? samples.count : taken.kept.size();
+  const std::uint32_t slot = taken.lease.slot();
   return Batch(number, samples, sample, SampleOrder(pool_.options().seed, epoch_, split().size, options_.shuffle),
-               arena.images(lease.slot()).first(samples.count * sample.bytes()),
-               arena.labels(lease.slot()).first(samples.count), std::move(lease));
+               arena.images(slot).first(count * sample.bytes()), arena.labels(slot).first(count), std::move(taken));
 }
 
 BatchRequest DataLoader::request(std::uint64_t number) const {

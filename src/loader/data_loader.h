@@ -19,19 +19,20 @@ namespace trainyard {
 class Batch {
  public:
   Batch(std::uint64_t number, const BatchRequest& request, const SampleSpec& sample, const SampleOrder& order,
-        std::span<const std::byte> images, std::span<const std::int64_t> labels, SlotLease lease)
+        std::span<const std::byte> images, std::span<const std::int64_t> labels, TakenBatch taken)
       : number_(number),
         request_(request),
         sample_(&sample),
         order_(order),
         images_(images),
         labels_(labels),
-        lease_(std::move(lease)) {}
+        taken_(std::move(taken)) {}
 
   /// Its place in the epoch, from 0.
   std::uint64_t number() const { return number_; }
-  /// Samples in it: the batch size, or fewer in an epoch's last batch.
-  std::size_t count() const { return request_.count; }
+  /// Samples in it: the batch size, or fewer in an epoch's last batch and where samples were left out
+  /// (OnWorkerError::skip).
+  std::size_t count() const { return taken_.kept.empty() ? request_.count : taken_.kept.size(); }
   /// Shape and type of each sample.
   const SampleSpec& sample() const { return *sample_; }
   /// count() samples, one behind the other; begins at a page.
@@ -39,13 +40,16 @@ class Batch {
   /// count() class indices; begins at a page.
   std::span<const std::int64_t> labels() const { return labels_; }
   /// The number, in the dataset, of sample `i` of this batch.
-  std::uint64_t sample_index(std::size_t i) const { return order_(request_.first + i * request_.stride); }
+  std::uint64_t sample_index(std::size_t i) const {
+    const std::uint64_t place = taken_.kept.empty() ? i : taken_.kept[i];
+    return order_(request_.first + place * request_.stride);
+  }
 
   /// Gives the memory back to the workers before the end of this object's life.
   void release() {
     images_ = {};
     labels_ = {};
-    lease_.release();
+    taken_.lease.release();
   }
 
  private:
@@ -55,7 +59,7 @@ class Batch {
   SampleOrder order_;
   std::span<const std::byte> images_;
   std::span<const std::int64_t> labels_;
-  SlotLease lease_;
+  TakenBatch taken_;
 };
 
 struct DataLoaderOptions {
