@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 
+#include "loader/epoch_stats.h"
 #include "loader/sample_order.h"
 #include "loader/worker_pool.h"
 
@@ -97,7 +98,9 @@ class DataLoader {
   std::uint64_t epoch() const { return epoch_; }
   const SplitInfo& split() const { return pool_.splits().at(split_); }
   /// Time the caller has spent in next() since start_epoch.
-  double waited_seconds() const { return static_cast<double>(waited_ns_) * 1e-9; }
+  double waited_seconds() const { return meter_.waited_seconds(); }
+  /// Of the epoch so far.
+  EpochStats stats() const { return meter_.stats(pool_); }
 
  private:
   BatchRequest request(std::uint64_t number) const;
@@ -111,7 +114,7 @@ class DataLoader {
   std::uint64_t epoch_ = 0;
   std::uint64_t next_ = 0;       ///< the batch that next() returns
   std::uint64_t published_ = 0;  ///< the workers know of the batches before this one
-  std::int64_t waited_ns_ = 0;
+  EpochMeter meter_;
 };
 
 }  // namespace trainyard
