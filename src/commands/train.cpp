@@ -8,9 +8,11 @@
 #include "commands/command.h"
 #include "commands/machine.h"
 #include "commands/splits.h"
+#include "loader/epoch_stats.h"
 #include "training/stop_signal.h"
 #include "training/trainer.h"
 #include "util/atomic_file.h"
+#include "util/system.h"
 
 namespace trainyard {
 namespace {
@@ -36,10 +38,20 @@ class TrainCommand : public Command {
     write_file_atomically(folder.path / "check.json", [&](FileWriter& file) { file.write(found); });
     const RunResult result = trainer.run();
     print_result(result, config, folder);
+    print_loading(result.loading, pool);
     return result.signal == 0 ? 0 : 128 + result.signal;
   }
 
  private:
+  static void print_loading(const EpochStats& stats, const WorkerPool& pool) {
+    if (const std::string line = loading_line(stats, pool.options()); !line.empty()) row("loading", line);
+    if (const std::string line = faults_line(pool.faults()); !line.empty()) row("faults", line);
+    const std::string advice = loading_advice(stats, pool.options(), usable_cores());
+    if (!advice.empty()) row("bottleneck", advice);
+  }
+
+  static void row(const char* name, const std::string& value) { fmt::print("  {:<15}{}\n", name, value); }
+
   static void print_result(const RunResult& result, const Config& config, const RunFolder& folder) {
     if (result.signal != 0) {
       fmt::print("stopped by signal {} after step {}: saved; the same command goes on from there\n", result.signal,
@@ -50,7 +62,6 @@ class TrainCommand : public Command {
                  folder.path.string(), config.train.epochs);
     }
     fmt::print("\n");
-    const auto row = [](const char* name, const std::string& value) { fmt::print("  {:<15}{}\n", name, value); };
     row("epochs", fmt::format("{} of {}, {} steps", result.epochs, config.train.epochs, result.steps));
     if (result.last) {
       row("test accuracy", fmt::format("{:.4f} on all {} test images, loss {:.4f}", result.last->accuracy,

@@ -124,6 +124,7 @@ void Trainer::finish_epoch() {
   result_.training_seconds += epoch_seconds_;
   result_.data_wait += epoch_waited_;
   result_.samples += epoch_samples_;
+  result_.loading = train_loader_.stats();
   const Scores val = evaluate(*model_, test_loader_, normalize_, device_, config_.train.precision);
 
   ++place_.epoch;

@@ -28,7 +28,8 @@ struct RunResult {
   std::int64_t best_epoch = 0;
   double training_seconds = 0;  ///< of this process, evaluation not counted
   std::int64_t samples = 0;     ///< trained in this process
-  double data_wait = 0;         ///< share of training_seconds
+  double data_wait = 0;         ///< seconds of them
+  EpochStats loading;           ///< of the last epoch trained
 };
 
 /// Trains `config.model` on split 0 of `pool` and evaluates on split 1, on `device`. Everything it writes goes into
