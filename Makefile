@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/build/bin:$(PATH)
 
 compile = scripts/alone cmake --build --preset $(1) --parallel $(JOBS)
 
-.PHONY: help train test check build format lint lint-all bench clean distclean bootstrap linters
+.PHONY: help train test check build format lint lint-all bench fuzz clean distclean bootstrap parity linters
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -21,7 +21,7 @@ train: build/release/build.ninja ## train on Fashion-MNIST: gets the toolchain, 
 	@$(call compile,release) --target trainyard
 	build/release/trainyard train --config configs/fashion_mnist.toml $(ARGS)
 
-test: build ## build and run every test
+test: build parity ## build and run every test
 	ctest --preset $(PRESET) --parallel $(shell nproc) $(ARGS)
 
 check: build/release/build.ninja ## show in full what this machine has and whether it is fit to train
@@ -44,16 +44,24 @@ bench: build/release/build.ninja ## measure the loader
 	@$(call compile,release) --target benchmarks
 	build/release/benchmarks/loader_benchmark $(ARGS)
 
+fuzz: build/fuzz/build.ninja ## feed every reader of outside data with made-up bytes (clang); ARGS="600 tar" for longer
+	@$(call compile,fuzz)
+	scripts/fuzz $(ARGS)
+
 include container.mk
 
 clean: ## remove what was compiled, keep what was installed
-	rm -rf $(addprefix build/,release debug asan tsan lint lint-torch)
+	rm -rf $(addprefix build/,release debug asan tsan fuzz lint lint-torch)
 
 distclean: ## remove the whole build folder; LibTorch stays in the user's cache folder
 	rm -rf build
 
 bootstrap:
 	@scripts/alone scripts/bootstrap
+
+# Without it, as where there is no network, the tests that need it are reported as skipped.
+parity: build/$(PRESET)/build.ninja
+	-@scripts/bootstrap parity
 
 linters:
 	@scripts/bootstrap lint

@@ -5,9 +5,9 @@
 #include "checkpoint/checkpoint_folder.h"
 #include "commands/command.h"
 #include "commands/machine.h"
+#include "images/decode_image.h"
 #include "training/trained_model.h"
-#include "transforms/decode_image.h"
-#include "transforms/resize.h"
+#include "transforms/pipeline.h"
 #include "util/system.h"
 
 namespace trainyard {
@@ -30,7 +30,7 @@ class PredictCommand : public Command {
     int failed = 0;
     for (const std::string& file : files_) {
       try {
-        print_prediction(file, predict(file, trained, device), trained.manifest.class_names);
+        print_prediction(file, predict(file, trained, config.transform, device), trained.manifest.class_names);
       } catch (const RunError& error) {  // one bad file does not keep the others from being looked at
         fmt::print(stderr, "{}\n", error.what());
         ++failed;
@@ -40,13 +40,19 @@ class PredictCommand : public Command {
   }
 
  private:
-  // Probabilities of all classes, on the CPU.
-  static at::Tensor predict(const std::string& file, const TrainedModel& trained, at::Device device) {
+  // Probabilities of all classes, on the CPU. The picture goes through the transforms of the test set, and is scaled to
+  // the model's size where these do not give it.
+  static at::Tensor predict(const std::string& file, const TrainedModel& trained, const TransformConfig& transform,
+                            at::Device device) {
     const at::NoGradGuard no_grad;
     const std::vector<std::int64_t>& shape = trained.manifest.sample_shape;
+    const ImageSize wanted{static_cast<std::size_t>(shape[0]), static_cast<std::size_t>(shape[1])};
     const Mapping bytes = Mapping::read_only_file(file, "predict");
     const Image decoded = decode_image(bytes.bytes(), static_cast<std::size_t>(shape[2]), file);
-    Image image = resize(decoded, static_cast<std::size_t>(shape[0]), static_cast<std::size_t>(shape[1]));
+    const SampleSpec spec{
+        {static_cast<std::int64_t>(decoded.height), static_cast<std::int64_t>(decoded.width), shape[2]}, DType::uint8};
+    Image image = TransformPipeline(transform.test, spec).apply(decoded, 0, 0, 0);
+    if (ImageSize{image.height, image.width} != wanted) image = resize(image, wanted);
     const at::Tensor pixels = at::from_blob(image.pixels.data(), {1, shape[0], shape[1], shape[2]}, at::kByte);
     return trained.model->forward(trained.normalize(pixels.to(device))).softmax(1)[0].cpu();
   }

@@ -11,11 +11,15 @@ PoolOptions pool_options(const Config& config) {
 }
 
 DatasetFactory dataset_factory(const Config& config) {
-  return [data = config.data, transforms = config.transform.train] {
+  return [data = config.data, transform = config.transform] {
+    const DecodeMode decode = transform.decode == "scaled" ? DecodeMode::scaled : DecodeMode::exact;
     std::vector<LoadedSplit> splits(2);
-    splits[0].dataset = make_dataset(data, Split::train);
-    splits[0].transforms = TransformPipeline(transforms, splits[0].dataset->spec());
-    splits[1].dataset = make_dataset(data, Split::test);
+    for (const Split split : {Split::train, Split::test}) {
+      LoadedSplit& loaded = splits[static_cast<std::size_t>(split)];
+      loaded.dataset = make_dataset(data, split);
+      loaded.transforms =
+          TransformPipeline(split == Split::train ? transform.train : transform.test, loaded.dataset->spec(), decode);
+    }
     return splits;
   };
 }

@@ -9,7 +9,7 @@ namespace trainyard {
 /// The pool's options as configured.
 PoolOptions pool_options(const Config& config);
 
-/// Builds both splits: the training samples with their transforms, and the test samples.
+/// Builds both splits: each with its transforms.
 DatasetFactory dataset_factory(const Config& config);
 
 }  // namespace trainyard

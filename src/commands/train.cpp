@@ -5,12 +5,12 @@
 #include <unistd.h>
 
 #include "check/render.h"
-#include "checkpoint/atomic_file.h"
 #include "commands/command.h"
 #include "commands/machine.h"
 #include "commands/splits.h"
 #include "training/stop_signal.h"
 #include "training/trainer.h"
+#include "util/atomic_file.h"
 
 namespace trainyard {
 namespace {

@@ -7,7 +7,6 @@
 #include <fmt/ranges.h>
 
 #include "datasets/dataset.h"
-#include "transforms/transform.h"
 #include "util/error.h"
 #include "util/nearest.h"
 
@@ -92,11 +91,15 @@ void for_each_setting(ConfigType& c, Visit visit) {
   visit("data.name", c.data.name, "dataset (trainyard list datasets)", any);
   visit("data.root", c.data.root, "folder of the dataset; empty: looked for in data/ and the distribution's folder",
         any);
+  visit("data.channels", c.data.channels, "channels of image files: 3 (RGB) or 1 (grey)", one_of({"1", "3"}));
   visit("data.shape", c.data.shape, "synthetic only: height, width, channels", from_to<std::int64_t>(1, 65'536));
   visit("data.samples", c.data.samples, "synthetic only: training samples", from_to<std::int64_t>(1, 1'000'000'000));
   visit("data.classes", c.data.classes, "synthetic only: classes", from_to<std::int64_t>(2, 1'000'000));
 
   visit("transform.train", c.transform.train, "what is done to a training sample, in order", any);
+  visit("transform.test", c.transform.test, "what is done to a test sample, in order", any);
+  visit("transform.decode", c.transform.decode, "JPEGs that become smaller: exact, or scaled (faster, softer)",
+        one_of({"exact", "scaled"}));
 
   visit("loader.workers", c.loader.workers, "worker processes; 0 loads in the training process", from_to(0, 256));
   visit("loader.batch_size", c.loader.batch_size, "samples a step", from_to(1, 1 << 20));

@@ -17,6 +17,7 @@ struct ModelConfig {
 struct DataConfig {
   std::string name = "fashion_mnist";  ///< a registered dataset; `trainyard list datasets`
   std::string root;                    ///< its folder; empty: data/<name>, data, then the distribution's folder
+  int channels = 3;                    ///< of image files: 3 (RGB) or 1 (grey)
   // For data.name = "synthetic":
   std::vector<std::int64_t> shape = {32, 32, 3};  ///< height, width, channels of a sample
   std::int64_t samples = 10'000;                  ///< training samples; a fifth as many test samples
@@ -25,6 +26,8 @@ struct DataConfig {
 
 struct TransformConfig {
   std::vector<std::string> train;  ///< applied to training samples in order, as in "random_crop(padding=4)"
+  std::vector<std::string> test;   ///< applied to test samples, and to what `trainyard predict` is given
+  std::string decode = "exact";    ///< JPEGs that become smaller: exact (Pillow's pixels) or scaled (faster, softer)
 };
 
 struct LoaderConfig {

@@ -30,7 +30,7 @@ void read_samples(const Arena& arena, const Claim& claim, std::span<const Loaded
   const LoadedSplit& split = splits[request.split];
   const Dataset& dataset = *split.dataset;
   const SampleOrder order(seed, request.epoch, dataset.size(), request.shuffle);
-  const std::size_t sample_bytes = dataset.spec().bytes();
+  const std::size_t sample_bytes = split.spec().bytes();
   const auto classes = static_cast<std::int64_t>(dataset.class_names().size());
   const std::span<std::byte> images = arena.images(claim.slot);
   const std::span<std::int64_t> labels = arena.labels(claim.slot);
@@ -43,12 +43,11 @@ void read_samples(const Arena& arena, const Claim& claim, std::span<const Loaded
     record.sample.store(index, std::memory_order_relaxed);
     record.started_ns.store(coarse_monotonic_ns(), std::memory_order_release);
     const std::span<std::byte> image = images.subspan(i * sample_bytes, sample_bytes);
-    const std::int64_t label = dataset.get(index, image);
+    const std::int64_t label = split.read(index, seed, request.epoch, image);
     if (label < 0 || label >= classes) {
       throw RunError("loader", "the label is {}, there are {} classes", label, classes);
     }
     labels[i] = label;
-    split.transforms.apply(image, seed, request.epoch, index);
   }
   record.samples.fetch_add(end - begin, std::memory_order_relaxed);
 }

@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "checkpoint/atomic_file.h"
+#include "util/atomic_file.h"
 #include "util/system.h"
 
 namespace trainyard {
