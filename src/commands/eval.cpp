@@ -22,8 +22,14 @@ class EvalCommand : public Command {
 
   int run(const Config& config) override {
     WorkerPool pool(pool_options(config), dataset_factory(config));  // forks: before CUDA, before any thread
-    const at::Device device = prepare_device(config, run_check(needs_of(config)));
+    const CheckResult check = run_check(device_needs_of(config));
+    const at::Device device = prepare_device(config, check);
+    with_explained_errors(check, device, [&] { print_scores(config, pool, device); });
+    return 0;
+  }
 
+ private:
+  void print_scores(const Config& config, WorkerPool& pool, at::Device device) const {
     const std::filesystem::path path = resolve_checkpoint(checkpoint_);
     const TrainedModel trained = load_trained_model(path, device);
     DataLoader loader(pool, Split::test);
@@ -35,10 +41,8 @@ class EvalCommand : public Command {
     const Scores scores = evaluate(*trained.model, loader, trained.normalize, device, config.train.precision);
     fmt::print("{} on {}, {}\n  test accuracy  {:.4f} on all {} test images\n  test loss      {:.4f}\n", path.string(),
                config.data.name, device.str(), scores.accuracy, scores.samples, scores.loss);
-    return 0;
   }
 
- private:
   std::string checkpoint_;
 };
 

@@ -24,7 +24,13 @@ class PredictCommand : public Command {
   std::string checkpoint() const override { return checkpoint_; }
 
   int run(const Config& config) override {
-    const at::Device device = prepare_device(config, run_check(needs_of(config)));
+    const CheckResult check = run_check(device_needs_of(config));
+    const at::Device device = prepare_device(config, check);
+    return with_explained_errors(check, device, [&] { return predict_all(config, device); });
+  }
+
+ private:
+  int predict_all(const Config& config, at::Device device) const {
     const TrainedModel trained = load_trained_model(resolve_checkpoint(checkpoint_), device);
 
     int failed = 0;
@@ -39,7 +45,6 @@ class PredictCommand : public Command {
     return failed == 0 ? 0 : static_cast<int>(ExitCode::run_failed);
   }
 
- private:
   // Probabilities of all classes, on the CPU. The picture goes through the transforms of the test set, and is scaled to
   // the model's size where these do not give it.
   static at::Tensor predict(const std::string& file, const TrainedModel& trained, const TransformConfig& transform,

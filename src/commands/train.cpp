@@ -33,10 +33,12 @@ class TrainCommand : public Command {
     std::fflush(stdout);
 
     const StopSignal stop_signal;
-    Trainer trainer(config, pool, device, folder);
-    const std::string found = to_json(check).dump(2) + "\n";
-    write_file_atomically(folder.path / "check.json", [&](FileWriter& file) { file.write(found); });
-    const RunResult result = trainer.run();
+    const RunResult result = with_explained_errors(check, device, [&] {
+      Trainer trainer(config, pool, device, folder);
+      const std::string found = to_json(check).dump(2) + "\n";
+      write_file_atomically(folder.path / "check.json", [&](FileWriter& file) { file.write(found); });
+      return trainer.run();
+    });
     print_result(result, config, folder);
     print_loading(result.loading, pool);
     return result.signal == 0 ? 0 : 128 + result.signal;
