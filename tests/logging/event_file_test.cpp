@@ -43,8 +43,10 @@ TEST(EventFile, BeginsWithTheVersionThatTensorFlowWrites) {
   const TempDir dir;
   const EventFile file(dir.path(), 0);
   const std::string bytes = event_files(dir);
-  EXPECT_EQ(bytes.substr(0, 8), std::string("\x1a\0\0\0\0\0\0\0", 8));  // 9 wall_time, 2 step, 15 file_version
-  EXPECT_EQ(bytes.substr(12 + 9, 17), std::string("\x10\0\x1a\x0d", 4) + "brain.Event:2");
+  EXPECT_EQ(bytes.substr(0, 8), std::string_view("\x1a\0\0\0\0\0\0\0", 8));  // 9 wall_time, 2 step, 15 file_version
+  EXPECT_EQ(bytes.substr(12 + 9, 17), std::string_view("\x10\0\x1a\x0d"
+                                                       "brain.Event:2",
+                                                       17));
 }
 
 TEST(EventFile, ResumingCutsOffWhatIsAboutToBeDoneAgain) {
