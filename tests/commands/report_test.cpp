@@ -21,6 +21,10 @@ TEST_F(ReportCommand, WritesOnePageWithCurvesAndPredictions) {
                           HasSubstr("\"ready\":"), HasSubstr("samples = 640")));
 }
 
+TEST_F(ReportCommand, TrainingEndsWithAPageInTheRunsFolder) {
+  EXPECT_THAT(read_text_file(run() + "/report.html", "test"), HasSubstr("\"top1\":"));
+}
+
 TEST_F(ReportCommand, ShowsSeveralRunsAndOneWithoutACheckpoint) {
   const TempDir dir;
   dir.write("young/config.toml", "[model]\nname = \"convnet\"\n");
