@@ -32,6 +32,7 @@ at::Device prepare_device(const Config& config, const CheckResult& check) {
   at::set_num_threads(config.train.threads > 0 ? config.train.threads : usable_cores());
   set_float32_arithmetic(config.train.precision);
   at::globalContext().setBenchmarkCuDNN(true);  // shapes stay the same: measure the convolutions once
+  if (config.train.deterministic) set_deterministic();
   return device;
 }
 

@@ -4,11 +4,12 @@
 
 #include <fmt/chrono.h>
 
-#include "util/atomic_file.h"
 #include "checkpoint/checkpoint_folder.h"
 #include "commands/evaluated.h"
-#include "report/picture.h"
+#include "commands/splits.h"
 #include "images/encode_png.h"
+#include "report/picture.h"
+#include "util/atomic_file.h"
 
 namespace trainyard {
 namespace {
@@ -18,11 +19,11 @@ namespace fs = std::filesystem;
 constexpr std::size_t kWorst = 30;
 constexpr std::size_t kPictureSide = 160;
 
-void add_pictures(nlohmann::json& mistakes, const Dataset& dataset) {
-  std::vector<std::byte> sample(dataset.spec().bytes());
+void add_pictures(nlohmann::json& mistakes, const LoadedSplit& split) {
+  std::vector<std::byte> sample(split.spec().bytes());
   for (nlohmann::json& mistake : mistakes) {
-    dataset.get(mistake.at("index").get<std::size_t>(), sample);
-    mistake["image"] = png_url(encode_png(thumbnail(picture_of(sample, dataset.spec()), kPictureSide)));
+    split.read(mistake.at("index").get<std::size_t>(), /*seed=*/0, /*epoch=*/0, sample);
+    mistake["image"] = png_url(encode_png(thumbnail(picture_of(sample, split.spec()), kPictureSide)));
   }
 }
 
@@ -42,7 +43,7 @@ ReportedRun report_run(const fs::path& run, const fs::path& checkpoint, WorkerPo
   try {
     result.evaluation = to_json(evaluate_checkpoint(checkpoint, pool, config, device, kWorst));
     result.evaluation["checkpoint"] = checkpoint.filename().string();
-    add_pictures(result.evaluation["worst"], *make_dataset(config.data, Split::test));
+    add_pictures(result.evaluation["worst"], load_split(config.data, config.transform, Split::test));
   } catch (const std::exception& error) {
     result.evaluation = nullptr;
     result.note = error.what();

@@ -11,15 +11,20 @@ PoolOptions pool_options(const Config& config) {
           .seed = config.train.seed};
 }
 
+LoadedSplit load_split(const DataConfig& data, const TransformConfig& transform, Split split) {
+  const DecodeMode decode = transform.decode == "scaled" ? DecodeMode::scaled : DecodeMode::exact;
+  LoadedSplit loaded;
+  loaded.dataset = make_dataset(data, split);
+  loaded.transforms =
+      TransformPipeline(split == Split::train ? transform.train : transform.test, loaded.dataset->spec(), decode);
+  return loaded;
+}
+
 DatasetFactory dataset_factory(const Config& config) {
   return [data = config.data, transform = config.transform] {
-    const DecodeMode decode = transform.decode == "scaled" ? DecodeMode::scaled : DecodeMode::exact;
     std::vector<LoadedSplit> splits(2);
     for (const Split split : {Split::train, Split::test}) {
-      LoadedSplit& loaded = splits[static_cast<std::size_t>(split)];
-      loaded.dataset = make_dataset(data, split);
-      loaded.transforms =
-          TransformPipeline(split == Split::train ? transform.train : transform.test, loaded.dataset->spec(), decode);
+      splits[static_cast<std::size_t>(split)] = load_split(data, transform, split);
     }
     return splits;
   };

@@ -9,7 +9,10 @@ namespace trainyard {
 /// The pool's options as configured.
 PoolOptions pool_options(const Config& config);
 
-/// Builds both splits: each with its transforms.
+/// One split with its transforms.
+LoadedSplit load_split(const DataConfig& data, const TransformConfig& transform, Split split);
+
+/// Builds both splits.
 DatasetFactory dataset_factory(const Config& config);
 
 }  // namespace trainyard

@@ -1,6 +1,8 @@
 #include "util/atomic_file.h"
 
+#include <algorithm>
 #include <string>
+#include <system_error>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -13,6 +15,7 @@ namespace trainyard {
 namespace {
 
 constexpr const char* where = "file";
+constexpr std::size_t kChunkBytes = std::size_t{8} << 20;
 
 // Hidden, in the same folder, of this process; one that a dead process of the same number left behind is removed.
 std::filesystem::path fresh_temporary(const std::filesystem::path& path) {
@@ -52,9 +55,14 @@ FileWriter::FileWriter(const std::filesystem::path& path)
                      where, "create", path.string())) {}
 
 void FileWriter::write(std::span<const std::byte> bytes) {
-  if (bytes.empty()) return;  // zlib takes a null pointer for "begin anew"
-  write_all(fd_.get(), bytes, where, path_.string());
-  sum_ = {sum_.bytes + bytes.size(), crc32_of(bytes, sum_.crc32)};
+  while (!bytes.empty()) {
+    const auto chunk = bytes.first(std::min(bytes.size(), kChunkBytes));
+    write_all(fd_.get(), chunk, where, path_.string());
+    // The disk works on this chunk while the next is summed up and copied; a failure shows in fsync.
+    sync_file_range(fd_.get(), static_cast<off_t>(sum_.bytes), static_cast<off_t>(chunk.size()), SYNC_FILE_RANGE_WRITE);
+    sum_ = {sum_.bytes + chunk.size(), crc32_of(chunk, sum_.crc32)};
+    bytes = bytes.subspan(chunk.size());
+  }
 }
 
 FileSum FileWriter::finish() {
@@ -78,6 +86,15 @@ void replace_link_atomically(const std::filesystem::path& link, const std::files
   const TemporaryGuard guard(temporary);
   check_call(symlink(target.c_str(), temporary.c_str()), where, "symlink", temporary.string());
   rename_durably(temporary, link);
+}
+
+void make_folders(const std::filesystem::path& folder) {
+  std::error_code error;
+  if (folder.empty() || std::filesystem::is_directory(folder, error)) return;
+  make_folders(folder.parent_path());
+  const bool made = std::filesystem::create_directory(folder, error);
+  if (error) throw_system_error(where, "create folder", folder.string(), error.value());
+  if (made) fsync_directory(folder.parent_path());
 }
 
 void fsync_directory(const std::filesystem::path& folder) {

@@ -48,6 +48,9 @@ FileSum write_file_atomically(const std::filesystem::path& path, const std::func
 /// Makes `link` a symbolic link to `target` (as it is to be read from the link's folder), replacing one that is there.
 void replace_link_atomically(const std::filesystem::path& link, const std::filesystem::path& target);
 
+/// Makes a folder and the parents it lacks; each of them is on the disk when this returns.
+void make_folders(const std::filesystem::path& folder);
+
 /// Flushes a folder's entries to the disk: a rename counts only after this.
 void fsync_directory(const std::filesystem::path& folder);
 

@@ -181,7 +181,8 @@ TEST_F(TrainCommand, DivergedLossEndsTheRunAndKeepsTheLastCheckpoint) {
   // Weight decay alone multiplies the weights by 500 a step; after how many of them a number overflows is the CPU's.
   const Outcome diverged = train("a", {"--train.epochs", "10", "--optimizer.lr", "1e6", "--schedule.name", "constant"});
   EXPECT_EQ(diverged.exit_code, 1) << diverged.output;
-  EXPECT_THAT(diverged.output, AllOf(HasSubstr("the loss is"), HasSubstr("at step "), HasSubstr("epoch ")));
+  EXPECT_THAT(diverged.output, AllOf(HasSubstr("the loss is"), HasSubstr("at step "), HasSubstr("epoch "),
+                                     HasSubstr("learning rate 1000000"), HasSubstr("samples of the batch: ")));
   EXPECT_EQ(run_program({TRAINYARD_BINARY, "eval", dir_ / "runs/a"}).exit_code, 0);
 }
 

@@ -63,5 +63,24 @@ TEST(AtomicFile, ReplacesALinkAndOneThatPointsNowhere) {
   EXPECT_THAT(names_in(folder.path()), testing::UnorderedElementsAre("a", "b", "link"));
 }
 
+TEST(AtomicFile, MakesFoldersWithTheirParentsAndIsContentWhereTheyAre) {
+  const TestFolder folder;
+  for (int i = 0; i < 2; ++i) {
+    make_folders(folder.path() / "a" / "b");
+    EXPECT_TRUE(std::filesystem::is_directory(folder.path() / "a" / "b"));
+  }
+  write_text(folder / "file", "");
+  EXPECT_THROW(make_folders(folder.path() / "file" / "b"), RunError);
+}
+
+TEST(AtomicFile, SumsUpMoreThanOneChunk) {
+  const TestFolder folder;
+  const std::string text(20'000'001, 'x');
+  const FileSum sum = write_file_atomically(folder / "f", [&](FileWriter& file) { file.write(text); });
+  EXPECT_EQ(sum.bytes, text.size());
+  EXPECT_EQ(sum.crc32, crc32_of(std::as_bytes(std::span(text))));
+  EXPECT_EQ(read_text(folder / "f"), text);
+}
+
 }  // namespace
 }  // namespace trainyard
