@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/build/bin:$(PATH)
 
 compile = scripts/alone cmake --build --preset $(1) --parallel $(JOBS)
 
-.PHONY: help train test check build format lint lint-all bench fuzz clean distclean bootstrap parity linters
+.PHONY: help train test check build format lint lint-all kill-loop bench fuzz clean distclean bootstrap parity linters
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -39,6 +39,10 @@ lint: linters ## check formatting, the torch-free rooms, changed files and shell
 
 lint-all: linters ## the same over every file; clang-tidy takes half a minute for each that includes torch
 	scripts/lint all
+
+kill-loop: build/release/build.ninja ## thousands of random signals to workers against the serial order
+	@$(call compile,release) --target base_tests
+	TRAINYARD_KILLS=3000 build/release/tests/base_tests --gtest_filter=WorkerPool.KillLoop $(ARGS)
 
 bench: build/release/build.ninja ## measure the loader
 	@$(call compile,release) --target benchmarks

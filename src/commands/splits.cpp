@@ -7,6 +7,7 @@ PoolOptions pool_options(const Config& config) {
           .batch_size = config.loader.batch_size,
           .prefetch = config.loader.prefetch,
           .timeout_seconds = config.loader.timeout,
+          .on_worker_error = on_worker_error_from(config.loader.on_worker_error),
           .seed = config.train.seed};
 }
 

@@ -105,6 +105,9 @@ void for_each_setting(ConfigType& c, Visit visit) {
   visit("loader.batch_size", c.loader.batch_size, "samples a step", from_to(1, 1 << 20));
   visit("loader.prefetch", c.loader.prefetch, "batches prepared ahead", from_to(1, 1024));
   visit("loader.timeout", c.loader.timeout, "seconds a worker may take for one sample", from_to(0.1, 86'400.0));
+  visit("loader.on_worker_error", c.loader.on_worker_error,
+        "a worker is lost or a sample unreadable: stop; retry it 3 times, then stop; retry, then skip the sample",
+        one_of({"stop", "retry", "skip"}));
 
   visit("optimizer.name", c.optimizer.name, "optimizer (trainyard list optimizers)", any);
   visit("optimizer.lr", c.optimizer.lr, "peak learning rate", from_to(0.0, 1e6));

@@ -24,7 +24,8 @@ Arena::Layout::Layout(const ArenaShape& shape) {
   words = slots + shape.slots * sizeof(SlotRecord);
   // Each slot's words begin a cache line, so that finishing one batch does not disturb another.
   errors = words + shape.slots * round_up(shape.chunks() * sizeof(std::uint64_t), cache_line);
-  data = round_up(errors + std::size_t{shape.slots} * shape.chunks() * sizeof(ChunkError), page);
+  left_out = errors + std::size_t{shape.slots} * shape.chunks() * sizeof(ChunkError);
+  data = round_up(left_out + std::size_t{shape.slots} * shape.batch_size, page);
   guard = round_up(shape.batch_size * shape.sample_bytes, sizeof(std::uint64_t));
   labels = round_up(guard + sizeof(std::uint64_t), page);
   slot_bytes = labels + round_up(shape.batch_size * sizeof(std::int64_t), page);
@@ -55,11 +56,12 @@ Arena Arena::create(const ArenaShape& wanted, const std::string& directory) {
     if (shape.slots > 2) continue;
     struct statvfs there{};
     check_call(statvfs(directory.c_str(), &there), "loader", "statvfs", directory);
-    throw MachineError("loader",
-                       "{} has {} bytes free, {} are needed for two batches of {} samples; start the container with "
-                       "--ipc=host or --shm-size={}m, or lower loader.batch_size, or set loader.workers = 0",
-                       directory, there.f_bavail * there.f_frsize, bytes, shape.batch_size,
-                       round_up(Layout(wanted).total, 1 << 20) >> 20);
+    throw MachineError(
+        "loader",
+        "{} has {} bytes free, {} are needed for two batches of {} samples; start the container with "
+        "--ipc=host or --shm-size={}m, or lower loader.batch_size, or set loader.workers = 0 (shared-memory-small)",
+        directory, there.f_bavail * there.f_frsize, bytes, shape.batch_size,
+        round_up(Layout(wanted).total, 1 << 20) >> 20);
   }
 }
 
@@ -68,6 +70,8 @@ Arena Arena::create_private(const ArenaShape& shape) {
   std::construct_at(arena.at<Control>(0))->shape = shape;
   return arena;
 }
+
+std::size_t Arena::bytes(const ArenaShape& shape) { return Layout(shape).total; }
 
 Arena Arena::attach(UniqueFd file) {
   Mapping mapping = Mapping::shared(file.get(), "loader", "the workers' shared memory");
@@ -98,6 +102,10 @@ std::span<std::atomic<std::uint64_t>> Arena::words(std::uint32_t slot) const {
 
 ChunkError& Arena::error(std::uint32_t slot, std::uint32_t chunk) const {
   return at<ChunkError>(layout_.errors)[std::size_t{slot} * shape().chunks() + chunk];
+}
+
+std::span<std::atomic<std::uint8_t>> Arena::left_out(std::uint32_t slot) const {
+  return {at<std::atomic<std::uint8_t>>(layout_.left_out + std::size_t{slot} * shape().batch_size), shape().batch_size};
 }
 
 std::span<std::byte> Arena::images(std::uint32_t slot) const {

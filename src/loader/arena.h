@@ -1,7 +1,7 @@
 /// The memory that the trainer and its workers share: one mapping with the control block and all batch slots.
 ///
-///     Control | WorkerRecord × workers | queue | SlotRecord × slots | chunk words | ChunkError × chunks | page
-///     slot 0: images, guard | page | labels | page;  slot 1: ...
+///     Control | WorkerRecord × workers | queue | SlotRecord × slots | chunk words | ChunkError × chunks | left-out
+///     marks | page slot 0: images, guard | page | labels | page;  slot 1: ...
 ///
 /// Only plain values and lock-free atomics live here, no pointer and no lock: a process may die at any instruction.
 /// Who may write what, and when, is the protocol of tickets.h.
@@ -48,14 +48,17 @@ struct alignas(64) Control {
   alignas(64) std::atomic<std::uint32_t> work{0};  ///< futex: changes whenever there is new work
 };
 
-/// Written by one worker, read by the trainer: names the sample when the worker dies or hangs.
+/// Written by one worker, read by the trainer: names the sample when the worker dies or hangs. A worker that takes a
+/// dead one's place goes on counting in its record.
 struct alignas(64) WorkerRecord {
   std::atomic<std::int32_t> pid{0};
   std::atomic<std::uint32_t> split{0};
+  std::atomic<std::uint32_t> place{0};  ///< of the sample in its batch
   std::atomic<std::uint64_t> sample{0};
   std::atomic<std::int64_t> started_ns{0};  ///< CLOCK_MONOTONIC when it began this sample; 0: it reads none
   std::atomic<std::uint64_t> samples{0};    ///< samples read so far
   std::atomic<std::uint64_t> busy_ns{0};    ///< time spent on them
+  std::atomic<std::uint64_t> retries{0};    ///< times that a sample was read again because `get` threw
 };
 
 struct alignas(64) SlotRecord {
@@ -63,10 +66,12 @@ struct alignas(64) SlotRecord {
   std::atomic<std::uint32_t> hint{0};  ///< chunks before this one are probably taken
 };
 
-/// Why a chunk failed. Written by the worker that failed before it says so in the chunk's word.
+/// Why a chunk failed, or why the first of its samples that were left out was. Valid once `written`, which goes back to
+/// 0 when the slot gets another batch.
 struct ChunkError {
   std::uint64_t sample;
-  char text[1016];  ///< ends in a zero byte
+  std::atomic<std::uint32_t> written;
+  char text[1012];  ///< ends in a zero byte
 };
 
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free && std::atomic<std::uint32_t>::is_always_lock_free);
@@ -80,6 +85,8 @@ class Arena {
   static Arena create(const ArenaShape& wanted, const std::string& directory);
   /// In memory of this process, for a trainer without workers.
   static Arena create_private(const ArenaShape& shape);
+  /// What create() and create_private() take for this shape, in bytes.
+  static std::size_t bytes(const ArenaShape& shape);
   /// Another process's view of an arena made by create(). Takes the descriptor.
   static Arena attach(UniqueFd file);
 
@@ -95,6 +102,8 @@ class Arena {
   SlotRecord& slot(std::uint32_t slot) const;
   std::span<std::atomic<std::uint64_t>> words(std::uint32_t slot) const;
   ChunkError& error(std::uint32_t slot, std::uint32_t chunk) const;
+  /// One mark a sample: 1 where it is not to be read, because it was found that it cannot be.
+  std::span<std::atomic<std::uint8_t>> left_out(std::uint32_t slot) const;
   /// Page-aligned. batch_size × sample_bytes.
   std::span<std::byte> images(std::uint32_t slot) const;
   /// Lies behind the images: a dataset that writes past its end changes it.
@@ -105,7 +114,7 @@ class Arena {
  private:
   struct Layout {
     explicit Layout(const ArenaShape& shape);
-    std::size_t workers, queue, slots, words, errors, data;
+    std::size_t workers, queue, slots, words, errors, left_out, data;
     std::size_t guard, labels, slot_bytes;  ///< within a slot; its images come first
     std::size_t total;
   };

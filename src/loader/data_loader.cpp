@@ -17,7 +17,7 @@ void DataLoader::start_epoch(std::uint64_t epoch, std::uint64_t first_batch) {
   pool_.serve(id_);
   epoch_ = epoch;
   next_ = published_ = first_batch;
-  waited_ns_ = 0;
+  meter_.start(pool_);
   publish_ahead();
 }
 
@@ -33,17 +33,19 @@ std::optional<Batch> DataLoader::next() {
     throw RunError("loader", "all {} slots are held by batches that have not been released; hold fewer at once",
                    pool_.arena().shape().slots);
   }
-  SlotLease lease = pool_.take();
+  TakenBatch taken = pool_.take();
   const std::uint64_t number = next_++;
   publish_ahead();
-  waited_ns_ += monotonic_ns() - began;
+  const double waited = static_cast<double>(monotonic_ns() - began) * 1e-9;
 
   const BatchRequest samples = request(number);
   const SampleSpec& sample = split().sample;
   const Arena& arena = pool_.arena();
+  const std::size_t count = taken.kept.empty() ? samples.count : taken.kept.size();
+  const std::uint32_t slot = taken.lease.slot();
+  meter_.add(waited, count, count * sample.bytes());
   return Batch(number, samples, sample, SampleOrder(pool_.options().seed, epoch_, split().size, options_.shuffle),
-               arena.images(lease.slot()).first(samples.count * sample.bytes()),
-               arena.labels(lease.slot()).first(samples.count), std::move(lease));
+               arena.images(slot).first(count * sample.bytes()), arena.labels(slot).first(count), std::move(taken));
 }
 
 BatchRequest DataLoader::request(std::uint64_t number) const {

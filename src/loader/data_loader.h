@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 
+#include "loader/epoch_stats.h"
 #include "loader/sample_order.h"
 #include "loader/worker_pool.h"
 
@@ -19,19 +20,20 @@ namespace trainyard {
 class Batch {
  public:
   Batch(std::uint64_t number, const BatchRequest& request, const SampleSpec& sample, const SampleOrder& order,
-        std::span<const std::byte> images, std::span<const std::int64_t> labels, SlotLease lease)
+        std::span<const std::byte> images, std::span<const std::int64_t> labels, TakenBatch taken)
       : number_(number),
         request_(request),
         sample_(&sample),
         order_(order),
         images_(images),
         labels_(labels),
-        lease_(std::move(lease)) {}
+        taken_(std::move(taken)) {}
 
   /// Its place in the epoch, from 0.
   std::uint64_t number() const { return number_; }
-  /// Samples in it: the batch size, or fewer in an epoch's last batch.
-  std::size_t count() const { return request_.count; }
+  /// Samples in it: the batch size, or fewer in an epoch's last batch and where samples were left out
+  /// (OnWorkerError::skip).
+  std::size_t count() const { return taken_.kept.empty() ? request_.count : taken_.kept.size(); }
   /// Shape and type of each sample.
   const SampleSpec& sample() const { return *sample_; }
   /// count() samples, one behind the other; begins at a page.
@@ -39,13 +41,16 @@ class Batch {
   /// count() class indices; begins at a page.
   std::span<const std::int64_t> labels() const { return labels_; }
   /// The number, in the dataset, of sample `i` of this batch.
-  std::uint64_t sample_index(std::size_t i) const { return order_(request_.first + i * request_.stride); }
+  std::uint64_t sample_index(std::size_t i) const {
+    const std::uint64_t place = taken_.kept.empty() ? i : taken_.kept[i];
+    return order_(request_.first + place * request_.stride);
+  }
 
   /// Gives the memory back to the workers before the end of this object's life.
   void release() {
     images_ = {};
     labels_ = {};
-    lease_.release();
+    taken_.lease.release();
   }
 
  private:
@@ -55,7 +60,7 @@ class Batch {
   SampleOrder order_;
   std::span<const std::byte> images_;
   std::span<const std::int64_t> labels_;
-  SlotLease lease_;
+  TakenBatch taken_;
 };
 
 struct DataLoaderOptions {
@@ -93,7 +98,9 @@ class DataLoader {
   std::uint64_t epoch() const { return epoch_; }
   const SplitInfo& split() const { return pool_.splits().at(split_); }
   /// Time the caller has spent in next() since start_epoch.
-  double waited_seconds() const { return static_cast<double>(waited_ns_) * 1e-9; }
+  double waited_seconds() const { return meter_.waited_seconds(); }
+  /// Of the epoch so far.
+  EpochStats stats() const { return meter_.stats(pool_); }
 
  private:
   BatchRequest request(std::uint64_t number) const;
@@ -107,7 +114,7 @@ class DataLoader {
   std::uint64_t epoch_ = 0;
   std::uint64_t next_ = 0;       ///< the batch that next() returns
   std::uint64_t published_ = 0;  ///< the workers know of the batches before this one
-  std::int64_t waited_ns_ = 0;
+  EpochMeter meter_;
 };
 
 }  // namespace trainyard

@@ -27,11 +27,20 @@ std::string_view activity(std::int32_t pid) {
 
 }  // namespace
 
-HangWatch::HangWatch(const Arena& arena, double timeout_seconds)
-    : arena_(arena), timeout_ns_(static_cast<std::int64_t>(timeout_seconds * 1e9)), began_ns_(coarse_monotonic_ns()) {}
+HangWatch::HangWatch(const Arena& arena, std::span<const PublishedBatch> batches, double timeout_seconds)
+    : arena_(arena),
+      batches_(batches),
+      timeout_ns_(static_cast<std::int64_t>(timeout_seconds * 1e9)),
+      next_look_ns_(coarse_monotonic_ns() + timeout_ns_),
+      progress_ns_(coarse_monotonic_ns()) {}
 
-int HangWatch::milliseconds_left() {
+int HangWatch::milliseconds_left() const {
+  return static_cast<int>(std::clamp<std::int64_t>((next_look_ns_ - coarse_monotonic_ns()) / 1'000'000 + 1, 1, 1000));
+}
+
+std::optional<Hang> HangWatch::look() {
   constexpr std::int64_t most_grace_ns = 1'000'000'000;
+  constexpr std::int64_t until_told_again_ns = 5'000'000'000;
   const std::int64_t now = coarse_monotonic_ns();
 
   std::uint64_t samples = 0;
@@ -46,40 +55,61 @@ int HangWatch::milliseconds_left() {
       suspect = worker;
     }
   }
-  if (samples != samples_) began_ns_ = now;
+  if (samples != samples_) progress_ns_ = now;
   samples_ = samples;
 
-  const std::int64_t since = oldest != 0 ? oldest : began_ns_;
+  const std::int64_t since = oldest != 0 ? oldest : progress_ns_;
   if (now < since + timeout_ns_) {
     overdue_since_ = 0;
-    return static_cast<int>(std::min<std::int64_t>((since + timeout_ns_ - now) / 1'000'000 + 1, 1'000'000'000));
+    next_look_ns_ = since + timeout_ns_;
+    return std::nullopt;
   }
   // The clock also ran while all processes were stopped (Ctrl-Z, fg): who is late gets a moment more.
-  const std::int64_t grace_ns = std::min(timeout_ns_, most_grace_ns);
   if (overdue_since_ == 0 || suspect_began_ != since) {
     overdue_since_ = now;
     suspect_began_ = since;
+    next_look_ns_ = now + std::min(timeout_ns_, most_grace_ns);
   }
-  if (now < overdue_since_ + grace_ns) return static_cast<int>((overdue_since_ + grace_ns - now) / 1'000'000 + 1);
-
+  if (now < next_look_ns_) return std::nullopt;
+  next_look_ns_ = now + until_told_again_ns;
   const double seconds = static_cast<double>(now - since) * 1e-9;
-  const double limit = static_cast<double>(timeout_ns_) * 1e-9;
-  const WorkerRecord& record = arena_.worker(suspect);
-  if (oldest != 0) {
-    throw RunError(
-        "loader",
-        "worker {} (pid {}) has been reading sample {} of {} for {:.3g} s and is {}; loader.timeout is {:.3g} "
-        "s, raise it if samples may take that long",
-        suspect + 1, record.pid.load(), record.sample.load(), to_string(static_cast<Split>(record.split.load())),
-        seconds, activity(record.pid), limit);
-  }
-  std::string activities;
-  for (std::uint32_t worker = 0; worker < arena_.shape().workers; ++worker) {
+  return oldest != 0 ? reading_too_long(suspect, seconds) : nobody_reads(seconds);
+}
+
+Hang HangWatch::reading_too_long(std::uint32_t worker, double seconds) const {
+  const WorkerRecord& record = arena_.worker(worker);
+  return {{worker},
+          fmt::format("worker {} (pid {}) has been reading sample {} of {} for {:.3g} s and is {}; loader.timeout is "
+                      "{:.3g} s, raise it if samples may take that long",
+                      worker + 1, record.pid.load(), record.sample.load(),
+                      to_string(static_cast<Split>(record.split.load())), seconds, activity(record.pid),
+                      static_cast<double>(timeout_ns_) * 1e-9)};
+}
+
+Hang HangWatch::nobody_reads(double seconds) const {
+  Hang hang{waited_for(), ""};
+  for (const std::uint32_t worker : hang.workers) {
     const std::int32_t pid = arena_.worker(worker).pid;
-    activities += fmt::format("{}worker {} (pid {}) is {}", worker == 0 ? "" : ", ", worker + 1, pid, activity(pid));
+    hang.what +=
+        fmt::format("{}worker {} (pid {}) is {}", hang.what.empty() ? "" : ", ", worker + 1, pid, activity(pid));
   }
-  throw RunError("loader", "no worker has read anything for {:.3g} s (loader.timeout is {:.3g} s): {}", seconds, limit,
-                 activities);
+  hang.what = fmt::format("no worker has read anything for {:.3g} s (loader.timeout is {:.3g} s): {}", seconds,
+                          static_cast<double>(timeout_ns_) * 1e-9, hang.what);
+  return hang;
+}
+
+// Those that own a chunk of the batches; where nobody does, everybody should.
+std::vector<std::uint32_t> HangWatch::waited_for() const {
+  std::vector<std::uint32_t> owners;
+  std::vector<std::uint32_t> all;
+  for (std::uint32_t worker = 0; worker < arena_.shape().workers; ++worker) {
+    all.push_back(worker);
+    const auto owns_one_of = [&](const PublishedBatch& batch) {
+      return Tickets(arena_).claim_of(worker, batch).has_value();
+    };
+    if (std::any_of(batches_.begin(), batches_.end(), owns_one_of)) owners.push_back(worker);
+  }
+  return owners.empty() ? all : owners;
 }
 
 }  // namespace trainyard

@@ -16,18 +16,25 @@ std::uint64_t Tickets::publish(std::uint32_t slot, const BatchRequest& request) 
   record.request = request;
   record.hint.store(0, std::memory_order_relaxed);
   arena_->guard(slot) = batch;
+  for (auto& mark : arena_->left_out(slot)) mark.store(0, std::memory_order_relaxed);
 
   const std::uint32_t used = (request.count + arena_->shape().chunk_size() - 1) / arena_->shape().chunk_size();
   const auto words = arena_->words(slot);
   for (std::uint32_t chunk = 0; chunk < words.size(); ++chunk) {
     const ChunkState state = chunk < used ? ChunkState::free : ChunkState::done;
+    arena_->error(slot, chunk).written.store(0, std::memory_order_relaxed);
     words[chunk].store(ChunkWord{batch, 0, state}.pack());
   }
   arena_->queue(batch).store(slot, std::memory_order_release);
   control.published.store(batch + 1, std::memory_order_release);
-  control.work.fetch_add(1);
-  syscall(SYS_futex, &control.work, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+  wake_workers();
   return batch;
+}
+
+void Tickets::wake_workers() {
+  std::atomic<std::uint32_t>& work = arena_->control().work;
+  work.fetch_add(1);
+  syscall(SYS_futex, &work, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
 }
 
 void Tickets::cancel(std::uint64_t batch, std::uint32_t slot) {
@@ -35,6 +42,21 @@ void Tickets::cancel(std::uint64_t batch, std::uint32_t slot) {
     std::uint64_t free = ChunkWord{batch, 0, ChunkState::free}.pack();
     word.compare_exchange_strong(free, ChunkWord{batch, 0, ChunkState::done}.pack());
   }
+}
+
+std::optional<Claim> Tickets::claim_of(std::uint32_t worker, const PublishedBatch& batch) const {
+  const auto words = arena_->words(batch.slot);
+  const std::uint64_t claimed = ChunkWord{batch.batch, worker, ChunkState::claimed}.pack();
+  for (std::uint32_t chunk = 0; chunk < words.size(); ++chunk) {
+    if (words[chunk].load() == claimed) return Claim{batch.batch, batch.slot, chunk};
+  }
+  return std::nullopt;
+}
+
+void Tickets::take_back(const Claim& claim, ChunkState state) {
+  arena_->words(claim.slot)[claim.chunk].store(ChunkWord{claim.batch, 0, state}.pack());
+  arena_->slot(claim.slot).hint.store(0, std::memory_order_relaxed);
+  wake_workers();
 }
 
 void Tickets::set_oldest(std::uint64_t batch) { arena_->control().oldest.store(batch, std::memory_order_relaxed); }

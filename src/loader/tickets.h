@@ -12,6 +12,9 @@
 ///   that looked at the slot long ago, for an earlier batch, cannot take it. Ownership and its record are one
 ///   instruction, so a chunk of a dead worker is always known as its.
 /// - A batch is ready when all its words are done or failed. There is no counter that a death could put out of step.
+/// - A chunk that a worker died with becomes free again, under the same batch's number, by the trainer's hand, and only
+///   after the worker has been waited for: from a process that may only be slow or stopped nothing is ever taken, so
+///   that there are no late writes.
 /// - `hint`, `oldest` and the queue only save looking: before a worker sleeps it has looked at every word of every
 ///   published batch, whatever the hints say.
 ///
@@ -43,6 +46,13 @@ struct ChunkWord {
   static constexpr std::uint32_t max_workers = (1u << 14) - 1;
 };
 
+/// A batch that the workers know of.
+struct PublishedBatch {
+  std::uint64_t batch;
+  std::uint32_t slot;
+  bool cancelled = false;
+};
+
 /// A chunk that a worker owns.
 struct Claim {
   std::uint64_t batch;
@@ -62,6 +72,11 @@ class Tickets {
   std::uint64_t publish(std::uint32_t slot, const BatchRequest& request);
   /// Takes back the chunks that nobody has begun; the batch is settled as soon as those begun are.
   void cancel(std::uint64_t batch, std::uint32_t slot);
+  /// The chunk of the batch that `worker` owns, if any.
+  std::optional<Claim> claim_of(std::uint32_t worker, const PublishedBatch& batch) const;
+  /// Takes a dead worker's chunk: it is `free` for others again, or `done` where nobody needs it. REQUIRES that the
+  /// worker has been waited for.
+  void take_back(const Claim& claim, ChunkState state);
   /// Tells the workers that no batch before `batch` needs work.
   void set_oldest(std::uint64_t batch);
   /// Whether no worker will touch the batch any more.
@@ -81,6 +96,7 @@ class Tickets {
   void wait_for_work(std::uint32_t seen, int seconds) const;
 
  private:
+  void wake_workers();
   std::optional<Claim> claim_in(std::uint64_t batch, std::uint32_t slot, std::uint32_t first_chunk,
                                 std::uint32_t worker);
 

@@ -3,16 +3,17 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <string>
 
 #include <fmt/format.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "loader/sample_order.h"
 #include "util/error.h"
+#include "util/process_name.h"
 
 namespace trainyard {
 namespace {
@@ -23,66 +24,112 @@ std::int64_t read_clock(clockid_t clock) {
   return now.tv_sec * 1'000'000'000 + now.tv_nsec;
 }
 
-// The chunk's samples, in order; throws what the first bad one throws.
-void read_samples(const Arena& arena, const Claim& claim, std::span<const LoadedSplit> splits, std::uint64_t seed,
-                  WorkerRecord& record) {
-  const BatchRequest& request = arena.slot(claim.slot).request;
-  const LoadedSplit& split = splits[request.split];
-  const Dataset& dataset = *split.dataset;
-  const SampleOrder order(seed, request.epoch, dataset.size(), request.shuffle);
-  const std::size_t sample_bytes = split.spec().bytes();
-  const auto classes = static_cast<std::int64_t>(dataset.class_names().size());
-  const std::span<std::byte> images = arena.images(claim.slot);
-  const std::span<std::int64_t> labels = arena.labels(claim.slot);
+// Reads the samples of one chunk.
+class ChunkReader {
+ public:
+  ChunkReader(const Arena& arena, const Claim& claim, std::span<const LoadedSplit> splits, const PoolOptions& options,
+              WorkerRecord& record)
+      : request_(arena.slot(claim.slot).request),
+        split_(splits[request_.split]),
+        order_(options.seed, request_.epoch, split_.dataset->size(), request_.shuffle),
+        sample_bytes_(split_.spec().bytes()),
+        classes_(static_cast<std::int64_t>(split_.dataset->class_names().size())),
+        images_(arena.images(claim.slot)),
+        labels_(arena.labels(claim.slot)),
+        left_out_(arena.left_out(claim.slot)),
+        error_(arena.error(claim.slot, claim.chunk)),
+        options_(options),
+        record_(record),
+        begin_(claim.chunk * arena.shape().chunk_size()),
+        end_(std::min(begin_ + arena.shape().chunk_size(), request_.count)) {}
 
-  const std::uint32_t begin = claim.chunk * arena.shape().chunk_size();
-  const std::uint32_t end = std::min(begin + arena.shape().chunk_size(), request.count);
-  record.split.store(request.split, std::memory_order_relaxed);
-  for (std::uint32_t i = begin; i < end; ++i) {
-    const std::uint64_t index = order(request.first + i * request.stride);
-    record.sample.store(index, std::memory_order_relaxed);
-    record.started_ns.store(coarse_monotonic_ns(), std::memory_order_release);
-    const std::span<std::byte> image = images.subspan(i * sample_bytes, sample_bytes);
-    const std::int64_t label = split.read(index, seed, request.epoch, image);
-    if (label < 0 || label >= classes) {
-      throw RunError("loader", "the label is {}, there are {} classes", label, classes);
+  // All of them, in order; `failed` at the first that may neither fail nor be left out.
+  ChunkState read() {
+    record_.split.store(request_.split, std::memory_order_relaxed);
+    for (std::uint32_t i = begin_; i < end_; ++i) {
+      if (left_out_[i].load(std::memory_order_relaxed) == 0 && !read_or_leave_out(i)) return ChunkState::failed;
     }
-    labels[i] = label;
+    return ChunkState::done;
   }
-  record.samples.fetch_add(end - begin, std::memory_order_relaxed);
-}
 
-void note_error(ChunkError& error, std::uint64_t sample, std::string_view text) {
-  error.sample = sample;
-  const std::size_t length = std::min(text.size(), sizeof error.text - 1);
-  std::memcpy(error.text, text.data(), length);
-  error.text[length] = '\0';
-}
+ private:
+  bool read_or_leave_out(std::uint32_t i) {
+    const std::uint64_t index = order_(request_.first + i * request_.stride);
+    record_.place.store(i, std::memory_order_relaxed);
+    record_.sample.store(index, std::memory_order_relaxed);
+    const int tries = options_.on_worker_error == OnWorkerError::stop ? 1 : max_tries;
+    for (int left = tries;;) {
+      record_.started_ns.store(coarse_monotonic_ns(), std::memory_order_release);
+      if (try_to_read(i, index)) break;
+      if (--left == 0) {
+        note_error(error_, index, failure_);
+        if (options_.on_worker_error != OnWorkerError::skip) return false;
+        left_out_[i].store(1, std::memory_order_release);
+        break;
+      }
+      record_.retries.fetch_add(1, std::memory_order_relaxed);
+    }
+    // Nobody else writes it: no need for an atomic addition.
+    record_.samples.store(record_.samples.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    return true;
+  }
+
+  bool try_to_read(std::uint32_t i, std::uint64_t index) {
+    try {
+      const std::span<std::byte> image = images_.subspan(i * sample_bytes_, sample_bytes_);
+      const std::int64_t label = split_.read(index, options_.seed, request_.epoch, image);
+      if (label < 0 || label >= classes_) {
+        throw RunError("loader", "the label is {}, there are {} classes", label, classes_);
+      }
+      labels_[i] = label;
+      return true;
+    } catch (const std::exception& e) {
+      failure_ = e.what();
+    } catch (...) {
+      failure_ = "something that is no std::exception was thrown";
+    }
+    return false;
+  }
+
+  const BatchRequest& request_;
+  const LoadedSplit& split_;
+  SampleOrder order_;
+  std::size_t sample_bytes_;
+  std::int64_t classes_;
+  std::span<std::byte> images_;
+  std::span<std::int64_t> labels_;
+  std::span<std::atomic<std::uint8_t>> left_out_;
+  ChunkError& error_;
+  const PoolOptions& options_;
+  WorkerRecord& record_;
+  std::uint32_t begin_;
+  std::uint32_t end_;
+  std::string failure_;
+};
 
 }  // namespace
 
 std::int64_t monotonic_ns() { return read_clock(CLOCK_MONOTONIC); }
 std::int64_t coarse_monotonic_ns() { return read_clock(CLOCK_MONOTONIC_COARSE); }
 
-bool fill_one_chunk(const Arena& arena, std::span<const LoadedSplit> splits, std::uint64_t seed, std::uint32_t worker,
-                    bool* settled_batch) {
+void note_error(ChunkError& error, std::uint64_t sample, std::string_view text) {
+  if (error.written.load(std::memory_order_relaxed) != 0) return;  // the first says enough
+  error.sample = sample;
+  const std::size_t length = std::min(text.size(), sizeof error.text - 1);
+  std::memcpy(error.text, text.data(), length);
+  error.text[length] = '\0';
+  error.written.store(1, std::memory_order_release);
+}
+
+bool fill_one_chunk(const Arena& arena, std::span<const LoadedSplit> splits, const PoolOptions& options,
+                    std::uint32_t worker, bool* settled_batch) {
   Tickets tickets(arena);
   const std::optional<Claim> claim = tickets.claim(worker);
   if (!claim) return false;
 
   WorkerRecord& record = arena.worker(worker);
-  ChunkError& error = arena.error(claim->slot, claim->chunk);
   const std::int64_t began = monotonic_ns();
-  ChunkState state = ChunkState::done;
-  try {
-    read_samples(arena, *claim, splits, seed, record);
-  } catch (const std::exception& e) {
-    note_error(error, record.sample, e.what());
-    state = ChunkState::failed;
-  } catch (...) {
-    note_error(error, record.sample, "something that is no std::exception was thrown");
-    state = ChunkState::failed;
-  }
+  const ChunkState state = ChunkReader(arena, *claim, splits, options, record).read();
   record.started_ns.store(0, std::memory_order_release);
   record.busy_ns.fetch_add(static_cast<std::uint64_t>(monotonic_ns() - began), std::memory_order_relaxed);
   const bool settled = tickets.settle(*claim, worker, state);
@@ -90,18 +137,18 @@ bool fill_one_chunk(const Arena& arena, std::span<const LoadedSplit> splits, std
   return true;
 }
 
-void run_worker(const Arena& arena, std::span<const LoadedSplit> splits, std::uint64_t seed, std::uint32_t worker,
-                pid_t parent, int ready_fd) noexcept {
+void run_worker(const Arena& arena, std::span<const LoadedSplit> splits, const PoolOptions& options,
+                std::uint32_t worker, pid_t parent, int ready_fd) noexcept {
   constexpr int lower_priority = 5;  // when training uses all the cores itself, its threads go first
   constexpr int seconds_between_looks_at_parent = 5;
-  prctl(PR_SET_NAME, fmt::format("loader {}/{}", worker + 1, arena.shape().workers).c_str());
+  set_process_name(fmt::format("loader {}/{}", worker + 1, arena.shape().workers));
   setpriority(PRIO_PROCESS, 0, lower_priority);
 
   const Tickets tickets(arena);
   while (getppid() == parent) {
     const std::uint32_t seen = tickets.work_seen();
     bool settled_batch = false;
-    while (fill_one_chunk(arena, splits, seed, worker, &settled_batch)) {
+    while (fill_one_chunk(arena, splits, options, worker, &settled_batch)) {
       if (settled_batch) eventfd_write(ready_fd, 1);
     }
     tickets.wait_for_work(seen, seconds_between_looks_at_parent);

@@ -5,11 +5,13 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include <sys/types.h>
 
 #include "datasets/dataset.h"
+#include "loader/pool_options.h"
 #include "loader/tickets.h"
 #include "transforms/pipeline.h"
 
@@ -31,15 +33,18 @@ struct LoadedSplit {
 /// Builds all splits; the place in the vector is the split's number (static_cast of Split). Throws any Error.
 using DatasetFactory = std::function<std::vector<LoadedSplit>()>;
 
-/// Claims one chunk and fills it, errors of the dataset or a transform included: they end up in the chunk's ChunkError.
-/// `worker` is this process's number, from 0. Returns false when there was nothing to do; `settled_batch`, which may be
-/// null, becomes true when this settled a batch.
-bool fill_one_chunk(const Arena& arena, std::span<const LoadedSplit> splits, std::uint64_t seed, std::uint32_t worker,
-                    bool* settled_batch);
+/// Claims one chunk and fills it, errors of the dataset or a transform included: a sample that `options` do not let be
+/// left out makes the chunk a failed one, with its ChunkError. `worker` is this process's number, from 0. Returns false
+/// when there was nothing to do; `settled_batch`, which may be null, becomes true when this settled a batch.
+bool fill_one_chunk(const Arena& arena, std::span<const LoadedSplit> splits, const PoolOptions& options,
+                    std::uint32_t worker, bool* settled_batch);
+
+/// Notes why `sample` failed, in a chunk that the caller owns.
+void note_error(ChunkError& error, std::uint64_t sample, std::string_view text);
 
 /// A worker process's whole life: fills chunks until `parent` is gone, and writes to the eventfd `ready_fd` whenever it
 /// has settled a batch.
-[[noreturn]] void run_worker(const Arena& arena, std::span<const LoadedSplit> splits, std::uint64_t seed,
+[[noreturn]] void run_worker(const Arena& arena, std::span<const LoadedSplit> splits, const PoolOptions& options,
                              std::uint32_t worker, pid_t parent, int ready_fd) noexcept;
 
 /// CLOCK_MONOTONIC in nanoseconds. The coarse one, good to a few milliseconds, costs a fifth.

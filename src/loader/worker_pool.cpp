@@ -1,11 +1,11 @@
 #include "loader/worker_pool.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
-#include "loader/hang_watch.h"
 #include "util/error.h"
 
 namespace trainyard {
@@ -23,6 +23,7 @@ void SlotLease::release() noexcept {
 WorkerPool::WorkerPool(const PoolOptions& options, const DatasetFactory& factory) : options_(options) {
   if (options.workers > 0) {
     zygote_.emplace(options, factory);
+    recovery_.emplace(*zygote_, options.on_worker_error);
     arena_ = &zygote_->arena();
     splits_ = zygote_->splits();
   } else {
@@ -52,11 +53,23 @@ std::vector<WorkerStatus> WorkerPool::status() const {
   return result;
 }
 
+FaultCounts WorkerPool::faults() const {
+  FaultCounts counts = recovery_ ? recovery_->counts() : FaultCounts();
+  for (std::uint32_t worker = 0; worker < arena_->shape().records(); ++worker) {
+    counts.retries += arena_->worker(worker).retries;
+  }
+  counts.skipped = skipped_;
+  return counts;
+}
+
 void WorkerPool::serve(std::uint64_t loader) {
   Tickets tickets(*arena_);
-  for (const Published& published : published_) tickets.cancel(published.batch, published.slot);
+  for (PublishedBatch& published : published_) {
+    tickets.cancel(published.batch, published.slot);
+    published.cancelled = true;
+  }
   wait_until_settled(published_);
-  for (const Published& published : published_) free_.push_back(published.slot);
+  for (const PublishedBatch& published : published_) free_.push_back(published.slot);
   published_.clear();
   serving_ = loader;
 }
@@ -71,34 +84,37 @@ void WorkerPool::publish(const BatchRequest& request) {
   free_.pop_back();
 }
 
-SlotLease WorkerPool::take() {
-  const Published next = published_.front();
+TakenBatch WorkerPool::take() {
+  const PublishedBatch next = published_.front();
   wait_until_settled({&next, 1});
   published_.erase(published_.begin());
   Tickets(*arena_).set_oldest(next.batch + 1);
+  if (recovery_) recovery_->forget_until(next.batch);
   SlotLease lease(*this, next.slot);
   // After a failure the loader is out of step; asked again, it begins again at this batch.
   const std::uint64_t loader = std::exchange(serving_, 0);
   throw_if_failed(next);
+  std::vector<std::uint32_t> kept = close_gaps(next);
   serving_ = loader;
-  return lease;
+  return {std::move(lease), std::move(kept)};
 }
 
-void WorkerPool::wait_until_settled(std::span<const Published> batches) {
+void WorkerPool::wait_until_settled(std::span<const PublishedBatch> batches) {
   Tickets tickets(*arena_);
   const auto settled = [&] {
     return std::all_of(batches.begin(), batches.end(),
-                       [&](const Published& p) { return tickets.is_settled(p.batch, p.slot); });
+                       [&](const PublishedBatch& p) { return tickets.is_settled(p.batch, p.slot); });
   };
   if (!zygote_) {
-    while (!settled()) fill_one_chunk(*arena_, own_splits_, options_.seed, 0, nullptr);
+    while (!settled()) fill_one_chunk(*arena_, own_splits_, options_, 0, nullptr);
     return;
   }
   if (!fault_.empty()) throw_error(ExitCode::run_failed, fault_);
   try {
-    for (HangWatch watch(*arena_, options_.timeout_seconds);; zygote_->wait(watch.milliseconds_left())) {
-      if (const auto exit = zygote_->next_exit()) throw_worker_ended(*exit);
+    for (HangWatch watch(*arena_, batches, options_.timeout_seconds);; zygote_->wait(watch.milliseconds_left())) {
+      while (const auto exit = zygote_->next_exit()) recovery_->worker_ended(*exit, published_);
       if (settled()) return;
+      if (const auto hang = watch.look()) recovery_->workers_hang(*hang);
     }
   } catch (const RunError& e) {
     fault_ = e.what();
@@ -106,16 +122,7 @@ void WorkerPool::wait_until_settled(std::span<const Published> batches) {
   }
 }
 
-void WorkerPool::throw_worker_ended(const WorkerExit& exit) const {
-  const WorkerRecord& record = arena_->worker(exit.worker);
-  const std::string work = record.started_ns == 0 ? "while it was reading no sample"
-                                                  : fmt::format("while reading sample {} of {}", record.sample.load(),
-                                                                split_name(record.split));
-  throw RunError("loader", "worker {} (pid {}) {} {}; loader.workers = 0 reads in the training process, for a debugger",
-                 exit.worker + 1, exit.pid, zygote_->describe_end(exit.status), work);
-}
-
-void WorkerPool::throw_if_failed(const Published& batch) const {
+void WorkerPool::throw_if_failed(const PublishedBatch& batch) const {
   if (arena_->guard(batch.slot) != batch.batch) {
     throw RunError("loader",
                    "something has written past the end of a batch: a dataset's get() may write no more than "
@@ -126,6 +133,39 @@ void WorkerPool::throw_if_failed(const Published& batch) const {
   const ChunkError& error = arena_->error(batch.slot, *chunk);
   throw RunError("loader", "sample {} of {} cannot be read: {}", error.sample,
                  split_name(arena_->slot(batch.slot).request.split), error.text);
+}
+
+// Moves the samples together where some were left out.
+std::vector<std::uint32_t> WorkerPool::close_gaps(const PublishedBatch& batch) {
+  const BatchRequest& request = arena_->slot(batch.slot).request;
+  const auto left_out = arena_->left_out(batch.slot).first(request.count);
+  if (std::none_of(left_out.begin(), left_out.end(), [](const auto& mark) { return mark.load() != 0; })) return {};
+
+  const std::size_t bytes = splits_[request.split].sample.bytes();
+  std::byte* const images = arena_->images(batch.slot).data();
+  const auto labels = arena_->labels(batch.slot);
+  std::vector<std::uint32_t> kept;
+  for (std::uint32_t place = 0; place < request.count; ++place) {
+    if (left_out[place].load() != 0) continue;
+    if (kept.size() != place) std::memcpy(images + kept.size() * bytes, images + place * bytes, bytes);
+    labels[kept.size()] = labels[place];
+    kept.push_back(place);
+  }
+  const std::size_t missing = request.count - kept.size();
+  skipped_ += missing;
+  std::uint32_t named = 0;
+  for (std::uint32_t chunk = 0; chunk < arena_->shape().chunks(); ++chunk) {
+    const ChunkError& error = arena_->error(batch.slot, chunk);
+    if (error.written.load() == 0) continue;
+    if (kept.empty()) {
+      throw RunError("loader", "none of the {} samples of a batch of {} can be read, for one sample {}: {}", missing,
+                     split_name(request.split), error.sample, error.text);
+    }
+    spdlog::warn("[loader] sample {} of {} is left out: {}", error.sample, split_name(request.split), error.text);
+    ++named;
+  }
+  if (missing > named) spdlog::warn("[loader] {} more samples of the same batch are left out", missing - named);
+  return kept;
 }
 
 }  // namespace trainyard

@@ -10,6 +10,7 @@
 
 #include <sys/types.h>
 
+#include "loader/recovery.h"
 #include "loader/zygote.h"
 
 namespace trainyard {
@@ -37,6 +38,13 @@ class SlotLease {
   std::uint32_t slot_;
 };
 
+/// A batch that take() waited for.
+struct TakenBatch {
+  SlotLease lease;
+  /// The places, in the request, of the samples that lie in the slot one behind the other; empty when all are there.
+  std::vector<std::uint32_t> kept;
+};
+
 struct WorkerStatus {
   pid_t pid = 0;
   std::uint64_t samples = 0;  ///< read so far
@@ -45,9 +53,16 @@ struct WorkerStatus {
 
 /// One pool serves all loaders of a run, one at a time. For one thread only.
 ///
-/// When a worker dies or hangs, or the zygote dies, the call that notices it throws a RunError which names the cause,
-/// the worker and the sample, and so does every later one: the run is over. A sample whose `get` throws ends take()
-/// with a RunError at that sample's place in the order, the same for any number of workers; the pool stays usable.
+/// What happens when a worker dies or hangs, or `get` throws, is options().on_worker_error:
+/// - stop: the call that notices a lost worker throws a RunError which names the cause, the worker and the sample, and
+/// so
+///   does every later one: the run is over. A sample whose `get` throws ends take() with a RunError at that sample's
+///   place in the order, the same for any number of workers; the pool stays usable.
+/// - retry: workers are replaced, and a sample is tried `max_tries` times before either of these errors.
+/// - skip: after that many tries the sample is left out, counted, and named in the log. Its batch has one sample fewer;
+///   no other sample moves to another batch, so which samples a batch has depends on nothing but which cannot be read.
+///   A batch of which nothing is left is an error as under stop: then it is not single samples that are bad.
+/// The end of the zygote always ends the run.
 class WorkerPool {
  public:
   /// With workers, forks: see Zygote for what that REQUIRES. Throws what `factory` throws, MachineError where the
@@ -64,6 +79,7 @@ class WorkerPool {
   pid_t zygote_pid() const { return zygote_ ? zygote_->pid() : -1; }
   /// One entry a worker; without workers one for this process.
   std::vector<WorkerStatus> status() const;
+  FaultCounts faults() const;
 
   // What DataLoader is made of.
 
@@ -76,33 +92,31 @@ class WorkerPool {
   bool can_publish() const;
   void publish(const BatchRequest& request);
   /// Waits for the earliest published batch. REQUIRES that one is published.
-  SlotLease take();
+  TakenBatch take();
   bool has_published() const { return !published_.empty(); }
 
  private:
   friend SlotLease;
-  struct Published {
-    std::uint64_t batch;
-    std::uint32_t slot;
-  };
 
-  void wait_until_settled(std::span<const Published> batches);
-  [[noreturn]] void throw_worker_ended(const WorkerExit& exit) const;
-  void throw_if_failed(const Published& batch) const;
+  void wait_until_settled(std::span<const PublishedBatch> batches);
+  void throw_if_failed(const PublishedBatch& batch) const;
+  std::vector<std::uint32_t> close_gaps(const PublishedBatch& batch);
 
   PoolOptions options_;
   std::optional<Zygote> zygote_;
+  std::optional<Recovery> recovery_;
   // Without workers, what the zygote would have.
   std::vector<LoadedSplit> own_splits_;
   std::optional<Arena> own_arena_;
 
   const Arena* arena_ = nullptr;
   std::vector<SplitInfo> splits_;
-  std::vector<Published> published_;  ///< in order, few; their slots are the workers'
-  std::vector<std::uint32_t> free_;   ///< slots that are nobody's; the rest is leased
+  std::vector<PublishedBatch> published_;  ///< in order, few; their slots are the workers'
+  std::vector<std::uint32_t> free_;        ///< slots that are nobody's; the rest is leased
   std::uint64_t loaders_ = 0;
   std::uint64_t serving_ = 0;  ///< 0: no loader
-  std::string fault_;          ///< why the workers are of no use any more
+  std::uint64_t skipped_ = 0;
+  std::string fault_;  ///< why the workers are of no use any more
 };
 
 }  // namespace trainyard

@@ -15,6 +15,11 @@
 #include "util/error.h"
 
 namespace trainyard {
+namespace {
+
+constexpr const char* descriptors_hint = "see `ulimit -n` where too many files are open";
+
+}  // namespace
 
 std::vector<SplitInfo> describe(const std::vector<LoadedSplit>& splits) {
   std::vector<SplitInfo> result;
@@ -34,9 +39,10 @@ ArenaShape arena_shape(const PoolOptions& options, const std::vector<SplitInfo>&
 }
 
 Zygote::Zygote(const PoolOptions& options, const DatasetFactory& factory) {
-  ready_.reset(check_call(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "loader", "eventfd", "batches"));
+  ready_.reset(check_call(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "loader", "eventfd", "batches", descriptors_hint));
   std::array<int, 2> ends{};
-  check_call(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()), "loader", "socketpair", "zygote");
+  check_call(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()), "loader", "socketpair", "zygote",
+             descriptors_hint);
   socket_.reset(ends[0]);
   UniqueFd zygote_end(ends[1]);
 
@@ -94,10 +100,23 @@ std::optional<WorkerExit> Zygote::next_exit() {
   throw_zygote_ended();
 }
 
-std::string Zygote::describe_end(int wait_status) const {
+void Zygote::kill_worker(std::uint32_t worker, pid_t pid) {
+  send_command({ZygoteCommand::Kind::kill_worker, worker, pid});
+}
+
+void Zygote::fork_worker(std::uint32_t worker) { send_command({ZygoteCommand::Kind::fork_worker, worker, 0}); }
+
+void Zygote::send_command(const ZygoteCommand& command) {
+  if (retry_on_eintr([&] { return send(socket_.get(), &command, sizeof command, MSG_NOSIGNAL); }) == -1) {
+    throw_zygote_ended();
+  }
+}
+
+std::string Zygote::describe_end(int wait_status) {
   if (!WIFSIGNALED(wait_status)) return fmt::format("exited with code {}", WEXITSTATUS(wait_status));
   const int number = WTERMSIG(wait_status);
-  const bool out_of_memory = number == SIGKILL && out_of_memory_kills() > out_of_memory_kills_before_;
+  const std::uint64_t kills_before = std::exchange(out_of_memory_kills_before_, out_of_memory_kills());
+  const bool out_of_memory = number == SIGKILL && out_of_memory_kills_before_ > kills_before;
   return fmt::format("was killed by signal {} ({}){}", number, strsignal(number),
                      out_of_memory ? ", probably by the kernel for want of memory: give the container more, or lower "
                                      "loader.workers or loader.batch_size"

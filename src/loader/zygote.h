@@ -16,19 +16,11 @@
 
 #include <sys/types.h>
 
+#include "loader/pool_options.h"
 #include "loader/worker.h"
 #include "util/system.h"
 
 namespace trainyard {
-
-struct PoolOptions {
-  int workers = 2;              ///< processes, 0 to ChunkWord::max_workers; 0: samples are read by whoever calls next()
-  int batch_size = 128;         ///< samples a batch, at least 1
-  int prefetch = 4;             ///< batches prepared ahead, at least 1
-  double timeout_seconds = 60;  ///< what one sample may take, over 0; unused without workers
-  std::uint64_t seed = 0;       ///< of the order and of the transforms
-  std::string directory = "/dev/shm";  ///< a tmpfs for the shared memory; unused without workers
-};
 
 /// What the trainer knows of a split; the dataset itself stays with the workers.
 struct SplitInfo {
@@ -48,8 +40,17 @@ ArenaShape arena_shape(const PoolOptions& options, const std::vector<SplitInfo>&
 /// The end of a worker, as the zygote saw it.
 struct WorkerExit {
   std::uint32_t worker;
-  std::int32_t pid;
-  std::int32_t status;  ///< as from waitpid
+  std::int32_t pid;         ///< it has been waited for; -1: it never was, the fork failed
+  std::int32_t status;      ///< as from waitpid
+  std::int32_t fork_error;  ///< errno of the fork that failed
+};
+
+/// What the trainer may ask the zygote for.
+struct ZygoteCommand {
+  enum class Kind : std::uint32_t { kill_worker, fork_worker };
+  Kind kind;
+  std::uint32_t worker;
+  std::int32_t pid;  ///< kill_worker: does nothing when the worker is another process by now
 };
 
 /// The trainer's handle of the zygote. Destroying it ends all of its processes, and waits until they have ended.
@@ -72,12 +73,17 @@ class Zygote {
   void wait(int milliseconds);
   /// The next worker that ended, if any; does not block. Throws RunError when the zygote itself has ended.
   std::optional<WorkerExit> next_exit();
+  /// Kills a worker, be it stopped; next_exit() tells when it has ended. Throws as next_exit() does.
+  void kill_worker(std::uint32_t worker, pid_t pid);
+  /// A new process in the place of a worker that has ended.
+  void fork_worker(std::uint32_t worker);
   /// How a process ended: "was killed by signal 11 (Segmentation fault)", "exited with code 3". Where SIGKILL is the
-  /// likely work of the out-of-memory killer, it says so.
-  std::string describe_end(int wait_status) const;
+  /// likely work of the out-of-memory killer, it says so: the kernel has counted a kill since this was last asked.
+  std::string describe_end(int wait_status);
 
  private:
   [[noreturn]] void throw_zygote_ended();
+  void send_command(const ZygoteCommand& command);
   void receive_hello();
   void end() noexcept;
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "util/error.h"
+#include "util/process_name.h"
 
 namespace trainyard {
 namespace {
@@ -24,7 +25,7 @@ namespace {
 void leave_the_trainer_behind(pid_t trainer, int socket, int ready_fd) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != trainer) _exit(0);  // it ended before the line above
-  prctl(PR_SET_NAME, "loader zygote");
+  set_process_name("loader zygote");
 
   const auto [low, high] = std::minmax(socket, ready_fd);
   close_range(3, static_cast<unsigned>(low) - 1, 0);
@@ -69,36 +70,44 @@ void send_hello(int socket, const Hello& hello, int arena_fd) {
   check_call(retry_on_eintr([&] { return sendmsg(socket, &message, MSG_NOSIGNAL); }), "loader", "sendmsg", "hello");
 }
 
-struct Family {
-  std::vector<LoadedSplit> splits;
-  std::optional<Arena> arena;
-  UniqueFd deaths;
+// The zygote with its children. Only the child process that fork_worker() makes leaves it, by never returning.
+class Family {
+ public:
+  Family(const PoolOptions& options, int socket, int ready_fd)
+      : options_(options), socket_(socket), ready_fd_(ready_fd) {}
+
+  // Builds the datasets and the arena and forks the workers.
+  Hello found(const DatasetFactory& factory);
+  int arena_fd() const { return arena_->fd(); }
+  // Forks, kills and tells of workers as the trainer asks, until it closes the socket.
+  void watch_over();
+  void end() noexcept;
+
+ private:
+  pid_t fork_worker(std::uint32_t worker);
+  void report_deaths();
+  void obey(const ZygoteCommand& command);
+
+  const PoolOptions& options_;
+  int socket_;
+  int ready_fd_;
+  std::vector<LoadedSplit> splits_;
+  std::optional<Arena> arena_;
+  UniqueFd deaths_;
+  std::vector<pid_t> pids_;  // one a worker; 0: it has ended
 };
 
-// Builds the datasets and the arena and forks the workers.
-Hello found_family(const PoolOptions& options, const DatasetFactory& factory, int socket, int ready_fd,
-                   Family& family) {
+Hello Family::found(const DatasetFactory& factory) {
   Hello hello;
   try {
-    family.splits = factory();
-    hello.splits = describe(family.splits);
-    family.arena.emplace(Arena::create(arena_shape(options, hello.splits), options.directory));
-    family.deaths = child_signals();
-    const pid_t zygote = getpid();
-    for (std::uint32_t worker = 0; worker < family.arena->shape().workers; ++worker) {
-      const pid_t pid = check_call(fork(), "loader", "fork", fmt::format("worker {}", worker + 1),
-                                   "see `ulimit -u` and the container's limit of processes");
-      if (pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        close(socket);
-        close(family.arena->fd());
-        family.deaths.reset();
-        sigset_t none;
-        sigemptyset(&none);
-        sigprocmask(SIG_SETMASK, &none, nullptr);
-        run_worker(*family.arena, family.splits, options.seed, worker, zygote, ready_fd);
-      }
-      family.arena->worker(worker).pid = pid;
+    splits_ = factory();
+    hello.splits = describe(splits_);
+    arena_.emplace(Arena::create(arena_shape(options_, hello.splits), options_.directory));
+    deaths_ = child_signals();
+    pids_.resize(arena_->shape().workers);
+    for (std::uint32_t worker = 0; worker < pids_.size(); ++worker) {
+      check_call(fork_worker(worker), "loader", "fork", fmt::format("worker {}", worker + 1),
+                 "see `ulimit -u` and the container's limit of processes");
     }
   } catch (const Error& e) {
     hello = Hello{e.code(), e.what(), {}};
@@ -108,23 +117,64 @@ Hello found_family(const PoolOptions& options, const DatasetFactory& factory, in
   return hello;
 }
 
-// Tells the trainer of each worker that ends, until the trainer closes the socket.
-void watch_over(const Arena& arena, const UniqueFd& deaths, int socket) {
-  std::array<pollfd, 2> events = {pollfd{socket, POLLIN, 0}, pollfd{deaths.get(), POLLIN, 0}};
+pid_t Family::fork_worker(std::uint32_t worker) {
+  const pid_t zygote = getpid();
+  const pid_t pid = fork();
+  if (pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close(socket_);
+    close(arena_->fd());
+    deaths_.reset();
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+    run_worker(*arena_, splits_, options_, worker, zygote, ready_fd_);
+  }
+  pids_[worker] = std::max(pid, 0);
+  if (pid > 0) arena_->worker(worker).pid = pid;
+  return pid;
+}
+
+void Family::watch_over() {
+  std::array<pollfd, 2> events = {pollfd{socket_, POLLIN, 0}, pollfd{deaths_.get(), POLLIN, 0}};
   for (;;) {
     poll(events.data(), events.size(), -1);
-    char byte = 0;
-    if (events[0].revents != 0 && recv(socket, &byte, 1, MSG_DONTWAIT) == 0) return;
-    signalfd_siginfo info;
-    while (read(deaths.get(), &info, sizeof info) > 0) continue;  // several deaths may come as one signal
-    for (int status = 0, pid = 0; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-      for (std::uint32_t worker = 0; worker < arena.shape().workers; ++worker) {
-        if (arena.worker(worker).pid != pid) continue;
-        const WorkerExit exit{worker, pid, status};
-        send(socket, &exit, sizeof exit, MSG_NOSIGNAL);
-      }
-    }
+    ZygoteCommand command{};
+    const ssize_t received = recv(socket_, &command, sizeof command, MSG_DONTWAIT);
+    if (received == 0) return;
+    if (received == sizeof command) obey(command);
+    report_deaths();
   }
+}
+
+void Family::obey(const ZygoteCommand& command) {
+  if (command.worker >= pids_.size()) return;
+  const pid_t pid = pids_[command.worker];
+  if (command.kind == ZygoteCommand::Kind::kill_worker) {
+    if (pid > 0 && pid == command.pid) kill(pid, SIGKILL);  // its number is its own until it has been waited for
+  } else if (pid == 0 && fork_worker(command.worker) < 0) {
+    const WorkerExit exit{command.worker, -1, 0, errno};
+    send(socket_, &exit, sizeof exit, MSG_NOSIGNAL);
+  }
+}
+
+void Family::report_deaths() {
+  signalfd_siginfo info;
+  while (read(deaths_.get(), &info, sizeof info) > 0) continue;  // several deaths may come as one signal
+  for (int status = 0, pid = 0; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+    const auto found = std::find(pids_.begin(), pids_.end(), pid);
+    if (found == pids_.end()) continue;
+    *found = 0;
+    const WorkerExit exit{static_cast<std::uint32_t>(found - pids_.begin()), pid, status, 0};
+    send(socket_, &exit, sizeof exit, MSG_NOSIGNAL);
+  }
+}
+
+void Family::end() noexcept {
+  for (const pid_t pid : pids_) {
+    if (pid > 0) kill(pid, SIGKILL);
+  }
+  while (wait(nullptr) > 0 || errno == EINTR) continue;
 }
 
 }  // namespace
@@ -163,17 +213,12 @@ Hello decode_hello(std::span<const std::byte> bytes) {
 void run_zygote(const PoolOptions& options, const DatasetFactory& factory, pid_t trainer, int socket,
                 int ready_fd) noexcept {
   leave_the_trainer_behind(trainer, socket, ready_fd);
-  Family family;
-  const Hello hello = found_family(options, factory, socket, ready_fd, family);
+  Family family(options, socket, ready_fd);
+  const Hello hello = family.found(factory);
   const bool founded = hello.code == ExitCode::done;
-  send_hello(socket, hello, founded ? family.arena->fd() : -1);
-  if (founded) watch_over(*family.arena, family.deaths, socket);
-
-  const std::uint32_t workers = family.arena ? family.arena->shape().workers : 0;
-  for (std::uint32_t worker = 0; worker < workers; ++worker) {
-    if (const pid_t pid = family.arena->worker(worker).pid; pid > 0) kill(pid, SIGKILL);
-  }
-  while (wait(nullptr) > 0 || errno == EINTR) continue;
+  send_hello(socket, hello, founded ? family.arena_fd() : -1);
+  if (founded) family.watch_over();
+  family.end();
   _exit(0);
 }
 

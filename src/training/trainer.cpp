@@ -1,11 +1,13 @@
 #include "training/trainer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
 #include "config/bind.h"
 #include "optim/schedule.h"
 #include "training/evaluate.h"
+#include "training/memory.h"
 #include "training/stop_signal.h"
 #include "training/trained_model.h"
 
@@ -47,8 +49,9 @@ double scalar_named(const Manifest& manifest, const std::string& name) {
 
 }  // namespace
 
-Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder)
+Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder, const Aids& aids)
     : config_(config),
+      aids_(aids),
       folder_(folder),
       device_(device),
       registered_(device.is_cuda() ? pool.arena().memory() : std::span<std::byte>()),
@@ -60,7 +63,9 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, cons
               new_model(config.model, dataset_.sample.shape, dataset_.class_names.size(), device))),
       optimizer_(make_optimizer(config.optimizer, *model_)),
       train_step_(*model_, *optimizer_, config_.train),
-      epoch_sums_(device) {
+      epoch_sums_(device),
+      profile_(aids.profile.empty() ? std::nullopt : std::optional(parse_step_range(aids.profile)),
+               folder.path / "trace.json", device) {
   if (folder_.checkpoint) restore(*folder_.checkpoint);
   std::filesystem::create_directories(folder_.path);
   const std::string resolved = to_toml(config_);
@@ -86,7 +91,9 @@ RunResult Trainer::run() {
 
 // Trains from the place to the end of its epoch; false when a signal ended it before.
 bool Trainer::train_epoch() {
-  train_loader_.start_epoch(static_cast<std::uint64_t>(place_.epoch), static_cast<std::uint64_t>(place_.batch));
+  // An epoch's batches are a function of its number, augmentation included.
+  const std::int64_t data_epoch = aids_.overfit_batches > 0 ? 0 : place_.epoch;
+  train_loader_.start_epoch(static_cast<std::uint64_t>(data_epoch), static_cast<std::uint64_t>(place_.batch));
   DeviceLoader batches(train_loader_, normalize_, device_);
   model_->train();
   epoch_seconds_ = epoch_waited_ = 0;
@@ -114,7 +121,9 @@ bool Trainer::train_epoch() {
       window_waited = epoch_waited_;
     }
     if (progress_.due()) progress_.show(progress(epoch_sums_.mean()));
+    profile_.step_done();
     if (StopSignal::received() != 0) return false;
+    if (place_.batch == steps_per_epoch()) break;
   }
   return true;
 }
@@ -124,7 +133,9 @@ void Trainer::finish_epoch() {
   result_.training_seconds += epoch_seconds_;
   result_.data_wait += epoch_waited_;
   result_.samples += epoch_samples_;
-  const Scores val = evaluate(*model_, test_loader_, normalize_, device_, config_.train.precision);
+  result_.loading = train_loader_.stats();
+  const Scores val =
+      evaluate(*model_, test_loader_, normalize_, device_, config_.train.precision, aids_.test_batches());
 
   ++place_.epoch;
   place_.batch = 0;
@@ -168,7 +179,7 @@ void Trainer::log_window(const ScoreSums& window, double seconds, double waited,
 }
 
 ProgressState Trainer::progress(const Scores& scores) const {
-  const auto steps = static_cast<std::int64_t>(train_loader_.batches());
+  const std::int64_t steps = steps_per_epoch();
   const double rate = static_cast<double>(epoch_samples_) / epoch_seconds_;
   const auto samples_left =
       static_cast<double>((config_.train.epochs - place_.epoch) * steps - place_.batch) * config_.loader.batch_size;
@@ -180,13 +191,17 @@ ProgressState Trainer::progress(const Scores& scores) const {
           .accuracy = scores.accuracy,
           .samples_per_second = rate,
           .data_wait = epoch_waited_ / epoch_seconds_,
-          .seconds_left = samples_left / rate};
+          .seconds_left = samples_left / rate,
+          .gpu_memory = peak_gpu_memory(device_)};
+}
+
+std::int64_t Trainer::steps_per_epoch() const {
+  return std::min(static_cast<std::int64_t>(train_loader_.batches()), aids_.train_batches());
 }
 
 double Trainer::lr_of(std::int64_t step) const {
-  const auto steps_per_epoch = static_cast<std::int64_t>(train_loader_.batches());
-  return learning_rate(config_.schedule, config_.optimizer.lr, step, steps_per_epoch,
-                       steps_per_epoch * config_.train.epochs);
+  return learning_rate(config_.schedule, config_.optimizer.lr, step, steps_per_epoch(),
+                       steps_per_epoch() * config_.train.epochs);
 }
 
 void Trainer::save() {

@@ -11,8 +11,10 @@
 #include "logging/progress.h"
 #include "models/model.h"
 #include "optim/optimizer.h"
+#include "training/aids.h"
 #include "training/device_loader.h"
 #include "training/metrics.h"
+#include "training/profile.h"
 #include "training/run_folder.h"
 #include "training/train_step.h"
 
@@ -28,7 +30,8 @@ struct RunResult {
   std::int64_t best_epoch = 0;
   double training_seconds = 0;  ///< of this process, evaluation not counted
   std::int64_t samples = 0;     ///< trained in this process
-  double data_wait = 0;         ///< share of training_seconds
+  double data_wait = 0;         ///< seconds of them
+  EpochStats loading;           ///< of the last epoch trained
 };
 
 /// Trains `config.model` on split 0 of `pool` and evaluates on split 1, on `device`. Everything it writes goes into
@@ -36,7 +39,7 @@ struct RunResult {
 /// or in parts. Used from one thread; StopSignal ends it at the next step.
 class Trainer {
  public:
-  Trainer(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder);
+  Trainer(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder, const Aids& aids = {});
 
   RunResult run();
 
@@ -54,11 +57,13 @@ class Trainer {
   void finish_epoch();
   void log_window(const ScoreSums& window, double seconds, double waited, double lr);
   ProgressState progress(const Scores& scores) const;
+  std::int64_t steps_per_epoch() const;
   double lr_of(std::int64_t step) const;
   void save();
   void restore(const std::filesystem::path& checkpoint);
 
   const Config config_;
+  const Aids aids_;
   RunFolder folder_;
   at::Device device_;
   RegisteredMemory registered_;
@@ -78,6 +83,7 @@ class Trainer {
   RunResult result_;
   std::optional<MetricsFiles> files_;
   Progress progress_;
+  Profile profile_;
 };
 
 }  // namespace trainyard

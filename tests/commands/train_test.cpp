@@ -233,7 +233,7 @@ TEST(TrainyardProgram, HelpNamesEveryCommandAndSection) {
   EXPECT_EQ(outcome.exit_code, 0);
   const Outcome top = run_program({TRAINYARD_BINARY, "--help"});
   EXPECT_EQ(top.exit_code, 0);
-  for (const char* part : {"train", "eval", "predict", "check", "list", "--loader.workers", "[optimizer]"}) {
+  for (const char* part : {"train", "eval", "predict", "report", "check", "list", "--loader.workers", "[optimizer]"}) {
     EXPECT_THAT(top.output, HasSubstr(part));
   }
 }

@@ -2,6 +2,11 @@
 
 #include <cstdlib>
 
+#include <nlohmann/json.hpp>
+
+#include "check/check.h"
+#include "check/facts_json.h"
+#include "check/render.h"
 #include "datasets/file_index.h"
 #include "datasets/idx.h"
 #include "datasets/image_dataset.h"
@@ -85,6 +90,19 @@ void fuzz_image(std::span<const std::byte> bytes) {
 
 void fuzz_transform(std::span<const std::byte> bytes) { parse_transform(std::string(text_of(bytes))); }
 
+// What `trainyard check --facts` does with a file from anywhere: reads it or refuses it in words, judges and prints.
+void fuzz_facts(std::span<const std::byte> bytes) {
+  const Recorded recorded = recorded_from_json(text_of(bytes));
+  Needs needs = recorded.needs.value_or(Needs{});
+  for (const char* device : {"auto", "cuda:0"}) {
+    needs.device = device;
+    const CheckResult result = judge(recorded.facts, needs);
+    render_full(result, {.colour = true, .verbose = true});
+    to_json(result).dump();
+  }
+  explain_error(recorded.facts, needs, "cuda:0", recorded.facts.driver.init_error);
+}
+
 // Errors of ours are an answer.
 template <FuzzTarget target>
 void guarded(std::span<const std::byte> bytes) {
@@ -99,9 +117,9 @@ void guarded(std::span<const std::byte> bytes) {
 
 const std::map<std::string, FuzzTarget>& fuzz_targets() {
   static const std::map<std::string, FuzzTarget> targets = {
-      {"cifar10", guarded<fuzz_cifar10>},    {"idx", guarded<fuzz_idx>},       {"image", guarded<fuzz_image>},
-      {"index", guarded<fuzz_index>},        {"packed", guarded<fuzz_packed>}, {"tar", guarded<fuzz_tar>},
-      {"transform", guarded<fuzz_transform>}};
+      {"cifar10", guarded<fuzz_cifar10>}, {"facts", guarded<fuzz_facts>}, {"idx", guarded<fuzz_idx>},
+      {"image", guarded<fuzz_image>},     {"index", guarded<fuzz_index>}, {"packed", guarded<fuzz_packed>},
+      {"tar", guarded<fuzz_tar>},         {"transform", guarded<fuzz_transform>}};
   return targets;
 }
 

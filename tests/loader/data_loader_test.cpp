@@ -194,6 +194,80 @@ TEST_P(DataLoaderWith, AFailingSampleIsNamedAtItsPlaceAndThePoolStaysUsable) {
   }
 }
 
+TEST_P(DataLoaderWith, SamplesMayBeTinyOrHuge) {
+  for (const std::int64_t bytes : {1, 3'000'001}) {
+    WorkerPool pool({.workers = GetParam(), .batch_size = 3, .prefetch = 1, .seed = 2}, [=] {
+      std::vector<LoadedSplit> splits(1);
+      splits[0].dataset = std::make_unique<CheckableDataset>(7, nullptr, bytes);
+      return splits;
+    });
+    DataLoader loader(pool, Split::train, {.shuffle = true});
+    loader.start_epoch(1);
+    EXPECT_EQ(flatten(rest_of_epoch(loader)), order_of(2, 1, 7));
+  }
+}
+
+TEST_P(DataLoaderWith, RetryReadsASampleAgain) {
+  const SharedCounter failures;
+  WorkerPool pool({.workers = GetParam(), .batch_size = 10, .on_worker_error = OnWorkerError::retry},
+                  checkable(100, 0, [=](std::size_t index) {
+                    if (index == 77 && failures.add_one() < max_tries - 1) throw RunError("datasets", "try again");
+                  }));
+  DataLoader loader(pool, Split::train, {.shuffle = true});
+  loader.start_epoch(0);
+  EXPECT_EQ(flatten(rest_of_epoch(loader)), order_of(0, 0, 100));
+  EXPECT_EQ(pool.faults().retries, max_tries - 1);
+  EXPECT_EQ(pool.faults().skipped, 0u);
+}
+
+TEST_P(DataLoaderWith, RetryEndsAtASampleThatStaysUnreadable) {
+  WorkerPool pool({.workers = GetParam(), .batch_size = 10, .on_worker_error = OnWorkerError::retry},
+                  checkable(100, 0, [](std::size_t index) {
+                    if (index == 77) throw RunError("datasets", "photo {} is torn", index);
+                  }));
+  DataLoader loader(pool, Split::train);
+  EXPECT_EQ(error_of(loader), "[loader] sample 77 of train cannot be read: [datasets] photo 77 is torn");
+}
+
+// The same samples are missing at the same places, whatever reads them and wherever the epoch begins.
+TEST_P(DataLoaderWith, SkipLeavesOutTheUnreadableSamplesAndNoOthers) {
+  const auto unreadable = [](std::uint64_t index) { return index % 7 == 3 || index < 5; };
+  for (const int batch_size : {4, 9, 32, 101}) {
+    WorkerPool pool(
+        {.workers = GetParam(), .batch_size = batch_size, .on_worker_error = OnWorkerError::skip, .seed = 6},
+        checkable(101, 0, [=](std::size_t index) {
+          if (unreadable(index)) throw RunError("datasets", "photo {} is torn", index);
+        }));
+    DataLoader loader(pool, Split::train, {.shuffle = true});
+    std::vector<Indices> expected;
+    std::uint64_t skipped = 0;
+    for (std::uint64_t position = 0; position < 101; ++position) {
+      if (position % batch_size == 0) expected.emplace_back();
+      const std::uint64_t index = SampleOrder(6, 1, 101, true)(position);
+      unreadable(index) ? ++skipped : (expected.back().push_back(index), 0);
+    }
+    loader.start_epoch(1);
+    EXPECT_EQ(rest_of_epoch(loader), expected);
+    EXPECT_EQ(pool.faults().skipped, skipped);
+    const std::uint64_t middle = expected.size() / 2;
+    loader.start_epoch(1, middle);
+    EXPECT_EQ(rest_of_epoch(loader),
+              std::vector<Indices>(expected.begin() + static_cast<std::ptrdiff_t>(middle), expected.end()));
+  }
+}
+
+TEST_P(DataLoaderWith, ABatchOfWhichNothingCanBeReadEndsTheRunEvenUnderSkip) {
+  WorkerPool pool({.workers = GetParam(), .batch_size = 10, .on_worker_error = OnWorkerError::skip},
+                  checkable(100, 0, [](std::size_t index) {
+                    if (index / 10 == 4) throw RunError("datasets", "photo {} is torn", index);
+                  }));
+  DataLoader loader(pool, Split::train);
+  EXPECT_EQ(
+      error_of(loader),
+      "[loader] none of the 10 samples of a batch of train can be read, for one sample 40: [datasets] photo 40 is "
+      "torn");
+}
+
 TEST_P(DataLoaderWith, TellsWhatTheDatasetsAre) {
   WorkerPool pool({.workers = GetParam()}, checkable(29, 31));
   ASSERT_EQ(pool.splits().size(), 2u);

@@ -105,7 +105,7 @@ TEST(Tickets, ThreeWorkersAndATrainerNeverTouchAChunkAtTheSameTime) {
     workers.emplace_back([&, worker] {
       while (!stop) {
         const std::uint32_t seen = Tickets(arena).work_seen();
-        while (fill_one_chunk(arena, splits, 0, worker, nullptr)) continue;
+        while (fill_one_chunk(arena, splits, {}, worker, nullptr)) continue;
         if (!stop) Tickets(arena).wait_for_work(seen, 1);
       }
     });

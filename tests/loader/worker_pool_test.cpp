@@ -4,12 +4,14 @@
 #include <fstream>
 #include <random>
 #include <set>
+#include <thread>
 
 #include <dirent.h>
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,6 +38,12 @@ std::set<std::string> files_in(const std::string& directory) {
   while (const dirent* entry = readdir(stream)) names.insert(entry->d_name);
   closedir(stream);
   return names;
+}
+
+std::string first_line_of(const std::string& path) {
+  std::string line;
+  std::getline(std::ifstream(path), line);
+  return line;
 }
 
 // What the run ends with when `misdeed` happens in the worker that reads sample 43 of 100.
@@ -93,6 +101,106 @@ TEST(WorkerPool, ASlowSampleWithinTheLimitIsNoHang) {
   EXPECT_EQ(error_of(loader), std::nullopt);
 }
 
+// What happens in the worker that reads sample 43 of 100, each time as long as `times` lasts, and what comes of it.
+struct Aftermath {
+  std::vector<std::uint64_t> delivered;
+  std::string error;
+  FaultCounts faults;
+};
+
+Aftermath aftermath_of(OnWorkerError policy, int times, void (*misdeed)()) {
+  const SharedCounter done;
+  WorkerPool pool({.workers = 3, .batch_size = 8, .timeout_seconds = 0.3, .on_worker_error = policy},
+                  checkable(100, 0, [=](std::size_t index) {
+                    if (index == 43 && done.add_one() < times) misdeed();
+                  }));
+  DataLoader loader(pool, Split::train, {.shuffle = true});
+  Aftermath result;
+  try {
+    loader.start_epoch(0);
+    for (const auto& batch : rest_of_epoch(loader)) {
+      result.delivered.insert(result.delivered.end(), batch.begin(), batch.end());
+    }
+  } catch (const RunError& e) {
+    result.error = e.what();
+  }
+  result.faults = pool.faults();
+  return result;
+}
+
+std::vector<std::uint64_t> order_without(std::uint64_t unreadable) {
+  std::vector<std::uint64_t> result;
+  for (std::uint64_t position = 0; position < 100; ++position) {
+    if (const auto index = SampleOrder(0, 0, 100, true)(position); index != unreadable) result.push_back(index);
+  }
+  return result;
+}
+
+class LostWorker : public testing::TestWithParam<std::pair<const char*, void (*)()>> {
+ protected:
+  static bool is_hang() { return std::string_view(GetParam().first).starts_with("Hang"); }
+  static std::uint64_t lost(const FaultCounts& faults) {
+    EXPECT_EQ(is_hang() ? faults.deaths : faults.hangs, 0u);
+    return is_hang() ? faults.hangs : faults.deaths;
+  }
+};
+
+TEST_P(LostWorker, IsReplacedAndItsSampleReadAgain) {
+  for (const OnWorkerError policy : {OnWorkerError::retry, OnWorkerError::skip}) {
+    const Aftermath aftermath = aftermath_of(policy, max_tries - 1, GetParam().second);
+    EXPECT_EQ(aftermath.error, "");
+    EXPECT_EQ(aftermath.delivered, order_without(100));
+    EXPECT_EQ(lost(aftermath.faults), max_tries - 1);
+    EXPECT_EQ(aftermath.faults.retries, max_tries - 1);
+    EXPECT_EQ(aftermath.faults.skipped, 0u);
+  }
+}
+
+TEST_P(LostWorker, EndsTheRunUnderRetryWhenTheSampleAlwaysTakesItsWorkerAlong) {
+  const Aftermath aftermath = aftermath_of(OnWorkerError::retry, 1000, GetParam().second);
+  EXPECT_THAT(aftermath.error, AllOf(HasSubstr("sample 43 of train"), HasSubstr("it was tried 3 times")));
+}
+
+TEST_P(LostWorker, CostsItsSampleUnderSkipWhenTheSampleAlwaysTakesItsWorkerAlong) {
+  const Aftermath aftermath = aftermath_of(OnWorkerError::skip, 1000, GetParam().second);
+  EXPECT_EQ(aftermath.error, "");
+  EXPECT_EQ(aftermath.delivered, order_without(43));
+  EXPECT_EQ(lost(aftermath.faults), max_tries);
+  EXPECT_EQ(aftermath.faults.skipped, 1u);
+}
+
+INSTANTIATE_TEST_SUITE_P(By, LostWorker,
+                         testing::Values(std::pair{"SegmentationFault", +[] { raise(SIGSEGV); }},
+                                         std::pair{"Kill", +[] { raise(SIGKILL); }},
+                                         std::pair{"Exit", +[] { _exit(3); }},
+                                         std::pair{"Hang",
+                                                   +[] {
+                                                     for (;;) pause();
+                                                   }},
+                                         std::pair{"HangStopped", +[] { raise(SIGSTOP); }}),
+                         [](const auto& with) { return with.param.first; });
+
+TEST(WorkerPool, StoppedWorkersAreReplacedUnderRetry) {
+  WorkerPool pool({.workers = 2, .batch_size = 8, .timeout_seconds = 0.3, .on_worker_error = OnWorkerError::retry},
+                  checkable(100));
+  for (const WorkerStatus& worker : pool.status()) kill(worker.pid, SIGSTOP);
+  DataLoader loader(pool, Split::train);
+  EXPECT_EQ(error_of(loader, 2), std::nullopt);
+  EXPECT_EQ(pool.faults().hangs, 2u);
+}
+
+TEST(WorkerPool, AWorkerLostWhileItsBatchIsBeingDroppedIsReplaced) {
+  const SharedCounter begun;
+  WorkerPool pool({.workers = 2, .batch_size = 8, .on_worker_error = OnWorkerError::retry},
+                  checkable(100, 0, [=](std::size_t) {
+                    if (begun.add_one() < 2) usleep(50'000), raise(SIGKILL);
+                  }));
+  DataLoader loader(pool, Split::train);
+  loader.start_epoch(0);
+  EXPECT_EQ(error_of(loader, 2), std::nullopt);
+  EXPECT_EQ(pool.faults().deaths, 2u);
+}
+
 TEST(WorkerPool, NoticesAWorkerKilledWhileIdle) {
   WorkerPool pool({.workers = 2, .batch_size = 8}, checkable(100));
   const pid_t victim = pool.status()[1].pid;
@@ -140,11 +248,10 @@ TEST(WorkerPool, WorkersHaveNamesAndNoDescriptorsOfTheTrainer) {
   EXPECT_EQ(read(ends[0], &byte, 1), 0) << "somebody still holds the other end of the pipe";
   close(ends[0]);
 
-  std::string name;
-  std::getline(std::ifstream("/proc/" + std::to_string(pool.status()[1].pid) + "/comm"), name);
-  EXPECT_EQ(name, "loader 2/2");
-  EXPECT_LE(files_in("/proc/" + std::to_string(pool.status()[1].pid) + "/fd").size(), 2u + 3u + 1u)
-      << "., .., the standard streams and the eventfd";
+  const std::string folder = "/proc/" + std::to_string(pool.status()[1].pid);
+  EXPECT_EQ(first_line_of(folder + "/comm"), "loader 2/2");
+  EXPECT_THAT(first_line_of(folder + "/cmdline"), testing::StartsWith("trainyard: loader 2/2"));
+  EXPECT_LE(files_in(folder + "/fd").size(), 2u + 3u + 1u) << "., .., the standard streams and the eventfd";
 }
 
 TEST(WorkerPool, LeavesNoProcessAndNoFileBehind) {
@@ -204,6 +311,44 @@ TEST(WorkerPool, NobodySurvivesAKilledTrainer) {
   prctl(PR_SET_CHILD_SUBREAPER, 0);
 }
 
+// Runs in a process of its own, as what is taken away would be missed.
+int exit_code_with_descriptors(rlim_t limit, void (*body)()) {
+  const pid_t child = fork();
+  if (child == 0) {
+    const rlimit descriptors{limit, limit};
+    setrlimit(RLIMIT_NOFILE, &descriptors);
+    body();
+    _exit(testing::Test::HasFailure() ? 1 : 0);
+  }
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST(WorkerPool, NeedsNoMoreDescriptorsForMoreWorkersAndBatches) {
+  EXPECT_EQ(exit_code_with_descriptors(16,
+                                       [] {
+                                         WorkerPool pool({.workers = 20, .batch_size = 2}, checkable(1000));
+                                         DataLoader loader(pool, Split::train, {.shuffle = true});
+                                         EXPECT_EQ(error_of(loader, 3), std::nullopt);
+                                       }),
+            0);
+}
+
+TEST(WorkerPool, TooFewDescriptorsAreAnErrorThatSaysSo) {
+  EXPECT_EQ(exit_code_with_descriptors(3,
+                                       [] {
+                                         try {
+                                           WorkerPool pool({.workers = 2}, checkable(1000));
+                                           ADD_FAILURE();
+                                         } catch (const RunError& e) {
+                                           EXPECT_THAT(e.what(),
+                                                       AllOf(HasSubstr("Too many open files"), HasSubstr("ulimit -n")));
+                                         }
+                                       }),
+            0);
+}
+
 class SmallSharedMemory : public testing::Test {
  protected:
   void mount_tmpfs(std::size_t kib) {
@@ -242,6 +387,21 @@ TEST_F(SmallSharedMemory, TwoSlotsAreEnough) {
   EXPECT_EQ(small.arena().shape().slots, 2u);
   DataLoader loader(small, Split::train, {.shuffle = true});
   EXPECT_EQ(error_of(loader, 2), std::nullopt);
+}
+
+// All of it was taken at the start.
+TEST_F(SmallSharedMemory, FillingUpLaterChangesNothing) {
+  mount_tmpfs(1024);
+  if (!mounted_) GTEST_SKIP() << "mounting a tmpfs needs root";
+  {
+    WorkerPool pool({.workers = 2, .batch_size = 64, .directory = directory_}, checkable(2'000));
+    std::ofstream rest(directory_ + "/rest");
+    const std::string kilobyte(1024, 'x');
+    while (rest.write(kilobyte.data(), 1024).flush()) continue;
+    DataLoader loader(pool, Split::train, {.shuffle = true});
+    EXPECT_EQ(error_of(loader, 2), std::nullopt);
+  }
+  unlink((directory_ + "/rest").c_str());
 }
 
 TEST_F(SmallSharedMemory, TooLittleNamesTheBytesAndTheRemedies) {
@@ -284,6 +444,66 @@ TEST(WorkerPool, ARandomDeathIsNeverAHangAndNeverWrongData) {
       EXPECT_THAT(e.what(), AnyOf(HasSubstr("worker " + std::to_string(victim + 1)), HasSubstr("is stopped")));
     }
   }
+}
+
+// A second thread kills and stops workers all the time; what comes out must be the serial order all the same.
+// TRAINYARD_KILLS=1000 makes it longer.
+TEST(WorkerPool, KillLoop) {
+  const char* const asked = std::getenv("TRAINYARD_KILLS");
+  const int kills = asked != nullptr ? std::atoi(asked) : 30;
+  const auto files = files_in("/dev/shm");
+  std::set<pid_t> pids;
+  std::uint64_t epochs = 0;
+  FaultCounts faults;
+  {
+    WorkerPool pool(
+        {.workers = 3, .batch_size = 10, .timeout_seconds = 0.3, .on_worker_error = OnWorkerError::retry, .seed = 4},
+        checkable(500, 0, [](std::size_t index) { usleep(index % 8 * 20); }));
+    std::atomic<bool> over = false;
+    std::atomic<std::uint64_t> delivered = 0;  // batches
+    std::thread killer([&] {
+      std::mt19937 random(std::random_device{}());
+      std::uint64_t next = 0;
+      for (int i = 0; i < kills && !over; ++i) {
+        // Two while a batch is on its way: three might by chance hit one sample, which would rightly end the run.
+        for (; i % 2 == 0 && delivered < next && !over;) usleep(100);
+        if (i % 2 == 0) next = delivered + pool.options().prefetch + 2;
+        usleep(static_cast<useconds_t>(random() % 3'000));
+        const pid_t pid = pool.arena().worker(static_cast<std::uint32_t>(random() % 3)).pid;
+        pids.insert(pid);
+        if (i % 16 != 0) {
+          kill(pid, i % 2 == 0 ? SIGSEGV : SIGKILL);
+        } else {
+          kill(pid, SIGSTOP);
+          usleep(500'000);  // long enough to be noticed, mostly
+        }
+      }
+      over = true;
+    });
+    DataLoader loader(pool, Split::train, {.shuffle = true});
+    try {
+      for (; !over; ++epochs) {
+        const SampleOrder order(4, epochs, 500, true);
+        loader.start_epoch(epochs);
+        std::uint64_t position = 0;
+        while (const auto batch = loader.next()) {
+          for (const std::uint64_t index : checked_indices(*batch)) EXPECT_EQ(index, order(position++));
+          ++delivered;
+        }
+        EXPECT_EQ(position, 500u);
+      }
+    } catch (const RunError& e) {
+      ADD_FAILURE() << e.what();
+      over = true;
+    }
+    killer.join();
+    faults = pool.faults();
+  }
+  EXPECT_GT(faults.deaths, 0u);
+  for (const pid_t pid : pids) EXPECT_FALSE(exists(pid)) << pid;
+  EXPECT_EQ(files_in("/dev/shm"), files);
+  std::printf("%d signals, %lu deaths, %lu hangs, %lu samples tried again, %lu epochs\n", kills, faults.deaths,
+              faults.hangs, faults.retries, epochs);
 }
 
 }  // namespace

@@ -1,22 +1,26 @@
 /// A dataset whose samples can be checked, with a hook for what goes wrong in `get`.
 #pragma once
 
+#include <atomic>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "loader/data_loader.h"
+#include "util/system.h"
 
 namespace trainyard {
 
 /// Called in the worker before a sample is written.
 using GetHook = std::function<void(std::size_t index)>;
 
-/// 37-byte samples, each byte a function of (index, place); five classes.
+/// Samples of `bytes` bytes, each a function of (index, place); five classes.
 class CheckableDataset : public Dataset {
  public:
-  CheckableDataset(std::size_t size, GetHook hook) : size_(size), hook_(std::move(hook)) {}
+  CheckableDataset(std::size_t size, GetHook hook, std::int64_t bytes = 37)
+      : size_(size), hook_(std::move(hook)), spec_{{bytes, 1, 1}, DType::uint8} {}
 
   static std::byte byte_of(std::size_t index, std::size_t place);
   static std::int64_t label_of(std::size_t index) { return static_cast<std::int64_t>(index % 5); }
@@ -32,12 +36,25 @@ class CheckableDataset : public Dataset {
  private:
   std::size_t size_;
   GetHook hook_;
-  SampleSpec spec_{{37, 1, 1}, DType::uint8};
+  SampleSpec spec_;
   std::vector<std::string> class_names_ = {"a", "b", "c", "d", "\xff not UTF-8"};
 };
 
 /// A train split of `train` samples with the hook and a test split of `test` samples without.
 DatasetFactory checkable(std::size_t train, std::size_t test = 0, GetHook hook = nullptr);
+
+/// A number that a test and the processes forked from it share, to make a misdeed happen only so many times.
+class SharedCounter {
+ public:
+  SharedCounter() : memory_(std::make_shared<Mapping>(Mapping::anonymous(sizeof(std::atomic<int>), "tests"))) {}
+  /// What it was before.
+  int add_one() const { return value().fetch_add(1); }
+  int get() const { return value(); }
+
+ private:
+  std::atomic<int>& value() const { return *reinterpret_cast<std::atomic<int>*>(memory_->bytes().data()); }
+  std::shared_ptr<Mapping> memory_;
+};
 
 /// The sample numbers of the batch, after checking that every byte and label is theirs.
 std::vector<std::uint64_t> checked_indices(const Batch& batch);

@@ -1,0 +1,51 @@
+/// What loading was like in an epoch, and what to turn when the training step waited for it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "loader/worker_pool.h"
+
+namespace trainyard {
+
+/// Of one epoch, or of what has been seen of it.
+struct EpochStats {
+  double seconds = 0;  ///< since the epoch began
+  double waited_seconds = 0;
+  double wait_p50 = 0;  ///< seconds that next() took, median over the batches
+  double wait_p99 = 0;
+  std::uint64_t samples = 0;  ///< delivered
+  std::uint64_t bytes = 0;    ///< of these samples, as they travel to the trainer
+  double busy_share = 0;      ///< of the workers' time in which they read samples, for whatever loader; 0 to 1
+
+  double wait_share() const { return seconds > 0 ? waited_seconds / seconds : 0; }
+  double samples_per_second() const { return seconds > 0 ? static_cast<double>(samples) / seconds : 0; }
+};
+
+/// Takes the measurements of one loader. Used from one thread.
+class EpochMeter {
+ public:
+  void start(const WorkerPool& pool);
+  void add(double waited_seconds, std::uint64_t samples, std::uint64_t bytes);
+  double waited_seconds() const { return sums_.waited_seconds; }
+  EpochStats stats(const WorkerPool& pool) const;
+
+ private:
+  std::int64_t began_ns_ = 0;
+  double busy_before_ = 0;
+  EpochStats sums_;
+  std::vector<float> waits_;  // four bytes a batch
+};
+
+/// "wait p50 0.1 ms, p99 4.0 ms; workers 83 % busy; 512.0 MiB delivered"; empty where nothing was delivered.
+std::string loading_line(const EpochStats& stats, const PoolOptions& options);
+
+/// "workers: 1 died, 2 hung; samples: 3 tried again, 1 left out"; empty where all went well.
+std::string faults_line(const FaultCounts& faults);
+
+/// A sentence that names the bottleneck and the setting to turn; empty where the step waited for less than a twentieth
+/// of the time. `cores`: those that may be used.
+std::string loading_advice(const EpochStats& stats, const PoolOptions& options, int cores);
+
+}  // namespace trainyard

@@ -1,0 +1,14 @@
+#include "loader/pool_options.h"
+
+#include "util/error.h"
+
+namespace trainyard {
+
+OnWorkerError on_worker_error_from(std::string_view name) {
+  if (name == "stop") return OnWorkerError::stop;
+  if (name == "retry") return OnWorkerError::retry;
+  if (name == "skip") return OnWorkerError::skip;
+  throw UsageError("loader.on_worker_error", "is '{}'; allowed: stop, retry, skip", name);
+}
+
+}  // namespace trainyard

@@ -1,0 +1,33 @@
+/// What a worker pool is asked for.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace trainyard {
+
+/// What happens when a sample cannot be read: `get` throws, or the worker that reads it dies or takes too long.
+enum class OnWorkerError : std::uint8_t {
+  stop,   ///< the run stops and names the sample
+  retry,  ///< it is read again, by a new worker where the old one is lost; after `max_tries` the run stops
+  skip,   ///< as retry, but after `max_tries` the sample is left out of its batch, which is smaller by it
+};
+
+/// How often one sample is tried in one epoch.
+constexpr int max_tries = 3;
+
+/// "stop", "retry" or "skip"; throws UsageError for anything else.
+OnWorkerError on_worker_error_from(std::string_view name);
+
+struct PoolOptions {
+  int workers = 2;              ///< processes, 0 to ChunkWord::max_workers; 0: samples are read by whoever calls next()
+  int batch_size = 128;         ///< samples a batch, at least 1
+  int prefetch = 4;             ///< batches prepared ahead, at least 1
+  double timeout_seconds = 60;  ///< what one sample may take, over 0; unused without workers
+  OnWorkerError on_worker_error = OnWorkerError::stop;
+  std::uint64_t seed = 0;              ///< of the order and of the transforms
+  std::string directory = "/dev/shm";  ///< a tmpfs for the shared memory; unused without workers
+};
+
+}  // namespace trainyard
