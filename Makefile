@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/build/bin:$(PATH)
 
 compile = cmake --build --preset $(1) --parallel $(JOBS)
 
-.PHONY: help train test check build format lint lint-all kill-loop bench clean distclean bootstrap linters
+.PHONY: help train test check build format lint lint-all kill-loop bench bench-loader clean distclean bootstrap linters
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -47,6 +47,10 @@ kill-loop: build/release/build.ninja ## thousands of random signals to workers a
 bench: build/release/build.ninja ## measure the loader
 	@$(call compile,release) --target benchmarks
 	build/release/benchmarks/loader_benchmark $(ARGS)
+
+bench-loader: build/release/build.ninja ## measure the loader beside Python's DataLoader, some ten minutes
+	@$(call compile,release) --target benchmarks
+	benchmarks/compare --python "$$(sed -n 's/^set(TRAINYARD_PYTHON "\(.*\)")/\1/p' build/toolchain.cmake)" $(ARGS)
 
 include container.mk
 
