@@ -50,7 +50,7 @@ bench: build/release/build.ninja ## measure the loader
 
 bench-loader: build/release/build.ninja ## measure the loader beside Python's DataLoader, some ten minutes
 	@$(call compile,release) --target benchmarks
-	benchmarks/compare --python "$$(sed -n 's/^set(TRAINYARD_PYTHON "\(.*\)")/\1/p' build/toolchain.cmake)" $(ARGS)
+	benchmarks/compare_loaders --python "$$(sed -n 's/^set(TRAINYARD_PYTHON "\(.*\)")/\1/p' build/toolchain.cmake)" $(ARGS)
 
 include container.mk
 

@@ -1,4 +1,4 @@
-// Measures the loader with one dataset and prints a line of JSON. benchmarks/compare runs it beside its peers.
+// Measures the loader with one dataset and prints a line of JSON. benchmarks/compare_loaders runs it beside its peers.
 //
 //     loader_benchmark --cell tiny --workers 2 --batch 512 --seconds 3
 //     loader_benchmark --cell tiny --workers 2 --limit        as many processes that read and deliver nowhere
