@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/build/bin:$(PATH)
 
 compile = scripts/alone cmake --build --preset $(1) --parallel $(JOBS)
 
-.PHONY: help train test check build format lint lint-all kill-loop bench fuzz clean distclean bootstrap parity linters
+.PHONY: help train test check build format lint lint-all kill-loop bench bench-loader fuzz clean distclean bootstrap parity linters
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -51,6 +51,10 @@ bench: build/release/build.ninja ## measure the loader
 fuzz: build/fuzz/build.ninja ## feed every reader of outside data with made-up bytes (clang); ARGS="600 tar" for longer
 	@$(call compile,fuzz)
 	scripts/fuzz $(ARGS)
+
+bench-loader: build/release/build.ninja ## measure the loader beside Python's DataLoader, some ten minutes
+	@$(call compile,release) --target benchmarks
+	benchmarks/compare_loaders --python "$$(sed -n 's/^set(TRAINYARD_PYTHON "\(.*\)")/\1/p' build/toolchain.cmake)" $(ARGS)
 
 include container.mk
 

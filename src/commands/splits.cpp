@@ -8,6 +8,7 @@ PoolOptions pool_options(const Config& config) {
           .prefetch = config.loader.prefetch,
           .timeout_seconds = config.loader.timeout,
           .on_worker_error = on_worker_error_from(config.loader.on_worker_error),
+          .cache = sample_cache_from(config.loader.cache),
           .seed = config.train.seed};
 }
 

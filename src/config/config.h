@@ -38,6 +38,7 @@ struct LoaderConfig {
   int batch_size = 128;                  ///< samples a step, over all of them
   int prefetch = 4;                      ///< batches prepared ahead of the step, in all
   double timeout = 60;                   ///< seconds a worker may take for one sample before it counts as lost
+  std::string cache = "none";            ///< none, shm: every sample is decoded once and kept in shared memory
   std::string on_worker_error = "stop";  ///< stop, retry, skip: what a lost worker or an unreadable sample leads to
 };
 

@@ -2,9 +2,7 @@
 
 #include <memory>
 
-#include <fcntl.h>
-#include <sys/statvfs.h>
-
+#include "loader/shared_file.h"
 #include "util/error.h"
 
 namespace trainyard {
@@ -38,30 +36,20 @@ Arena::Arena(Mapping mapping, UniqueFd file, const ArenaShape& shape)
 Arena Arena::create(const ArenaShape& wanted, const std::string& directory) {
   ArenaShape shape = wanted;
   for (;; --shape.slots) {
-    UniqueFd file(check_call(open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), "loader",
-                             "open an unnamed file", directory, "worker processes need a tmpfs there"));
-    // Not ftruncate: on a full tmpfs that succeeds, and the first touch of a page that is not there is a bus error.
     const std::size_t bytes = Layout(shape).total;
-    int error = 0;
-    do {
-      error = posix_fallocate(file.get(), 0, static_cast<off_t>(bytes));
-    } while (error == EINTR);
-    if (error == 0) {
-      Mapping mapping = Mapping::shared(file.get(), "loader", directory);
-      Arena arena(std::move(mapping), std::move(file), shape);
+    if (auto file = reserve_shared_file(directory, bytes)) {
+      Mapping mapping = Mapping::shared(file->get(), "loader", directory);
+      Arena arena(std::move(mapping), std::move(*file), shape);
       std::construct_at(arena.at<Control>(0))->shape = shape;
       return arena;
     }
-    if (error != ENOSPC && error != EFBIG) throw_system_error("loader", "posix_fallocate", directory, error);
     if (shape.slots > 2) continue;
-    struct statvfs there{};
-    check_call(statvfs(directory.c_str(), &there), "loader", "statvfs", directory);
-    throw MachineError(
-        "loader",
-        "{} has {} bytes free, {} are needed for two batches of {} samples; start the container with "
-        "--ipc=host or --shm-size={}m, or lower loader.batch_size, or set loader.workers = 0 (shared-memory-small)",
-        directory, there.f_bavail * there.f_frsize, bytes, shape.batch_size,
-        round_up(Layout(wanted).total, 1 << 20) >> 20);
+    throw MachineError("loader",
+                       "{} has {} bytes free, {} are needed for two batches of {} samples; start the container with "
+                       "--ipc=host or --shm-size={}m, or lower loader.batch_size, or set loader.workers = 0 "
+                       "(shared-memory-small)",
+                       directory, bytes_free(directory), bytes, shape.batch_size,
+                       round_up(Layout(wanted).total, 1 << 20) >> 20);
   }
 }
 

@@ -11,4 +11,10 @@ OnWorkerError on_worker_error_from(std::string_view name) {
   throw UsageError("loader.on_worker_error", "is '{}'; allowed: stop, retry, skip", name);
 }
 
+SampleCache sample_cache_from(std::string_view name) {
+  if (name == "none") return SampleCache::none;
+  if (name == "shm") return SampleCache::shm;
+  throw UsageError("loader.cache", "is '{}'; allowed: none, shm", name);
+}
+
 }  // namespace trainyard

@@ -14,11 +14,19 @@ enum class OnWorkerError : std::uint8_t {
   skip,   ///< as retry, but after `max_tries` the sample is left out of its batch, which is smaller by it
 };
 
+/// Where samples are kept once they have been read.
+enum class SampleCache : std::uint8_t {
+  none,
+  shm,  ///< in shared memory, every sample of every split (sample_cache.h)
+};
+
 /// How often one sample is tried in one epoch.
 constexpr int max_tries = 3;
 
 /// "stop", "retry" or "skip"; throws UsageError for anything else.
 OnWorkerError on_worker_error_from(std::string_view name);
+/// "none" or "shm"; throws UsageError for anything else.
+SampleCache sample_cache_from(std::string_view name);
 
 struct PoolOptions {
   int workers = 2;              ///< processes, 0 to ChunkWord::max_workers; 0: samples are read by whoever calls next()
@@ -26,8 +34,9 @@ struct PoolOptions {
   int prefetch = 4;             ///< batches prepared ahead, at least 1
   double timeout_seconds = 60;  ///< what one sample may take, over 0; unused without workers
   OnWorkerError on_worker_error = OnWorkerError::stop;
+  SampleCache cache = SampleCache::none;
   std::uint64_t seed = 0;              ///< of the order and of the transforms
-  std::string directory = "/dev/shm";  ///< a tmpfs for the shared memory; unused without workers
+  std::string directory = "/dev/shm";  ///< a tmpfs for the shared memory; without workers of the cache only
 };
 
 }  // namespace trainyard

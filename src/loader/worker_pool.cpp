@@ -27,7 +27,7 @@ WorkerPool::WorkerPool(const PoolOptions& options, const DatasetFactory& factory
     arena_ = &zygote_->arena();
     splits_ = zygote_->splits();
   } else {
-    own_splits_ = factory();
+    own_splits_ = load_splits(options, factory);
     splits_ = describe(own_splits_);
     arena_ = &own_arena_.emplace(Arena::create_private(arena_shape(options, splits_)));
     arena_->worker(0).pid = getpid();

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "loader/sample_cache.h"
 #include "loader/zygote_process.h"
 #include "util/error.h"
 
@@ -20,6 +21,16 @@ namespace {
 constexpr const char* descriptors_hint = "see `ulimit -n` where too many files are open";
 
 }  // namespace
+
+std::vector<LoadedSplit> load_splits(const PoolOptions& options, const DatasetFactory& factory) {
+  std::vector<LoadedSplit> splits = factory();
+  if (options.cache == SampleCache::shm) {
+    for (LoadedSplit& split : splits) {
+      split.dataset = cached_in_shared_memory(std::move(split.dataset), options.directory);
+    }
+  }
+  return splits;
+}
 
 std::vector<SplitInfo> describe(const std::vector<LoadedSplit>& splits) {
   std::vector<SplitInfo> result;

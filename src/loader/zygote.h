@@ -32,6 +32,9 @@ struct SplitInfo {
   std::vector<float> channel_std;
 };
 
+/// What `factory` builds, behind the cache that `options` ask for.
+std::vector<LoadedSplit> load_splits(const PoolOptions& options, const DatasetFactory& factory);
+
 std::vector<SplitInfo> describe(const std::vector<LoadedSplit>& splits);
 
 /// Everything the arena's size follows from: slots for the batches ahead, one in the step and one being copied.

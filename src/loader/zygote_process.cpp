@@ -100,7 +100,7 @@ class Family {
 Hello Family::found(const DatasetFactory& factory) {
   Hello hello;
   try {
-    splits_ = factory();
+    splits_ = load_splits(options_, factory);
     hello.splits = describe(splits_);
     arena_.emplace(Arena::create(arena_shape(options_, hello.splits), options_.directory));
     deaths_ = child_signals();

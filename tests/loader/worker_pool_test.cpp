@@ -1,5 +1,6 @@
 #include "loader/worker_pool.h"
 
+#include <array>
 #include <cstdlib>
 #include <fstream>
 #include <random>
@@ -110,7 +111,7 @@ struct Aftermath {
 
 Aftermath aftermath_of(OnWorkerError policy, int times, void (*misdeed)()) {
   const SharedCounter done;
-  WorkerPool pool({.workers = 3, .batch_size = 8, .timeout_seconds = 0.3, .on_worker_error = policy},
+  WorkerPool pool({.workers = 3, .batch_size = 8, .timeout_seconds = 0.5, .on_worker_error = policy},
                   checkable(100, 0, [=](std::size_t index) {
                     if (index == 43 && done.add_one() < times) misdeed();
                   }));
@@ -181,12 +182,12 @@ INSTANTIATE_TEST_SUITE_P(By, LostWorker,
                          [](const auto& with) { return with.param.first; });
 
 TEST(WorkerPool, StoppedWorkersAreReplacedUnderRetry) {
-  WorkerPool pool({.workers = 2, .batch_size = 8, .timeout_seconds = 0.3, .on_worker_error = OnWorkerError::retry},
+  WorkerPool pool({.workers = 2, .batch_size = 8, .timeout_seconds = 0.5, .on_worker_error = OnWorkerError::retry},
                   checkable(100));
   for (const WorkerStatus& worker : pool.status()) kill(worker.pid, SIGSTOP);
   DataLoader loader(pool, Split::train);
   EXPECT_EQ(error_of(loader, 2), std::nullopt);
-  EXPECT_EQ(pool.faults().hangs, 2u);
+  EXPECT_GE(pool.faults().hangs, 1u);  // the first one replaced may do all the work before the second has ended
 }
 
 TEST(WorkerPool, AWorkerLostWhileItsBatchIsBeingDroppedIsReplaced) {
@@ -451,32 +452,37 @@ TEST(WorkerPool, ARandomDeathIsNeverAHangAndNeverWrongData) {
 TEST(WorkerPool, KillLoop) {
   const char* const asked = std::getenv("TRAINYARD_KILLS");
   const int kills = asked != nullptr ? std::atoi(asked) : 30;
-  const auto files = files_in("/dev/shm");
+  std::string directory = "/dev/shm/trainyard-test-XXXXXX";
+  ASSERT_NE(mkdtemp(directory.data()), nullptr);
   std::set<pid_t> pids;
   std::uint64_t epochs = 0;
   FaultCounts faults;
   {
-    WorkerPool pool(
-        {.workers = 3, .batch_size = 10, .timeout_seconds = 0.3, .on_worker_error = OnWorkerError::retry, .seed = 4},
-        checkable(500, 0, [](std::size_t index) { usleep(index % 8 * 20); }));
+    WorkerPool pool({.workers = 3,
+                     .batch_size = 10,
+                     .timeout_seconds = 0.5,
+                     .on_worker_error = OnWorkerError::retry,
+                     .seed = 4,
+                     .directory = directory},
+                    checkable(500, 0, [](std::size_t index) { usleep(index % 8 * 20); }));
     std::atomic<bool> over = false;
     std::atomic<std::uint64_t> delivered = 0;  // batches
     std::thread killer([&] {
       std::mt19937 random(std::random_device{}());
-      std::uint64_t next = 0;
+      std::array<std::uint64_t, 2> allowed_from{};  // when so many batches have been delivered
       for (int i = 0; i < kills && !over; ++i) {
         // Two while a batch is on its way: three might by chance hit one sample, which would rightly end the run.
-        for (; i % 2 == 0 && delivered < next && !over;) usleep(100);
-        if (i % 2 == 0) next = delivered + pool.options().prefetch + 2;
+        while (delivered < allowed_from[i % 2] && !over) usleep(100);
         usleep(static_cast<useconds_t>(random() % 3'000));
         const pid_t pid = pool.arena().worker(static_cast<std::uint32_t>(random() % 3)).pid;
         pids.insert(pid);
-        if (i % 16 != 0) {
+        if (i % 32 != 0) {
           kill(pid, i % 2 == 0 ? SIGSEGV : SIGKILL);
         } else {
           kill(pid, SIGSTOP);
-          usleep(500'000);  // long enough to be noticed, mostly
+          usleep(1'300'000);  // long enough to be noticed, mostly
         }
+        allowed_from[i % 2] = delivered + pool.options().prefetch + 2;
       }
       over = true;
     });
@@ -501,7 +507,7 @@ TEST(WorkerPool, KillLoop) {
   }
   EXPECT_GT(faults.deaths, 0u);
   for (const pid_t pid : pids) EXPECT_FALSE(exists(pid)) << pid;
-  EXPECT_EQ(files_in("/dev/shm"), files);
+  EXPECT_EQ(rmdir(directory.c_str()), 0) << "something is left in it";
   std::printf("%d signals, %lu deaths, %lu hangs, %lu samples tried again, %lu epochs\n", kills, faults.deaths,
               faults.hangs, faults.retries, epochs);
 }
