@@ -43,7 +43,7 @@ function table(head, rows, rowClass = () => '') {
 const isNumber = (value) => typeof value === 'number' && Number.isFinite(value);
 const orDash = (format) => (value) => isNumber(value) ? format(value) : '–';
 const percent = orDash((v) => `${(100 * v).toFixed(2)}\u00a0%`);
-const shortPercent = orDash((v) => `${+(100 * v).toFixed(1)}\u00a0%`);
+const shortPercent = orDash((v) => `${+(Math.abs(v) < 0.01 ? (100 * v).toPrecision(2) : (100 * v).toFixed(1))}\u00a0%`);
 const loss = orDash((v) => v.toFixed(4));
 const count = orDash((v) => Math.round(v).toLocaleString('en'));
 const rate = orDash((v) => v.toLocaleString('en', {maximumSignificantDigits: 3}));
@@ -78,7 +78,7 @@ function heading() {
         tile('Test accuracy', percent(s.accuracy), s.samples ? `on all ${count(s.samples)} test images` : `epoch ${s.best ?? '–'}`, 'first'),
         s.classes > 5 ? tile('Top-5', percent(s.top5), 'the class among five guesses') : null,
         tile('Test loss', loss(s.loss), s.best ? `best after epoch ${s.best}` : ''),
-        tile('Trained', `${count(s.epochs)} epochs`, `${count(s.steps)} steps`),
+        tile('Trained', `${count(s.epochs)} epoch${s.epochs === 1 ? '' : 's'}`, `${count(s.steps)} steps`),
         tile('Throughput', `${rate(s.rate)}/s`, 'training samples'),
         tile('Data wait', shortPercent(s.wait), 'of the training time')));
     return;
@@ -274,7 +274,7 @@ function classCard(e) {
 function wrongCard(e) {
   if (e.worst.length === 0) return null;
   const figures = e.worst.map((w) => {
-    const image = element('img', {src: w.image, alt: `test image ${w.index}`, loading: 'lazy'});
+    const image = element('img', {src: w.image, alt: `test image ${w.index}`});
     image.addEventListener('load', () => image.classList.toggle('tiny', image.naturalWidth < 96));
     return element('figure', {}, image, element('b', {}, `${e.classes[w.guess].name} ${shortPercent(w.guess_probability)}`),
         element('span', {}, `is ${e.classes[w.label].name} ${shortPercent(w.label_probability)}`),
