@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "models/layers.h"
 #include "models/model.h"
 
 namespace trainyard {

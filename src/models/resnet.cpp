@@ -5,6 +5,7 @@
 
 #include <torch/nn/init.h>
 
+#include "models/layers.h"
 #include "models/model.h"
 
 namespace trainyard {

@@ -1,8 +1,7 @@
 // Vision transformers (Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words"; sizes of Touvron et al. 2021, DeiT)
 // with the parameter names and initial distributions of timm.models.vision_transformer.
 
-#include <torch/nn/modules/normalization.h>
-
+#include "models/layers.h"
 #include "models/model.h"
 
 namespace trainyard {

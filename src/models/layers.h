@@ -1,0 +1,12 @@
+/// The layers of torch::nn that models are made of. They are left out of the precompiled header, util/torch.h: GCC
+/// would instantiate their templates in every file that uses it.
+#pragma once
+
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/dropout.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/modules/normalization.h>
+#include <torch/nn/modules/pooling.h>
+#include <torch/nn/pimpl.h>
