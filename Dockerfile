@@ -15,7 +15,7 @@ RUN torch=$(python3 -c 'import torch; print(torch.__version__)') || torch=none; 
 RUN rm -f /etc/apt/apt.conf.d/docker-clean
 RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt,sharing=locked \
     apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-      clangd cmake gdb git less make ninja-build nano procps
+      clangd cmake gdb git less make ninja-build nano procps python3-pil
 RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt,sharing=locked \
     apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends dataset-fashion-mnist
 # scripts/bootstrap knows what the build needs. With TORCH_PYTHON it takes the image's LibTorch and installs none.
@@ -56,7 +56,7 @@ WORKDIR /source
 COPY . .
 RUN --mount=type=cache,target=/var/cache/ccache \
     TORCH_PYTHON=python3 scripts/bootstrap \
- && cmake --preset release -DTRAINYARD_TESTS=OFF "-DTRAINYARD_CUDA_ARCHS=$CUDA_ARCHS" \
+ && cmake --preset release -DTRAINYARD_TESTS=OFF \
  && cmake --build --preset release --target trainyard \
  && install -D -m 755 --strip build/release/trainyard /opt/trainyard/bin/trainyard
 

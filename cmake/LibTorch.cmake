@@ -34,6 +34,8 @@ endif()
 add_library(LibTorch::LibTorch INTERFACE IMPORTED)
 target_include_directories(LibTorch::LibTorch INTERFACE
   ${TORCH_DIR}/include ${TORCH_DIR}/include/torch/csrc/api/include)
+# LibTorch was compiled with NDEBUG; without it some classes of its headers have other members (at::RecordFunction).
+target_compile_definitions(LibTorch::LibTorch INTERFACE $<$<NOT:$<CONFIG:Release>>:NDEBUG>)
 target_link_libraries(LibTorch::LibTorch INTERFACE ${TORCH_DIR}/lib/libtorch_cpu.so ${TORCH_DIR}/lib/libc10.so)
 
 # LibTorch's own dependencies (NCCL, cuDNN, cuBLAS, ...) are wheels beside it. -rpath-link makes the linker take

@@ -1,4 +1,6 @@
 #include <fmt/format.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
 
 #include <c10/util/Exception.h>
 
@@ -7,6 +9,7 @@
 
 int main(int argc, char** argv) {
   using namespace trainyard;
+  spdlog::set_default_logger(spdlog::stderr_color_mt("trainyard"));  // warnings must not mix with --json on stdout
   try {
     const std::optional<CommandLine> line = parse_command_line(argc, argv);
     return line ? line->command->run(line->config) : static_cast<int>(ExitCode::done);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdint>
 #include <optional>
 
 #include <fmt/format.h>
@@ -39,8 +40,9 @@ bool serves(const std::vector<std::string>& architectures, int major, int minor)
   return std::any_of(architectures.begin(), architectures.end(), [&](const std::string& word) {
     const auto compiled = parse(word);
     if (!compiled) return false;
-    if (compiled->suffix == 'a') return compiled->number == 10 * major + minor;
-    if (compiled->ptx && compiled->suffix == 0) return compiled->number <= 10 * major + minor;
+    const std::int64_t number = 10 * std::int64_t{major} + minor;
+    if (compiled->suffix == 'a') return compiled->number == number;
+    if (compiled->ptx && compiled->suffix == 0) return compiled->number <= number;
     return compiled->number / 10 == major && compiled->number % 10 <= minor;
   });
 }

@@ -2,17 +2,11 @@
 
 #include <nlohmann/json.hpp>
 
+#include "check/anonymous.h"
 #include "check/facts_json.h"
+#include "check/render.h"
 
 namespace trainyard {
-namespace {
-
-const char* name_of(Severity severity) {
-  return severity == Severity::error ? "error" : severity == Severity::warning ? "warning" : "note";
-}
-
-}  // namespace
-
 CheckResult judge(Facts facts, const Needs& needs) {
   auto findings = diagnose(facts, needs);
   return {needs, std::move(facts), std::move(findings)};
@@ -30,12 +24,18 @@ nlohmann::json to_json(const CheckResult& result) {
     findings.push_back({{"severity", name_of(finding.severity)},
                         {"code", finding.code},
                         {"subject", finding.subject},
+                        {"devices", finding.devices},
                         {"what", finding.what},
                         {"why", finding.why},
                         {"remedy", finding.remedy}});
   }
+  Needs shown = result.needs;
+  shown.run_dir = anonymous(shown.run_dir);
+  shown.data_root = anonymous(shown.data_root);
   return {{"schema", facts_schema},
           {"ready", exit_code(result) == ExitCode::done},
+          {"verdict", verdict(result)},
+          {"needs", needs_to_json(shown)},
           {"facts", facts_to_json(result.facts)},
           {"findings", std::move(findings)}};
 }

@@ -17,8 +17,10 @@
 namespace trainyard {
 
 struct CheckOptions {
-  bool full = false;                        ///< more probes: fp16, memory, copies
-  std::string program = "/proc/self/exe";   ///< run as `program check --probe-device N [--full]` for each GPU
+  bool full = false;                        ///< more probes: memory, copies, several GPUs together
+  bool names = false;                       ///< gather the names of host and user and the cards' serial numbers too
+  std::string data_error;                   ///< why the configured dataset cannot be read; empty: it can, or not tried
+  std::string program = "/proc/self/exe";   ///< run as `program check --probe N [--full]` for each GPU
   std::chrono::milliseconds limit{60'000};  ///< of each GPU's probes; GPUs are probed at the same time
 };
 
@@ -39,7 +41,7 @@ CheckResult judge(Facts facts, const Needs& needs);
 /// done, or machine_not_fit where there is an error among the findings.
 ExitCode exit_code(const CheckResult& result);
 
-/// {"schema", "ready", "facts", "findings"}.
+/// {"schema", "ready", "verdict", "needs", "facts", "findings"}; the probes are among the facts.
 nlohmann::json to_json(const CheckResult& result);
 
 }  // namespace trainyard

@@ -1,9 +1,11 @@
 #include "check/check.h"
 
 #include <cstdio>
+#include <cstdlib>
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "check/device.h"
@@ -16,16 +18,33 @@
 namespace trainyard {
 namespace {
 
+std::vector<std::string> probe_command(const CheckOptions& options, const std::vector<int>& devices) {
+  std::vector<std::string> command = {options.program, "check", "--probe", fmt::format("{}", fmt::join(devices, ","))};
+  if (options.full) command.emplace_back("--full");
+  return command;
+}
+
 std::vector<ProbeProcess> start_gpu_probes(const Facts& facts, const Needs& needs, const CheckOptions& options) {
   std::vector<ProbeProcess> processes;
   if (needs.device == "cpu" || !facts.torch.cuda_linked) return processes;
   for (const DeviceFacts& device : facts.devices) {
     if (const auto wanted = rules::wanted_index(needs); wanted && *wanted != device.index) continue;
-    std::vector<std::string> command = {options.program, "check", "--probe-device", std::to_string(device.index)};
-    if (options.full) command.emplace_back("--full");
-    processes.emplace_back(fmt::format("cuda:{}", device.index), command, options.limit);
+    processes.emplace_back(fmt::format("cuda:{}", device.index), probe_command(options, {device.index}), options.limit);
   }
   return processes;
+}
+
+void finish(ProbeProcess& process, Facts& facts) {
+  for (ProbeFacts& probe : process.finish()) facts.probes.push_back(std::move(probe));
+}
+
+// The GPUs that work alone, together: after the others, so that a broken one does not take them along.
+void probe_group(Facts& facts, const Needs& needs, const CheckOptions& options) {
+  if (!options.full) return;
+  const std::vector<int> devices = usable_devices(facts, needs);
+  if (devices.size() < 2) return;
+  ProbeProcess process("gpus", probe_command(options, devices), options.limit);
+  finish(process, facts);
 }
 
 }  // namespace
@@ -35,31 +54,34 @@ CheckResult run_check(const Needs& needs, const CheckOptions& options) {
   Facts facts;
   facts.torch = gather_torch();
   // Before the probes start: their own memory is not to be taken for another's.
-  if (needs.device != "cpu") gather_driver(facts.driver, facts.devices);
+  if (needs.device != "cpu") gather_driver(facts.driver, facts.devices, options.names);
   auto processes = start_gpu_probes(facts, needs, options);
-  facts.host = gather_host();
+  facts.host = gather_host(options.names);
   facts.shared_memory = gather_shared_memory("/dev/shm", needs.shared_memory);
   facts.limits = gather_limits();
-  facts.folders = gather_folders(needs);
+  facts.folders = gather_folders(needs, options.data_error);
   facts.environment = gather_environment();
-  run_probes(
-      "cpu", options.full, [](const std::string&) {}, [&](const ProbeFacts& probe) { facts.probes.push_back(probe); });
-  for (ProbeProcess& process : processes) {
-    for (ProbeFacts& probe : process.finish()) facts.probes.push_back(std::move(probe));
-  }
+  const char* search_path = std::getenv("LD_LIBRARY_PATH");
+  facts.libraries = gather_libraries(search_path ? search_path : "");
+  run_probes("cpu", options.full,
+             {[](const std::string&) {}, [&](const ProbeFacts& probe) { facts.probes.push_back(probe); }});
+  for (ProbeProcess& process : processes) finish(process, facts);
+  probe_group(facts, needs, options);
   return judge(std::move(facts), needs);
 }
 
-int run_probe_child(int device, bool full, std::FILE* out) {
+int run_probe_child(const std::vector<int>& devices, bool full, std::FILE* out) {
   const auto line = [out](const std::string& text) {
     fmt::print(out, "{}\n", text);
     std::fflush(out);  // so that it is known where a crash was
   };
-  run_probes(
-      fmt::format("cuda:{}", device), full, [&](const std::string& name) { line("starting " + name); },
-      [&](const ProbeFacts& probe) {
-        line(probe_to_json(probe).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
-      });
+  const ProbeListener listener{[&](const std::string& name) { line("starting " + name); },
+                               [&](const ProbeFacts& probe) { line(probe_to_json(probe).dump()); }};
+  if (devices.size() == 1) {
+    run_probes(fmt::format("cuda:{}", devices[0]), full, listener);
+  } else {
+    run_group_probes(devices, listener);
+  }
   return 0;
 }
 

@@ -17,9 +17,7 @@ Device resolve_device(const Needs& needs, const Facts& facts) {
   if (const auto usable = usable_devices(facts, needs); !usable.empty()) return {true, usable.front()};
   if (needs.device == "auto") return {};
   // A GPU asked for by name and not usable is an error, and findings about GPUs come first.
-  const Finding cause = diagnose(facts, needs).at(0);
-  throw MachineError("check", "train.device = {}: {}; {}. To do: {} ({})", needs.device, cause.what, cause.why,
-                     cause.remedy, cause.code);
+  throw MachineError("check", "train.device = {}: {}", needs.device, sentence(diagnose(facts, needs).at(0)));
 }
 
 }  // namespace trainyard

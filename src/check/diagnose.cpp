@@ -1,6 +1,7 @@
 #include "check/diagnose.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <utility>
 
@@ -36,9 +37,11 @@ void add_device_finding(std::vector<Finding>& findings, std::size_t first, Findi
   const auto same = std::find_if(findings.begin() + static_cast<std::ptrdiff_t>(first), findings.end(),
                                  [&](const Finding& other) { return other.code == finding.code; });
   if (same == findings.end()) {
+    finding.devices = {index};
     findings.push_back(std::move(finding));
   } else {
     same->what += fmt::format("; also cuda:{}", index);
+    same->devices.push_back(index);
   }
 }
 
@@ -64,6 +67,9 @@ void add_gpu_findings(std::vector<Finding>& findings, const Facts& facts, const 
         add_device_finding(findings, first, named(rule.code, "gpu", std::move(*found)), device.index);
       }
     }
+  }
+  for (const rules::Rule& rule : rules::gpu_group()) {
+    if (auto found = rule.apply(facts, needs)) findings.push_back(named(rule.code, rule.subject, std::move(*found)));
   }
 }
 
@@ -91,10 +97,31 @@ std::vector<int> usable_devices(const Facts& facts, const Needs& needs) {
   return usable;
 }
 
-std::vector<Finding> diagnose_error(Facts facts, const Needs& needs, const std::string& device,
-                                    const std::string& message) {
-  facts.probes.push_back({device, "training", "error", message, 0, std::numeric_limits<double>::quiet_NaN()});
-  return diagnose(facts, needs);
+std::optional<Finding> explain_error(Facts facts, Needs needs, const std::string& device, const std::string& message) {
+  needs.device = facts.devices.empty() ? "auto" : device;  // with no device known, that is not the news
+  facts.probes = {{device, "training", "error", message, 0, std::numeric_limits<double>::quiet_NaN()}};
+  if (auto found = why_missing(facts, needs)) return found;
+  for (const rules::Rule& rule : rules::gpu_group()) {
+    if (auto found = rule.apply(facts, needs)) return named(rule.code, rule.subject, std::move(*found));
+  }
+  needs.device = device;
+  const std::optional<int> index = rules::wanted_index(needs);
+  if (!index) return std::nullopt;
+  const auto known = std::find_if(facts.devices.begin(), facts.devices.end(),
+                                  [&](const DeviceFacts& each) { return each.index == *index; });
+  DeviceFacts nameless;
+  nameless.index = *index;
+  auto found = why_broken(facts, needs, known == facts.devices.end() ? nameless : *known);
+  if (!found || found->code != "probe-error") return found;
+  // The last rule knows any words. An error of CUDA's it is only when they say so.
+  constexpr const char* families[] = {"CUDA", "cuda", "CUBLAS", "cuBLAS", "CUDNN", "cuDNN", "CUSOLVER", "CUSPARSE"};
+  const bool of_cuda = std::any_of(std::begin(families), std::end(families),
+                                   [&](const char* name) { return message.find(name) != std::string::npos; });
+  return of_cuda ? found : std::nullopt;
+}
+
+std::string sentence(const Finding& finding) {
+  return fmt::format("{}; {}. To do: {} ({})", finding.what, finding.why, finding.remedy, finding.code);
 }
 
 std::vector<std::string> finding_codes() {
@@ -102,6 +129,7 @@ std::vector<std::string> finding_codes() {
   for (const rules::Rule& rule : rules::missing_gpu()) codes.emplace_back(rule.code);
   for (const rules::DeviceRule& rule : rules::broken_gpu()) codes.emplace_back(rule.code);
   for (const rules::DeviceRule& rule : rules::gpu_state()) codes.emplace_back(rule.code);
+  for (const rules::Rule& rule : rules::gpu_group()) codes.emplace_back(rule.code);
   for (const rules::Rule& rule : rules::host()) codes.emplace_back(rule.code);
   return codes;
 }

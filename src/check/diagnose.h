@@ -2,6 +2,7 @@
 /// Pure: no system call, no clock, no device; so every failure on every card is a table test.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,11 +14,12 @@ enum class Severity { note, warning, error };
 
 struct Finding {
   Severity severity = Severity::note;
-  std::string code;     ///< stable, as in "gpu-too-old"; its row is in docs/troubleshooting.md
-  std::string subject;  ///< the line of the table it belongs to: "gpu", "driver", "libtorch", "memory", ...
-  std::string what;     ///< what is the matter, with the numbers
-  std::string why;      ///< the cause
-  std::string remedy;   ///< what to do; never empty
+  std::string code;          ///< stable, as in "gpu-too-old"; its row is in docs/troubleshooting.md
+  std::string subject;       ///< the line of the table it belongs to: "gpu", "driver", "libtorch", "memory", ...
+  std::string what;          ///< what is the matter, with the numbers
+  std::string why;           ///< the cause
+  std::string remedy;        ///< what to do; never empty
+  std::vector<int> devices;  ///< the GPUs it is about, as N of cuda:N; empty: none in particular
 };
 
 /// All findings, errors first, then warnings, then notes; within these the causes of a missing GPU first.
@@ -30,10 +32,13 @@ std::vector<Finding> diagnose(const Facts& facts, const Needs& needs);
 /// Indices of the GPUs that can be trained on: visible, served by the compiled architectures, no failed probe.
 std::vector<int> usable_devices(const Facts& facts, const Needs& needs);
 
-/// What is known of an error that came up later, say during training: the facts with that error as one more probe,
-/// diagnosed. The findings about it come as from `diagnose`. `device` is "cpu" or "cuda:N".
-std::vector<Finding> diagnose_error(Facts facts, const Needs& needs, const std::string& device,
-                                    const std::string& message);
+/// What the rules say of an error that came up later, say during training on `device` ("cuda:N"), in its own words
+/// alone: the facts are from before it, their probes are left aside. Nothing where no rule knows the words, and they
+/// are not of CUDA or one of its libraries.
+std::optional<Finding> explain_error(Facts facts, Needs needs, const std::string& device, const std::string& message);
+
+/// One line: what, why, the remedy, and the code in brackets at its end.
+std::string sentence(const Finding& finding);
 
 /// The codes of all rules, in the order they are tried.
 std::vector<std::string> finding_codes();

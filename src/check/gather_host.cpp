@@ -5,11 +5,10 @@
 #include <filesystem>
 #include <fstream>
 #include <set>
-#include <sstream>
 
 #include <fcntl.h>
-#include <sys/resource.h>
-#include <sys/statvfs.h>
+#include <pwd.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -91,19 +90,55 @@ Limit number_in(const fs::path& path) {
   return end == line.c_str() ? Limit() : Limit(value);
 }
 
-// The smallest limit from this process's cgroup up to the root; version 1 says "none" with a huge number.
-Limit memory_limit(std::uint64_t memory) {
-  Limit least = number_in("/sys/fs/cgroup/memory/memory.limit_in_bytes");
+// This process's groups from its own up to the root, as folders of /sys/fs/cgroup. In a container only the root is
+// there.
+std::vector<fs::path> cgroup_folders() {
+  std::vector<fs::path> folders;
   std::ifstream file("/proc/self/cgroup");
   for (std::string line; std::getline(file, line);) {
     if (!line.starts_with("0::/")) continue;
     for (fs::path group = line.substr(4);; group = group.parent_path()) {
-      const Limit limit = number_in("/sys/fs/cgroup" / group / "memory.max");
-      if (limit && (!least || *limit < *least)) least = limit;
+      folders.push_back("/sys/fs/cgroup" / group);
       if (group.empty()) break;
     }
   }
-  return least && *least < memory ? least : Limit();
+  return folders;
+}
+
+void take_smaller(Limit& limit, Limit other) {
+  if (other && (!limit || *other < *limit)) limit = other;
+}
+
+void gather_cgroup(HostFacts& host) {
+  std::error_code error;
+  host.out_of_memory_kills = out_of_memory_kills();
+  if (!fs::exists("/sys/fs/cgroup/cgroup.controllers", error)) {
+    const fs::path v1 = "/sys/fs/cgroup";
+    if (fs::exists(v1 / "memory", error) || fs::exists(v1 / "cpu", error)) host.cgroup = "v1";
+    host.memory_limit = number_in(v1 / "memory/memory.limit_in_bytes");
+    host.memory_used = number_in(v1 / "memory/memory.usage_in_bytes").value_or(0);
+    host.processes_limit = number_in(v1 / "pids/pids.max");
+    const auto quota = number_in(v1 / "cpu/cpu.cfs_quota_us");  // -1 is none
+    const auto period = number_in(v1 / "cpu/cpu.cfs_period_us");
+    if (quota && period && *period > 0 && *quota < 1u << 31) {
+      host.cpu_quota = static_cast<double>(*quota) / static_cast<double>(*period);
+    }
+  } else {
+    host.cgroup = "v2";
+    for (const fs::path& folder : cgroup_folders()) {
+      take_smaller(host.memory_limit, number_in(folder / "memory.max"));
+      take_smaller(host.processes_limit, number_in(folder / "pids.max"));
+      if (host.memory_used == 0) host.memory_used = number_in(folder / "memory.current").value_or(0);
+      std::ifstream file(folder / "cpu.max");
+      double quota = 0;
+      double period = 0;
+      if (file >> quota >> period && period > 0 && (host.cpu_quota == 0 || quota / period < host.cpu_quota)) {
+        host.cpu_quota = quota / period;
+      }
+    }
+  }
+  // Version 1 says "none" with a huge number.
+  if (host.memory_limit && *host.memory_limit >= host.memory) host.memory_limit.reset();
 }
 
 void gather_pci(HostFacts& host) {
@@ -129,32 +164,9 @@ void gather_device_nodes(HostFacts& host) {
   }
 }
 
-Limit soft_limit(decltype(RLIMIT_NOFILE) resource) {
-  rlimit limit{};
-  if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return {};
-  return limit.rlim_cur;
-}
-
-std::uint64_t free_space(const std::string& path) {
-  struct statvfs space{};
-  return statvfs(path.c_str(), &space) == 0 ? std::uint64_t{space.f_bavail} * space.f_frsize : 0;
-}
-
-FolderFacts gather_folder(const std::string& purpose, const std::string& path, bool written) {
-  FolderFacts folder{purpose, anonymous(path), false, false, 0};
-  std::error_code error;
-  folder.exists = fs::is_directory(path, error);
-  fs::path nearest = fs::absolute(path, error);
-  // A folder to write that is not there yet can be made where its nearest parent can be written.
-  while (written && !fs::exists(nearest, error) && nearest.has_relative_path()) nearest = nearest.parent_path();
-  folder.usable = fs::is_directory(nearest, error) && access(nearest.c_str(), (written ? W_OK : R_OK) | X_OK) == 0;
-  folder.free = free_space(nearest.string());
-  return folder;
-}
-
 }  // namespace
 
-HostFacts gather_host() {
+HostFacts gather_host(bool names) {
   HostFacts host;
   host.distribution = anonymous(distribution());
   utsname system{};
@@ -166,82 +178,19 @@ HostFacts gather_host() {
   host.physical_cores = physical_cores();
   host.memory = meminfo("MemTotal:");
   host.memory_available = meminfo("MemAvailable:");
-  host.memory_limit = memory_limit(host.memory);
+  gather_cgroup(host);
   gather_pci(host);
   host.kernel_module = anonymous(first_line("/proc/driver/nvidia/version"));
   gather_device_nodes(host);
   host.clock = std::time(nullptr);
+  if (struct stat program{}; stat("/proc/self/exe", &program) == 0) host.program_time = program.st_mtime;
+  host.uid = static_cast<int>(geteuid());
+  if (names) {
+    host.name = printable(system.nodename);
+    const passwd* user = getpwuid(geteuid());
+    host.user = user ? printable(user->pw_name) : "";
+  }
   return host;
-}
-
-SharedMemoryFacts gather_shared_memory(const std::string& path, std::uint64_t wanted) {
-  SharedMemoryFacts memory;
-  memory.path = path;
-  struct statvfs space{};
-  if (statvfs(path.c_str(), &space) != 0) {
-    memory.error = std::strerror(errno);
-    return memory;
-  }
-  memory.size = std::uint64_t{space.f_blocks} * space.f_frsize;
-  memory.free = std::uint64_t{space.f_bavail} * space.f_frsize;
-  const UniqueFd fd(open(path.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-  memory.writable = static_cast<bool>(fd);
-  if (!fd) {
-    memory.error = std::strerror(errno);
-    return memory;
-  }
-  memory.tried = std::min<std::uint64_t>(wanted, 64u << 20);
-  if (memory.tried == 0) return memory;
-  // Not ftruncate: that promises pages which a later touch may not get, and the process dies of a bus error.
-  const int error = posix_fallocate(fd.get(), 0, static_cast<off_t>(memory.tried));
-  if (error != 0) memory.error = std::strerror(error);
-  return memory;
-}
-
-LimitFacts gather_limits() { return {soft_limit(RLIMIT_NOFILE), soft_limit(RLIMIT_MEMLOCK)}; }
-
-std::vector<FolderFacts> gather_folders(const Needs& needs) {
-  std::vector<FolderFacts> folders;
-  if (!needs.run_dir.empty()) folders.push_back(gather_folder("runs", needs.run_dir, true));
-  if (!needs.data_root.empty()) folders.push_back(gather_folder("data", needs.data_root, false));
-  return folders;
-}
-
-std::map<std::string, std::string> gather_environment() {
-  std::map<std::string, std::string> environment;
-  for (const char* name : {"CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES",
-                           "LD_LIBRARY_PATH", "CUDA_LAUNCH_BLOCKING"}) {
-    if (const char* value = std::getenv(name)) environment[name] = anonymous(value);
-  }
-  return environment;
-}
-
-std::string anonymous(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  }
-  const auto replace = [&text](std::string_view start, std::string_view ends, std::string_view by) {
-    std::size_t place = 0;
-    while ((place = text.find(start, place)) != std::string::npos) {
-      const std::size_t end = std::min(text.find_first_of(ends, place + start.size()), text.size());
-      text.replace(place, end - place, by);
-      place += by.size();
-    }
-  };
-  // The home folder is whole only where its name ends: /home/ann is not the start of /home/anna.
-  if (const char* home = std::getenv("HOME"); home && std::strlen(home) > 1) {
-    const std::string_view folder(home);
-    for (std::size_t place = 0; (place = text.find(folder, place)) != std::string::npos;) {
-      const std::size_t end = place + folder.size();
-      const bool whole = end == text.size() || text[end] == '/' || text[end] == ':';
-      if (whole) text.replace(place, folder.size(), "~");
-      place += whole ? 1 : folder.size();
-    }
-  }
-  replace("/home/", "/: ", "/home/*");
-  replace("GPU-", ", ", "GPU-*");
-  replace("MIG-", ", ", "MIG-*");
-  return text;
 }
 
 }  // namespace trainyard

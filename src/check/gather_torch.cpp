@@ -44,6 +44,12 @@ TorchFacts gather_torch() {
     const std::string_view rest = std::string_view(config).substr(flags);
     torch.architectures = architectures_in_flags(rest.substr(0, rest.find(", CUDA_VERSION=")));
   }
+  torch.cudnn_compiled = setting(config, "CUDNN_VERSION=");
+  // torch::cuda::nccl::version(), asked for by its linker name: a LibTorch without CUDA has neither header nor symbol.
+  if (auto* version = loaded<std::uint64_t()>("_ZN5torch4cuda4nccl7versionEv")) {
+    const std::uint64_t number = version();
+    torch.nccl_compiled = fmt::format("{}.{}.{}", number >> 32, number >> 16 & 0xffff, number & 0xffff);
+  }
   torch.own_architectures = architectures_of_cmake(TRAINYARD_CUDA_ARCHITECTURES);
   torch.cuda_linked = at::detail::getCUDAHooks().hasCUDART();
   if (auto* version = loaded<int(int*)>("cudaRuntimeGetVersion")) {

@@ -14,8 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "check/anonymous.h"
 #include "check/facts_json.h"
-#include "check/gather.h"
 #include "util/error.h"
 
 extern char** environ;

@@ -14,7 +14,7 @@
 
 namespace trainyard {
 
-/// The parent's side: a running process that probes one device. Not for use by several threads.
+/// The parent's side: a running process that probes one device, or several together. Not for use by several threads.
 class ProbeProcess {
  public:
   /// Starts `command` (program and arguments). It is to write what `run_probe_child` writes. Throws RunError where it
@@ -45,8 +45,9 @@ class ProbeProcess {
   std::vector<ProbeFacts> probes_;
 };
 
-/// The child's side, what `trainyard check --probe-device N` does: runs the probes of cuda:`device` and writes to `out`
-/// a line "starting NAME" before and a line of JSON after each. Returns the exit code, 0. (check_torch.cpp)
-int run_probe_child(int device, bool full, std::FILE* out);
+/// The child's side, what `trainyard check --probe 0` does: runs the probes of that GPU, or, for several as in 0,1, of
+/// what they do together, and writes to `out` a line "starting NAME" before and a line of JSON after each. Returns the
+/// exit code, 0. (check_torch.cpp)
+int run_probe_child(const std::vector<int>& devices, bool full, std::FILE* out);
 
 }  // namespace trainyard

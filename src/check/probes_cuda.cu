@@ -36,6 +36,8 @@ cudaError_t compute(int device, const std::vector<float>& x, std::vector<float>&
 
 }  // namespace
 
+bool has_own_kernels() { return true; }
+
 std::string square_plus_one(int device, const std::vector<float>& x, std::vector<float>& y) {
   y.assign(x.size(), 0.0f);
   const cudaError_t error = compute(device, x, y);
@@ -48,6 +50,11 @@ std::uint64_t free_device_memory(int device) {
   std::size_t total = 0;
   if (cudaSetDevice(device) != cudaSuccess || cudaMemGetInfo(&free, &total) != cudaSuccess) return 0;
   return free;
+}
+
+bool can_access_peer(int device, int other) {
+  int can = 0;
+  return cudaDeviceCanAccessPeer(&can, device, other) == cudaSuccess && can == 1;
 }
 
 }  // namespace trainyard

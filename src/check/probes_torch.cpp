@@ -1,24 +1,15 @@
-#include "check/probes.h"
-
 #include <chrono>
 #include <cmath>
 
 #include <fmt/format.h>
 
-#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
-#include "check/gather.h"
-#include "util/error.h"
+#include "check/anonymous.h"
+#include "check/probe_body.h"
 
 namespace trainyard {
 namespace {
-
-// Numbers in [-1, 1] that bf16 and fp16 hold exactly, so that only the computation rounds, not the input.
-at::Tensor numbers(at::IntArrayRef shape) {
-  const at::Tensor count = at::arange(c10::multiply_integers(shape), at::kDouble);
-  return (at::sin(count * 0.7) * 64).round().div(64).reshape(shape);
-}
 
 struct Operation {
   const char* name;
@@ -29,11 +20,14 @@ struct Operation {
 
 std::vector<Operation> operations() {
   return {
-      {"elementwise", {numbers({1 << 14})}, [](const auto& in) { return at::tanh(at::exp(in[0]) - 1); }, 1e-5},
-      {"matmul", {numbers({128, 192}), numbers({192, 160})}, [](const auto& in) { return at::mm(in[0], in[1]); }, 1e-4},
+      {"elementwise", {probe_numbers({1 << 14})}, [](const auto& in) { return at::tanh(at::exp(in[0]) - 1); }, 1e-5},
+      {"matmul",
+       {probe_numbers({128, 192}), probe_numbers({192, 160})},
+       [](const auto& in) { return at::mm(in[0], in[1]); },
+       1e-4},
       // cuDNN computes fp32 convolutions in TF32 (10 bits) unless told otherwise.
       {"conv",
-       {numbers({2, 16, 28, 28}), numbers({32, 16, 3, 3})},
+       {probe_numbers({2, 16, 28, 28}), probe_numbers({32, 16, 3, 3})},
        [](const auto& in) { return at::conv2d(in[0], in[1], {}, 1, 1); },
        5e-3},
   };
@@ -49,33 +43,11 @@ constexpr Precision fp32{"fp32", at::kFloat, 0};
 constexpr Precision bf16{"bf16", at::kBFloat16, 0.02};
 constexpr Precision fp16{"fp16", at::kHalf, 0.005};
 
-// Throws c10::Error where the device fails. Compares result and expectation.
-void compare(ProbeFacts& probe, const at::Tensor& result, const at::Tensor& expected, double tolerance) {
-  const at::Tensor difference = (result.to(at::kCPU).to(at::kDouble) - expected).abs().max();
-  probe.max_error = difference.item<double>() / expected.abs().max().item<double>();
-  if (probe.max_error <= tolerance) return;  // false for NaN
-  probe.outcome = "wrong";
-  probe.message = fmt::format("relative error {:.3g}, at most {:.3g} allowed", probe.max_error, tolerance);
-}
-
 void compute(ProbeFacts& probe, const Operation& operation, const Precision& precision, const at::Device& device) {
   std::vector<at::Tensor> inputs;
   for (const at::Tensor& input : operation.inputs) inputs.push_back(input.to(device, precision.type));
   compare(probe, operation.compute(inputs), operation.compute(operation.inputs),
           std::max(operation.tolerance, precision.least_tolerance));
-}
-
-void own_kernel(ProbeFacts& probe, int device) {
-  const at::Tensor x = numbers({1 << 14});
-  const at::Tensor single = x.to(at::kFloat).contiguous();
-  const std::vector<float> in(single.const_data_ptr<float>(), single.const_data_ptr<float>() + single.numel());
-  std::vector<float> out;
-  probe.message = square_plus_one(device, in, out);
-  if (!probe.message.empty()) {
-    probe.outcome = "error";
-    return;
-  }
-  compare(probe, at::tensor(out), x * x + 1, 1e-6);
 }
 
 // Writes a pattern over `bytes` of the GPU in blocks that stay allocated together, then reads every block.
@@ -92,7 +64,7 @@ void touch_memory(ProbeFacts& probe, const at::Device& device, std::uint64_t byt
     probe.message = fmt::format("block {} of {}, 256 MiB each, did not keep what was written", i, blocks.size());
     return;
   }
-  probe.message = fmt::format("{} MiB", blocks.size() * 256);
+  probe.message = fmt::format("{:.1f} GiB", static_cast<double>(blocks.size()) / 4);
 }
 
 void copy_to_gpu(ProbeFacts& probe, const at::Device& device, bool pinned) {
@@ -104,49 +76,74 @@ void copy_to_gpu(ProbeFacts& probe, const at::Device& device, bool pinned) {
   for (int i = 0; i < copies; ++i) there = host.to(device, /*non_blocking=*/true);
   there[0].item();  // waits
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  probe.message = fmt::format("{:.1f} GB/s", copies * static_cast<double>(host.numel()) / seconds.count() / 1e9);
+  probe.bytes_per_second = copies * static_cast<double>(host.numel()) / seconds.count();
   if (there.sum().item<std::int64_t>() != host.numel()) probe.outcome = "wrong";
 }
 
-// The probes are small: on a busy machine, or one with a hundred cores, waking threads takes longer than the sums.
-class OneThread {
- public:
-  OneThread() { at::set_num_threads(1); }
-  ~OneThread() { at::set_num_threads(before_); }
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
-
- private:
-  int before_ = at::get_num_threads();
-};
-
 }  // namespace
 
-void run_probes(const std::string& device, bool full, const std::function<void(const std::string&)>& starting,
-                const std::function<void(const ProbeFacts&)>& done) {
-  const auto probe = [&](const std::string& name, const std::function<void(ProbeFacts&)>& body) {
-    starting(name);
-    ProbeFacts facts{device, name, "ok", "", 0, std::nan("")};
-    const auto start = std::chrono::steady_clock::now();
-    try {
-      body(facts);
-    } catch (const c10::Error& error) {
-      facts.outcome = "error";
-      facts.message = error.what_without_backtrace();
-    } catch (const std::exception& error) {
-      facts.outcome = "error";
-      facts.message = error.what();
+ProbeFacts run_probe(const std::string& device, const std::string& name, const std::function<void(ProbeFacts&)>& body) {
+  ProbeFacts probe{device, name, "ok", "", 0, std::nan("")};
+  const auto start = std::chrono::steady_clock::now();
+  try {
+    body(probe);
+  } catch (const c10::Error& error) {
+    probe.outcome = "error";
+    probe.message = error.what_without_backtrace();
+  } catch (const std::exception& error) {
+    probe.outcome = "error";
+    probe.message = error.what();
+  }
+  probe.message = anonymous(probe.message.substr(0, probe.message.find('\n')));
+  probe.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return probe;
+}
+
+at::Tensor probe_numbers(at::IntArrayRef shape) {
+  const at::Tensor count = at::arange(c10::multiply_integers(shape), at::kDouble);
+  return (at::sin(count * 0.7) * 64).round().div(64).reshape(shape);
+}
+
+void compare(ProbeFacts& probe, const at::Tensor& result, const at::Tensor& expected, double tolerance) {
+  const at::Tensor difference = (result.to(at::kCPU).to(at::kDouble) - expected).abs().max();
+  probe.max_error = difference.item<double>() / expected.abs().max().item<double>();
+  if (probe.max_error <= tolerance) return;  // false for NaN
+  probe.outcome = "wrong";
+  probe.message = fmt::format("relative error {:.3g}, at most {:.3g} allowed", probe.max_error, tolerance);
+}
+
+OneThread::OneThread() : before_(at::get_num_threads()) { at::set_num_threads(1); }
+OneThread::~OneThread() { at::set_num_threads(before_); }
+
+ProbeFacts probe_kernel(int device, const SquarePlusOne& kernel) {
+  return run_probe(fmt::format("cuda:{}", device), "own kernel", [&](ProbeFacts& probe) {
+    const at::Tensor x = probe_numbers({1 << 14});
+    const at::Tensor single = x.to(at::kFloat).contiguous();
+    const std::vector<float> in(single.const_data_ptr<float>(), single.const_data_ptr<float>() + single.numel());
+    std::vector<float> out;
+    probe.message = kernel(device, in, out);
+    if (!probe.message.empty()) {
+      probe.outcome = "error";
+    } else {
+      compare(probe, at::tensor(out), x * x + 1, 1e-6);
     }
-    facts.message = anonymous(facts.message.substr(0, facts.message.find('\n')));
-    facts.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    done(facts);
+  });
+}
+
+void run_probes(const std::string& device, bool full, const ProbeListener& listener) {
+  const auto probe = [&](const std::string& name, const std::function<void(ProbeFacts&)>& body) {
+    listener.starting(name);
+    listener.done(run_probe(device, name, body));
   };
 
   const OneThread one_thread;
   const at::Device where(device);
-  if (where.is_cuda()) probe("own kernel", [&](ProbeFacts& facts) { own_kernel(facts, where.index()); });
+  if (where.is_cuda() && has_own_kernels()) {
+    listener.starting("own kernel");
+    listener.done(probe_kernel(where.index(), square_plus_one));
+  }
   std::vector<Precision> precisions = {fp32, bf16};
-  if (full && where.is_cuda()) precisions.push_back(fp16);
+  if (where.is_cuda()) precisions.push_back(fp16);
   for (const Operation& operation : operations()) {
     for (const Precision& precision : precisions) {
       probe(fmt::format("{} {}", operation.name, precision.name),
@@ -156,6 +153,7 @@ void run_probes(const std::string& device, bool full, const std::function<void(c
   if (!full || !where.is_cuda()) return;
   probe("copy", [&](ProbeFacts& facts) { copy_to_gpu(facts, where, false); });
   probe("copy pinned", [&](ProbeFacts& facts) { copy_to_gpu(facts, where, true); });
+  if (!has_own_kernels()) return;
   probe("memory", [&](ProbeFacts& facts) { touch_memory(facts, where, free_device_memory(where.index()) / 2); });
 }
 

@@ -4,14 +4,20 @@
 #include <string>
 
 #include "check/check.h"
+#include "check/terminal.h"
 
 namespace trainyard {
 
-/// Whether `stream`, a file descriptor, is to get colours: a terminal, NO_COLOR not set or empty, TERM not "dumb".
-bool wants_colour(int stream);
+struct RenderOptions {
+  bool colour = false;
+  bool verbose = false;  ///< each probe by itself, the cards' state, all limits, the libraries found
+};
 
 /// The full table, findings and verdict; every line at most 80 columns.
-std::string render_full(const CheckResult& result, bool colour);
+std::string render_full(const CheckResult& result, const RenderOptions& options = {});
+
+/// Severity, code, what, why and remedy, over several lines.
+std::string render_finding(const Finding& finding, bool colour);
 
 /// For the start of training: three lines (machine, LibTorch, verdict), then a line or more for each error and warning.
 std::string render_short(const CheckResult& result, bool colour);

@@ -1,4 +1,4 @@
-#include <numeric>
+#include <algorithm>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -10,22 +10,22 @@ namespace {
 
 Result gpu_memory_held(const Facts& facts, const Needs&, const DeviceFacts& device) {
   const CardFacts* card = card_of(facts, device);
-  if (!card || card->mig || card->process_memory.empty()) return {};
+  if (!card || card->mig || card->processes.empty()) return {};
   if (device.memory_free >= device.memory / 2 || device.memory_free < least_free_memory) return {};
   return finding(
       Severity::warning,
       fmt::format("cuda:{} has {} free of {}", device.index, size_text(device.memory_free), size_text(device.memory)),
-      fmt::format(
-          "{} other processes hold {}", card->process_memory.size(),
-          size_text(std::accumulate(card->process_memory.begin(), card->process_memory.end(), std::uint64_t{0}))),
+      processes_text(card->processes),
       "if memory runs out: end them (`nvidia-smi` shows them), or use a smaller --loader.batch_size");
 }
 
 Result ecc_errors(const Facts& facts, const Needs&, const DeviceFacts& device) {
   const CardFacts* card = card_of(facts, device);
-  if (!card || card->ecc_uncorrected == 0) return {};
+  if (!card || (card->ecc_uncorrected == 0 && !card->repair_pending)) return {};
   return finding(Severity::warning,
-                 fmt::format("cuda:{} counts {} uncorrected memory errors", device.index, card->ecc_uncorrected),
+                 card->repair_pending
+                     ? fmt::format("cuda:{} has broken memory that is replaced only at a reset", device.index)
+                     : fmt::format("cuda:{} counts {} uncorrected memory errors", device.index, card->ecc_uncorrected),
                  "its memory is failing; results since the driver was loaded may be wrong",
                  "reset the GPU (`sudo nvidia-smi -r`); if they come back, have it replaced");
 }
@@ -35,7 +35,8 @@ Result gpu_slowed(const Facts& facts, const Needs&, const DeviceFacts& device) {
   if (!card || card->slowed_by.empty()) return {};
   return finding(Severity::warning,
                  fmt::format("cuda:{} runs at lowered clocks: {}", device.index, fmt::join(card->slowed_by, ", ")),
-                 "it is too hot, or its power supply limits it",
+                 fmt::format("it is too hot, or its power supply limits it (now {} °C, {:.0f} of {:.0f} W)",
+                             card->temperature, card->power, card->power_limit),
                  "see to cooling and power; `nvidia-smi -q -d PERFORMANCE` has the details");
 }
 
@@ -47,6 +48,30 @@ Result persistence_off(const Facts& facts, const Needs&, const DeviceFacts& devi
                  "on the host: `sudo nvidia-smi -pm 1`");
 }
 
+// A link narrower than it could be, or copies far slower than any link.
+Result slow_link(const Facts& facts, const Needs&, const DeviceFacts& device) {
+  constexpr double least_rate = 2e9;
+  const CardFacts* card = card_of(facts, device);
+  const bool narrow = card && card->pcie_width > 0 && card->pcie_width < card->pcie_width_most;
+  const std::string name = fmt::format("cuda:{}", device.index);
+  const auto slow = std::find_if(facts.probes.begin(), facts.probes.end(), [&](const ProbeFacts& probe) {
+    return probe.device == name && probe.name == "copy pinned" && probe.bytes_per_second > 0 &&
+           probe.bytes_per_second < least_rate;
+  });
+  if (slow != facts.probes.end()) {
+    return finding(Severity::warning,
+                   fmt::format("{} gets {:.1f} GB/s from the host's memory", name, slow->bytes_per_second / 1e9),
+                   narrow ? fmt::format("its link has {} of {} lanes", card->pcie_width, card->pcie_width_most)
+                          : "even an old link gives 3 GB/s: the link is broken, shared or virtual",
+                   "seat the card in another slot; `nvidia-smi -q | grep -A 9 'GPU Link Info'` shows the link");
+  }
+  if (!narrow) return {};
+  return finding(
+      Severity::note,
+      fmt::format("{} is linked by {} of {} PCI Express lanes", name, card->pcie_width, card->pcie_width_most),
+      "the slot has no more, or the card sits badly", "where data waits for the copy: try another slot");
+}
+
 Result precision_unsupported(const Facts&, const Needs& needs, const DeviceFacts& device) {
   if (device.major >= 8 || (needs.precision != "bf16" && needs.precision != "tf32")) return {};
   return finding(Severity::warning,
@@ -56,11 +81,9 @@ Result precision_unsupported(const Facts&, const Needs& needs, const DeviceFacts
 }
 
 constexpr DeviceRule table[] = {
-    {"gpu-memory-held", gpu_memory_held},
-    {"ecc-errors", ecc_errors},
-    {"gpu-slowed", gpu_slowed},
-    {"persistence-off", persistence_off},
-    {"precision-unsupported", precision_unsupported},
+    {"gpu-memory-held", gpu_memory_held}, {"ecc-errors", ecc_errors},
+    {"gpu-slowed", gpu_slowed},           {"slow-link", slow_link},
+    {"persistence-off", persistence_off}, {"precision-unsupported", precision_unsupported},
 };
 
 }  // namespace

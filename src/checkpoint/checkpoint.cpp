@@ -68,17 +68,10 @@ void commit(const fs::path& temporary, const fs::path& place) {
   check_call(std::rename(temporary.c_str(), place.c_str()), where, "rename", place.string());
 }
 
-void make_folder(const fs::path& folder) {
-  std::error_code error;
-  const bool made = fs::create_directories(folder, error);
-  if (error) throw_system_error(where, "create folder", folder.string(), error.value());
-  if (made) fsync_directory(folder.parent_path());
-}
-
 }  // namespace
 
 fs::path write_checkpoint(const fs::path& checkpoints, const Checkpoint& contents) {
-  make_folder(checkpoints);
+  make_folders(checkpoints);
   check_space(checkpoints, contents);
   const std::string name = step_folder_name(contents.manifest.step);
   const TemporaryFolder temporary(checkpoints / fmt::format(".tmp-{}-{}", name, getpid()));

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "checkpoint/atomic_file.h"
+#include "util/atomic_file.h"
 
 namespace trainyard {
 
@@ -26,7 +26,7 @@ struct Manifest {
   std::string dataset;                    ///< name of the dataset
   std::uint64_t dataset_fingerprint = 0;  ///< of the training samples
   std::vector<std::string> class_names;
-  std::vector<std::int64_t> sample_shape;  ///< as the dataset gives them, before transforms
+  std::vector<std::int64_t> sample_shape;  ///< as the model gets them: height, width, channels
   std::vector<float> channel_mean;         ///< what inputs were normalised with, in units of 0..1
   std::vector<float> channel_std;
   std::map<std::string, double> scalars;  ///< anything else, as best_accuracy; infinities and NaN included

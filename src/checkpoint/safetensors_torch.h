@@ -11,8 +11,8 @@
 
 #include <ATen/ATen.h>
 
-#include "checkpoint/atomic_file.h"
 #include "checkpoint/safetensors.h"
+#include "util/atomic_file.h"
 #include "util/named_tensors.h"
 
 namespace trainyard {

@@ -11,40 +11,81 @@
 #include "check/render.h"
 #include "commands/command.h"
 #include "commands/machine.h"
+#include "commands/splits.h"
 #include "util/system.h"
 
 namespace trainyard {
 namespace {
 
+// Opens the dataset, as the loader would, for what it needs of shared memory. Returns why it cannot be read, if so.
+std::string look_at_data(const Config& config, Needs& needs) {
+  try {
+    std::vector<SplitInfo> splits;
+    for (const LoadedSplit& split : dataset_factory(config)()) splits.emplace_back().sample = split.dataset->spec();
+    if (config.loader.workers == 0) return {};  // the loader then needs none
+    ArenaShape shape = arena_shape(pool_options(config), splits);
+    needs.shared_memory = Arena::bytes(shape);
+    shape.slots = 2;
+    needs.shared_memory_least = Arena::bytes(shape);
+    return {};
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
 class CheckCommand : public Command {
  public:
   void bind(CLI::App& subcommand) override {
-    subcommand.add_flag("--full", full_, "more probes: half precision, memory, copies");
-    subcommand.add_flag("--json", json_, "facts and findings as JSON");
+    subcommand.add_flag("--full", full_, "more probes: memory, copies, several GPUs together");
+    subcommand.add_flag("--verbose", verbose_, "every probe, library and variable; names of host, user and cards, too");
+    CLI::Option* json = subcommand.add_flag("--json", json_, "facts, probes and findings as JSON");
     subcommand.add_option("--facts", facts_, "diagnose the facts of another machine, as --json wrote them")
         ->check(CLI::ExistingFile);
+    subcommand.add_option("--error", error_, "explain the words of an error instead of looking")->excludes(json);
     // How the check runs itself for each GPU; not for people.
-    subcommand.add_option("--probe-device", probe_device_)->group("");
+    subcommand.add_option("--probe", probe_)->delimiter(',')->group("");
   }
 
   int run(const Config& config) override {
-    if (probe_device_ >= 0) return run_probe_child(probe_device_, full_, stdout);
-    const Needs needs = needs_of(config);
-    const CheckResult result = facts_.empty() ? run_check(needs, {.full = full_})
-                                              : judge(facts_from_json(read_text_file(facts_, "check")), needs);
+    if (!probe_.empty()) return run_probe_child(probe_, full_, stdout);
+    if (!error_.empty()) return explain(config);
+    const CheckResult result = facts_.empty() ? look(config) : judge_recorded(config);
     if (json_) {
       fmt::print("{}\n", to_json(result).dump(2));
     } else {
-      fmt::print("{}", render_full(result, wants_colour(STDOUT_FILENO)));
+      fmt::print("{}", render_full(result, {.colour = wants_colour(STDOUT_FILENO), .verbose = verbose_}));
     }
     return static_cast<int>(exit_code(result));
   }
 
  private:
+  CheckResult look(const Config& config) const {
+    Needs needs = needs_of(config);
+    const std::string data_error = look_at_data(config, needs);
+    return run_check(needs, {.full = full_, .names = verbose_, .data_error = data_error});
+  }
+
+  CheckResult judge_recorded(const Config& config) const {
+    Recorded recorded = recorded_from_json(read_text_file(facts_, "check"));
+    return judge(std::move(recorded.facts), recorded.needs.value_or(needs_of(config)));
+  }
+
+  int explain(const Config& config) const {
+    const CheckResult known = facts_.empty() ? CheckResult{needs_of(config), {}, {}} : judge_recorded(config);
+    const std::string& device = known.needs.device;
+    const auto found = explain_error(known.facts, known.needs, device.starts_with("cuda:") ? device : "cuda:0", error_);
+    if (!found)
+      throw UsageError("check", "no rule knows the words '{}'; docs/troubleshooting.md has all rules", error_);
+    fmt::print("{}", render_finding(*found, wants_colour(STDOUT_FILENO)));
+    return static_cast<int>(ExitCode::machine_not_fit);
+  }
+
   bool full_ = false;
   bool json_ = false;
+  bool verbose_ = false;
   std::string facts_;
-  int probe_device_ = -1;
+  std::string error_;
+  std::vector<int> probe_;
 };
 
 const CommandRegistry::Registration registered{"check", "look whether this machine is fit to train",

@@ -1,45 +1,77 @@
-// trainyard eval: loss and accuracy of a checkpoint on the whole test set.
+// trainyard eval: a checkpoint on the whole test set, as a table or as JSON.
+
+#include <algorithm>
+#include <numeric>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "checkpoint/checkpoint_folder.h"
 #include "commands/command.h"
+#include "commands/evaluated.h"
 #include "commands/machine.h"
 #include "commands/splits.h"
-#include "training/evaluate.h"
-#include "training/trained_model.h"
 
 namespace trainyard {
 namespace {
+
+constexpr std::size_t kTableRows = 30;
+
+std::string figure(const std::optional<double>& share) { return share ? fmt::format("{:.4f}", *share) : "-"; }
 
 class EvalCommand : public Command {
  public:
   void bind(CLI::App& subcommand) override {
     subcommand.add_option("checkpoint", checkpoint_, "a run's folder, or one checkpoint of it")->required();
+    subcommand.add_flag("--json", json_, "everything as JSON, the confusion matrix too");
   }
 
   std::string checkpoint() const override { return checkpoint_; }
 
   int run(const Config& config) override {
     WorkerPool pool(pool_options(config), dataset_factory(config));  // forks: before CUDA, before any thread
-    const at::Device device = prepare_device(config, run_check(needs_of(config)));
-
-    const std::filesystem::path path = resolve_checkpoint(checkpoint_);
-    const TrainedModel trained = load_trained_model(path, device);
-    DataLoader loader(pool, Split::test);
-    if (loader.split().class_names != trained.manifest.class_names) {
-      throw UsageError("data.name", "{} has other classes than the data that {} was trained on", config.data.name,
-                       path.string());
+    const CheckResult check = run_check(device_needs_of(config));
+    const at::Device device = prepare_device(config, check);
+    const Evaluated result = with_explained_errors(
+        check, device, [&] { return evaluate_checkpoint(resolve_checkpoint(checkpoint_), pool, config, device); });
+    if (json_) {
+      fmt::print("{}\n", to_json(result).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    } else {
+      print_table(result);
     }
-    const RegisteredMemory registered(device.is_cuda() ? pool.arena().memory() : std::span<std::byte>());
-    const Scores scores = evaluate(*trained.model, loader, trained.normalize, device, config.train.precision);
-    fmt::print("{} on {}, {}\n  test accuracy  {:.4f} on all {} test images\n  test loss      {:.4f}\n", path.string(),
-               config.data.name, device.str(), scores.accuracy, scores.samples, scores.loss);
     return 0;
   }
 
  private:
+  static void print_table(const Evaluated& result) {
+    const Evaluation& e = result.evaluation;
+    fmt::print("{} on {}, {}, {}\n", result.checkpoint.string(), result.dataset, result.device, result.precision);
+    fmt::print("  test accuracy  {:.4f} on all {} test images\n", e.top1, e.samples);
+    fmt::print("  top-5          {:.4f}\n  test loss      {:.4f}\n\n", e.top5, e.loss);
+
+    const std::vector<std::string>& names = result.manifest.class_names;
+    const std::vector<ClassScores> scores = class_scores(e);
+    std::vector<std::size_t> order(scores.size());
+    std::iota(order.begin(), order.end(), 0);
+    if (order.size() > kTableRows) {
+      std::stable_sort(order.begin(), order.end(),
+                       [&](auto a, auto b) { return scores[a].recall.value_or(2) < scores[b].recall.value_or(2); });
+      order.resize(kTableRows);
+      fmt::print("  the {} of {} classes that are recognised least (--json has all)\n", order.size(), scores.size());
+    }
+    std::size_t width = 5;
+    for (const std::size_t i : order) width = std::max(width, names[i].size());
+    fmt::print("  {:<{}}  {:>7}  {:>7}  {:>7}  {:>9}  {:>7}\n", "class", width, "images", "right", "recall",
+               "precision", "F1");
+    for (const std::size_t i : order) {
+      const ClassScores& s = scores[i];
+      fmt::print("  {:<{}}  {:>7}  {:>7}  {:>7}  {:>9}  {:>7}\n", names[i], width, s.samples, s.right, figure(s.recall),
+                 figure(s.precision), figure(s.f1));
+    }
+  }
+
   std::string checkpoint_;
+  bool json_ = false;
 };
 
 const CommandRegistry::Registration registered{"eval", "evaluate a checkpoint on the test set",

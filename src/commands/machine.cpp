@@ -6,11 +6,21 @@
 
 namespace trainyard {
 
-Needs needs_of(const Config& config) {
+Needs device_needs_of(const Config& config) {
   Needs needs;
   needs.device = config.train.device;
   needs.precision = config.train.precision;
+  needs.batch_size = config.loader.batch_size;
+  return needs;
+}
+
+Needs needs_of(const Config& config) {
+  // Measured on the configurations that come along: LibTorch with its buffers, and a worker's own pages.
+  constexpr std::uint64_t trainer = 1ull << 30;
+  constexpr std::uint64_t worker = 32ull << 20;
+  Needs needs = device_needs_of(config);
   needs.workers = config.loader.workers;
+  needs.memory = trainer + static_cast<std::uint64_t>(config.loader.workers) * worker;
   needs.run_dir = config.run.dir;
   needs.data_root = config.data.root;
   return needs;
@@ -18,10 +28,21 @@ Needs needs_of(const Config& config) {
 
 at::Device prepare_device(const Config& config, const CheckResult& check) {
   const at::Device device(resolve_device(check.needs, check.facts).name());
+  if (exit_code(check) != ExitCode::done) throw MachineError("check", "{}", sentence(check.findings.front()));
   at::set_num_threads(config.train.threads > 0 ? config.train.threads : usable_cores());
   set_float32_arithmetic(config.train.precision);
   at::globalContext().setBenchmarkCuDNN(true);  // shapes stay the same: measure the convolutions once
+  if (config.train.deterministic) set_deterministic();
   return device;
+}
+
+void rethrow_explained(const CheckResult& check, at::Device device, const c10::Error& error) {
+  if (device.is_cpu()) throw;
+  const std::string words = error.what_without_backtrace();
+  const std::string line = words.substr(0, words.find('\n'));
+  const auto found = explain_error(check.facts, check.needs, device.str(), line);
+  if (!found) throw;
+  throw RunError("training", "{}", sentence(*found));
 }
 
 }  // namespace trainyard

@@ -12,12 +12,21 @@ PoolOptions pool_options(const Config& config) {
           .seed = config.train.seed};
 }
 
+LoadedSplit load_split(const DataConfig& data, const TransformConfig& transform, Split split) {
+  const DecodeMode decode = transform.decode == "scaled" ? DecodeMode::scaled : DecodeMode::exact;
+  LoadedSplit loaded;
+  loaded.dataset = make_dataset(data, split);
+  loaded.transforms =
+      TransformPipeline(split == Split::train ? transform.train : transform.test, loaded.dataset->spec(), decode);
+  return loaded;
+}
+
 DatasetFactory dataset_factory(const Config& config) {
-  return [data = config.data, transforms = config.transform.train] {
+  return [data = config.data, transform = config.transform] {
     std::vector<LoadedSplit> splits(2);
-    splits[0].dataset = make_dataset(data, Split::train);
-    splits[0].transforms = TransformPipeline(transforms, splits[0].dataset->spec());
-    splits[1].dataset = make_dataset(data, Split::test);
+    for (const Split split : {Split::train, Split::test}) {
+      splits[static_cast<std::size_t>(split)] = load_split(data, transform, split);
+    }
     return splits;
   };
 }

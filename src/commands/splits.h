@@ -9,7 +9,10 @@ namespace trainyard {
 /// The pool's options as configured.
 PoolOptions pool_options(const Config& config);
 
-/// Builds both splits: the training samples with their transforms, and the test samples.
+/// One split with its transforms.
+LoadedSplit load_split(const DataConfig& data, const TransformConfig& transform, Split split);
+
+/// Builds both splits.
 DatasetFactory dataset_factory(const Config& config);
 
 }  // namespace trainyard

@@ -5,25 +5,52 @@
 #include <unistd.h>
 
 #include "check/render.h"
-#include "checkpoint/atomic_file.h"
 #include "commands/command.h"
 #include "commands/machine.h"
+#include "commands/reported.h"
 #include "commands/splits.h"
 #include "loader/epoch_stats.h"
+#include "training/dry_run.h"
 #include "training/stop_signal.h"
 #include "training/trainer.h"
+#include "util/atomic_file.h"
 #include "util/system.h"
 
 namespace trainyard {
 namespace {
 
+namespace fs = std::filesystem;
+
+// Runs that only look whether something works are made anew each time, where no run to go on with can be.
+RunFolder scratch_folder(const Config& config) {
+  const std::string name = config.run.name.empty() ? config.data.name + "-" + config.model.name : config.run.name;
+  const RunFolder folder{.path = fs::path(config.run.dir) / "scratch" / name, .checkpoint = std::nullopt};
+  fs::remove_all(folder.path);
+  return folder;
+}
+
 class TrainCommand : public Command {
  public:
-  void bind(CLI::App&) override {}
+  void bind(CLI::App& subcommand) override {
+    const auto group = [](CLI::Option* option) { option->group("looking into a run"); };
+    group(subcommand.add_flag("--train.fast_dev_run", aids_.fast_dev_run,
+                              "one epoch of 3 batches, evaluation and report too, in runs/scratch/"));
+    group(subcommand
+              .add_option("--train.overfit_batches", aids_.overfit_batches,
+                          "train on this many batches, the same in every epoch, in runs/scratch/")
+              ->check(CLI::Range(1, 1'000'000)));
+    group(subcommand.add_option("--train.profile", aids_.profile,
+                                "steps to trace, as 10:15, into the run's trace.json, for ui.perfetto.dev"));
+    group(subcommand.add_flag("--train.dry_run", aids_.dry_run,
+                              "show parameters, a step's memory and a batch's pictures; train nothing"));
+  }
 
-  int run(const Config& config) override {
+  int run(const Config& given) override {
+    if (!aids_.profile.empty()) parse_step_range(aids_.profile);
+    Config config = given;
+    if (aids_.fast_dev_run) config.train.epochs = 1;
     WorkerPool pool(pool_options(config), dataset_factory(config));  // forks: before CUDA, before any thread
-    const RunFolder folder = choose_run_folder(config);
+    const RunFolder folder = aids_.scratch() ? scratch_folder(config) : choose_run_folder(config);
     const CheckResult check = run_check(needs_of(config));
     fmt::print("{}", render_short(check, wants_colour(STDOUT_FILENO)));
     std::fflush(stdout);
@@ -31,23 +58,45 @@ class TrainCommand : public Command {
     fmt::print("run     {}{}\n", folder.path.string(),
                folder.checkpoint ? fmt::format(", going on from {}", folder.checkpoint->filename().string()) : "");
     std::fflush(stdout);
-
-    const StopSignal stop_signal;
-    Trainer trainer(config, pool, device, folder);
-    const std::string found = to_json(check).dump(2) + "\n";
-    write_file_atomically(folder.path / "check.json", [&](FileWriter& file) { file.write(found); });
-    const RunResult result = trainer.run();
+    if (aids_.dry_run) {
+      fmt::print("\n{}", dry_run(config, pool, device, folder.path));
+      return 0;
+    }
+    const RunResult result =
+        with_explained_errors(check, device, [&] { return train(config, pool, device, folder, check); });
     print_result(result, config, folder);
     print_loading(result.loading, pool);
+    if (result.signal == 0 && result.samples > 0) print_report(config, pool, device, folder);
     return result.signal == 0 ? 0 : 128 + result.signal;
   }
 
  private:
+  RunResult train(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder,
+                  const CheckResult& check) const {
+    const StopSignal stop_signal;
+    Trainer trainer(config, pool, device, folder, aids_);
+    const std::string found = to_json(check).dump(2) + "\n";
+    write_file_atomically(folder.path / "check.json", [&](FileWriter& file) { file.write(found); });
+    return trainer.run();
+  }
+
   static void print_loading(const EpochStats& stats, const WorkerPool& pool) {
     if (const std::string line = loading_line(stats, pool.options()); !line.empty()) row("loading", line);
     if (const std::string line = faults_line(pool.faults()); !line.empty()) row("faults", line);
     const std::string advice = loading_advice(stats, pool.options(), usable_cores());
     if (!advice.empty()) row("bottleneck", advice);
+  }
+
+  // Costs one more evaluation. A run that is trained and saved does not fail for want of a page.
+  static void print_report(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder) {
+    const fs::path page = folder.path / "report.html";
+    try {
+      const std::optional<fs::path> best = checkpoint_to_report(folder.path);
+      if (best) write_report(page, {report_run(folder.path, *best, pool, config, device)});
+      row("report", page.string());
+    } catch (const Error& error) {
+      fmt::print(stderr, "{}\n", error.what());
+    }
   }
 
   static void row(const char* name, const std::string& value) { fmt::print("  {:<15}{}\n", name, value); }
@@ -78,7 +127,10 @@ class TrainCommand : public Command {
     }
     row("run", folder.path.string());
     row("checkpoint", (folder.checkpoints() / "last").string());
+    std::fflush(stdout);
   }
+
+  Aids aids_;
 };
 
 const CommandRegistry::Registration registered{"train", "train a model",

@@ -7,7 +7,6 @@
 #include <fmt/ranges.h>
 
 #include "datasets/dataset.h"
-#include "transforms/transform.h"
 #include "util/error.h"
 #include "util/nearest.h"
 
@@ -88,15 +87,22 @@ void for_each_setting(ConfigType& c, Visit visit) {
   visit("model.name", c.model.name, "model to train (trainyard list models)", any);
   visit("model.stem", c.model.stem, "first layers of a ResNet; small is for 28 to 64 px",
         one_of({"standard", "small"}));
+  visit("model.patch_size", c.model.patch_size, "ViT: side of a patch in pixels", from_to(1, 1024));
+  visit("model.weights", c.model.weights, "safetensors file to begin from, as torchvision's or timm's", any);
+  visit("model.reset_head", c.model.reset_head, "with model.weights: draw the last layer anew", any);
 
   visit("data.name", c.data.name, "dataset (trainyard list datasets)", any);
   visit("data.root", c.data.root, "folder of the dataset; empty: looked for in data/ and the distribution's folder",
         any);
+  visit("data.channels", c.data.channels, "channels of image files: 3 (RGB) or 1 (grey)", one_of({"1", "3"}));
   visit("data.shape", c.data.shape, "synthetic only: height, width, channels", from_to<std::int64_t>(1, 65'536));
   visit("data.samples", c.data.samples, "synthetic only: training samples", from_to<std::int64_t>(1, 1'000'000'000));
   visit("data.classes", c.data.classes, "synthetic only: classes", from_to<std::int64_t>(2, 1'000'000));
 
   visit("transform.train", c.transform.train, "what is done to a training sample, in order", any);
+  visit("transform.test", c.transform.test, "what is done to a test sample, in order", any);
+  visit("transform.decode", c.transform.decode, "JPEGs that become smaller: exact, or scaled (faster, softer)",
+        one_of({"exact", "scaled"}));
 
   visit("loader.workers", c.loader.workers, "worker processes; 0 loads in the training process", from_to(0, 256));
   visit("loader.batch_size", c.loader.batch_size, "samples a step", from_to(1, 1 << 20));
@@ -113,24 +119,45 @@ void for_each_setting(ConfigType& c, Visit visit) {
   visit("optimizer.momentum", c.optimizer.momentum, "sgd: momentum", from_to(0.0, 1.0));
   visit("optimizer.nesterov", c.optimizer.nesterov, "sgd: Nesterov's momentum", any);
   visit("optimizer.weight_decay", c.optimizer.weight_decay, "weight decay", from_to(0.0, 1e3));
-  visit("optimizer.beta1", c.optimizer.beta1, "adamw: decay of the first moment", from_to(0.0, 1.0));
-  visit("optimizer.beta2", c.optimizer.beta2, "adamw: decay of the second moment", from_to(0.0, 1.0));
+  visit("optimizer.decay_bias_norm", c.optimizer.decay_bias_norm, "weight decay on biases, norms, embeddings too", any);
+  visit("optimizer.beta1", c.optimizer.beta1, "adamw, lion: decay of the first moment", from_to(0.0, 1.0));
+  visit("optimizer.beta2", c.optimizer.beta2, "adamw: decay of the second moment; lion: of its memory",
+        from_to(0.0, 1.0));
   visit("optimizer.eps", c.optimizer.eps, "adamw: added to the denominator", from_to(0.0, 1.0));
 
-  visit("schedule.name", c.schedule.name, "learning rate over the run", one_of({"constant", "cosine", "step"}));
+  visit("schedule.name", c.schedule.name, "learning rate over the run",
+        one_of({"constant", "cosine", "step", "one_cycle"}));
   visit("schedule.warmup_epochs", c.schedule.warmup_epochs, "epochs of linear warm-up", from_to(0.0, 1e6));
   visit("schedule.step_epochs", c.schedule.step_epochs, "step: epochs between two drops", from_to(1e-3, 1e6));
   visit("schedule.gamma", c.schedule.gamma, "step: factor of a drop", from_to(0.0, 1.0));
+  visit("schedule.pct_start", c.schedule.pct_start, "one_cycle: share of the steps that rise", from_to(0.0, 1.0));
+  visit("schedule.div_factor", c.schedule.div_factor, "one_cycle: peak over first rate", from_to(1.0, 1e9));
+  visit("schedule.final_div_factor", c.schedule.final_div_factor, "one_cycle: first over last rate",
+        from_to(1.0, 1e12));
 
   visit("train.epochs", c.train.epochs, "passes over the training set", from_to(1, 1'000'000));
   visit("train.device", c.train.device, "where to train", device_name());
-  visit("train.precision", c.train.precision, "arithmetic of the step", one_of({"fp32", "tf32", "bf16"}));
+  visit("train.precision", c.train.precision, "arithmetic of the step", one_of({"fp32", "tf32", "bf16", "fp16"}));
   visit("train.seed", c.train.seed, "fixes weights, order and augmentation",
         from_to<std::uint64_t>(0, 9'007'199'254'740'992));
   visit("train.label_smoothing", c.train.label_smoothing, "share of the target spread over all classes",
         from_to(0.0, 0.999));
+  visit("train.mixup", c.train.mixup, "alpha of mixup; 0: none", from_to(0.0, 4.0));
+  visit("train.cutmix", c.train.cutmix, "alpha of cutmix; 0: none", from_to(0.0, 4.0));
+  visit("train.accumulate", c.train.accumulate, "batches whose gradients make one step", from_to(1, 65'536));
+  visit("train.clip_grad_norm", c.train.clip_grad_norm, "largest norm of all gradients; 0: no limit",
+        from_to(0.0, 1e9));
+  visit("train.ema_decay", c.train.ema_decay, "decay of averaged weights, as 0.999; 0: none", from_to(0.0, 0.999999));
+  visit("train.on_nonfinite", c.train.on_nonfinite,
+        "a loss that is NaN or infinite: end the run, or pass the step over", one_of({"stop", "skip"}));
+  visit("train.deterministic", c.train.deterministic, "the same bits in every run on a GPU too; slower", any);
   visit("train.threads", c.train.threads, "CPU threads of the training process; 0: all cores", from_to(0, 4096));
   visit("train.log_every", c.train.log_every, "steps between two lines of metrics.jsonl", from_to(1, 1'000'000));
+
+  visit("checkpoint.every_steps", c.checkpoint.every_steps, "steps between checkpoints; 0: after each epoch only",
+        from_to(0, 1'000'000'000));
+  visit("checkpoint.keep", c.checkpoint.keep, "newest checkpoints that stay", from_to(1, 1'000'000));
+  visit("checkpoint.keep_best", c.checkpoint.keep_best, "keep the one with the best test accuracy too", any);
 
   visit("run.dir", c.run.dir, "parent folder of the runs", any);
   visit("run.name", c.run.name, "folder of this run; empty: <data.name>-<model.name>", any);
@@ -180,13 +207,16 @@ void bind(CLI::App& app, Config& config) {
 
 void validate(const Config& config) {
   DatasetRegistry::find(config.data.name);
-  for (const std::string& name : {config.run.name, config.run.dir}) {
+  for (const std::string& name : {config.run.name, config.run.dir, config.model.weights}) {
     if (name.find_first_of("\n\"\\") != std::string::npos) {
-      throw UsageError("run", "'{}' cannot be a folder's name here: no quotes, backslashes or line ends", name);
+      throw UsageError("run", "'{}' cannot be a file's name here: no quotes, backslashes or line ends", name);
     }
   }
   if (config.run.name == "." || config.run.name == ".." || config.run.name.find('/') != std::string::npos) {
     throw UsageError("run.name", "'{}' must be one folder's name; its parent is run.dir", config.run.name);
+  }
+  if (config.model.reset_head && config.model.weights.empty()) {
+    throw UsageError("model.reset_head", "has nothing to leave out without model.weights; give a file, or drop it");
   }
   if (config.schedule.warmup_epochs >= config.train.epochs) {
     throw UsageError("schedule.warmup_epochs", "is {}, but the whole run has {} epochs (train.epochs)",

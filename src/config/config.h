@@ -11,12 +11,16 @@ namespace trainyard {
 struct ModelConfig {
   std::string name = "convnet";  ///< a registered model; `trainyard list models`
   std::string stem =
-      "standard";  ///< ResNet's first layers: standard (7×7, stride 2, for 224 px), small (3×3, 28–64 px)
+      "standard";           ///< ResNet's first layers: standard (7×7, stride 2, for 224 px), small (3×3, 28–64 px)
+  int patch_size = 16;      ///< ViT only: side of a patch in pixels; 4 or 7 for images of 28–32 px
+  std::string weights;      ///< a safetensors file to begin from (fine-tuning); empty: drawn from the seed
+  bool reset_head = false;  ///< with weights: the file's last layer is left out and drawn anew
 };
 
 struct DataConfig {
   std::string name = "fashion_mnist";  ///< a registered dataset; `trainyard list datasets`
   std::string root;                    ///< its folder; empty: data/<name>, data, then the distribution's folder
+  int channels = 3;                    ///< of image files: 3 (RGB) or 1 (grey)
   // For data.name = "synthetic":
   std::vector<std::int64_t> shape = {32, 32, 3};  ///< height, width, channels of a sample
   std::int64_t samples = 10'000;                  ///< training samples; a fifth as many test samples
@@ -25,6 +29,8 @@ struct DataConfig {
 
 struct TransformConfig {
   std::vector<std::string> train;  ///< applied to training samples in order, as in "random_crop(padding=4)"
+  std::vector<std::string> test;   ///< applied to test samples, and to what `trainyard predict` is given
+  std::string decode = "exact";    ///< JPEGs that become smaller: exact (Pillow's pixels) or scaled (faster, softer)
 };
 
 struct LoaderConfig {
@@ -37,31 +43,49 @@ struct LoaderConfig {
 };
 
 struct OptimizerConfig {
-  std::string name = "sgd";    ///< a registered optimizer; `trainyard list optimizers`
-  double lr = 0.1;             ///< peak learning rate
-  double momentum = 0.9;       ///< sgd only
-  bool nesterov = true;        ///< sgd only
-  double weight_decay = 5e-4;  ///< L2 penalty for sgd, decoupled for adamw
-  double beta1 = 0.9;          ///< adamw only
-  double beta2 = 0.999;        ///< adamw only
-  double eps = 1e-8;           ///< adamw only
+  std::string name = "sgd";     ///< a registered optimizer; `trainyard list optimizers`
+  double lr = 0.1;              ///< peak learning rate
+  double momentum = 0.9;        ///< sgd only
+  bool nesterov = true;         ///< sgd only
+  double weight_decay = 5e-4;   ///< L2 penalty for sgd, decoupled for adamw and lion
+  bool decay_bias_norm = true;  ///< false: no weight decay on biases, norms and embeddings, as timm does
+  double beta1 = 0.9;           ///< adamw, lion
+  double beta2 = 0.999;         ///< adamw, lion (0.99 in its paper)
+  double eps = 1e-8;            ///< adamw only
 };
 
 struct ScheduleConfig {
-  std::string name = "cosine";  ///< constant, cosine or step
-  double warmup_epochs = 0;     ///< linear warm-up from 0 before it; may be fractional
-  double step_epochs = 30;      ///< step only: epochs between two drops
-  double gamma = 0.1;           ///< step only: factor of each drop
+  std::string name = "cosine";    ///< constant, cosine, step or one_cycle
+  double warmup_epochs = 0;       ///< linear warm-up from 0 before it; may be fractional
+  double step_epochs = 30;        ///< step only: epochs between two drops
+  double gamma = 0.1;             ///< step only: factor of each drop
+  double pct_start = 0.3;         ///< one_cycle only: share of the steps in which the rate rises
+  double div_factor = 25;         ///< one_cycle only: it begins at lr / div_factor
+  double final_div_factor = 1e4;  ///< one_cycle only: and ends at lr / div_factor / final_div_factor
 };
 
 struct TrainConfig {
   int epochs = 5;
   std::string device = "auto";     ///< auto, cpu, cuda, cuda:N
-  std::string precision = "fp32";  ///< fp32, tf32, bf16
+  std::string precision = "fp32";  ///< fp32, tf32, bf16, fp16 (with gradient scaling)
   std::uint64_t seed = 0;          ///< fixes weights, order and augmentation
   double label_smoothing = 0;      ///< 0 to under 1
-  int threads = 0;                 ///< CPU threads of the training process; 0: all cores it may use
-  int log_every = 50;              ///< steps between two lines of metrics.jsonl
+  double mixup = 0;                ///< alpha of mixup's Beta(alpha, alpha); 0: none
+  double cutmix = 0;               ///< alpha of cutmix's; 0: none; with both, a step takes either
+  int accumulate = 1;              ///< batches whose gradients make one step
+  double clip_grad_norm = 0;       ///< largest norm of all gradients together; 0: as they are
+  double ema_decay = 0;            ///< of the averaged weights, as 0.999; 0: none are kept
+  std::string on_nonfinite =
+      "stop";                  ///< a loss that is NaN or infinite ends the run (stop) or is not learnt from (skip)
+  bool deterministic = false;  ///< the same bits in every run on a GPU too; slower
+  int threads = 0;             ///< CPU threads of the training process; 0: all cores it may use
+  int log_every = 50;          ///< steps between two lines of metrics.jsonl
+};
+
+struct CheckpointConfig {
+  int every_steps = 0;    ///< steps between two checkpoints within an epoch; 0: only after each epoch
+  int keep = 2;           ///< newest checkpoints that stay
+  bool keep_best = true;  ///< and the one with the best test accuracy
 };
 
 struct RunConfig {
@@ -78,6 +102,7 @@ struct Config {
   OptimizerConfig optimizer;
   ScheduleConfig schedule;
   TrainConfig train;
+  CheckpointConfig checkpoint;
   RunConfig run;
 };
 

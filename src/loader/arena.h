@@ -85,6 +85,8 @@ class Arena {
   static Arena create(const ArenaShape& wanted, const std::string& directory);
   /// In memory of this process, for a trainer without workers.
   static Arena create_private(const ArenaShape& shape);
+  /// What create() and create_private() take for this shape, in bytes.
+  static std::size_t bytes(const ArenaShape& shape);
   /// Another process's view of an arena made by create(). Takes the descriptor.
   static Arena attach(UniqueFd file);
 

@@ -38,7 +38,7 @@ std::optional<Batch> DataLoader::next() {
   publish_ahead();
   const double waited = static_cast<double>(monotonic_ns() - began) * 1e-9;
 
-  const BatchRequest samples = request(number);
+  const BatchRequest samples = request(epoch_, number);
   const SampleSpec& sample = split().sample;
   const Arena& arena = pool_.arena();
   const std::size_t count = taken.kept.empty() ? samples.count : taken.kept.size();
@@ -48,10 +48,18 @@ std::optional<Batch> DataLoader::next() {
                arena.images(slot).first(count * sample.bytes()), arena.labels(slot).first(count), std::move(taken));
 }
 
-BatchRequest DataLoader::request(std::uint64_t number) const {
+std::vector<std::uint64_t> DataLoader::sample_indices(std::uint64_t epoch, std::uint64_t batch) const {
+  const BatchRequest samples = request(epoch, batch);
+  const SampleOrder order(pool_.options().seed, epoch, split().size, options_.shuffle);
+  std::vector<std::uint64_t> indices;
+  for (std::uint64_t i = 0; i < samples.count; ++i) indices.push_back(order(samples.first + i * samples.stride));
+  return indices;
+}
+
+BatchRequest DataLoader::request(std::uint64_t epoch, std::uint64_t number) const {
   const std::uint64_t batch_size = pool_.options().batch_size;
   const std::uint64_t stride = options_.world_size;
-  BatchRequest result{epoch_, number * batch_size * stride + options_.rank, stride, 0, split_, options_.shuffle};
+  BatchRequest result{epoch, number * batch_size * stride + options_.rank, stride, 0, split_, options_.shuffle};
   const std::uint64_t size = split().size;
   const std::uint64_t left = result.first < size ? (size - result.first + stride - 1) / stride : 0;
   result.count = static_cast<std::uint32_t>(std::min(batch_size, left));
@@ -59,7 +67,7 @@ BatchRequest DataLoader::request(std::uint64_t number) const {
 }
 
 void DataLoader::publish_ahead() {
-  while (published_ < batches_ && pool_.can_publish()) pool_.publish(request(published_++));
+  while (published_ < batches_ && pool_.can_publish()) pool_.publish(request(epoch_, published_++));
 }
 
 }  // namespace trainyard

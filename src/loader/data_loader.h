@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "loader/epoch_stats.h"
 #include "loader/sample_order.h"
@@ -93,6 +94,8 @@ class DataLoader {
 
   /// Batches of an epoch.
   std::uint64_t batches() const { return batches_; }
+  /// The numbers, in the dataset, of the samples of `batch` of `epoch`. REQUIRES batch < batches().
+  std::vector<std::uint64_t> sample_indices(std::uint64_t epoch, std::uint64_t batch) const;
   /// With epoch() the whole state: start_epoch(epoch(), next_batch()) goes on from here, with any number of workers.
   std::uint64_t next_batch() const { return next_; }
   std::uint64_t epoch() const { return epoch_; }
@@ -103,7 +106,7 @@ class DataLoader {
   EpochStats stats() const { return meter_.stats(pool_); }
 
  private:
-  BatchRequest request(std::uint64_t number) const;
+  BatchRequest request(std::uint64_t epoch, std::uint64_t number) const;
   void publish_ahead();
 
   WorkerPool& pool_;

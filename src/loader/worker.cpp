@@ -32,7 +32,7 @@ class ChunkReader {
       : request_(arena.slot(claim.slot).request),
         split_(splits[request_.split]),
         order_(options.seed, request_.epoch, split_.dataset->size(), request_.shuffle),
-        sample_bytes_(split_.dataset->spec().bytes()),
+        sample_bytes_(split_.spec().bytes()),
         classes_(static_cast<std::int64_t>(split_.dataset->class_names().size())),
         images_(arena.images(claim.slot)),
         labels_(arena.labels(claim.slot)),
@@ -77,12 +77,11 @@ class ChunkReader {
   bool try_to_read(std::uint32_t i, std::uint64_t index) {
     try {
       const std::span<std::byte> image = images_.subspan(i * sample_bytes_, sample_bytes_);
-      const std::int64_t label = split_.dataset->get(index, image);
+      const std::int64_t label = split_.read(index, options_.seed, request_.epoch, image);
       if (label < 0 || label >= classes_) {
         throw RunError("loader", "the label is {}, there are {} classes", label, classes_);
       }
       labels_[i] = label;
-      split_.transforms.apply(image, options_.seed, request_.epoch, index);
       return true;
     } catch (const std::exception& e) {
       failure_ = e.what();

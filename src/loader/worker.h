@@ -13,7 +13,7 @@
 #include "datasets/dataset.h"
 #include "loader/pool_options.h"
 #include "loader/tickets.h"
-#include "transforms/transform.h"
+#include "transforms/pipeline.h"
 
 namespace trainyard {
 
@@ -21,6 +21,13 @@ namespace trainyard {
 struct LoadedSplit {
   std::unique_ptr<Dataset> dataset;
   TransformPipeline transforms;
+
+  /// What read() writes.
+  const SampleSpec& spec() const { return transforms.spec(*dataset); }
+  /// Sample `index`, transformed; returns its label. As TransformPipeline::read.
+  std::int64_t read(std::size_t index, std::uint64_t seed, std::uint64_t epoch, std::span<std::byte> out) const {
+    return transforms.read(*dataset, index, seed, epoch, out);
+  }
 };
 
 /// Builds all splits; the place in the vector is the split's number (static_cast of Split). Throws any Error.

@@ -36,7 +36,7 @@ std::vector<SplitInfo> describe(const std::vector<LoadedSplit>& splits) {
   std::vector<SplitInfo> result;
   for (const LoadedSplit& split : splits) {
     const Dataset& dataset = *split.dataset;
-    result.push_back({dataset.size(), dataset.spec(), dataset.class_names(), dataset.fingerprint(),
+    result.push_back({dataset.size(), split.spec(), dataset.class_names(), dataset.fingerprint(),
                       dataset.channel_mean(), dataset.channel_std()});
   }
   return result;

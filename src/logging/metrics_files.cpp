@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "checkpoint/atomic_file.h"
+#include "util/atomic_file.h"
 #include "util/system.h"
 
 namespace trainyard {
@@ -51,7 +51,7 @@ void keep_up_to(const std::filesystem::path& path, const std::string& header, st
 }  // namespace
 
 MetricsFiles::MetricsFiles(const std::filesystem::path& folder, std::int64_t last_step)
-    : csv_(folder / "metrics.csv"), jsonl_(folder / "metrics.jsonl") {
+    : csv_(folder / "metrics.csv"), jsonl_(folder / "metrics.jsonl"), events_(folder, last_step) {
   keep_up_to(csv_, kHeader, last_step, step_of_row);
   keep_up_to(jsonl_, "", last_step, step_of_object);
 }
@@ -59,6 +59,10 @@ MetricsFiles::MetricsFiles(const std::filesystem::path& folder, std::int64_t las
 void MetricsFiles::add(const EpochMetrics& m) {
   append(csv_, fmt::format("{},{},{},{},{},{},{},{},{}\n", m.epoch, m.step, m.train_loss, m.train_accuracy, m.val_loss,
                            m.val_accuracy, m.lr, m.samples_per_second, m.data_wait));
+  events_.add(m.step, {{"epoch/train_loss", m.train_loss},
+                       {"epoch/train_accuracy", m.train_accuracy},
+                       {"epoch/val_loss", m.val_loss},
+                       {"epoch/val_accuracy", m.val_accuracy}});
 }
 
 void MetricsFiles::add(const StepMetrics& m) {
@@ -67,6 +71,11 @@ void MetricsFiles::add(const StepMetrics& m) {
       {"accuracy", m.accuracy},  {"lr", m.lr},     {"samples_per_second", m.samples_per_second},
       {"data_wait", m.data_wait}};
   append(jsonl_, object.dump() + "\n");
+  events_.add(m.step, {{"train/loss", m.loss},
+                       {"train/accuracy", m.accuracy},
+                       {"train/lr", m.lr},
+                       {"speed/samples_per_second", m.samples_per_second},
+                       {"speed/data_wait", m.data_wait}});
 }
 
 void MetricsFiles::append(const std::filesystem::path& path, const std::string& line) const {

@@ -1,8 +1,11 @@
-/// The numbers of a run as files: metrics.csv, a row an epoch, and metrics.jsonl, a line every few steps.
+/// The numbers of a run as files: metrics.csv, a row an epoch; metrics.jsonl, a line every few steps; and both once
+/// more for TensorBoard (event_file.h).
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+
+#include "logging/event_file.h"
 
 namespace trainyard {
 
@@ -30,7 +33,7 @@ struct StepMetrics {
   double data_wait;
 };
 
-/// Appends to both files in a run's folder; every row is on its way to the disk when the call returns. Floats are
+/// Appends to the files in a run's folder; every row is on its way to the disk when the call returns. Floats are
 /// written so that they read back exactly. Used from one thread. Throws RunError when writing fails.
 class MetricsFiles {
  public:
@@ -46,6 +49,7 @@ class MetricsFiles {
 
   std::filesystem::path csv_;
   std::filesystem::path jsonl_;
+  EventFile events_;
 };
 
 }  // namespace trainyard

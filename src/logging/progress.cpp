@@ -1,6 +1,9 @@
 #include "logging/progress.h"
 
 #include <cmath>
+#include <cstdlib>
+#include <string_view>
+#include <vector>
 
 #include <fmt/format.h>
 #include <sys/ioctl.h>
@@ -17,9 +20,14 @@ std::size_t terminal_columns(std::FILE* out) {
   return ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
+bool can_overwrite(std::FILE* out) {
+  const char* const term = std::getenv("TERM");
+  return isatty(fileno(out)) == 1 && !(term != nullptr && std::string_view(term) == "dumb");
+}
+
 }  // namespace
 
-Progress::Progress(std::FILE* out) : out_(out), terminal_(isatty(fileno(out)) == 1) {}
+Progress::Progress(std::FILE* out) : out_(out), terminal_(can_overwrite(out)) {}
 
 Progress::~Progress() {
   if (line_open_) fmt::print(out_, "\n");
@@ -32,12 +40,11 @@ bool Progress::due() const {
 
 void Progress::show(const ProgressState& state) {
   shown_ = Clock::now();
-  const std::string line = format_progress(state);
   if (terminal_) {
-    fmt::print(out_, "\r\033[K{}", fit_to_columns(line, terminal_columns(out_) - 1));
+    fmt::print(out_, "\r\033[K{}", format_progress(state, terminal_columns(out_) - 1));
     line_open_ = true;
   } else {
-    fmt::print(out_, "{}\n", line);
+    fmt::print(out_, "{}\n", format_progress(state));
   }
   std::fflush(out_);
 }
@@ -48,10 +55,28 @@ void Progress::print(const std::string& line) {
   std::fflush(out_);
 }
 
-std::string format_progress(const ProgressState& s) {
-  return fmt::format("epoch {}/{}  step {}/{}  loss {:.4f}  acc {:.3f}  {:.0f}/s  wait {:.0f} %  left {}", s.epoch,
-                     s.epochs, s.step, s.steps, s.loss, s.accuracy, s.samples_per_second, 100 * s.data_wait,
-                     format_duration(s.seconds_left));
+std::string format_progress(const ProgressState& s, std::size_t columns) {
+  struct Part {
+    int rank;  // 0 is the most important
+    std::string text;
+  };
+  const auto gib = static_cast<double>(s.gpu_memory) / (1 << 30);
+  std::vector<Part> parts = {{0, fmt::format("epoch {}/{}", s.epoch, s.epochs)},
+                             {3, fmt::format("step {}/{}", s.step, s.steps)},
+                             {1, fmt::format("loss {:.4f}", s.loss)},
+                             {4, fmt::format("acc {:.3f}", s.accuracy)},
+                             {5, fmt::format("{:.0f}/s", s.samples_per_second)},
+                             {6, fmt::format("wait {:.0f} %", 100 * s.data_wait)},
+                             {7, s.gpu_memory > 0 ? fmt::format("GPU {:.1f} GiB", gib) : ""},
+                             {2, fmt::format("left {}", format_duration(s.seconds_left))}};
+  for (int least = 7;; --least) {
+    std::string line;
+    for (const Part& part : parts) {
+      if (part.rank <= least && !part.text.empty()) line += (line.empty() ? "" : "  ") + part.text;
+    }
+    if (line.size() <= columns) return line;
+    if (least == 0) return line.substr(0, columns);
+  }
 }
 
 std::string format_duration(double seconds) {
@@ -59,12 +84,6 @@ std::string format_duration(double seconds) {
   if (whole < 60) return fmt::format("{} s", whole);
   if (whole < 3600) return fmt::format("{}:{:02}", whole / 60, whole % 60);
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
-}
-
-std::string fit_to_columns(const std::string& line, std::size_t columns) {
-  if (line.size() <= columns) return line;
-  const std::size_t cut = line.rfind("  ", columns);
-  return line.substr(0, cut == std::string::npos ? columns : cut);
 }
 
 }  // namespace trainyard

@@ -17,8 +17,9 @@ struct ProgressState {
   double loss;
   double accuracy;
   double samples_per_second;
-  double data_wait;     ///< 0 to 1
-  double seconds_left;  ///< of the whole run
+  double data_wait;              ///< 0 to 1
+  double seconds_left;           ///< of the whole run
+  std::uint64_t gpu_memory = 0;  ///< bytes, the most so far; 0: no GPU
 };
 
 /// Writes to `out`, which must outlive it. Used from one thread.
@@ -46,14 +47,11 @@ class Progress {
   Clock::time_point shown_ = Clock::now();
 };
 
-/// "epoch 2/5  step 300/469  loss 0.3124  acc 0.889  6120/s  wait 1 %  left 0:41"
-std::string format_progress(const ProgressState& state);
+/// "epoch 2/5  step 300/469  loss 0.3124  acc 0.889  6120/s  wait 1 %  GPU 3.2 GiB  left 0:41". Where that is over
+/// `columns`, parts are left out, the least important first: a line that wraps could not be overwritten.
+std::string format_progress(const ProgressState& state, std::size_t columns = std::string::npos);
 
 /// "41 s", "3:05", "2:03:05".
 std::string format_duration(double seconds);
-
-/// The first parts of `line`, which are separated by two spaces, that fit in `columns`; a terminal that had to wrap the
-/// line could not overwrite it.
-std::string fit_to_columns(const std::string& line, std::size_t columns);
 
 }  // namespace trainyard

@@ -1,5 +1,6 @@
 #include "models/model.h"
 
+#include <algorithm>
 #include <map>
 
 namespace trainyard {
@@ -51,6 +52,29 @@ void load_state_dict(torch::nn::Module& model, const NamedTensors& state, const 
 
   const at::NoGradGuard no_grad;
   for (auto& [target, source] : copies) target.copy_(source);
+}
+
+void load_weights(Model& model, const NamedTensors& state, bool reset_head, const std::string& origin) {
+  const std::string head = model.head() + ".";
+  NamedTensors chosen;
+  for (const auto& [name, tensor] : state) {
+    if (!reset_head || !name.starts_with(head)) chosen.emplace_back(name, tensor);
+  }
+  bool head_fits = true;
+  for (const auto& [name, tensor] : state_dict(model)) {
+    if (!name.starts_with(head)) continue;
+    if (reset_head) chosen.emplace_back(name, tensor);
+    const auto found =
+        std::find_if(state.begin(), state.end(), [&name = name](const auto& p) { return p.first == name; });
+    head_fits = head_fits && found != state.end() && found->second.sizes() == tensor.sizes();
+  }
+  try {
+    load_state_dict(model, chosen, origin);
+  } catch (const RunError& error) {
+    if (head_fits || reset_head) throw;
+    throw_error(error.code(),
+                fmt::format("{}\nFor other classes, --model.reset_head draws {} anew", error.what(), model.head()));
+  }
 }
 
 }  // namespace trainyard

@@ -8,22 +8,22 @@ namespace {
 class AdamW : public Optimizer {
  public:
   AdamW(const OptimizerConfig& config, NamedTensors parameters)
-      : Optimizer(std::move(parameters)),
+      : Optimizer(config, std::move(parameters)),
         config_(config),
         exp_avg_(add_state("exp_avg")),
         exp_avg_sq_(add_state("exp_avg_sq")),
         step_(add_state("step", /*scalar=*/true)) {}
 
  protected:
-  void update(const std::vector<std::size_t>& indices, std::vector<at::Tensor>& parameters,
-              std::vector<at::Tensor>& gradients) override {
-    std::vector<at::Tensor> exp_avgs = state_of(exp_avg_, indices);
-    std::vector<at::Tensor> exp_avg_sqs = state_of(exp_avg_sq_, indices);
-    std::vector<at::Tensor> steps = state_of(step_, indices);
+  void update(Group& group) override {
+    std::vector<at::Tensor> exp_avgs = state_of(exp_avg_, group.indices);
+    std::vector<at::Tensor> exp_avg_sqs = state_of(exp_avg_sq_, group.indices);
+    std::vector<at::Tensor> steps = state_of(step_, group.indices);
     at::_foreach_add_(steps, 1);
-    at::_fused_adamw_(parameters, gradients, exp_avgs, exp_avg_sqs, /*max_exp_avg_sqs=*/{}, steps, learning_rate(),
-                      config_.beta1, config_.beta2, config_.weight_decay, config_.eps, /*amsgrad=*/false,
-                      /*maximize=*/false);
+    at::_fused_adamw_(group.parameters, group.gradients, exp_avgs, exp_avg_sqs, /*max_exp_avg_sqs=*/{}, steps,
+                      learning_rate(), config_.beta1, config_.beta2, group.weight_decay, config_.eps,
+                      /*amsgrad=*/false, /*maximize=*/false, /*grad_scale=*/std::nullopt, group.found_inf);
+    if (group.found_inf) at::_foreach_sub_(steps, std::vector<at::Tensor>(steps.size(), group.found_inf->squeeze()));
   }
 
  private:

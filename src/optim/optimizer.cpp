@@ -4,25 +4,42 @@
 
 namespace trainyard {
 
-Optimizer::Optimizer(NamedTensors parameters) : parameters_(std::move(parameters)) {
+Optimizer::Optimizer(const OptimizerConfig& config, NamedTensors parameters)
+    : parameters_(std::move(parameters)), weight_decay_(config.weight_decay) {
   const at::Device device = parameters_.empty() ? at::Device(at::kCPU) : parameters_.front().second.device();
   // What the fused kernels read: a float on the GPU, a double on the CPU.
   learning_rate_ = at::zeros({}, at::TensorOptions(device).dtype(device.is_cpu() ? at::kDouble : at::kFloat));
+  for (const auto& [name, parameter] : parameters_) {
+    // Biases, norms, class tokens and position embeddings are vectors or have names of their own.
+    decayed_.push_back(config.decay_bias_norm || (parameter.dim() > 1 && name.ends_with("weight")));
+  }
 }
 
-void Optimizer::step() {
+void Optimizer::step(const at::Tensor& found_inf) {
   const at::NoGradGuard no_grad;
-  std::vector<std::size_t> indices;
-  std::vector<at::Tensor> parameters;
-  std::vector<at::Tensor> gradients;
-  for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    const at::Tensor& gradient = parameters_[i].second.grad();
-    if (!gradient.defined()) continue;
-    indices.push_back(i);
-    parameters.push_back(parameters_[i].second);
-    gradients.push_back(gradient);
+  for (const bool decayed : {true, false}) {
+    Group group{.indices = {},
+                .parameters = {},
+                .gradients = {},
+                .weight_decay = decayed ? weight_decay_ : 0,
+                .found_inf = found_inf.defined() ? std::optional(found_inf) : std::nullopt};
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      const at::Tensor& gradient = parameters_[i].second.grad();
+      if (decayed_[i] != decayed || !gradient.defined()) continue;
+      group.indices.push_back(i);
+      group.parameters.push_back(parameters_[i].second);
+      group.gradients.push_back(gradient);
+    }
+    if (!group.parameters.empty()) update(group);
   }
-  if (!parameters.empty()) update(indices, parameters, gradients);
+}
+
+std::vector<at::Tensor> Optimizer::gradients() const {
+  std::vector<at::Tensor> result;
+  for (const auto& [name, parameter] : parameters_) {
+    if (parameter.grad().defined()) result.push_back(parameter.grad());
+  }
+  return result;
 }
 
 void Optimizer::set_learning_rate(double rate) { learning_rate_.fill_(rate); }

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,11 +19,12 @@ namespace trainyard {
 class Optimizer {
  public:
   /// `parameters` are leaves that require gradients, all on one device; shared with the model.
-  explicit Optimizer(NamedTensors parameters);
+  Optimizer(const OptimizerConfig& config, NamedTensors parameters);
   virtual ~Optimizer() = default;
 
-  /// One update with the learning rate last set. Parameters without a gradient are passed over.
-  void step();
+  /// One update with the learning rate last set. Parameters without a gradient are passed over. `found_inf`, where
+  /// defined, is one float on the device: 1 makes the step change nothing, as in torch.amp.GradScaler.
+  void step(const at::Tensor& found_inf = {});
 
   /// The learning rate lives in a tensor on the parameters' device: a captured CUDA graph would replay a plain number
   /// frozen.
@@ -31,6 +33,9 @@ class Optimizer {
   /// Drops all gradients.
   void zero_grad();
 
+  /// The gradients there are. Share the parameters' memory.
+  std::vector<at::Tensor> gradients() const;
+
   /// All state that a bit-exact continuation needs, as "<state>.<parameter>". Shares the optimizer's memory.
   NamedTensors state() const;
 
@@ -38,9 +43,17 @@ class Optimizer {
   void load_state(const NamedTensors& state);
 
  protected:
-  /// Updates `parameters[i]` from `gradients[i]` in place; `indices[i]` is its place among all parameters.
-  virtual void update(const std::vector<std::size_t>& indices, std::vector<at::Tensor>& parameters,
-                      std::vector<at::Tensor>& gradients) = 0;
+  /// Parameters that one call updates.
+  struct Group {
+    std::vector<std::size_t> indices;  ///< their places among all parameters
+    std::vector<at::Tensor> parameters;
+    std::vector<at::Tensor> gradients;
+    double weight_decay;
+    std::optional<at::Tensor> found_inf;  ///< what step() was given: nothing may change where it is 1
+  };
+
+  /// Updates parameters from gradients in place. Once a step for each weight decay there is.
+  virtual void update(Group& group) = 0;
 
   /// Declares one state tensor a parameter, zero at first: a copy of the parameter's shape, or one float each where
   /// `scalar`. Called by constructors of derived classes only.
@@ -52,6 +65,8 @@ class Optimizer {
 
  private:
   NamedTensors parameters_;
+  double weight_decay_;
+  std::vector<bool> decayed_;
   at::Tensor learning_rate_;
   std::vector<std::pair<std::string, std::vector<at::Tensor>>> states_;
 };

@@ -14,6 +14,8 @@ namespace trainyard {
 ///   constant: peak
 ///   cosine:   peak × (1 + cos(π p)) / 2                      (Loshchilov and Hutter 2017, one period, no restarts)
 ///   step:     peak × gamma^k, k = epochs since the warm-up / step_epochs, rounded down
+///   one_cycle: from peak / div_factor up to the peak over pct_start of the steps, then down to peak / div_factor /
+///              final_div_factor, both along half a cosine    (Smith and Topin 2018; torch's OneCycleLR)
 double learning_rate(const ScheduleConfig& config, double peak, std::int64_t step, std::int64_t steps_per_epoch,
                      std::int64_t total_steps);
 

@@ -7,7 +7,8 @@ namespace {
 
 class Sgd : public Optimizer {
  public:
-  Sgd(const OptimizerConfig& config, NamedTensors parameters) : Optimizer(std::move(parameters)), config_(config) {
+  Sgd(const OptimizerConfig& config, NamedTensors parameters)
+      : Optimizer(config, std::move(parameters)), config_(config) {
     if (config.nesterov && config.momentum == 0) {
       throw UsageError("optimizer.nesterov", "Nesterov's momentum needs optimizer.momentum over 0, it is {}",
                        config.momentum);
@@ -16,13 +17,13 @@ class Sgd : public Optimizer {
   }
 
  protected:
-  void update(const std::vector<std::size_t>& indices, std::vector<at::Tensor>& parameters,
-              std::vector<at::Tensor>& gradients) override {
+  void update(Group& group) override {
     // A buffer of zeros makes the first step what PyTorch's is: momentum × 0 + gradient.
     std::vector<at::Tensor> buffers;
-    if (config_.momentum != 0) buffers = state_of(momentum_buffer_, indices);
-    at::_fused_sgd_(parameters, gradients, buffers, config_.weight_decay, config_.momentum, learning_rate(),
-                    /*dampening=*/0, config_.nesterov, /*maximize=*/false, /*is_first_step=*/false);
+    if (config_.momentum != 0) buffers = state_of(momentum_buffer_, group.indices);
+    at::_fused_sgd_(group.parameters, group.gradients, buffers, group.weight_decay, config_.momentum, learning_rate(),
+                    /*dampening=*/0, config_.nesterov, /*maximize=*/false, /*is_first_step=*/false,
+                    /*grad_scale=*/std::nullopt, group.found_inf);
   }
 
  private:

@@ -16,6 +16,9 @@ struct DeviceBatch {
   at::Tensor labels;    ///< int64, N
   std::int64_t number;  ///< its place in the epoch
   std::int64_t count;   ///< N
+  // Where the images are mixtures of two (training/mix.h):
+  at::Tensor other_labels{};  ///< int64, N, of what was mixed in; undefined: nothing was
+  double share = 1;           ///< of each image that is labels', the rest is other_labels'
 };
 
 /// Moves a DataLoader's batches to `device`. On a GPU the copy runs on a stream of its own, from the arena's registered

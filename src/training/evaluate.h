@@ -1,6 +1,8 @@
 /// Evaluation over a whole split.
 #pragma once
 
+#include <cstdint>
+#include <limits>
 #include <string>
 
 #include "models/model.h"
@@ -10,8 +12,9 @@
 namespace trainyard {
 
 /// Loss (cross-entropy without label smoothing) and accuracy of `model` over every sample of the split `loader` reads,
-/// each once. The model is in evaluation mode meanwhile and in its former mode afterwards.
+/// each once, or over its first `most_batches` batches. The model is in evaluation mode meanwhile and in its former
+/// mode afterwards.
 Scores evaluate(Model& model, DataLoader& loader, const Normalize& normalize, at::Device device,
-                const std::string& precision);
+                const std::string& precision, std::int64_t most_batches = std::numeric_limits<std::int64_t>::max());
 
 }  // namespace trainyard

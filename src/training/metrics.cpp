@@ -2,29 +2,27 @@
 
 namespace trainyard {
 
-ScoreSums::ScoreSums(at::Device device) : sums_(at::zeros({2}, at::TensorOptions(device).dtype(at::kDouble))) {}
+ScoreSums::ScoreSums(at::Device device) : sums_(at::zeros({3}, at::TensorOptions(device).dtype(at::kDouble))) {}
 
 void ScoreSums::add(const at::Tensor& loss, const at::Tensor& logits, const at::Tensor& labels) {
   const at::NoGradGuard no_grad;
-  const at::Tensor right = logits.argmax(1).eq(labels).sum();
-  sums_.add_(at::stack({loss.detach().to(at::kDouble) * labels.size(0), right.to(at::kDouble)}));
-  samples_ += labels.size(0);
+  const at::Tensor mean = loss.detach().to(at::kDouble);
+  const at::Tensor right = logits.argmax(1).eq(labels).sum().to(at::kDouble);
+  const at::Tensor batch = at::stack({mean * labels.size(0), right, at::full_like(mean, labels.size(0))});
+  sums_.add_(batch.masked_fill(mean.isfinite().logical_not(), 0));
 }
 
 Scores ScoreSums::mean() const {
-  if (samples_ == 0) return {};
   const at::Tensor sums = sums_.cpu();
-  const auto n = static_cast<double>(samples_);
-  return {.loss = sums[0].item<double>() / n, .accuracy = sums[1].item<double>() / n, .samples = samples_};
+  const auto samples = sums[2].item<double>();
+  if (samples == 0) return {};
+  return {.loss = sums[0].item<double>() / samples,
+          .accuracy = sums[1].item<double>() / samples,
+          .samples = static_cast<std::int64_t>(samples)};
 }
 
-at::Tensor ScoreSums::snapshot() const {
-  return at::cat({sums_.cpu(), at::tensor({static_cast<double>(samples_)}, at::kDouble)});
-}
+at::Tensor ScoreSums::snapshot() const { return sums_.cpu(); }
 
-void ScoreSums::restore(const at::Tensor& snapshot) {
-  sums_.copy_(snapshot.slice(0, 0, 2));
-  samples_ = static_cast<std::int64_t>(snapshot[2].item<double>());
-}
+void ScoreSums::restore(const at::Tensor& snapshot) { sums_.copy_(snapshot); }
 
 }  // namespace trainyard

@@ -14,7 +14,7 @@ struct Scores {
   std::int64_t samples = 0;
 };
 
-/// Sums of loss and of right answers. Reading them waits for the device.
+/// Sums of loss and of right answers, over batches whose loss is finite. Reading them waits for the device.
 class ScoreSums {
  public:
   explicit ScoreSums(at::Device device);
@@ -30,8 +30,7 @@ class ScoreSums {
   void restore(const at::Tensor& snapshot);
 
  private:
-  at::Tensor sums_;  // float64: loss, right answers
-  std::int64_t samples_ = 0;
+  at::Tensor sums_;  // float64: loss, right answers, samples
 };
 
 }  // namespace trainyard

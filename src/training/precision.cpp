@@ -1,5 +1,7 @@
 #include "training/precision.h"
 
+#include <cstdlib>
+
 #include <ATen/autocast_mode.h>
 
 namespace trainyard {
@@ -10,13 +12,21 @@ void set_float32_arithmetic(const std::string& precision) {
   at::globalContext().setAllowTF32CuDNN(allow_tf32);
 }
 
+void set_deterministic() {
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);  // cuBLAS reads it when it starts
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+  at::globalContext().setDeterministicFillUninitializedMemory(false);  // a help for debugging that costs a pass
+  at::globalContext().setDeterministicCuDNN(true);
+  at::globalContext().setBenchmarkCuDNN(false);  // the fastest algorithm may be another one next time
+}
+
 Autocast::Autocast(const std::string& precision, at::DeviceType device)
-    : active_(precision == "bf16"), device_(device) {
+    : active_(precision == "bf16" || precision == "fp16"), device_(device) {
   if (!active_) return;
   was_enabled_ = at::autocast::is_autocast_enabled(device_);
   previous_dtype_ = at::autocast::get_autocast_dtype(device_);
   at::autocast::set_autocast_enabled(device_, true);
-  at::autocast::set_autocast_dtype(device_, at::kBFloat16);
+  at::autocast::set_autocast_dtype(device_, precision == "fp16" ? at::kHalf : at::kBFloat16);
   at::autocast::increment_nesting();
 }
 

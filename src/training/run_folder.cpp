@@ -16,15 +16,17 @@ namespace fs = std::filesystem;
 
 // Settings that may change in the middle of a run without making another run of it.
 bool is_free(const std::string& key) {
-  constexpr std::array kFree = {"data.root",     "loader.workers",  "loader.prefetch", "loader.timeout", "train.device",
-                                "train.threads", "train.log_every", "run.dir",         "run.name",       "run.resume"};
-  return std::find(kFree.begin(), kFree.end(), key) != kFree.end();
+  constexpr std::array kFree = {"data.root",           "loader.workers", "loader.prefetch", "loader.timeout",
+                                "train.device",        "train.threads",  "train.log_every", "train.on_nonfinite",
+                                "train.deterministic", "run.dir",        "run.name",        "run.resume"};
+  return key.starts_with("checkpoint.") || std::find(kFree.begin(), kFree.end(), key) != kFree.end();
 }
 
 // Settings that may change when the user names the run, such as to train it longer.
 bool is_free_when_named(const std::string& key) {
-  constexpr std::array kFree = {"train.epochs",       "train.precision",    "train.label_smoothing", "optimizer.lr",
-                                "optimizer.momentum", "optimizer.nesterov", "optimizer.weight_decay"};
+  constexpr std::array kFree = {
+      "train.epochs", "train.precision",      "train.label_smoothing", "optimizer.lr",       "train.mixup",
+      "train.cutmix", "train.clip_grad_norm", "optimizer.momentum",    "optimizer.nesterov", "optimizer.weight_decay"};
   return is_free(key) || key.starts_with("schedule.") || std::find(kFree.begin(), kFree.end(), key) != kFree.end();
 }
 

@@ -10,21 +10,29 @@
 namespace trainyard {
 namespace {
 
-constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP};
+constexpr std::array kStopSignals = {SIGINT, SIGTERM, SIGHUP};
+constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
 
 std::atomic<int> signal_received = 0;
-static_assert(std::atomic<int>::is_always_lock_free, "the handler may use nothing else");
+std::atomic<bool> save_requested = false;
+static_assert(std::atomic<int>::is_always_lock_free && std::atomic<bool>::is_always_lock_free,
+              "the handler may use nothing else");
 std::array<struct sigaction, kSignals.size()> previous_actions;
 
 void note(int signal) {
+  if (signal == SIGUSR1) {
+    save_requested = true;
+    return;
+  }
   signal_received = signal;
-  for (const int other : kSignals) ::signal(other, SIG_DFL);  // the next one, whichever, does not wait for us
+  for (const int other : kStopSignals) ::signal(other, SIG_DFL);  // the next one, whichever, does not wait for us
 }
 
 }  // namespace
 
 StopSignal::StopSignal() {
   signal_received = 0;
+  save_requested = false;
   struct sigaction action{};
   action.sa_handler = note;
   action.sa_flags = SA_RESTART;
@@ -38,5 +46,7 @@ StopSignal::~StopSignal() {
 }
 
 int StopSignal::received() { return signal_received; }
+
+bool StopSignal::take_save_request() { return save_requested.exchange(false); }
 
 }  // namespace trainyard

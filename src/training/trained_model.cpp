@@ -27,12 +27,9 @@ std::shared_ptr<Model> new_model(const ModelConfig& config, const std::vector<st
 
 TrainedModel load_trained_model(const std::filesystem::path& checkpoint, at::Device device) {
   Manifest manifest = read_manifest(checkpoint);
-  const auto sum = manifest.files.find(Manifest::model_file);
-  if (sum == manifest.files.end()) {
-    throw RunError("checkpoint", "{} lists no {}", (checkpoint / Manifest::file_name).string(), Manifest::model_file);
-  }
-  const std::string path = (checkpoint / Manifest::model_file).string();
-  const Mapping file = map_verified(checkpoint, Manifest::model_file, sum->second);
+  const char* const name = manifest.files.contains(Manifest::ema_file) ? Manifest::ema_file : Manifest::model_file;
+  const std::string path = (checkpoint / name).string();
+  const Mapping file = map_verified(checkpoint, name, manifest.files.at(name));
   Config config = config_from_toml(manifest.config, checkpoint.string());
   std::shared_ptr<Model> model = new_model(config.model, manifest.sample_shape, manifest.class_names.size(), device);
   load_state_dict(*model, parse_safetensors(file.bytes(), path), path);

@@ -25,7 +25,8 @@ struct TrainedModel {
   Normalize normalize;
 };
 
-/// Reads model and manifest of the step folder `checkpoint`. Throws RunError for a damaged one.
+/// Reads model and manifest of the step folder `checkpoint`; the averaged weights where it has them, as those are what
+/// training evaluated. Throws RunError for a damaged one.
 TrainedModel load_trained_model(const std::filesystem::path& checkpoint, at::Device device);
 
 }  // namespace trainyard

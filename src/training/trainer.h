@@ -4,15 +4,19 @@
 #include <memory>
 #include <optional>
 
-#include "checkpoint/checkpoint.h"
+#include "checkpoint/checkpoint_writer.h"
 #include "config/config.h"
 #include "loader/data_loader.h"
 #include "logging/metrics_files.h"
 #include "logging/progress.h"
 #include "models/model.h"
+#include "optim/ema.h"
 #include "optim/optimizer.h"
+#include "training/aids.h"
 #include "training/device_loader.h"
+#include "training/loss_watch.h"
 #include "training/metrics.h"
+#include "training/profile.h"
 #include "training/run_folder.h"
 #include "training/train_step.h"
 
@@ -33,11 +37,12 @@ struct RunResult {
 };
 
 /// Trains `config.model` on split 0 of `pool` and evaluates on split 1, on `device`. Everything it writes goes into
-/// `folder`. The same configuration gives the same losses bit for bit on the CPU, with any number of workers, at one go
-/// or in parts. Used from one thread; StopSignal ends it at the next step.
+/// `folder`. The same configuration gives the same losses bit for bit on the CPU, and on a GPU with
+/// train.deterministic, with any number of workers, at one go or in parts. Used from one thread; StopSignal ends it at
+/// the next step.
 class Trainer {
  public:
-  Trainer(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder);
+  Trainer(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder, const Aids& aids = {});
 
   RunResult run();
 
@@ -45,21 +50,35 @@ class Trainer {
   // Where the run stands; with the weights, the optimizer and the generators it is all that a checkpoint needs.
   struct Place {
     std::int64_t epoch = 0;  // whole epochs done
-    std::int64_t batch = 0;  // batches of the epoch under way that are done
-    std::int64_t step = 0;
+    std::int64_t batch = 0;  // batches of the epoch under way that are done: whole steps of them
+    std::int64_t step = 0;   // optimizer steps done
     double best_accuracy = 0;
     std::int64_t best_epoch = 0;
   };
 
+  // trainer.cpp
   bool train_epoch();
   void finish_epoch();
+  bool checkpoint_is_due() const;
+  StepPart part_of_step(const DeviceBatch& batch) const;
+  void judge_losses(bool all);
+  template <typename Metrics>
+  void add_metrics(const Metrics& metrics);
   void log_window(const ScoreSums& window, double seconds, double waited, double lr);
   ProgressState progress(const Scores& scores) const;
+  std::uint64_t data_epoch(std::int64_t epoch) const;
+  std::int64_t batches_per_epoch() const;
+  std::int64_t steps_per_epoch() const;
   double lr_of(std::int64_t step) const;
+  Model& evaluated_model() const { return averaged_model_ ? *averaged_model_ : *model_; }
+
+  // trainer_checkpoint.cpp
+  void begin();  // from the folder's checkpoint, from model.weights or from the seed
   void save();
   void restore(const std::filesystem::path& checkpoint);
 
   const Config config_;
+  const Aids aids_;
   RunFolder folder_;
   at::Device device_;
   RegisteredMemory registered_;
@@ -70,6 +89,9 @@ class Trainer {
   std::shared_ptr<Model> model_;
   std::unique_ptr<Optimizer> optimizer_;
   TrainStep train_step_;
+  std::shared_ptr<Model> averaged_model_;  // none without train.ema_decay
+  std::optional<Ema> ema_;
+  LossWatch losses_;
 
   Place place_;
   ScoreSums epoch_sums_;
@@ -77,8 +99,10 @@ class Trainer {
   double epoch_waited_ = 0;
   std::int64_t epoch_samples_ = 0;
   RunResult result_;
+  CheckpointWriter checkpoints_;
   std::optional<MetricsFiles> files_;
   Progress progress_;
+  Profile profile_;
 };
 
 }  // namespace trainyard

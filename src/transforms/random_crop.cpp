@@ -1,10 +1,6 @@
-// random_crop(padding=4): surrounds the image with `padding` black pixels and cuts a piece of the old size out of it at
-// a uniformly random place, as torchvision.transforms.RandomCrop(size, padding=padding) does.
-#include <algorithm>
-#include <cmath>
-#include <cstddef>
-#include <cstring>
-
+// random_crop(size=0, padding=4): surrounds the picture with `padding` black pixels and cuts a square of `size`, or a
+// piece of the old size where that is 0, out of it at a uniformly random place: torchvision's RandomCrop(size,
+// padding).
 #include "transforms/transform.h"
 #include "util/error.h"
 
@@ -13,55 +9,39 @@ namespace {
 
 class RandomCrop final : public Transform {
  public:
-  RandomCrop(std::ptrdiff_t padding, const SampleSpec& sample)
-      : padding_(padding), height_(sample.shape[0]), width_(sample.shape[1]), channels_(sample.shape[2]) {}
+  RandomCrop(std::size_t size, std::size_t padding) : size_(size), padding_(padding) {}
 
-  void apply(std::span<std::byte> image, RandomStream random) override {
-    const auto places = static_cast<std::uint64_t>(2 * padding_ + 1);
-    const std::ptrdiff_t down = static_cast<std::ptrdiff_t>(random.below(places)) - padding_;
-    const std::ptrdiff_t right = static_cast<std::ptrdiff_t>(random.below(places)) - padding_;
-    // Row y of the result is row y + down of the image: walk so that no row is overwritten before it is read.
-    for (std::ptrdiff_t i = 0; i < height_; ++i) {
-      const std::ptrdiff_t y = down >= 0 ? i : height_ - 1 - i;
-      take_row(image, y, y + down, right);
+  std::optional<Frame> frame(ImageSize image, RandomStream random) const override {
+    const ImageSize size = size_ == 0 ? image : ImageSize{size_, size_};
+    if (size.height > image.height + 2 * padding_ || size.width > image.width + 2 * padding_) {
+      throw RunError("transform",
+                     "random_crop(size={}, padding={}) cannot be cut out of a picture of {} x {}: resize it first, or "
+                     "give more padding",
+                     size_, padding_, image.width, image.height);
     }
+    const auto place = [&](std::size_t extent, std::size_t wanted) {
+      return static_cast<std::ptrdiff_t>(random.below(extent + 2 * padding_ - wanted + 1)) -
+             static_cast<std::ptrdiff_t>(padding_);
+    };
+    const std::ptrdiff_t top = place(image.height, size.height);
+    const std::ptrdiff_t left = place(image.width, size.width);
+    return Frame{{top, left, size.height, size.width}, size};
   }
 
  private:
-  void take_row(std::span<std::byte> image, std::ptrdiff_t y, std::ptrdiff_t source_y, std::ptrdiff_t right) const {
-    const std::ptrdiff_t row_bytes = width_ * channels_;
-    std::byte* const row = image.data() + y * row_bytes;
-    if (source_y < 0 || source_y >= height_) {
-      std::memset(row, 0, static_cast<std::size_t>(row_bytes));
-      return;
-    }
-    const std::byte* const source = image.data() + source_y * row_bytes;
-    const std::ptrdiff_t shift = std::abs(right) * channels_;
-    const auto kept = static_cast<std::size_t>(row_bytes - shift);
-    std::memmove(right < 0 ? row + shift : row, right < 0 ? source : source + shift, kept);
-    std::memset(right < 0 ? row : row + kept, 0, static_cast<std::size_t>(shift));
-  }
-
-  std::ptrdiff_t padding_;
-  std::ptrdiff_t height_;
-  std::ptrdiff_t width_;
-  std::ptrdiff_t channels_;
+  std::size_t size_;
+  std::size_t padding_;
 };
 
-std::unique_ptr<Transform> make_random_crop(const TransformArguments& given, const SampleSpec& sample) {
-  const double padding = with_defaults("random_crop", given, {{"padding", 4}}).at("padding");
-  const auto limit = static_cast<double>(std::min(sample.shape[0], sample.shape[1]));
-  if (!(padding >= 0 && padding <= limit) || padding != std::floor(padding)) {
-    throw UsageError("transform", "random_crop(padding={}) is out of range, expected a whole number from 0 to {}",
-                     padding, limit);
-  }
-  return std::make_unique<RandomCrop>(static_cast<std::ptrdiff_t>(padding), sample);
+std::unique_ptr<Transform> make_random_crop(TransformArguments& arguments) {
+  const auto size = static_cast<std::size_t>(arguments.whole("size", 0, 0, 8192));
+  const auto padding = static_cast<std::size_t>(arguments.whole("padding", 4, 0, 1024));
+  return std::make_unique<RandomCrop>(size, padding);
 }
 
-const TransformRegistry::Registration registered{"random_crop",
-                                                 "random_crop(padding=4): pads with black, cuts the old "
-                                                 "size out at random",
-                                                 make_random_crop, __FILE__};
+const TransformRegistry::Registration registered{
+    "random_crop", "random_crop(size=0, padding=4): pads with black, cuts a square (0: the old size) out at random",
+    make_random_crop, __FILE__};
 
 }  // namespace
 }  // namespace trainyard

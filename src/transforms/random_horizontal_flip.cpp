@@ -1,42 +1,53 @@
 // random_horizontal_flip(p=0.5): mirrors left and right with probability p.
 #include <algorithm>
-#include <cstddef>
+#include <cstring>
 
 #include "transforms/transform.h"
-#include "util/error.h"
 
 namespace trainyard {
 namespace {
 
+// Pixels of a size known to the compiler are swapped as words, not byte after byte.
+template <std::size_t channels>
+void mirror_row(std::byte* left, std::size_t width) {
+  struct Pixel {
+    std::byte values[channels];
+  };
+  auto* const pixels = reinterpret_cast<Pixel*>(left);
+  std::reverse(pixels, pixels + width);
+}
+
+void mirror_any_row(std::byte* row, std::size_t width, std::size_t channels) {
+  std::byte* right = row + width * channels;
+  for (std::byte* left = row; left + channels < right; left += channels) {
+    right -= channels;
+    std::swap_ranges(left, left + channels, right);
+  }
+}
+
 class RandomHorizontalFlip final : public Transform {
  public:
-  RandomHorizontalFlip(double p, const SampleSpec& sample)
-      : p_(p),
-        width_(static_cast<std::size_t>(sample.shape[1])),
-        channels_(static_cast<std::size_t>(sample.shape[2])) {}
+  explicit RandomHorizontalFlip(double p) : p_(p) {}
 
-  void apply(std::span<std::byte> image, RandomStream random) override {
+  void apply(const ImageView& image, RandomStream random) override {
     if (random.uniform() >= p_) return;
-    for (; !image.empty(); image = image.subspan(width_ * channels_)) {
-      for (std::size_t left = 0, right = width_ - 1; left < right; ++left, --right) {
-        const auto pixel = image.subspan(left * channels_, channels_);
-        std::swap_ranges(pixel.begin(), pixel.end(), image.begin() + static_cast<std::ptrdiff_t>(right * channels_));
+    for (std::size_t y = 0; y < image.height; ++y) {
+      if (image.channels == 1) {
+        mirror_row<1>(image.row(y), image.width);
+      } else if (image.channels == 3) {
+        mirror_row<3>(image.row(y), image.width);
+      } else {
+        mirror_any_row(image.row(y), image.width, image.channels);
       }
     }
   }
 
  private:
   double p_;
-  std::size_t width_;
-  std::size_t channels_;
 };
 
-std::unique_ptr<Transform> make_random_horizontal_flip(const TransformArguments& given, const SampleSpec& sample) {
-  const double p = with_defaults("random_horizontal_flip", given, {{"p", 0.5}}).at("p");
-  if (!(p >= 0 && p <= 1)) {
-    throw UsageError("transform", "random_horizontal_flip(p={}) is out of range, expected a number from 0 to 1", p);
-  }
-  return std::make_unique<RandomHorizontalFlip>(p, sample);
+std::unique_ptr<Transform> make_random_horizontal_flip(TransformArguments& arguments) {
+  return std::make_unique<RandomHorizontalFlip>(arguments.number("p", 0.5, 0, 1));
 }
 
 const TransformRegistry::Registration registered{"random_horizontal_flip",

@@ -1,65 +1,47 @@
-/// Sample transforms on the CPU: run in a worker, on one uint8 image, in place. A new one is one file here that
-/// registers itself.
+/// What a sample transform is: run in a worker, on one uint8 image. A new one is one file here that registers itself;
+/// docs/extending.md shows how.
 #pragma once
 
-#include <cstdint>
-#include <functional>
-#include <map>
 #include <memory>
-#include <span>
-#include <string>
-#include <string_view>
-#include <vector>
+#include <optional>
 
-#include "datasets/dataset.h"
+#include "images/image.h"
+#include "images/resample.h"
+#include "transforms/arguments.h"
 #include "util/random.h"
 #include "util/registry.h"
 
 namespace trainyard {
 
-/// A transform of one image in place, keeping its shape. Called from many processes; must not keep state between calls
-/// other than scratch memory.
+/// How a transform cuts and scales a picture.
+struct Frame {
+  Rect region;                       ///< what is kept of it. May stick out where nothing is scaled; it is black there
+  ImageSize size;                    ///< what the region is scaled to
+  Filter filter = Filter::bilinear;  ///< with antialias
+};
+
+/// A transform of one image: either it frames (returns a frame, always) or it changes pixels in place. It never does
+/// the work of framing itself: crops and scalings that follow one another are done in one go, and of a file only those
+/// rows and columns are decoded that they keep.
+///
+/// Called from many processes; must not keep state between calls other than scratch memory. `random` is this sample's
+/// and this transform's own stream: it depends on (seed, epoch, sample, place among the transforms, name) alone.
 class Transform {
  public:
   virtual ~Transform() = default;
 
-  /// `image` holds height × width × channels bytes. `random` is this sample's and this transform's own stream.
-  virtual void apply(std::span<std::byte> image, RandomStream random) = 0;
-};
+  /// The frame for a picture of this size. Throws RunError for one that it cannot frame.
+  virtual std::optional<Frame> frame(ImageSize /*image*/, RandomStream /*random*/) const { return std::nullopt; }
 
-/// What is written in brackets behind a transform's name: `random_crop(padding=4)`.
-using TransformArguments = std::map<std::string, double>;
+  /// Changes pixels: 1 channel (grey) or 3 (RGB), any size. Not called for a transform that frames.
+  virtual void apply(const ImageView& /*image*/, RandomStream /*random*/) {}
+};
 
 struct TransformKind {
   static constexpr const char* name = "transform";
 };
 
-/// Factories throw UsageError for an argument they don't know or a value out of range.
-using TransformRegistry =
-    Registry<TransformKind, std::unique_ptr<Transform>(const TransformArguments&, const SampleSpec&)>;
-
-/// `given` over `defaults`, which name every argument `transform` has. Throws UsageError that lists them for one it has
-/// not.
-TransformArguments with_defaults(std::string_view transform, const TransformArguments& given,
-                                 const TransformArguments& defaults);
-
-/// The transforms of one split, applied in order. Empty does nothing.
-class TransformPipeline {
- public:
-  TransformPipeline() = default;
-  /// Parses and builds each of `specs` ("name" or "name(key=value, ...)", values are numbers). Throws UsageError, also
-  /// where there are specs and the samples are not uint8 images.
-  TransformPipeline(const std::vector<std::string>& specs, const SampleSpec& sample);
-
-  /// Randomness is a function of (seed, epoch, index, the transform's place and name) alone.
-  void apply(std::span<std::byte> image, std::uint64_t seed, std::uint64_t epoch, std::uint64_t index) const;
-
- private:
-  struct Stage {
-    std::uint64_t name_key;
-    std::unique_ptr<Transform> transform;
-  };
-  std::vector<Stage> stages_;
-};
+/// Factories ask for every argument that their transform has.
+using TransformRegistry = Registry<TransformKind, std::unique_ptr<Transform>(TransformArguments&)>;
 
 }  // namespace trainyard

@@ -63,6 +63,19 @@ Facts changed(Facts facts, Change change) {
   return facts;
 }
 
+// One GPU on which a probe failed in these words.
+Facts with_words(const std::string& words) {
+  return changed(machines::with_gpus(1), [&](Facts& f) {
+    f.probes[2].outcome = "error";
+    f.probes[2].message = words;
+  });
+}
+
+ProbeFacts& group(Facts& facts, std::string_view name) {
+  return *std::find_if(facts.probes.begin(), facts.probes.end(),
+                       [&](const ProbeFacts& probe) { return probe.device == "gpus" && probe.name == name; });
+}
+
 std::vector<Fault> gpu_faults() {
   using machines::docker, machines::with_gpus, machines::without_devices, machines::wsl2, machines::mig;
   const auto w = Severity::warning;
@@ -108,12 +121,32 @@ std::vector<Fault> gpu_faults() {
        changed(without_devices(with_gpus(2), 100, no_device),
                [](Facts& f) { f.environment["CUDA_VISIBLE_DEVICES"] = "7"; })},
       {"mig-without-instance", e, "cuda",
+       changed(without_devices(mig(), 100, no_device),
+               [](Facts& f) {
+                 f.environment.clear();
+                 f.driver.cards[0].mig_instances = 0;
+               })},
+      {"mig-without-instance", w, "auto",
        changed(without_devices(mig(), 100, no_device), [](Facts& f) { f.environment.clear(); })},
       {"uvm-missing", w, "auto",
        changed(without_devices(docker(), 999, "CUDA_ERROR_UNKNOWN"),
                [](Facts& f) {
                  std::erase_if(f.host.device_nodes, [](const DeviceNode& node) { return node.name == "nvidia-uvm"; });
                })},
+      {"driver-too-new", w, "auto",
+       changed(without_devices(with_gpus(1, "Tesla P100", 6, 0), 100, no_device),
+               [](Facts& f) {
+                 f.host.nvidia_cards = {"0x15f8"};
+                 f.host.kernel_module = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  590.48.01  Mon Dec  8";
+                 f.driver.cards.clear();
+               })},
+      {"container-toolkit-missing", e, "cuda:0",
+       with_words("could not select device driver \"\" with capabilities: [[gpu]]")},
+      {"image-needs-newer-driver", e, "cuda:0",
+       with_words("nvidia-container-cli: requirement error: unsatisfied condition: cuda>=13.0")},
+      {"address-space-limited", e, "cuda",
+       changed(without_devices(with_gpus(1), 2, "CUDA_ERROR_OUT_OF_MEMORY: out of memory"),
+               [](Facts& f) { f.limits.address_space = 32ull << 30; })},
       {"cuda-unknown-error", w, "auto", without_devices(with_gpus(1), 999, "CUDA_ERROR_UNKNOWN: unknown error")},
       {"driver-too-old", e, "cuda:0",
        changed(with_gpus(1),
@@ -146,7 +179,7 @@ std::vector<Fault> gpu_faults() {
        changed(with_gpus(1),
                [](Facts& f) {
                  f.driver.cards[0].compute_mode = "exclusive_process";
-                 f.driver.cards[0].process_memory = {20ull << 30};
+                 f.driver.cards[0].processes = {{4711, "python", 20ull << 30}};
                })},
       {"gpu-exclusive", e, "cuda",
        changed(with_gpus(1), [](Facts& f) { f.driver.cards[0].compute_mode = "prohibited"; })},
@@ -154,8 +187,14 @@ std::vector<Fault> gpu_faults() {
        changed(with_gpus(1),
                [](Facts& f) {
                  f.devices[0].memory_free = 100 << 20;
-                 f.driver.cards[0].process_memory = {100ull << 30, 39ull << 30};
+                 f.driver.cards[0].processes = {{4711, "python", 39ull << 30}, {4712, "", 100ull << 30}};
                })},
+      {"library-error", e, "cuda",
+       with_words("cuDNN version incompatibility: PyTorch was compiled against (9, 24, 0) but found 9.1.0")},
+      {"device-assert", e, "cuda", with_words("CUDA error: device-side assert triggered")},
+      {"illegal-access", e, "cuda", with_words("CUDA error: an illegal memory access was encountered")},
+      {"gpu-lost", e, "cuda", with_words("CUDA error: unspecified launch failure")},
+      {"gpu-lost", e, "cuda", with_words("CUDA error: uncorrectable ECC error encountered")},
       {"probe-crashed", e, "cuda", changed(with_gpus(1), [](Facts& f) { f.probes[2].outcome = "crashed"; })},
       {"probe-hung", e, "cuda", changed(with_gpus(1), [](Facts& f) { f.probes[2].outcome = "hung"; })},
       {"probe-wrong", e, "cuda", changed(with_gpus(1), [](Facts& f) { f.probes[2].outcome = "wrong"; })},
@@ -169,8 +208,23 @@ std::vector<Fault> gpu_faults() {
        changed(with_gpus(1),
                [](Facts& f) {
                  f.devices[0].memory_free = 30ull << 30;
-                 f.driver.cards[0].process_memory = {110ull << 30};
+                 f.driver.cards[0].processes = {{4711, "python", 110ull << 30}};
                })},
+      {"ecc-errors", w, "auto", changed(with_gpus(1), [](Facts& f) { f.driver.cards[0].repair_pending = true; })},
+      {"slow-link", w, "auto",
+       changed(with_gpus(1), [](Facts& f) { f.probes.push_back({"cuda:0", "copy pinned", "ok", "", 0.4, 0, 0.9e9}); })},
+      {"slow-link", Severity::note, "auto", changed(with_gpus(1), [](Facts& f) { f.driver.cards[0].pcie_width = 4; })},
+      {"peer-copy-failed", w, "auto", changed(with_gpus(2), [](Facts& f) { group(f, "peer copy").outcome = "wrong"; })},
+      {"all-reduce-failed", w, "cuda",
+       changed(with_gpus(2), [](Facts& f) { group(f, "all-reduce").outcome = "hung"; })},
+      {"gpu-group-failed", w, "auto",
+       changed(with_gpus(2),
+               [](Facts& f) {
+                 std::erase_if(f.probes, [](const ProbeFacts& probe) { return probe.device == "gpus"; });
+                 f.probes.push_back({"gpus", "start", "crashed", "exit code 1", 0, 0});
+               })},
+      {"no-peer-access", Severity::note, "auto",
+       changed(with_gpus(2), [](Facts& f) { group(f, "peer copy").message = "no peer access: 0>1 1>0"; })},
       {"ecc-errors", w, "auto", changed(with_gpus(1), [](Facts& f) { f.driver.cards[0].ecc_uncorrected = 3; })},
       {"gpu-slowed", w, "cuda", changed(with_gpus(1), [](Facts& f) { f.driver.cards[0].slowed_by = {"thermal"}; })},
       {"persistence-off", Severity::note, "auto",
@@ -187,17 +241,42 @@ std::vector<Fault> host_faults() {
   };
   return {
       make("cpu-probe-failed", e, [](Facts& f) { f.probes[0].outcome = "wrong"; }),
+      make("library-mismatch", w,
+           [](Facts& f) {
+             f.torch.cudnn = "9.1.0";
+             f.libraries.push_back({"libcudnn.so.9", "/usr/lib/x86_64-linux-gnu/libcudnn.so.9.1.0", true});
+           }),
+      make("stray-libcuda", w, [](Facts& f) { f.driver.libcuda = "/usr/local/cuda-12.8/compat/libcuda.so.570.86.10"; }),
       make("shared-memory-missing", e, [](Facts& f) { f.shared_memory.size = f.shared_memory.free = 0; }),
       make("shared-memory-unwritable", e, [](Facts& f) { f.shared_memory.writable = false; }),
       make("shared-memory-small", e, [](Facts& f) { f.shared_memory.size = f.shared_memory.free = 64 << 20; }),
       make("shared-memory-refused", e, [](Facts& f) { f.shared_memory.error = "Cannot allocate memory"; }),
       make("run-dir-unwritable", e, [](Facts& f) { f.folders[0].usable = false; }),
-      make("data-missing", e, [](Facts& f) { f.folders.push_back({"data", "/data", false, false, 0}); }),
+      make("run-dir-unwritable", e,
+           [](Facts& f) {
+             f.folders[0].usable = false;
+             f.folders[0].owner = 0;
+           }),
+      make("run-dir-unwritable", e,
+           [](Facts& f) {
+             f.folders[0].usable = f.folders[0].exists = false;
+             f.folders[0].read_only = true;
+           }),
+      make("data-missing", w,
+           [](Facts& f) {
+             f.folders.emplace_back().purpose = "data";
+             f.folders.back().error = "[data.root] Fashion-MNIST is not in data/fashion_mnist";
+           }),
       make("disk-full", w, [](Facts& f) { f.folders[0].free = 1 << 20; }),
       make("memory-limit", w, [](Facts& f) { f.host.memory_limit = 4ull << 30; }),
       make("too-many-workers", w, [](Facts& f) { f.host.cores = 2; }),
       make("open-files-low", w, [](Facts& f) { f.limits.open_files = 256; }),
       make("clock-wrong", w, [](Facts& f) { f.host.clock = 86'400; }),
+      make("clock-wrong", w, [](Facts& f) { f.host.clock = 9'000'000'000; }),
+      make("clock-wrong", w, [](Facts& f) { f.host.program_time = f.host.clock + 10 * 86'400; }),
+      make("clock-wrong", w, [](Facts& f) { f.folders[0].newest = f.host.clock + 10 * 86'400; }),
+      make("processes-low", w, [](Facts& f) { f.host.processes_limit = 32; }),
+      make("launch-blocking", w, [](Facts& f) { f.environment["CUDA_LAUNCH_BLOCKING"] = "1"; }),
   };
 }
 
@@ -254,6 +333,38 @@ TEST(Diagnose, ForTheCpuAGpuDoesNotMatter) {
   for (const Fault& fault : gpu_faults()) EXPECT_TRUE(diagnose(fault.facts, needs_of("cpu")).empty()) << fault.code;
 }
 
+TEST(Diagnose, ADatasetAskedForByNameMustBeThere) {
+  Needs needs = needs_of("auto");
+  needs.data_root = "/data";
+  const Facts facts = changed(machines::docker(), [](Facts& f) {
+    f.folders.emplace_back().purpose = "data";
+    f.folders.back().path = "/data";
+  });
+  ASSERT_FALSE(diagnose(facts, needs).empty());
+  EXPECT_EQ(diagnose(facts, needs)[0].code, "data-missing");
+  EXPECT_EQ(diagnose(facts, needs)[0].severity, Severity::error);
+}
+
+TEST(Diagnose, SharedMemoryForFewerBatchesIsAWarning) {
+  Needs needs = needs_of("auto");
+  needs.shared_memory_least = 32 << 20;
+  const Facts facts = changed(machines::docker(), [](Facts& f) { f.shared_memory.free = 64 << 20; });
+  EXPECT_EQ(diagnose(facts, needs)[0].severity, Severity::warning);
+  needs.shared_memory_least = 65 << 20;
+  EXPECT_EQ(diagnose(facts, needs)[0].severity, Severity::error);
+}
+
+TEST(Diagnose, TheProcessesThatHoldMemoryAreNamed) {
+  const Facts facts = changed(machines::with_gpus(1), [](Facts& f) {
+    f.devices[0].memory_free = 1 << 20;
+    f.driver.cards[0].processes = {
+        {1, "small", 1ull << 30}, {2, "big", 8ull << 30}, {3, "", 0}, {4, "d", 4}, {5, "e", 5}, {6, "f", 6}};
+  });
+  const std::string why = diagnose(facts, needs_of("cuda"))[0].why;
+  EXPECT_TRUE(why.starts_with("big 2 holds 8.0 GiB, small 1 holds 1.0 GiB")) << why;
+  EXPECT_TRUE(why.ends_with(", and 1 more")) << why;
+}
+
 TEST(Diagnose, AnotherWorkingGpuMakesABrokenOneAWarning) {
   Facts facts = machines::with_gpus(2);
   facts.devices[0].major = 6;
@@ -261,6 +372,7 @@ TEST(Diagnose, AnotherWorkingGpuMakesABrokenOneAWarning) {
   EXPECT_EQ(diagnose(facts, needs_of("cuda:0"))[0].severity, Severity::error);
   EXPECT_TRUE(diagnose(facts, needs_of("cuda:1")).empty());
   EXPECT_EQ(usable_devices(facts, needs_of("auto")), std::vector<int>{1});
+  EXPECT_EQ(diagnose(facts, needs_of("cuda"))[0].devices, std::vector<int>{0});
 }
 
 TEST(Diagnose, TheSameFindingOnSeveralGpusIsOneThatNamesThem) {
@@ -273,23 +385,80 @@ TEST(Diagnose, TheSameFindingOnSeveralGpusIsOneThatNamesThem) {
   EXPECT_NE(findings[0].what.find("also cuda:1; also cuda:2"), std::string::npos) << findings[0].what;
 }
 
-TEST(Diagnose, AnErrorDuringTrainingGetsTheSameRules) {
-  const struct {
-    const char* message;
-    const char* code;
-  } errors[] = {
-      {"CUDA error: no kernel image is available for execution on the device", "own-kernels-missing"},
-      {"CUDA out of memory. Tried to allocate 2.00 GiB", "gpu-out-of-memory"},
-      {"CUDA driver version is insufficient for CUDA runtime version", "driver-too-old"},
-      {"CUDA unknown error - this may be due to an incorrectly set up environment", "cuda-unknown-error"},
-      {"system not yet initialized", "fabric-manager"},
-      {"CUDA error: an illegal memory access was encountered", "probe-error"},
-  };
-  for (const auto& [message, code] : errors) {
-    const auto findings = diagnose_error(machines::with_gpus(1), needs_of("cuda"), "cuda:0", message);
-    ASSERT_FALSE(findings.empty()) << message;
-    EXPECT_EQ(findings[0].code, code) << message;
+// Word for word as CUDA, NVML, Docker and LibTorch say it, and the code of the rule that must answer.
+struct Words {
+  const char* message;
+  const char* code;
+};
+
+constexpr Words symptoms[] = {
+    {"could not select device driver \"\" with capabilities: [[gpu]]", "container-toolkit-missing"},
+    {"nvidia-container-cli: requirement error: unsatisfied condition: cuda>=13.0, please update your driver",
+     "image-needs-newer-driver"},
+    {"CUDA driver version is insufficient for CUDA runtime version", "driver-too-old"},
+    {"CUDA error: no kernel image is available for execution on the device", "own-kernels-missing"},
+    {"Error 803: system has unsupported display driver / cuda driver combination", "cuda-803"},
+    {"Error 804: forward compatibility was attempted on non supported HW", "cuda-804"},
+    {"Error 802: system not yet initialized", "fabric-manager"},
+    {"Failed to initialize NVML: Unknown Error", "devices-revoked"},
+    {"Failed to initialize NVML: Driver/library version mismatch", "driver-library-mismatch"},
+    {"CUDA unknown error - this may be due to an incorrectly set up environment", "cuda-unknown-error"},
+    {"Error 500: named symbol not found", "wsl-driver-mix"},
+    {"CUDA error: all CUDA-capable devices are busy or unavailable", "gpu-exclusive"},
+    {"CUDA out of memory. Tried to allocate 2.00 GiB", "gpu-out-of-memory"},
+    {"CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", "gpu-out-of-memory"},
+    {"FIND was unable to find an engine to execute this computation after trying 12 engines", "gpu-out-of-memory"},
+    {"cuDNN version incompatibility: PyTorch was compiled against (9, 24, 0)", "library-error"},
+    {"CUDA error: device-side assert triggered", "device-assert"},
+    {"CUDA error: an illegal memory access was encountered", "illegal-access"},
+    {"CUDA error: unspecified launch failure", "gpu-lost"},
+    {"CUDA error: the launch timed out and was terminated", "gpu-lost"},
+    {"NCCL error in: ProcessGroupNCCL.cpp:3699, unhandled cuda error", "all-reduce-failed"},
+    {"cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", "probe-error"},
+};
+
+TEST(ExplainError, EachSymptomHasItsRule) {
+  // On the machine where it was seen, and, as from a message alone, on one of which nothing is known.
+  for (const Facts& facts : {machines::with_gpus(1), Facts{}}) {
+    for (const auto& [message, code] : symptoms) {
+      const auto found = explain_error(facts, needs_of("cuda"), "cuda:0", message);
+      ASSERT_TRUE(found.has_value()) << message;
+      EXPECT_EQ(found->code, code) << message;
+      EXPECT_TRUE(sentence(*found).ends_with(". To do: " + found->remedy + " (" + code + ")"));
+    }
   }
+}
+
+TEST(ExplainError, ACardThatIsTooOldIsTheCauseOfAMissingKernel) {
+  const auto found = explain_error(machines::with_gpus(1, "Tesla P100", 6, 0), needs_of("auto"), "cuda:0",
+                                   "CUDA error: no kernel image is available for execution on the device");
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->code, "gpu-too-old");
+}
+
+TEST(ExplainError, OtherErrorsAreNotTheDevices) {
+  for (const char* message : {"mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)", "", "bad allocation"}) {
+    EXPECT_FALSE(explain_error(machines::with_gpus(1), needs_of("cuda"), "cuda:0", message)) << message;
+  }
+}
+
+TEST(ExplainError, OutOfMemorySaysWhatWasAskedWhatIsFreeAndWhatToTurnDown) {
+  Needs needs = needs_of("cuda");
+  needs.precision = "fp32";
+  needs.batch_size = 512;
+  const auto found = explain_error(
+      machines::with_gpus(1), needs, "cuda:0",
+      "CUDA out of memory. Tried to allocate 12.25 GiB. GPU 0 has a total capacity of 79.19 GiB of which 1.50 GiB is "
+      "free. Including non-PyTorch memory, this process has 77.68 GiB memory in use. Of the allocated memory 70.12 GiB "
+      "is allocated by PyTorch, and 6.51 GiB is reserved by PyTorch but unallocated. If reserved but unallocated "
+      "memory "
+      "is large try setting PYTORCH_ALLOC_CONF=expandable_segments:True to avoid fragmentation.");
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->what, "cuda:0 NVIDIA H200 is out of memory: 12.25 GiB asked for, 1.50 GiB free of 140.0 GiB");
+  EXPECT_EQ(found->why, "this run asks for more than is free; this run holds 70.12 GiB, 6.51 GiB of it unused");
+  EXPECT_TRUE(found->remedy.starts_with("use --loader.batch_size 256 (it is 512), --train.precision bf16"))
+      << found->remedy;
+  EXPECT_NE(found->remedy.find("expandable_segments"), std::string::npos);
 }
 
 TEST(Diagnose, ManyFaultsAtOnceNeverCrashAndAlwaysHaveARemedy) {

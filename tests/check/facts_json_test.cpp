@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "check/anonymous.h"
 #include "check/check.h"
 #include "check/machines.h"
 #include "check/render.h"
@@ -18,14 +19,14 @@ Facts rich() {
   facts.host.memory_limit = 8ull << 30;
   facts.limits.open_files.reset();
   facts.driver.cards[0].slowed_by = {"thermal"};
-  facts.driver.cards[0].process_memory = {1, ~0ull};
+  facts.driver.cards[0].processes = {{1, "python", 1}, {2, "", ~0ull}};
   facts.probes[1].max_error = std::nan("");
   return facts;
 }
 
 std::string refusal(const std::string& text) {
   try {
-    facts_from_json(text);
+    recorded_from_json(text).facts;
   } catch (const UsageError& error) {
     return error.what();
   }
@@ -40,18 +41,18 @@ std::string changed(const char* pointer, const nlohmann::json& value) {
 
 TEST(FactsJson, ReadsBackWhatItWrote) {
   const auto json = facts_to_json(rich());
-  const Facts back = facts_from_json(json.dump());
+  const Facts back = recorded_from_json(json.dump()).facts;
   EXPECT_EQ(facts_to_json(back), json);
   EXPECT_EQ(back.host.memory_limit, 8ull << 30);
   EXPECT_FALSE(back.limits.open_files.has_value());
-  EXPECT_EQ(back.driver.cards[0].process_memory[1], ~0ull);
+  EXPECT_EQ(back.driver.cards[0].processes[1].memory, ~0ull);
   EXPECT_TRUE(std::isnan(back.probes[1].max_error));
   EXPECT_EQ(back.environment, rich().environment);
 }
 
 TEST(FactsJson, ReadsTheWholeResultOfACheck) {
   const auto result = judge(rich(), Needs{});
-  EXPECT_EQ(facts_to_json(facts_from_json(to_json(result).dump())), facts_to_json(rich()));
+  EXPECT_EQ(facts_to_json(recorded_from_json(to_json(result).dump()).facts), facts_to_json(rich()));
 }
 
 TEST(FactsJson, RefusalsNameThePlaceAndTheValue) {
@@ -67,6 +68,69 @@ TEST(FactsJson, RefusalsNameThePlaceAndTheValue) {
   EXPECT_NE(refusal(changed("/devices/0/name", "\u009b2J")).find("control"), std::string::npos);
   EXPECT_NE(refusal(changed("/driver/cards", 3)).find("facts.driver.cards is 3"), std::string::npos);
   EXPECT_NE(refusal(changed("/environment", {{"A", 1}})).find("facts.environment.A is 1"), std::string::npos);
+}
+
+TEST(FactsJson, EveryFieldRefusesEveryOtherType) {
+  const nlohmann::json good = facts_to_json(rich());
+  const nlohmann::json values[] = {"text", -1, 1.5, 1e300, true, nlohmann::json::array({1}), {{"a", 1}}, nullptr};
+  const nlohmann::json leaves = good.flatten();
+  int refused = 0;
+  for (const auto& [pointer, leaf] : leaves.items()) {
+    for (const nlohmann::json& value : values) {
+      auto json = good;
+      json[nlohmann::json::json_pointer(pointer)] = value;
+      const bool may_read = value.type() == leaf.type() || value.is_number() || value.is_null() || leaf.is_null();
+      const std::string answer = refusal(json.dump());
+      if (answer == "accepted") {
+        EXPECT_TRUE(may_read) << pointer << " = " << value;
+      } else {
+        EXPECT_NE(answer.find("facts"), std::string::npos) << answer;
+        ++refused;
+      }
+    }
+  }
+  EXPECT_GT(refused, 500);
+}
+
+TEST(FactsJson, EveryMissingKeyIsNamed) {
+  const nlohmann::json good = facts_to_json(rich());
+  for (const auto& [section, fields] : good.items()) {
+    if (!fields.is_object() || section == "environment") continue;
+    for (const auto& [field, value] : fields.items()) {
+      auto json = good;
+      json[section].erase(field);
+      EXPECT_EQ(refusal(json.dump()), "[check] facts." + section + ": the key \"" + field + "\" is missing");
+    }
+  }
+}
+
+TEST(FactsJson, NumbersOutOfRangeAreRefused) {
+  for (const char* number : {"1e999", "99999999999999999999999", "4294967296", "0.5", "1e5", "\"8\"", "null"}) {
+    std::string text = facts_to_json(rich()).dump();
+    const std::string key = "\"cores\":";
+    const std::size_t start = text.find(key) + key.size();
+    text.replace(start, text.find(',', start) - start, number);
+    EXPECT_NE(refusal(text), "accepted") << number;
+  }
+}
+
+TEST(FactsJson, TheNeedsOfARunComeAlong) {
+  Needs needs;
+  needs.device = "cuda:1";
+  needs.workers = 7;
+  needs.shared_memory = 5 << 20;
+  const auto json = to_json(judge(rich(), needs));
+  const Recorded recorded = recorded_from_json(json.dump());
+  ASSERT_TRUE(recorded.needs.has_value());
+  EXPECT_EQ(needs_to_json(*recorded.needs), needs_to_json(needs));
+  EXPECT_FALSE(recorded_from_json(json["facts"].dump()).needs.has_value());
+}
+
+TEST(FactsJson, TextsThatAreNoUtf8AreWrittenAndReadBack) {
+  Facts facts = rich();
+  facts.environment["LD_LIBRARY_PATH"] = anonymous("/lib/\xff\xfe:/caf\xc3\xa9\xc2\x9b\n");
+  const Facts back = recorded_from_json(facts_to_json(facts).dump()).facts;
+  EXPECT_EQ(back.environment, facts.environment);
 }
 
 TEST(FactsJson, RefusesDeepAndLargeTexts) {
@@ -97,7 +161,7 @@ TEST(FactsJson, DamagedTextIsRefusedOrReadAndNeverCrashes) {
       }
     }
     try {
-      render_full(judge(facts_from_json(text), Needs{}), false);
+      render_full(judge(recorded_from_json(text).facts, Needs{}));
       ++read;
     } catch (const UsageError&) {
     }

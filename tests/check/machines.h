@@ -19,6 +19,9 @@ inline Facts cpu_only() {
   facts.host.memory = 32ull << 30;
   facts.host.memory_available = 30ull << 30;
   facts.host.clock = 1'800'000'000;
+  facts.host.program_time = 1'799'000'000;
+  facts.host.uid = 1000;
+  facts.host.cgroup = "v2";
   facts.driver.libcuda_error = "libcuda.so.1: cannot open shared object file: No such file or directory";
   facts.driver.nvml_error = "libnvidia-ml.so.1: cannot open shared object file: No such file or directory";
   facts.torch.version = "2.14.0";
@@ -27,11 +30,22 @@ inline Facts cpu_only() {
   facts.torch.cuda_runtime = "13.0";
   facts.torch.cudnn = "9.24.0";
   facts.torch.nccl = "2.29.3";
+  facts.torch.cudnn_compiled = "9.24.0";
+  facts.torch.nccl_compiled = "2.29.3";
   facts.torch.architectures = {"sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"};
   facts.torch.own_architectures = {"sm_75", "compute_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120", "compute_120"};
   facts.shared_memory = {"/dev/shm", 16ull << 30, 16ull << 30, true, 1 << 20, ""};
-  facts.limits = {65'536, {}};
-  facts.folders = {{"runs", "runs", true, true, 100ull << 30}};
+  facts.limits.open_files = 65'536;
+  facts.limits.stack = 8ull << 20;
+  FolderFacts runs;
+  runs.purpose = runs.path = "runs";
+  runs.exists = runs.usable = true;
+  runs.free = 100ull << 30;
+  runs.owner = 1000;
+  runs.mode = "0755";
+  runs.newest = 1'799'990'000;
+  facts.folders = {runs};
+  facts.libraries = {{"libcudart.so.13", "~/torch/nvidia/cu13/lib/libcudart.so.13", true}};
   facts.probes = {{"cpu", "matmul fp32", "ok", "", 0.001, 1e-6}};
   return facts;
 }
@@ -46,11 +60,26 @@ inline Facts with_gpus(int count, const std::string& name = "NVIDIA H200", int m
     const std::string pci = "00000000:0" + std::to_string(i) + ":00.0";
     facts.host.nvidia_cards.emplace_back("0x2335");
     facts.host.device_nodes.push_back({"nvidia" + std::to_string(i), ""});
-    facts.driver.cards.push_back({pci, name, 140ull << 30, 139ull << 30, false, true, "default", 0, {}, {}});
+    CardFacts& card = facts.driver.cards.emplace_back();
+    card.pci = pci;
+    card.name = name;
+    card.memory = 140ull << 30;
+    card.memory_free = 139ull << 30;
+    card.persistence = card.ecc = true;
+    card.compute_mode = "default";
+    card.temperature = 31;
+    card.power = 78;
+    card.power_limit = 700;
+    card.pcie_generation = 5;
+    card.pcie_width = card.pcie_width_most = 16;
     facts.devices.push_back({i, name, major, minor, 140ull << 30, 139ull << 30, pci});
     const std::string device = "cuda:" + std::to_string(i);
     facts.probes.push_back({device, "own kernel", "ok", "", 0.2, 0});
     facts.probes.push_back({device, "conv bf16", "ok", "", 0.5, 0.003});
+  }
+  if (count > 1) {
+    facts.probes.push_back({"gpus", "peer copy", "ok", "", 0.1, 0, 40e9});
+    facts.probes.push_back({"gpus", "all-reduce", "ok", "", 0.4, 1e-7, 300e9});
   }
   return facts;
 }
@@ -88,6 +117,7 @@ inline Facts wsl2() {
 inline Facts mig() {
   Facts facts = with_gpus(1, "NVIDIA H100 80GB HBM3 MIG 1g.10gb");
   facts.driver.cards[0].mig = true;
+  facts.driver.cards[0].mig_instances = 1;
   facts.devices[0].memory = 10ull << 30;
   facts.devices[0].memory_free = 0;
   facts.environment = {{"CUDA_VISIBLE_DEVICES", "MIG-*"}};

@@ -36,8 +36,8 @@ Facts troubled() {
 }
 
 TEST(Render, TheVerdictIsTheLastLine) {
-  EXPECT_EQ(lines_of(render_full(result_of(machines::docker()), false)).back(), "ready: cuda:0 NVIDIA H200, bf16");
-  EXPECT_EQ(lines_of(render_full(result_of(machines::cpu_only()), false)).back(), "ready: cpu, 8 cores");
+  EXPECT_EQ(lines_of(render_full(result_of(machines::docker()))).back(), "ready: cuda:0 NVIDIA H200, bf16");
+  EXPECT_EQ(lines_of(render_full(result_of(machines::cpu_only()))).back(), "ready: cpu, 8 cores");
   EXPECT_EQ(verdict(result_of(machines::cpu_only(), "cuda")),
             "not ready: train.device = cuda, and this machine has no NVIDIA GPU (no-gpu)");
 }
@@ -45,7 +45,8 @@ TEST(Render, TheVerdictIsTheLastLine) {
 TEST(Render, EveryLineFitsEightyColumns) {
   for (const Facts& facts : {troubled(), machines::with_gpus(8), machines::container_without_gpu()}) {
     const auto result = result_of(facts);
-    for (const std::string& line : lines_of(render_full(result, false) + render_short(result, false))) {
+    for (const std::string& line :
+         lines_of(render_full(result) + render_full(result, {.verbose = true}) + render_short(result, false))) {
       const auto columns = std::count_if(line.begin(), line.end(), [](char c) { return (c & 0xc0) != 0x80; });
       EXPECT_LE(columns, 80) << line;
     }
@@ -54,9 +55,9 @@ TEST(Render, EveryLineFitsEightyColumns) {
 
 TEST(Render, ColoursOnlyWhenAsked) {
   const auto result = result_of(troubled());
-  EXPECT_EQ(render_full(result, false).find('\033'), std::string::npos);
+  EXPECT_EQ(render_full(result).find('\033'), std::string::npos);
   EXPECT_EQ(render_short(result, false).find('\033'), std::string::npos);
-  EXPECT_NE(render_full(result, true).find("\033[31m"), std::string::npos);
+  EXPECT_NE(render_full(result, {.colour = true}).find("\033[31m"), std::string::npos);
 }
 
 TEST(Render, TheShortFormOfAHealthyMachineHasThreeLines) {
@@ -64,7 +65,7 @@ TEST(Render, TheShortFormOfAHealthyMachineHasThreeLines) {
 }
 
 TEST(Render, AFindingIsGivenWithCauseAndRemedyAndMarksItsLine) {
-  const std::string text = render_full(result_of(troubled()), false);
+  const std::string text = render_full(result_of(troubled()));
   EXPECT_NE(text.find("x shared memory"), std::string::npos) << text;
   EXPECT_NE(text.find("! cuda:0"), std::string::npos) << text;
   EXPECT_NE(text.find("error [shared-memory-small]"), std::string::npos) << text;

@@ -181,7 +181,8 @@ TEST_F(TrainCommand, DivergedLossEndsTheRunAndKeepsTheLastCheckpoint) {
   // Weight decay alone multiplies the weights by 500 a step; after how many of them a number overflows is the CPU's.
   const Outcome diverged = train("a", {"--train.epochs", "10", "--optimizer.lr", "1e6", "--schedule.name", "constant"});
   EXPECT_EQ(diverged.exit_code, 1) << diverged.output;
-  EXPECT_THAT(diverged.output, AllOf(HasSubstr("the loss is"), HasSubstr("at step "), HasSubstr("epoch ")));
+  EXPECT_THAT(diverged.output, AllOf(HasSubstr("the loss is"), HasSubstr("at step "), HasSubstr("epoch "),
+                                     HasSubstr("learning rate 1000000"), HasSubstr("samples of the batch: ")));
   EXPECT_EQ(run_program({TRAINYARD_BINARY, "eval", dir_ / "runs/a"}).exit_code, 0);
 }
 
@@ -233,7 +234,7 @@ TEST(TrainyardProgram, HelpNamesEveryCommandAndSection) {
   EXPECT_EQ(outcome.exit_code, 0);
   const Outcome top = run_program({TRAINYARD_BINARY, "--help"});
   EXPECT_EQ(top.exit_code, 0);
-  for (const char* part : {"train", "eval", "predict", "check", "list", "--loader.workers", "[optimizer]"}) {
+  for (const char* part : {"train", "eval", "predict", "report", "check", "list", "--loader.workers", "[optimizer]"}) {
     EXPECT_THAT(top.output, HasSubstr(part));
   }
 }

@@ -90,7 +90,9 @@ INSTANTIATE_TEST_SUITE_P(Bind, ImpossibleValue,
                                          BadValue{"loader.workers", "100000"}, BadValue{"optimizer.lr", "-0.1"},
                                          BadValue{"optimizer.lr", "nan"}, BadValue{"train.device", "gpu"},
                                          BadValue{"train.device", "cuda:"}, BadValue{"train.precision", "fp8"},
-                                         BadValue{"schedule.name", "cosin"}, BadValue{"train.seed", "-5"}));
+                                         BadValue{"schedule.name", "cosin"}, BadValue{"train.on_nonfinite", "ignore"},
+                                         BadValue{"train.accumulate", "0"}, BadValue{"train.ema_decay", "1"},
+                                         BadValue{"checkpoint.keep", "0"}, BadValue{"train.seed", "-5"}));
 
 TEST(Bind, NegativeNumberAfterASpaceIsAValueToo) {
   EXPECT_THAT(message_of<CLI::ParseError>([&] { parse({"--train.epochs", "-1"}); }), HasSubstr("train.epochs"));
@@ -126,6 +128,13 @@ TEST(Validate, WarmUpMustBeShorterThanTheRun) {
   config.schedule.warmup_epochs = 5;
   config.train.epochs = 5;
   EXPECT_THAT(message_of<UsageError>([&] { validate(config); }), HasSubstr("schedule.warmup_epochs"));
+}
+
+TEST(Validate, ResettingTheHeadNeedsWeightsToBeginFrom) {
+  Config config;
+  config.data.name = "synthetic";
+  config.model.reset_head = true;
+  EXPECT_THAT(message_of<UsageError>([&] { validate(config); }), HasSubstr("model.weights"));
 }
 
 TEST(Validate, RunNameIsOneFolder) {

@@ -6,7 +6,7 @@ RUN rm -f /usr/lib/python3*/EXTERNALLY-MANAGED && useradd --uid 1000 --create-ho
 ARG TORCH_VERSION=2.14.0
 ARG CUDA_VERSION=13.0
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --root-user-action ignore "torch==$TORCH_VERSION" "nvidia-cuda-nvcc==$CUDA_VERSION.*" \
+    pip install --root-user-action ignore --timeout 60 --retries 8 "torch==$TORCH_VERSION" "nvidia-cuda-nvcc==$CUDA_VERSION.*" \
       "nvidia-cuda-crt==$CUDA_VERSION.*" "nvidia-nvvm==$CUDA_VERSION.*" "nvidia-cuda-cccl==$CUDA_VERSION.*" \
  && ln -s "$(python3 -c 'import nvidia; print(list(nvidia.__path__)[0])')/cu${CUDA_VERSION%.*}" /usr/local/cuda
 # As in a real toolkit.

@@ -13,6 +13,10 @@ fail() { # what is wrong, a log to show
   [[ -z ${2:-} ]] || tail -n 25 "$2" | sed 's/^/    /'
 }
 
+# Nothing may hang, and nothing may wait for a terminal.
+bounded_stdin() { timeout --foreground --kill-after 30 1500 "$@"; }
+bounded() { bounded_stdin "$@" < /dev/null; }
+
 expect() { # what is expected, a command that proves it
   local what=$1
   shift
@@ -31,7 +35,7 @@ exits() { # code, command...: its output goes to the log
 lay_out() { # uid
   rm -rf "$work/clone"
   mkdir -p "$work/clone"
-  git -C "$source_dir" ls-files -z --cached --others --exclude-standard |
+  git -c safe.directory='*' -C "$source_dir" ls-files -z --cached --others --exclude-standard |
     (cd "$source_dir" && xargs -0 cp --parents -t "$work/clone")
   mkdir -p "$work/clone"/{build,data,runs}
   [[ $(id -u) != 0 ]] || chown -R "$1:$1" "$work/clone"
@@ -41,16 +45,19 @@ lay_out() { # uid
 # All settings come from here: the caller's environment and .env do not reach the tests.
 use_files() { # Compose files beside docker-compose.yml
   local IFS=:
-  export COMPOSE_FILE=docker-compose.yml${1+:$*}:$here/host-network.yml
+  export COMPOSE_FILE=docker-compose.yml${1+:$*}:$here/network.yml
 }
-compose() { (cd "$work/clone" && docker compose "$@"); }
+compose() { (cd "$work/clone" && bounded docker compose "$@"); }
 in_shell() { compose run --rm -T shell "$@"; }
 up() { compose up --no-log-prefix --abort-on-container-exit --exit-code-from train train; }
+# What downloads packages: mirrors have bad minutes.
+build_image() { "$@" || { sleep 10; "$@"; } || { sleep 30; "$@"; }; }
 
 # A container with the clone mounted as plain Docker does it; arguments of docker run, then the command after --.
 plain() {
   local arguments=()
   while [[ $1 != -- ]]; do arguments+=("$1"); shift; done
   shift
-  docker run --rm --init --network none -v "$work/clone":/workspace "${arguments[@]}" "$image" "$@"
+  # The label makes clean_up find it.
+  bounded docker run --rm --init --network none --label com.docker.compose.project=trainyard-test -v "$work/clone":/workspace "${arguments[@]}" "$image" "$@"
 }

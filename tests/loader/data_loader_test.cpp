@@ -93,6 +93,15 @@ TEST_P(DataLoaderWith, ResumesInTheMiddleOfAnEpoch) {
   }
 }
 
+TEST_P(DataLoaderWith, TellsTheSamplesOfAnyBatchWithoutLoadingIt) {
+  WorkerPool pool({.workers = GetParam(), .batch_size = 8, .seed = 3}, checkable(100));
+  DataLoader loader(pool, Split::train, {.shuffle = true});
+  loader.start_epoch(4);
+  const auto batches = rest_of_epoch(loader);
+  loader.start_epoch(5);
+  for (std::size_t i = 0; i < batches.size(); ++i) EXPECT_EQ(loader.sample_indices(4, i), batches[i]);
+}
+
 TEST_P(DataLoaderWith, RanksTogetherAreTheSingleProcessOrder) {
   for (const int world_size : {2, 3}) {
     constexpr int batch_size = 4;

@@ -26,12 +26,20 @@ TEST(FormatDuration, ReadsAsAClock) {
   EXPECT_EQ(format_duration(2 * 3600 + 3 * 60 + 5), "2:03:05");
 }
 
-TEST(FitToColumns, DropsWholePartsFromTheEnd) {
-  const std::string line = format_progress(kState);
-  EXPECT_EQ(fit_to_columns(line, 200), line);
-  EXPECT_EQ(fit_to_columns(line, 40), "epoch 2/5  step 300/469  loss 0.3124");
-  EXPECT_EQ(fit_to_columns(line, 12), "epoch 2/5");
-  EXPECT_EQ(fit_to_columns(line, 4), "epoc");
+TEST(FormatProgress, NamesTheMemoryOfAGpu) {
+  ProgressState state = kState;
+  state.gpu_memory = (std::uint64_t{7} << 30) / 2;
+  EXPECT_EQ(format_progress(state),
+            "epoch 2/5  step 300/469  loss 0.3124  acc 0.889  6120/s  wait 1 %  GPU 3.5 GiB  left 41 s");
+}
+
+TEST(FormatProgress, LeavesOutTheLeastImportantPartsOnSmallTerminals) {
+  EXPECT_EQ(format_progress(kState, 200), format_progress(kState));
+  EXPECT_EQ(format_progress(kState, 60), "epoch 2/5  step 300/469  loss 0.3124  acc 0.889  left 41 s");
+  EXPECT_EQ(format_progress(kState, 39), "epoch 2/5  loss 0.3124  left 41 s");
+  EXPECT_EQ(format_progress(kState, 12), "epoch 2/5");
+  EXPECT_EQ(format_progress(kState, 4), "epoc");
+  for (std::size_t columns = 1; columns < 100; ++columns) EXPECT_LE(format_progress(kState, columns).size(), columns);
 }
 
 TEST(Progress, WritesPlainLinesWhereThereIsNoTerminal) {

@@ -66,5 +66,41 @@ TEST(LoadStateDict, ListsEveryMissingUnexpectedAndMisshapenTensorAndChangesNothi
   EXPECT_TRUE(at::equal(model->parameters()[0], before));
 }
 
+class LoadWeights : public testing::Test {
+ protected:
+  // Weights of a net for other classes.
+  NamedTensors state_ =
+      state_dict(*make_model({.name = "convnet"}, {.channels = 1, .height = 28, .width = 28, .classes = 3}));
+  std::shared_ptr<Model> model_ = make_model({.name = "convnet"}, kInput);
+};
+
+TEST_F(LoadWeights, AHeadOfAnotherSizeIsRefusedAndTheWayOutNamed) {
+  try {
+    load_weights(*model_, state_, /*reset_head=*/false, "w.safetensors");
+    FAIL() << "nothing was thrown";
+  } catch (const RunError& error) {
+    EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("fc.weight has shape [3, 96], the model's has [10, 96]"),
+                                             HasSubstr("--model.reset_head")));
+  }
+}
+
+TEST_F(LoadWeights, ResetHeadTakesAllButTheHead) {
+  const at::Tensor head = model_->named_parameters()["fc.weight"].detach().clone();
+  load_weights(*model_, state_, /*reset_head=*/true, "w.safetensors");
+  EXPECT_TRUE(at::equal(model_->named_parameters()["fc.weight"], head));
+  EXPECT_TRUE(at::equal(model_->named_parameters()["conv1.weight"], state_[0].second));
+}
+
+TEST_F(LoadWeights, ResetHeadDoesNotHideWhatElseIsMissing) {
+  std::erase_if(state_, [](const auto& entry) { return entry.first == "bn2.bias"; });
+  state_.emplace_back("layer9.weight", at::zeros({1}));
+  try {
+    load_weights(*model_, state_, /*reset_head=*/true, "w.safetensors");
+    FAIL() << "nothing was thrown";
+  } catch (const RunError& error) {
+    EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("missing: bn2.bias"), HasSubstr("unexpected: layer9.weight")));
+  }
+}
+
 }  // namespace
 }  // namespace trainyard

@@ -53,5 +53,24 @@ TEST(Schedule, StepCountsFromTheEndOfTheWarmUp) {
   EXPECT_DOUBLE_EQ(at_step(config, 40), 0.2);
 }
 
+TEST(Schedule, OneCycleRisesToThePeakAndFallsFarBelowItsStart) {
+  const ScheduleConfig config{.name = "one_cycle", .pct_start = 0.3, .div_factor = 25, .final_div_factor = 1e4};
+  EXPECT_DOUBLE_EQ(at_step(config, 0), 0.4 / 25);
+  EXPECT_DOUBLE_EQ(at_step(config, 29), 0.4);
+  EXPECT_NEAR(at_step(config, 99), 0.4 / 25 / 1e4, 1e-12);
+  for (std::int64_t step = 1; step < kTotal; ++step) {
+    EXPECT_EQ(at_step(config, step) > at_step(config, step - 1), step <= 29) << step;
+  }
+}
+
+TEST(Schedule, OneCycleOfExtremeSharesStaysBetweenItsEnds) {
+  for (const double share : {0.0, 0.004, 0.01, 1.0}) {
+    const ScheduleConfig config{.name = "one_cycle", .pct_start = share};
+    for (std::int64_t step = 0; step < kTotal; ++step) {
+      EXPECT_TRUE(at_step(config, step) > 0 && at_step(config, step) <= 0.4) << share << " " << step;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace trainyard

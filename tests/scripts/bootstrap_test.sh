@@ -51,9 +51,10 @@ bare_machine() { # a Debian 12 with root, working apt-get and network
     -e "s|/usr/share/datasets|$machine/datasets|" "$repository/scripts/bootstrap" >"$machine/clone/scripts/bootstrap"
   printf 'ID=debian\nVERSION_ID="12"\n' >"$machine/os-release"
   local tool
-  for tool in awk bash cat chmod cksum cp cut df dirname du env flock grep head id ln mkdir mv readlink rm sed sort tail touch; do
+  for tool in awk bash cat chmod cksum cp cut df dirname du env flock grep head ln mkdir mv readlink rm sed sort tail touch; do
     ln -s "$(command -v $tool)" "$machine/bin/$tool"
   done
+  program id <<<"echo 0"
   program dpkg-query <<<'cat "$machine/installed" 2>/dev/null; exit 0'
   program dpkg </dev/null
   program apt-get <<'STANDIN'

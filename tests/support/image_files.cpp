@@ -50,7 +50,7 @@ std::string png_file(const Image& image, const PngFormat& format) {
   return file;
 }
 
-std::string jpeg_file(const Image& image, int quality, bool progressive) {
+std::string jpeg_file(const Image& image, int quality, bool progressive, int across, int down) {
   jpeg_compress_struct jpeg{};
   jpeg_error_mgr errors{};
   jpeg.err = jpeg_std_error(&errors);
@@ -64,6 +64,10 @@ std::string jpeg_file(const Image& image, int quality, bool progressive) {
   jpeg.in_color_space = image.channels == 1 ? JCS_GRAYSCALE : image.channels == 3 ? JCS_RGB : JCS_CMYK;
   jpeg_set_defaults(&jpeg);
   for (int i = 0; i < jpeg.num_components; ++i) jpeg.comp_info[i].h_samp_factor = jpeg.comp_info[i].v_samp_factor = 1;
+  if (image.channels == 3) {
+    jpeg.comp_info[0].h_samp_factor = across;
+    jpeg.comp_info[0].v_samp_factor = down;
+  }
   jpeg_set_quality(&jpeg, quality, TRUE);
   if (progressive) jpeg_simple_progression(&jpeg);
   jpeg_start_compress(&jpeg, TRUE);
@@ -77,6 +81,18 @@ std::string jpeg_file(const Image& image, int quality, bool progressive) {
   jpeg_destroy_compress(&jpeg);
   std::free(bytes);
   return file;
+}
+
+Image ramp(std::size_t height, std::size_t width, std::size_t channels, unsigned levels) {
+  Image image{height, width, channels, {}};
+  for (std::size_t y = 0; y < height; ++y) {
+    for (std::size_t x = 0; x < width; ++x) {
+      for (std::size_t c = 0; c < channels; ++c) {
+        image.pixels.push_back(static_cast<std::byte>((3 * x + (2 + c) * y + 40 * c) % levels));
+      }
+    }
+  }
+  return image;
 }
 
 }  // namespace trainyard

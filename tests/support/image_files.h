@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "transforms/image.h"
+#include "images/image.h"
 
 namespace trainyard {
 
@@ -17,7 +17,11 @@ struct PngFormat {
 /// A PNG. The palette's entry i is (i, 2 i, 255 - i) modulo 256.
 std::string png_file(const Image& image, const PngFormat& format = {});
 
-/// A baseline or progressive JPEG: 1 channel grey, 3 YCbCr without subsampling, 4 CMYK as given.
-std::string jpeg_file(const Image& image, int quality = 100, bool progressive = false);
+/// A baseline or progressive JPEG: 1 channel grey, 3 YCbCr with colours at 1 / `across` × 1 / `down` of the size, 4
+/// CMYK as given.
+std::string jpeg_file(const Image& image, int quality = 100, bool progressive = false, int across = 1, int down = 1);
+
+/// A smooth picture: each channel rises at its own pace, modulo `levels`.
+Image ramp(std::size_t height, std::size_t width, std::size_t channels, unsigned levels = 256);
 
 }  // namespace trainyard

@@ -23,6 +23,17 @@ TEST(StopSignal, SecondSignalEndsTheProcess) {
       testing::KilledBySignal(SIGTERM), "");
 }
 
+TEST(StopSignal, ARequestToSaveIsAnsweredOnceAndStopsNothing) {
+  const StopSignal stop_signal;
+  EXPECT_FALSE(StopSignal::take_save_request());
+  for (int i = 0; i < 2; ++i) {
+    raise(SIGUSR1);
+    EXPECT_TRUE(StopSignal::take_save_request());
+    EXPECT_FALSE(StopSignal::take_save_request());
+  }
+  EXPECT_EQ(StopSignal::received(), 0);
+}
+
 TEST(StopSignal, OneRunsSignalIsNotTheNexts) {
   {
     const StopSignal stop_signal;

@@ -1,5 +1,7 @@
 #include "training/train_step.h"
 
+#include <cmath>
+
 #include <gtest/gtest.h>
 
 namespace trainyard {
@@ -57,8 +59,101 @@ TEST(TrainStep, Bf16TrainsCloseToFp32) {
   EXPECT_NEAR(losses[0], losses[1], 0.05);
 }
 
+NamedTensors copied(const NamedTensors& tensors) {
+  NamedTensors result;
+  for (const auto& [name, tensor] : tensors) result.emplace_back(name, tensor.detach().clone());
+  return result;
+}
+
+TEST(TrainStep, PartsOfAStepMakeTheStepOfTheWholeBatch) {
+  // A net without batch normalisation, to which parts of a batch would not be a batch.
+  const ModelInput input{.channels = 1, .height = 16, .width = 16, .classes = 10};
+  at::manual_seed(3);
+  const DeviceBatch whole = random_batch(1, 16);
+  std::vector<std::shared_ptr<Model>> models;
+  for (int i = 0; i < 2; ++i) {
+    at::manual_seed(4);
+    models.push_back(make_model({.name = "vit_tiny", .patch_size = 8}, input));
+    const auto optimizer = make_optimizer({.name = "sgd", .lr = 0.1}, *models[i]);
+    const TrainConfig config{.clip_grad_norm = 1};
+    TrainStep step(*models[i], *optimizer, config);
+    if (i == 0) {
+      step(whole, 0.1);
+      continue;
+    }
+    for (const auto& [begin, end] : {std::pair(0, 10), std::pair(10, 16)}) {
+      step({.images = whole.images.slice(0, begin, end),
+            .labels = whole.labels.slice(0, begin, end),
+            .number = 0,
+            .count = end - begin},
+           0.1, {.weight = (end - begin) / 16.0, .first = begin == 0, .last = end == 16});
+    }
+  }
+  for (std::size_t i = 0; i < models[0]->parameters().size(); ++i) {
+    EXPECT_TRUE(at::allclose(models[0]->parameters()[i], models[1]->parameters()[i], 1e-4, 1e-5)) << i;
+  }
+}
+
+TEST(TrainStep, ALossThatIsNotFiniteChangesNothingWhereItIsToBeSkipped) {
+  for (const char* optimizer_name : {"sgd", "adamw", "lion"}) {
+    at::manual_seed(5);
+    const auto model = make_model({.name = "convnet"}, {.channels = 1, .height = 28, .width = 28, .classes = 10});
+    const auto optimizer = make_optimizer({.name = optimizer_name, .lr = 0.01}, *model);
+    const TrainConfig config{.on_nonfinite = "skip"};
+    TrainStep step(*model, *optimizer, config);
+    const DeviceBatch good = random_batch(1, 28);
+    step(good, 0.01);
+    const NamedTensors weights = copied(state_dict(*model));
+    const NamedTensors state = copied(optimizer->state());
+
+    DeviceBatch bad = random_batch(1, 28);
+    bad.images[3][0][5][5] = NAN;
+    EXPECT_TRUE(std::isnan(step(bad, 0.01).loss.item<double>()));
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      EXPECT_TRUE(at::equal(state_dict(*model)[i].second, weights[i].second)) << optimizer_name << weights[i].first;
+    }
+    for (std::size_t i = 0; i < state.size(); ++i) {
+      EXPECT_TRUE(at::equal(optimizer->state()[i].second, state[i].second)) << optimizer_name << state[i].first;
+    }
+    step(good, 0.01);
+    EXPECT_FALSE(at::equal(state_dict(*model)[0].second, weights[0].second)) << "the next step counts again";
+  }
+}
+
+TEST(TrainStep, Fp16ThatOverflowsChangesOnlyTheScale) {
+  at::manual_seed(5);
+  const auto model = make_model({.name = "convnet"}, {.channels = 1, .height = 28, .width = 28, .classes = 10});
+  const auto optimizer = make_optimizer({.name = "adamw", .lr = 0.01}, *model);
+  const TrainConfig config{.precision = "fp16"};
+  TrainStep step(*model, *optimizer, config);
+  step.scaler().load_state({{"scale", at::scalar_tensor(1e30)}});
+  const at::Tensor before = model->parameters()[0].detach().clone();
+  step(random_batch(1, 28), 0.01);
+  EXPECT_TRUE(at::equal(model->parameters()[0], before));
+  EXPECT_FLOAT_EQ(step.scaler().state()[0].second.item<float>(), 0.5e30F);
+}
+
+TEST(TrainStep, MixedTargetsWeighTheTwoLosses) {
+  at::manual_seed(6);
+  DeviceBatch batch = random_batch(1, 28);
+  const auto loss_with = [&](const at::Tensor& other, double share) {
+    at::manual_seed(7);
+    const auto model = make_model({.name = "convnet"}, {.channels = 1, .height = 28, .width = 28, .classes = 10});
+    const auto optimizer = make_optimizer({}, *model);
+    const TrainConfig config;
+    DeviceBatch mixed = batch;
+    mixed.other_labels = other;
+    mixed.share = share;
+    return TrainStep(*model, *optimizer, config)(mixed, 0).loss.item<double>();
+  };
+  const at::Tensor other = batch.labels.flip(0);
+  const double first = loss_with({}, 1);
+  const double second = loss_with(other, 0);
+  EXPECT_NEAR(loss_with(other, 0.3), 0.3 * first + 0.7 * second, 1e-5);
+}
+
 TEST(Optimizer, StateGoesOnWhereItStopped) {
-  for (const char* name : {"sgd", "adamw"}) {
+  for (const char* name : {"sgd", "adamw", "lion"}) {
     at::manual_seed(5);
     const DeviceBatch batch = random_batch(1, 28);
     const ModelInput input{.channels = 1, .height = 28, .width = 28, .classes = 10};

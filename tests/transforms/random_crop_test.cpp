@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "support/error_of.h"
-#include "transforms/transform.h"
+#include "transforms/pipeline.h"
 #include "util/error.h"
 
 namespace trainyard {
@@ -22,6 +22,9 @@ std::vector<std::byte> counting_image() {
   for (std::size_t i = 0; i < image.size(); ++i) image[i] = static_cast<std::byte>(i + 1);
   return image;
 }
+
+const std::vector<std::byte> pixels = counting_image();
+const ConstImageView picture(pixels.data(), {height, width}, channels);
 
 // The image moved up by `down` and left by `right`, black where it has no pixels.
 std::vector<std::byte> moved(int down, int right) {
@@ -43,9 +46,7 @@ std::set<std::vector<std::byte>> results_of(const std::string& spec) {
   const TransformPipeline pipeline({spec}, sample);
   std::set<std::vector<std::byte>> results;
   for (std::uint64_t index = 0; index < 2'000; ++index) {
-    auto image = counting_image();
-    pipeline.apply(image, 0, 0, index);
-    results.insert(image);
+    results.insert(pipeline.apply(picture, 0, 0, index).pixels);
   }
   return results;
 }
@@ -64,11 +65,28 @@ TEST(RandomCrop, WithoutPaddingChangesNothing) {
   EXPECT_EQ(results_of("random_crop(padding=0)"), std::set{counting_image()});
 }
 
+TEST(RandomCrop, CutsEverySquareOfTheSizeOutOfThePaddedImage) {
+  const TransformPipeline pipeline({"random_crop(size=4, padding=1)"}, sample);
+  std::set<std::vector<std::byte>> results;
+  for (std::uint64_t index = 0; index < 2'000; ++index) {
+    const Image result = pipeline.apply(picture, 0, 0, index);
+    ASSERT_EQ(result.height, 4u);
+    ASSERT_EQ(result.width, 4u);
+    results.insert(result.pixels);
+  }
+  EXPECT_EQ(results.size(), std::size_t{(5 + 2 - 4 + 1) * (7 + 2 - 4 + 1)});
+}
+
+TEST(RandomCrop, RefusesPicturesThatAreTooSmall) {
+  EXPECT_THAT(error_of<RunError>([] { TransformPipeline({"random_crop(size=8, padding=1)"}, sample); }),
+              AllOf(HasSubstr("size=8"), HasSubstr("a picture of 7 x 5")));
+}
+
 TEST(RandomCrop, RefusesPaddingsOutOfRange) {
-  for (const char* value : {"-1", "1.5", "6"}) {
+  for (const char* value : {"-1", "1.5", "1025"}) {
     EXPECT_THAT(
         error_of<UsageError>([&] { TransformPipeline({fmt::format("random_crop(padding={})", value)}, sample); }),
-        AllOf(HasSubstr(value), HasSubstr("a whole number from 0 to 5")));
+        AllOf(HasSubstr(value), HasSubstr("a whole number from 0 to 1024")));
   }
 }
 

@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 
 #include "support/error_of.h"
-#include "transforms/transform.h"
+#include "transforms/pipeline.h"
 #include "util/error.h"
 
 namespace trainyard {
@@ -15,7 +15,9 @@ std::vector<int> flipped(std::vector<std::int64_t> shape, std::vector<int> value
                          std::uint64_t index = 0) {
   std::vector<std::byte> image;
   for (const int value : values) image.push_back(static_cast<std::byte>(value));
-  TransformPipeline({spec}, {std::move(shape), DType::uint8}).apply(image, 0, 0, index);
+  const ConstImageView view(image.data(), {static_cast<std::size_t>(shape[0]), static_cast<std::size_t>(shape[1])},
+                            static_cast<std::size_t>(shape[2]));
+  image = TransformPipeline({spec}, {std::move(shape), DType::uint8}).apply(view, 0, 0, index).pixels;
   for (std::size_t i = 0; i < image.size(); ++i) values[i] = std::to_integer<int>(image[i]);
   return values;
 }
@@ -23,6 +25,7 @@ std::vector<int> flipped(std::vector<std::int64_t> shape, std::vector<int> value
 TEST(RandomHorizontalFlip, MirrorsEachRowAndKeepsPixelsWhole) {
   EXPECT_THAT(flipped({2, 3, 1}, {1, 2, 3, 4, 5, 6}, "random_horizontal_flip(p=1)"), ElementsAre(3, 2, 1, 6, 5, 4));
   EXPECT_THAT(flipped({1, 2, 3}, {1, 2, 3, 4, 5, 6}, "random_horizontal_flip(p=1)"), ElementsAre(4, 5, 6, 1, 2, 3));
+  EXPECT_THAT(flipped({1, 3, 2}, {1, 2, 3, 4, 5, 6}, "random_horizontal_flip(p=1)"), ElementsAre(5, 6, 3, 4, 1, 2));
   EXPECT_THAT(flipped({2, 1, 1}, {1, 2}, "random_horizontal_flip(p=1)"), ElementsAre(1, 2));
 }
 

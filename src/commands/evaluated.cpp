@@ -1,0 +1,82 @@
+#include "commands/evaluated.h"
+
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include "training/precision.h"
+#include "training/trained_model.h"
+
+namespace trainyard {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json figure(const std::optional<double>& share) { return share ? Json(*share) : Json(nullptr); }
+
+}  // namespace
+
+Evaluated evaluate_checkpoint(const std::filesystem::path& checkpoint, WorkerPool& pool, const Config& config,
+                              at::Device device, std::size_t worst) {
+  TrainedModel trained = load_trained_model(checkpoint, device);
+  DataLoader loader(pool, Split::test);
+  if (loader.split().class_names != trained.manifest.class_names) {
+    throw UsageError("data.name", "{} has other classes than the data that {} was trained on", config.data.name,
+                     checkpoint.string());
+  }
+  if (loader.split().sample.shape != trained.manifest.sample_shape) {
+    throw UsageError("data.name", "samples of {} are [{}], those that {} was trained on [{}]", config.data.name,
+                     fmt::join(loader.split().sample.shape, ", "), checkpoint.string(),
+                     fmt::join(trained.manifest.sample_shape, ", "));
+  }
+  set_float32_arithmetic(config.train.precision);
+  const RegisteredMemory registered(device.is_cuda() ? pool.arena().memory() : std::span<std::byte>());
+  Evaluation evaluation =
+      evaluate_samples(*trained.model, loader, trained.normalize, device, config.train.precision, worst);
+  return {.checkpoint = checkpoint,
+          .manifest = std::move(trained.manifest),
+          .dataset = config.data.name,
+          .device = device.str(),
+          .precision = config.train.precision,
+          .evaluation = std::move(evaluation)};
+}
+
+Json to_json(const Evaluated& evaluated) {
+  const Evaluation& e = evaluated.evaluation;
+  Json json = {{"checkpoint", evaluated.checkpoint.string()},
+               {"step", evaluated.manifest.step},
+               {"epoch", evaluated.manifest.epoch},
+               {"model", evaluated.manifest.model},
+               {"dataset", evaluated.dataset},
+               {"device", evaluated.device},
+               {"precision", evaluated.precision},
+               {"samples", e.samples},
+               {"loss", e.loss},
+               {"top1", e.top1},
+               {"top5", e.top5},
+               {"classes", Json::array()},
+               {"confusion", Json::array()},
+               {"worst", Json::array()}};
+  const std::vector<ClassScores> scores = class_scores(e);
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    json["classes"].push_back({{"name", evaluated.manifest.class_names[i]},
+                               {"samples", scores[i].samples},
+                               {"guesses", scores[i].guesses},
+                               {"right", scores[i].right},
+                               {"recall", figure(scores[i].recall)},
+                               {"precision", figure(scores[i].precision)},
+                               {"f1", figure(scores[i].f1)}});
+  }
+  for (const auto& [pair, count] : e.confusion) {
+    json["confusion"].push_back({{"label", pair.first}, {"guess", pair.second}, {"samples", count}});
+  }
+  for (const Mistake& mistake : e.worst) {
+    json["worst"].push_back({{"index", mistake.index},
+                             {"label", mistake.label},
+                             {"guess", mistake.guess},
+                             {"guess_probability", mistake.guess_probability},
+                             {"label_probability", mistake.label_probability}});
+  }
+  return json;
+}
+
+}  // namespace trainyard

@@ -1,0 +1,98 @@
+// trainyard report: what runs came to, as one HTML page.
+
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "checkpoint/manifest.h"
+#include "commands/command.h"
+#include "commands/machine.h"
+#include "commands/reported.h"
+#include "commands/splits.h"
+#include "config/bind.h"
+
+namespace trainyard {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A run whose checkpoint can be evaluated, or why not.
+struct Job {
+  fs::path run;
+  fs::path checkpoint;
+  Config config;
+  std::unique_ptr<WorkerPool> pool;
+  std::string note;
+};
+
+// The run's own settings; where to compute and where the data lies are matters of this machine.
+Config config_of(const fs::path& checkpoint, const Config& given) {
+  Config config = config_from_toml(read_manifest(checkpoint).config, checkpoint.string());
+  config.train.device = given.train.device;
+  config.loader.workers = given.loader.workers;
+  if (!given.data.root.empty()) config.data.root = given.data.root;
+  return config;
+}
+
+// Forks the run's workers.
+Job prepare(const fs::path& run, const Config& given) {
+  Job job{.run = run, .checkpoint = {}, .config = {}, .pool = nullptr, .note = ""};
+  try {
+    const std::optional<fs::path> checkpoint = checkpoint_to_report(run);
+    if (!checkpoint) throw RunError("report", "{} has no checkpoint yet", run.string());
+    job.checkpoint = *checkpoint;
+    job.config = config_of(*checkpoint, given);
+    job.pool = std::make_unique<WorkerPool>(pool_options(job.config), dataset_factory(job.config));
+  } catch (const Error& error) {
+    job.note = error.what();
+  }
+  return job;
+}
+
+class ReportCommand : public Command {
+ public:
+  void bind(CLI::App& subcommand) override {
+    subcommand.add_option("runs", runs_, "folders of runs; several are shown side by side")->required();
+    subcommand.add_option("-o,--output", output_,
+                          "the page; if not given, report.html in the run's folder, or beside the first of several");
+  }
+
+  int run(const Config& config) override {
+    for (const std::string& run : runs_) read_run(run);  // a mistyped name ends the command before anything heavy
+    std::vector<Job> jobs;
+    for (const std::string& run : runs_) jobs.push_back(prepare(run, config));  // forks: before CUDA, before any thread
+    const CheckResult check = run_check(device_needs_of(config));
+    const at::Device device = prepare_device(config, check);
+    with_explained_errors(check, device, [&] { write_page(jobs, device); });
+    return 0;
+  }
+
+ private:
+  void write_page(const std::vector<Job>& jobs, at::Device device) const {
+    std::vector<ReportedRun> reported;
+    for (const Job& job : jobs) {
+      reported.push_back(job.pool ? report_run(job.run, job.checkpoint, *job.pool, job.config, device)
+                                  : ReportedRun{.record = read_run(job.run), .evaluation = nullptr, .note = job.note});
+      if (!reported.back().note.empty()) {
+        fmt::print(stderr, "{}\n  {} is shown without its predictions\n", reported.back().note, job.run.string());
+      }
+    }
+    const fs::path output = output_.empty() ? default_output() : fs::path(output_);
+    write_report(output, reported);
+    fmt::print("report  {}\n", output.string());
+  }
+
+  fs::path default_output() const {
+    const fs::path first = fs::weakly_canonical(runs_.front());
+    return (runs_.size() == 1 ? fs::path(runs_.front()) : first.parent_path()) / "report.html";
+  }
+
+  std::vector<std::string> runs_;
+  std::string output_;
+};
+
+const CommandRegistry::Registration registered{"report", "show runs as one HTML page: curves, confusion, mistakes",
+                                               [] { return std::make_unique<ReportCommand>(); }, __FILE__};
+
+}  // namespace
+}  // namespace trainyard

@@ -1,0 +1,60 @@
+#include "commands/reported.h"
+
+#include <chrono>
+
+#include <fmt/chrono.h>
+
+#include "checkpoint/checkpoint_folder.h"
+#include "commands/evaluated.h"
+#include "commands/splits.h"
+#include "images/encode_png.h"
+#include "report/picture.h"
+#include "util/atomic_file.h"
+
+namespace trainyard {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kWorst = 30;
+constexpr std::size_t kPictureSide = 160;
+
+void add_pictures(nlohmann::json& mistakes, const LoadedSplit& split) {
+  std::vector<std::byte> sample(split.spec().bytes());
+  for (nlohmann::json& mistake : mistakes) {
+    split.read(mistake.at("index").get<std::size_t>(), /*seed=*/0, /*epoch=*/0, sample);
+    mistake["image"] = png_url(encode_png(thumbnail(picture_of(sample, split.spec()), kPictureSide)));
+  }
+}
+
+}  // namespace
+
+std::optional<fs::path> checkpoint_to_report(const fs::path& run) {
+  for (const char* const name : {"best", "last"}) {
+    const fs::path link = run / "checkpoints" / name;
+    if (fs::exists(link)) return resolve_checkpoint(link);
+  }
+  return std::nullopt;
+}
+
+ReportedRun report_run(const fs::path& run, const fs::path& checkpoint, WorkerPool& pool, const Config& config,
+                       at::Device device) {
+  ReportedRun result{.record = read_run(run), .evaluation = nullptr, .note = ""};
+  try {
+    result.evaluation = to_json(evaluate_checkpoint(checkpoint, pool, config, device, kWorst));
+    result.evaluation["checkpoint"] = checkpoint.filename().string();
+    add_pictures(result.evaluation["worst"], load_split(config.data, config.transform, Split::test));
+  } catch (const std::exception& error) {
+    result.evaluation = nullptr;
+    result.note = error.what();
+  }
+  return result;
+}
+
+void write_report(const fs::path& path, const std::vector<ReportedRun>& runs) {
+  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  const std::string page = report_page(runs, fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(now)));
+  write_file_atomically(path, [&](FileWriter& file) { file.write(page); });
+}
+
+}  // namespace trainyard

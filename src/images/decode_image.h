@@ -1,0 +1,60 @@
+/// JPEG and PNG files to pixels, the same pixels that Pillow's `Image.open(path).convert("RGB")` or `convert("L")`
+/// gives: alpha is dropped, CMYK is taken as Adobe's, EXIF orientation is not applied (nor does torchvision's
+/// ImageFolder). 16-bit samples keep their high byte, grey ones too (Pillow cuts those off at 255, which makes nearly
+/// all of them white).
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "images/image.h"
+
+namespace trainyard {
+
+/// A file whose size is known and whose pixels, or some of them, can be had once. For one thread; the bytes must
+/// outlive it. Its functions throw RunError "image" that names the path for a damaged file, as far as it has been read.
+class ImageReader {
+ public:
+  /// Told by its content. Throws for anything but a JPEG or PNG, and for one of more than max_image_pixels.
+  static std::unique_ptr<ImageReader> open(std::span<const std::byte> file, const std::string& path);
+
+  virtual ~ImageReader() = default;
+  ImageReader(const ImageReader&) = delete;
+  ImageReader& operator=(const ImageReader&) = delete;
+
+  ImageSize size() const { return size_; }
+
+  /// Whether read() can shrink by 2, 4 and 8: JPEG files, faster and by a box filter (libjpeg's scaled inverse DCT).
+  virtual bool can_shrink() const = 0;
+
+  /// The size after shrinking: each side divided and rounded up.
+  ImageSize size(std::size_t shrink) const {
+    return {(size_.height + shrink - 1) / shrink, (size_.width + shrink - 1) / shrink};
+  }
+
+  /// Writes `part` of the picture, shrunk if asked for, to `out`, in 1 channel (grey) or 3 (RGB); the same bytes that
+  /// the part has in the whole picture. REQUIRES that the part lies in size(shrink), and that this is the first call.
+  virtual void read(const Rect& part, std::size_t channels, std::size_t shrink, std::byte* out) = 0;
+
+ protected:
+  ImageReader(ImageSize size, std::string path);
+
+  ImageSize size_;
+  std::string path_;
+};
+
+/// The whole picture of a file, in 1 or 3 channels.
+Image decode_image(std::span<const std::byte> file, std::size_t channels, const std::string& path);
+
+// The two formats, known by how their bytes begin.
+bool is_jpeg(std::span<const std::byte> file);
+bool is_png(std::span<const std::byte> file);
+std::unique_ptr<ImageReader> open_jpeg(std::span<const std::byte> file, const std::string& path);
+std::unique_ptr<ImageReader> open_png(std::span<const std::byte> file, const std::string& path);
+
+/// One row of RGB to grey as Pillow's convert("L"): ITU-R 601-2 luma in 16-bit fixed point, rounded.
+void rgb_to_grey(const std::byte* rgb, std::size_t width, std::byte* grey);
+
+}  // namespace trainyard

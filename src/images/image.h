@@ -1,0 +1,103 @@
+/// Pictures in memory: uint8 pixels, height × width × channels, channels 1 (grey) or 3 (red, green, blue).
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace trainyard {
+
+/// Largest picture that is decoded, in pixels.
+inline constexpr std::size_t max_image_pixels = 100'000'000;
+
+struct ImageSize {
+  std::size_t height = 0;
+  std::size_t width = 0;
+  bool operator==(const ImageSize&) const = default;
+};
+
+/// A part of a picture, in pixels from its top left corner. Where that is said, it may stick out of the picture.
+struct Rect {
+  std::ptrdiff_t top = 0;
+  std::ptrdiff_t left = 0;
+  std::size_t height = 0;
+  std::size_t width = 0;
+
+  static Rect whole(ImageSize size) { return {0, 0, size.height, size.width}; }
+  ImageSize size() const { return {height, width}; }
+  std::ptrdiff_t bottom() const { return top + static_cast<std::ptrdiff_t>(height); }
+  std::ptrdiff_t right() const { return left + static_cast<std::ptrdiff_t>(width); }
+  bool lies_in(ImageSize size) const {
+    return top >= 0 && left >= 0 && bottom() <= static_cast<std::ptrdiff_t>(size.height) &&
+           right() <= static_cast<std::ptrdiff_t>(size.width);
+  }
+  bool operator==(const Rect&) const = default;
+};
+
+/// A picture that owns its pixels, row after row.
+struct Image {
+  std::size_t height = 0;
+  std::size_t width = 0;
+  std::size_t channels = 0;
+  std::vector<std::byte> pixels;
+};
+
+/// Somebody else's pixels, row after row, to be changed in place.
+struct ImageView {
+  std::byte* pixels = nullptr;
+  std::size_t height = 0;
+  std::size_t width = 0;
+  std::size_t channels = 0;
+
+  ImageSize size() const { return {height, width}; }
+  std::size_t row_bytes() const { return width * channels; }
+  std::byte* row(std::size_t y) const { return pixels + y * row_bytes(); }
+  std::span<std::byte> bytes() const { return {pixels, height * row_bytes()}; }
+};
+
+/// Somebody else's pixels, to be read; rows may lie apart.
+struct ConstImageView {
+  const std::byte* pixels = nullptr;
+  std::size_t height = 0;
+  std::size_t width = 0;
+  std::size_t channels = 0;
+  std::size_t row_bytes = 0;  ///< from one row to the next
+
+  ConstImageView() = default;
+  ConstImageView(const std::byte* pixels_, ImageSize size, std::size_t channels_)
+      : pixels(pixels_), height(size.height), width(size.width), channels(channels_), row_bytes(width * channels) {}
+  ConstImageView(const ImageView& view) : ConstImageView(view.pixels, view.size(), view.channels) {}  // NOLINT
+  ConstImageView(const Image& image)                                                                  // NOLINT
+      : ConstImageView(image.pixels.data(), {image.height, image.width}, image.channels) {}
+
+  ImageSize size() const { return {height, width}; }
+  const std::byte* row(std::size_t y) const { return pixels + y * row_bytes; }
+  /// REQUIRES that `part` lies in it.
+  ConstImageView part(const Rect& part) const {
+    ConstImageView result = *this;
+    result.pixels += static_cast<std::size_t>(part.top) * row_bytes + static_cast<std::size_t>(part.left) * channels;
+    result.height = part.height;
+    result.width = part.width;
+    return result;
+  }
+};
+
+/// Memory that is used again and again: it grows as needed, is not cleared, and does not shrink.
+class Scratch {
+ public:
+  /// `size` bytes of any content, valid until the next call.
+  std::span<std::byte> take(std::size_t size) {
+    if (size > size_) {
+      memory_ = std::make_unique_for_overwrite<std::byte[]>(size);
+      size_ = size;
+    }
+    return {memory_.get(), size};
+  }
+
+ private:
+  std::unique_ptr<std::byte[]> memory_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace trainyard

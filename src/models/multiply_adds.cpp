@@ -1,0 +1,77 @@
+// Counts by watching: the model looks at one image, and each product that it asks of ATen is counted from the shapes
+// that go in and come out.
+
+#include <numeric>
+
+#include <ATen/record_function.h>
+
+#include "models/model.h"
+
+namespace trainyard {
+namespace {
+
+thread_local std::int64_t counted;
+
+std::int64_t product(at::IntArrayRef sizes) {
+  return std::accumulate(sizes.begin(), sizes.end(), std::int64_t{1}, std::multiplies<>());
+}
+
+// A convolution that has begun: what each number of its output takes.
+struct Begun : at::ObserverContext {
+  explicit Begun(std::int64_t per_output) : each(per_output) {}
+  std::int64_t each;
+};
+
+// The operations that the others are made of on a CPU. Attention is either one kernel or two products.
+std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& call) {
+  const std::string_view name = call.name();
+  const auto input = [&](std::size_t i) { return call.inputs()[i].toTensor(); };
+  if (name == "aten::convolution") {
+    return std::make_unique<Begun>(product(input(1).sizes().slice(1)));  // weight: out × in / groups × height × width
+  }
+  if (name == "aten::addmm") {
+    counted += input(1).numel() * input(2).size(1);
+  } else if (name == "aten::mm" || name == "aten::bmm") {
+    counted += input(0).numel() * input(1).size(-1);
+  } else if (name == "aten::_scaled_dot_product_flash_attention_for_cpu") {
+    counted += 2 * input(0).numel() * input(1).size(-2);  // each query with each key, then with each value
+  }
+  return nullptr;
+}
+
+void end(const at::RecordFunction& call, at::ObserverContext* context) {
+  if (context == nullptr) return;
+  counted += call.outputs()[0].toTensor().numel() * static_cast<const Begun*>(context)->each;
+}
+
+class Watch {
+ public:
+  Watch()
+      : handle_(at::addThreadLocalCallback(at::RecordFunctionCallback(begin, end)
+                                               .needsInputs(true)
+                                               .needsOutputs(true)
+                                               .scopes({at::RecordScope::FUNCTION}))) {}
+  ~Watch() { at::removeCallback(handle_); }
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+
+ private:
+  at::CallbackHandle handle_;
+};
+
+}  // namespace
+
+std::int64_t multiply_adds(Model& model, const ModelInput& input) {
+  const at::NoGradGuard no_grad;
+  const bool was_training = model.is_training();
+  model.eval();
+  counted = 0;
+  {
+    const Watch watch;
+    model.forward(at::zeros({1, input.channels, input.height, input.width}));
+  }
+  model.train(was_training);
+  return counted;
+}
+
+}  // namespace trainyard

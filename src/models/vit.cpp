@@ -1,0 +1,148 @@
+// Vision transformers (Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words"; sizes of Touvron et al. 2021, DeiT)
+// with the parameter names and initial distributions of timm.models.vision_transformer.
+
+#include <torch/nn/modules/normalization.h>
+
+#include "models/model.h"
+
+namespace trainyard {
+namespace {
+
+struct Size {
+  std::int64_t width;
+  std::int64_t depth;
+  std::int64_t heads;
+};
+
+torch::nn::LayerNorm layer_norm(std::int64_t width) {
+  return torch::nn::LayerNorm(torch::nn::LayerNormOptions({width}).eps(1e-6));
+}
+
+// timm truncates the normal distribution at ±2, a hundred deviations away: no number is ever drawn there.
+torch::nn::Linear linear(std::int64_t in, std::int64_t out) {
+  torch::nn::Linear layer(in, out);
+  const at::NoGradGuard no_grad;
+  layer->weight.normal_(0, 0.02);
+  layer->bias.zero_();
+  return layer;
+}
+
+class Attention : public torch::nn::Module {
+ public:
+  explicit Attention(const Size& size)
+      : heads_(size.heads),
+        qkv(register_module("qkv", linear(size.width, 3 * size.width))),
+        proj(register_module("proj", linear(size.width, size.width))) {}
+
+  // x: N × tokens × width
+  at::Tensor forward(const at::Tensor& x) {
+    const std::int64_t n = x.size(0);
+    const std::int64_t tokens = x.size(1);
+    const std::int64_t width = x.size(2);
+    // 3 × N × heads × tokens × width of a head
+    const at::Tensor parts = qkv(x).reshape({n, tokens, 3, heads_, width / heads_}).permute({2, 0, 3, 1, 4});
+    const at::Tensor mixed = at::scaled_dot_product_attention(parts[0], parts[1], parts[2]);
+    return proj(mixed.transpose(1, 2).reshape({n, tokens, width}));
+  }
+
+ private:
+  std::int64_t heads_;
+  torch::nn::Linear qkv;
+  torch::nn::Linear proj;
+};
+
+class Mlp : public torch::nn::Module {
+ public:
+  explicit Mlp(std::int64_t width)
+      : fc1(register_module("fc1", linear(width, 4 * width))), fc2(register_module("fc2", linear(4 * width, width))) {}
+
+  at::Tensor forward(const at::Tensor& x) { return fc2(at::gelu(fc1(x))); }
+
+ private:
+  torch::nn::Linear fc1;
+  torch::nn::Linear fc2;
+};
+
+class Block : public torch::nn::Module {
+ public:
+  explicit Block(const Size& size)
+      : norm1(register_module("norm1", layer_norm(size.width))),
+        attn(register_module("attn", std::make_shared<Attention>(size))),
+        norm2(register_module("norm2", layer_norm(size.width))),
+        mlp(register_module("mlp", std::make_shared<Mlp>(size.width))) {}
+
+  at::Tensor forward(at::Tensor x) {
+    x = x + attn->forward(norm1(x));
+    return x + mlp->forward(norm2(x));
+  }
+
+ private:
+  torch::nn::LayerNorm norm1;
+  std::shared_ptr<Attention> attn;
+  torch::nn::LayerNorm norm2;
+  std::shared_ptr<Mlp> mlp;
+};
+
+// Cuts the image into patches and makes each one a token.
+class PatchEmbed : public torch::nn::Module {
+ public:
+  PatchEmbed(std::int64_t channels, std::int64_t width, std::int64_t patch)
+      : proj(register_module("proj",
+                             torch::nn::Conv2d(torch::nn::Conv2dOptions(channels, width, patch).stride(patch)))) {}
+
+  at::Tensor forward(const at::Tensor& images) { return proj(images).flatten(2).transpose(1, 2); }
+
+ private:
+  torch::nn::Conv2d proj;
+};
+
+class VisionTransformer : public Model {
+ public:
+  VisionTransformer(const Size& size, std::int64_t patch, const ModelInput& input)
+      : cls_token(register_parameter("cls_token", at::empty({1, 1, size.width}).normal_(0, 1e-6))),
+        pos_embed(register_parameter(
+            "pos_embed",
+            at::empty({1, 1 + (input.height / patch) * (input.width / patch), size.width}).normal_(0, 0.02))),
+        patch_embed(register_module("patch_embed", std::make_shared<PatchEmbed>(input.channels, size.width, patch))),
+        blocks(register_module("blocks", torch::nn::Sequential())),
+        norm(register_module("norm", layer_norm(size.width))),
+        head_(register_module("head", linear(size.width, input.classes))) {
+    for (std::int64_t i = 0; i < size.depth; ++i) blocks->push_back(std::make_shared<Block>(size));
+  }
+
+  at::Tensor forward(at::Tensor x) override {
+    x = patch_embed->forward(x);
+    x = at::cat({cls_token.expand({x.size(0), -1, -1}), x}, 1) + pos_embed;
+    return head_(norm(blocks->forward(x)).select(1, 0));
+  }
+
+  std::string head() const override { return "head"; }
+
+ private:
+  at::Tensor cls_token;
+  at::Tensor pos_embed;
+  std::shared_ptr<PatchEmbed> patch_embed;
+  torch::nn::Sequential blocks;
+  torch::nn::LayerNorm norm;
+  torch::nn::Linear head_;
+};
+
+auto factory(const Size& size) {
+  return [size](const ModelConfig& config, const ModelInput& input) -> std::shared_ptr<Model> {
+    if (input.height % config.patch_size != 0 || input.width % config.patch_size != 0) {
+      throw UsageError("model.patch_size", "{} does not divide images of {}×{}; 28 px take 4 or 7, 32 px take 4 or 8",
+                       config.patch_size, input.height, input.width);
+    }
+    return std::make_shared<VisionTransformer>(size, config.patch_size, input);
+  };
+}
+
+const ModelRegistry::Registration vit_tiny{"vit_tiny",
+                                           "timm's vit_tiny: width 192, 12 blocks, 3 heads (model.patch_size)",
+                                           factory({.width = 192, .depth = 12, .heads = 3}), __FILE__};
+const ModelRegistry::Registration vit_small{"vit_small",
+                                            "timm's vit_small: width 384, 12 blocks, 6 heads (model.patch_size)",
+                                            factory({.width = 384, .depth = 12, .heads = 6}), __FILE__};
+
+}  // namespace
+}  // namespace trainyard

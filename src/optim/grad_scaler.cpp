@@ -1,0 +1,45 @@
+#include "optim/grad_scaler.h"
+
+namespace trainyard {
+namespace {
+
+// torch.amp.GradScaler's.
+constexpr double kFirstScale = 65'536;
+constexpr double kGrowth = 2;
+constexpr double kBackoff = 0.5;
+constexpr std::int64_t kGrowthInterval = 2000;
+
+}  // namespace
+
+GradScaler::GradScaler(bool enabled, at::Device device) : enabled_(enabled) {
+  if (!enabled_) return;
+  scale_ = at::full({}, kFirstScale, at::TensorOptions(device).dtype(at::kFloat));
+  growth_tracker_ = at::zeros({}, at::TensorOptions(device).dtype(at::kInt));
+}
+
+at::Tensor GradScaler::scale(const at::Tensor& loss) const { return enabled_ ? loss * scale_ : loss; }
+
+void GradScaler::unscale(std::vector<at::Tensor>& gradients, at::Tensor& found_inf) const {
+  if (!enabled_) return;
+  at::_amp_foreach_non_finite_check_and_unscale_(gradients, found_inf, scale_.reciprocal());
+}
+
+void GradScaler::update(const at::Tensor& found_inf) {
+  if (!enabled_) return;
+  at::_amp_update_scale_(scale_, growth_tracker_, found_inf, kGrowth, kBackoff, kGrowthInterval);
+}
+
+NamedTensors GradScaler::state() const {
+  if (!enabled_) return {};
+  return {{"scale", scale_}, {"growth_tracker", growth_tracker_}};
+}
+
+void GradScaler::load_state(const NamedTensors& state) {
+  for (auto& [name, target] : this->state()) {
+    for (const auto& [given, tensor] : state) {
+      if (given == name) target.copy_(tensor);
+    }
+  }
+}
+
+}  // namespace trainyard

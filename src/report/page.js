@@ -1,0 +1,372 @@
+'use strict';
+// Draws the page from the JSON in it. Names, paths and messages come from files and are hostile: they only ever become
+// text (element() and drawing() make text nodes of strings), never markup.
+
+const report = JSON.parse(document.getElementById('data').textContent);
+const runs = report.runs;
+
+// ---- Making elements ------------------------------------------------------------------------------------------------
+
+function fill(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === 'style') for (const [key, one] of Object.entries(value)) node.style.setProperty(key, one);
+    else node.setAttribute(name, value);
+  }
+  node.append(...children.filter((child) => child !== null));
+  return node;
+}
+const element = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
+const drawing = (tag, attributes = {}, ...children) =>
+    fill(document.createElementNS('http://www.w3.org/2000/svg', tag), attributes, children);
+
+const main = document.querySelector('main');
+const colour = (index) => `var(--run-${index % 8})`;
+const chip = (index) => element('span', {class: 'chip', style: {'--chip': colour(index)}});
+const runTitle = (index) => runs.length > 1 ? element('h3', {}, chip(index), runs[index].name) : null;
+
+function section(title, ...children) {
+  main.append(element('h2', {}, title), ...children);
+}
+
+// A table: `head` of [text, class], rows of cells; a cell is text, an element or null.
+function table(head, rows, rowClass = () => '') {
+  const cell = (tag, content, kind) => element(tag, kind ? {class: kind} : {}, content ?? '–');
+  return element('div', {class: 'scroll'}, element('table', {},
+      head.some(([text]) => text) ?
+          element('thead', {}, element('tr', {}, ...head.map(([text, kind]) => cell('th', text, kind)))) : null,
+      element('tbody', {}, ...rows.map((row) => element('tr', {class: rowClass(row)},
+          ...row.map((content, i) => cell(i === 0 ? 'th' : 'td', content, head[i][1])))))));
+}
+
+// ---- Numbers --------------------------------------------------------------------------------------------------------
+
+const isNumber = (value) => typeof value === 'number' && Number.isFinite(value);
+const orDash = (format) => (value) => isNumber(value) ? format(value) : '–';
+const percent = orDash((v) => `${(100 * v).toFixed(2)}\u00a0%`);
+const shortPercent = orDash((v) => `${+(Math.abs(v) < 0.01 ? (100 * v).toPrecision(2) : (100 * v).toFixed(1))}\u00a0%`);
+const loss = orDash((v) => v.toFixed(4));
+const count = orDash((v) => Math.round(v).toLocaleString('en'));
+const rate = orDash((v) => v.toLocaleString('en', {maximumSignificantDigits: 3}));
+const plain = orDash((v) => v === 0 ? '0' : Math.abs(v) < 1e-3 || Math.abs(v) >= 1e5 ? v.toExponential(1) : `${+v.toPrecision(3)}`);
+const bytes = orDash((v) => v >= 2 ** 30 ? `${(v / 2 ** 30).toFixed(1)} GiB` : `${(v / 2 ** 20).toFixed(0)} MiB`);
+
+// ---- What a run came to ---------------------------------------------------------------------------------------------
+
+function summary(run) {
+  const last = run.epochs.at(-1) ?? {};
+  const mean = (key) => run.epochs.length ? run.epochs.reduce((sum, e) => sum + (e[key] ?? 0), 0) / run.epochs.length : null;
+  const best = run.epochs.reduce((b, e) => isNumber(e.val_accuracy) && !(b.val_accuracy >= e.val_accuracy) ? e : b, {});
+  const e = run.evaluation ?? {};
+  return {
+    accuracy: e.top1 ?? best.val_accuracy, top5: e.top5, loss: e.loss ?? best.val_loss, samples: e.samples,
+    best: best.epoch, epochs: last.epoch ?? 0, steps: last.step ?? run.steps.at(-1)?.step ?? 0,
+    rate: mean('samples_per_second'), wait: mean('data_wait'), checkpoint: e.checkpoint, classes: e.classes?.length ?? 0,
+  };
+}
+
+function heading() {
+  document.title = runs.map((run) => run.name).join(', ') + ' · Trainyard';
+  main.append(
+      element('h1', {}, runs.length === 1 ? runs[0].name : `${runs.length} runs side by side`),
+      element('p', {class: 'soft'}, runs.length === 1 ? runs[0].path : runs.map((run) => run.path).join(' · ')));
+  if (runs.length === 1) {
+    const s = summary(runs[0]);
+    const tile = (label, value, more, kind = '') => element('div', {class: `tile ${kind}`},
+        element('div', {class: 'label'}, label), element('div', {class: 'value'}, value),
+        element('div', {class: 'more'}, more));
+    main.append(element('div', {class: 'tiles'},
+        tile('Test accuracy', percent(s.accuracy), s.samples ? `on all ${count(s.samples)} test images` : `epoch ${s.best ?? '–'}`, 'first'),
+        s.classes > 5 ? tile('Top-5', percent(s.top5), 'the class among five guesses') : null,
+        tile('Test loss', loss(s.loss), s.best ? `best after epoch ${s.best}` : ''),
+        tile('Trained', `${count(s.epochs)} epoch${s.epochs === 1 ? '' : 's'}`, `${count(s.steps)} steps`),
+        tile('Throughput', `${rate(s.rate)}/s`, 'training samples'),
+        tile('Data wait', shortPercent(s.wait), 'of the training time')));
+    return;
+  }
+  const head = [['run'], ['test accuracy', 'number'], ['top-5', 'number'], ['test loss', 'number'], ['epochs', 'number'],
+    ['steps', 'number'], ['samples/s', 'number'], ['data wait', 'number']];
+  main.append(element('div', {class: 'card'}, table(head, runs.map((run, i) => {
+    const s = summary(run);
+    return [element('span', {}, chip(i), run.name), percent(s.accuracy), percent(s.top5), loss(s.loss), count(s.epochs),
+      count(s.steps), rate(s.rate), shortPercent(s.wait)];
+  }))));
+}
+
+// ---- Curves ---------------------------------------------------------------------------------------------------------
+
+// Round numbers that cut `low` to `high` into about `parts`.
+function ticks(low, high, parts) {
+  const rough = (high - low) / parts || 1;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough * 0.999);
+  const result = [];
+  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; ++i) result.push(i * step || 0);
+  return result;
+}
+
+function range(values, {zero = false, top = null, log = false}) {
+  let low = Math.min(...values), high = Math.max(...values);
+  if (log) return [low / 1.1, high * 1.1];
+  const pad = (high - low || Math.abs(high) || 1) * 0.06;
+  low = zero ? 0 : low - pad;
+  high = top !== null ? Math.min(high + pad, top) : high + pad;
+  return [low, Math.max(high, low + 1e-12)];
+}
+
+// lines: [{name, index, kind: 'while' | 'after' | 'only', points: [[x, y, step], ...]}]
+function chart(title, lines, {format, zero, top, canLog = false}) {
+  for (const line of lines) line.points = line.points.filter(([x, y]) => isNumber(x) && isNumber(y));
+  lines = lines.filter((line) => line.points.length > 0);
+  if (lines.length === 0) return null;
+  const ys = lines.flatMap((line) => line.points.map((p) => p[1]));
+  const log = canLog && Math.min(...ys) > 0 && Math.max(...ys) / Math.min(...ys) > 12;
+  const [yLow, yHigh] = range(ys, {zero, top, log});
+  const xs = lines.flatMap((line) => line.points.map((p) => p[0]));
+  const [xLow, xHigh] = [Math.min(0, ...xs), Math.max(...xs, 1e-9)];
+
+  const svg = drawing('svg', {role: 'img', 'aria-label': `${title} over the epochs`});
+  const tip = element('div', {class: 'tip', hidden: ''});
+  const box = element('div', {class: 'chart'}, svg, tip);
+  const height = 230, top_ = 8, bottom = 26, left = 52, right = 10;
+  let width = 0;
+  const toX = (x) => left + (x - xLow) / (xHigh - xLow) * (width - left - right);
+  const scaled = (y) => log ? Math.log(y / yLow) / Math.log(yHigh / yLow) : (y - yLow) / (yHigh - yLow);
+  const toY = (y) => top_ + (1 - scaled(y)) * (height - top_ - bottom);
+  const logTicks = () => {
+    const all = [];
+    for (let p = Math.floor(Math.log10(yLow)); p <= Math.log10(yHigh); ++p) all.push(...[1, 2, 5].map((m) => m * 10 ** p));
+    return all.filter((y) => y >= yLow && y <= yHigh);
+  };
+
+  function draw() {
+    width = svg.clientWidth || 600;
+    svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
+    svg.replaceChildren();
+    for (const y of log ? logTicks() : ticks(yLow, yHigh, 4)) {
+      svg.append(drawing('line', {class: 'rule', x1: left, x2: width - right, y1: toY(y), y2: toY(y)}),
+          drawing('text', {x: left - 8, y: toY(y) + 4, 'text-anchor': 'end'}, format(y)));
+    }
+    for (const x of ticks(xLow, xHigh, Math.max(2, Math.floor(width / 90)))) {
+      svg.append(drawing('text', {x: toX(x), y: height - 6, 'text-anchor': 'middle'}, plain(x)));
+    }
+    for (const {points, index, kind} of lines) {
+      const path = points.map(([x, y], i) => `${i ? 'L' : 'M'}${toX(x).toFixed(1)} ${toY(y).toFixed(1)}`).join('');
+      svg.append(drawing('path', {d: path, class: kind, style: {stroke: colour(index)}}));
+      if (kind === 'after' && points.length <= 60 || points.length === 1) {
+        for (const [x, y] of points) svg.append(drawing('circle', {cx: toX(x), cy: toY(y), r: 3, style: {fill: colour(index)}}));
+      }
+    }
+  }
+
+  const nearest = (points, x) => points.reduce((best, p) => Math.abs(p[0] - x) < Math.abs(best[0] - x) ? p : best);
+  svg.addEventListener('pointermove', (event) => {
+    const x = xLow + (event.offsetX - left) / (width - left - right) * (xHigh - xLow);
+    if (x < xLow || x > xHigh) return leave();
+    const at = nearest(lines[0].points, x);
+    svg.querySelector('.cursor')?.remove();
+    svg.append(drawing('line', {class: 'cursor', x1: toX(at[0]), x2: toX(at[0]), y1: top_, y2: height - bottom}));
+    tip.replaceChildren(element('div', {class: 'soft'}, `epoch ${at[0].toFixed(2)}, step ${count(at[2])}`),
+        ...lines.map((line) => element('div', {}, chip(line.index), `${line.name} ${format(nearest(line.points, x)[1])}`)));
+    tip.hidden = false;
+    tip.style.left = `${Math.max(0, Math.min(toX(at[0]) + 12, width - tip.offsetWidth))}px`;
+  });
+  const leave = () => {
+    tip.hidden = true;
+    svg.querySelector('.cursor')?.remove();
+  };
+  svg.addEventListener('pointerleave', leave);
+  new ResizeObserver(draw).observe(box);
+  return element('div', {class: 'card'}, element('h3', {}, log ? `${title} (logarithmic)` : title), box);
+}
+
+// Means over groups of neighbours: no more points than a screen has room for.
+function curve(rows, stepsPerEpoch, key) {
+  const size = Math.ceil(rows.length / 600);
+  const points = [];
+  for (let i = 0; i < rows.length; i += size) {
+    const group = rows.slice(i, i + size).filter((row) => isNumber(row[key]));
+    if (group.length === 0) continue;
+    const step = group.at(-1).step;
+    points.push([step / stepsPerEpoch, group.reduce((sum, row) => sum + row[key], 0) / group.length, step]);
+  }
+  return points;
+}
+
+function curves() {
+  const name = (index, what) => runs.length > 1 ? `${runs[index].name} ${what}` : what;
+  // The optimizer's steps become epochs, so that runs of other batch sizes lie over each other.
+  const lines = (wanted) => runs.flatMap((run, index) => {
+    const end = run.epochs.at(-1);
+    const stepsPerEpoch = end ? end.step / end.epoch : Math.max(run.steps.at(-1)?.step ?? 1, 1);
+    return wanted.map(([rows, key, what, kind]) =>
+        ({name: name(index, what), index, kind, points: curve(run[rows], stepsPerEpoch, key)}));
+  });
+  const one = (key, what) => lines([['steps', key, what, 'after']]).map((line) => ({...line, kind: 'only'}));
+  const cards = [
+    chart('Loss', lines([['steps', 'loss', 'training', 'while'], ['epochs', 'val_loss', 'test', 'after']]),
+        {format: plain, canLog: true}),
+    chart('Accuracy', lines([['steps', 'accuracy', 'training', 'while'], ['epochs', 'val_accuracy', 'test', 'after']]),
+        {format: shortPercent, top: 1}),
+    chart('Learning rate', one('lr', 'learning rate'), {format: plain, zero: true}),
+    chart('Training samples per second', one('samples_per_second', 'samples/s'), {format: count, zero: true}),
+    chart('Waiting for data', one('data_wait', 'of the time'), {format: shortPercent, zero: true, top: 1}),
+  ].filter((card) => card !== null);
+  if (cards.length === 0) return section('Curves', element('p', {class: 'soft'}, 'No step has been logged yet.'));
+  const sample = (kind, text) => element('span', {}, drawing('svg', {viewBox: '0 0 26 10'},
+      drawing('line', {x1: 0, x2: 26, y1: 5, y2: 5, 'stroke-width': kind === 'after' ? 2.25 : 1.25})), text);
+  section('Curves',
+      element('div', {class: 'legend'}, ...(runs.length > 1 ? runs.map((run, i) => element('span', {}, chip(i), run.name)) : []),
+          sample('while', 'while training'), sample('after', 'after each epoch, on the test set'),
+          element('span', {}, 'across: epochs')),
+      element('div', {class: 'grid curves'}, ...cards));
+}
+
+// ---- What the model takes for what ----------------------------------------------------------------------------------
+
+const largestMatrix = 25;
+
+function confusionCard(e) {
+  const names = e.classes.map((one) => one.name);
+  if (names.length > largestMatrix) return null;
+  const samples = new Map(e.confusion.map((c) => [c.label * names.length + c.guess, c.samples]));
+  const grid = element('div', {class: 'confusion', role: 'img', 'aria-label': 'Confusion matrix',
+    style: {'grid-template-columns': `minmax(56px, 1.6fr) repeat(${names.length}, minmax(0, 1fr))`}});
+  names.forEach((name, label) => {
+    grid.append(element('div', {class: 'row', title: name}, name));
+    names.forEach((guessed, guess) => {
+      const n = samples.get(label * names.length + guess) ?? 0;
+      const share = e.classes[label].samples ? n / e.classes[label].samples : 0;
+      const hue = label === guess ? '--right' : '--bad';
+      // Mistakes are few: they are drawn darker than their share.
+      const strength = label === guess ? 0.12 + 0.5 * share : Math.min(0.85, 0.12 + 2.2 * share);
+      const title = `${name}, taken for ${guessed}: ${count(n)} (${percent(share)})`;
+      const cell = element('div', {class: 'cell', title}, n ? `${n}` : '');
+      if (n) cell.style.background = `rgba(var(${hue}), ${strength.toFixed(3)})`;
+      grid.append(cell);
+    });
+  });
+  grid.append(element('div'), ...names.map((name) => element('div', {class: 'column', title: name}, name)));
+  return element('div', {class: 'card'}, element('h3', {}, 'Confusion'),
+      element('p', {class: 'soft small'}, 'A row is what the images are, a column what they were taken for.'), grid);
+}
+
+function pairsCard(e) {
+  const names = e.classes.map((one) => one.name);
+  const pairs = e.confusion.filter((c) => c.label !== c.guess).sort((a, b) => b.samples - a.samples).slice(0, 8);
+  if (pairs.length === 0) return null;
+  return element('div', {class: 'card'}, element('h3', {}, 'Most often confused'),
+      table([['is'], ['taken for'], ['images', 'number'], ['of the class', 'number']], pairs.map((c) =>
+          [names[c.label], names[c.guess], count(c.samples), percent(c.samples / e.classes[c.label].samples)])));
+}
+
+function classCard(e) {
+  const most = 60;
+  const order = e.classes.slice();
+  if (order.length > most) order.sort((a, b) => (a.recall ?? 2) - (b.recall ?? 2)).length = most;
+  const meter = (value) => element('span', {}, percent(value),
+      element('span', {class: 'meter'}, element('span', {style: {width: `${100 * (value ?? 0)}%`}})));
+  return element('div', {class: 'card'},
+      element('h3', {}, order.length < e.classes.length ? `The ${most} of ${count(e.classes.length)} classes recognised least` : 'Class by class'),
+      table([['class'], ['images', 'number'], ['recall', 'number'], ['precision', 'number'], ['F1', 'number']],
+          order.map((one) => [one.name, count(one.samples), meter(one.recall), percent(one.precision), percent(one.f1)])));
+}
+
+function wrongCard(e) {
+  if (e.worst.length === 0) return null;
+  const figures = e.worst.map((w) => {
+    const image = element('img', {src: w.image, alt: `test image ${w.index}`});
+    image.addEventListener('load', () => image.classList.toggle('tiny', image.naturalWidth < 96));
+    return element('figure', {}, image, element('b', {}, `${e.classes[w.guess].name} ${shortPercent(w.guess_probability)}`),
+        element('span', {}, `is ${e.classes[w.label].name} ${shortPercent(w.label_probability)}`),
+        element('span', {class: 'soft'}, `#${w.index}`));
+  });
+  return element('div', {class: 'card'}, element('h3', {}, 'Most wrong'),
+      element('p', {class: 'soft small'}, 'Test images with the greatest loss: what the model took each for and how sure it was, what it is, its number in the test set.'),
+      element('div', {class: 'wrong'}, ...figures));
+}
+
+function predictions() {
+  const columns = runs.map((run, index) => {
+    const e = run.evaluation;
+    if (!e) return element('div', {class: 'stack'}, runTitle(index), element('p', {class: 'card soft'}, run.note));
+    return element('div', {class: 'stack'},
+        element('div', {}, runTitle(index), element('p', {class: 'soft small', style: {margin: '0'}},
+            `${e.checkpoint}, after epoch ${e.epoch}, on all ${count(e.samples)} test images of ${e.dataset}, ${e.precision}`)),
+        ...(runs.length > 1 ? [confusionCard(e), pairsCard(e), classCard(e), wrongCard(e)] : [
+          element('div', {class: 'grid runs'}, ...[confusionCard(e), element('div', {class: 'stack'}, classCard(e), pairsCard(e))]
+              .filter((card) => card !== null)), wrongCard(e)]));
+  });
+  section('Predictions', runs.length > 1 ? element('div', {class: 'grid runs'}, ...columns) : columns[0]);
+}
+
+// ---- How it was made ------------------------------------------------------------------------------------------------
+
+// [["model.name", "\"convnet\""], ...] of the TOML that a run saves.
+function settings(toml) {
+  let prefix = '';
+  const result = new Map();
+  for (const line of toml.split('\n')) {
+    const header = /^\[(.+)\]$/.exec(line);
+    if (header) prefix = `${header[1]}.`;
+    const key = /^([a-z0-9_]+) = (.*)$/.exec(line);
+    if (key) result.set(prefix + key[1], key[2]);
+  }
+  return result;
+}
+
+function configuration() {
+  const all = runs.map((run) => settings(run.config));
+  const keys = [...new Set(all.flatMap((one) => [...one.keys()]))];
+  const differs = (key) => all.some((one) => one.get(key) !== all[0].get(key));
+  const code = (text) => element('code', {}, text ?? '–');
+  const rows = (keys) => keys.map((key) => [code(key), ...all.map((one) => code(one.get(key)))]);
+  if (runs.length > 1) {
+    const changed = keys.filter((key) => differs(key) && key !== 'run.name');
+    const head = [['setting'], ...runs.map((run) => [run.name])];
+    return section('Configuration',
+        element('div', {class: 'stack'}, element('div', {class: 'card'}, element('h3', {}, 'What differs'),
+            changed.length ? table(head, rows(changed)) : element('p', {class: 'soft'}, 'Nothing but the name.')),
+        element('details', {class: 'card'}, element('summary', {}, 'Every setting'),
+            table(head, rows(keys), (row) => differs(row[0].textContent) ? 'differs' : ''))));
+  }
+  const sections = [...new Set(keys.map((key) => key.split('.')[0]))];
+  section('Configuration', element('div', {class: 'columns'}, ...sections.map((name) =>
+      element('div', {class: 'card'}, element('h3', {}, name),
+          table([[''], ['']], keys.filter((key) => key.startsWith(`${name}.`)).map((key) =>
+              [code(key.slice(name.length + 1)), code(all[0].get(key))]))))));
+}
+
+function machine() {
+  section('Machine', element('div', {class: 'grid runs'}, ...runs.map((run, index) => {
+    const facts = run.check?.facts;
+    if (!facts) return element('div', {class: 'card'}, runTitle(index), element('p', {class: 'soft'}, 'The run has no check.json.'));
+    const {host = {}, torch = {}, driver = {}} = facts;
+    const devices = (facts.devices ?? []).map((d) => `cuda:${d.index} ${d.name}, ${bytes(d.memory)}, compute ${d.major}.${d.minor}`);
+    const probes = facts.probes ?? [];
+    const failed = probes.filter((probe) => probe.outcome !== 'ok');
+    const rows = [
+      ['verdict', run.check.ready ? 'ready' : 'not ready'],
+      ['GPU', devices.length ? devices.join('\n') : 'none'],
+      ['driver', driver.version ? `${driver.version}, CUDA ${Math.floor(driver.cuda_version / 1000)}.${driver.cuda_version % 1000 / 10}` : 'none'],
+      ['processors', `${host.cores} of ${host.logical_cores}`],
+      ['memory', bytes(host.memory_limit ?? host.memory)],
+      ['shared memory', `${bytes(facts.shared_memory?.size)} at ${facts.shared_memory?.path}`],
+      ['LibTorch', `${torch.version}, ${torch.cuda_compiled ? `CUDA ${torch.cuda_compiled}` : 'CPU only'}${torch.cudnn ? `, cuDNN ${torch.cudnn}` : ''}`],
+      ['system', `${host.distribution}, Linux ${host.kernel}${host.container ? `, ${host.container}` : ''}`],
+      ['probes', failed.length ? failed.map((p) => `${p.device} ${p.name}: ${p.outcome}`).join('\n') : `${probes.length} of ${probes.length} right`],
+    ];
+    const findings = (run.check.findings ?? []).map((f) => element('div', {class: `finding ${f.severity}`},
+        element('div', {}, `${f.severity}: ${f.what}`), element('div', {class: 'soft small'}, f.why),
+        element('div', {class: 'small'}, f.remedy)));
+    return element('div', {class: 'card'}, runTitle(index), table([[''], ['']], rows), ...findings);
+  })));
+}
+
+for (const draw of [heading, curves, predictions, configuration, machine]) {
+  try {
+    draw();
+  } catch (error) {  // a damaged file of the run must not take the rest with it
+    main.append(element('p', {class: 'card soft'}, `A part of this page could not be drawn: ${error.message}`));
+  }
+}
+main.append(element('footer', {}, `Trainyard ${report.version}, ${report.created}. This page holds all it shows and asks the network for nothing.`));

@@ -1,0 +1,67 @@
+#include "report/picture.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "images/resample.h"
+#include "util/error.h"
+
+namespace trainyard {
+namespace {
+
+constexpr std::size_t kGap = 2;
+constexpr std::byte kDark{32};
+
+std::byte pixel(std::span<const std::byte> sample, std::size_t element, DType type) {
+  if (type == DType::uint8) return sample[element];
+  float value = 0;
+  std::memcpy(&value, sample.data() + element * sizeof value, sizeof value);
+  return static_cast<std::byte>(std::lround(255 * (value > 0 ? std::min(value, 1.0F) : 0)));  // not a number is black
+}
+
+}  // namespace
+
+Image picture_of(std::span<const std::byte> sample, const SampleSpec& spec) {
+  if (spec.shape.size() != 3) throw RunError("picture", "samples of {} dimensions are no pictures", spec.shape.size());
+  const auto channels = static_cast<std::size_t>(spec.shape[2]);
+  Image image{static_cast<std::size_t>(spec.shape[0]),
+              static_cast<std::size_t>(spec.shape[1]),
+              std::size_t{channels == 3 ? 3U : 1U},
+              {}};
+  image.pixels.reserve(image.height * image.width * image.channels);
+  for (std::size_t i = 0; i < image.height * image.width; ++i) {
+    for (std::size_t c = 0; c < image.channels; ++c) {
+      image.pixels.push_back(pixel(sample, i * channels + c, spec.dtype));
+    }
+  }
+  return image;
+}
+
+Image thumbnail(const Image& image, std::size_t side) {
+  const std::size_t longer = std::max(image.height, image.width);
+  if (longer <= side) return image;
+  const auto scaled = [&](std::size_t extent) { return std::max<std::size_t>(extent * side / longer, 1); };
+  return resize(image, {scaled(image.height), scaled(image.width)});
+}
+
+Image picture_grid(const std::vector<Image>& pictures, std::size_t columns) {
+  const Image& first = pictures.at(0);
+  columns = std::clamp<std::size_t>(columns, 1, pictures.size());
+  const std::size_t rows = (pictures.size() + columns - 1) / columns;
+  Image grid{rows * (first.height + kGap) - kGap, columns * (first.width + kGap) - kGap, first.channels, {}};
+  grid.pixels.assign(grid.height * grid.width * grid.channels, kDark);
+  const std::size_t row_bytes = first.width * first.channels;
+  for (std::size_t i = 0; i < pictures.size(); ++i) {
+    if (pictures[i].pixels.size() != first.pixels.size()) throw RunError("picture", "pictures of several sizes");
+    const std::size_t top = i / columns * (first.height + kGap);
+    const std::size_t left = i % columns * (first.width + kGap);
+    for (std::size_t y = 0; y < first.height; ++y) {
+      std::memcpy(grid.pixels.data() + ((top + y) * grid.width + left) * grid.channels,
+                  pictures[i].pixels.data() + y * row_bytes, row_bytes);
+    }
+  }
+  return grid;
+}
+
+}  // namespace trainyard

@@ -1,0 +1,76 @@
+#include "report/run_record.h"
+
+#include <charconv>
+#include <cmath>
+#include <sstream>
+
+#include "util/error.h"
+#include "util/system.h"
+
+namespace trainyard {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+std::string text_of(const fs::path& path) {
+  return fs::is_regular_file(path) ? read_text_file(path.string(), "report") : std::string();
+}
+
+std::vector<std::string> split(const std::string& line) {
+  std::vector<std::string> fields;
+  std::istringstream stream(line);
+  for (std::string field; std::getline(stream, field, ',');) fields.push_back(field);
+  return fields;
+}
+
+json number(const std::string& text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size() && std::isfinite(value) ? json(value) : json(nullptr);
+}
+
+// The first line names the columns. A line with another number of fields is torn.
+json rows_of_csv(const std::string& text) {
+  json rows = json::array();
+  std::istringstream lines(text);
+  std::string line;
+  if (!std::getline(lines, line)) return rows;
+  const std::vector<std::string> names = split(line);
+  while (std::getline(lines, line)) {
+    const std::vector<std::string> fields = split(line);
+    if (fields.size() != names.size()) continue;
+    json row = json::object();
+    for (std::size_t i = 0; i < names.size(); ++i) row[names[i]] = number(fields[i]);
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+json objects_of_lines(const std::string& text) {
+  json objects = json::array();
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    json object = json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (object.is_object()) objects.push_back(std::move(object));
+  }
+  return objects;
+}
+
+}  // namespace
+
+RunRecord read_run(const fs::path& folder) {
+  if (!fs::is_regular_file(folder / "config.toml") && !fs::is_directory(folder / "checkpoints")) {
+    throw UsageError("report", "{} is no run's folder: it has neither a config.toml nor checkpoints", folder.string());
+  }
+  const fs::path absolute = fs::weakly_canonical(folder);
+  json check = json::parse(text_of(folder / "check.json"), nullptr, /*allow_exceptions=*/false);
+  return {.name = absolute.filename().string(),
+          .path = folder.string(),
+          .epochs = rows_of_csv(text_of(folder / "metrics.csv")),
+          .steps = objects_of_lines(text_of(folder / "metrics.jsonl")),
+          .check = check.is_object() ? std::move(check) : json(nullptr),
+          .config = text_of(folder / "config.toml")};
+}
+
+}  // namespace trainyard

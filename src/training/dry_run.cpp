@@ -1,0 +1,82 @@
+#include "training/dry_run.h"
+
+#include <cmath>
+
+#include <fmt/ranges.h>
+
+#include "util/atomic_file.h"
+#include "loader/data_loader.h"
+#include "optim/optimizer.h"
+#include "report/picture.h"
+#include "training/device_loader.h"
+#include "training/memory.h"
+#include "training/train_step.h"
+#include "training/trained_model.h"
+#include "images/encode_png.h"
+
+namespace trainyard {
+namespace {
+
+constexpr std::size_t kPictures = 256;
+constexpr std::size_t kPictureSide = 224;
+
+std::string mib(double bytes) { return fmt::format("{:.1f} MiB", bytes / (1 << 20)); }
+
+std::int64_t bytes_of(const NamedTensors& tensors) {
+  std::int64_t bytes = 0;
+  for (const auto& [name, tensor] : tensors) bytes += static_cast<std::int64_t>(tensor.nbytes());
+  return bytes;
+}
+
+void write_pictures(const Batch& batch, const std::filesystem::path& path) {
+  const std::size_t bytes = batch.sample().bytes();
+  std::vector<Image> pictures;
+  for (std::size_t i = 0; i < std::min(batch.count(), kPictures); ++i) {
+    pictures.push_back(thumbnail(picture_of(batch.images().subspan(i * bytes, bytes), batch.sample()), kPictureSide));
+  }
+  const auto columns = static_cast<std::size_t>(std::ceil(std::sqrt(static_cast<double>(pictures.size()))));
+  const std::string file = encode_png(picture_grid(pictures, columns));
+  std::filesystem::create_directories(path.parent_path());
+  write_file_atomically(path, [&](FileWriter& out) { out.write(file); });
+}
+
+}  // namespace
+
+std::string dry_run(const Config& config, WorkerPool& pool, at::Device device, const std::filesystem::path& run) {
+  DataLoader loader(pool, Split::train, {.shuffle = true});
+  const SplitInfo& data = loader.split();
+  loader.start_epoch(0);
+  if (const std::optional<Batch> batch = loader.next()) write_pictures(*batch, run / "batch.png");
+
+  at::manual_seed(config.train.seed);
+  const std::shared_ptr<Model> model = new_model(config.model, data.sample.shape, data.class_names.size(), device);
+  const std::unique_ptr<Optimizer> optimizer = make_optimizer(config.optimizer, *model);
+  TrainStep step(*model, *optimizer, config.train);
+  model->train();
+  loader.start_epoch(0);
+  DeviceLoader batches(loader, Normalize(data.channel_mean, data.channel_std, device), device);
+  const MemoryCount memory(device);
+  double loss = 0;
+  if (const std::optional<DeviceBatch> batch = batches.next()) {
+    loss = step(*batch, config.optimizer.lr).loss.item<double>();
+  }
+
+  const std::int64_t weights = bytes_of(state_dict(*model));
+  const auto batch_bytes = static_cast<double>(data.sample.bytes()) * config.loader.batch_size;
+  std::string text;
+  const auto row = [&text](const char* name, const std::string& value) {
+    text += fmt::format("  {:<15}{}\n", name, value);
+  };
+  row("model", fmt::format("{}, {} trained parameters, {}", config.model.name, parameter_count(*model),
+                           mib(static_cast<double>(weights))));
+  row("optimizer",
+      fmt::format("{}, state of {}", config.optimizer.name, mib(static_cast<double>(bytes_of(optimizer->state())))));
+  row("one step", fmt::format("loss {:.4f}, at most {} beside the weights, on {}", loss,
+                              mib(static_cast<double>(memory.peak())), device.str()));
+  row("batch", fmt::format("{} samples of [{}], {}; {} batches an epoch", config.loader.batch_size,
+                           fmt::join(data.sample.shape, ", "), mib(batch_bytes), loader.batches()));
+  row("pictures", (run / "batch.png").string());
+  return text;
+}
+
+}  // namespace trainyard

@@ -1,0 +1,40 @@
+#include "training/loss_watch.h"
+
+#include <cmath>
+
+#include <c10/core/impl/VirtualGuardImpl.h>
+
+namespace trainyard {
+namespace {
+
+constexpr std::size_t kMostInFlight = 8;  // a GPU that is further behind than this has work enough
+
+}  // namespace
+
+void LossWatch::add(const at::Tensor& loss, const Origin& origin) {
+  if (loss.is_cpu()) {
+    entries_.push_back({origin, loss, std::nullopt});
+    return;
+  }
+  const at::Tensor host = at::empty({}, at::TensorOptions(at::kCPU).dtype(at::kFloat).pinned_memory(true));
+  host.copy_(loss, /*non_blocking=*/true);
+  c10::Event arrived(loss.device().type());
+  arrived.record(c10::impl::VirtualGuardImpl(loss.device().type()).getStream(loss.device()));
+  entries_.push_back({origin, host, std::move(arrived)});
+}
+
+std::optional<LossWatch::Finding> LossWatch::next(bool all) {
+  while (!entries_.empty()) {
+    const std::optional<c10::Event>& arrived = entries_.front().arrived;
+    if (arrived && !arrived->query()) {
+      if (!all && entries_.size() <= kMostInFlight) return std::nullopt;
+      arrived->synchronize();
+    }
+    const Finding found{entries_.front().origin, entries_.front().loss.item<double>()};
+    entries_.pop_front();
+    if (!std::isfinite(found.loss)) return found;
+  }
+  return std::nullopt;
+}
+
+}  // namespace trainyard

@@ -1,0 +1,60 @@
+#include "training/mix.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "util/random.h"
+
+namespace trainyard {
+namespace {
+
+// Beta(alpha, alpha) by Jöhnk's method, in logarithms so that a small alpha does not end in 0 / 0.
+double symmetric_beta(double alpha, RandomStream& random) {
+  for (;;) {
+    const double log_x = std::log(1 - random.uniform()) / alpha;
+    const double log_y = std::log(1 - random.uniform()) / alpha;
+    const double larger = std::max(log_x, log_y);
+    const double log_sum = larger + std::log(std::exp(log_x - larger) + std::exp(log_y - larger));
+    if (log_sum <= 0) return std::exp(log_x - log_sum);
+  }
+}
+
+void mixup(DeviceBatch& batch, double share) {
+  batch.images = at::lerp(batch.images.flip(0), batch.images, share);
+  batch.share = share;
+}
+
+// A rectangle of the image's shape, its centre anywhere; what hangs over the edge is lost, so the share follows.
+void cutmix(DeviceBatch& batch, double share, RandomStream& random) {
+  const std::int64_t height = batch.images.size(2);
+  const std::int64_t width = batch.images.size(3);
+  const auto interval = [&](std::int64_t extent) {
+    const auto half = static_cast<std::int64_t>(std::sqrt(1 - share) * static_cast<double>(extent)) / 2;
+    const auto centre = static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(extent)));
+    return std::pair(std::max<std::int64_t>(centre - half, 0), std::min(centre + half, extent));
+  };
+  const auto [top, bottom] = interval(height);
+  const auto [left, right] = interval(width);
+  const at::Tensor box = batch.images.slice(2, top, bottom).slice(3, left, right);
+  box.copy_(box.flip(0));
+  batch.share = 1 - static_cast<double>((bottom - top) * (right - left)) / static_cast<double>(height * width);
+}
+
+}  // namespace
+
+void mix(DeviceBatch& batch, const TrainConfig& config, std::int64_t epoch) {
+  if (config.mixup == 0 && config.cutmix == 0) return;
+  const at::NoGradGuard no_grad;
+  RandomStream random(key_of(
+      {config.seed, static_cast<std::uint64_t>(epoch), static_cast<std::uint64_t>(batch.number), key_of("mix")}));
+  const bool cut = config.mixup == 0 || (config.cutmix != 0 && random.below(2) == 0);
+  const double share = symmetric_beta(cut ? config.cutmix : config.mixup, random);
+  batch.other_labels = batch.labels.flip(0);
+  if (cut) {
+    cutmix(batch, share, random);
+  } else {
+    mixup(batch, share);
+  }
+}
+
+}  // namespace trainyard

@@ -1,0 +1,47 @@
+/// A trace of some steps, by torch's own profiler (kineto): what each operation took on the CPU and each kernel on the
+/// GPU. Open it in chrome://tracing or https://ui.perfetto.dev.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "util/torch.h"
+
+namespace trainyard {
+
+/// Steps of this process, counted from 1, both included.
+struct StepRange {
+  std::int64_t first;
+  std::int64_t last;
+};
+
+/// Reads "10:15" or "10". Throws UsageError "train.profile" for anything else, with what is allowed.
+StepRange parse_step_range(const std::string& text);
+
+/// Records the steps of a range and then writes the file; a run that ends within the range writes what there is. On one
+/// thread. At most one at a time.
+class Profile {
+ public:
+  /// Without a range it does nothing.
+  Profile(std::optional<StepRange> range, std::filesystem::path trace, at::Device device);
+  ~Profile();
+  Profile(const Profile&) = delete;
+  Profile& operator=(const Profile&) = delete;
+
+  /// Called after each step. Throws RunError when the trace cannot be written.
+  void step_done();
+
+ private:
+  void start_where_due();
+  void write();
+
+  std::optional<StepRange> range_;
+  std::filesystem::path trace_;
+  at::Device device_;
+  std::int64_t done_ = 0;
+  bool recording_ = false;
+};
+
+}  // namespace trainyard

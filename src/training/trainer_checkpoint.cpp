@@ -1,0 +1,111 @@
+// What a trainer leaves on the disk, and how it goes on from there.
+
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/safetensors_torch.h"
+#include "config/bind.h"
+#include "training/trained_model.h"
+#include "training/trainer.h"
+
+namespace trainyard {
+namespace {
+
+void append(NamedTensors& state, const std::string& prefix, const NamedTensors& tensors) {
+  for (const auto& [name, tensor] : tensors) state.emplace_back(prefix + name, tensor);
+}
+
+NamedTensors without_prefix(const std::string& prefix, const NamedTensors& tensors) {
+  NamedTensors result;
+  for (const auto& [name, tensor] : tensors) {
+    if (name.starts_with(prefix)) result.emplace_back(name.substr(prefix.size()), tensor);
+  }
+  return result;
+}
+
+at::Tensor tensor_named(const NamedTensors& tensors, const std::string& name, const std::filesystem::path& origin) {
+  for (const auto& [key, tensor] : tensors) {
+    if (key == name) return tensor;
+  }
+  throw RunError("checkpoint", "{} has no tensor '{}' in its state", origin.string(), name);
+}
+
+double scalar_named(const Manifest& manifest, const std::string& name) {
+  const auto found = manifest.scalars.find(name);
+  if (found == manifest.scalars.end()) throw RunError("checkpoint", "the manifest has no scalar '{}'", name);
+  return found->second;
+}
+
+at::Generator generator_of(at::Device device) { return at::globalContext().defaultGenerator(device); }
+
+}  // namespace
+
+void Trainer::begin() {
+  if (!folder_.checkpoint && !config_.model.weights.empty()) {
+    const std::string& path = config_.model.weights;
+    if (!std::filesystem::is_regular_file(path)) throw UsageError("model.weights", "there is no file {}", path);
+    load_weights(*model_, load_safetensors(path), config_.model.reset_head, path);
+  }
+  if (config_.train.ema_decay > 0) {
+    averaged_model_ = new_model(config_.model, dataset_.sample.shape, dataset_.class_names.size(), device_);
+    averaged_model_->eval();
+    ema_.emplace(*model_, *averaged_model_, config_.train.ema_decay);
+  }
+  if (folder_.checkpoint) restore(*folder_.checkpoint);
+}
+
+void Trainer::save() {
+  judge_losses(/*all=*/true);  // weights that a loss of NaN has touched are not for keeping
+  Checkpoint checkpoint;
+  Manifest& manifest = checkpoint.manifest;
+  manifest.step = place_.step;
+  manifest.epoch = place_.epoch;
+  manifest.model = config_.model.name;
+  manifest.dataset = config_.data.name;
+  manifest.dataset_fingerprint = dataset_.fingerprint;
+  manifest.class_names = dataset_.class_names;
+  manifest.sample_shape = dataset_.sample.shape;
+  manifest.channel_mean = dataset_.channel_mean;
+  manifest.channel_std = dataset_.channel_std;
+  manifest.config = to_toml(config_);
+  manifest.scalars = {{"batch", static_cast<double>(place_.batch)},
+                      {"best_accuracy", place_.best_accuracy},
+                      {"best_epoch", static_cast<double>(place_.best_epoch)}};
+  checkpoint.model = state_dict(*model_);
+  if (averaged_model_) checkpoint.ema = state_dict(*averaged_model_);
+  append(checkpoint.state, "optimizer.", optimizer_->state());
+  append(checkpoint.state, "scaler.", train_step_.scaler().state());
+  checkpoint.state.emplace_back("epoch_sums", epoch_sums_.snapshot());
+  checkpoint.state.emplace_back("generator.cpu", generator_of(at::kCPU).get_state());
+  if (device_.is_cuda()) checkpoint.state.emplace_back("generator.cuda", generator_of(device_).get_state());
+  const bool best = place_.batch == 0 && place_.best_epoch == place_.epoch;
+  checkpoints_.write(checkpoint, best);
+}
+
+void Trainer::restore(const std::filesystem::path& path) {
+  const Checkpoint checkpoint = read_checkpoint(path);
+  const Manifest& manifest = checkpoint.manifest;
+  if (manifest.dataset_fingerprint != dataset_.fingerprint) {
+    throw UsageError("run.resume",
+                     "{} was trained on other data: the fingerprint of {} was {:016x} and is {:016x}; "
+                     "choose another run.name, or restore the data",
+                     path.string(), manifest.dataset, manifest.dataset_fingerprint, dataset_.fingerprint);
+  }
+  load_state_dict(*model_, checkpoint.model, path.string());
+  if (averaged_model_) load_state_dict(*averaged_model_, checkpoint.ema, path.string());
+  optimizer_->load_state(without_prefix("optimizer.", checkpoint.state));
+  train_step_.scaler().load_state(without_prefix("scaler.", checkpoint.state));
+  epoch_sums_.restore(tensor_named(checkpoint.state, "epoch_sums", path));
+  generator_of(at::kCPU).set_state(tensor_named(checkpoint.state, "generator.cpu", path));
+  if (device_.is_cuda()) {
+    // A run that moves from the CPU to a GPU goes on with the generator as seeded.
+    for (const auto& [name, tensor] : checkpoint.state) {
+      if (name == "generator.cuda") generator_of(device_).set_state(tensor);
+    }
+  }
+  place_ = {.epoch = manifest.epoch,
+            .batch = static_cast<std::int64_t>(scalar_named(manifest, "batch")),
+            .step = manifest.step,
+            .best_accuracy = scalar_named(manifest, "best_accuracy"),
+            .best_epoch = static_cast<std::int64_t>(scalar_named(manifest, "best_epoch"))};
+}
+
+}  // namespace trainyard

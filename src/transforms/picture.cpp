@@ -1,0 +1,140 @@
+#include "transforms/picture.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "util/error.h"
+
+namespace trainyard {
+namespace {
+
+Rect moved(const Rect& rect, std::ptrdiff_t down, std::ptrdiff_t right) {
+  return {rect.top + down, rect.left + right, rect.height, rect.width};
+}
+
+// The part of `rect` that lies in a picture of this size; maybe nothing.
+Rect inside(const Rect& rect, ImageSize size) {
+  const std::ptrdiff_t top = std::max<std::ptrdiff_t>(rect.top, 0);
+  const std::ptrdiff_t left = std::max<std::ptrdiff_t>(rect.left, 0);
+  const std::ptrdiff_t bottom = std::min(rect.bottom(), static_cast<std::ptrdiff_t>(size.height));
+  const std::ptrdiff_t right = std::min(rect.right(), static_cast<std::ptrdiff_t>(size.width));
+  if (bottom <= top || right <= left) return {};
+  return {top, left, static_cast<std::size_t>(bottom - top), static_cast<std::size_t>(right - left)};
+}
+
+void copy_rows(const ConstImageView& from, std::byte* to, std::size_t to_row_bytes) {
+  for (std::size_t y = 0; y < from.height; ++y) {
+    std::memcpy(to + y * to_row_bytes, from.row(y), from.width * from.channels);
+  }
+}
+
+// By how much libjpeg may shrink: what is left is still at least as large as wanted.
+std::size_t shrink_for(ImageSize region, ImageSize wanted) {
+  for (const std::size_t shrink : {8, 4, 2}) {
+    if (region.height >= wanted.height * shrink && region.width >= wanted.width * shrink) return shrink;
+  }
+  return 1;
+}
+
+}  // namespace
+
+Picture::Picture(ImageReader& reader, std::size_t channels, DecodeMode mode, Memory& memory)
+    : memory_(memory), reader_(&reader), channels_(channels), mode_(mode) {
+  start_from(reader.size());
+}
+
+Picture::Picture(const ConstImageView& pixels, Memory& memory)
+    : memory_(memory), view_(pixels), channels_(pixels.channels) {
+  start_from(pixels.size());
+}
+
+void Picture::start_from(ImageSize source) {
+  region_ = Rect::whole(source);
+  scaled_ = source;
+  window_ = Rect::whole(source);
+}
+
+void Picture::frame(const Frame& frame) {
+  const Rect& cut = frame.region;
+  if (cut.size() == frame.size) {
+    // What is outside of the picture is black, not what an earlier crop has cut off.
+    if (!cut.lies_in(size()) && window_ != Rect::whole(scaled_)) pixels();
+    window_ = {window_.top + cut.top, window_.left + cut.left, cut.height, cut.width};
+    return;
+  }
+  if (!cut.lies_in(size())) {
+    throw RunError("transform",
+                   "a region of {} x {} at ({}, {}) is not inside a picture of {} x {}, and only crops may", cut.width,
+                   cut.height, cut.left, cut.top, size().width, size().height);
+  }
+  if (scales() || !window_.lies_in(scaled_)) pixels();
+  region_ = moved(cut, region_.top + window_.top, region_.left + window_.left);
+  scaled_ = frame.size;
+  filter_ = frame.filter;
+  window_ = Rect::whole(scaled_);
+}
+
+ImageView Picture::pixels() {
+  const ImageSize result = size();
+  const bool done = used_ >= 0 && reader_ == nullptr && region_ == Rect::whole(view_.size()) && !scales() &&
+                    window_ == Rect::whole(scaled_);
+  if (!done) {
+    const int next = used_ == 0 ? 1 : 0;
+    std::byte* const memory =
+        memory_.pixels.at(static_cast<std::size_t>(next)).take(result.height * result.width * channels_).data();
+    write_to(memory);
+    used_ = next;
+    reader_ = nullptr;
+    view_ = ConstImageView(memory, result, channels_);
+    start_from(result);
+  }
+  return {const_cast<std::byte*>(view_.pixels), result.height, result.width, channels_};  // in our own memory
+}
+
+void Picture::write_to(std::byte* out) {
+  if (window_.lies_in(scaled_)) return produce(window_, out);
+  const Rect kept = inside(window_, scaled_);
+  const std::size_t row_bytes = window_.width * channels_;
+  std::memset(out, 0, window_.height * row_bytes);
+  if (kept.height == 0) return;
+  std::byte* const corner = out + static_cast<std::size_t>(kept.top - window_.top) * row_bytes +
+                            static_cast<std::size_t>(kept.left - window_.left) * channels_;
+  if (reader_ == nullptr && !scales())
+    return copy_rows(view_.part(moved(kept, region_.top, region_.left)), corner, row_bytes);
+  const Image piece{kept.height, kept.width, channels_, std::vector<std::byte>(kept.height * kept.width * channels_)};
+  produce(kept, const_cast<std::byte*>(piece.pixels.data()));
+  copy_rows(piece, corner, row_bytes);
+}
+
+// `window` lies in the scaled picture.
+void Picture::produce(const Rect& window, std::byte* out) {
+  if (!scales()) {
+    const Rect part = moved(window, region_.top, region_.left);
+    if (reader_ != nullptr) return reader_->read(part, channels_, 1, out);
+    return copy_rows(view_.part(part), out, part.width * channels_);
+  }
+  const std::size_t shrink = reader_ != nullptr && reader_->can_shrink() && mode_ == DecodeMode::scaled
+                                 ? shrink_for(region_.size(), scaled_)
+                                 : 1;
+  const auto axis = [&](std::ptrdiff_t begin, std::ptrdiff_t end, std::size_t size, std::ptrdiff_t first,
+                        std::size_t count) {
+    return ResampleAxis(static_cast<double>(begin) / static_cast<double>(shrink),
+                        static_cast<double>(end) / static_cast<double>(shrink), size, static_cast<std::size_t>(first),
+                        count, filter_);
+  };
+  const ResampleAxis rows = axis(region_.top, region_.bottom(), scaled_.height, window.top, window.height);
+  const ResampleAxis columns = axis(region_.left, region_.right(), scaled_.width, window.left, window.width);
+  const Rect needed{static_cast<std::ptrdiff_t>(rows.source_begin()),
+                    static_cast<std::ptrdiff_t>(columns.source_begin()), rows.source_count(), columns.source_count()};
+  ConstImageView source;
+  if (reader_ != nullptr) {
+    std::byte* const memory = memory_.decoded.take(needed.height * needed.width * channels_).data();
+    reader_->read(needed, channels_, shrink, memory);
+    source = ConstImageView(memory, needed.size(), channels_);
+  } else {
+    source = view_.part(needed);
+  }
+  resample(source, rows, columns, out, memory_.resampling);
+}
+
+}  // namespace trainyard

@@ -1,0 +1,137 @@
+#include "transforms/pipeline.h"
+
+#include <cstddef>
+
+#include <fmt/ranges.h>
+
+#include "util/error.h"
+
+namespace trainyard {
+namespace {
+
+ImageSize size_of(const SampleSpec& sample) {
+  return {static_cast<std::size_t>(sample.shape[0]), static_cast<std::size_t>(sample.shape[1])};
+}
+
+}  // namespace
+
+class TransformPipeline::Draws {
+ public:
+  Draws(std::uint64_t seed, std::uint64_t epoch, std::uint64_t index) : seed_(seed), epoch_(epoch), index_(index) {}
+  RandomStream of(std::size_t place, const Stage& stage) const {
+    return RandomStream(key_of({seed_, epoch_, index_, place, stage.name_key}));
+  }
+
+ private:
+  std::uint64_t seed_;
+  std::uint64_t epoch_;
+  std::uint64_t index_;
+};
+
+TransformPipeline::TransformPipeline(const std::vector<std::string>& specs, const SampleSpec& sample, DecodeMode decode)
+    : decode_(decode) {
+  if (!specs.empty() && (sample.dtype != DType::uint8 || sample.shape.size() != 3)) {
+    throw UsageError("transform",
+                     "'{}' works on uint8 images of height x width x channels, the samples are {} of {}; "
+                     "leave transform.train and transform.test empty",
+                     specs.front(), sample.dtype == DType::uint8 ? "uint8" : "float32", fmt::join(sample.shape, " x "));
+  }
+  if (specs.empty()) return;
+  ImageSize size = size_of(sample);
+  for (const std::string& spec : specs) {
+    TransformArguments arguments = parse_transform(spec);
+    auto transform = TransformRegistry::make(arguments.transform(), arguments);
+    arguments.refuse_unknown();
+    const std::optional<Frame> frame = transform->frame(size, RandomStream(0));
+    stages_.push_back({key_of(arguments.transform()), frame.has_value(), std::move(transform)});
+    if (!frame) continue;
+    framed_ = stages_.size();
+    size = frame->size;
+  }
+  spec_ = SampleSpec{{static_cast<std::int64_t>(size.height), static_cast<std::int64_t>(size.width), sample.shape[2]},
+                     DType::uint8};
+}
+
+void TransformPipeline::run(Picture& picture, std::size_t begin, std::size_t end, const Draws& draws) const {
+  for (std::size_t place = begin; place < end; ++place) {
+    const Stage& stage = stages_[place];
+    if (stage.frames) {
+      picture.frame(*stage.transform->frame(picture.size(), draws.of(place, stage)));
+    } else {
+      stage.transform->apply(picture.pixels(), draws.of(place, stage));
+    }
+  }
+}
+
+// What follows the last crop or scaling works in `out` itself.
+void TransformPipeline::finish(Picture& picture, const Draws& draws, const std::string& name, ImageSize size,
+                               std::byte* out) const {
+  run(picture, 0, framed_, draws);
+  if (picture.size() != size) throw_size_mismatch(name, picture.size(), size);
+  picture.write_to(out);
+  const ImageView result{out, size.height, size.width, picture.channels()};
+  for (std::size_t place = framed_; place < stages_.size(); ++place) {
+    stages_[place].transform->apply(result, draws.of(place, stages_[place]));
+  }
+}
+
+Image TransformPipeline::finish(Picture& picture, const Draws& draws) const {
+  run(picture, 0, stages_.size(), draws);
+  Image result{picture.size().height, picture.size().width, picture.channels(), {}};
+  result.pixels.resize(result.height * result.width * result.channels);
+  picture.write_to(result.pixels.data());
+  return result;
+}
+
+std::int64_t TransformPipeline::read(const Dataset& dataset, std::size_t index, std::uint64_t seed, std::uint64_t epoch,
+                                     std::span<std::byte> out) const {
+  const auto* const images = dynamic_cast<const ImageDataset*>(&dataset);
+  if (images == nullptr && stages_.empty()) return dataset.get(index, out);
+
+  const SampleSpec& sample = dataset.spec();
+  const auto channels = static_cast<std::size_t>(sample.shape[2]);
+  const ImageSize size = size_of(spec(dataset));
+  const Draws draws(seed, epoch, index);
+  if (images == nullptr) {
+    const std::span<std::byte> pixels = framed_ == 0 ? out : memory_->file.take(sample.bytes());
+    const std::int64_t label = dataset.get(index, pixels);
+    if (framed_ == 0) {
+      for (std::size_t place = 0; place < stages_.size(); ++place) {
+        stages_[place].transform->apply({out.data(), size.height, size.width, channels},
+                                        draws.of(place, stages_[place]));
+      }
+    } else {
+      Picture picture(ConstImageView(pixels.data(), size_of(sample), channels), memory_->picture);
+      finish(picture, draws, "a sample", size, out.data());
+    }
+    return label;
+  }
+  const StoredImage stored = images->read(index, memory_->file);
+  if (stored.pixels) {
+    Picture picture(ConstImageView(stored.bytes.data(), *stored.pixels, channels), memory_->picture);
+    finish(picture, draws, images->name(index), size, out.data());
+  } else {
+    const auto reader = ImageReader::open(stored.bytes, images->name(index));
+    Picture picture(*reader, channels, decode_, memory_->picture);
+    finish(picture, draws, images->name(index), size, out.data());
+  }
+  return stored.label;
+}
+
+Image TransformPipeline::apply(const ConstImageView& image, std::uint64_t seed, std::uint64_t epoch,
+                               std::uint64_t index) const {
+  Picture picture(image, memory_->picture);
+  return finish(picture, Draws(seed, epoch, index));
+}
+
+Image TransformPipeline::apply(const ImageDataset& dataset, std::size_t index, std::uint64_t seed,
+                               std::uint64_t epoch) const {
+  const StoredImage stored = dataset.read(index, memory_->file);
+  const auto channels = static_cast<std::size_t>(dataset.spec().shape[2]);
+  if (stored.pixels) return apply(ConstImageView(stored.bytes.data(), *stored.pixels, channels), seed, epoch, index);
+  const auto reader = ImageReader::open(stored.bytes, dataset.name(index));
+  Picture picture(*reader, channels, decode_, memory_->picture);
+  return finish(picture, Draws(seed, epoch, index));
+}
+
+}  // namespace trainyard

@@ -1,0 +1,62 @@
+/// The transforms of one split, applied in order to what its dataset gives.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "datasets/image_dataset.h"
+#include "transforms/picture.h"
+
+namespace trainyard {
+
+/// Has memory of its own to work in: for one thread of one process. Empty, it hands on what the dataset gives.
+class TransformPipeline {
+ public:
+  TransformPipeline() = default;
+  /// Builds each of `specs` ("name" or "name(key=value, ...)") for samples that look like `sample`. Throws UsageError,
+  /// also where there are specs and the samples are not uint8 images.
+  TransformPipeline(const std::vector<std::string>& specs, const SampleSpec& sample,
+                    DecodeMode decode = DecodeMode::exact);
+
+  /// What becomes of the samples of `dataset`: what read() writes.
+  const SampleSpec& spec(const Dataset& dataset) const { return spec_ ? *spec_ : dataset.spec(); }
+
+  /// Writes sample `index` of `dataset`, transformed, to `out`, which has spec(dataset).bytes(), and returns its label.
+  /// Randomness is a function of (seed, epoch, index, the transform's place and name) alone. Throws RunError; for a
+  /// picture that does not come out at the size of `out`, too, with both sizes.
+  std::int64_t read(const Dataset& dataset, std::size_t index, std::uint64_t seed, std::uint64_t epoch,
+                    std::span<std::byte> out) const;
+
+  /// What becomes of one picture, whatever its size.
+  Image apply(const ConstImageView& image, std::uint64_t seed, std::uint64_t epoch, std::uint64_t index) const;
+  /// The same of a picture that a dataset has stored.
+  Image apply(const ImageDataset& dataset, std::size_t index, std::uint64_t seed, std::uint64_t epoch) const;
+
+ private:
+  struct Stage {
+    std::uint64_t name_key;
+    bool frames;
+    std::unique_ptr<Transform> transform;
+  };
+  struct Memory {
+    Scratch file;
+    Picture::Memory picture;
+  };
+  /// The stages' random numbers for one sample.
+  class Draws;
+
+  void run(Picture& picture, std::size_t begin, std::size_t end, const Draws& draws) const;
+  void finish(Picture& picture, const Draws& draws, const std::string& name, ImageSize size, std::byte* out) const;
+  Image finish(Picture& picture, const Draws& draws) const;
+
+  std::vector<Stage> stages_;
+  std::optional<SampleSpec> spec_;  ///< where there are stages
+  std::size_t framed_ = 0;          ///< stages up to and with the last one that frames
+  DecodeMode decode_ = DecodeMode::exact;
+  std::unique_ptr<Memory> memory_ = std::make_unique<Memory>();
+};
+
+}  // namespace trainyard

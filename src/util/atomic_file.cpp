@@ -1,0 +1,112 @@
+#include "util/atomic_file.h"
+
+#include <algorithm>
+#include <string>
+#include <system_error>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+#include <zlib.h>
+
+namespace trainyard {
+namespace {
+
+constexpr const char* where = "file";
+constexpr std::size_t kChunkBytes = std::size_t{8} << 20;
+
+// Hidden, in the same folder, of this process; one that a dead process of the same number left behind is removed.
+std::filesystem::path fresh_temporary(const std::filesystem::path& path) {
+  auto temporary = path.parent_path() / fmt::format(".tmp-{}-{}", path.filename().string(), getpid());
+  if (unlink(temporary.c_str()) == -1 && errno != ENOENT) {
+    throw_system_error(where, "unlink", temporary.string(), errno);
+  }
+  return temporary;
+}
+
+void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to) {
+  check_call(rename(from.c_str(), to.c_str()), where, "rename", to.string());
+  fsync_directory(to.parent_path());
+}
+
+// Removes the temporary of an operation that did not get to its end.
+class TemporaryGuard {
+ public:
+  explicit TemporaryGuard(const std::filesystem::path& path) : path_(path) {}
+  TemporaryGuard(const TemporaryGuard&) = delete;
+  TemporaryGuard& operator=(const TemporaryGuard&) = delete;
+  ~TemporaryGuard() { unlink(path_.c_str()); }  // renamed away by then when all went well
+
+ private:
+  const std::filesystem::path& path_;
+};
+
+}  // namespace
+
+std::uint32_t crc32_of(std::span<const std::byte> bytes, std::uint32_t so_far) {
+  return static_cast<std::uint32_t>(crc32_z(so_far, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+}
+
+FileWriter::FileWriter(const std::filesystem::path& path)
+    : path_(path),
+      fd_(check_call(retry_on_eintr([&] { return open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); }),
+                     where, "create", path.string())) {}
+
+void FileWriter::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const auto chunk = bytes.first(std::min(bytes.size(), kChunkBytes));
+    write_all(fd_.get(), chunk, where, path_.string());
+    // The disk works on this chunk while the next is summed up and copied; a failure shows in fsync.
+    sync_file_range(fd_.get(), static_cast<off_t>(sum_.bytes), static_cast<off_t>(chunk.size()), SYNC_FILE_RANGE_WRITE);
+    sum_ = {sum_.bytes + chunk.size(), crc32_of(chunk, sum_.crc32)};
+    bytes = bytes.subspan(chunk.size());
+  }
+}
+
+FileSum FileWriter::finish() {
+  check_call(retry_on_eintr([&] { return fsync(fd_.get()); }), where, "fsync", path_.string());
+  check_call(close(fd_.release()), where, "close", path_.string());
+  return sum_;
+}
+
+FileSum write_file_atomically(const std::filesystem::path& path, const std::function<void(FileWriter&)>& fill) {
+  const auto temporary = fresh_temporary(path);
+  const TemporaryGuard guard(temporary);
+  FileWriter file(temporary);
+  fill(file);
+  const FileSum sum = file.finish();
+  rename_durably(temporary, path);
+  return sum;
+}
+
+void replace_link_atomically(const std::filesystem::path& link, const std::filesystem::path& target) {
+  const auto temporary = fresh_temporary(link);
+  const TemporaryGuard guard(temporary);
+  check_call(symlink(target.c_str(), temporary.c_str()), where, "symlink", temporary.string());
+  rename_durably(temporary, link);
+}
+
+void make_folders(const std::filesystem::path& folder) {
+  std::error_code error;
+  if (folder.empty() || std::filesystem::is_directory(folder, error)) return;
+  make_folders(folder.parent_path());
+  const bool made = std::filesystem::create_directory(folder, error);
+  if (error) throw_system_error(where, "create folder", folder.string(), error.value());
+  if (made) fsync_directory(folder.parent_path());
+}
+
+void fsync_directory(const std::filesystem::path& folder) {
+  const std::string name = folder.empty() ? "." : folder.string();
+  const UniqueFd fd(check_call(open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), where, "open folder", name));
+  check_call(retry_on_eintr([&] { return fsync(fd.get()); }), where, "fsync folder", name);
+}
+
+std::uint64_t free_bytes(const std::filesystem::path& path) {
+  struct statvfs status{};
+  check_call(statvfs(path.c_str(), &status), where, "statvfs", path.string());
+  return static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
+}
+
+}  // namespace trainyard

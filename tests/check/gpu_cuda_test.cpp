@@ -1,0 +1,182 @@
+// On a real GPU: everything passes, and each thing that is broken on purpose gives its finding. Skipped elsewhere.
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <ATen/ATen.h>
+
+#include "check/check.h"
+#include "check/gather.h"
+#include "check/probes.h"
+#include "check/render.h"
+#include "support/subprocess.h"
+#include "support/temp_dir.h"
+#include "util/system.h"
+
+namespace trainyard {
+
+// test_kernel.cu, built for this GPU and with a wrong number; and right, but built for compute capability 7.5 only.
+std::string wrong_square_plus_one(int device, const std::vector<float>& x, std::vector<float>& y);
+std::string foreign_square_plus_one(int device, const std::vector<float>& x, std::vector<float>& y);
+
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+class GpuCheck : public testing::Test {
+ protected:
+  void SetUp() override {
+    gather_driver(facts_.driver, facts_.devices);
+    if (facts_.devices.empty()) GTEST_SKIP() << "this machine has no GPU";
+    facts_.torch = gather_torch();
+    facts_.host = gather_host();
+    needs_.device = "cuda:0";
+    needs_.precision = "bf16";
+  }
+
+  // What is found where these are all the probes there were.
+  std::string first_code(std::vector<ProbeFacts> probes) {
+    facts_.probes = std::move(probes);
+    const auto findings = diagnose(facts_, needs_);
+    return findings.empty() ? "none" : findings[0].code;
+  }
+
+  // A program that passes on what trainyard says, and has `then` done when it starts its first matrix product. The
+  // shell's $pid is trainyard.
+  std::string program_that(const std::string& then) const {
+    const std::string path = dir_.write(
+        "program", "#!/bin/sh\nmkfifo " + dir_ / "fifo" + "\n" TRAINYARD_BINARY " \"$@\" > " + dir_ / "fifo" +
+                       " 2>&1 &\npid=$!\necho $pid > " + dir_ / "pid" +
+                       "\nwhile IFS= read -r line; do\n  echo \"$line\"\n  case $line in\n" +
+                       "    'starting matmul fp32') " + then + " ;;\n  esac\ndone < " + dir_ / "fifo" + "\n");
+    chmod(path.c_str(), 0700);
+    return path;
+  }
+
+  static const ProbeFacts& last_of(const CheckResult& result, const std::string& device) {
+    return *std::find_if(result.facts.probes.rbegin(), result.facts.probes.rend(),
+                         [&](const ProbeFacts& probe) { return probe.device == device; });
+  }
+
+  TempDir dir_;
+  Facts facts_;
+  Needs needs_;
+};
+
+TEST_F(GpuCheck, AllProbesPass) {
+  needs_.device = "cuda";
+  const CheckResult result = run_check(needs_, {.full = true, .program = TRAINYARD_BINARY});
+  std::printf("%s", render_full(result, {.verbose = true}).c_str());
+  EXPECT_EQ(exit_code(result), ExitCode::done);
+  const auto outcome = [&](const std::string& device, const std::string& name) {
+    const auto probe = std::find_if(result.facts.probes.begin(), result.facts.probes.end(),
+                                    [&](const auto& each) { return each.device == device && each.name == name; });
+    return probe == result.facts.probes.end() ? std::string("missing") : probe->outcome + probe->message;
+  };
+  for (const ProbeFacts& probe : result.facts.probes) EXPECT_EQ(probe.outcome, "ok") << probe.device << probe.name;
+  for (const DeviceFacts& device : result.facts.devices) {
+    const std::string name = "cuda:" + std::to_string(device.index);
+    for (const char* probe : {"own kernel", "elementwise fp32", "matmul fp16", "conv bf16", "copy", "copy pinned"}) {
+      EXPECT_EQ(outcome(name, probe), "ok") << name << " " << probe;
+    }
+    EXPECT_THAT(outcome(name, "memory"), HasSubstr("GiB"));
+  }
+  if (result.facts.devices.size() > 1) {
+    EXPECT_THAT(outcome("gpus", "peer copy"), HasSubstr("ok"));
+    EXPECT_EQ(outcome("gpus", "all-reduce"), "ok");
+  }
+}
+
+TEST_F(GpuCheck, TheDriverTellsOfEachCard) {
+  for (const DeviceFacts& device : facts_.devices) {
+    EXPECT_GE(device.major, 5);
+    EXPECT_GT(device.memory, 0u);
+    const auto card = std::find_if(facts_.driver.cards.begin(), facts_.driver.cards.end(),
+                                   [&](const CardFacts& each) { return each.pci == device.pci; });
+    ASSERT_NE(card, facts_.driver.cards.end()) << device.pci;
+    EXPECT_GT(card->memory_free, 0u);
+    EXPECT_FALSE(card->compute_mode.empty());
+    EXPECT_TRUE(card->uuid.empty() && card->serial.empty()) << "names only when asked for";
+  }
+  DriverFacts named;
+  gather_nvml(named, true);
+  EXPECT_TRUE(named.cards.at(0).uuid.starts_with("GPU-"));
+}
+
+TEST_F(GpuCheck, AWrongKernelIsFound) {
+  const ProbeFacts probe = probe_kernel(0, wrong_square_plus_one);
+  EXPECT_EQ(probe.outcome, "wrong") << probe.message;
+  EXPECT_EQ(first_code({probe}), "probe-wrong");
+  EXPECT_EQ(probe_kernel(0, square_plus_one).outcome, "ok");
+}
+
+TEST_F(GpuCheck, AKernelForAnotherArchitectureOnlyIsFound) {
+  if (facts_.devices[0].major == 7) GTEST_SKIP() << "the other architecture is this GPU's";
+  const ProbeFacts probe = probe_kernel(0, foreign_square_plus_one);
+  EXPECT_EQ(probe.outcome, "error");
+  EXPECT_THAT(probe.message, HasSubstr("no kernel image is available"));
+  EXPECT_EQ(first_code({probe}), "own-kernels-missing");
+}
+
+TEST_F(GpuCheck, AChildThatIsKilledIsFound) {
+  const CheckResult result = run_check(needs_, {.program = program_that("kill -KILL $pid; kill -KILL $$")});
+  const ProbeFacts& probe = last_of(result, "cuda:0");
+  EXPECT_EQ(probe.outcome, "crashed");
+  EXPECT_EQ(probe.name, "matmul fp32");
+  EXPECT_THAT(probe.message, HasSubstr("signal 9"));
+  EXPECT_EQ(result.findings.at(0).code, "probe-crashed");
+  EXPECT_EQ(exit_code(result), ExitCode::machine_not_fit);
+}
+
+TEST_F(GpuCheck, AChildThatHangsIsFoundWithinItsLimit) {
+  const CheckResult result =
+      run_check(needs_, {.program = program_that("kill -STOP $pid"), .limit = std::chrono::seconds(12)});
+  kill(std::stoi(read_text_file(dir_ / "pid", "test")), SIGKILL);
+  const ProbeFacts& probe = last_of(result, "cuda:0");
+  EXPECT_EQ(probe.outcome, "hung");
+  EXPECT_EQ(probe.name, "matmul fp32");
+  EXPECT_EQ(result.findings.at(0).code, "probe-hung");
+}
+
+TEST_F(GpuCheck, MemoryTakenAwayIsFoundWithWhoHoldsIt) {
+  at::Tensor taken = at::empty({static_cast<std::int64_t>(free_device_memory(0) - (200u << 20))},
+                               at::TensorOptions(at::Device("cuda:0")).dtype(at::kByte));
+  const CheckResult result = run_check(needs_, {.program = TRAINYARD_BINARY});
+  EXPECT_EQ(result.findings.at(0).code, "gpu-out-of-memory") << render_full(result);
+  EXPECT_THAT(result.findings.at(0).what, HasSubstr("is out of memory"));
+  EXPECT_EQ(exit_code(result), ExitCode::machine_not_fit);
+}
+
+TEST_F(GpuCheck, VisibleDevicesThatPointNowhereAreFound) {
+  for (const char* nowhere : {"97", "", "-1", "GPU-00000000-0000-0000-0000-000000000000"}) {
+    const Outcome outcome = run_program({TRAINYARD_BINARY, "check", "--json", "--train.device", "cuda"},
+                                        {"CUDA_VISIBLE_DEVICES=" + std::string(nowhere)});
+    EXPECT_EQ(outcome.exit_code, 3) << nowhere;
+    const auto json = nlohmann::json::parse(outcome.output, nullptr, false);
+    ASSERT_TRUE(json.is_object()) << outcome.output;
+    EXPECT_EQ(json["findings"][0]["code"], "cuda-visible-devices") << nowhere;
+  }
+}
+
+TEST_F(GpuCheck, TrainingThatRunsOutOfMemoryEndsWithTheRemedyAndTheCode) {
+  const Outcome outcome = run_program({TRAINYARD_BINARY,   "train",     "--data.name",         "synthetic",
+                                       "--data.shape",     "512,512,3", "--data.samples",      "600",
+                                       "--model.name",     "resnet50",  "--loader.batch_size", "512",
+                                       "--loader.workers", "0",         "--loader.prefetch",   "1",
+                                       "--train.device",   "cuda:0",    "--run.dir",           dir_ / "runs"});
+  EXPECT_EQ(outcome.exit_code, 1) << outcome.output;
+  EXPECT_THAT(outcome.output,
+              AllOf(HasSubstr("is out of memory: "), HasSubstr(" asked for, "),
+                    HasSubstr("--loader.batch_size 256 (it is 512)"), HasSubstr("(gpu-out-of-memory)\n")));
+}
+
+}  // namespace
+}  // namespace trainyard

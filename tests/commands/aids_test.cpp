@@ -1,0 +1,84 @@
+// The flags of `train` that look into a run.
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+#include "commands/small_run.h"
+#include "images/decode_image.h"
+#include "util/system.h"
+
+namespace trainyard {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+class TrainAids : public SmallRun {
+ protected:
+  static void SetUpTestSuite() { dir_ = std::make_unique<TempDir>(); }  // each trains its own
+
+  static std::string file(const std::string& name) { return read_text_file(*dir_ / name, "test"); }
+};
+
+TEST_F(TrainAids, FastDevRunGoesThroughEveryPartAndLeavesNoRunToGoOnWith) {
+  for (int time = 0; time < 2; ++time) {  // a second one begins anew
+    const Outcome outcome = train("quick", {"--train.fast_dev_run", "--loader.batch_size", "32"});
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+    EXPECT_THAT(outcome.output, AllOf(HasSubstr("1 of 1, 3 steps"), HasSubstr("on all 96 test images")));
+  }
+  EXPECT_FALSE(std::filesystem::exists(*dir_ / "quick"));
+  for (const char* name : {"report.html", "metrics.csv", "checkpoints/last/manifest.json"}) {
+    EXPECT_TRUE(std::filesystem::exists(*dir_ / ("scratch/quick/" + std::string(name)))) << name;
+  }
+}
+
+TEST_F(TrainAids, OverfitBatchesTrainsOnTheSameBatchesInEveryEpoch) {
+  // The learning rate is 0 from the second step on, so the same batches have the same loss.
+  const std::vector<std::string> words = {
+      "--schedule.name",     "step", "--schedule.step_epochs",  "0.001",
+      "--schedule.gamma",    "0",    "--transform.train",       "random_crop(padding=2)",
+      "--loader.batch_size", "16",   "--train.overfit_batches", "2"};
+  const Outcome outcome = train("heart", words, "3");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, HasSubstr("3 of 3, 6 steps"));
+  std::vector<double> losses;
+  std::istringstream lines(file("scratch/heart/metrics.jsonl"));
+  for (std::string line; std::getline(lines, line);) losses.push_back(nlohmann::json::parse(line)["loss"]);
+  ASSERT_EQ(losses.size(), 3u);
+  EXPECT_EQ(losses[1], losses[2]);
+}
+
+TEST_F(TrainAids, ProfileWritesATraceOfTheStepsAskedFor) {
+  const Outcome outcome = train("traced", {"--train.profile", "2:3"}, "1");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  const nlohmann::json trace = nlohmann::json::parse(file("traced/trace.json"));
+  int convolutions = 0;
+  for (const auto& event : trace["traceEvents"]) convolutions += event.value("name", "") == "aten::conv2d" ? 1 : 0;
+  EXPECT_GT(convolutions, 0);
+  EXPECT_EQ(convolutions % 2, 0) << "two steps";
+}
+
+TEST_F(TrainAids, ProfileRefusesWhatIsNoRange) {
+  for (const char* range : {"0", "5:3", "a:b", "3:", ":3", "1:2:3", "-1:2"}) {
+    const Outcome outcome = train("refused", {std::string("--train.profile=") + range});
+    EXPECT_EQ(outcome.exit_code, 2) << range << outcome.output;
+    EXPECT_THAT(outcome.output, HasSubstr("train.profile")) << range;
+  }
+  EXPECT_FALSE(std::filesystem::exists(*dir_ / "refused"));
+}
+
+TEST_F(TrainAids, DryRunShowsTheModelAndABatchAndTrainsNothing) {
+  const Outcome outcome = train("dry", {"--train.dry_run", "--loader.batch_size", "10"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  for (const char* part : {"trained parameters", "MiB beside the weights", "64 batches an epoch", "batch.png"}) {
+    EXPECT_THAT(outcome.output, HasSubstr(part));
+  }
+  const std::string png = file("dry/batch.png");
+  const Image grid = decode_image(std::as_bytes(std::span(png)), 3, "batch.png");
+  EXPECT_EQ(grid.width, 4 * 16u + 3 * 2u);
+  EXPECT_EQ(grid.height, 3 * 16u + 2 * 2u);
+  EXPECT_FALSE(std::filesystem::exists(*dir_ / "dry/checkpoints"));
+}
+
+}  // namespace
+}  // namespace trainyard

@@ -1,0 +1,98 @@
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+#include "commands/small_run.h"
+#include "datasets/dataset.h"
+#include "support/image_files.h"
+
+namespace trainyard {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+using PredictCommand = SmallRun;
+
+// Test image `index` as a PNG file's bytes.
+std::string test_image(std::size_t index) {
+  const auto dataset =
+      make_dataset({.name = "synthetic", .root = "", .shape = {16, 16, 3}, .samples = 640, .classes = 5}, Split::test);
+  Image image{16, 16, 3, std::vector<std::byte>(dataset->spec().bytes())};
+  dataset->get(index, image.pixels);
+  return png_file(image);
+}
+
+std::vector<nlohmann::json> lines_of(const std::string& text) {
+  std::vector<nlohmann::json> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) {
+    if (line.starts_with("{")) lines.push_back(nlohmann::json::parse(line));
+  }
+  return lines;
+}
+
+TEST_F(PredictCommand, PrintsTheTopClassesWithTheirShares) {
+  const TempDir images;
+  const std::string file = images.write("one.png", test_image(3));
+  const Outcome outcome = run_program({TRAINYARD_BINARY, "predict", run(), file, "--top", "2"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, AllOf(HasSubstr(file + "\n"), HasSubstr(" %  class ")));
+  EXPECT_EQ(std::count(outcome.output.begin(), outcome.output.end(), '\n'), 3);
+}
+
+TEST_F(PredictCommand, ReadsAFolderAndGoesOnAfterABadFile) {
+  const TempDir images;
+  for (std::size_t i = 0; i < 40; ++i) images.write(fmt::format("deep/{:02}.png", i), test_image(i));
+  images.write("deep/05-bad.jpg", "no picture");  // sorts before 05.png
+  images.write("deep/notes.txt", "not looked at");
+  const Outcome outcome = run_program({TRAINYARD_BINARY, "predict", run(), images.path(), "--json"});
+  EXPECT_EQ(outcome.exit_code, 1);
+  const std::vector<nlohmann::json> lines = lines_of(outcome.output);
+  ASSERT_EQ(lines.size(), 41u) << outcome.output;
+  EXPECT_EQ(lines[5]["file"], images / "deep/05-bad.jpg");
+  EXPECT_THAT(lines[5]["error"].get<std::string>(), HasSubstr("05-bad.jpg"));
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (i == 5) continue;
+    double sum = 0;
+    for (const auto& one : lines[i]["predictions"]) sum += one["probability"].get<double>();
+    EXPECT_EQ(lines[i]["predictions"].size(), 3u);
+    EXPECT_TRUE(sum > 0.6 && sum < 1.0001) << sum;
+  }
+}
+
+TEST_F(PredictCommand, ReadsNamesFromStandardInput) {
+  const TempDir images;
+  const std::string a = images.write("a b.png", test_image(0));
+  const std::string b = images.write("b.png", test_image(1));
+  const std::string names = images.write("names", a + "\n\n" + b + "\n");
+  const Outcome outcome =
+      run_program({"sh", "-c", fmt::format("'{}' predict '{}' --json - < '{}'", TRAINYARD_BINARY, run(), names)});
+  EXPECT_EQ(outcome.exit_code, 0);
+  const std::vector<nlohmann::json> lines = lines_of(outcome.output);
+  ASSERT_EQ(lines.size(), 2u) << outcome.output;
+  EXPECT_EQ(lines[0]["file"], a);
+  EXPECT_EQ(lines[1]["file"], b);
+}
+
+TEST_F(PredictCommand, NamesAMissingFileAndAFolderWithoutImages) {
+  const TempDir images;
+  const Outcome outcome = run_program({TRAINYARD_BINARY, "predict", run(), "/nowhere.png", images.path()});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.output, AllOf(HasSubstr("/nowhere.png"), HasSubstr("holds no .jpg")));
+}
+
+TEST_F(PredictCommand, AgreesWithEvalOnTheSameImages) {
+  const TempDir images;
+  for (std::size_t i = 0; i < 128; ++i) images.write(fmt::format("{:03}.png", i), test_image(i));
+  const std::vector<nlohmann::json> lines =
+      lines_of(run_program({TRAINYARD_BINARY, "predict", run(), images.path(), "--json"}).output);
+  ASSERT_EQ(lines.size(), 128u);
+  int right = 0;
+  for (std::size_t i = 0; i < lines.size(); ++i) right += lines[i]["predictions"][0]["index"] == i % 5 ? 1 : 0;
+  const nlohmann::json evaluated =
+      nlohmann::json::parse(run_program({TRAINYARD_BINARY, "eval", run(), "--json"}).output);
+  EXPECT_DOUBLE_EQ(evaluated["top1"].get<double>(), right / 128.0);
+}
+
+}  // namespace
+}  // namespace trainyard

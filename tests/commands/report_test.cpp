@@ -1,0 +1,47 @@
+#include <gmock/gmock.h>
+
+#include "commands/small_run.h"
+#include "util/system.h"
+
+namespace trainyard {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+using ReportCommand = SmallRun;
+
+TEST_F(ReportCommand, WritesOnePageWithCurvesAndPredictions) {
+  const TempDir dir;
+  const Outcome outcome = run_program({TRAINYARD_BINARY, "report", run(), "-o", dir / "page.html"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, HasSubstr("report  " + dir / "page.html"));
+  const std::string page = read_text_file(dir / "page.html", "test");
+  EXPECT_THAT(page, AllOf(HasSubstr("\"val_accuracy\":"), HasSubstr("\"samples\":128"), HasSubstr("class 4"),
+                          HasSubstr("\"ready\":"), HasSubstr("samples = 640")));
+}
+
+TEST_F(ReportCommand, TrainingEndsWithAPageInTheRunsFolder) {
+  EXPECT_THAT(read_text_file(run() + "/report.html", "test"), HasSubstr("\"top1\":"));
+}
+
+TEST_F(ReportCommand, ShowsSeveralRunsAndOneWithoutACheckpoint) {
+  const TempDir dir;
+  dir.write("young/config.toml", "[model]\nname = \"convnet\"\n");
+  const Outcome outcome = run_program({TRAINYARD_BINARY, "report", run(), dir / "young", "-o", dir / "page.html"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, HasSubstr("has no checkpoint yet"));
+  EXPECT_THAT(read_text_file(dir / "page.html", "test"),
+              AllOf(HasSubstr("\"name\":\"a\""), HasSubstr("\"name\":\"young\"")));
+}
+
+TEST_F(ReportCommand, RefusesAFolderThatIsNoRun) {
+  const TempDir dir;
+  const Outcome outcome = run_program({TRAINYARD_BINARY, "report", dir.path()});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.output, HasSubstr("no run's folder"));
+  EXPECT_FALSE(std::filesystem::exists(dir / "report.html"));
+}
+
+}  // namespace
+}  // namespace trainyard

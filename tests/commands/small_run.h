@@ -1,0 +1,41 @@
+/// A run for tests of the commands that look at one.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "support/subprocess.h"
+#include "support/temp_dir.h"
+
+namespace trainyard {
+
+/// Trained by the program as a user runs it, on made-up images of 5 classes: 640 to train on, 128 to test on. Shared by
+/// the tests of a suite.
+class SmallRun : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    dir_ = std::make_unique<TempDir>();
+    const Outcome trained = train("a");
+    ASSERT_EQ(trained.exit_code, 0) << trained.output;
+  }
+  static void TearDownTestSuite() { dir_.reset(); }
+
+  static Outcome train(const std::string& name, const std::vector<std::string>& more = {},
+                       const std::string& epochs = "2") {
+    std::vector<std::string> words = {
+        TRAINYARD_BINARY,   "train", "--data.name",    "synthetic", "--data.samples",    "640",
+        "--data.classes",   "5",     "--data.shape",   "16,16,3",   "--train.log_every", "2",
+        "--train.epochs",   epochs,  "--run.dir",      *dir_ / "",  "--run.name",        name,
+        "--loader.workers", "1",     "--train.device", "cpu",       "--optimizer.lr",    "0.01"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_program(words);
+  }
+
+  static std::string run() { return *dir_ / "a"; }
+
+  static inline std::unique_ptr<TempDir> dir_;
+};
+
+}  // namespace trainyard

@@ -1,0 +1,129 @@
+// The program as a user runs it, on made-up data: signals, fine-tuning, and options that a checkpoint has to carry.
+
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <signal.h>
+
+#include "checkpoint/safetensors_torch.h"
+#include "support/subprocess.h"
+#include "support/temp_dir.h"
+#include "util/system.h"
+
+namespace trainyard {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::AllOf;
+using testing::HasSubstr;
+
+class TrainOptions : public testing::Test {
+ protected:
+  std::vector<std::string> command(const std::string& run, const std::vector<std::string>& more) const {
+    std::vector<std::string> words = {
+        TRAINYARD_BINARY, "train",       "--data.name",         "synthetic", "--data.shape",     "12,12,1",
+        "--data.samples", "128",         "--loader.batch_size", "16",        "--loader.workers", "0",
+        "--train.device", "cpu",         "--train.threads",     "1",         "--train.epochs",   "2",
+        "--run.dir",      dir_ / "runs", "--run.name",          run};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+  Outcome train(const std::string& run, const std::vector<std::string>& more = {}) const {
+    return run_program(command(run, more));
+  }
+  fs::path last(const std::string& run) const { return dir_ / ("runs/" + run + "/checkpoints/last"); }
+
+  // Waits for at most a minute until `condition` holds.
+  template <typename Condition>
+  static bool eventually(Condition condition) {
+    for (int i = 0; i < 6000 && !condition(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    return condition();
+  }
+
+  TempDir dir_;
+};
+
+TEST_F(TrainOptions, Sigusr1SavesInTheMiddleOfAnEpochAndTrainingGoesOn) {
+  Subprocess child(command("a", {"--data.samples", "1000000", "--train.log_every", "1"}));
+  ASSERT_TRUE(eventually([&] {
+    return fs::exists(dir_ / "runs/a/metrics.jsonl") && fs::file_size(dir_ / "runs/a/metrics.jsonl") > 0;
+  })) << child.output_so_far();
+  child.signal(SIGUSR1);
+  ASSERT_TRUE(eventually([&] { return fs::exists(last("a") / "manifest.json"); })) << child.output_so_far();
+  const fs::path first = fs::read_symlink(last("a"));
+  child.signal(SIGUSR1);
+  ASSERT_TRUE(eventually([&] { return fs::read_symlink(last("a")) != first; })) << child.output_so_far();
+  child.signal(SIGTERM);
+  const Outcome outcome = child.wait();
+  EXPECT_EQ(outcome.exit_code, 128 + SIGTERM) << outcome.output;
+  EXPECT_THAT(outcome.output, HasSubstr("SIGUSR1: saving step "));
+}
+
+TEST_F(TrainOptions, FineTuningBeginsFromAnotherRunsWeights) {
+  ASSERT_EQ(train("a").exit_code, 0);
+  const std::string weights = last("a") / "model.safetensors";
+  // Without a step that changes anything: what comes out is what went in.
+  const std::vector<std::string> frozen = {"--model.weights", weights, "--optimizer.lr",  "0",
+                                           "--train.epochs",  "1",     "--schedule.name", "constant"};
+  const Outcome same = train("same", frozen);
+  ASSERT_EQ(same.exit_code, 0) << same.output;
+  const auto find = [&](const std::string& run, const std::string& name) {
+    for (auto& [key, tensor] : load_safetensors(last(run) / "model.safetensors")) {
+      if (key == name) return tensor;
+    }
+    return at::Tensor();
+  };
+  EXPECT_TRUE(at::equal(find("same", "conv2.weight"), find("a", "conv2.weight")));
+  EXPECT_TRUE(at::equal(find("same", "fc.weight"), find("a", "fc.weight")));
+
+  std::vector<std::string> words = frozen;
+  words.insert(words.end(), {"--data.classes", "7"});
+  const Outcome refused = train("refused", words);
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.output, AllOf(HasSubstr("fc.weight has shape [10, 96], the model's has [7, 96]"),
+                                    HasSubstr("fc.bias has shape [10]"), HasSubstr("--model.reset_head")));
+
+  words.insert(words.end(), {"--model.reset_head", "true"});
+  const Outcome reset = train("reset", words);
+  ASSERT_EQ(reset.exit_code, 0) << reset.output;
+  EXPECT_TRUE(at::equal(find("reset", "conv2.weight"), find("a", "conv2.weight")));
+  EXPECT_EQ(find("reset", "fc.weight").sizes(), (std::vector<std::int64_t>{7, 96}));
+}
+
+TEST_F(TrainOptions, WeightsThatAreNotThereAreAUsageError) {
+  const Outcome outcome = train("a", {"--model.weights", "/nowhere/w.safetensors"});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.output, HasSubstr("/nowhere/w.safetensors"));
+}
+
+TEST_F(TrainOptions, AveragedWeightsAreEvaluatedAndSaved) {
+  const Outcome trained = train("a", {"--train.ema_decay", "0.9"});
+  ASSERT_EQ(trained.exit_code, 0) << trained.output;
+  ASSERT_TRUE(fs::exists(last("a") / "ema.safetensors"));
+  EXPECT_NE(read_text_file(last("a") / "ema.safetensors", "test"),
+            read_text_file(last("a") / "model.safetensors", "test"));
+  const Outcome evaluated = run_program({TRAINYARD_BINARY, "eval", dir_ / "runs/a"});
+  ASSERT_EQ(evaluated.exit_code, 0) << evaluated.output;
+  const std::size_t at = trained.output.find("test accuracy");
+  ASSERT_NE(at, std::string::npos);
+  const std::string accuracy = trained.output.substr(trained.output.find_first_of("01", at), 6);
+  EXPECT_THAT(evaluated.output, HasSubstr(accuracy));
+}
+
+TEST_F(TrainOptions, EveryStepIsOfAsManyBatchesAsAsked) {
+  // 8 batches an epoch, 3 a step: two whole steps and one of two batches.
+  const Outcome outcome = train("a", {"--train.accumulate", "3", "--train.log_every", "1"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, HasSubstr("6 steps"));
+}
+
+TEST_F(TrainOptions, ListShowsSizesWhenAsked) {
+  const Outcome outcome = run_program({TRAINYARD_BINARY, "list", "models", "-v"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, testing::ContainsRegex("resnet50 +25.56 M +4.09 G"));
+}
+
+}  // namespace
+}  // namespace trainyard

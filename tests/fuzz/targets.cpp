@@ -1,0 +1,126 @@
+#include "fuzz/targets.h"
+
+#include <cstdlib>
+
+#include <nlohmann/json.hpp>
+
+#include "check/check.h"
+#include "check/facts_json.h"
+#include "check/render.h"
+#include "datasets/file_index.h"
+#include "datasets/idx.h"
+#include "datasets/image_dataset.h"
+#include "datasets/packed_file.h"
+#include "datasets/tar.h"
+#include "images/decode_image.h"
+#include "support/temp_dir.h"
+#include "transforms/arguments.h"
+#include "transforms/picture.h"
+#include "util/error.h"
+
+namespace trainyard {
+namespace {
+
+const TempDir& folder() {
+  static const TempDir dir;
+  return dir;
+}
+
+std::string_view text_of(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+void require(bool condition) {
+  if (!condition) std::abort();
+}
+
+void fuzz_idx(std::span<const std::byte> bytes) { read_idx(folder().write("idx", text_of(bytes)), {0}); }
+
+void fuzz_cifar10(std::span<const std::byte> bytes) {
+  folder().write("cifar/test_batch.bin", text_of(bytes));
+  DataConfig config;
+  config.name = "cifar10";
+  config.root = folder() / "cifar";
+  const auto dataset = make_dataset(config, Split::test);
+  std::vector<std::byte> out(dataset->spec().bytes());
+  for (std::size_t i = 0; i < dataset->size(); ++i) require(dataset->get(i, out) < 10);
+}
+
+void fuzz_index(std::span<const std::byte> bytes) {
+  const FileIndex index = decode_index(bytes, "key");
+  for (std::size_t i = 0; i < index.entries.size(); ++i) {
+    require(index.entries[i].label < index.class_names.size());
+    require(std::string_view(index.name_of(i)).size() <= index.names.size());
+  }
+}
+
+void fuzz_tar(std::span<const std::byte> bytes) {
+  for (const TarMember& member : read_tar(bytes, "tar")) {
+    require(member.offset <= bytes.size() && member.size <= bytes.size() - member.offset);
+  }
+}
+
+void fuzz_packed(std::span<const std::byte> bytes) {
+  // The index is mapped as it is, so it must lie as it does in a mapping.
+  static Scratch scratch;
+  const std::span<std::byte> copy = scratch.take(bytes.size());
+  std::copy(bytes.begin(), bytes.end(), copy.begin());
+  const PackedContent content(copy, "packed");
+  for (std::size_t i = 0; i < content.records().size(); ++i) require(content.bytes(i).size() <= bytes.size());
+  content.verify();
+}
+
+// The first bytes say what is done with the picture.
+void fuzz_image(std::span<const std::byte> bytes) {
+  if (bytes.size() < 4) return;
+  const auto option = [&](std::size_t i) { return std::to_integer<std::size_t>(bytes[i]); };
+  const auto reader = ImageReader::open(bytes.subspan(4), "image");
+  if (reader->size().height * reader->size().width > 1'000'000) return;  // slow, and nothing new
+  Picture::Memory memory;
+  Picture picture(*reader, option(0) % 2 == 0 ? 1 : 3, option(0) % 4 < 2 ? DecodeMode::exact : DecodeMode::scaled,
+                  memory);
+  const ImageSize size = picture.size();
+  const std::size_t height = 1 + option(1) % size.height;
+  const std::size_t width = 1 + option(2) % size.width;
+  const Rect region{static_cast<std::ptrdiff_t>((size.height - height) * (option(3) % 16) / 16),
+                    static_cast<std::ptrdiff_t>((size.width - width) * (option(3) / 16) / 16), height, width};
+  picture.frame({region, option(0) % 8 < 4 ? region.size() : ImageSize{17, 13}, Filter::bicubic});
+  picture.pixels();
+}
+
+void fuzz_transform(std::span<const std::byte> bytes) { parse_transform(std::string(text_of(bytes))); }
+
+// What `trainyard check --facts` does with a file from anywhere: reads it or refuses it in words, judges and prints.
+void fuzz_facts(std::span<const std::byte> bytes) {
+  const Recorded recorded = recorded_from_json(text_of(bytes));
+  Needs needs = recorded.needs.value_or(Needs{});
+  for (const char* device : {"auto", "cuda:0"}) {
+    needs.device = device;
+    const CheckResult result = judge(recorded.facts, needs);
+    render_full(result, {.colour = true, .verbose = true});
+    to_json(result).dump();
+  }
+  explain_error(recorded.facts, needs, "cuda:0", recorded.facts.driver.init_error);
+}
+
+// Errors of ours are an answer.
+template <FuzzTarget target>
+void guarded(std::span<const std::byte> bytes) {
+  try {
+    target(bytes);
+  } catch (const Error&) {
+    return;
+  }
+}
+
+}  // namespace
+
+const std::map<std::string, FuzzTarget>& fuzz_targets() {
+  static const std::map<std::string, FuzzTarget> targets = {
+      {"cifar10", guarded<fuzz_cifar10>}, {"facts", guarded<fuzz_facts>}, {"idx", guarded<fuzz_idx>},
+      {"image", guarded<fuzz_image>},     {"index", guarded<fuzz_index>}, {"packed", guarded<fuzz_packed>},
+      {"tar", guarded<fuzz_tar>},         {"transform", guarded<fuzz_transform>}};
+  return targets;
+}
+
+}  // namespace trainyard

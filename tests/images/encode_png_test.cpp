@@ -1,0 +1,40 @@
+#include "images/encode_png.h"
+
+#include <gmock/gmock.h>
+
+#include "support/error_of.h"
+#include "images/decode_image.h"
+#include "util/error.h"
+
+namespace trainyard {
+namespace {
+
+Image picture(std::size_t channels) {
+  Image image{7, 13, channels, {}};
+  for (std::size_t i = 0; i < 7 * 13 * channels; ++i) image.pixels.push_back(static_cast<std::byte>(i * 37 % 256));
+  return image;
+}
+
+TEST(EncodePng, ReadsBackPixelForPixel) {
+  for (const std::size_t channels : {1, 3}) {
+    const Image image = picture(channels);
+    const std::string file = encode_png(image);
+    const Image read = decode_image(std::as_bytes(std::span(file)), channels, "file");
+    EXPECT_EQ(read.height, 7u);
+    EXPECT_EQ(read.width, 13u);
+    EXPECT_EQ(read.pixels, image.pixels);
+  }
+}
+
+TEST(EncodePng, RefusesWhatIsNoPicture) {
+  Image image = picture(3);
+  image.channels = 2;
+  EXPECT_THAT(error_of<RunError>([&] { encode_png(image); }), testing::HasSubstr("of 2 channels"));
+  image = picture(3);
+  image.pixels.pop_back();
+  EXPECT_THAT(error_of<RunError>([&] { encode_png(image); }), testing::HasSubstr("272 bytes"));
+  EXPECT_THAT(error_of<RunError>([] { encode_png({}); }), testing::HasSubstr("image"));
+}
+
+}  // namespace
+}  // namespace trainyard

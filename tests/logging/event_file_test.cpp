@@ -1,0 +1,135 @@
+#include "logging/event_file.h"
+
+#include <cstdlib>
+
+#include <gmock/gmock.h>
+
+#include "logging/metrics_files.h"
+#include "support/subprocess.h"
+#include "support/temp_dir.h"
+
+namespace trainyard {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+std::uint32_t crc32c_of(std::string_view text) { return crc32c(std::as_bytes(std::span(text))); }
+
+std::string event_files(const TempDir& dir) {
+  std::string all;
+  for (const auto& entry : std::filesystem::directory_iterator(dir.path())) {
+    if (entry.path().filename().string().starts_with("events.out.tfevents.")) {
+      all += read_text_file(entry.path().string(), "test");
+    }
+  }
+  return all;
+}
+
+void tear_last_record(const TempDir& dir) {
+  for (const auto& entry : std::filesystem::directory_iterator(dir.path())) {
+    std::filesystem::resize_file(entry.path(), std::filesystem::file_size(entry.path()) - 3);
+  }
+}
+
+TEST(Crc32c, GivesTheStandardsValues) {  // RFC 3720, appendix B.4
+  EXPECT_EQ(crc32c_of("123456789"), 0xe3069283u);
+  EXPECT_EQ(crc32c_of(std::string(32, '\0')), 0x8a9136aau);
+  EXPECT_EQ(crc32c_of(std::string(32, '\xff')), 0x62a8ab43u);
+  EXPECT_EQ(crc32c_of(""), 0u);
+}
+
+TEST(EventFile, BeginsWithTheVersionThatTensorFlowWrites) {
+  const TempDir dir;
+  const EventFile file(dir.path(), 0);
+  const std::string bytes = event_files(dir);
+  EXPECT_EQ(bytes.substr(0, 8), std::string_view("\x1a\0\0\0\0\0\0\0", 8));  // 9 wall_time, 2 step, 15 file_version
+  EXPECT_EQ(bytes.substr(12 + 9, 17), std::string_view("\x10\0\x1a\x0d"
+                                                       "brain.Event:2",
+                                                       17));
+}
+
+TEST(EventFile, ResumingCutsOffWhatIsAboutToBeDoneAgain) {
+  const TempDir dir;
+  {
+    EventFile file(dir.path(), 0);
+    file.add(10, {{"ten", 1}});
+    file.add(300, {{"three hundred", 1}});
+    file.add(301, {{"one more", 1}});
+  }
+  EventFile(dir.path(), 300);
+  EXPECT_THAT(event_files(dir), testing::AllOf(HasSubstr("ten"), HasSubstr("three hundred"), Not(HasSubstr("more"))));
+}
+
+TEST(EventFile, ResumingCutsOffATornRecord) {
+  const TempDir dir;
+  {
+    EventFile file(dir.path(), 0);
+    file.add(10, {{"whole", 1}});
+    file.add(11, {{"torn", 1}});
+  }
+  tear_last_record(dir);
+  EventFile(dir.path(), 100);
+  EXPECT_THAT(event_files(dir), testing::AllOf(HasSubstr("whole"), Not(HasSubstr("torn"))));
+}
+
+TEST(EventFile, AFreshRunRemovesOldFilesAndNoneButItsOwn) {
+  const TempDir dir;
+  {
+    EventFile(dir.path(), 0).add(10, {{"old", 1}});
+  }
+  dir.write("events.out.tfevents.1.somebody-else", "kept");
+  EventFile(dir.path(), 0);
+  EXPECT_THAT(event_files(dir), testing::AllOf(HasSubstr("kept"), Not(HasSubstr("old"))));
+}
+
+// With the Python named by TENSORBOARD_PYTHON, else the one that has torch.
+TEST(EventFile, TensorBoardReadsEveryScalarOnceAfterAResume) {
+  const TempDir dir;
+  const auto log = [](MetricsFiles& files, std::int64_t step) {
+    files.add(StepMetrics{.epoch = 1,
+                          .step = step,
+                          .loss = static_cast<double>(step) / 4,
+                          .accuracy = 0.5,
+                          .lr = 0.125,
+                          .samples_per_second = 1000,
+                          .data_wait = 0});
+  };
+  {
+    MetricsFiles files(dir.path(), 0);
+    for (const int step : {100, 200, 300}) log(files, step);
+  }
+  tear_last_record(dir);
+  {
+    MetricsFiles files(dir.path(), 150);  // a checkpoint of step 150: 200 is done again
+    for (const int step : {200, 300}) log(files, step);
+    files.add(EpochMetrics{.epoch = 1,
+                           .step = 300,
+                           .train_loss = 2,
+                           .train_accuracy = 0.25,
+                           .val_loss = 1.5,
+                           .val_accuracy = 0.75,
+                           .lr = 0.125,
+                           .samples_per_second = 1000,
+                           .data_wait = 0});
+  }
+  const char* const python = std::getenv("TENSORBOARD_PYTHON");
+  const Outcome read = run_program({python != nullptr ? python : TRAINYARD_PYTHON,
+                                    TRAINYARD_SOURCE_DIR "/tests/logging/read_events.py", dir.path()});
+  if (read.exit_code == 77) GTEST_SKIP() << "this Python has no tensorboard; set TENSORBOARD_PYTHON to one that has";
+  ASSERT_EQ(read.exit_code, 0) << read.output;
+  std::string expected =
+      "epoch/train_accuracy 300 0.25\nepoch/train_loss 300 2\nepoch/val_accuracy 300 0.75\nepoch/val_loss 300 1.5\n";
+  for (const auto& [tag, values] : std::initializer_list<std::pair<std::string, std::vector<std::string>>>{
+           {"speed/data_wait", {"0", "0", "0"}},
+           {"speed/samples_per_second", {"1000", "1000", "1000"}},
+           {"train/accuracy", {"0.5", "0.5", "0.5"}},
+           {"train/loss", {"25", "50", "75"}},
+           {"train/lr", {"0.125", "0.125", "0.125"}}}) {
+    for (std::size_t i = 0; i < 3; ++i) expected += fmt::format("{} {}00 {}\n", tag, i + 1, values[i]);
+  }
+  EXPECT_THAT(read.output, testing::EndsWith(expected));  // warnings of Python's go before it
+}
+
+}  // namespace
+}  // namespace trainyard

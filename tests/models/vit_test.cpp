@@ -1,0 +1,83 @@
+#include <map>
+
+#include <gmock/gmock.h>
+
+#include "models/model.h"
+
+namespace trainyard {
+namespace {
+
+constexpr ModelInput kImageNet{.channels = 3, .height = 224, .width = 224, .classes = 1000};
+
+std::map<std::string, at::Tensor> state_of(const std::string& name, const ModelInput& input) {
+  std::map<std::string, at::Tensor> state;
+  for (auto& [key, tensor] : state_dict(*make_model({.name = name}, input))) state[key] = tensor;
+  return state;
+}
+
+TEST(VisionTransformer, SizesAreTimms) {
+  EXPECT_EQ(parameter_count(*make_model({.name = "vit_tiny"}, kImageNet)), 5'717'416);
+  EXPECT_EQ(parameter_count(*make_model({.name = "vit_small"}, kImageNet)), 22'050'664);
+}
+
+TEST(VisionTransformer, ParameterNamesAndShapesAreTimms) {
+  const auto state = state_of("vit_tiny", kImageNet);
+  EXPECT_EQ(state.size(), 4 + 12 * 12 + 4);
+  const std::map<std::string, std::vector<std::int64_t>> some = {{"cls_token", {1, 1, 192}},
+                                                                 {"pos_embed", {1, 197, 192}},
+                                                                 {"patch_embed.proj.weight", {192, 3, 16, 16}},
+                                                                 {"blocks.0.norm1.weight", {192}},
+                                                                 {"blocks.0.attn.qkv.weight", {576, 192}},
+                                                                 {"blocks.0.attn.qkv.bias", {576}},
+                                                                 {"blocks.11.attn.proj.weight", {192, 192}},
+                                                                 {"blocks.11.norm2.bias", {192}},
+                                                                 {"blocks.11.mlp.fc1.weight", {768, 192}},
+                                                                 {"blocks.11.mlp.fc2.bias", {192}},
+                                                                 {"norm.weight", {192}},
+                                                                 {"head.weight", {1000, 192}},
+                                                                 {"head.bias", {1000}}};
+  for (const auto& [name, shape] : some) {
+    ASSERT_TRUE(state.contains(name)) << name;
+    EXPECT_EQ(state.at(name).sizes(), shape) << name;
+  }
+}
+
+TEST(VisionTransformer, InitialDistributionsAreTimms) {
+  at::manual_seed(1);
+  const auto state = state_of("vit_small", kImageNet);
+  for (const char* name : {"pos_embed", "blocks.3.attn.qkv.weight", "blocks.3.mlp.fc2.weight", "head.weight"}) {
+    EXPECT_NEAR(state.at(name).std().item<double>(), 0.02, 5e-4) << name;
+    EXPECT_NEAR(state.at(name).mean().item<double>(), 0, 5e-4) << name;
+  }
+  EXPECT_LT(state.at("cls_token").abs().max().item<double>(), 1e-5);
+  EXPECT_EQ(state.at("blocks.3.attn.qkv.bias").abs().max().item<double>(), 0);
+  // PyTorch's own for a convolution: uniform within 1 / sqrt(inputs).
+  EXPECT_NEAR(state.at("patch_embed.proj.weight").max().item<double>(), 1 / std::sqrt(3 * 16 * 16), 1e-4);
+}
+
+TEST(VisionTransformer, GivesOneScoreAClassForSmallImagesToo) {
+  const auto model =
+      make_model({.name = "vit_tiny", .patch_size = 7}, {.channels = 1, .height = 28, .width = 28, .classes = 10});
+  EXPECT_EQ(model->forward(at::randn({2, 1, 28, 28})).sizes(), (std::vector<std::int64_t>{2, 10}));
+}
+
+TEST(VisionTransformer, APatchThatDoesNotDivideTheImageIsRefused) {
+  EXPECT_THROW(make_model({.name = "vit_tiny"}, {.channels = 1, .height = 28, .width = 28, .classes = 10}), UsageError);
+}
+
+struct Published {
+  const char* name;
+  double giga;  // as torchvision's and timm's tables give them
+};
+
+TEST(MultiplyAdds, AreAsPublished) {
+  for (const auto& [name, giga] :
+       {Published{"resnet18", 1.81}, Published{"resnet34", 3.66}, Published{"resnet50", 4.09},
+        Published{"vit_tiny", 1.26}, Published{"vit_small", 4.61}}) {
+    const auto model = make_model({.name = name}, kImageNet);
+    EXPECT_NEAR(static_cast<double>(multiply_adds(*model, kImageNet)) / 1e9, giga, 0.02) << name;
+  }
+}
+
+}  // namespace
+}  // namespace trainyard

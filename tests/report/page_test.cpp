@@ -1,0 +1,155 @@
+#include "report/page.h"
+
+#include <filesystem>
+#include <regex>
+
+#include <gmock/gmock.h>
+
+#include "report/picture.h"
+#include "support/subprocess.h"
+#include "support/temp_dir.h"
+#include "images/encode_png.h"
+
+namespace trainyard {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr const char* kHostile = "</script><img src=x onerror=alert(1)><!--<script>alert('\"&{}";
+
+std::size_t count_of(const std::string& text, const std::string& part) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+json class_json(const std::string& name, int samples, int right) {
+  return {{"name", name},
+          {"samples", samples},
+          {"guesses", samples},
+          {"right", right},
+          {"recall", right / static_cast<double>(samples)},
+          {"precision", right / static_cast<double>(samples)},
+          {"f1", nullptr}};
+}
+
+// A run of three classes with everything a page shows; one name is as bad as a name can be.
+ReportedRun run(const std::string& name) {
+  ReportedRun result;
+  result.record = {
+      .name = name,
+      .path = "runs/" + name,
+      .epochs = json::array(),
+      .steps = json::array(),
+      .check = {{"ready", true},
+                {"facts", {{"host", {{"cores", 2}, {"memory", 1 << 30}, {"distribution", kHostile}}}}},
+                {"findings", {{{"severity", "warning"}, {"what", kHostile}, {"why", ""}, {"remedy", ""}}}}},
+      .config = "[model]\nname = \"convnet\"\n\n[run]\nname = \"" + name + "\"\n"};
+  for (int step = 1; step <= 40; ++step) {
+    result.record.steps.push_back({{"step", step},
+                                   {"loss", step == 7 ? json(nullptr) : json(30.0 / step)},
+                                   {"accuracy", step / 50.0},
+                                   {"lr", 0.1},
+                                   {"samples_per_second", 1000},
+                                   {"data_wait", 0.01}});
+  }
+  for (int epoch = 1; epoch <= 2; ++epoch) {
+    result.record.epochs.push_back({{"epoch", epoch},
+                                    {"step", 20 * epoch},
+                                    {"val_loss", 1.0 / epoch},
+                                    {"val_accuracy", 0.4 * epoch},
+                                    {"samples_per_second", 1000},
+                                    {"data_wait", 0.01}});
+  }
+  const std::string image = png_url(encode_png({2, 2, 1, std::vector<std::byte>(4, std::byte{200})}));
+  result.evaluation = {{"checkpoint", "step-00000040"},
+                       {"epoch", 2},
+                       {"dataset", "synthetic"},
+                       {"precision", "fp32"},
+                       {"samples", 30},
+                       {"loss", 0.5},
+                       {"top1", 0.87654},
+                       {"top5", 1},
+                       {"classes", {class_json("cat", 10, 9), class_json(kHostile, 10, 8), class_json("dog", 10, 10)}},
+                       {"confusion",
+                        {{{"label", 0}, {"guess", 0}, {"samples", 9}},
+                         {{"label", 0}, {"guess", 1}, {"samples", 1}},
+                         {{"label", 1}, {"guess", 1}, {"samples", 8}},
+                         {{"label", 1}, {"guess", 2}, {"samples", 2}},
+                         {{"label", 2}, {"guess", 2}, {"samples", 10}}}},
+                       {"worst",
+                        {{{"index", 3},
+                          {"label", 1},
+                          {"guess", 2},
+                          {"guess_probability", 0.9},
+                          {"label_probability", 0.1},
+                          {"image", image}}}}};
+  return result;
+}
+
+TEST(ReportPage, HoldsTheFiguresAndTheStyleAndTheScript) {
+  const std::string page = report_page({run("a")}, "2026-01-02 03:04 UTC");
+  for (const char* part : {"<!DOCTYPE html>", "0.87654", "step-00000040", "data:image/png;base64,", "2026-01-02 03:04",
+                           "prefers-color-scheme: dark", "ResizeObserver", "</html>"}) {
+    EXPECT_THAT(page, HasSubstr(part));
+  }
+}
+
+TEST(ReportPage, NoTextCanBecomeMarkup) {
+  const std::string page = report_page({run(kHostile)}, "now");
+  EXPECT_EQ(count_of(page, "<script"), 2u);
+  EXPECT_EQ(count_of(page, "</script"), 2u);
+  EXPECT_EQ(count_of(page, "<!--"), 0u);
+  EXPECT_EQ(count_of(page, "<img"), 0u);
+  const std::size_t begin = page.find("id=\"data\">") + 10;
+  const json data = json::parse(page.substr(begin, page.find("</script>", begin) - begin));
+  EXPECT_EQ(data["runs"][0]["name"], kHostile) << "escaped, not lost";
+}
+
+TEST(ReportPage, NamesThatAreNotUtf8AreShownAsFarAsTheyGo) {
+  EXPECT_THAT(report_page({run("a\xff\xfe"
+                               "b")},
+                          "now"),
+              HasSubstr("a\xef\xbf\xbd"));
+}
+
+TEST(ReportPage, NamesNoOtherPlaceToLoadFrom) {
+  std::string page = report_page({run("a")}, "now");
+  page = std::regex_replace(page, std::regex("'http://www\\.w3\\.org/2000/svg'"), "");  // a name, never fetched
+  for (const char* part : {"http:", "https:", "url(", "@import", "<link", "import("}) {
+    EXPECT_THAT(page, Not(HasSubstr(part)));
+  }
+  EXPECT_THAT(page, HasSubstr("default-src 'none'"));
+}
+
+TEST(PngUrl, EncodesEveryLength) {  // RFC 4648, section 10
+  const std::string start = "data:image/png;base64,";
+  EXPECT_EQ(png_url(""), start);
+  EXPECT_EQ(png_url("f"), start + "Zg==");
+  EXPECT_EQ(png_url("fo"), start + "Zm8=");
+  EXPECT_EQ(png_url("foo"), start + "Zm9v");
+  EXPECT_EQ(png_url("foob\xff\xfe"), start + "Zm9vYv/+");
+}
+
+// Screenshots go to REPORT_SCREENSHOTS where that is set.
+TEST(ReportPage, ABrowserDrawsItAtDesktopAndPhoneWidthInLightAndDark) {
+  const TempDir dir;
+  ReportedRun empty = run("empty");
+  empty.evaluation = nullptr;
+  empty.note = "[report] there is no checkpoint yet";
+  empty.record.steps = empty.record.epochs = json::array();
+  empty.record.check = nullptr;
+  const std::string long_name(120, 'w');
+  const char* const kept = std::getenv("REPORT_SCREENSHOTS");
+  const Outcome outcome = run_program(
+      {TRAINYARD_PYTHON, TRAINYARD_SOURCE_DIR "/tests/report/browser.py", kept != nullptr ? kept : dir / "screenshots",
+       dir.write("one.html", report_page({run(kHostile)}, "now")),
+       dir.write("several.html", report_page({run("a"), run(long_name), empty}, "now"))});
+  if (outcome.exit_code == 77) GTEST_SKIP() << "no Chromium here";
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+}
+
+}  // namespace
+}  // namespace trainyard

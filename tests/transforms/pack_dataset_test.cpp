@@ -1,0 +1,188 @@
+#include "transforms/pack_dataset.h"
+
+#include <cstring>
+
+#include <gmock/gmock.h>
+
+#include "datasets/image_dataset.h"
+#include "datasets/packed_file.h"
+#include "images/encode_jpeg.h"
+#include "images/resample.h"
+#include "support/error_of.h"
+#include "support/image_files.h"
+#include "support/temp_dir.h"
+#include "util/error.h"
+#include "util/random.h"
+
+namespace trainyard {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+class PackDataset : public testing::Test {
+ protected:
+  PackDataset() { setenv("XDG_CACHE_HOME", (dir_ / "cache").c_str(), 1); }
+  ~PackDataset() override { unsetenv("XDG_CACHE_HOME"); }
+
+  static std::unique_ptr<Dataset> synthetic() {
+    DataConfig config;
+    config.name = "synthetic";
+    config.shape = {6, 7, 3};
+    config.samples = 20;
+    config.classes = 3;
+    return make_dataset(config, Split::train);
+  }
+
+  std::unique_ptr<Dataset> pictures() const {
+    dir_.write("photos/train/cat/a.jpg", jpeg_file(ramp(20, 30, 3)));
+    dir_.write("photos/train/cat/b.png", png_file(ramp(31, 22, 3)));
+    dir_.write("photos/train/dog/c.jpg", jpeg_file(ramp(40, 40, 3)));
+    DataConfig config;
+    config.name = "image_folder";
+    config.root = dir_ / "photos";
+    return make_dataset(config, Split::train);
+  }
+
+  std::unique_ptr<Dataset> packed(const Dataset& dataset, const PackOptions& options = {}) const {
+    pack_dataset(dataset, options, dir_ / "train.packed");
+    DataConfig config;
+    config.name = "packed";
+    config.root = dir_.path();
+    return make_dataset(config, Split::train);
+  }
+
+  static StoredImage stored(const Dataset& dataset, std::size_t index) {
+    static Scratch scratch;
+    return dynamic_cast<const ImageDataset&>(dataset).read(index, scratch);
+  }
+
+  std::string packed_bytes() const {
+    pack_dataset(*synthetic(), {}, dir_ / "train.packed");
+    return read_text_file(dir_ / "train.packed", "test");
+  }
+
+  TempDir dir_;
+};
+
+std::string bytes_of(const StoredImage& image) {
+  return {reinterpret_cast<const char*>(image.bytes.data()), image.bytes.size()};
+}
+
+TEST_F(PackDataset, GivesBackSamplesAndLabels) {
+  const auto original = synthetic();
+  const auto copy = packed(*original);
+  ASSERT_EQ(copy->size(), original->size());
+  EXPECT_EQ(copy->spec(), original->spec());
+  EXPECT_EQ(copy->class_names(), original->class_names());
+  EXPECT_EQ(copy->channel_mean(), original->channel_mean());
+  std::vector<std::byte> expected(original->spec().bytes());
+  std::vector<std::byte> found(original->spec().bytes());
+  for (std::size_t i = 0; i < copy->size(); ++i) {
+    EXPECT_EQ(copy->get(i, found), original->get(i, expected));
+    EXPECT_EQ(found, expected);
+  }
+}
+
+TEST_F(PackDataset, KeepsFilesAsTheyAre) {
+  const auto original = pictures();
+  const auto copy = packed(*original);
+  ASSERT_EQ(copy->size(), 3u);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(bytes_of(stored(*copy, i)), bytes_of(stored(*original, i)));
+    EXPECT_EQ(stored(*copy, i).label, stored(*original, i).label);
+    EXPECT_FALSE(stored(*copy, i).pixels);
+  }
+}
+
+TEST_F(PackDataset, PacksPixelsOfAnySizeOrOfOne) {
+  const auto original = pictures();
+  const auto any = packed(*original, {.as = PackAs::raw, .transforms = {"resize(size=10)"}, .quality = 90});
+  EXPECT_EQ(stored(*any, 0).pixels, (ImageSize{10, 15}));
+  EXPECT_EQ(stored(*any, 1).pixels, (ImageSize{14, 10}));
+  EXPECT_EQ(bytes_of(stored(*any, 1)).size(), 14u * 10u * 3u);
+  const Image expected = resize(ramp(31, 22, 3), {14, 10});
+  EXPECT_EQ(std::memcmp(stored(*any, 1).bytes.data(), expected.pixels.data(), expected.pixels.size()), 0);
+
+  const auto one =
+      packed(*original, {.as = PackAs::raw, .transforms = {"resize(size=10)", "center_crop(size=10)"}, .quality = 90});
+  EXPECT_EQ(one->spec(), (SampleSpec{{10, 10, 3}, DType::uint8}));
+}
+
+TEST_F(PackDataset, EncodesAnew) {
+  const auto copy = packed(*pictures(), {.as = PackAs::jpeg, .transforms = {"resize(size=16)"}, .quality = 80});
+  const std::vector<std::byte> expected = encode_jpeg(resize(ramp(31, 22, 3), {22, 16}), 80);
+  EXPECT_EQ(bytes_of(stored(*copy, 1)), std::string(reinterpret_cast<const char*>(expected.data()), expected.size()));
+}
+
+TEST_F(PackDataset, RefusesWhatDoesNotSuitTheSamples) {
+  EXPECT_THAT(error_of<UsageError>([&] { packed(*pictures(), {.transforms = {"resize(size=16)"}}); }),
+              HasSubstr("--as jpeg, or --as raw"));
+  const auto original = pictures();
+  dir_.write("photos/train/dog/c.jpg", "broken");
+  EXPECT_THAT(error_of<RunError>([&] { packed(*original); }), AllOf(HasSubstr("sample 2"), HasSubstr("dog/c.jpg")));
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "train.packed"));
+}
+
+TEST_F(PackDataset, TellsTheContentByItsFingerprint) {
+  const std::uint64_t before = packed(*synthetic())->fingerprint();
+  EXPECT_EQ(packed(*synthetic())->fingerprint(), before);
+  EXPECT_NE(packed(*synthetic(), {.as = PackAs::raw, .transforms = {"random_horizontal_flip(p=1)"}})->fingerprint(),
+            before);
+}
+
+TEST_F(PackDataset, NamesWhatIsCutOffOrDamaged) {
+  const std::string whole = packed_bytes();
+  const auto error = [&](const std::string& bytes) {
+    return error_of<RunError>([&] { PackedContent(std::as_bytes(std::span(bytes)), "the/path").verify(); });
+  };
+  EXPECT_NO_THROW(PackedContent(std::as_bytes(std::span(whole)), "the/path").verify());
+  EXPECT_THAT(error(whole.substr(0, whole.size() - 1)), AllOf(HasSubstr("the/path"), HasSubstr("cut off")));
+  EXPECT_THAT(error(whole.substr(0, 20)), HasSubstr("is no packed file"));
+  std::string damaged = whole;
+  damaged[64 + 3] ^= 1;
+  EXPECT_THAT(error(damaged), AllOf(HasSubstr("record 0"), HasSubstr("is damaged")));
+  damaged = whole;
+  damaged[damaged.size() - 60] ^= 1;
+  EXPECT_THAT(error(damaged), HasSubstr("damaged description"));
+}
+
+// The checksums are set right again, so that what is behind them is reached.
+TEST_F(PackDataset, SurvivesAnyDamage) {
+  const std::string whole = packed_bytes();
+  RandomStream random(9);
+  int refused = 0;
+  for (int i = 0; i < 3'000; ++i) {
+    std::string bytes = whole;
+    PackedTrailer trailer{};
+    std::memcpy(&trailer, bytes.data() + bytes.size() - sizeof trailer, sizeof trailer);
+    for (auto changes = 1 + random.below(4); changes > 0; --changes) {
+      const std::size_t from = trailer.index_offset;
+      bytes[from + random.below(bytes.size() - 12 - from)] = static_cast<char>(random.next());
+    }
+    std::memcpy(&trailer, bytes.data() + bytes.size() - sizeof trailer, sizeof trailer);
+    const auto all = std::as_bytes(std::span(bytes));
+    const auto part = [&](std::uint64_t at, std::uint64_t size) {
+      return at <= all.size() && size <= all.size() - at ? all.subspan(at, size) : std::span<const std::byte>();
+    };
+    trailer.version = packed_version;
+    trailer.index_crc32 = crc32_of(part(trailer.index_offset, trailer.records * sizeof(PackedRecord)));
+    trailer.description_crc32 = crc32_of(part(trailer.description_offset, trailer.description_size));
+    trailer.crc32 = crc32_of(std::as_bytes(std::span(&trailer, 1)).first(offsetof(PackedTrailer, crc32)));
+    std::memcpy(bytes.data() + bytes.size() - sizeof trailer, &trailer, sizeof trailer);
+    try {
+      const PackedContent content(all, "the/path");
+      for (std::size_t record = 0; record < content.records().size(); ++record) {
+        ASSERT_LE(content.bytes(record).size(), bytes.size());
+        ASSERT_LT(content.records()[record].label, content.description().class_names.size());
+      }
+    } catch (const RunError& error) {
+      EXPECT_THAT(error.what(), HasSubstr("the/path"));
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 1'000);
+}
+
+}  // namespace
+}  // namespace trainyard

@@ -1,0 +1,112 @@
+#include "transforms/pipeline.h"
+
+#include <set>
+
+#include <gmock/gmock.h>
+
+#include "support/error_of.h"
+#include "util/error.h"
+
+namespace trainyard {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+const SampleSpec sample{{6, 8, 3}, DType::uint8};
+
+Image counting_image() {
+  Image image{6, 8, 3, std::vector<std::byte>(sample.bytes())};
+  for (std::size_t i = 0; i < image.pixels.size(); ++i) image.pixels[i] = static_cast<std::byte>(i + 1);
+  return image;
+}
+
+const std::vector<std::byte> unchanged = counting_image().pixels;
+
+std::vector<std::byte> applied(const std::vector<std::string>& specs, std::uint64_t seed, std::uint64_t epoch,
+                               std::uint64_t index) {
+  return TransformPipeline(specs, sample).apply(counting_image(), seed, epoch, index).pixels;
+}
+
+TEST(TransformPipeline, WithoutTransformsChangesNothing) {
+  EXPECT_EQ(TransformPipeline().apply(counting_image(), 1, 2, 3).pixels, unchanged);
+  EXPECT_EQ(applied({}, 1, 2, 3), unchanged);
+}
+
+TEST(TransformPipeline, ReadsNamesWithAndWithoutArguments) {
+  for (const char* spec :
+       {"random_horizontal_flip(p=1)", " random_horizontal_flip ( p = 1.0 ) ", "random_horizontal_flip(p=10e-1)"}) {
+    EXPECT_NE(applied({spec}, 1, 2, 3), unchanged) << spec;
+  }
+  EXPECT_EQ(applied({"random_crop"}, 1, 2, 3), applied({"random_crop(padding=4)"}, 1, 2, 3));
+  EXPECT_EQ(applied({"random_crop()"}, 1, 2, 3), applied({"random_crop(padding=4)"}, 1, 2, 3));
+}
+
+TEST(TransformPipeline, IsAFunctionOfSeedEpochAndIndex) {
+  const std::vector<std::string> specs{"random_crop(padding=4)", "random_horizontal_flip"};
+  EXPECT_EQ(applied(specs, 1, 2, 3), applied(specs, 1, 2, 3));
+  for (std::size_t part = 0; part < 3; ++part) {
+    std::set<std::vector<std::byte>> seen;
+    for (std::uint64_t value = 0; value < 50; ++value) {
+      seen.insert(applied(specs, part == 0 ? value : 1, part == 1 ? value : 2, part == 2 ? value : 3));
+    }
+    EXPECT_GT(seen.size(), 25u) << "part " << part;
+  }
+}
+
+TEST(TransformPipeline, TheSameTransformInAnotherPlaceDrawsOtherNumbers) {
+  int different = 0;
+  for (std::uint64_t index = 0; index < 100; ++index) {
+    // Both mirrored or neither would leave the image as it was.
+    if (applied({"random_horizontal_flip", "random_horizontal_flip"}, 1, 2, index) != unchanged) ++different;
+  }
+  EXPECT_GT(different, 25);
+  EXPECT_LT(different, 75);
+}
+
+TEST(TransformPipeline, AppliesInOrder) {
+  const auto crop_first = applied({"random_crop", "random_horizontal_flip(p=1)"}, 1, 2, 3);
+  const Image cropped{6, 8, 3, applied({"random_crop"}, 1, 2, 3)};
+  EXPECT_EQ(crop_first, TransformPipeline({"random_horizontal_flip(p=1)"}, sample).apply(cropped, 9, 9, 9).pixels);
+}
+
+std::string error(const std::string& spec, const SampleSpec& of = sample) {
+  return error_of<UsageError>([&] { TransformPipeline({spec}, of); });
+}
+
+TEST(TransformPipeline, AnUnknownNameListsTheNearestFirst) {
+  EXPECT_THAT(error("random_corp(padding=4)"),
+              AllOf(HasSubstr("'random_corp'"), HasSubstr("nearest first: random_crop, ")));
+}
+
+TEST(TransformPipeline, AnUnknownArgumentListsTheKnownOnes) {
+  EXPECT_THAT(error("random_crop(pading=2)"),
+              AllOf(HasSubstr("random_crop has no argument 'pading'"), HasSubstr("it has: size=0, padding=4")));
+}
+
+TEST(TransformPipeline, ShowsWhatItCannotRead) {
+  for (const char* spec : {"", "(padding=4)", "random_crop(", "random_crop(padding", "random_crop(padding=",
+                           "random_crop(padding=4", "random_crop(padding=4,)", "random_crop(padding=4)x",
+                           "random_crop)", "Random_crop", "random_crop(4)", "random_crop(padding=4 padding=5)"}) {
+    EXPECT_THAT(error(spec), AllOf(HasSubstr(fmt::format("cannot read '{}'", spec)),
+                                   HasSubstr("expected name or name(key=value, key=value)")));
+  }
+  EXPECT_THAT(error("random_crop(padding=4, padding=5)"), HasSubstr("'padding' is given twice"));
+}
+
+TEST(TransformPipeline, RefusesValuesThatAreNoNumbers) {
+  for (const char* value : {"four", "nan", "inf", "1e999", "4x", "-"}) {
+    EXPECT_THAT(error(fmt::format("random_crop(padding={})", value)), HasSubstr("expected a whole number from 0"));
+    EXPECT_THAT(error(fmt::format("random_horizontal_flip(p={})", value)), HasSubstr("expected a number from 0 to 1"));
+  }
+  EXPECT_THAT(error("resize(interpolation=cubic)"), HasSubstr("nearest first: bicubic, bilinear"));
+}
+
+TEST(TransformPipeline, RefusesSamplesThatAreNoImages) {
+  EXPECT_THAT(error("random_crop", {{6, 8, 3}, DType::float32}), HasSubstr("float32 of 6 x 8 x 3"));
+  EXPECT_THAT(error("random_crop", {{48}, DType::uint8}), HasSubstr("uint8 of 48"));
+  EXPECT_NO_THROW(TransformPipeline({}, {{48}, DType::float32}));
+}
+
+}  // namespace
+}  // namespace trainyard
