@@ -44,11 +44,12 @@ Arena Arena::create(const ArenaShape& wanted, const std::string& directory) {
       return arena;
     }
     if (shape.slots > 2) continue;
-    throw MachineError(
-        "loader",
-        "{} has {} bytes free, {} are needed for two batches of {} samples; start the container with "
-        "--ipc=host or --shm-size={}m, or lower loader.batch_size, or set loader.workers = 0 (shared-memory-small)",
-        directory, bytes_free(directory), bytes, shape.batch_size, round_up(Layout(wanted).total, 1 << 20) >> 20);
+    throw MachineError("loader",
+                       "{} has {} bytes free, {} are needed for two batches of {} samples; start the container with "
+                       "--ipc=host or --shm-size={}m, or lower loader.batch_size, or set loader.workers = 0 "
+                       "(shared-memory-small)",
+                       directory, bytes_free(directory), bytes, shape.batch_size,
+                       round_up(Layout(wanted).total, 1 << 20) >> 20);
   }
 }
 
