@@ -28,36 +28,45 @@ std::int32_t to_fixed_point(double weight) {
 std::byte to_pixel(std::int32_t sum) { return static_cast<std::byte>(std::clamp(sum >> weight_bits, 0, 255)); }
 
 // Vectors of GCC and clang: they become whatever instructions the function they are inlined into may use.
-using Bytes4 [[gnu::vector_size(4)]] = std::uint8_t;
 using Bytes8 [[gnu::vector_size(8)]] = std::uint8_t;
-using Ints4 [[gnu::vector_size(16)]] = std::int32_t;
 using Ints8 [[gnu::vector_size(32)]] = std::int32_t;
 
-[[gnu::always_inline]] inline void expand_rgb(const std::byte* row, std::size_t width, Ints4* wide) {
-  for (std::size_t x = 0; x + 1 < width; ++x) {  // reads a byte of the next pixel, too
-    Bytes4 pixel;
-    std::memcpy(&pixel, row + 3 * x, sizeof pixel);
-    wide[x] = __builtin_convertvector(pixel, Ints4);
+/// Two rows of RGB side by side, and where their results go. The same weights serve both.
+struct RowPair {
+  const std::byte* row[2];
+  std::byte* out[2];
+};
+
+[[gnu::always_inline]] inline void expand_rgb(const RowPair& rows, std::size_t width, Ints8* wide) {
+  for (std::size_t x = 0; x < width; ++x) {
+    // Four bytes at a time, of which the fourth is the next pixel's and counts for nothing; the last pixel has no next.
+    const std::size_t size = x + 1 < width ? 4 : 3;
+    std::uint8_t pixels[8]{};
+    std::memcpy(pixels, rows.row[0] + 3 * x, size);
+    std::memcpy(pixels + 4, rows.row[1] + 3 * x, size);
+    Bytes8 both;
+    std::memcpy(&both, pixels, sizeof both);
+    wide[x] = __builtin_convertvector(both, Ints8);
   }
-  Bytes4 last{};
-  std::memcpy(&last, row + 3 * (width - 1), 3);
-  wide[width - 1] = __builtin_convertvector(last, Ints4);
 }
 
-[[gnu::always_inline]] inline void resample_rgb_row(const std::byte* row, const ResampleAxis& columns, Ints4* wide,
-                                                    std::byte* out) {
-  expand_rgb(row, columns.source_count(), wide);
+[[gnu::always_inline]] inline void resample_rgb_rows(RowPair rows, const ResampleAxis& columns, Ints8* wide) {
+  expand_rgb(rows, columns.source_count(), wide);
   for (const ResampleAxis::Window& window : columns.windows()) {
     const std::int32_t* const weights = columns.weights(window);
-    const Ints4* const pixels = wide + window.first;
-    Ints4 sum = {half, half, half, half};
+    const Ints8* const pixels = wide + window.first;
+    Ints8 sum = Ints8{} + half;
     for (std::uint32_t i = 0; i < window.count; ++i) sum += pixels[i] * weights[i];
     sum >>= weight_bits;
-    sum = sum < 0 ? Ints4{} : sum;
-    sum = sum > 255 ? Ints4{} + 255 : sum;
-    const Bytes4 pixel = __builtin_convertvector(sum, Bytes4);
-    std::memcpy(out, &pixel, 3);
-    out += 3;
+    sum = sum < 0 ? Ints8{} : sum;
+    sum = sum > 255 ? Ints8{} + 255 : sum;
+    const Bytes8 both = __builtin_convertvector(sum, Bytes8);
+    std::uint8_t result[8];
+    std::memcpy(result, &both, sizeof both);
+    std::memcpy(rows.out[0], result, 3);
+    std::memcpy(rows.out[1], result + 4, 3);
+    rows.out[0] += 3;
+    rows.out[1] += 3;
   }
 }
 
@@ -100,16 +109,16 @@ using Ints8 [[gnu::vector_size(32)]] = std::int32_t;
   }
 }
 
-using RgbRow = void (*)(const std::byte*, const ResampleAxis&, Ints4*, std::byte*);
+using RgbRows = void (*)(const RowPair&, const ResampleAxis&, Ints8*);
 using ColumnBlock = void (*)(const std::byte*, std::size_t, const std::int32_t*, std::size_t, std::size_t, std::byte*);
 
 struct Kernels {
-  RgbRow rgb_row;
+  RgbRows rgb_rows;
   ColumnBlock column_block;
 };
 
-void rgb_row_baseline(const std::byte* row, const ResampleAxis& columns, Ints4* wide, std::byte* out) {
-  resample_rgb_row(row, columns, wide, out);
+void rgb_rows_baseline(const RowPair& rows, const ResampleAxis& columns, Ints8* wide) {
+  resample_rgb_rows(rows, columns, wide);
 }
 void column_block_baseline(const std::byte* source, std::size_t source_row_bytes, const std::int32_t* weights,
                            std::size_t count, std::size_t row_bytes, std::byte* out) {
@@ -117,9 +126,8 @@ void column_block_baseline(const std::byte* source, std::size_t source_row_bytes
 }
 
 #ifdef __x86_64__
-[[gnu::target("avx2")]] void rgb_row_avx2(const std::byte* row, const ResampleAxis& columns, Ints4* wide,
-                                          std::byte* out) {
-  resample_rgb_row(row, columns, wide, out);
+[[gnu::target("avx2")]] void rgb_rows_avx2(const RowPair& rows, const ResampleAxis& columns, Ints8* wide) {
+  resample_rgb_rows(rows, columns, wide);
 }
 [[gnu::target("avx2")]] void column_block_avx2(const std::byte* source, std::size_t source_row_bytes,
                                                const std::int32_t* weights, std::size_t count, std::size_t row_bytes,
@@ -130,10 +138,10 @@ void column_block_baseline(const std::byte* source, std::size_t source_row_bytes
 
 const Kernels& kernels() {
 #ifdef __x86_64__
-  static const Kernels best = __builtin_cpu_supports("avx2") ? Kernels{rgb_row_avx2, column_block_avx2}
-                                                             : Kernels{rgb_row_baseline, column_block_baseline};
+  static const Kernels best = __builtin_cpu_supports("avx2") ? Kernels{rgb_rows_avx2, column_block_avx2}
+                                                             : Kernels{rgb_rows_baseline, column_block_baseline};
 #else
-  static const Kernels best{rgb_row_baseline, column_block_baseline};
+  static const Kernels best{rgb_rows_baseline, column_block_baseline};
 #endif
   return best;
 }
@@ -152,14 +160,18 @@ void resample_any_row(const std::byte* row, std::size_t channels, const Resample
   }
 }
 
-void resample_rows(const ConstImageView& source, const ResampleAxis& columns, std::byte* out, Ints4* wide) {
+void resample_rows(const ConstImageView& source, const ResampleAxis& columns, std::byte* out, Ints8* wide) {
   const std::size_t out_bytes = columns.count() * source.channels;
-  for (std::size_t y = 0; y < source.height; ++y, out += out_bytes) {
-    if (source.channels == 3) {
-      kernels().rgb_row(source.row(y), columns, wide, out);
-    } else {
-      resample_any_row(source.row(y), source.channels, columns, out);
+  if (source.channels != 3) {
+    for (std::size_t y = 0; y < source.height; ++y) {
+      resample_any_row(source.row(y), source.channels, columns, out + y * out_bytes);
     }
+    return;
+  }
+  for (std::size_t y = 0; y < source.height; y += 2) {
+    const std::size_t next = std::min(y + 1, source.height - 1);  // an odd last row is done twice
+    kernels().rgb_rows({{source.row(y), source.row(next)}, {out + y * out_bytes, out + next * out_bytes}}, columns,
+                       wide);
   }
 }
 
@@ -210,11 +222,12 @@ void resample(const ConstImageView& source, const ResampleAxis& rows, const Resa
   const std::size_t row_bytes = columns.count() * source.channels;
   ConstImageView across = source;  // at its new width
   if (!columns.copies()) {
-    const std::size_t wide_bytes = source.width * sizeof(Ints4);
+    const std::size_t wide_bytes = source.width * sizeof(Ints8);
     const std::size_t across_bytes = rows.copies() ? 0 : source.height * row_bytes;
-    std::byte* const memory = scratch.take(alignof(Ints4) + wide_bytes + across_bytes).data();
-    auto* const wide = reinterpret_cast<Ints4*>((reinterpret_cast<std::uintptr_t>(memory) + alignof(Ints4) - 1) /
-                                                alignof(Ints4) * alignof(Ints4));
+    // Aligned to its size: alignof is less where this file may not use AVX, but the kernels with AVX count on it.
+    std::byte* const memory = scratch.take(sizeof(Ints8) + wide_bytes + across_bytes).data();
+    auto* const wide = reinterpret_cast<Ints8*>((reinterpret_cast<std::uintptr_t>(memory) + sizeof(Ints8) - 1) /
+                                                sizeof(Ints8) * sizeof(Ints8));
     std::byte* const to = rows.copies() ? out : reinterpret_cast<std::byte*>(wide) + wide_bytes;
     resample_rows(source, columns, to, wide);
     if (rows.copies()) return;

@@ -35,7 +35,7 @@ class NextClass : public Model {
 };
 
 TEST(EvaluateSamples, FindsTheWorstMistakesAndAgreesWithTheCounts) {
-  WorkerPool pool({.workers = 0, .batch_size = 4}, checkable(0, 11));
+  WorkerPool pool({.workers = 0, .batch_size = 4}, checkable(1, 11));
   DataLoader loader(pool, Split::test);
   std::vector<std::int64_t> labels;
   loader.start_epoch(0);
