@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstring>
 
+#include "datasets/image_dataset.h"
 #include "loader/shared_file.h"
 #include "util/error.h"
 
@@ -57,6 +58,12 @@ class CachedDataset final : public Dataset {
 
 std::unique_ptr<Dataset> cached_in_shared_memory(std::unique_ptr<Dataset> dataset, const std::string& directory) {
   if (dataset->size() == 0) return dataset;
+  if (dynamic_cast<const ImageDataset*>(dataset.get()) != nullptr) {
+    throw UsageError(
+        "loader.cache",
+        "shm keeps samples of one size, as get() gives them; this dataset hands out pictures to be decoded "
+        "by the transforms. Use none; `trainyard pack` stores them smaller or raw");
+  }
   const std::size_t bytes = dataset->size() * (sizeof(Entry) + dataset->spec().bytes());
   const auto file = reserve_shared_file(directory, bytes);
   if (!file) {

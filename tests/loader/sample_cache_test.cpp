@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
+#include "datasets/image_dataset.h"
 #include "support/checkable_pool.h"
 #include "util/error.h"
 
@@ -43,6 +44,25 @@ TEST(SampleCache, SurvivesWorkersThatDie) {
   DataLoader loader(pool, Split::train, {.shuffle = true});
   EXPECT_EQ(error_of(loader, 4), std::nullopt);
   EXPECT_GT(pool.faults().deaths, 0u);
+}
+
+TEST(SampleCache, RefusesPicturesThatMayDifferInSize) {
+  class Pictures final : public ImageDataset {
+   public:
+    StoredImage read(std::size_t, Scratch&) const override { return {}; }
+    std::string name(std::size_t) const override { return ""; }
+    std::size_t size() const override { return 1; }
+    const SampleSpec& spec() const override { return spec_; }
+    const std::vector<std::string>& class_names() const override { return names_; }
+    std::uint64_t fingerprint() const override { return 0; }
+    std::vector<float> channel_mean() const override { return {0}; }
+    std::vector<float> channel_std() const override { return {1}; }
+
+   private:
+    SampleSpec spec_{{1, 1, 1}, DType::uint8};
+    std::vector<std::string> names_ = {"a"};
+  };
+  EXPECT_THROW(cached_in_shared_memory(std::make_unique<Pictures>(), "/dev/shm"), UsageError);
 }
 
 TEST(SampleCache, TooLittleRoomIsAnErrorBeforeAnythingIsRead) {
