@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/build/bin:$(PATH)
 
 compile = scripts/alone cmake --build --preset $(1) --parallel $(JOBS)
 
-.PHONY: help train test check build format lint lint-all kill-loop bench bench-loader fuzz clean distclean bootstrap parity linters
+.PHONY: help train test test-kill check build format lint lint-all kill-loop bench bench-loader fuzz clean distclean bootstrap parity linters
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -23,6 +23,10 @@ train: build/release/build.ninja ## train on Fashion-MNIST: gets the toolchain, 
 
 test: build parity ## build and run every test
 	ctest --preset $(PRESET) --parallel $(shell nproc) $(ARGS)
+
+test-kill: build/release/build.ninja ## kill 200 runs, cut their power, fill their disk; all must end with the same weights
+	@$(call compile,release) --target core_tests
+	TRAINYARD_KILL_RUNS=200 build/release/tests/core_tests --gtest_filter='KillLoop.*'
 
 check: build/release/build.ninja ## show in full what this machine has and whether it is fit to train
 	@$(call compile,release) --target trainyard

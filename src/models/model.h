@@ -45,8 +45,8 @@ std::shared_ptr<Model> make_model(const ModelConfig& config, const ModelInput& i
 /// Number of trainable numbers in `model`.
 std::int64_t parameter_count(const torch::nn::Module& model);
 
-/// Multiply-adds that `model`, which is on the CPU, takes for one image: of convolutions, linear layers and attention, as
-/// torchvision's and timm's tables count them. Computes one forward pass.
+/// Multiply-adds that `model`, which is on the CPU, takes for one image: of convolutions, linear layers and attention,
+/// as torchvision's and timm's tables count them. Computes one forward pass.
 std::int64_t multiply_adds(Model& model, const ModelInput& input);
 
 /// The model's state as Python's state_dict() names it: parameters, then buffers (such as running_mean and

@@ -1,5 +1,6 @@
 """Just enough of the safetensors format for the parity tests, without packages beyond torch."""
 
+import ctypes
 import json
 import struct
 
@@ -26,10 +27,10 @@ def load(path):
 
 
 def save(path, tensors):
-    header, body = {}, b""
+    header, body = {}, bytearray()
     for name, tensor in tensors.items():
-        flat = tensor.detach().contiguous().reshape(-1)
-        data = bytes(flat.view(torch.uint8).tolist()) if flat.numel() else b""
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        data = ctypes.string_at(flat.data_ptr(), flat.nbytes) if flat.numel() else b""
         header[name] = {
             "dtype": NAMES[tensor.dtype],
             "shape": list(tensor.shape),

@@ -1,0 +1,49 @@
+// Times the training step alone on a batch that stays: train_step DEVICE PRECISION MODEL SIZE CHANNELS BATCH THREADS
+// Reads a number of steps a line from stdin, does them, answers with the mean seconds of a step.
+// benchmarks/train_step.py talks to it and to PyTorch in turns.
+
+#include "training/train_step.h"
+
+#include <chrono>
+#include <iostream>
+
+#include "training/precision.h"
+
+using namespace trainyard;
+
+int main(int, char** argv) {
+  const at::Device device(argv[1]);
+  const TrainConfig config{.precision = argv[2]};
+  const ModelConfig model_config{.name = argv[3], .stem = "small", .patch_size = 8};
+  const std::int64_t size = std::stoll(argv[4]);
+  const std::int64_t channels = std::stoll(argv[5]);
+  const std::int64_t count = std::stoll(argv[6]);
+  at::set_num_threads(std::stoi(argv[7]));
+  set_float32_arithmetic(config.precision);
+  at::globalContext().setBenchmarkCuDNN(true);
+
+  at::manual_seed(0);
+  const auto model = make_model(model_config, {.channels = channels, .height = size, .width = size, .classes = 10});
+  model->to(device);
+  {
+    const at::NoGradGuard no_grad;
+    for (at::Tensor& parameter : model->parameters()) {
+      if (parameter.dim() == 4) parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
+    }
+  }
+  const auto optimizer = make_optimizer({.lr = 1e-3}, *model);
+  TrainStep step(*model, *optimizer, config);
+  const DeviceBatch batch{
+      .images = at::randn({count, channels, size, size}).contiguous(at::MemoryFormat::ChannelsLast).to(device),
+      .labels = at::randint(0, 10, {count}, at::kLong).to(device),
+      .number = 0,
+      .count = count};
+  for (int steps = 0; std::cin >> steps;) {
+    const auto start = std::chrono::steady_clock::now();
+    at::Tensor loss;
+    for (int i = 0; i < steps; ++i) loss = step(batch, 1e-3).loss;
+    loss.item<float>();  // waits for a GPU
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+    std::cout << taken.count() / steps << std::endl;
+  }
+}

@@ -1,0 +1,150 @@
+// Training that is killed, loses its power or its disk at any moment goes on at the next start, and ends with the
+// weights of a run that nothing happened to, bit for bit. TRAINYARD_KILL_RUNS sets how many runs; make test-kill does
+// 200.
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <signal.h>
+
+#include "support/subprocess.h"
+#include "support/temp_dir.h"
+#include "util/random.h"
+#include "util/system.h"
+
+namespace trainyard {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::uint64_t runs_wanted() {
+  const char* text = std::getenv("TRAINYARD_KILL_RUNS");
+  return text == nullptr ? 9 : std::strtoull(text, nullptr, 10);
+}
+
+class KillLoop : public testing::Test {
+ protected:
+  // Everything that has state: optimizer, averaged weights, scaler, random augmentation, mixtures.
+  std::vector<std::string> command(const std::string& run, int workers) const {
+    return {TRAINYARD_BINARY,
+            "train",
+            "--data.name",
+            "synthetic",
+            "--data.shape",
+            "8,8,1",
+            "--data.samples",
+            "96",
+            "--data.classes",
+            "4",
+            "--model.name",
+            "convnet",
+            "--transform.train",
+            "random_crop(padding=1)",
+            "--loader.batch_size",
+            "8",
+            "--loader.workers",
+            std::to_string(workers),
+            "--optimizer.name",
+            "adamw",
+            "--optimizer.lr",
+            "0.003",
+            "--train.precision",
+            "fp16",
+            "--train.ema_decay",
+            "0.9",
+            "--train.mixup",
+            "0.4",
+            "--train.cutmix",
+            "0.4",
+            "--train.accumulate",
+            "2",
+            "--train.epochs",
+            "3",
+            "--train.device",
+            "cpu",
+            "--train.threads",
+            "1",
+            "--train.log_every",
+            "1",
+            "--checkpoint.every_steps",
+            "2",
+            "--checkpoint.keep",
+            "1",
+            "--run.dir",
+            dir_ / "runs",
+            "--run.name",
+            run};
+  }
+
+  std::vector<std::string> faulty(const std::string& fault) const {
+    return {"LD_PRELOAD=" TRAINYARD_FAULTY_DISK,
+            "TRAINYARD_FAULT_ROOT=" + fs::canonical(dir_.path()).string() + "/runs", "TRAINYARD_FAULT=" + fault};
+  }
+
+  std::string content(const std::string& run, const char* file) const {
+    return read_text_file(dir_ / ("runs/" + run + "/checkpoints/last/" + file), "test");
+  }
+
+  TempDir dir_;
+};
+
+TEST_F(KillLoop, EndsWithTheWeightsOfTheUndisturbedRun) {
+  const Outcome whole = run_program(command("whole", 0));
+  ASSERT_EQ(whole.exit_code, 0) << whole.output;
+
+  const std::vector<std::string> kinds = {"",       "kill", "power_cut", "power_cut", "kill",
+                                          "enospc", "eio",  "short",     "power_cut"};
+  std::map<std::string, int> struck;  // runs that the fault really ended or marred
+  for (std::uint64_t i = 0; i < runs_wanted(); ++i) {
+    RandomStream random(key_of({key_of("kill loop"), i}));
+    const std::string run = "run-" + std::to_string(i);
+    const std::string kind = kinds[i % kinds.size()];
+    const int workers = static_cast<int>(i % 3);
+    std::string story;
+    // Most are struck once, some again when they go on.
+    for (std::uint64_t strike = 0; strike <= i % 4 / 3; ++strike) {
+      Outcome outcome;
+      std::string what;
+      if (kind.empty()) {
+        const auto after = std::chrono::milliseconds(random.below(2500));
+        what = fmt::format("SIGKILL after {} ms", after.count());
+        Subprocess child(command(run, workers));
+        std::this_thread::sleep_for(after);
+        child.signal(SIGKILL);
+        outcome = child.wait();
+      } else {
+        what = fmt::format("{}:{}", kind, kind == "short" ? 0 : 1 + random.below(500));
+        outcome = run_program(command(run, workers), faulty(what));
+      }
+      story += what + ", ";
+      SCOPED_TRACE(run + ", " + what + "\n" + outcome.output);
+      const bool killed = outcome.exit_code == 128 + SIGKILL;
+      if (killed || outcome.exit_code == 1 || outcome.output.find("is not saved") != std::string::npos) ++struck[kind];
+      ASSERT_TRUE(outcome.exit_code == 0 || outcome.exit_code == 1 || killed) << outcome.exit_code;
+      ASSERT_FALSE(killed && (kind == "enospc" || kind == "eio" || kind == "short"));
+      ASSERT_TRUE(kind != "short" || outcome.exit_code == 0);
+    }
+    const Outcome finished = run_program(command(run, workers));
+    SCOPED_TRACE(run + " to its end\n" + finished.output);
+    ASSERT_EQ(finished.exit_code, 0);
+    for (const char* file : {"model.safetensors", "ema.safetensors", "state.safetensors"}) {
+      ASSERT_TRUE(content(run, file) == content("whole", file)) << file << " differs";
+    }
+    fs::remove_all(dir_ / ("runs/" + run));
+    fmt::print("{} of {}: {}{} workers: the same weights\n", i + 1, runs_wanted(), story, workers);
+    std::fflush(stdout);
+  }
+  std::string summary;
+  for (const auto& [kind, count] : struck) {
+    summary += fmt::format(" {} {},", kind.empty() ? "SIGKILL" : kind, count);
+  }
+  fmt::print("{} runs, all with the weights of the undisturbed one; struck:{}\n", runs_wanted(), summary);
+}
+
+}  // namespace
+}  // namespace trainyard
