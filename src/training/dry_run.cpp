@@ -4,7 +4,7 @@
 
 #include <fmt/ranges.h>
 
-#include "util/atomic_file.h"
+#include "images/encode_png.h"
 #include "loader/data_loader.h"
 #include "optim/optimizer.h"
 #include "report/picture.h"
@@ -12,7 +12,7 @@
 #include "training/memory.h"
 #include "training/train_step.h"
 #include "training/trained_model.h"
-#include "images/encode_png.h"
+#include "util/atomic_file.h"
 
 namespace trainyard {
 namespace {

@@ -128,7 +128,8 @@ bool Trainer::checkpoint_is_due() const {
 StepPart Trainer::part_of_step(const DeviceBatch& batch) const {
   const std::int64_t accumulate = config_.train.accumulate;
   const std::int64_t first = batch.number / accumulate * accumulate;
-  const std::int64_t end = std::min(first + accumulate, batches_per_epoch());  // an epoch's last step may have fewer batches
+  const std::int64_t end =
+      std::min(first + accumulate, batches_per_epoch());  // an epoch's last step may have fewer batches
   const auto samples = std::min(end * config_.loader.batch_size, static_cast<std::int64_t>(dataset_.size)) -
                        first * config_.loader.batch_size;
   return {.weight = static_cast<double>(batch.count) / static_cast<double>(samples),
@@ -161,8 +162,8 @@ void Trainer::finish_epoch() {
   result_.data_wait += epoch_waited_;
   result_.samples += epoch_samples_;
   result_.loading = train_loader_.stats();
-  const Scores val = evaluate(evaluated_model(), test_loader_, normalize_, device_, config_.train.precision,
-                              aids_.test_batches());
+  const Scores val =
+      evaluate(evaluated_model(), test_loader_, normalize_, device_, config_.train.precision, aids_.test_batches());
 
   ++place_.epoch;
   place_.batch = 0;

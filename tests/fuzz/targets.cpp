@@ -117,8 +117,8 @@ void guarded(std::span<const std::byte> bytes) {
 
 const std::map<std::string, FuzzTarget>& fuzz_targets() {
   static const std::map<std::string, FuzzTarget> targets = {
-      {"cifar10", guarded<fuzz_cifar10>}, {"facts", guarded<fuzz_facts>}, {"idx", guarded<fuzz_idx>},
-      {"image", guarded<fuzz_image>},     {"index", guarded<fuzz_index>}, {"packed", guarded<fuzz_packed>},
+      {"cifar10", guarded<fuzz_cifar10>}, {"facts", guarded<fuzz_facts>},        {"idx", guarded<fuzz_idx>},
+      {"image", guarded<fuzz_image>},     {"index", guarded<fuzz_index>},        {"packed", guarded<fuzz_packed>},
       {"tar", guarded<fuzz_tar>},         {"transform", guarded<fuzz_transform>}};
   return targets;
 }

@@ -2,8 +2,8 @@
 
 #include <gmock/gmock.h>
 
-#include "support/error_of.h"
 #include "images/decode_image.h"
+#include "support/error_of.h"
 #include "util/error.h"
 
 namespace trainyard {

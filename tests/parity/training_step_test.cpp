@@ -37,7 +37,8 @@ TEST_P(TrainingStep, GivesPythonsWeightsAndLosses) {
   for (const auto& [name, tensor] : state_dict(*model)) input.emplace_back("model." + name, tensor);
   save_safetensors(dir / "input.safetensors", input);
   const nlohmann::json options = {{"optimizer", config.name},
-                                  {"lr", config.lr}, {"eps", config.eps},
+                                  {"lr", config.lr},
+                                  {"eps", config.eps},
                                   {"momentum", config.momentum},
                                   {"nesterov", config.nesterov},
                                   {"weight_decay", config.weight_decay},

@@ -5,10 +5,10 @@
 
 #include <gmock/gmock.h>
 
+#include "images/encode_png.h"
 #include "report/picture.h"
 #include "support/subprocess.h"
 #include "support/temp_dir.h"
-#include "images/encode_png.h"
 
 namespace trainyard {
 namespace {

@@ -22,7 +22,8 @@ TEST(ScoreSums, GoesOnFromASnapshot) {
   first.add(at::scalar_tensor(0.1F), kLogits, at::tensor({0, 1, 1}, at::kLong));
   ScoreSums second(at::kCPU);
   second.restore(first.snapshot());
-  for (ScoreSums* sums : {&first, &second}) sums->add(at::scalar_tensor(0.7F), kLogits, at::tensor({1, 1, 0}, at::kLong));
+  for (ScoreSums* sums : {&first, &second})
+    sums->add(at::scalar_tensor(0.7F), kLogits, at::tensor({1, 1, 0}, at::kLong));
   EXPECT_EQ(first.mean().loss, second.mean().loss);
   EXPECT_EQ(first.mean().accuracy, second.mean().accuracy);
   EXPECT_EQ(second.mean().samples, 6);
