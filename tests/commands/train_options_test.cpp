@@ -1,5 +1,6 @@
 // The program as a user runs it, on made-up data: signals, fine-tuning, and options that a checkpoint has to carry.
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <thread>
@@ -21,13 +22,21 @@ using testing::HasSubstr;
 
 class TrainOptions : public testing::Test {
  protected:
+  // `more` is flags with their values; they take the place of these.
   std::vector<std::string> command(const std::string& run, const std::vector<std::string>& more) const {
     std::vector<std::string> words = {
         TRAINYARD_BINARY, "train",       "--data.name",         "synthetic", "--data.shape",     "12,12,1",
         "--data.samples", "128",         "--loader.batch_size", "16",        "--loader.workers", "0",
         "--train.device", "cpu",         "--train.threads",     "1",         "--train.epochs",   "2",
         "--run.dir",      dir_ / "runs", "--run.name",          run};
-    words.insert(words.end(), more.begin(), more.end());
+    for (std::size_t i = 0; i < more.size(); i += 2) {  // a flag may be given once only
+      const auto given = std::find(words.begin(), words.end(), more[i]);
+      if (given == words.end()) {
+        words.insert(words.end(), {more[i], more[i + 1]});
+      } else {
+        *(given + 1) = more[i + 1];
+      }
+    }
     return words;
   }
   Outcome train(const std::string& run, const std::vector<std::string>& more = {}) const {
