@@ -1,64 +1,106 @@
-"""The training step that training_step_test.cpp takes, taken by PyTorch.
+"""The training steps that training_step_test.cpp takes, taken by PyTorch.
 
-usage: training_step.py INPUT OUTPUT OPTIONS
-INPUT holds "model.<name>" (initial weights), "images" (N×28×28×1, uint8) and "labels" (N); OPTIONS is a JSON object.
-OUTPUT gets "model.<name>" after the steps and "losses".
+usage: training_step.py FOLDER
+FOLDER/cases.json is a list of objects with a name and options. FOLDER/<name>.safetensors holds "model.<name>" (initial
+weights), "images" (N×H×W×C, uint8) and "labels" (N). FOLDER/<name>.expected.safetensors gets "logits" and
+"gradient.<name>" of the first step, and "losses", "model.<name>" and "ema.<name>" after the last.
 """
 
 import json
 import sys
 
+import reference_nets
 import safetensors_io
 import torch
 from torch import nn
 
 
-class ConvNet(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv1 = nn.Conv2d(1, 32, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(32)
-        self.conv2 = nn.Conv2d(32, 48, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(48)
-        self.conv3 = nn.Conv2d(48, 96, 3, padding=1, bias=False)
-        self.bn3 = nn.BatchNorm2d(96)
-        self.fc = nn.Linear(96, 10)
+class Lion(torch.optim.Optimizer):
+    """Algorithm 2 of Chen et al. 2023."""
 
-    def forward(self, x):
-        x = torch.relu(self.bn1(nn.functional.max_pool2d(self.conv1(x), 2)))
-        x = torch.relu(self.bn2(nn.functional.max_pool2d(self.conv2(x), 2)))
-        x = torch.relu(self.bn3(self.conv3(x)))
-        return self.fc(x.mean((2, 3)))
+    def __init__(self, parameters, lr, betas, weight_decay):
+        super().__init__(parameters, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            beta1, beta2 = group["betas"]
+            for p in group["params"]:
+                m = self.state[p].setdefault("exp_avg", torch.zeros_like(p))
+                update = (beta1 * m + (1 - beta1) * p.grad).sign()
+                p.sub_(group["lr"] * (update + group["weight_decay"] * p))
+                m.mul_(beta2).add_(p.grad, alpha=1 - beta2)
 
 
-def make_optimizer(parameters, options):
-    common = {"lr": options["lr"], "weight_decay": options["weight_decay"]}
-    if options["optimizer"] == "sgd":
-        return torch.optim.SGD(parameters, momentum=options["momentum"], nesterov=options["nesterov"], **common)
-    return torch.optim.AdamW(parameters, betas=(0.9, 0.999), eps=options["eps"], **common)
+def make_optimizer(net, o):
+    decayed, others = [], []
+    for name, p in net.named_parameters():
+        free = not o["decay_bias_norm"] and (p.ndim <= 1 or name in ("cls_token", "pos_embed"))
+        (others if free else decayed).append(p)
+    groups = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
+    common = {"lr": o["lr"], "weight_decay": o["weight_decay"]}
+    if o["optimizer"] == "sgd":
+        return torch.optim.SGD(groups, momentum=o["momentum"], nesterov=o["nesterov"], **common)
+    betas = (o["beta1"], o["beta2"])
+    if o["optimizer"] == "lion":
+        return Lion(groups, betas=betas, **common)
+    return torch.optim.AdamW(groups, betas=betas, eps=o["eps"], **common)
+
+
+def train(o, tensors):
+    net = reference_nets.make(o["model"], o["channels"], o["size"], 10, o["small_stem"], o["patch_size"])
+    weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+    net.load_state_dict(weights, strict=True)
+    device = torch.device(o["device"])
+    net.to(device)
+    images = ((tensors["images"].permute(0, 3, 1, 2).float() / 255 - o["mean"]) / o["std"]).to(device)
+    labels = tensors["labels"].to(device)
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(o["precision"], torch.float32)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = o["precision"] != "fp32"
+
+    optimizer = make_optimizer(net, o)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, o["lr"], o["steps"], cycle_momentum=False)
+    scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
+    ema = {k: v.clone() for k, v in net.state_dict().items()}
+    result, losses = {}, []
+    for step in range(1, o["steps"] + 1):
+        if not o["one_cycle"]:
+            for group in optimizer.param_groups:
+                group["lr"] = o["lr"]
+        optimizer.zero_grad()
+        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+            logits = net(images)
+        logits = logits.float()
+        loss = nn.functional.cross_entropy(logits, labels, label_smoothing=o["label_smoothing"])
+        scaler.scale(loss).backward()
+        scaler.unscale_(optimizer)
+        if o["clip_grad_norm"] > 0:
+            nn.utils.clip_grad_norm_(net.parameters(), o["clip_grad_norm"])
+        if step == 1:
+            result["logits"] = logits
+            result.update({"gradient." + k: p.grad.clone() for k, p in net.named_parameters()})
+        scaler.step(optimizer)
+        scaler.update()
+        schedule.step()
+        decay = min(o["ema_decay"], (1 + step) / (10 + step))
+        for name, value in net.state_dict().items():
+            ema[name] = decay * ema[name] + (1 - decay) * value if value.is_floating_point() else value.clone()
+        losses.append(loss.item())
+
+    result.update({"model." + name: tensor for name, tensor in net.state_dict().items()})
+    result.update({"ema." + name: tensor for name, tensor in ema.items()})
+    result["losses"] = torch.tensor(losses, dtype=torch.float64)
+    return result
 
 
 def main():
-    source, target, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
-    tensors = safetensors_io.load(source)
-    net = ConvNet()
-    weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
-    net.load_state_dict(weights, strict=True)
-    optimizer = make_optimizer(net.parameters(), options)
-
-    images = (tensors["images"].permute(0, 3, 1, 2).float() / 255 - options["mean"]) / options["std"]
-    losses = []
-    for _ in range(options["steps"]):
-        optimizer.zero_grad()
-        logits = net(images)
-        loss = nn.functional.cross_entropy(logits, tensors["labels"], label_smoothing=options["label_smoothing"])
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-
-    result = {"model." + name: tensor for name, tensor in net.state_dict().items()}
-    result["losses"] = torch.tensor(losses, dtype=torch.float64)
-    safetensors_io.save(target, result)
+    folder = sys.argv[1]
+    torch.use_deterministic_algorithms(True)
+    with open(f"{folder}/cases.json") as file:
+        cases = json.load(file)
+    for case in cases:
+        path = f"{folder}/{case['name']}"
+        safetensors_io.save(path + ".expected.safetensors", train(case, safetensors_io.load(path + ".safetensors")))
 
 
 main()
