@@ -118,8 +118,9 @@ nlohmann::json measure_limit(int processes, const DatasetFactory& factory, doubl
     std::uint64_t samples = 0;
     const double began = now();
     double took = 0;
-    for (; took < seconds; took = now() - began) {
+    while (took < seconds) {
       for (int i = 0; i < 16; ++i) dataset.get(order(samples++ % dataset.size()), buffer);
+      took = now() - began;
     }
     rates[process] = static_cast<double>(samples) / took;
     _exit(0);

@@ -7,6 +7,8 @@
 #include <chrono>
 #include <iostream>
 
+#include <ATen/Parallel.h>
+
 #include "training/precision.h"
 
 using namespace trainyard;

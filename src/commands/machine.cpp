@@ -1,5 +1,7 @@
 #include "commands/machine.h"
 
+#include <ATen/Parallel.h>
+
 #include "check/device.h"
 #include "training/precision.h"
 #include "util/system.h"

@@ -65,8 +65,12 @@ struct ConstImageView {
   std::size_t row_bytes = 0;  ///< from one row to the next
 
   ConstImageView() = default;
-  ConstImageView(const std::byte* pixels_, ImageSize size, std::size_t channels_)
-      : pixels(pixels_), height(size.height), width(size.width), channels(channels_), row_bytes(width * channels) {}
+  ConstImageView(const std::byte* data, ImageSize size, std::size_t channel_count)
+      : pixels(data),
+        height(size.height),
+        width(size.width),
+        channels(channel_count),
+        row_bytes(width * channel_count) {}
   ConstImageView(const ImageView& view) : ConstImageView(view.pixels, view.size(), view.channels) {}  // NOLINT
   ConstImageView(const Image& image)                                                                  // NOLINT
       : ConstImageView(image.pixels.data(), {image.height, image.width}, image.channels) {}

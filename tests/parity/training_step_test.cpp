@@ -8,6 +8,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <ATen/Parallel.h>
+
 #include "checkpoint/safetensors_torch.h"
 #include "optim/ema.h"
 #include "optim/schedule.h"
