@@ -224,7 +224,7 @@ struct Reader {
     for (const auto& [key, element] : json.items()) {
       std::string name;
       from_json(Json(key), place, name);
-      from_json(element, place + "." + key, values[key]);
+      from_json(element, fmt::format("{}.{}", place, key), values[key]);
     }
   }
 };

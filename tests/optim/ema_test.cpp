@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "models/layers.h"
+
 namespace trainyard {
 namespace {
 
