@@ -128,7 +128,7 @@ TEST_F(GpuCheck, AKernelForAnotherArchitectureOnlyIsFound) {
 
 TEST_F(GpuCheck, AChildThatIsKilledIsFound) {
   const CheckResult result = run_check(needs_, {.program = program_that("kill -KILL $pid; kill -KILL $$")});
-  const ProbeFacts& probe = last_of(result, "cuda:0");
+  const ProbeFacts probe = last_of(result, "cuda:0");
   EXPECT_EQ(probe.outcome, "crashed");
   EXPECT_EQ(probe.name, "matmul fp32");
   EXPECT_THAT(probe.message, HasSubstr("signal 9"));
@@ -140,7 +140,7 @@ TEST_F(GpuCheck, AChildThatHangsIsFoundWithinItsLimit) {
   const CheckResult result =
       run_check(needs_, {.program = program_that("kill -STOP $pid"), .limit = std::chrono::seconds(12)});
   kill(std::stoi(read_text_file(dir_ / "pid", "test")), SIGKILL);
-  const ProbeFacts& probe = last_of(result, "cuda:0");
+  const ProbeFacts probe = last_of(result, "cuda:0");
   EXPECT_EQ(probe.outcome, "hung");
   EXPECT_EQ(probe.name, "matmul fp32");
   EXPECT_EQ(result.findings.at(0).code, "probe-hung");
