@@ -43,6 +43,8 @@ TorchFacts gather_torch() {
   if (const std::size_t flags = config.find("CUDA_FLAGS="); flags != std::string::npos) {
     const std::string_view rest = std::string_view(config).substr(flags);
     torch.architectures = architectures_in_flags(rest.substr(0, rest.find(", CUDA_VERSION=")));
+  } else if (at::detail::getCUDAHooks().hasCUDART()) {
+    torch.architectures = architectures_in_flags(at::detail::getCUDAHooks().showConfig());  // LibTorch before 2.12
   }
   torch.cudnn_compiled = setting(config, "CUDNN_VERSION=");
   // torch::cuda::nccl::version(), asked for by its linker name: a LibTorch without CUDA has neither header nor symbol.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,7 +11,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
-#include <ATen/ATen.h>
+#include <cuda_runtime_api.h>
 
 #include "check/check.h"
 #include "check/gather.h"
@@ -30,6 +31,30 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+
+// All that is free on the first GPU, down to the last 2 MiB, while it lives.
+class TakenMemory {
+ public:
+  TakenMemory() {
+    for (std::size_t size = std::size_t{1} << 34; size >= std::size_t{1} << 21;) {
+      void* memory = nullptr;
+      if (cudaMalloc(&memory, size) == cudaSuccess) {
+        parts_.push_back(memory);
+      } else {
+        cudaGetLastError();  // not to be found by somebody else
+        size /= 2;
+      }
+    }
+  }
+  ~TakenMemory() {
+    for (void* part : parts_) cudaFree(part);
+  }
+  TakenMemory(const TakenMemory&) = delete;
+  TakenMemory& operator=(const TakenMemory&) = delete;
+
+ private:
+  std::vector<void*> parts_;
+};
 
 class GpuCheck : public testing::Test {
  protected:
@@ -147,8 +172,7 @@ TEST_F(GpuCheck, AChildThatHangsIsFoundWithinItsLimit) {
 }
 
 TEST_F(GpuCheck, MemoryTakenAwayIsFoundWithWhoHoldsIt) {
-  at::Tensor taken = at::empty({static_cast<std::int64_t>(free_device_memory(0) - (200u << 20))},
-                               at::TensorOptions(at::Device("cuda:0")).dtype(at::kByte));
+  const TakenMemory taken;
   const CheckResult result = run_check(needs_, {.program = TRAINYARD_BINARY});
   EXPECT_EQ(result.findings.at(0).code, "gpu-out-of-memory") << render_full(result);
   EXPECT_THAT(result.findings.at(0).what, HasSubstr("is out of memory"));
