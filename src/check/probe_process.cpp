@@ -48,6 +48,7 @@ ProbeProcess::ProbeProcess(std::string device, const std::vector<std::string>& c
   posix_spawn_file_actions_adddup2(&actions.value, input.get(), STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions.value, input.get(), STDERR_FILENO);
   std::vector<char*> arguments;
+  arguments.reserve(command.size() + 1);
   for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   const int error = posix_spawn(&pid_, arguments[0], &actions.value, nullptr, arguments.data(), environ);
