@@ -38,10 +38,10 @@ build: build/$(PRESET)/build.ninja ## get what is missing and compile everything
 format: linters ## format the sources in place
 	scripts/lint format
 
-lint: linters ## check formatting, the torch-free rooms, changed files and shell scripts
+lint: linters ## check formatting, changed files and shell scripts
 	scripts/lint changed
 
-lint-all: linters ## the same over every file; clang-tidy takes half a minute for each that includes torch
+lint-all: linters ## the same over every file: ten to thirty seconds of one core for each
 	scripts/lint all
 
 kill-loop: build/release/build.ninja ## thousands of random signals to workers against the serial order
