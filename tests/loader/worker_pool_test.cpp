@@ -243,15 +243,20 @@ TEST(WorkerPool, WorkersHaveNamesAndNoDescriptorsOfTheTrainer) {
   ASSERT_EQ(pipe(ends), 0);
   WorkerPool pool({.workers = 2, .batch_size = 8}, checkable(100));
   DataLoader loader(pool, Split::train);
-  ASSERT_EQ(error_of(loader), std::nullopt);  // by now they have closed what they had to
+  ASSERT_EQ(error_of(loader), std::nullopt);
+  // One worker may have read everything before the other has begun. A worker's name is the last thing it sees to.
+  const std::string folder = "/proc/" + std::to_string(pool.status()[1].pid);
+  const std::string title = "trainyard: loader 2/2";
+  for (int tries = 0; tries < 1000 && !first_line_of(folder + "/cmdline").starts_with(title); ++tries) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_THAT(first_line_of(folder + "/cmdline"), testing::StartsWith(title));
+  EXPECT_EQ(first_line_of(folder + "/comm"), "loader 2/2");
   close(ends[1]);
   char byte = 0;
   EXPECT_EQ(read(ends[0], &byte, 1), 0) << "somebody still holds the other end of the pipe";
   close(ends[0]);
 
-  const std::string folder = "/proc/" + std::to_string(pool.status()[1].pid);
-  EXPECT_EQ(first_line_of(folder + "/comm"), "loader 2/2");
-  EXPECT_THAT(first_line_of(folder + "/cmdline"), testing::StartsWith("trainyard: loader 2/2"));
   EXPECT_LE(files_in(folder + "/fd").size(), 2u + 3u + 1u) << "., .., the standard streams and the eventfd";
 }
 
