@@ -36,6 +36,7 @@ std::vector<pid_t> processes_of(const WorkerPool& pool) {
 std::set<std::string> files_in(const std::string& directory) {
   std::set<std::string> names;
   DIR* stream = opendir(directory.c_str());
+  if (stream == nullptr) throw RunError("test", "{} cannot be listed", directory);
   while (const dirent* entry = readdir(stream)) names.insert(entry->d_name);
   closedir(stream);
   return names;
