@@ -1,15 +1,12 @@
-// JPEG by libjpeg-turbo. Its errors come by longjmp, which must not leave out a destructor: every call into it is made
-// from a function that has nothing but plain C objects and says by `false` that the call failed.
+// JPEG by libjpeg-turbo.
 #include <algorithm>
-#include <csetjmp>
-#include <cstdio>  // jpeglib.h needs FILE
 #include <cstring>
 #include <vector>
 
 #include <jerror.h>
-#include <jpeglib.h>
 
 #include "images/decode_image.h"
+#include "images/jpeg_errors.h"
 #include "util/error.h"
 
 namespace trainyard {
@@ -33,19 +30,18 @@ void cmyk_to_rgb(unsigned char* row, std::size_t width) {
   }
 }
 
-/// libjpeg's object and what it needs around it. Its functions return false where libjpeg has failed.
+/// libjpeg's object and what it needs around it. Its functions return false where libjpeg has failed (jpeg_errors.h).
 class Decompressor {
  public:
   Decompressor() {
-    jpeg_.err = jpeg_std_error(&errors_.base);
-    errors_.base.error_exit = [](j_common_ptr jpeg) { fail(jpeg); };
+    jpeg_.err = &errors_.base;
     errors_.base.emit_message = [](j_common_ptr jpeg, int) {
       // Other warnings are about oddities that every viewer shows without a word, and so does Pillow.
-      if (jpeg->err->msg_code == JWRN_JPEG_EOF) fail(jpeg);
+      if (jpeg->err->msg_code == JWRN_JPEG_EOF) JpegErrors::fail(jpeg);
     };
     progress_.progress_monitor = [](j_common_ptr jpeg) {
       const auto* const self = reinterpret_cast<j_decompress_ptr>(jpeg);
-      if (self->input_scan_number > max_scans) fail(jpeg, "too many scans");
+      if (self->input_scan_number > max_scans) JpegErrors::fail(jpeg, "too many scans");
     };
   }
   Decompressor(const Decompressor&) = delete;
@@ -96,25 +92,9 @@ class Decompressor {
   const char* message() const { return errors_.message; }
 
  private:
-  struct Errors {
-    jpeg_error_mgr base;  // first, so that libjpeg's pointer to it is a pointer to Errors
-    std::jmp_buf jump;
-    char message[JMSG_LENGTH_MAX];
-  };
-
-  [[noreturn]] static void fail(j_common_ptr jpeg, const char* message = nullptr) {
-    auto* const errors = reinterpret_cast<Errors*>(jpeg->err);
-    if (message != nullptr) {
-      std::snprintf(errors->message, sizeof errors->message, "%s", message);
-    } else {
-      errors->base.format_message(jpeg, errors->message);
-    }
-    std::longjmp(errors->jump, 1);
-  }
-
   jpeg_decompress_struct jpeg_{};
   jpeg_progress_mgr progress_{};
-  Errors errors_{};
+  JpegErrors errors_;
   std::size_t left_ = 0;
 };
 

@@ -1,27 +1,17 @@
 #include "images/encode_jpeg.h"
 
-#include <csetjmp>
-#include <cstdio>  // jpeglib.h needs FILE
 #include <cstdlib>
 
-#include <jpeglib.h>
-
+#include "images/jpeg_errors.h"
 #include "util/error.h"
 
 namespace trainyard {
 namespace {
 
-/// As in decode_jpeg.cpp: libjpeg's errors come by longjmp, so its functions are called where nothing has a destructor.
+/// libjpeg's object and what it writes.
 class Compressor {
  public:
-  Compressor() {
-    jpeg_.err = jpeg_std_error(&errors_.base);
-    errors_.base.error_exit = [](j_common_ptr jpeg) {
-      auto* const errors = reinterpret_cast<Errors*>(jpeg->err);
-      errors->base.format_message(jpeg, errors->message);
-      std::longjmp(errors->jump, 1);
-    };
-  }
+  Compressor() { jpeg_.err = &errors_.base; }
   Compressor(const Compressor&) = delete;
   Compressor& operator=(const Compressor&) = delete;
   ~Compressor() {
@@ -52,14 +42,8 @@ class Compressor {
   const char* message() const { return errors_.message; }
 
  private:
-  struct Errors {
-    jpeg_error_mgr base;  // first, so that libjpeg's pointer to it is a pointer to Errors
-    std::jmp_buf jump;
-    char message[JMSG_LENGTH_MAX];
-  };
-
   jpeg_compress_struct jpeg_{};
-  Errors errors_{};
+  JpegErrors errors_;
   unsigned char* bytes_ = nullptr;
   unsigned long size_ = 0;
 };

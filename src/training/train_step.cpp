@@ -41,7 +41,7 @@ TrainStep::Result TrainStep::operator()(const DeviceBatch& batch, double learnin
     const Autocast autocast(config_.precision, batch.images.device().type());
     logits = model_.forward(batch.images);
   }
-  logits = logits.to(at::kFloat);
+  logits = logits.to(at::promote_types(logits.scalar_type(), at::kFloat));
   const at::Tensor loss = loss_of(logits, batch);
   scaler_.scale(part.weight == 1 ? loss : loss * part.weight).backward();
 

@@ -23,7 +23,7 @@ class TrainStep {
 
   struct Result {
     at::Tensor loss;    ///< mean cross-entropy with label smoothing, a scalar on the device, without a graph
-    at::Tensor logits;  ///< N × classes, float32, without a graph
+    at::Tensor logits;  ///< N × classes, float32 (float64 of a float64 model), without a graph
   };
 
   /// Does not wait for the device. With train.on_nonfinite = skip, a loss that is not finite changes nothing: not the

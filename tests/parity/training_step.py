@@ -2,8 +2,9 @@
 
 usage: training_step.py FOLDER
 FOLDER/cases.json is a list of objects with a name and options. FOLDER/<name>.safetensors holds "model.<name>" (initial
-weights), "images" (N×H×W×C, uint8) and "labels" (N). FOLDER/<name>.expected.safetensors gets "logits" and
-"gradient.<name>" of the first step, and "losses", "model.<name>" and "ema.<name>" after the last.
+weights), "images" (N×H×W×C, uint8) and "labels" (N). FOLDER/<name>.float32.safetensors gets "logits" and
+"gradient.<name>" of the first step, and "losses", "model.<name>" and "ema.<name>" after the last, with float32 weights
+and the case's precision; FOLDER/<name>.float64.safetensors the same with everything in float64.
 """
 
 import json
@@ -47,20 +48,20 @@ def make_optimizer(net, o):
     return torch.optim.AdamW(groups, betas=betas, eps=o["eps"], **common)
 
 
-def train(o, tensors):
+def train(o, tensors, dtype):
     net = reference_nets.make(o["model"], o["channels"], o["size"], 10, o["small_stem"], o["patch_size"])
     weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
     net.load_state_dict(weights, strict=True)
     device = torch.device(o["device"])
-    net.to(device)
-    images = ((tensors["images"].permute(0, 3, 1, 2).float() / 255 - o["mean"]) / o["std"]).to(device)
+    net.to(device, dtype)
+    images = ((tensors["images"].permute(0, 3, 1, 2).double() / 255 - o["mean"]) / o["std"]).to(device, dtype)
     labels = tensors["labels"].to(device)
-    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(o["precision"], torch.float32)
+    autocast = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(o["precision"]) if dtype == torch.float32 else None
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = o["precision"] != "fp32"
 
     optimizer = make_optimizer(net, o)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, o["lr"], o["steps"], cycle_momentum=False)
-    scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
+    scaler = torch.amp.GradScaler(device.type, enabled=autocast == torch.float16)
     ema = {k: v.clone() for k, v in net.state_dict().items()}
     result, losses = {}, []
     for step in range(1, o["steps"] + 1):
@@ -68,9 +69,9 @@ def train(o, tensors):
             for group in optimizer.param_groups:
                 group["lr"] = o["lr"]
         optimizer.zero_grad()
-        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+        with torch.autocast(device.type, autocast, enabled=autocast is not None):
             logits = net(images)
-        logits = logits.float()
+        logits = logits.to(dtype)
         loss = nn.functional.cross_entropy(logits, labels, label_smoothing=o["label_smoothing"])
         scaler.scale(loss).backward()
         scaler.unscale_(optimizer)
@@ -100,7 +101,9 @@ def main():
         cases = json.load(file)
     for case in cases:
         path = f"{folder}/{case['name']}"
-        safetensors_io.save(path + ".expected.safetensors", train(case, safetensors_io.load(path + ".safetensors")))
+        tensors = safetensors_io.load(path + ".safetensors")
+        for name, dtype in (("float32", torch.float32), ("float64", torch.float64)):
+            safetensors_io.save(f"{path}.{name}.safetensors", train(case, tensors, dtype))
 
 
 main()
