@@ -1,7 +1,14 @@
 #include "cells.h"
 
+#include <cmath>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 
+#include <fmt/format.h>
+
+#include "images/encode_jpeg.h"
+#include "transforms/pack_dataset.h"
 #include "util/error.h"
 #include "util/random.h"
 
@@ -62,17 +69,95 @@ std::shared_ptr<const Dataset> make_dataset_of(const std::string& cell) {
   if (cell == "tiny") return std::make_shared<InMemory>(50'000, 50'000, SampleSpec{{32, 32, 3}, DType::uint8});
   if (cell == "huge") return std::make_shared<InMemory>(64, 4, SampleSpec{{1024, 1024, 8}, DType::float32});
   if (cell == "fashion_mnist") return make_dataset(DataConfig{.name = cell}, Split::train);
-  throw UsageError("benchmark", "there is no cell '{}'; there are null, fashion_mnist, tiny, huge", cell);
+  throw UsageError(
+      "benchmark",
+      "there is no cell '{}'; there are null, fashion_mnist, tiny, huge, jpeg, large, large_scaled, packed", cell);
+}
+
+// A picture that compresses like a photograph: soft shapes, edges, and grain.
+Image make_picture(ImageSize size, std::uint64_t seed) {
+  RandomStream random(seed);
+  struct Wave {
+    double x, y, phase, height;
+  };
+  std::vector<Wave> waves(12);
+  for (Wave& wave : waves) {
+    wave = {30 * random.uniform(), 30 * random.uniform(), 6.3 * random.uniform(), 10 + 20 * random.uniform()};
+  }
+  Image image{size.height, size.width, 3, std::vector<std::byte>(size.height * size.width * 3)};
+  std::byte* out = image.pixels.data();
+  for (std::size_t y = 0; y < size.height; ++y) {
+    for (std::size_t x = 0; x < size.width; ++x) {
+      double value = 128;
+      for (const Wave& wave : waves) {
+        value += wave.height * std::sin(wave.phase + wave.x * static_cast<double>(x) / static_cast<double>(size.width) +
+                                        wave.y * static_cast<double>(y) / static_cast<double>(size.height));
+      }
+      const double edge = value > 160 ? 40 : 0;
+      const auto grain = static_cast<double>(random.below(25));
+      for (const double tint : {1.0, 0.9, 0.8}) {
+        *out++ = static_cast<std::byte>(std::clamp(tint * (value + edge) + grain - 12, 0.0, 255.0));
+      }
+    }
+  }
+  return image;
+}
+
+void make_jpegs(const std::filesystem::path& folder, int count, ImageSize size) {
+  constexpr int different = 16;  // each is written several times: making them takes longer than reading them
+  std::vector<std::vector<std::byte>> files;
+  for (int i = 0; i < std::min(count, different); ++i) {
+    files.push_back(encode_jpeg(make_picture(size, static_cast<std::uint64_t>(i)), 90));
+  }
+  for (int i = 0; i < count; ++i) {
+    const std::filesystem::path class_folder = folder / "train" / std::to_string(i % 10);
+    std::filesystem::create_directories(class_folder);
+    const std::vector<std::byte>& file = files[static_cast<std::size_t>(i) % files.size()];
+    std::ofstream(class_folder / fmt::format("{:05}.jpg", i), std::ios::binary)
+        .write(reinterpret_cast<const char*>(file.data()), static_cast<std::streamsize>(file.size()));
+  }
+}
+
+LoadedSplit load(const std::string& dataset, const std::string& root, const std::vector<std::string>& transforms,
+                 DecodeMode decode = DecodeMode::exact) {
+  LoadedSplit split;
+  split.dataset = make_dataset(DataConfig{.name = dataset, .root = root}, Split::train);
+  split.transforms = TransformPipeline(transforms, split.dataset->spec(), decode);
+  return split;
 }
 
 }  // namespace
 
-DatasetFactory make_cell(const std::string& name) {
-  return [dataset = make_dataset_of(name)] {
-    std::vector<LoadedSplit> splits(1);
-    splits[0].dataset = std::make_unique<Shared>(dataset);
-    return splits;
+void make_files(const std::string& folder) {
+  const std::filesystem::path root(folder);
+  make_jpegs(root / "jpeg", 1024, {375, 500});
+  make_jpegs(root / "large", 128, {1536, 2048});
+  const PackOptions options{.as = PackAs::raw, .transforms = {"resize(size=256)", "center_crop(size=256)"}};
+  std::filesystem::create_directories(root / "packed");
+  const LoadedSplit jpegs = load("image_folder", root / "jpeg", {});
+  pack_dataset(*jpegs.dataset, options, root / "packed" / "train.packed");
+}
+
+DatasetFactory make_cell(const std::string& name, const std::string& files) {
+  const std::vector<std::string> augment = {"random_resized_crop(size=224)", "random_horizontal_flip"};
+  const auto one = [](auto loader) {
+    return [loader] {
+      std::vector<LoadedSplit> splits;
+      splits.push_back(loader());
+      return splits;
+    };
   };
+  if (name == "jpeg") return one([=] { return load("image_folder", files + "/jpeg", augment); });
+  if (name == "large") return one([=] { return load("image_folder", files + "/large", augment); });
+  if (name == "large_scaled") {
+    return one([=] { return load("image_folder", files + "/large", augment, DecodeMode::scaled); });
+  }
+  if (name == "packed") return one([=] { return load("packed", files + "/packed", {}); });
+  return one([dataset = make_dataset_of(name)] {
+    LoadedSplit split;
+    split.dataset = std::make_unique<Shared>(dataset);
+    return split;
+  });
 }
 
 }  // namespace trainyard

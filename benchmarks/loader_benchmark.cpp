@@ -2,6 +2,7 @@
 //
 //     loader_benchmark --cell tiny --workers 2 --batch 512 --seconds 3
 //     loader_benchmark --cell tiny --workers 2 --limit        as many processes that read and deliver nowhere
+//     loader_benchmark --files FOLDER --make-files            write what the cells of files read
 #include <algorithm>
 #include <cstring>
 #include <fstream>
@@ -108,18 +109,19 @@ nlohmann::json measure(const PoolOptions& options, const DatasetFactory& factory
 // What as many independent processes read, each again and again into the same buffer.
 nlohmann::json measure_limit(int processes, const DatasetFactory& factory, double seconds) {
   const std::vector<LoadedSplit> splits = factory();
-  const Dataset& dataset = *splits[0].dataset;
+  const LoadedSplit& split = splits[0];
   const Mapping results = Mapping::anonymous(sizeof(double) * static_cast<std::size_t>(processes), "benchmark");
   auto* const rates = reinterpret_cast<double*>(results.bytes().data());
   for (int process = 0; process < processes; ++process) {
     if (check_call(fork(), "benchmark", "fork", "reader") != 0) continue;
-    std::vector<std::byte> buffer(dataset.spec().bytes());
-    const SampleOrder order(static_cast<std::uint64_t>(process), 0, dataset.size(), true);
+    std::vector<std::byte> buffer(split.spec().bytes());
+    const std::size_t size = split.dataset->size();
+    const SampleOrder order(static_cast<std::uint64_t>(process), 0, size, true);
     std::uint64_t samples = 0;
     const double began = now();
     double took = 0;
     while (took < seconds) {
-      for (int i = 0; i < 16; ++i) dataset.get(order(samples++ % dataset.size()), buffer);
+      for (int i = 0; i < 16; ++i, ++samples) split.read(order(samples % size), 0, samples / size, buffer);
       took = now() - began;
     }
     rates[process] = static_cast<double>(samples) / took;
@@ -134,15 +136,23 @@ int run(int argc, char** argv) {
   std::string cell = "tiny";
   PoolOptions options{.workers = 2, .batch_size = 512};
   double seconds = 3;
+  std::string files;
   bool limit = false;
-  app.add_option("--cell", cell, "null, fashion_mnist, tiny, huge");
+  bool make = false;
+  app.add_option("--cell", cell, "null, fashion_mnist, tiny, huge; with files: jpeg, large, large_scaled, packed");
   app.add_option("--workers", options.workers, "worker processes")->check(CLI::Range(0, 256));
   app.add_option("--batch", options.batch_size, "samples a batch")->check(CLI::Range(1, 1 << 20));
   app.add_option("--prefetch", options.prefetch, "batches ahead")->check(CLI::Range(1, 1024));
   app.add_option("--seconds", seconds, "how long to measure")->check(CLI::Range(0.1, 600.0));
   app.add_flag("--limit", limit, "measure processes that deliver nowhere instead");
+  app.add_option("--files", files, "folder of the cells of files");
+  app.add_flag("--make-files", make, "write them and measure nothing")->needs("--files");
   CLI11_PARSE(app, argc, argv);
-  const DatasetFactory factory = make_cell(cell);
+  if (make) {
+    make_files(files);
+    return 0;
+  }
+  const DatasetFactory factory = make_cell(cell, files);
   const nlohmann::json result =
       limit ? measure_limit(std::max(options.workers, 1), factory, seconds) : measure(options, factory, seconds);
   fmt::print("{}\n", result.dump());

@@ -1,14 +1,18 @@
 """Measures Python's DataLoader with one dataset and prints a line of JSON, as loader_benchmark does for ours.
 
     loader_peers.py --cell tiny --workers 2 --batch 512 --seconds 3 --how items|lists
+    loader_peers.py --cell jpeg --files FOLDER --how pil|torchvision|opencv
 
 items: __getitem__ gives one sample, the default collate stacks them. lists: the sampler hands whole index lists to one
-gather (what users turn to when samples are tiny).
+gather (what users turn to when samples are tiny). pil, torchvision, opencv: what decodes and resizes; for large_scaled
+with their own ways to decode at a fraction of the size (torchvision has none).
 """
 import argparse
+import glob
 import gzip
 import json
 import os
+import random
 import time
 
 import torch
@@ -46,6 +50,100 @@ class InMemory(Dataset):
         if isinstance(index, list):
             index = torch.tensor(index)
         return self.samples[index % len(self.samples)], self.labels[index]
+
+
+class Jpegs(Dataset):
+    """A random part of each file at 224×224, half of them flipped, as uint8 height × width × 3."""
+
+    def __init__(self, folder, how, scaled):
+        from torchvision import transforms
+
+        self.paths = sorted(glob.glob(f"{folder}/train/*/*.jpg"))
+        self.load = getattr(self, "load_" + how)
+        self.scaled = scaled
+        self.params = transforms.RandomResizedCrop.get_params
+
+    def __len__(self):
+        return len(self.paths)
+
+    def __getitem__(self, index):
+        return self.load(self.paths[index]), index % 10
+
+    def crop(self, height, width):
+        # get_params asks for no more of a picture than its size.
+        return self.params(torch.empty(3, 1, 1).expand(3, height, width), (0.08, 1.0), (3 / 4, 4 / 3))
+
+    def load_pil(self, path):
+        from PIL import Image
+
+        image = Image.open(path)
+        width, height = image.size
+        top, left, h, w = self.crop(height, width)
+        if self.scaled:
+            image.draft("RGB", (width * 224 // w, height * 224 // h))
+        scale = image.size[0] / width
+        box = (left * scale, top * scale, (left + w) * scale, (top + h) * scale)
+        image = image.convert("RGB").resize((224, 224), Image.Resampling.BILINEAR, box=box)
+        if random.random() < 0.5:
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(224, 224, 3)
+
+    def load_torchvision(self, path):
+        from torchvision.io import ImageReadMode, decode_image
+        from torchvision.transforms.v2 import functional
+
+        image = decode_image(path, ImageReadMode.RGB)
+        top, left, h, w = self.crop(*image.shape[1:])
+        image = functional.resized_crop(image, top, left, h, w, [224, 224], antialias=True)
+        if random.random() < 0.5:
+            image = image.flip(2)
+        return image.permute(1, 2, 0).contiguous()
+
+    def load_opencv(self, path):
+        import cv2
+
+        cv2.setNumThreads(0)
+        how, scale = cv2.IMREAD_COLOR, 1
+        if self.scaled:
+            how, scale = cv2.IMREAD_REDUCED_COLOR_2, 2
+        image = cv2.imread(path, how)
+        top, left, h, w = (n // scale for n in self.crop(image.shape[0] * scale, image.shape[1] * scale))
+        image = cv2.resize(image[top : top + h, left : left + w], (224, 224), interpolation=cv2.INTER_LINEAR)
+        if random.random() < 0.5:
+            image = cv2.flip(image, 1)
+        return torch.from_numpy(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+
+
+class Packed(Dataset):
+    """Raw 256×256 pictures in one file, found as docs/packed-format.md says."""
+
+    def __init__(self, folder):
+        import numpy
+
+        raw = numpy.memmap(f"{folder}/train.packed", mode="r")
+        count, index = numpy.frombuffer(raw[-56:-40], "<u8")
+        record = numpy.dtype(
+            [("offset", "<u8"), ("size", "<u8"), ("crc32", "<u4"), ("label", "<u4"), ("hw", "<u4", 2)]
+        )
+        self.index = numpy.frombuffer(raw[index : index + count * 32], record)
+        self.raw = raw
+
+    def __len__(self):
+        return len(self.index)
+
+    def __getitem__(self, i):
+        record = self.index[i]
+        pixels = self.raw[record["offset"] : record["offset"] + record["size"]]
+        return torch.from_numpy(pixels.reshape(256, 256, 3)), int(record["label"])
+
+
+def make_dataset(options):
+    if options.cell == "packed":
+        return Packed(f"{options.files}/packed")
+    if options.cell in ("jpeg", "large", "large_scaled"):
+        folder = options.cell.split("_")[0]
+        return Jpegs(f"{options.files}/{folder}", options.how, options.cell.endswith("scaled"))
+    return InMemory(options.cell)
 
 
 def descendants(pid):
@@ -88,10 +186,11 @@ def main():
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--how", choices=("items", "lists"), default="items")
+    parser.add_argument("--how", choices=("items", "lists", "pil", "torchvision", "opencv"), default="items")
+    parser.add_argument("--files")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    dataset = InMemory(options.cell)
+    dataset = make_dataset(options)
     how = {"batch_size": options.batch, "shuffle": True}
     if options.how == "lists":
         sampler = BatchSampler(RandomSampler(dataset), options.batch, drop_last=False)

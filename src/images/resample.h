@@ -12,6 +12,16 @@ namespace trainyard {
 
 enum class Filter : std::uint8_t { bilinear, bicubic };
 
+/// Weights are whole numbers, of which 1 << weight_bits is 1: 8 bits of a pixel and a sign leave that many of 32, with
+/// one to spare.
+inline constexpr int weight_bits = 22;
+
+/// The weights of two neighbours, each high × 256 + low. What multiplies 16-bit numbers can take them in one go.
+struct WeightPair {
+  std::int16_t high[2];
+  std::int16_t low[2];
+};
+
 /// Resizing along one axis: which inputs each output is made of, with what weights.
 class ResampleAxis {
  public:
@@ -33,7 +43,10 @@ class ResampleAxis {
     std::uint32_t weights;  ///< place of the first weight
   };
   const std::vector<Window>& windows() const { return windows_; }
+  /// The weights of its inputs.
   const std::int32_t* weights(const Window& window) const { return weights_.data() + window.weights; }
+  /// The same in pairs, the last one with a 0 where their number is odd.
+  const WeightPair* weight_pairs(const Window& window) const { return pairs_.data() + window.weights / 2; }
 
  private:
   std::size_t source_begin_ = 0;
@@ -41,6 +54,7 @@ class ResampleAxis {
   bool copies_ = false;
   std::vector<Window> windows_;
   std::vector<std::int32_t> weights_;
+  std::vector<WeightPair> pairs_;
 };
 
 /// Writes rows.count() × columns.count() pixels to `out`. `source` holds just the inputs that the two axes read. Any

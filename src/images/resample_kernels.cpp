@@ -1,0 +1,53 @@
+#include "images/resample_kernels.h"
+
+#include <algorithm>
+#include <array>
+
+namespace trainyard {
+namespace {
+
+void rgb_row(const std::byte* row, const ResampleAxis& columns, std::byte* out) {
+  for (const ResampleAxis::Window& window : columns.windows()) {
+    const std::int32_t* const weights = columns.weights(window);
+    const std::byte* in = row + std::size_t{3} * window.first;
+    std::array<std::int32_t, 3> sums;
+    sums.fill(resampling_half);
+    for (std::uint32_t i = 0; i < window.count; ++i) {
+      for (std::int32_t& sum : sums) sum += weights[i] * std::to_integer<std::int32_t>(*in++);
+    }
+    for (const std::int32_t sum : sums) *out++ = resampled_pixel(sum);
+  }
+}
+
+void rgb_rows(const std::byte* const rows[2], const ResampleAxis& columns, std::byte* const out[2]) {
+  rgb_row(rows[0], columns, out[0]);
+  rgb_row(rows[1], columns, out[1]);
+}
+
+void column(const std::byte* source, std::size_t source_row_bytes, const ResampleAxis& rows,
+            const ResampleAxis::Window& window, std::size_t row_bytes, std::byte* out) {
+  const std::int32_t* const weights = rows.weights(window);
+  std::array<std::int32_t, 64> sums;  // as many as a compiler keeps in registers
+  for (std::size_t x = 0; x < row_bytes; x += sums.size()) {
+    const std::size_t count = std::min(sums.size(), row_bytes - x);
+    sums.fill(resampling_half);
+    for (std::uint32_t i = 0; i < window.count; ++i) {
+      const std::byte* const in = source + i * source_row_bytes + x;
+      for (std::size_t k = 0; k < count; ++k) sums[k] += weights[i] * std::to_integer<std::int32_t>(in[k]);
+    }
+    for (std::size_t k = 0; k < count; ++k) out[x + k] = resampled_pixel(sums[k]);
+  }
+}
+
+}  // namespace
+
+const ResampleKernels& portable_resample_kernels() {
+  static constexpr ResampleKernels kernels{rgb_rows, column};
+  return kernels;
+}
+
+#ifndef __x86_64__  // resample_kernels_avx2.cpp has it there
+const ResampleKernels& best_resample_kernels() { return portable_resample_kernels(); }
+#endif
+
+}  // namespace trainyard
