@@ -101,7 +101,7 @@ class TrainCommand : public Command {
 
   static void row(const char* name, const std::string& value) { fmt::print("  {:<15}{}\n", name, value); }
 
-  static void print_result(const RunResult& result, const Config& config, const RunFolder& folder) {
+  void print_result(const RunResult& result, const Config& config, const RunFolder& folder) const {
     if (result.signal != 0) {
       fmt::print("stopped by signal {} after step {}: saved; the same command goes on from there\n", result.signal,
                  result.steps);
@@ -113,8 +113,9 @@ class TrainCommand : public Command {
     fmt::print("\n");
     row("epochs", fmt::format("{} of {}, {} steps", result.epochs, config.train.epochs, result.steps));
     if (result.last) {
-      row("test accuracy", fmt::format("{:.4f} on all {} test images, loss {:.4f}", result.last->accuracy,
-                                       result.last->samples, result.last->loss));
+      row("test accuracy",
+          fmt::format("{:.4f} on {} {} test images, loss {:.4f}", result.last->accuracy,
+                      aids_.fast_dev_run ? "the first" : "all", result.last->samples, result.last->loss));
     }
     if (result.best_epoch > 0) {
       row("best", fmt::format("{:.4f} after epoch {}", result.best_accuracy, result.best_epoch));

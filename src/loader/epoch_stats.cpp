@@ -41,6 +41,7 @@ EpochStats EpochMeter::stats(const WorkerPool& pool) const {
   std::vector<float> waits = waits_;
   stats.wait_p50 = percentile(waits, 0.5);
   stats.wait_p99 = percentile(waits, 0.99);
+  stats.faults = pool.faults();
   stats.seconds = static_cast<double>(monotonic_ns() - began_ns_) * 1e-9;
   const double workers_time = stats.seconds * std::max(pool.options().workers, 1);
   // A worker says how long it was busy when it hands a chunk in: some of that may have been before the epoch.

@@ -18,6 +18,7 @@ struct EpochStats {
   std::uint64_t samples = 0;  ///< delivered
   std::uint64_t bytes = 0;    ///< of these samples, as they travel to the trainer
   double busy_share = 0;      ///< of the workers' time in which they read samples, for whatever loader; 0 to 1
+  FaultCounts faults;         ///< since the pool began
 
   double wait_share() const { return seconds > 0 ? waited_seconds / seconds : 0; }
   double samples_per_second() const { return seconds > 0 ? static_cast<double>(samples) / seconds : 0; }

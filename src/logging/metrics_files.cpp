@@ -17,6 +17,9 @@ namespace {
 constexpr const char* kHeader =
     "epoch,step,train_loss,train_accuracy,val_loss,val_accuracy,lr,samples_per_second,data_wait\n";
 
+constexpr const char* kLoadingHeader =
+    "epoch,step,samples_per_second,wait_share,wait_p50,wait_p99,workers_busy,bytes,deaths,hangs,retries,skipped\n";
+
 std::optional<std::int64_t> step_of_row(const std::string& line) {
   std::istringstream fields(line);
   std::int64_t epoch = 0;
@@ -51,8 +54,12 @@ void keep_up_to(const std::filesystem::path& path, const std::string& header, st
 }  // namespace
 
 MetricsFiles::MetricsFiles(const std::filesystem::path& folder, std::int64_t last_step)
-    : csv_(folder / "metrics.csv"), jsonl_(folder / "metrics.jsonl"), events_(folder, last_step) {
+    : csv_(folder / "metrics.csv"),
+      loading_(folder / "loading.csv"),
+      jsonl_(folder / "metrics.jsonl"),
+      events_(folder, last_step) {
   keep_up_to(csv_, kHeader, last_step, step_of_row);
+  keep_up_to(loading_, kLoadingHeader, last_step, step_of_row);
   keep_up_to(jsonl_, "", last_step, step_of_object);
 }
 
@@ -63,6 +70,18 @@ void MetricsFiles::add(const EpochMetrics& m) {
                        {"epoch/train_accuracy", m.train_accuracy},
                        {"epoch/val_loss", m.val_loss},
                        {"epoch/val_accuracy", m.val_accuracy}});
+}
+
+void MetricsFiles::add(const LoadingMetrics& m) {
+  const EpochStats& s = m.stats;
+  append(loading_, fmt::format("{},{},{},{},{},{},{},{},{},{},{},{}\n", m.epoch, m.step, s.samples_per_second(),
+                               s.wait_share(), s.wait_p50, s.wait_p99, s.busy_share, s.bytes, s.faults.deaths,
+                               s.faults.hangs, s.faults.retries, s.faults.skipped));
+  events_.add(m.step, {{"loading/wait_p50", s.wait_p50},
+                       {"loading/wait_p99", s.wait_p99},
+                       {"loading/workers_busy", s.busy_share},
+                       {"loading/samples_skipped", static_cast<double>(s.faults.skipped)},
+                       {"loading/workers_lost", static_cast<double>(s.faults.deaths + s.faults.hangs)}});
 }
 
 void MetricsFiles::add(const StepMetrics& m) {

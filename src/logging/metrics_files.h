@@ -1,10 +1,11 @@
-/// The numbers of a run as files: metrics.csv, a row an epoch; metrics.jsonl, a line every few steps; and both once
-/// more for TensorBoard (event_file.h).
+/// The numbers of a run as files: metrics.csv and loading.csv, a row an epoch; metrics.jsonl, a line every few steps;
+/// and all once more for TensorBoard (event_file.h).
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 
+#include "loader/epoch_stats.h"
 #include "logging/event_file.h"
 
 namespace trainyard {
@@ -20,6 +21,13 @@ struct EpochMetrics {
   double lr;                  ///< of the epoch's last step
   double samples_per_second;  ///< training samples over the epoch's training time
   double data_wait;           ///< share of that time in which the step waited for data, 0 to 1
+};
+
+/// A row of loading.csv: how the epoch's samples came.
+struct LoadingMetrics {
+  std::int64_t epoch;  ///< whole epochs done, from 1
+  std::int64_t step;   ///< optimizer steps done
+  EpochStats stats;
 };
 
 /// A line of metrics.jsonl: means since the line before it.
@@ -42,12 +50,14 @@ class MetricsFiles {
   MetricsFiles(const std::filesystem::path& folder, std::int64_t last_step);
 
   void add(const EpochMetrics& metrics);
+  void add(const LoadingMetrics& metrics);
   void add(const StepMetrics& metrics);
 
  private:
   void append(const std::filesystem::path& path, const std::string& line) const;
 
   std::filesystem::path csv_;
+  std::filesystem::path loading_;
   std::filesystem::path jsonl_;
   EventFile events_;
 };

@@ -184,6 +184,7 @@ void Trainer::finish_epoch() {
                            .lr = lr_of(place_.step - 1),
                            .samples_per_second = rate,
                            .data_wait = epoch_seconds_ > 0 ? epoch_waited_ / epoch_seconds_ : 0});
+  add_metrics(LoadingMetrics{.epoch = place_.epoch, .step = place_.step, .stats = result_.loading});
   progress_.print(fmt::format("epoch {}/{}  train loss {:.4f} acc {:.4f}  test loss {:.4f} acc {:.4f}{}  {:.0f}/s  {}",
                               place_.epoch, config_.train.epochs, train.loss, train.accuracy, val.loss, val.accuracy,
                               best ? " (best)" : "", rate, format_duration(epoch_seconds_)));

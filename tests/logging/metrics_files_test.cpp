@@ -29,6 +29,19 @@ StepMetrics step(std::int64_t number) {
       .epoch = 1, .step = number, .loss = 0.1, .accuracy = 0.5, .lr = 0.1, .samples_per_second = 10, .data_wait = 0};
 }
 
+LoadingMetrics loading(std::int64_t number) {
+  return {.epoch = number,
+          .step = number * 10,
+          .stats = {.seconds = 2,
+                    .waited_seconds = 1,
+                    .wait_p50 = 0.001,
+                    .wait_p99 = 0.25,
+                    .samples = 100,
+                    .bytes = 4096,
+                    .busy_share = 0.75,
+                    .faults = {.deaths = 1, .hangs = 2, .retries = 3, .skipped = 4}}};
+}
+
 std::string text(const std::string& path) { return read_text_file(path, "test"); }
 
 TEST(MetricsFiles, WritesAHeaderAndFloatsThatReadBackExactly) {
@@ -37,6 +50,15 @@ TEST(MetricsFiles, WritesAHeaderAndFloatsThatReadBackExactly) {
   EXPECT_EQ(text(dir / "metrics.csv"),
             "epoch,step,train_loss,train_accuracy,val_loss,val_accuracy,lr,samples_per_second,data_wait\n"
             "1,10,0.30000000000000004,0.3333333333333333,1e-20,1,0.05,1234.5,0\n");
+}
+
+TEST(MetricsFiles, WritesHowTheSamplesCame) {
+  const TempDir dir;
+  MetricsFiles(dir.path(), 0).add(loading(1));
+  EXPECT_EQ(
+      text(dir / "loading.csv"),
+      "epoch,step,samples_per_second,wait_share,wait_p50,wait_p99,workers_busy,bytes,deaths,hangs,retries,skipped\n"
+      "1,10,50,0.5,0.001,0.25,0.75,4096,1,2,3,4\n");
 }
 
 TEST(MetricsFiles, WritesOneJsonObjectALine) {
@@ -52,10 +74,12 @@ TEST(MetricsFiles, ResumingDropsWhatIsAboutToBeDoneAgain) {
   {
     MetricsFiles files(dir.path(), 0);
     for (const int i : {1, 2, 3}) files.add(epoch(i));
+    for (const int i : {1, 2, 3}) files.add(loading(i));
     for (const int i : {5, 20, 25}) files.add(step(i));
   }
   MetricsFiles files(dir.path(), 20);
   EXPECT_THAT(text(dir / "metrics.csv"), testing::AllOf(HasSubstr("\n2,20,"), Not(HasSubstr("\n3,30,"))));
+  EXPECT_THAT(text(dir / "loading.csv"), testing::AllOf(HasSubstr("\n2,20,"), Not(HasSubstr("\n3,30,"))));
   EXPECT_THAT(text(dir / "metrics.jsonl"), testing::AllOf(HasSubstr("\"step\":20,"), Not(HasSubstr("\"step\":25,"))));
 }
 
