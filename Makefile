@@ -38,7 +38,7 @@ build: build/$(PRESET)/build.ninja ## get what is missing and compile everything
 format: linters ## format the sources in place
 	scripts/lint format
 
-lint: linters ## check formatting, changed files and shell scripts
+lint: linters ## check formatting, shell scripts, the rooms without torch and changed files
 	scripts/lint changed
 
 lint-all: linters ## the same over every file: ten to thirty seconds of one core for each
@@ -56,9 +56,10 @@ fuzz: build/fuzz/build.ninja ## feed every reader of outside data with made-up b
 	@$(call compile,fuzz)
 	scripts/fuzz $(ARGS)
 
-bench-loader: build/release/build.ninja ## measure the loader beside Python's DataLoader, some ten minutes
+bench-loader: build/release/build.ninja ## measure the loader beside Python's DataLoader, half an hour
+	@scripts/bootstrap peers
 	@$(call compile,release) --target benchmarks
-	benchmarks/compare_loaders --python "$$(sed -n 's/^set(TRAINYARD_PYTHON "\(.*\)")/\1/p' build/toolchain.cmake)" $(ARGS)
+	benchmarks/compare_loaders --python build/bin/peers-python $(ARGS)
 
 include container.mk
 

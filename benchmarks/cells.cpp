@@ -104,11 +104,9 @@ Image make_picture(ImageSize size, std::uint64_t seed) {
 }
 
 void make_jpegs(const std::filesystem::path& folder, int count, ImageSize size) {
-  constexpr int different = 16;  // each is written several times: making them takes longer than reading them
-  std::vector<std::vector<std::byte>> files;
-  for (int i = 0; i < std::min(count, different); ++i) {
-    files.push_back(encode_jpeg(make_picture(size, static_cast<std::uint64_t>(i)), 90));
-  }
+  constexpr std::size_t different = 16;  // each is written several times: making them takes longer than reading them
+  std::vector<std::vector<std::byte>> files(different);
+  for (std::size_t i = 0; i < files.size(); ++i) files[i] = encode_jpeg(make_picture(size, i), 90);
   for (int i = 0; i < count; ++i) {
     const std::filesystem::path class_folder = folder / "train" / std::to_string(i % 10);
     std::filesystem::create_directories(class_folder);
@@ -140,10 +138,10 @@ void make_files(const std::string& folder) {
 
 DatasetFactory make_cell(const std::string& name, const std::string& files) {
   const std::vector<std::string> augment = {"random_resized_crop(size=224)", "random_horizontal_flip"};
-  const auto one = [](auto loader) {
-    return [loader] {
+  const auto one = [](auto load_it) {
+    return [load_it = std::move(load_it)] {
       std::vector<LoadedSplit> splits;
-      splits.push_back(loader());
+      splits.push_back(load_it());
       return splits;
     };
   };

@@ -73,6 +73,7 @@ nlohmann::json measure(const PoolOptions& options, const DatasetFactory& factory
   const double start = now();
   WorkerPool pool(options, factory);
   DataLoader loader(pool, Split::train, {.shuffle = true});
+  loader.follow_with(&loader, 1);
   loader.start_epoch(0);
   if (!loader.next()) throw UsageError("benchmark", "no batches");
   const double first_batch = now() - start;
@@ -88,6 +89,7 @@ nlohmann::json measure(const PoolOptions& options, const DatasetFactory& factory
   while (now() - began < seconds) {
     double asked = now();
     loader.start_epoch(++epochs);
+    loader.follow_with(&loader, epochs + 1);
     bool first = true;
     while (const auto batch = loader.next()) {
       (first ? gaps : waits).push_back(now() - asked);

@@ -14,11 +14,19 @@ DataLoader::DataLoader(WorkerPool& pool, Split split, const DataLoaderOptions& o
 }
 
 void DataLoader::start_epoch(std::uint64_t epoch, std::uint64_t first_batch) {
-  pool_.serve(id_);
+  const bool begun = first_batch == 0 && ahead_.epoch == epoch && pool_.go_on_with(ahead_.ticket, id_);
+  if (!begun) pool_.serve(id_);
   epoch_ = epoch;
-  next_ = published_ = first_batch;
+  next_ = first_batch;
+  published_ = begun ? ahead_.published : first_batch;
+  ahead_ = {};
   meter_.start(pool_);
   publish_ahead();
+}
+
+void DataLoader::follow_with(DataLoader* other, std::uint64_t epoch) {
+  follower_ = other;
+  follower_epoch_ = epoch;
 }
 
 std::optional<Batch> DataLoader::next() {
@@ -68,6 +76,15 @@ BatchRequest DataLoader::request(std::uint64_t epoch, std::uint64_t number) cons
 
 void DataLoader::publish_ahead() {
   while (published_ < batches_ && pool_.can_publish()) pool_.publish(request(epoch_, published_++));
+  if (published_ == batches_ && follower_ != nullptr) follower_->prepare(follower_epoch_);
+}
+
+void DataLoader::prepare(std::uint64_t epoch) {
+  if (!pool_.has(ahead_.ticket) || ahead_.epoch != epoch) ahead_ = {.epoch = epoch};
+  while (ahead_.published < batches_ && pool_.can_publish()) {
+    const std::uint64_t ticket = pool_.publish(request(epoch, ahead_.published++));
+    if (ahead_.ticket == 0) ahead_.ticket = ticket;
+  }
 }
 
 }  // namespace trainyard

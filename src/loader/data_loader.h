@@ -88,6 +88,11 @@ class DataLoader {
   /// dropped. REQUIRES first_batch <= batches(). Throws as next() does.
   void start_epoch(std::uint64_t epoch, std::uint64_t first_batch = 0);
 
+  /// From now on, once the last batch of an epoch of this loader has been asked for, the workers go on with `epoch` of
+  /// `other`, which may be this one: it begins without a pause if it is the next to be started, and is given up if it is
+  /// not. Nothing follows where `other` is null. `other` must live as long as this loader.
+  void follow_with(DataLoader* other, std::uint64_t epoch);
+
   /// The next batch, or nothing after the epoch's last. Waits for it as long as it takes. Throws RunError for what
   /// WorkerPool lists, and where the caller still holds so many batches that there is no slot for another.
   std::optional<Batch> next();
@@ -106,8 +111,16 @@ class DataLoader {
   EpochStats stats() const { return meter_.stats(pool_); }
 
  private:
+  // The first batches of an epoch that is not yet started, in the pool behind another one's last.
+  struct Ahead {
+    std::uint64_t epoch = 0;
+    std::uint64_t published = 0;
+    std::uint64_t ticket = 0;  ///< the pool's number of the first; 0: there is none
+  };
+
   BatchRequest request(std::uint64_t epoch, std::uint64_t number) const;
   void publish_ahead();
+  void prepare(std::uint64_t epoch);
 
   WorkerPool& pool_;
   std::uint64_t id_;
@@ -118,6 +131,9 @@ class DataLoader {
   std::uint64_t next_ = 0;       ///< the batch that next() returns
   std::uint64_t published_ = 0;  ///< the workers know of the batches before this one
   EpochMeter meter_;
+  DataLoader* follower_ = nullptr;
+  std::uint64_t follower_epoch_ = 0;
+  Ahead ahead_;
 };
 
 }  // namespace trainyard

@@ -36,8 +36,7 @@ WorkerPool::WorkerPool(const PoolOptions& options, const DatasetFactory& factory
   if (const std::uint32_t wanted = arena_shape(options, splits_).slots; slots < wanted) {
     spdlog::warn(
         "[loader] {} has room for {} batches of the {} that loader.prefetch = {} needs; loading may be slower; start "
-        "the "
-        "container with --ipc=host or a larger --shm-size",
+        "the container with --ipc=host or a larger --shm-size",
         options.directory, slots, wanted, options.prefetch);
   }
   free_.reserve(slots);  // so that a lease's release cannot throw
@@ -74,14 +73,26 @@ void WorkerPool::serve(std::uint64_t loader) {
   serving_ = loader;
 }
 
+bool WorkerPool::go_on_with(std::uint64_t ticket, std::uint64_t loader) {
+  if (published_.empty() || published_.front().batch != ticket) return false;
+  serving_ = loader;
+  return true;
+}
+
+bool WorkerPool::has(std::uint64_t ticket) const {
+  return std::any_of(published_.begin(), published_.end(),
+                     [&](const PublishedBatch& published) { return published.batch == ticket; });
+}
+
 bool WorkerPool::can_publish() const {
   return !free_.empty() && published_.size() < static_cast<std::size_t>(options_.prefetch);
 }
 
-void WorkerPool::publish(const BatchRequest& request) {
+std::uint64_t WorkerPool::publish(const BatchRequest& request) {
   const std::uint32_t slot = free_.back();
   published_.push_back({Tickets(*arena_).publish(slot, request), slot});
   free_.pop_back();
+  return published_.back().batch;
 }
 
 TakenBatch WorkerPool::take() {

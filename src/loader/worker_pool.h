@@ -55,8 +55,7 @@ struct WorkerStatus {
 ///
 /// What happens when a worker dies or hangs, or `get` throws, is options().on_worker_error:
 /// - stop: the call that notices a lost worker throws a RunError which names the cause, the worker and the sample, and
-/// so
-///   does every later one: the run is over. A sample whose `get` throws ends take() with a RunError at that sample's
+///   so does every later one: the run is over. A sample whose `get` throws ends take() with a RunError at that sample's
 ///   place in the order, the same for any number of workers; the pool stays usable.
 /// - retry: workers are replaced, and a sample is tried `max_tries` times before either of these errors.
 /// - skip: after that many tries the sample is left out, counted, and named in the log. Its batch has one sample fewer;
@@ -88,9 +87,15 @@ class WorkerPool {
   bool is_serving(std::uint64_t loader) const { return serving_ == loader; }
   /// Takes back what was published and not taken, waits for what was begun, and is `loader`'s from here on.
   void serve(std::uint64_t loader);
+  /// Is `loader`'s from here on, without taking anything back, if the earliest published batch has the number `ticket`;
+  /// false if it has not.
+  bool go_on_with(std::uint64_t ticket, std::uint64_t loader);
+  /// Whether the batch of this number is published and not taken.
+  bool has(std::uint64_t ticket) const;
   /// Whether there is a slot for another batch and it would not be more than `prefetch` ahead.
   bool can_publish() const;
-  void publish(const BatchRequest& request);
+  /// Returns the batch's number, which no other gets, from 1 on.
+  std::uint64_t publish(const BatchRequest& request);
   /// Waits for the earliest published batch. REQUIRES that one is published.
   TakenBatch take();
   bool has_published() const { return !published_.empty(); }

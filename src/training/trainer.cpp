@@ -75,6 +75,7 @@ RunResult Trainer::run() {
 
 // Trains from the place to the end of its epoch; false when a signal ended it before.
 bool Trainer::train_epoch() {
+  train_loader_.follow_with(&test_loader_, 0);
   train_loader_.start_epoch(data_epoch(place_.epoch), static_cast<std::uint64_t>(place_.batch));
   DeviceLoader batches(train_loader_, normalize_, device_);
   model_->train();
@@ -162,6 +163,8 @@ void Trainer::finish_epoch() {
   result_.data_wait += epoch_waited_;
   result_.samples += epoch_samples_;
   result_.loading = train_loader_.stats();
+  const bool ends = place_.epoch + 1 == config_.train.epochs;
+  test_loader_.follow_with(ends ? nullptr : &train_loader_, data_epoch(place_.epoch + 1));
   const Scores val =
       evaluate(evaluated_model(), test_loader_, normalize_, device_, config_.train.precision, aids_.test_batches());
 

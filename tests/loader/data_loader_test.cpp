@@ -136,6 +136,56 @@ TEST_P(DataLoaderWith, AnAbandonedEpochLeavesNothingBehind) {
   EXPECT_EQ(flatten(rest_of_epoch(train)), order_of(0, 30, 200));
 }
 
+TEST_P(DataLoaderWith, WhatFollowsHasTheSameOrder) {
+  WorkerPool pool({.workers = GetParam(), .batch_size = 7, .prefetch = 4, .seed = 2}, checkable(60, 30));
+  DataLoader train(pool, Split::train, {.shuffle = true});
+  DataLoader test(pool, Split::test);
+  for (std::uint64_t epoch = 0; epoch < 5; ++epoch) {
+    train.follow_with(&test, 0);
+    train.start_epoch(epoch);
+    ASSERT_EQ(flatten(rest_of_epoch(train)), order_of(2, epoch, 60));
+    test.follow_with(&train, epoch + 1);
+    test.start_epoch(0);
+    ASSERT_EQ(flatten(rest_of_epoch(test)).size(), 30u);
+  }
+}
+
+TEST_P(DataLoaderWith, WhatFollowsIsBegunBeforeItIsStarted) {
+  WorkerPool pool({.workers = GetParam(), .batch_size = 10, .prefetch = 4}, checkable(40));
+  DataLoader loader(pool, Split::train, {.shuffle = true});
+  loader.follow_with(&loader, 1);
+  loader.start_epoch(0);
+  EXPECT_EQ(flatten(rest_of_epoch(loader)), order_of(0, 0, 40));
+  EXPECT_TRUE(pool.has_published());
+  loader.follow_with(nullptr, 0);
+  loader.start_epoch(1);
+  EXPECT_EQ(flatten(rest_of_epoch(loader)), order_of(0, 1, 40));
+  EXPECT_FALSE(pool.has_published());
+}
+
+TEST_P(DataLoaderWith, WhatFollowsIsGivenUpWhenSomethingElseIsStarted) {
+  WorkerPool pool({.workers = GetParam(), .batch_size = 7, .prefetch = 5}, checkable(60, 30));
+  DataLoader train(pool, Split::train, {.shuffle = true});
+  DataLoader test(pool, Split::test);
+  train.follow_with(&test, 0);
+  const auto start_again = [&](std::uint64_t epoch, std::uint64_t batch) {
+    train.start_epoch(epoch, batch);
+    return flatten(rest_of_epoch(train));
+  };
+  EXPECT_EQ(start_again(0, 0), order_of(0, 0, 60));
+  EXPECT_EQ(start_again(1, 0), order_of(0, 1, 60));  // test was expected
+  test.follow_with(&train, 2);
+  test.start_epoch(0);
+  EXPECT_EQ(flatten(rest_of_epoch(test)).size(), 30u);
+  EXPECT_EQ(start_again(3, 0), order_of(0, 3, 60));  // epoch 2 was
+  test.start_epoch(0);
+  for (int i = 0; i < 3; ++i) checked_indices(*test.next());
+  const Indices whole = order_of(0, 2, 60);
+  EXPECT_EQ(start_again(2, 8), Indices(whole.begin() + 56, whole.end()));
+  for (int i = 0; i < 2; ++i) checked_indices(*test.next());  // goes on where it was
+  EXPECT_FALSE(test.next());
+}
+
 TEST_P(DataLoaderWith, LoadersInterleaveOverOnePool) {
   WorkerPool pool({.workers = GetParam(), .batch_size = 7}, checkable(100, 50));
   DataLoader train(pool, Split::train, {.shuffle = true});
