@@ -1,5 +1,6 @@
 #include "cells.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <filesystem>

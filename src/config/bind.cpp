@@ -1,5 +1,6 @@
 #include "config/bind.h"
 
+#include <algorithm>
 #include <sstream>
 #include <type_traits>
 

@@ -1,5 +1,6 @@
 #include "training/dry_run.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/ranges.h>

@@ -1,5 +1,6 @@
 #include "check/diagnose.h"
 
+#include <algorithm>
 #include <functional>
 #include <set>
 

@@ -1,5 +1,6 @@
 #include "checkpoint/checkpoint.h"
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstring>

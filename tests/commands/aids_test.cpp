@@ -1,5 +1,7 @@
 // The flags of `train` that look into a run.
 
+#include <sstream>
+
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 

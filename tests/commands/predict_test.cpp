@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <sstream>
+
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 

@@ -1,8 +1,10 @@
 // The program as a user runs it, on a small slice of Fashion-MNIST.
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <thread>
 
 #include <gmock/gmock.h>

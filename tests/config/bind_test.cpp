@@ -1,5 +1,7 @@
 #include "config/bind.h"
 
+#include <functional>
+
 #include <gmock/gmock.h>
 
 #include "support/temp_dir.h"

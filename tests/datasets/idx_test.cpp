@@ -1,5 +1,7 @@
 #include "datasets/idx.h"
 
+#include <algorithm>
+
 #include <gmock/gmock.h>
 
 #include "support/error_of.h"

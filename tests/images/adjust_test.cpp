@@ -1,5 +1,7 @@
 #include "images/adjust.h"
 
+#include <algorithm>
+
 #include <gmock/gmock.h>
 
 #include "support/image_files.h"

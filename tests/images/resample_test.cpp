@@ -1,5 +1,6 @@
 #include "images/resample.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include <gmock/gmock.h>

@@ -1,6 +1,7 @@
 #include "loader/worker_pool.h"
 
 #include <array>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <random>

@@ -1,5 +1,7 @@
 #include "logging/metrics_files.h"
 
+#include <algorithm>
+
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 

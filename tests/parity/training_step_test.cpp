@@ -6,6 +6,7 @@
 // nothing but the mathematics is left to differ; then in the precision in question, where ours may be as far from the
 // float64 numbers as PyTorch's are.
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 

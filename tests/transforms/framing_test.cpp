@@ -1,5 +1,6 @@
 // Crops and scalings: what they cut, and that doing them in one go gives the pixels of doing them one by one.
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 
