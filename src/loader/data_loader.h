@@ -89,8 +89,8 @@ class DataLoader {
   void start_epoch(std::uint64_t epoch, std::uint64_t first_batch = 0);
 
   /// From now on, once the last batch of an epoch of this loader has been asked for, the workers go on with `epoch` of
-  /// `other`, which may be this one: it begins without a pause if it is the next to be started, and is given up if it is
-  /// not. Nothing follows where `other` is null. `other` must live as long as this loader.
+  /// `other`, which may be this one: it begins without a pause if it is the next to be started, and is given up if it
+  /// is not. Nothing follows where `other` is null. `other` must live as long as this loader.
   void follow_with(DataLoader* other, std::uint64_t epoch);
 
   /// The next batch, or nothing after the epoch's last. Waits for it as long as it takes. Throws RunError for what
