@@ -193,7 +193,7 @@ std::vector<std::pair<std::string, std::string>> settings_of(const Config& confi
 }  // namespace
 
 void bind(CLI::App& app, Config& config) {
-  for_each_setting(config, [&app](const std::string& key, auto& field, const char* help, CLI::Validator range) {
+  for_each_setting(config, [&app](const std::string& key, auto& field, const char* help, const CLI::Validator& range) {
     using Field = std::decay_t<decltype(field)>;
     CLI::Option* option = app.add_option("--" + key, field, help)->group("[" + key.substr(0, key.find('.')) + "]");
     option->capture_default_str();

@@ -11,8 +11,8 @@ namespace trainyard {
 namespace {
 
 struct OpenFile {
-  explicit OpenFile(std::string path_)
-      : path(std::move(path_)), mapping(Mapping::read_only_file(path, "packed")), content(mapping.bytes(), path) {}
+  explicit OpenFile(std::string file)
+      : path(std::move(file)), mapping(Mapping::read_only_file(path, "packed")), content(mapping.bytes(), path) {}
   std::string path;
   Mapping mapping;
   PackedContent content;

@@ -21,8 +21,8 @@ class Reader {
   std::vector<TarMember> read() {
     while (next_header()) {
       switch (header_[156]) {
-        case 'L':  // GNU: the name of the next member
-          long_name_ = std::string(content(max_name).data());
+        case 'L':                                 // GNU: the name of the next member
+          long_name_ = content(max_name).data();  // NOLINT(readability-redundant-string-cstr): up to the first 0
           break;
         case 'x':  // pax: facts about the next member
           read_pax(content(max_name));

@@ -125,9 +125,9 @@ std::string TransformArguments::word(const std::string& key, const std::vector<s
 }
 
 void TransformArguments::refuse_unknown() const {
-  for (const auto& [key, value] : given_) {
-    const bool known =
-        std::any_of(asked_.begin(), asked_.end(), [&key = key](const auto& asked) { return asked.first == key; });
+  for (const auto& argument : given_) {
+    const std::string& key = argument.first;
+    const bool known = std::any_of(asked_.begin(), asked_.end(), [&](const auto& asked) { return asked.first == key; });
     if (known) continue;
     std::vector<std::string> all;
     for (const auto& [name, standard] : asked_) all.push_back(fmt::format("{}={}", name, standard));
