@@ -28,7 +28,7 @@ CommandLineMemory command_line_memory() {
   std::uintptr_t begin = 0;
   std::uintptr_t end = 0;
   if (!(fields >> begin >> end) || begin == 0 || end <= begin) return {};
-  return {reinterpret_cast<char*>(begin), end - begin};
+  return {reinterpret_cast<char*>(begin), end - begin};  // NOLINT(performance-no-int-to-ptr): an address out of /proc
 }
 
 }  // namespace
