@@ -274,8 +274,8 @@ std::vector<Fault> host_faults() {
       make("open-files-low", w, [](Facts& f) { f.limits.open_files = 256; }),
       make("clock-wrong", w, [](Facts& f) { f.host.clock = 86'400; }),
       make("clock-wrong", w, [](Facts& f) { f.host.clock = 9'000'000'000; }),
-      make("clock-wrong", w, [](Facts& f) { f.host.program_time = f.host.clock + 10 * 86'400; }),
-      make("clock-wrong", w, [](Facts& f) { f.folders[0].newest = f.host.clock + 10 * 86'400; }),
+      make("clock-wrong", w, [](Facts& f) { f.host.program_time = f.host.clock + std::int64_t{864'000}; }),
+      make("clock-wrong", w, [](Facts& f) { f.folders[0].newest = f.host.clock + std::int64_t{864'000}; }),
       make("processes-low", w, [](Facts& f) { f.host.processes_limit = 32; }),
       make("launch-blocking", w, [](Facts& f) { f.environment["CUDA_LAUNCH_BLOCKING"] = "1"; }),
   };

@@ -76,8 +76,9 @@ struct BadValue {
 class ImpossibleValue : public testing::TestWithParam<BadValue> {};
 
 TEST_P(ImpossibleValue, NamesTheKeyAndTheValue) {
-  const auto& [key, value] = GetParam();
-  EXPECT_THAT(message_of<CLI::ParseError>([&, &key = key, &value = value] { parse({"--" + key + "=" + value}); }),
+  const std::string key = GetParam().key;
+  const std::string value = GetParam().value;
+  EXPECT_THAT(message_of<CLI::ParseError>([&] { parse({"--" + key + "=" + value}); }),
               testing::AllOf(HasSubstr(key), HasSubstr(value)));
   const std::size_t dot = key.find('.');
   const std::string file =

@@ -36,7 +36,7 @@ TEST(ResampleKernels, OfThisProcessorGiveThePortableBytesAlongRows) {
       const std::size_t bytes = 3 * axis.source_count() + ResampleKernels::row_margin;
       const std::vector<std::byte> source = noise(2 * bytes);
       const std::byte* const rows[2] = {source.data(), source.data() + bytes};
-      std::vector<std::byte> expected(2 * 3 * extent.to);
+      std::vector<std::byte> expected(std::size_t{6} * extent.to);
       std::vector<std::byte> actual(expected.size());
       std::byte* const wanted[2] = {expected.data(), expected.data() + 3 * extent.to};
       std::byte* const got[2] = {actual.data(), actual.data() + 3 * extent.to};

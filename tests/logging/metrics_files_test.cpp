@@ -98,7 +98,7 @@ TEST(MetricsFiles, ResumingDropsALineTornByACrash) {
 TEST(MetricsFiles, AFreshRunBeginsNewFiles) {
   const TempDir dir;
   MetricsFiles(dir.path(), 0).add(epoch(1));
-  MetricsFiles(dir.path(), 0);
+  const MetricsFiles again(dir.path(), 0);
   EXPECT_THAT(text(dir / "metrics.csv"), Not(HasSubstr("\n1,10")));
 }
 
