@@ -17,6 +17,8 @@ help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 	@echo 'ARGS="--train.epochs 3" is passed on, PRESET=debug, asan or tsan selects another build.'
 
+# LibTorch's threads wait by spinning; for so short a time they take few cycles from loader workers and other programs.
+train: export GOMP_SPINCOUNT ?= 20000
 train: build/release/build.ninja ## train on Fashion-MNIST: gets the toolchain, builds, checks the machine, shows the result
 	@$(call compile,release) --target trainyard
 	build/release/trainyard train --config configs/fashion_mnist.toml $(ARGS)
