@@ -31,20 +31,6 @@ WeightPair pair_of(std::int32_t first, std::int32_t second) {
   return {{high(first), high(second)}, {low(first), low(second)}};
 }
 
-void resample_row(const std::byte* row, std::size_t channels, const ResampleAxis& columns, std::byte* out) {
-  for (const ResampleAxis::Window& window : columns.windows()) {
-    const std::int32_t* const weights = columns.weights(window);
-    for (std::size_t c = 0; c < channels; ++c) {
-      std::int32_t sum = resampling_half;
-      const std::byte* in = row + window.first * channels + c;
-      for (std::uint32_t i = 0; i < window.count; ++i, in += channels) {
-        sum += weights[i] * std::to_integer<std::int32_t>(*in);
-      }
-      *out++ = resampled_pixel(sum);
-    }
-  }
-}
-
 // A row and what may be read behind it.
 std::size_t row_room(const ConstImageView& source) {
   return source.width * source.channels + ResampleKernels::row_margin;

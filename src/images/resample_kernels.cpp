@@ -4,24 +4,26 @@
 #include <array>
 
 namespace trainyard {
-namespace {
 
-void rgb_row(const std::byte* row, const ResampleAxis& columns, std::byte* out) {
+void resample_row(const std::byte* row, std::size_t channels, const ResampleAxis& columns, std::byte* out) {
   for (const ResampleAxis::Window& window : columns.windows()) {
     const std::int32_t* const weights = columns.weights(window);
-    const std::byte* in = row + std::size_t{3} * window.first;
-    std::array<std::int32_t, 3> sums;
-    sums.fill(resampling_half);
-    for (std::uint32_t i = 0; i < window.count; ++i) {
-      for (std::int32_t& sum : sums) sum += weights[i] * std::to_integer<std::int32_t>(*in++);
+    for (std::size_t c = 0; c < channels; ++c) {
+      std::int32_t sum = resampling_half;
+      const std::byte* in = row + window.first * channels + c;
+      for (std::uint32_t i = 0; i < window.count; ++i, in += channels) {
+        sum += weights[i] * std::to_integer<std::int32_t>(*in);
+      }
+      *out++ = resampled_pixel(sum);
     }
-    for (const std::int32_t sum : sums) *out++ = resampled_pixel(sum);
   }
 }
 
+namespace {
+
 void rgb_rows(const std::byte* const rows[2], const ResampleAxis& columns, std::byte* const out[2]) {
-  rgb_row(rows[0], columns, out[0]);
-  rgb_row(rows[1], columns, out[1]);
+  resample_row(rows[0], 3, columns, out[0]);
+  resample_row(rows[1], 3, columns, out[1]);
 }
 
 void column(const std::byte* source, std::size_t source_row_bytes, const ResampleAxis& rows,

@@ -22,6 +22,9 @@ struct ResampleKernels {
                  const ResampleAxis::Window& window, std::size_t row_bytes, std::byte* out);
 };
 
+/// One row of any number of channels to columns.count() pixels; for any processor.
+void resample_row(const std::byte* row, std::size_t channels, const ResampleAxis& columns, std::byte* out);
+
 /// For any processor.
 const ResampleKernels& portable_resample_kernels();
 
