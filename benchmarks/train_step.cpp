@@ -16,8 +16,8 @@ using namespace trainyard;
 int main(int, char** argv) {
   const at::Device device(argv[1]);
   const TrainConfig config{.precision = argv[2]};
-  const ModelConfig model_config{.name = argv[3], .stem = "small", .patch_size = 8};
   const std::int64_t size = std::stoll(argv[4]);
+  const ModelConfig model_config{.name = argv[3], .stem = size <= 64 ? "small" : "standard", .patch_size = 8};
   const std::int64_t channels = std::stoll(argv[5]);
   const std::int64_t count = std::stoll(argv[6]);
   at::set_num_threads(std::stoi(argv[7]));

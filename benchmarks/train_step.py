@@ -28,7 +28,7 @@ def main():
     torch.backends.cudnn.benchmark = True
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "fp32"
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
-    net = reference_nets.make(model, int(channels), int(size), 10, True, 8)
+    net = reference_nets.make(model, int(channels), int(size), 10, int(size) <= 64, 8)
     net = net.to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(net.parameters(), 1e-3, momentum=0.9, nesterov=True, weight_decay=5e-4, fused=True)
     scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")

@@ -29,7 +29,8 @@ std::optional<Architecture> parse(std::string_view word) {
   }
   const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), result.number);
   const std::string_view rest(end, static_cast<std::size_t>(word.data() + word.size() - end));
-  if (error != std::errc() || result.number <= 0 || rest.size() > 1) return std::nullopt;
+  if (error != std::errc() || result.number <= 0) return std::nullopt;
+  if (!rest.empty() && rest != "a" && rest != "f") return std::nullopt;
   if (!rest.empty()) result.suffix = rest[0];
   return result;
 }
@@ -62,7 +63,7 @@ std::vector<std::string> architectures_in_flags(std::string_view flags) {
     place += 5;
     // One name, or several as in [compute_90,sm_90].
     const bool list = place < flags.size() && flags[place] == '[';
-    const std::string_view ends = list ? "]" : " ,;";
+    const std::string_view ends = list ? "]" : " ,;\t\r\n";
     std::string_view names = flags.substr(place, flags.find_first_of(ends, place) - place);
     if (list) names.remove_prefix(1);
     while (!names.empty()) {

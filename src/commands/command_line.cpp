@@ -38,6 +38,7 @@ class Parser {
     for (const std::string& name : CommandRegistry::names()) {
       CLI::App* subcommand = app_.add_subcommand(name, CommandRegistry::find(name).description);
       subcommand->fallthrough();  // settings may stand behind the command
+      subcommand->footer("The settings, [model] to [run], stand behind every command: trainyard --help lists them.");
       auto [place, inserted] = commands_.emplace(name, CommandRegistry::make(name));
       place->second->bind(*subcommand);
     }

@@ -1,5 +1,5 @@
-// A small convolutional net for images of about 28 pixels: three 3×3 convolutions with batch normalisation and ReLU,
-// then the mean over the image and one linear layer. It trains on two CPU cores in a few minutes: the first two halve
+// A small convolutional net for images of about 28 pixels: four 3×3 convolutions with batch normalisation and ReLU,
+// then the mean over the image and one linear layer. It trains on two CPU cores in two minutes: the first three halve
 // the image before the normalisation, which then reads and writes a quarter.
 
 #include <array>
@@ -10,7 +10,7 @@
 namespace trainyard {
 namespace {
 
-constexpr std::array<std::int64_t, 3> kWidths = {32, 48, 96};
+constexpr std::array<std::int64_t, 4> kWidths = {24, 64, 96, 128};
 
 class ConvNet : public Model {
  public:
@@ -21,12 +21,15 @@ class ConvNet : public Model {
         bn2(register_module("bn2", torch::nn::BatchNorm2d(kWidths[1]))),
         conv3(register_module("conv3", convolution(kWidths[1], kWidths[2]))),
         bn3(register_module("bn3", torch::nn::BatchNorm2d(kWidths[2]))),
-        fc(register_module("fc", torch::nn::Linear(kWidths[2], input.classes))) {}
+        conv4(register_module("conv4", convolution(kWidths[2], kWidths[3]))),
+        bn4(register_module("bn4", torch::nn::BatchNorm2d(kWidths[3]))),
+        fc(register_module("fc", torch::nn::Linear(kWidths[3], input.classes))) {}
 
   at::Tensor forward(at::Tensor x) override {
     x = bn1(at::max_pool2d(conv1(x), 2)).relu_();
     x = bn2(at::max_pool2d(conv2(x), 2)).relu_();
-    x = bn3(conv3(x)).relu_();
+    x = bn3(at::max_pool2d(conv3(x), 2)).relu_();
+    x = bn4(conv4(x)).relu_();
     return fc(x.mean({2, 3}));
   }
 
@@ -41,14 +44,16 @@ class ConvNet : public Model {
   torch::nn::BatchNorm2d bn2;
   torch::nn::Conv2d conv3;
   torch::nn::BatchNorm2d bn3;
+  torch::nn::Conv2d conv4;
+  torch::nn::BatchNorm2d bn4;
   torch::nn::Linear fc;
 };
 
 const ModelRegistry::Registration registered{
-    "convnet", "three convolutions for images of about 28 px; trains on a CPU",
+    "convnet", "four convolutions for images of about 28 px; trains on a CPU",
     [](const ModelConfig&, const ModelInput& input) -> std::shared_ptr<Model> {
-      if (input.height < 4 || input.width < 4) {
-        throw UsageError("model", "convnet halves the image twice and needs at least 4×4 pixels, not {}×{}",
+      if (input.height < 8 || input.width < 8) {
+        throw UsageError("model", "convnet halves the image three times and needs at least 8×8 pixels, not {}×{}",
                          input.height, input.width);
       }
       return std::make_shared<ConvNet>(input);

@@ -38,6 +38,8 @@ TEST(Architectures, AreReadFromCompilerFlags) {
   EXPECT_EQ(architectures_in_flags("-gencode=arch=compute_80,code=[compute_80,sm_80] code=sm_80"),
             (Names{"compute_80", "sm_80"}));
   EXPECT_EQ(architectures_in_flags("code=[sm_80"), Names{"sm_80"});
+  EXPECT_EQ(architectures_in_flags("code=sm_90;-gencode;arch=compute_120,code=sm_120\n  - CuDNN"),
+            (Names{"sm_90", "sm_120"}));
   EXPECT_EQ(architectures_in_flags("code="), Names{});
 }
 

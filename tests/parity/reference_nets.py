@@ -8,18 +8,21 @@ from torch.nn import functional as F
 class ConvNet(nn.Module):
     def __init__(self, channels, classes):
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, 32, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(32)
-        self.conv2 = nn.Conv2d(32, 48, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(48)
-        self.conv3 = nn.Conv2d(48, 96, 3, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(channels, 24, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(24)
+        self.conv2 = nn.Conv2d(24, 64, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(64)
+        self.conv3 = nn.Conv2d(64, 96, 3, padding=1, bias=False)
         self.bn3 = nn.BatchNorm2d(96)
-        self.fc = nn.Linear(96, classes)
+        self.conv4 = nn.Conv2d(96, 128, 3, padding=1, bias=False)
+        self.bn4 = nn.BatchNorm2d(128)
+        self.fc = nn.Linear(128, classes)
 
     def forward(self, x):
         x = torch.relu(self.bn1(F.max_pool2d(self.conv1(x), 2)))
         x = torch.relu(self.bn2(F.max_pool2d(self.conv2(x), 2)))
-        x = torch.relu(self.bn3(self.conv3(x)))
+        x = torch.relu(self.bn3(F.max_pool2d(self.conv3(x), 2)))
+        x = torch.relu(self.bn4(self.conv4(x)))
         return self.fc(x.mean((2, 3)))
 
 
