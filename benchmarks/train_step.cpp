@@ -9,6 +9,7 @@
 
 #include <ATen/Parallel.h>
 
+#include "training/memory.h"
 #include "training/precision.h"
 
 using namespace trainyard;
@@ -21,6 +22,7 @@ int main(int, char** argv) {
   const std::int64_t channels = std::stoll(argv[5]);
   const std::int64_t count = std::stoll(argv[6]);
   at::set_num_threads(std::stoi(argv[7]));
+  if (device.is_cpu()) keep_freed_memory();
   set_float32_arithmetic(config.precision);
   at::globalContext().setBenchmarkCuDNN(true);
 

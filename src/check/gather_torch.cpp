@@ -7,6 +7,7 @@
 
 #include <ATen/Version.h>
 #include <ATen/detail/CUDAHooksInterface.h>
+#include <c10/util/Exception.h>
 #include <torch/version.h>
 
 #include "check/architectures.h"
@@ -28,6 +29,15 @@ std::string setting(std::string_view config, std::string_view key) {
   return std::string(config.substr(0, config.find_first_of(", \n")));
 }
 
+// LibTorch before 2.12 tells its architectures here alone, and only where the driver has a device to offer.
+std::string config_of_cuda() {
+  try {
+    return at::detail::getCUDAHooks().showConfig();
+  } catch (const c10::Error&) {
+    return "";
+  }
+}
+
 std::string three_parts(std::size_t version, std::size_t major, std::size_t minor) {
   return fmt::format("{}.{}.{}", version / major, version % major / minor, version % minor);
 }
@@ -44,7 +54,7 @@ TorchFacts gather_torch() {
     const std::string_view rest = std::string_view(config).substr(flags);
     torch.architectures = architectures_in_flags(rest.substr(0, rest.find(", CUDA_VERSION=")));
   } else if (at::detail::getCUDAHooks().hasCUDART()) {
-    torch.architectures = architectures_in_flags(at::detail::getCUDAHooks().showConfig());  // LibTorch before 2.12
+    torch.architectures = architectures_in_flags(config_of_cuda());
   }
   torch.cudnn_compiled = setting(config, "CUDNN_VERSION=");
   // torch::cuda::nccl::version(), asked for by its linker name: a LibTorch without CUDA has neither header nor symbol.

@@ -3,11 +3,11 @@
 #include <ATen/Parallel.h>
 
 #include "check/device.h"
+#include "training/memory.h"
 #include "training/precision.h"
 #include "util/system.h"
 
 namespace trainyard {
-
 Needs device_needs_of(const Config& config) {
   Needs needs;
   needs.device = config.train.device;
@@ -32,6 +32,7 @@ at::Device prepare_device(const Config& config, const CheckResult& check) {
   const at::Device device(resolve_device(check.needs, check.facts).name());
   if (exit_code(check) != ExitCode::done) throw MachineError("check", "{}", sentence(check.findings.front()));
   at::set_num_threads(config.train.threads > 0 ? config.train.threads : usable_cores());
+  if (device.is_cpu()) keep_freed_memory();
   set_float32_arithmetic(config.train.precision);
   at::globalContext().setBenchmarkCuDNN(true);  // shapes stay the same: measure the convolutions once
   if (config.train.deterministic) set_deterministic();

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <atomic>
 
+#include <malloc.h>
+
 #include <c10/core/Allocator.h>
 #include <c10/core/CachingDeviceAllocator.h>
 
@@ -41,6 +43,11 @@ std::uint64_t peak_gpu_memory(at::Device device) {
   if (device.is_cpu()) return 0;
   const auto stats = at::getDeviceAllocator(device.type())->getDeviceStats(device.index());
   return static_cast<std::uint64_t>(stats.allocated_bytes[0].peak);  // 0: of large and small blocks together
+}
+
+void keep_freed_memory() {
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, -1);  // never
 }
 
 }  // namespace trainyard

@@ -1,6 +1,9 @@
 #include "training/memory.h"
 
+#include <memory>
+
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 namespace trainyard {
 namespace {
@@ -16,6 +19,20 @@ TEST(MemoryCount, CountsWhatTensorsHoldAndHeldAtMost) {
   EXPECT_LT(memory.now(), 2 * kMiB);
   EXPECT_GE(memory.peak(), 4 * kMiB);
   EXPECT_LT(memory.peak(), 5 * kMiB);
+}
+
+// In a child: the choice is for good.
+TEST(KeepFreedMemory, ALargeBlockLiesInTheHeapWhichDoesNotShrinkWhenItIsFreed) {
+  EXPECT_EXIT(
+      {
+        keep_freed_memory();
+        auto block = std::make_unique_for_overwrite<char[]>(std::size_t{64} << 20);
+        const void* const end = sbrk(0);
+        const bool in_heap = block.get() < end;
+        block.reset();
+        _exit(in_heap && sbrk(0) == end ? 0 : 1);
+      },
+      testing::ExitedWithCode(0), "");
 }
 
 TEST(PeakGpuMemory, IsNothingOnTheCpu) { EXPECT_EQ(peak_gpu_memory(at::kCPU), 0u); }
