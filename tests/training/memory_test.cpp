@@ -1,6 +1,6 @@
 #include "training/memory.h"
 
-#include <memory>
+#include <cstdint>
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -22,15 +22,17 @@ TEST(MemoryCount, CountsWhatTensorsHoldAndHeldAtMost) {
 }
 
 // In a child: the choice is for good.
-TEST(KeepFreedMemory, ALargeBlockLiesInTheHeapWhichDoesNotShrinkWhenItIsFreed) {
+TEST(KeepFreedMemory, TheHeapGrowsByALargeTensorAndStaysAsItIsWhenItIsFreed) {
   EXPECT_EXIT(
       {
         keep_freed_memory();
-        auto block = std::make_unique_for_overwrite<char[]>(std::size_t{64} << 20);
-        const void* const end = sbrk(0);
-        const bool in_heap = block.get() < end;
+        const auto end_of_heap = [] { return reinterpret_cast<std::uintptr_t>(sbrk(0)); };
+        constexpr std::int64_t kBytes = 64 << 20;
+        const std::uintptr_t before = end_of_heap();
+        at::Tensor block = at::empty({kBytes}, at::kByte);
+        const std::uintptr_t taken = end_of_heap();
         block.reset();
-        _exit(in_heap && sbrk(0) == end ? 0 : 1);
+        _exit(taken - before >= std::uintptr_t{kBytes} && end_of_heap() == taken ? 0 : 1);
       },
       testing::ExitedWithCode(0), "");
 }
