@@ -91,14 +91,14 @@ TEST_F(TrainOptions, FineTuningBeginsFromAnotherRunsWeights) {
   words.insert(words.end(), {"--data.classes", "7"});
   const Outcome refused = train("refused", words);
   EXPECT_EQ(refused.exit_code, 1);
-  EXPECT_THAT(refused.output, AllOf(HasSubstr("fc.weight has shape [10, 96], the model's has [7, 96]"),
+  EXPECT_THAT(refused.output, AllOf(HasSubstr("fc.weight has shape [10, 128], the model's has [7, 128]"),
                                     HasSubstr("fc.bias has shape [10]"), HasSubstr("--model.reset_head")));
 
   words.insert(words.end(), {"--model.reset_head", "true"});
   const Outcome reset = train("reset", words);
   ASSERT_EQ(reset.exit_code, 0) << reset.output;
   EXPECT_TRUE(at::equal(find("reset", "conv2.weight"), find("a", "conv2.weight")));
-  EXPECT_EQ(find("reset", "fc.weight").sizes(), (std::vector<std::int64_t>{7, 96}));
+  EXPECT_EQ(find("reset", "fc.weight").sizes(), (std::vector<std::int64_t>{7, 128}));
 }
 
 TEST_F(TrainOptions, WeightsThatAreNotThereAreAUsageError) {

@@ -5,8 +5,8 @@
 //   kill:n        SIGKILL instead of call n
 //   power_cut:n   as kill, and what was not flushed is gone: bytes written after a file's last fsync, and names made,
 //                 renamed or exchanged after their folder's last fsync
-//   enospc:n      the write that is call n fails, and n + 1: no space left on the device
-//   eio:n         the write or fsync that is call n fails, and n + 1: input/output error
+//   enospc:n      from call n on, the first two writes fail: no space left on the device
+//   eio:n         from call n on, the first two writes or fsyncs fail: input/output error
 //   short:0       every write writes half of what it was given
 //
 // What is removed is gone at once: a program may not rely on a removal being lost.
@@ -68,14 +68,14 @@ class Disk {
       ::kill(getpid(), SIGKILL);
       for (;;) pause();
     }
-    if (number < first_ || number > first_ + 1) return false;
+    if (number < first_) return false;
     if (kind_ == "enospc" && is_write)
       errno = ENOSPC;
     else if (kind_ == "eio" && (is_write || is_fsync))
       errno = EIO;
     else
       return false;
-    return true;
+    return failures_++ < 2;
   }
   bool writes_are_short() const { return kind_ == "short"; }
 
@@ -169,6 +169,7 @@ class Disk {
   std::string kind_;
   long first_ = 0;
   std::atomic<long> calls_ = 0;
+  std::atomic<long> failures_ = 0;
   std::mutex mutex_;
   std::map<std::string, std::uintmax_t> flushed_;  // of files opened for writing: how much a power cut leaves
   std::vector<NameChange> changes_;                // oldest first

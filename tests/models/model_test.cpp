@@ -79,7 +79,7 @@ TEST_F(LoadWeights, AHeadOfAnotherSizeIsRefusedAndTheWayOutNamed) {
     load_weights(*model_, state_, /*reset_head=*/false, "w.safetensors");
     FAIL() << "nothing was thrown";
   } catch (const RunError& error) {
-    EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("fc.weight has shape [3, 96], the model's has [10, 96]"),
+    EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("fc.weight has shape [3, 128], the model's has [10, 128]"),
                                              HasSubstr("--model.reset_head")));
   }
 }
