@@ -8,6 +8,7 @@
 #include "util/system.h"
 
 namespace trainyard {
+
 Needs device_needs_of(const Config& config) {
   Needs needs;
   needs.device = config.train.device;
