@@ -1,15 +1,14 @@
 #include <fmt/format.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
-#include <spdlog/spdlog.h>
 
 #include <c10/util/Exception.h>
 
 #include "commands/command_line.h"
 #include "util/error.h"
+#include "util/log.h"
 
 int main(int argc, char** argv) {
   using namespace trainyard;
-  spdlog::set_default_logger(spdlog::stderr_color_mt("trainyard"));  // warnings must not mix with --json on stdout
+  log_to_stderr();
   try {
     const std::optional<CommandLine> line = parse_command_line(argc, argv);
     return line ? line->command->run(line->config) : static_cast<int>(ExitCode::done);

@@ -7,13 +7,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include "util/json_text.h"
+
 namespace trainyard {
 
 std::string printable(std::string text) {
   // Out to JSON and back: what is no UTF-8 comes back as U+FFFD.
-  text = nlohmann::json::parse(
-             nlohmann::json(std::move(text)).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace))
-             .get<std::string>();
+  text = json_from(json_text(nlohmann::json(std::move(text)))).get<std::string>();
   bool after_c2 = false;  // U+0080 to U+009F are two bytes, the first 0xc2
   for (char& c : text) {
     const auto byte = static_cast<unsigned char>(c);

@@ -5,6 +5,7 @@
 #include "check/anonymous.h"
 #include "check/facts_json.h"
 #include "check/render.h"
+#include "util/json_text.h"
 
 namespace trainyard {
 CheckResult judge(Facts facts, const Needs& needs) {
@@ -18,7 +19,7 @@ ExitCode exit_code(const CheckResult& result) {
   return unfit ? ExitCode::machine_not_fit : ExitCode::done;
 }
 
-nlohmann::json to_json(const CheckResult& result) {
+std::string to_json_text(const CheckResult& result) {
   auto findings = nlohmann::json::array();
   for (const Finding& finding : result.findings) {
     findings.push_back({{"severity", name_of(finding.severity)},
@@ -32,12 +33,13 @@ nlohmann::json to_json(const CheckResult& result) {
   Needs shown = result.needs;
   shown.run_dir = anonymous(shown.run_dir);
   shown.data_root = anonymous(shown.data_root);
-  return {{"schema", facts_schema},
-          {"ready", exit_code(result) == ExitCode::done},
-          {"verdict", verdict(result)},
-          {"needs", needs_to_json(shown)},
-          {"facts", facts_to_json(result.facts)},
-          {"findings", std::move(findings)}};
+  const nlohmann::json json = {{"schema", facts_schema},
+                               {"ready", exit_code(result) == ExitCode::done},
+                               {"verdict", verdict(result)},
+                               {"needs", needs_to_json(shown)},
+                               {"facts", facts_to_json(result.facts)},
+                               {"findings", std::move(findings)}};
+  return json_text(json, 2) + "\n";
 }
 
 }  // namespace trainyard

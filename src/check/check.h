@@ -8,8 +8,6 @@
 #include <string>
 #include <vector>
 
-#include <nlohmann/json_fwd.hpp>
-
 #include "check/diagnose.h"
 #include "check/facts.h"
 #include "util/error.h"
@@ -41,7 +39,7 @@ CheckResult judge(Facts facts, const Needs& needs);
 /// done, or machine_not_fit where there is an error among the findings.
 ExitCode exit_code(const CheckResult& result);
 
-/// {"schema", "ready", "verdict", "needs", "facts", "findings"}; the probes are among the facts.
-nlohmann::json to_json(const CheckResult& result);
+/// Lines of JSON, {"schema", "ready", "verdict", "needs", "facts", "findings"}; the probes are among the facts.
+std::string to_json_text(const CheckResult& result);
 
 }  // namespace trainyard

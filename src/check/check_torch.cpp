@@ -14,6 +14,7 @@
 #include "check/probe_process.h"
 #include "check/probes.h"
 #include "check/rules.h"
+#include "util/json_text.h"
 
 namespace trainyard {
 namespace {
@@ -76,7 +77,7 @@ int run_probe_child(const std::vector<int>& devices, bool full, std::FILE* out) 
     std::fflush(out);  // so that it is known where a crash was
   };
   const ProbeListener listener{[&](const std::string& name) { line("starting " + name); },
-                               [&](const ProbeFacts& probe) { line(probe_to_json(probe).dump()); }};
+                               [&](const ProbeFacts& probe) { line(json_text(probe_to_json(probe))); }};
   if (devices.size() == 1) {
     run_probes(fmt::format("cuda:{}", devices[0]), full, listener);
   } else {

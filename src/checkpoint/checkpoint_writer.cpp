@@ -2,13 +2,12 @@
 
 #include <memory>
 
-#include <spdlog/spdlog.h>
-
 #include <c10/core/Event.h>
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 #include "util/error.h"
+#include "util/log.h"
 
 namespace trainyard {
 namespace {
@@ -65,8 +64,8 @@ bool write_snapshot(const Snapshot& snapshot, const std::filesystem::path& check
     prune(checkpoints, static_cast<std::size_t>(config.keep));
     return true;
   } catch (const std::exception& error) {
-    spdlog::error("{}; step {} is not saved, the checkpoint before is whole, training goes on", error.what(),
-                  snapshot.contents.manifest.step);
+    log_error("{}; step {} is not saved, the checkpoint before is whole, training goes on", error.what(),
+              snapshot.contents.manifest.step);
     return false;
   }
 }

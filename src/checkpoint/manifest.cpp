@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "util/error.h"
+#include "util/json_text.h"
 #include "util/system.h"
 
 namespace trainyard {
@@ -24,7 +25,7 @@ constexpr std::size_t max_manifest_bytes = 64 << 20;
 
 // Over the compact text with sorted keys, so that layout does not count and every value does.
 std::uint32_t checksum_of(const json& manifest) {
-  const std::string text = manifest.dump();
+  const std::string text = json_text(manifest, -1, NotUtf8::refused);
   return crc32_of(std::as_bytes(std::span(text)));
 }
 
@@ -158,14 +159,14 @@ std::string to_json(const Manifest& manifest) {
                  {"files", files}};
   try {
     result[checksum_key] = hex(checksum_of(result), 8);
-    return result.dump(2) + "\n";
+    return json_text(result, 2, NotUtf8::refused) + "\n";
   } catch (const json::exception& error) {
     throw RunError(where, "a text for the manifest is not UTF-8: {}", error.what());
   }
 }
 
 Manifest parse_manifest(std::string_view text, std::string_view path) {
-  json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  json object = json_from(text);
   if (object.is_discarded()) throw RunError(where, "{}: not JSON; it is damaged or cut off", path);
   const Reader reader(object, path);
   if (reader.text("format") != format_name) throw RunError(where, "{}: not the manifest of a checkpoint", path);

@@ -12,6 +12,7 @@
 
 #include "checkpoint/safetensors_parser.h"
 #include "util/error.h"
+#include "util/json_text.h"
 
 namespace trainyard::safetensors {
 namespace {
@@ -164,7 +165,7 @@ std::string format_header(std::span<const TensorInfo> tensors, const Metadata& m
   }
   std::string text;
   try {
-    text = json.dump();
+    text = json_text(json, -1, NotUtf8::refused);
   } catch (const nlohmann::json::exception& error) {
     throw RunError("safetensors", "{}: a name or a metadata string is not UTF-8: {}", path, error.what());
   }

@@ -3,7 +3,6 @@
 #include "check/check.h"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include "check/facts_json.h"
@@ -35,15 +34,14 @@ std::string look_at_data(const Config& config, Needs& needs) {
 
 class CheckCommand : public Command {
  public:
-  void bind(CLI::App& subcommand) override {
-    subcommand.add_flag("--full", full_, "more probes: memory, copies, several GPUs together");
-    subcommand.add_flag("--verbose", verbose_, "every probe, library and variable; names of host, user and cards, too");
-    CLI::Option* json = subcommand.add_flag("--json", json_, "facts, probes and findings as JSON");
-    subcommand.add_option("--facts", facts_, "diagnose the facts of another machine, as --json wrote them")
-        ->check(CLI::ExistingFile);
-    subcommand.add_option("--error", error_, "explain the words of an error instead of looking")->excludes(json);
-    // How the check runs itself for each GPU; not for people.
-    subcommand.add_option("--probe", probe_)->delimiter(',')->group("");
+  void bind(Arguments& arguments) override {
+    arguments.add("--full", full_, "more probes: memory, copies, several GPUs together");
+    arguments.add("--verbose", verbose_, "every probe, library and variable; names of host, user and cards, too");
+    arguments.add("--json", json_, "facts, probes and findings as JSON");
+    arguments.add("--facts", facts_, "diagnose the facts of another machine, as --json wrote them",
+                  {.existing_file = true});
+    arguments.add("--error", error_, "explain the words of an error instead of looking", {.excludes = "--json"});
+    arguments.add("--probe", probe_, "how the check runs itself for each GPU", {.hidden = true});
   }
 
   int run(const Config& config) override {
@@ -51,7 +49,7 @@ class CheckCommand : public Command {
     if (!error_.empty()) return explain(config);
     const CheckResult result = facts_.empty() ? look(config) : judge_recorded(config);
     if (json_) {
-      fmt::print("{}\n", to_json(result).dump(2));
+      fmt::print("{}", to_json_text(result));
     } else {
       fmt::print("{}", render_full(result, {.colour = wants_colour(STDOUT_FILENO), .verbose = verbose_}));
     }

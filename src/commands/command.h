@@ -5,8 +5,7 @@
 #include <memory>
 #include <string>
 
-#include <CLI/CLI.hpp>
-
+#include "commands/arguments.h"
 #include "config/config.h"
 #include "util/registry.h"
 
@@ -17,8 +16,8 @@ class Command {
  public:
   virtual ~Command() = default;
 
-  /// Adds arguments of its own to its subcommand; settings are there already. They are read when run() is called.
-  virtual void bind(CLI::App& subcommand) = 0;
+  /// Adds arguments of its own; settings are there already. Their values are there when run() is called.
+  virtual void bind(Arguments& arguments) = 0;
 
   /// The checkpoint that it works on, as the user gave it: its configuration takes the place of the defaults, so that
   /// no flag has to be repeated. Empty: none. Valid once the command line is parsed.

@@ -2,7 +2,9 @@
 
 #include <map>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "check/version.h"
 #include "checkpoint/checkpoint_folder.h"
@@ -40,7 +42,8 @@ class Parser {
       subcommand->fallthrough();  // settings may stand behind the command
       subcommand->footer("The settings, [model] to [run], stand behind every command: trainyard --help lists them.");
       auto [place, inserted] = commands_.emplace(name, CommandRegistry::make(name));
-      place->second->bind(*subcommand);
+      Arguments arguments(*subcommand);
+      place->second->bind(arguments);
     }
   }
 

@@ -15,15 +15,15 @@
 namespace trainyard {
 namespace {
 
-constexpr std::size_t kTableRows = 30;
+constexpr std::size_t table_rows = 30;
 
 std::string figure(const std::optional<double>& share) { return share ? fmt::format("{:.4f}", *share) : "-"; }
 
 class EvalCommand : public Command {
  public:
-  void bind(CLI::App& subcommand) override {
-    subcommand.add_option("checkpoint", checkpoint_, "a run's folder, or one checkpoint of it")->required();
-    subcommand.add_flag("--json", json_, "everything as JSON, the confusion matrix too");
+  void bind(Arguments& arguments) override {
+    arguments.add("checkpoint", checkpoint_, "a run's folder, or one checkpoint of it", {.required = true});
+    arguments.add("--json", json_, "everything as JSON, the confusion matrix too");
   }
 
   std::string checkpoint() const override { return checkpoint_; }
@@ -53,10 +53,10 @@ class EvalCommand : public Command {
     const std::vector<ClassScores> scores = class_scores(e);
     std::vector<std::size_t> order(scores.size());
     std::iota(order.begin(), order.end(), 0);
-    if (order.size() > kTableRows) {
+    if (order.size() > table_rows) {
       std::stable_sort(order.begin(), order.end(),
                        [&](auto a, auto b) { return scores[a].recall.value_or(2) < scores[b].recall.value_or(2); });
-      order.resize(kTableRows);
+      order.resize(table_rows);
       fmt::print("  the {} of {} classes that are recognised least (--json has all)\n", order.size(), scores.size());
     }
     std::size_t width = 5;

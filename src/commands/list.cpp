@@ -20,25 +20,24 @@ void print_entries(const std::string& heading) {
 }
 
 // As the tables of torchvision and timm have them.
-constexpr ModelInput kImageNet{.channels = 3, .height = 224, .width = 224, .classes = 1000};
+constexpr ModelInput image_net{.channels = 3, .height = 224, .width = 224, .classes = 1000};
 
 void print_models_with_sizes() {
-  fmt::print("models, for {}×{} images of {} classes\n  {:<16}{:>14}{:>18}\n", kImageNet.height, kImageNet.width,
-             kImageNet.classes, "", "parameters", "multiply-adds");
+  fmt::print("models, for {}×{} images of {} classes\n  {:<16}{:>14}{:>18}\n", image_net.height, image_net.width,
+             image_net.classes, "", "parameters", "multiply-adds");
   for (const std::string& name : ModelRegistry::names()) {
-    const std::shared_ptr<Model> model = make_model({.name = name}, kImageNet);
+    const std::shared_ptr<Model> model = make_model({.name = name}, image_net);
     const std::int64_t parameters = parameter_count(*model);
     fmt::print("  {:<16}{:>12.2f} M{:>16.2f} G  {}\n", name, static_cast<double>(parameters) / 1e6,
-               static_cast<double>(multiply_adds(*model, kImageNet)) / 1e9, ModelRegistry::find(name).description);
+               static_cast<double>(multiply_adds(*model, image_net)) / 1e9, ModelRegistry::find(name).description);
   }
 }
 
 class ListCommand : public Command {
  public:
-  void bind(CLI::App& subcommand) override {
-    subcommand.add_option("kind", kind_, "one of these only")
-        ->check(CLI::IsMember({"models", "datasets", "transforms", "optimizers"}));
-    subcommand.add_flag("-v,--verbose", verbose_, "the models' parameters and multiply-adds too");
+  void bind(Arguments& arguments) override {
+    arguments.add("kind", kind_, "one of these only", {.one_of = {"models", "datasets", "transforms", "optimizers"}});
+    arguments.add("-v,--verbose", verbose_, "the models' parameters and multiply-adds too");
   }
 
   int run(const Config&) override {

@@ -13,14 +13,14 @@ namespace {
 
 class PackCommand : public Command {
  public:
-  void bind(CLI::App& subcommand) override {
-    subcommand.add_option("folder", folder_, "where train.packed and test.packed are written")->required();
-    subcommand.add_option("--as", as_, "keep (files as they are), jpeg (encoded anew) or raw (pixels)")
-        ->check(CLI::IsMember({"keep", "jpeg", "raw"}));
-    subcommand.add_option("--transform", options_.transforms,
-                          "done to each sample before, as in \"resize(size=256)\"; may be given several times");
-    subcommand.add_option("--quality", options_.quality, "of JPEGs")->check(CLI::Range(1, 100));
-    subcommand.add_flag("--verify", verify_, "only check the files that are there against their checksums");
+  void bind(Arguments& arguments) override {
+    arguments.add("folder", folder_, "where train.packed and test.packed are written", {.required = true});
+    arguments.add("--as", as_, "keep (files as they are), jpeg (encoded anew) or raw (pixels)",
+                  {.one_of = {"keep", "jpeg", "raw"}});
+    arguments.add("--transform", options_.transforms,
+                  "done to each sample before, as in \"resize(size=256)\"; may be given several times");
+    arguments.add("--quality", options_.quality, "of JPEGs", {.range = {{1, 100}}});
+    arguments.add("--verify", verify_, "only check the files that are there against their checksums");
   }
 
   int run(const Config& config) override {

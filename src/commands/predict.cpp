@@ -17,6 +17,7 @@
 #include "training/precision.h"
 #include "training/trained_model.h"
 #include "transforms/pipeline.h"
+#include "util/json_text.h"
 #include "util/system.h"
 
 namespace trainyard {
@@ -24,7 +25,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kBatch = 32;
+constexpr std::size_t batch_size = 32;
 
 bool is_image_name(const fs::path& path) {
   std::string extension = path.extension().string();
@@ -72,14 +73,12 @@ Loaded load_image(const std::string& file, const std::vector<std::int64_t>& shap
 
 class PredictCommand : public Command {
  public:
-  void bind(CLI::App& subcommand) override {
-    subcommand.add_option("checkpoint", checkpoint_, "a run's folder, or one checkpoint of it")->required();
-    subcommand.add_option("files", files_, "JPEG or PNG images, folders of them, or - for names from standard input")
-        ->required();
-    subcommand.add_option("--top", top_, "classes to print for each image")
-        ->check(CLI::Range(1, 1000))
-        ->capture_default_str();
-    subcommand.add_flag("--json", json_, "one JSON object a line and file");
+  void bind(Arguments& arguments) override {
+    arguments.add("checkpoint", checkpoint_, "a run's folder, or one checkpoint of it", {.required = true});
+    arguments.add("files", files_, "JPEG or PNG images, folders of them, or - for names from standard input",
+                  {.required = true});
+    arguments.add("--top", top_, "classes to print for each image", {.range = {{1, 1000}}});
+    arguments.add("--json", json_, "one JSON object a line and file");
   }
 
   std::string checkpoint() const override { return checkpoint_; }
@@ -110,8 +109,8 @@ class PredictCommand : public Command {
     if (!fs::is_directory(path, ignored)) return predict_files(std::array{path}, device);
     try {
       const std::vector<std::string> files = images_below(path);
-      for (std::size_t i = 0; i < files.size(); i += kBatch) {
-        predict_files(std::span(files).subspan(i, std::min(kBatch, files.size() - i)), device);
+      for (std::size_t i = 0; i < files.size(); i += batch_size) {
+        predict_files(std::span(files).subspan(i, std::min(batch_size, files.size() - i)), device);
       }
     } catch (const RunError& error) {
       report_failure(path, error.what());
@@ -176,9 +175,7 @@ class PredictCommand : public Command {
     if (json_) print_line({{"file", file}, {"error", error}});
   }
 
-  static void print_line(const nlohmann::ordered_json& line) {
-    fmt::print("{}\n", line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-  }
+  static void print_line(const nlohmann::ordered_json& line) { fmt::print("{}\n", json_text(line)); }
 
   std::string checkpoint_;
   std::vector<std::string> files_;

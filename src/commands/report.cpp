@@ -51,10 +51,10 @@ Job prepare(const fs::path& run, const Config& given) {
 
 class ReportCommand : public Command {
  public:
-  void bind(CLI::App& subcommand) override {
-    subcommand.add_option("runs", runs_, "folders of runs; several are shown side by side")->required();
-    subcommand.add_option("-o,--output", output_,
-                          "the page; if not given, report.html in the run's folder, or beside the first of several");
+  void bind(Arguments& arguments) override {
+    arguments.add("runs", runs_, "folders of runs; several are shown side by side", {.required = true});
+    arguments.add("-o,--output", output_,
+                  "the page; if not given, report.html in the run's folder, or beside the first of several");
   }
 
   int run(const Config& config) override {

@@ -16,14 +16,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kWorst = 30;
-constexpr std::size_t kPictureSide = 160;
+constexpr std::size_t most_worst = 30;
+constexpr std::size_t picture_side = 160;
 
 void add_pictures(nlohmann::json& mistakes, const LoadedSplit& split) {
   std::vector<std::byte> sample(split.spec().bytes());
   for (nlohmann::json& mistake : mistakes) {
     split.read(mistake.at("index").get<std::size_t>(), /*seed=*/0, /*epoch=*/0, sample);
-    mistake["image"] = png_url(encode_png(thumbnail(picture_of(sample, split.spec()), kPictureSide)));
+    mistake["image"] = png_url(encode_png(thumbnail(picture_of(sample, split.spec()), picture_side)));
   }
 }
 
@@ -41,7 +41,7 @@ ReportedRun report_run(const fs::path& run, const fs::path& checkpoint, WorkerPo
                        at::Device device) {
   ReportedRun result{.record = read_run(run), .evaluation = nullptr, .note = ""};
   try {
-    result.evaluation = to_json(evaluate_checkpoint(checkpoint, pool, config, device, kWorst));
+    result.evaluation = to_json(evaluate_checkpoint(checkpoint, pool, config, device, most_worst));
     result.evaluation["checkpoint"] = checkpoint.filename().string();
     add_pictures(result.evaluation["worst"], load_split(config.data, config.transform, Split::test));
   } catch (const std::exception& error) {

@@ -1,7 +1,6 @@
 // trainyard train: from a configuration to a trained model in runs/<name>/.
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include "check/render.h"
@@ -31,18 +30,17 @@ RunFolder scratch_folder(const Config& config) {
 
 class TrainCommand : public Command {
  public:
-  void bind(CLI::App& subcommand) override {
-    const auto group = [](CLI::Option* option) { option->group("looking into a run"); };
-    group(subcommand.add_flag("--train.fast_dev_run", aids_.fast_dev_run,
-                              "one epoch of 3 batches, evaluation and report too, in runs/scratch/"));
-    group(subcommand
-              .add_option("--train.overfit_batches", aids_.overfit_batches,
-                          "train on this many batches, the same in every epoch, in runs/scratch/")
-              ->check(CLI::Range(1, 1'000'000)));
-    group(subcommand.add_option("--train.profile", aids_.profile,
-                                "steps to trace, as 10:15, into the run's trace.json, for ui.perfetto.dev"));
-    group(subcommand.add_flag("--train.dry_run", aids_.dry_run,
-                              "show parameters, a step's memory and a batch's pictures; train nothing"));
+  void bind(Arguments& arguments) override {
+    const std::string group = "looking into a run";
+    arguments.add("--train.fast_dev_run", aids_.fast_dev_run,
+                  "one epoch of 3 batches, evaluation and report too, in runs/scratch/", {.group = group});
+    arguments.add("--train.overfit_batches", aids_.overfit_batches,
+                  "train on this many batches, the same in every epoch, in runs/scratch/",
+                  {.range = {{1, 1'000'000}}, .group = group});
+    arguments.add("--train.profile", aids_.profile,
+                  "steps to trace, as 10:15, into the run's trace.json, for ui.perfetto.dev", {.group = group});
+    arguments.add("--train.dry_run", aids_.dry_run,
+                  "show parameters, a step's memory and a batch's pictures; train nothing", {.group = group});
   }
 
   int run(const Config& given) override {
@@ -75,7 +73,7 @@ class TrainCommand : public Command {
                   const CheckResult& check) const {
     const StopSignal stop_signal;
     Trainer trainer(config, pool, device, folder, aids_);
-    const std::string found = to_json(check).dump(2) + "\n";
+    const std::string found = to_json_text(check);
     write_file_atomically(folder.path / "check.json", [&](FileWriter& file) { file.write(found); });
     return trainer.run();
   }

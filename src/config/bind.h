@@ -5,9 +5,11 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include "config/config.h"
+
+namespace CLI {
+class App;
+}
 
 namespace trainyard {
 

@@ -11,6 +11,7 @@
 
 #include "datasets/fingerprint.h"
 #include "util/error.h"
+#include "util/json_text.h"
 #include "util/random.h"
 
 namespace trainyard {
@@ -80,8 +81,10 @@ PackedContent::PackedContent(std::span<const std::byte> file, std::string path) 
   const auto text = file.subspan(trailer_.description_offset, trailer_.description_size);
   if (crc32_of(index) != trailer_.index_crc32) refuse("has a damaged index");
   if (crc32_of(text) != trailer_.description_crc32) refuse("has a damaged description");
+  const nlohmann::json description = json_from({reinterpret_cast<const char*>(text.data()), text.size()});
+  if (description.is_discarded()) refuse("has a description that is not JSON");
   try {
-    description_ = from_json(nlohmann::json::parse(text.begin(), text.end()));
+    description_ = from_json(description);
   } catch (const nlohmann::json::exception& error) {
     refuse(error.what());
   }
@@ -168,7 +171,7 @@ void PackedWriter::finish(PackedDescription description) {
   const auto index = std::as_bytes(std::span(records_));
   trailer.index_crc32 = crc32_of(index);
   write(index);
-  const std::string text = to_json(description).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  const std::string text = json_text(to_json(description));
   trailer.description_offset = written_;
   trailer.description_size = text.size();
   trailer.description_crc32 = crc32_of(std::as_bytes(std::span(text)));

@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include <spdlog/spdlog.h>
-
 #include "util/error.h"
+#include "util/log.h"
 
 namespace trainyard {
 namespace {
@@ -59,7 +58,7 @@ void Recovery::worker_ended(const WorkerExit& exit, std::span<const PublishedBat
   }
   if (!was_reading) blame_worker(exit.worker, cause);
   record.started_ns = 0;
-  spdlog::warn("[loader] {}; {}a new worker takes its place", cause, consequence);
+  log_warning("[loader] {}; {}a new worker takes its place", cause, consequence);
   zygote_.fork_worker(exit.worker);
 }
 

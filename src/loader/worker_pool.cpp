@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cstring>
 
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include "util/error.h"
+#include "util/log.h"
 
 namespace trainyard {
 namespace {
@@ -34,7 +34,7 @@ WorkerPool::WorkerPool(const PoolOptions& options, const DatasetFactory& factory
   }
   const std::uint32_t slots = arena_->shape().slots;
   if (const std::uint32_t wanted = arena_shape(options, splits_).slots; slots < wanted) {
-    spdlog::warn(
+    log_warning(
         "[loader] {} has room for {} batches of the {} that loader.prefetch = {} needs; loading may be slower; start "
         "the container with --ipc=host or a larger --shm-size",
         options.directory, slots, wanted, options.prefetch);
@@ -172,10 +172,10 @@ std::vector<std::uint32_t> WorkerPool::close_gaps(const PublishedBatch& batch) {
       throw RunError("loader", "none of the {} samples of a batch of {} can be read, for one sample {}: {}", missing,
                      split_name(request.split), error.sample, error.text);
     }
-    spdlog::warn("[loader] sample {} of {} is left out: {}", error.sample, split_name(request.split), error.text);
+    log_warning("[loader] sample {} of {} is left out: {}", error.sample, split_name(request.split), error.text);
     ++named;
   }
-  if (missing > named) spdlog::warn("[loader] {} more samples of the same batch are left out", missing - named);
+  if (missing > named) log_warning("[loader] {} more samples of the same batch are left out", missing - named);
   return kept;
 }
 

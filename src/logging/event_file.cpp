@@ -18,8 +18,8 @@ namespace fs = std::filesystem;
 
 static_assert(std::endian::native == std::endian::little, "numbers are written as they lie in memory");
 
-constexpr std::string_view kPrefix = "events.out.tfevents.";
-constexpr std::string_view kSuffix = ".trainyard";
+constexpr std::string_view prefix = "events.out.tfevents.";
+constexpr std::string_view suffix = ".trainyard";
 
 constexpr std::array<std::uint32_t, 256> make_crc_table() {
   std::array<std::uint32_t, 256> table{};
@@ -71,10 +71,10 @@ std::string event(std::int64_t step, const std::string& what) {
 
 // The step of an Event as event() begins it.
 std::optional<std::int64_t> step_of(std::string_view event) {
-  constexpr std::size_t kStep = 10;  // behind wall_time and its own tag
-  if (event.size() <= kStep || event[0] != (1 << 3 | 1) || event[kStep - 1] != 2 << 3) return std::nullopt;
+  constexpr std::size_t step_field = 10;  // behind wall_time and its own tag
+  if (event.size() <= step_field || event[0] != (1 << 3 | 1) || event[step_field - 1] != 2 << 3) return std::nullopt;
   std::uint64_t step = 0;
-  for (std::size_t i = kStep, shift = 0; i < event.size() && shift < 63; ++i, shift += 7) {
+  for (std::size_t i = step_field, shift = 0; i < event.size() && shift < 63; ++i, shift += 7) {
     step |= std::uint64_t{static_cast<unsigned char>(event[i])} << shift & ~(std::uint64_t{0x80} << shift);
     if ((event[i] & 0x80) == 0) return static_cast<std::int64_t>(step);
   }
@@ -83,16 +83,16 @@ std::optional<std::int64_t> step_of(std::string_view event) {
 
 // The first record's data in `file`; none for a torn one.
 std::optional<std::string_view> first_record(std::string_view file) {
-  constexpr std::size_t kLength = 8;
-  constexpr std::size_t kCrc = 4;
-  if (file.size() < kLength + 2 * kCrc) return std::nullopt;
+  constexpr std::size_t length_bytes = 8;
+  constexpr std::size_t crc_bytes = 4;
+  if (file.size() < length_bytes + 2 * crc_bytes) return std::nullopt;
   const auto length = number_at<std::uint64_t>(file);
-  if (masked_crc(file.substr(0, kLength)) != number_at<std::uint32_t>(file.substr(kLength)) ||
-      length > file.size() - kLength - 2 * kCrc) {
+  if (masked_crc(file.substr(0, length_bytes)) != number_at<std::uint32_t>(file.substr(length_bytes)) ||
+      length > file.size() - length_bytes - 2 * crc_bytes) {
     return std::nullopt;
   }
-  const std::string_view data = file.substr(kLength + kCrc, length);
-  if (masked_crc(data) != number_at<std::uint32_t>(file.substr(kLength + kCrc + length))) return std::nullopt;
+  const std::string_view data = file.substr(length_bytes + crc_bytes, length);
+  if (masked_crc(data) != number_at<std::uint32_t>(file.substr(length_bytes + crc_bytes + length))) return std::nullopt;
   return data;
 }
 
@@ -114,16 +114,16 @@ void cut_after(const fs::path& path, std::int64_t last_step) {
 }  // namespace
 
 std::uint32_t crc32c(std::span<const std::byte> bytes) {
-  static constexpr std::array<std::uint32_t, 256> kTable = make_crc_table();
+  static constexpr std::array<std::uint32_t, 256> crc_table = make_crc_table();
   std::uint32_t crc = ~0u;
-  for (const std::byte byte : bytes) crc = kTable[(crc ^ std::to_integer<std::uint32_t>(byte)) & 0xff] ^ (crc >> 8);
+  for (const std::byte byte : bytes) crc = crc_table[(crc ^ std::to_integer<std::uint32_t>(byte)) & 0xff] ^ (crc >> 8);
   return ~crc;
 }
 
 EventFile::EventFile(const fs::path& folder, std::int64_t last_step) {
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
-    if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) continue;
+    if (!name.starts_with(prefix) || !name.ends_with(suffix)) continue;
     if (last_step > 0) {
       cut_after(entry.path(), last_step);
     } else {
@@ -131,8 +131,8 @@ EventFile::EventFile(const fs::path& folder, std::int64_t last_step) {
     }
   }
   const auto now = std::chrono::system_clock::now().time_since_epoch();
-  path_ = folder /
-          fmt::format("{}{:010}{}", kPrefix, std::chrono::duration_cast<std::chrono::seconds>(now).count(), kSuffix);
+  path_ =
+      folder / fmt::format("{}{:010}{}", prefix, std::chrono::duration_cast<std::chrono::seconds>(now).count(), suffix);
   fd_.reset(check_call(open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644), "metrics", "open",
                        path_.string()));
   append(event(last_step, field(3, std::string_view("brain.Event:2"))));

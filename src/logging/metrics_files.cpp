@@ -9,15 +9,16 @@
 #include <nlohmann/json.hpp>
 
 #include "util/atomic_file.h"
+#include "util/json_text.h"
 #include "util/system.h"
 
 namespace trainyard {
 namespace {
 
-constexpr const char* kHeader =
+constexpr const char* epochs_header =
     "epoch,step,train_loss,train_accuracy,val_loss,val_accuracy,lr,samples_per_second,data_wait\n";
 
-constexpr const char* kLoadingHeader =
+constexpr const char* loading_header =
     "epoch,step,samples_per_second,wait_share,wait_p50,wait_p99,workers_busy,bytes,deaths,hangs,retries,skipped\n";
 
 std::optional<std::int64_t> step_of_row(const std::string& line) {
@@ -30,7 +31,7 @@ std::optional<std::int64_t> step_of_row(const std::string& line) {
 }
 
 std::optional<std::int64_t> step_of_object(const std::string& line) {
-  const nlohmann::json object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json object = json_from(line);
   if (object.is_object() && object.contains("step") && object["step"].is_number_integer()) {
     return object["step"].get<std::int64_t>();
   }
@@ -58,8 +59,8 @@ MetricsFiles::MetricsFiles(const std::filesystem::path& folder, std::int64_t las
       loading_(folder / "loading.csv"),
       jsonl_(folder / "metrics.jsonl"),
       events_(folder, last_step) {
-  keep_up_to(csv_, kHeader, last_step, step_of_row);
-  keep_up_to(loading_, kLoadingHeader, last_step, step_of_row);
+  keep_up_to(csv_, epochs_header, last_step, step_of_row);
+  keep_up_to(loading_, loading_header, last_step, step_of_row);
   keep_up_to(jsonl_, "", last_step, step_of_object);
 }
 
@@ -89,7 +90,7 @@ void MetricsFiles::add(const StepMetrics& m) {
       {"epoch", m.epoch},        {"step", m.step}, {"loss", m.loss},
       {"accuracy", m.accuracy},  {"lr", m.lr},     {"samples_per_second", m.samples_per_second},
       {"data_wait", m.data_wait}};
-  append(jsonl_, object.dump() + "\n");
+  append(jsonl_, json_text(object) + "\n");
   events_.add(m.step, {{"train/loss", m.loss},
                        {"train/accuracy", m.accuracy},
                        {"train/lr", m.lr},

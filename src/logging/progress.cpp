@@ -12,8 +12,8 @@
 namespace trainyard {
 namespace {
 
-constexpr auto kTerminalInterval = std::chrono::milliseconds(100);
-constexpr auto kPlainInterval = std::chrono::seconds(30);
+constexpr auto terminal_interval = std::chrono::milliseconds(100);
+constexpr auto plain_interval = std::chrono::seconds(30);
 
 std::size_t terminal_columns(std::FILE* out) {
   struct winsize size{};
@@ -35,7 +35,7 @@ Progress::~Progress() {
 
 bool Progress::due() const {
   const auto since = Clock::now() - shown_;
-  return terminal_ ? since >= kTerminalInterval : since >= kPlainInterval;
+  return terminal_ ? since >= terminal_interval : since >= plain_interval;
 }
 
 void Progress::show(const ProgressState& state) {

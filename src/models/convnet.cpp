@@ -10,20 +10,20 @@
 namespace trainyard {
 namespace {
 
-constexpr std::array<std::int64_t, 4> kWidths = {24, 64, 96, 128};
+constexpr std::array<std::int64_t, 4> widths = {24, 64, 96, 128};
 
 class ConvNet : public Model {
  public:
   explicit ConvNet(const ModelInput& input)
-      : conv1(register_module("conv1", convolution(input.channels, kWidths[0]))),
-        bn1(register_module("bn1", torch::nn::BatchNorm2d(kWidths[0]))),
-        conv2(register_module("conv2", convolution(kWidths[0], kWidths[1]))),
-        bn2(register_module("bn2", torch::nn::BatchNorm2d(kWidths[1]))),
-        conv3(register_module("conv3", convolution(kWidths[1], kWidths[2]))),
-        bn3(register_module("bn3", torch::nn::BatchNorm2d(kWidths[2]))),
-        conv4(register_module("conv4", convolution(kWidths[2], kWidths[3]))),
-        bn4(register_module("bn4", torch::nn::BatchNorm2d(kWidths[3]))),
-        fc(register_module("fc", torch::nn::Linear(kWidths[3], input.classes))) {}
+      : conv1(register_module("conv1", convolution(input.channels, widths[0]))),
+        bn1(register_module("bn1", torch::nn::BatchNorm2d(widths[0]))),
+        conv2(register_module("conv2", convolution(widths[0], widths[1]))),
+        bn2(register_module("bn2", torch::nn::BatchNorm2d(widths[1]))),
+        conv3(register_module("conv3", convolution(widths[1], widths[2]))),
+        bn3(register_module("bn3", torch::nn::BatchNorm2d(widths[2]))),
+        conv4(register_module("conv4", convolution(widths[2], widths[3]))),
+        bn4(register_module("bn4", torch::nn::BatchNorm2d(widths[3]))),
+        fc(register_module("fc", torch::nn::Linear(widths[3], input.classes))) {}
 
   at::Tensor forward(at::Tensor x) override {
     x = bn1(at::max_pool2d(conv1(x), 2)).relu_();

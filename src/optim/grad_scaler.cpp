@@ -4,16 +4,16 @@ namespace trainyard {
 namespace {
 
 // torch.amp.GradScaler's.
-constexpr double kFirstScale = 65'536;
-constexpr double kGrowth = 2;
-constexpr double kBackoff = 0.5;
-constexpr std::int64_t kGrowthInterval = 2000;
+constexpr double first_scale = 65'536;
+constexpr double growth = 2;
+constexpr double backoff = 0.5;
+constexpr std::int64_t growth_interval = 2000;
 
 }  // namespace
 
 GradScaler::GradScaler(bool enabled, at::Device device) : enabled_(enabled) {
   if (!enabled_) return;
-  scale_ = at::full({}, kFirstScale, at::TensorOptions(device).dtype(at::kFloat));
+  scale_ = at::full({}, first_scale, at::TensorOptions(device).dtype(at::kFloat));
   growth_tracker_ = at::zeros({}, at::TensorOptions(device).dtype(at::kInt));
 }
 
@@ -26,7 +26,7 @@ void GradScaler::unscale(std::vector<at::Tensor>& gradients, at::Tensor& found_i
 
 void GradScaler::update(const at::Tensor& found_inf) {
   if (!enabled_) return;
-  at::_amp_update_scale_(scale_, growth_tracker_, found_inf, kGrowth, kBackoff, kGrowthInterval);
+  at::_amp_update_scale_(scale_, growth_tracker_, found_inf, growth, backoff, growth_interval);
 }
 
 NamedTensors GradScaler::state() const {

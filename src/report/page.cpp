@@ -4,12 +4,13 @@
 
 #include "report/page_css.h"
 #include "report/page_js.h"
+#include "util/json_text.h"
 
 namespace trainyard {
 namespace {
 
 // The policy forbids the page every request, whatever is in it.
-constexpr const char* kPage = R"(<!DOCTYPE html>
+constexpr const char* page_format = R"(<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -30,7 +31,7 @@ constexpr const char* kPage = R"(<!DOCTYPE html>
 
 // JSON that may stand in a script element: no "</script" and no "<!--" can come about.
 std::string embeddable(const nlohmann::json& json) {
-  const std::string text = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  const std::string text = json_text(json);
   std::string result;
   result.reserve(text.size());
   for (const char c : text) {
@@ -57,18 +58,19 @@ std::string report_page(const std::vector<ReportedRun>& runs, const std::string&
                             {"evaluation", run.evaluation},
                             {"note", run.note}});
   }
-  return fmt::format(kPage, fmt::arg("css", page_css), fmt::arg("js", page_js), fmt::arg("data", embeddable(data)));
+  return fmt::format(page_format, fmt::arg("css", page_css), fmt::arg("js", page_js),
+                     fmt::arg("data", embeddable(data)));
 }
 
 std::string png_url(const std::string& file) {
-  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string url = "data:image/png;base64,";
   for (std::size_t i = 0; i < file.size(); i += 3) {
     std::uint32_t bits = 0;
     for (std::size_t j = i; j < i + 3; ++j)
       bits = bits << 8 | (j < file.size() ? static_cast<unsigned char>(file[j]) : 0);
     for (std::size_t j = 0; j < 4; ++j) {
-      url += i + j > file.size() ? '=' : kDigits[bits >> (18 - 6 * j) & 63];
+      url += i + j > file.size() ? '=' : digits[bits >> (18 - 6 * j) & 63];
     }
   }
   return url;

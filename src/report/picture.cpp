@@ -10,8 +10,8 @@
 namespace trainyard {
 namespace {
 
-constexpr std::size_t kGap = 2;
-constexpr std::byte kDark{32};
+constexpr std::size_t gap = 2;
+constexpr std::byte dark{32};
 
 std::byte pixel(std::span<const std::byte> sample, std::size_t element, DType type) {
   if (type == DType::uint8) return sample[element];
@@ -49,13 +49,13 @@ Image picture_grid(const std::vector<Image>& pictures, std::size_t columns) {
   const Image& first = pictures.at(0);
   columns = std::clamp<std::size_t>(columns, 1, pictures.size());
   const std::size_t rows = (pictures.size() + columns - 1) / columns;
-  Image grid{rows * (first.height + kGap) - kGap, columns * (first.width + kGap) - kGap, first.channels, {}};
-  grid.pixels.assign(grid.height * grid.width * grid.channels, kDark);
+  Image grid{rows * (first.height + gap) - gap, columns * (first.width + gap) - gap, first.channels, {}};
+  grid.pixels.assign(grid.height * grid.width * grid.channels, dark);
   const std::size_t row_bytes = first.width * first.channels;
   for (std::size_t i = 0; i < pictures.size(); ++i) {
     if (pictures[i].pixels.size() != first.pixels.size()) throw RunError("picture", "pictures of several sizes");
-    const std::size_t top = i / columns * (first.height + kGap);
-    const std::size_t left = i % columns * (first.width + kGap);
+    const std::size_t top = i / columns * (first.height + gap);
+    const std::size_t left = i % columns * (first.width + gap);
     for (std::size_t y = 0; y < first.height; ++y) {
       std::memcpy(grid.pixels.data() + ((top + y) * grid.width + left) * grid.channels,
                   pictures[i].pixels.data() + y * row_bytes, row_bytes);

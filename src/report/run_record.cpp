@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "util/error.h"
+#include "util/json_text.h"
 #include "util/system.h"
 
 namespace trainyard {
@@ -51,7 +52,7 @@ json objects_of_lines(const std::string& text) {
   json objects = json::array();
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
-    json object = json::parse(line, nullptr, /*allow_exceptions=*/false);
+    json object = json_from(line);
     if (object.is_object()) objects.push_back(std::move(object));
   }
   return objects;
@@ -64,7 +65,7 @@ RunRecord read_run(const fs::path& folder) {
     throw UsageError("report", "{} is no run's folder: it has neither a config.toml nor checkpoints", folder.string());
   }
   const fs::path absolute = fs::weakly_canonical(folder);
-  json check = json::parse(text_of(folder / "check.json"), nullptr, /*allow_exceptions=*/false);
+  json check = json_from(text_of(folder / "check.json"));
   return {.name = absolute.filename().string(),
           .path = folder.string(),
           .epochs = rows_of_csv(text_of(folder / "metrics.csv")),

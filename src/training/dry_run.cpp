@@ -18,8 +18,8 @@
 namespace trainyard {
 namespace {
 
-constexpr std::size_t kPictures = 256;
-constexpr std::size_t kPictureSide = 224;
+constexpr std::size_t most_pictures = 256;
+constexpr std::size_t picture_side = 224;
 
 std::string mib(double bytes) { return fmt::format("{:.1f} MiB", bytes / (1 << 20)); }
 
@@ -32,8 +32,8 @@ std::int64_t bytes_of(const NamedTensors& tensors) {
 void write_pictures(const Batch& batch, const std::filesystem::path& path) {
   const std::size_t bytes = batch.sample().bytes();
   std::vector<Image> pictures;
-  for (std::size_t i = 0; i < std::min(batch.count(), kPictures); ++i) {
-    pictures.push_back(thumbnail(picture_of(batch.images().subspan(i * bytes, bytes), batch.sample()), kPictureSide));
+  for (std::size_t i = 0; i < std::min(batch.count(), most_pictures); ++i) {
+    pictures.push_back(thumbnail(picture_of(batch.images().subspan(i * bytes, bytes), batch.sample()), picture_side));
   }
   const auto columns = static_cast<std::size_t>(std::ceil(std::sqrt(static_cast<double>(pictures.size()))));
   const std::string file = encode_png(picture_grid(pictures, columns));

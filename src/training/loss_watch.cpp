@@ -7,7 +7,7 @@
 namespace trainyard {
 namespace {
 
-constexpr std::size_t kMostInFlight = 8;  // a GPU that is further behind than this has work enough
+constexpr std::size_t most_in_flight = 8;  // a GPU that is further behind than this has work enough
 
 }  // namespace
 
@@ -27,7 +27,7 @@ std::optional<LossWatch::Finding> LossWatch::next(bool all) {
   while (!entries_.empty()) {
     const std::optional<c10::Event>& arrived = entries_.front().arrived;
     if (arrived && !arrived->query()) {
-      if (!all && entries_.size() <= kMostInFlight) return std::nullopt;
+      if (!all && entries_.size() <= most_in_flight) return std::nullopt;
       arrived->synchronize();
     }
     const Finding found{entries_.front().origin, entries_.front().loss.item<double>()};

@@ -3,11 +3,10 @@
 #include <charconv>
 #include <set>
 
-#include <spdlog/spdlog.h>
-
 #include <torch/csrc/autograd/profiler_kineto.h>
 
 #include "util/error.h"
+#include "util/log.h"
 
 namespace trainyard {
 namespace {
@@ -46,7 +45,7 @@ Profile::~Profile() {
   try {
     if (recording_) write();
   } catch (const std::exception& error) {
-    spdlog::warn("{}", error.what());
+    log_warning(error.what());
   }
 }
 

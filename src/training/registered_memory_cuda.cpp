@@ -1,8 +1,8 @@
-#include <spdlog/spdlog.h>
 
 #include <cuda_runtime_api.h>
 
 #include "training/device_loader.h"
+#include "util/log.h"
 
 namespace trainyard {
 
@@ -14,7 +14,7 @@ RegisteredMemory::RegisteredMemory(std::span<std::byte> memory) {
     return;
   }
   cudaGetLastError();  // it is not sticky; do not let a later check find it
-  spdlog::warn(
+  log_warning(
       "[loader] cudaHostRegister of {} bytes: {}; copies to the GPU will be slower. In a container, give "
       "--ulimit memlock=-1",
       memory.size(), cudaGetErrorString(error));

@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <array>
 
-#include <spdlog/spdlog.h>
-
 #include "checkpoint/checkpoint_folder.h"
 #include "config/bind.h"
 #include "util/error.h"
+#include "util/log.h"
 
 namespace trainyard {
 namespace {
@@ -16,23 +15,24 @@ namespace fs = std::filesystem;
 
 // Settings that may change in the middle of a run without making another run of it.
 bool is_free(const std::string& key) {
-  constexpr std::array kFree = {"data.root",           "loader.workers", "loader.prefetch", "loader.timeout",
-                                "train.device",        "train.threads",  "train.log_every", "train.on_nonfinite",
-                                "train.deterministic", "run.dir",        "run.name",        "run.resume"};
-  return key.starts_with("checkpoint.") || std::find(kFree.begin(), kFree.end(), key) != kFree.end();
+  constexpr std::array free_keys = {"data.root",           "loader.workers", "loader.prefetch", "loader.timeout",
+                                    "train.device",        "train.threads",  "train.log_every", "train.on_nonfinite",
+                                    "train.deterministic", "run.dir",        "run.name",        "run.resume"};
+  return key.starts_with("checkpoint.") || std::find(free_keys.begin(), free_keys.end(), key) != free_keys.end();
 }
 
 // Settings that may change when the user names the run, such as to train it longer.
 bool is_free_when_named(const std::string& key) {
-  constexpr std::array kFree = {
+  constexpr std::array free_keys = {
       "train.epochs", "train.precision",      "train.label_smoothing", "optimizer.lr",       "train.mixup",
       "train.cutmix", "train.clip_grad_norm", "optimizer.momentum",    "optimizer.nesterov", "optimizer.weight_decay"};
-  return is_free(key) || key.starts_with("schedule.") || std::find(kFree.begin(), kFree.end(), key) != kFree.end();
+  return is_free(key) || key.starts_with("schedule.") ||
+         std::find(free_keys.begin(), free_keys.end(), key) != free_keys.end();
 }
 
 std::optional<fs::path> newest_checkpoint(const fs::path& run) {
   return newest_valid(run / "checkpoints",
-                      [](const std::string& torn) { spdlog::warn("{}; going back to the one before", torn); });
+                      [](const std::string& torn) { log_warning("{}; going back to the one before", torn); });
 }
 
 Config config_of(const fs::path& checkpoint) {

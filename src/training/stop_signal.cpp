@@ -10,14 +10,14 @@
 namespace trainyard {
 namespace {
 
-constexpr std::array kStopSignals = {SIGINT, SIGTERM, SIGHUP};
-constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
+constexpr std::array stop_signals = {SIGINT, SIGTERM, SIGHUP};
+constexpr std::array handled_signals = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
 
 std::atomic<int> signal_received = 0;
 std::atomic<bool> save_requested = false;
 static_assert(std::atomic<int>::is_always_lock_free && std::atomic<bool>::is_always_lock_free,
               "the handler may use nothing else");
-std::array<struct sigaction, kSignals.size()> previous_actions;
+std::array<struct sigaction, handled_signals.size()> previous_actions;
 
 void note(int signal) {
   if (signal == SIGUSR1) {
@@ -25,7 +25,7 @@ void note(int signal) {
     return;
   }
   signal_received = signal;
-  for (const int other : kStopSignals) ::signal(other, SIG_DFL);  // the next one, whichever, does not wait for us
+  for (const int other : stop_signals) ::signal(other, SIG_DFL);  // the next one, whichever, does not wait for us
 }
 
 }  // namespace
@@ -36,13 +36,13 @@ StopSignal::StopSignal() {
   struct sigaction action{};
   action.sa_handler = note;
   action.sa_flags = SA_RESTART;
-  for (std::size_t i = 0; i < kSignals.size(); ++i) {
-    check_call(sigaction(kSignals[i], &action, &previous_actions[i]), "training", "sigaction", "stop signals");
+  for (std::size_t i = 0; i < handled_signals.size(); ++i) {
+    check_call(sigaction(handled_signals[i], &action, &previous_actions[i]), "training", "sigaction", "stop signals");
   }
 }
 
 StopSignal::~StopSignal() {
-  for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &previous_actions[i], nullptr);
+  for (std::size_t i = 0; i < handled_signals.size(); ++i) sigaction(handled_signals[i], &previous_actions[i], nullptr);
 }
 
 int StopSignal::received() { return signal_received; }

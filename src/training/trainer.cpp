@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <chrono>
 
-#include <spdlog/spdlog.h>
-
 #include "config/bind.h"
 #include "optim/schedule.h"
 #include "training/evaluate.h"
@@ -12,6 +10,7 @@
 #include "training/mix.h"
 #include "training/stop_signal.h"
 #include "training/trained_model.h"
+#include "util/log.h"
 
 namespace trainyard {
 namespace {
@@ -22,8 +21,8 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 
 // A few hundred numbers at most, as in "17, 4, 291".
 std::string listed(const std::vector<std::uint64_t>& indices) {
-  constexpr std::size_t kMost = 512;
-  const std::size_t count = std::min(indices.size(), kMost);
+  constexpr std::size_t most = 512;
+  const std::size_t count = std::min(indices.size(), most);
   const auto first = indices.begin();
   return fmt::format("{}{}", fmt::join(first, first + static_cast<std::ptrdiff_t>(count), ", "),
                      count < indices.size() ? fmt::format(", and {} more", indices.size() - count) : "");
@@ -152,7 +151,7 @@ void Trainer::judge_losses(bool all) {
                      "train.clip_grad_norm, or train.on_nonfinite = skip",
                      what);
     }
-    spdlog::warn("[training] {}. The step changed nothing", what);
+    log_warning("[training] {}. The step changed nothing", what);
   }
 }
 
@@ -199,7 +198,7 @@ void Trainer::add_metrics(const Metrics& metrics) {
   try {
     files_->add(metrics);
   } catch (const RunError& error) {
-    spdlog::error("{}; step {} is missing there, training goes on", error.what(), metrics.step);
+    log_error("{}; step {} is missing there, training goes on", error.what(), metrics.step);
   }
 }
 

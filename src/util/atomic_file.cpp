@@ -15,7 +15,7 @@ namespace trainyard {
 namespace {
 
 constexpr const char* where = "file";
-constexpr std::size_t kChunkBytes = std::size_t{8} << 20;
+constexpr std::size_t chunk_bytes = std::size_t{8} << 20;
 
 // Hidden, in the same folder, of this process; one that a dead process of the same number left behind is removed.
 std::filesystem::path fresh_temporary(const std::filesystem::path& path) {
@@ -56,7 +56,7 @@ FileWriter::FileWriter(const std::filesystem::path& path)
 
 void FileWriter::write(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
-    const auto chunk = bytes.first(std::min(bytes.size(), kChunkBytes));
+    const auto chunk = bytes.first(std::min(bytes.size(), chunk_bytes));
     write_all(fd_.get(), chunk, where, path_.string());
     // The disk works on this chunk while the next is summed up and copied; a failure shows in fsync.
     sync_file_range(fd_.get(), static_cast<off_t>(sum_.bytes), static_cast<off_t>(chunk.size()), SYNC_FILE_RANGE_WRITE);

@@ -2,6 +2,7 @@
 
 #include <functional>
 
+#include <CLI/CLI.hpp>
 #include <gmock/gmock.h>
 
 #include "support/temp_dir.h"

@@ -99,7 +99,7 @@ void fuzz_facts(std::span<const std::byte> bytes) {
     needs.device = device;
     const CheckResult result = judge(recorded.facts, needs);
     render_full(result, {.colour = true, .verbose = true});
-    to_json(result).dump();
+    to_json_text(result);
   }
   explain_error(recorded.facts, needs, "cuda:0", recorded.facts.driver.init_error);
 }

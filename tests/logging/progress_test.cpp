@@ -5,18 +5,19 @@
 namespace trainyard {
 namespace {
 
-constexpr ProgressState kState{.epoch = 2,
-                               .epochs = 5,
-                               .step = 300,
-                               .steps = 469,
-                               .loss = 0.31244,
-                               .accuracy = 0.8891,
-                               .samples_per_second = 6120.4,
-                               .data_wait = 0.012,
-                               .seconds_left = 41};
+constexpr ProgressState middle_of_a_run{.epoch = 2,
+                                        .epochs = 5,
+                                        .step = 300,
+                                        .steps = 469,
+                                        .loss = 0.31244,
+                                        .accuracy = 0.8891,
+                                        .samples_per_second = 6120.4,
+                                        .data_wait = 0.012,
+                                        .seconds_left = 41};
 
 TEST(FormatProgress, NamesEverything) {
-  EXPECT_EQ(format_progress(kState), "epoch 2/5  step 300/469  loss 0.3124  acc 0.889  6120/s  wait 1 %  left 41 s");
+  EXPECT_EQ(format_progress(middle_of_a_run),
+            "epoch 2/5  step 300/469  loss 0.3124  acc 0.889  6120/s  wait 1 %  left 41 s");
 }
 
 TEST(FormatDuration, ReadsAsAClock) {
@@ -27,19 +28,20 @@ TEST(FormatDuration, ReadsAsAClock) {
 }
 
 TEST(FormatProgress, NamesTheMemoryOfAGpu) {
-  ProgressState state = kState;
+  ProgressState state = middle_of_a_run;
   state.gpu_memory = (std::uint64_t{7} << 30) / 2;
   EXPECT_EQ(format_progress(state),
             "epoch 2/5  step 300/469  loss 0.3124  acc 0.889  6120/s  wait 1 %  GPU 3.5 GiB  left 41 s");
 }
 
 TEST(FormatProgress, LeavesOutTheLeastImportantPartsOnSmallTerminals) {
-  EXPECT_EQ(format_progress(kState, 200), format_progress(kState));
-  EXPECT_EQ(format_progress(kState, 60), "epoch 2/5  step 300/469  loss 0.3124  acc 0.889  left 41 s");
-  EXPECT_EQ(format_progress(kState, 39), "epoch 2/5  loss 0.3124  left 41 s");
-  EXPECT_EQ(format_progress(kState, 12), "epoch 2/5");
-  EXPECT_EQ(format_progress(kState, 4), "epoc");
-  for (std::size_t columns = 1; columns < 100; ++columns) EXPECT_LE(format_progress(kState, columns).size(), columns);
+  EXPECT_EQ(format_progress(middle_of_a_run, 200), format_progress(middle_of_a_run));
+  EXPECT_EQ(format_progress(middle_of_a_run, 60), "epoch 2/5  step 300/469  loss 0.3124  acc 0.889  left 41 s");
+  EXPECT_EQ(format_progress(middle_of_a_run, 39), "epoch 2/5  loss 0.3124  left 41 s");
+  EXPECT_EQ(format_progress(middle_of_a_run, 12), "epoch 2/5");
+  EXPECT_EQ(format_progress(middle_of_a_run, 4), "epoc");
+  for (std::size_t columns = 1; columns < 100; ++columns)
+    EXPECT_LE(format_progress(middle_of_a_run, columns).size(), columns);
 }
 
 TEST(Progress, WritesPlainLinesWhereThereIsNoTerminal) {
@@ -47,14 +49,14 @@ TEST(Progress, WritesPlainLinesWhereThereIsNoTerminal) {
   {
     Progress progress(file);
     EXPECT_FALSE(progress.due());
-    progress.show(kState);
+    progress.show(middle_of_a_run);
     progress.print("epoch done");
   }
   std::rewind(file);
   std::string text(1024, '\0');
   text.resize(std::fread(text.data(), 1, text.size(), file));
   std::fclose(file);
-  EXPECT_EQ(text, format_progress(kState) + "\nepoch done\n");
+  EXPECT_EQ(text, format_progress(middle_of_a_run) + "\nepoch done\n");
 }
 
 }  // namespace

@@ -7,11 +7,11 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr ModelInput kInput{.channels = 1, .height = 28, .width = 28, .classes = 10};
+constexpr ModelInput input{.channels = 1, .height = 28, .width = 28, .classes = 10};
 
 TEST(MakeModel, UnknownNameListsTheKnownNearestFirst) {
   try {
-    make_model(ModelConfig{.name = "resnet81"}, kInput);
+    make_model(ModelConfig{.name = "resnet81"}, input);
     FAIL() << "nothing was thrown";
   } catch (const UsageError& error) {
     EXPECT_THAT(error.what(), HasSubstr("'resnet81'"));
@@ -21,7 +21,7 @@ TEST(MakeModel, UnknownNameListsTheKnownNearestFirst) {
 }
 
 TEST(ConvNet, GivesOneScoreAClassForAnySize) {
-  const auto model = make_model(ModelConfig{.name = "convnet"}, kInput);
+  const auto model = make_model(ModelConfig{.name = "convnet"}, input);
   EXPECT_EQ(model->forward(at::randn({3, 1, 28, 28})).sizes(), (std::vector<std::int64_t>{3, 10}));
   EXPECT_EQ(model->forward(at::randn({2, 1, 32, 40})).sizes(), (std::vector<std::int64_t>{2, 10}));
 }
@@ -33,8 +33,8 @@ TEST(ConvNet, TooSmallAnImageIsRefusedWithItsSize) {
 
 TEST(LoadStateDict, TakesOverEveryTensor) {
   at::manual_seed(1);
-  const auto source = make_model(ModelConfig{.name = "convnet"}, kInput);
-  const auto target = make_model(ModelConfig{.name = "convnet"}, kInput);
+  const auto source = make_model(ModelConfig{.name = "convnet"}, input);
+  const auto target = make_model(ModelConfig{.name = "convnet"}, input);
   load_state_dict(*target, state_dict(*source), "test");
   const NamedTensors expected = state_dict(*source);
   const NamedTensors actual = state_dict(*target);
@@ -46,7 +46,7 @@ TEST(LoadStateDict, TakesOverEveryTensor) {
 }
 
 TEST(LoadStateDict, ListsEveryMissingUnexpectedAndMisshapenTensorAndChangesNothing) {
-  const auto model = make_model(ModelConfig{.name = "convnet"}, kInput);
+  const auto model = make_model(ModelConfig{.name = "convnet"}, input);
   const at::Tensor before = model->parameters()[0].clone();
   NamedTensors state;
   for (const auto& [name, tensor] : state_dict(*model)) {
@@ -71,7 +71,7 @@ class LoadWeights : public testing::Test {
   // Weights of a net for other classes.
   NamedTensors state_ =
       state_dict(*make_model({.name = "convnet"}, {.channels = 1, .height = 28, .width = 28, .classes = 3}));
-  std::shared_ptr<Model> model_ = make_model({.name = "convnet"}, kInput);
+  std::shared_ptr<Model> model_ = make_model({.name = "convnet"}, input);
 };
 
 TEST_F(LoadWeights, AHeadOfAnotherSizeIsRefusedAndTheWayOutNamed) {

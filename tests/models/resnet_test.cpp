@@ -12,8 +12,8 @@ using testing::Contains;
 using testing::IsSupersetOf;
 using testing::Not;
 
-constexpr ModelInput kImageNet{.channels = 3, .height = 224, .width = 224, .classes = 1000};
-constexpr ModelInput kSmall{.channels = 3, .height = 32, .width = 32, .classes = 10};
+constexpr ModelInput image_net{.channels = 3, .height = 224, .width = 224, .classes = 1000};
+constexpr ModelInput small_input{.channels = 3, .height = 32, .width = 32, .classes = 10};
 
 std::shared_ptr<Model> make(const std::string& name, const ModelInput& input, const std::string& stem = "standard") {
   return make_model(ModelConfig{.name = name, .stem = stem}, input);
@@ -34,7 +34,7 @@ struct Published {
 class ResNetSize : public testing::TestWithParam<Published> {};
 
 TEST_P(ResNetSize, IsTorchvisions) {
-  const auto model = make(GetParam().name, kImageNet);
+  const auto model = make(GetParam().name, image_net);
   EXPECT_EQ(parameter_count(*model), GetParam().parameters);
   EXPECT_EQ(state_dict(*model).size(), GetParam().state_entries);
 }
@@ -45,41 +45,41 @@ INSTANTIATE_TEST_SUITE_P(ResNet, ResNetSize,
                          [](const auto& instance) { return std::string(instance.param.name); });
 
 TEST(ResNet, ParameterNamesAreTorchvisions) {
-  EXPECT_THAT(names_of(*make("resnet18", kImageNet)),
+  EXPECT_THAT(names_of(*make("resnet18", image_net)),
               IsSupersetOf({"conv1.weight", "bn1.weight", "bn1.bias", "bn1.running_mean", "bn1.running_var",
                             "bn1.num_batches_tracked", "layer1.0.conv1.weight", "layer1.1.bn2.weight",
                             "layer2.0.downsample.0.weight", "layer2.0.downsample.1.running_var",
                             "layer4.1.conv2.weight", "fc.weight", "fc.bias"}));
-  EXPECT_THAT(names_of(*make("resnet18", kImageNet)), Not(Contains("layer1.0.downsample.0.weight")));
-  EXPECT_THAT(names_of(*make("resnet50", kImageNet)),
+  EXPECT_THAT(names_of(*make("resnet18", image_net)), Not(Contains("layer1.0.downsample.0.weight")));
+  EXPECT_THAT(names_of(*make("resnet50", image_net)),
               IsSupersetOf({"layer1.0.downsample.0.weight", "layer1.0.conv3.weight", "layer3.5.bn3.bias"}));
 }
 
 TEST(ResNet, BottleneckHasItsStrideInTheThreeByThree) {
   std::map<std::string, at::Tensor> state;
-  for (auto& [name, tensor] : state_dict(*make("resnet50", kImageNet))) state[name] = tensor;
+  for (auto& [name, tensor] : state_dict(*make("resnet50", image_net))) state[name] = tensor;
   EXPECT_EQ(state.at("layer2.0.conv1.weight").sizes(), (std::vector<std::int64_t>{128, 256, 1, 1}));
   EXPECT_EQ(state.at("layer2.0.conv2.weight").sizes(), (std::vector<std::int64_t>{128, 128, 3, 3}));
 }
 
 TEST(ResNet, GivesOneScoreAClass) {
   for (const char* name : {"resnet18", "resnet50"}) {
-    const auto model = make(name, kSmall, "small");
+    const auto model = make(name, small_input, "small");
     EXPECT_EQ(model->forward(at::randn({2, 3, 32, 32})).sizes(), (std::vector<std::int64_t>{2, 10})) << name;
   }
-  EXPECT_EQ(make("resnet18", kImageNet)->forward(at::randn({1, 3, 224, 224})).sizes(),
+  EXPECT_EQ(make("resnet18", image_net)->forward(at::randn({1, 3, 224, 224})).sizes(),
             (std::vector<std::int64_t>{1, 1000}));
 }
 
 TEST(ResNet, SmallStemKeepsTheResolution) {
   std::map<std::string, at::Tensor> state;
-  for (auto& [name, tensor] : state_dict(*make("resnet18", kSmall, "small"))) state[name] = tensor;
+  for (auto& [name, tensor] : state_dict(*make("resnet18", small_input, "small"))) state[name] = tensor;
   EXPECT_EQ(state.at("conv1.weight").sizes(), (std::vector<std::int64_t>{64, 3, 3, 3}));
 }
 
 TEST(ResNet, ConvolutionsStartAsHeNormalOverTheirOutputs) {
   at::manual_seed(1);
-  for (const auto& [name, tensor] : state_dict(*make("resnet18", kImageNet))) {
+  for (const auto& [name, tensor] : state_dict(*make("resnet18", image_net))) {
     if (name != "layer4.0.conv2.weight") continue;
     EXPECT_NEAR(tensor.std().item<double>(), std::sqrt(2.0 / (512 * 9)), 1e-4);
     EXPECT_NEAR(tensor.mean().item<double>(), 0, 1e-4);

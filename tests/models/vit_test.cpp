@@ -8,7 +8,7 @@
 namespace trainyard {
 namespace {
 
-constexpr ModelInput kImageNet{.channels = 3, .height = 224, .width = 224, .classes = 1000};
+constexpr ModelInput image_net{.channels = 3, .height = 224, .width = 224, .classes = 1000};
 
 std::map<std::string, at::Tensor> state_of(const std::string& name, const ModelInput& input) {
   std::map<std::string, at::Tensor> state;
@@ -17,12 +17,12 @@ std::map<std::string, at::Tensor> state_of(const std::string& name, const ModelI
 }
 
 TEST(VisionTransformer, SizesAreTimms) {
-  EXPECT_EQ(parameter_count(*make_model({.name = "vit_tiny"}, kImageNet)), 5'717'416);
-  EXPECT_EQ(parameter_count(*make_model({.name = "vit_small"}, kImageNet)), 22'050'664);
+  EXPECT_EQ(parameter_count(*make_model({.name = "vit_tiny"}, image_net)), 5'717'416);
+  EXPECT_EQ(parameter_count(*make_model({.name = "vit_small"}, image_net)), 22'050'664);
 }
 
 TEST(VisionTransformer, ParameterNamesAndShapesAreTimms) {
-  const auto state = state_of("vit_tiny", kImageNet);
+  const auto state = state_of("vit_tiny", image_net);
   EXPECT_EQ(state.size(), 4 + 12 * 12 + 4);
   const std::map<std::string, std::vector<std::int64_t>> some = {{"cls_token", {1, 1, 192}},
                                                                  {"pos_embed", {1, 197, 192}},
@@ -45,7 +45,7 @@ TEST(VisionTransformer, ParameterNamesAndShapesAreTimms) {
 
 TEST(VisionTransformer, InitialDistributionsAreTimms) {
   at::manual_seed(1);
-  const auto state = state_of("vit_small", kImageNet);
+  const auto state = state_of("vit_small", image_net);
   for (const char* name : {"pos_embed", "blocks.3.attn.qkv.weight", "blocks.3.mlp.fc2.weight", "head.weight"}) {
     EXPECT_NEAR(state.at(name).std().item<double>(), 0.02, 5e-4) << name;
     EXPECT_NEAR(state.at(name).mean().item<double>(), 0, 5e-4) << name;
@@ -75,8 +75,8 @@ TEST(MultiplyAdds, AreAsPublished) {
   for (const auto& [name, giga] :
        {Published{"resnet18", 1.81}, Published{"resnet34", 3.66}, Published{"resnet50", 4.09},
         Published{"vit_tiny", 1.26}, Published{"vit_small", 4.61}}) {
-    const auto model = make_model({.name = name}, kImageNet);
-    EXPECT_NEAR(static_cast<double>(multiply_adds(*model, kImageNet)) / 1e9, giga, 0.02) << name;
+    const auto model = make_model({.name = name}, image_net);
+    EXPECT_NEAR(static_cast<double>(multiply_adds(*model, image_net)) / 1e9, giga, 0.02) << name;
   }
 }
 

@@ -8,11 +8,11 @@
 namespace trainyard {
 namespace {
 
-constexpr std::int64_t kStepsPerEpoch = 10;
-constexpr std::int64_t kTotal = 100;
+constexpr std::int64_t steps_per_epoch = 10;
+constexpr std::int64_t total = 100;
 
 double at_step(const ScheduleConfig& config, std::int64_t step) {
-  return learning_rate(config, 0.4, step, kStepsPerEpoch, kTotal);
+  return learning_rate(config, 0.4, step, steps_per_epoch, total);
 }
 
 TEST(Schedule, ConstantStaysAtThePeak) {
@@ -32,7 +32,7 @@ TEST(Schedule, CosineFollowsItsClosedForm) {
   const ScheduleConfig config{.name = "cosine", .warmup_epochs = 2};
   EXPECT_DOUBLE_EQ(at_step(config, 20), 0.4);
   EXPECT_DOUBLE_EQ(at_step(config, 60), 0.2);
-  for (std::int64_t step = 20; step < kTotal; ++step) {
+  for (std::int64_t step = 20; step < total; ++step) {
     const double progress = static_cast<double>(step - 20) / 80;
     EXPECT_DOUBLE_EQ(at_step(config, step), 0.2 * (1 + std::cos(std::numbers::pi * progress)));
   }
@@ -58,7 +58,7 @@ TEST(Schedule, OneCycleRisesToThePeakAndFallsFarBelowItsStart) {
   EXPECT_DOUBLE_EQ(at_step(config, 0), 0.4 / 25);
   EXPECT_DOUBLE_EQ(at_step(config, 29), 0.4);
   EXPECT_NEAR(at_step(config, 99), 0.4 / 25 / 1e4, 1e-12);
-  for (std::int64_t step = 1; step < kTotal; ++step) {
+  for (std::int64_t step = 1; step < total; ++step) {
     EXPECT_EQ(at_step(config, step) > at_step(config, step - 1), step <= 29) << step;
   }
 }
@@ -66,7 +66,7 @@ TEST(Schedule, OneCycleRisesToThePeakAndFallsFarBelowItsStart) {
 TEST(Schedule, OneCycleOfExtremeSharesStaysBetweenItsEnds) {
   for (const double share : {0.0, 0.004, 0.01, 1.0}) {
     const ScheduleConfig config{.name = "one_cycle", .pct_start = share};
-    for (std::int64_t step = 0; step < kTotal; ++step) {
+    for (std::int64_t step = 0; step < total; ++step) {
       EXPECT_TRUE(at_step(config, step) > 0 && at_step(config, step) <= 0.4) << share << " " << step;
     }
   }

@@ -27,10 +27,10 @@
 namespace trainyard {
 namespace {
 
-constexpr int kSteps = 10;
-constexpr std::int64_t kBatch = 8;
-constexpr float kMean = 0.286F;
-constexpr float kStd = 0.353F;
+constexpr int step_count = 10;
+constexpr std::int64_t batch_size = 8;
+constexpr float mean_of_pixels = 0.286F;
+constexpr float std_of_pixels = 0.353F;
 
 struct Case {
   const char* name;
@@ -41,13 +41,13 @@ struct Case {
 };
 
 // Rates are powers of two: on a GPU ours is a float32 tensor, PyTorch's is a float64 number.
-const OptimizerConfig kSgd{.name = "sgd", .lr = 0x1p-7, .momentum = 0.9, .nesterov = true};
-const OptimizerConfig kSmallSgd{.name = "sgd", .lr = 0x1p-10, .momentum = 0.9, .nesterov = true};
+const OptimizerConfig large_sgd{.name = "sgd", .lr = 0x1p-7, .momentum = 0.9, .nesterov = true};
+const OptimizerConfig small_sgd{.name = "sgd", .lr = 0x1p-10, .momentum = 0.9, .nesterov = true};
 // Where a ResNet's last layers normalise over eight numbers, larger steps make float64's rounding grow a thousandfold
 // in each.
-const OptimizerConfig kTinySgd{.name = "sgd", .lr = 0x1p-22, .momentum = 0.9, .nesterov = true};
+const OptimizerConfig tiny_sgd{.name = "sgd", .lr = 0x1p-22, .momentum = 0.9, .nesterov = true};
 // eps is large: with 1e-8 a gradient of nearly zero, whose sign is rounding, moves a weight by the whole rate.
-const OptimizerConfig kAdamW{.name = "adamw", .lr = 0x1p-10, .weight_decay = 0.05, .eps = 1e-3};
+const OptimizerConfig adam_w{.name = "adamw", .lr = 0x1p-10, .weight_decay = 0.05, .eps = 1e-3};
 
 at::Device device() {
   const char* name = std::getenv("TRAINYARD_TEST_DEVICE");
@@ -58,41 +58,41 @@ std::vector<Case> cases() {
   std::vector<Case> all = {
       {.name = "plain_sgd", .optimizer = {.name = "sgd", .lr = 0x1p-6, .momentum = 0, .nesterov = false}},
       {.name = "momentum", .optimizer = {.name = "sgd", .lr = 0x1p-6, .momentum = 0.9, .nesterov = false}},
-      {.name = "nesterov", .optimizer = kSgd, .train = {.label_smoothing = 0.1}},
-      {.name = "adamw", .optimizer = kAdamW, .train = {.label_smoothing = 0.1}},
+      {.name = "nesterov", .optimizer = large_sgd, .train = {.label_smoothing = 0.1}},
+      {.name = "adamw", .optimizer = adam_w, .train = {.label_smoothing = 0.1}},
       {.name = "lion", .optimizer = {.name = "lion", .lr = 0x1p-14, .weight_decay = 0.5, .beta1 = 0.9, .beta2 = 0.99}},
-      {.name = "clipped", .optimizer = kSgd, .train = {.clip_grad_norm = 0.1}},
-      {.name = "averaged", .optimizer = kSgd, .train = {.ema_decay = 0.9}},
-      {.name = "one_cycle", .optimizer = kSgd, .one_cycle = true},
-      {.name = "resnet18", .model = {.name = "resnet18", .stem = "small"}, .optimizer = kSmallSgd},
-      {.name = "resnet18_standard", .model = {.name = "resnet18"}, .optimizer = kTinySgd},
-      {.name = "resnet34", .model = {.name = "resnet34"}, .optimizer = kTinySgd},
-      {.name = "resnet50", .model = {.name = "resnet50"}, .optimizer = kTinySgd},
+      {.name = "clipped", .optimizer = large_sgd, .train = {.clip_grad_norm = 0.1}},
+      {.name = "averaged", .optimizer = large_sgd, .train = {.ema_decay = 0.9}},
+      {.name = "one_cycle", .optimizer = large_sgd, .one_cycle = true},
+      {.name = "resnet18", .model = {.name = "resnet18", .stem = "small"}, .optimizer = small_sgd},
+      {.name = "resnet18_standard", .model = {.name = "resnet18"}, .optimizer = tiny_sgd},
+      {.name = "resnet34", .model = {.name = "resnet34"}, .optimizer = tiny_sgd},
+      {.name = "resnet50", .model = {.name = "resnet50"}, .optimizer = tiny_sgd},
       {.name = "vit_tiny",  // no decay of norms, biases, class token and positions
        .model = {.name = "vit_tiny", .patch_size = 8},
        .optimizer = {.name = "adamw", .lr = 0x1p-10, .weight_decay = 5, .decay_bias_norm = false, .eps = 1e-3}},
-      {.name = "vit_small", .model = {.name = "vit_small", .patch_size = 16}, .optimizer = kAdamW},
-      {.name = "convnet_bf16", .optimizer = kSgd, .train = {.precision = "bf16"}},
-      {.name = "convnet_fp16", .optimizer = kSgd, .train = {.precision = "fp16"}},
+      {.name = "vit_small", .model = {.name = "vit_small", .patch_size = 16}, .optimizer = adam_w},
+      {.name = "convnet_bf16", .optimizer = large_sgd, .train = {.precision = "bf16"}},
+      {.name = "convnet_fp16", .optimizer = large_sgd, .train = {.precision = "fp16"}},
   };
   if (device().is_cpu()) return all;
   // A CPU without bf16 of its own takes minutes for these.
   const std::vector<Case> more = {
       {.name = "resnet18_bf16",
        .model = {.name = "resnet18", .stem = "small"},
-       .optimizer = kSmallSgd,
+       .optimizer = small_sgd,
        .train = {.precision = "bf16"}},
       {.name = "vit_tiny_bf16",
        .model = {.name = "vit_tiny", .patch_size = 8},
-       .optimizer = kAdamW,
+       .optimizer = adam_w,
        .train = {.precision = "bf16"}},
       {.name = "vit_tiny_fp16",
        .model = {.name = "vit_tiny", .patch_size = 8},
-       .optimizer = kAdamW,
+       .optimizer = adam_w,
        .train = {.precision = "fp16"}},
       {.name = "resnet18_tf32",
        .model = {.name = "resnet18", .stem = "small"},
-       .optimizer = kSmallSgd,
+       .optimizer = small_sgd,
        .train = {.precision = "tf32"}},
   };
   all.insert(all.end(), more.begin(), more.end());
@@ -129,9 +129,9 @@ nlohmann::json options_of(const Case& c) {
           {"precision", c.train.precision},
           {"device", device().str()},
           {"one_cycle", c.one_cycle},
-          {"steps", kSteps},
-          {"mean", kMean},
-          {"std", kStd}};
+          {"steps", step_count},
+          {"mean", mean_of_pixels},
+          {"std", std_of_pixels}};
 }
 
 // The same bits on both sides of the comparison.
@@ -143,10 +143,10 @@ std::shared_ptr<Model> fresh_model(const Case& c) {
 at::Tensor pixels_of(const Case& c) {
   at::manual_seed(8);
   const ModelInput input = input_of(c);
-  return at::randint(0, 256, {kBatch, input.height, input.width, input.channels}, at::kByte);
+  return at::randint(0, 256, {batch_size, input.height, input.width, input.channels}, at::kByte);
 }
 
-const at::Tensor kLabels = at::arange(kBatch, at::kLong);
+const at::Tensor batch_labels = at::arange(batch_size, at::kLong);
 
 // Module::to(dtype) would turn the counts of batch norm into fractions too.
 void move(Model& model, at::ScalarType dtype) {
@@ -162,10 +162,11 @@ void move(Model& model, at::ScalarType dtype) {
 at::Tensor normalized(const at::Tensor& pixels, at::ScalarType dtype) {
   if (dtype == at::kDouble) {
     const at::Tensor images = pixels.permute({0, 3, 1, 2}).to(device(), dtype);
-    return ((images / 255 - kMean) / kStd).contiguous(at::MemoryFormat::ChannelsLast);
+    return ((images / 255 - mean_of_pixels) / std_of_pixels).contiguous(at::MemoryFormat::ChannelsLast);
   }
   const auto channels = static_cast<std::size_t>(pixels.size(3));
-  return Normalize(std::vector(channels, kMean), std::vector(channels, kStd), device())(pixels.to(device()));
+  return Normalize(std::vector(channels, mean_of_pixels), std::vector(channels, std_of_pixels),
+                   device())(pixels.to(device()));
 }
 
 using Tensors = std::map<std::string, at::Tensor>;
@@ -183,12 +184,12 @@ Tensors take_steps(const Case& c, at::ScalarType dtype) {
   Ema ema(*model, *average, train.ema_decay);
   TrainStep step(*model, *optimizer, train);
   const DeviceBatch batch{
-      .images = normalized(pixels_of(c), dtype), .labels = kLabels.to(device()), .number = 0, .count = kBatch};
+      .images = normalized(pixels_of(c), dtype), .labels = batch_labels.to(device()), .number = 0, .count = batch_size};
   Tensors result;
   std::vector<double> losses;
-  for (int i = 0; i < kSteps; ++i) {
+  for (int i = 0; i < step_count; ++i) {
     const ScheduleConfig schedule{.name = c.one_cycle ? "one_cycle" : "constant"};
-    const TrainStep::Result done = step(batch, learning_rate(schedule, c.optimizer.lr, i, kSteps, kSteps));
+    const TrainStep::Result done = step(batch, learning_rate(schedule, c.optimizer.lr, i, step_count, step_count));
     ema.update(i + 1);
     losses.push_back(done.loss.item<double>());
     if (i > 0) continue;
@@ -295,7 +296,7 @@ TEST(Parity, ForwardBackwardAndTenStepsGiveWhatPyTorchGives) {
   nlohmann::json options = nlohmann::json::array();
   for (const Case& c : cases()) {
     options.push_back(options_of(c));
-    NamedTensors input = {{"images", pixels_of(c)}, {"labels", kLabels}};
+    NamedTensors input = {{"images", pixels_of(c)}, {"labels", batch_labels}};
     for (const auto& [name, tensor] : state_dict(*fresh_model(c))) input.emplace_back("model." + name, tensor);
     save_safetensors(dir / (std::string(c.name) + ".safetensors"), input);
   }

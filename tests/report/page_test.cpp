@@ -17,7 +17,7 @@ using nlohmann::json;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr const char* kHostile = "</script><img src=x onerror=alert(1)><!--<script>alert('\"&{}";
+constexpr const char* hostile = "</script><img src=x onerror=alert(1)><!--<script>alert('\"&{}";
 
 std::size_t count_of(const std::string& text, const std::string& part) {
   std::size_t count = 0;
@@ -38,15 +38,14 @@ json class_json(const std::string& name, int samples, int right) {
 // A run of three classes with everything a page shows; one name is as bad as a name can be.
 ReportedRun run(const std::string& name) {
   ReportedRun result;
-  result.record = {
-      .name = name,
-      .path = "runs/" + name,
-      .epochs = json::array(),
-      .steps = json::array(),
-      .check = {{"ready", true},
-                {"facts", {{"host", {{"cores", 2}, {"memory", 1 << 30}, {"distribution", kHostile}}}}},
-                {"findings", {{{"severity", "warning"}, {"what", kHostile}, {"why", ""}, {"remedy", ""}}}}},
-      .config = "[model]\nname = \"convnet\"\n\n[run]\nname = \"" + name + "\"\n"};
+  result.record = {.name = name,
+                   .path = "runs/" + name,
+                   .epochs = json::array(),
+                   .steps = json::array(),
+                   .check = {{"ready", true},
+                             {"facts", {{"host", {{"cores", 2}, {"memory", 1 << 30}, {"distribution", hostile}}}}},
+                             {"findings", {{{"severity", "warning"}, {"what", hostile}, {"why", ""}, {"remedy", ""}}}}},
+                   .config = "[model]\nname = \"convnet\"\n\n[run]\nname = \"" + name + "\"\n"};
   for (int step = 1; step <= 40; ++step) {
     result.record.steps.push_back({{"step", step},
                                    {"loss", step == 7 ? json(nullptr) : json(30.0 / step)},
@@ -72,7 +71,7 @@ ReportedRun run(const std::string& name) {
                        {"loss", 0.5},
                        {"top1", 0.87654},
                        {"top5", 1},
-                       {"classes", {class_json("cat", 10, 9), class_json(kHostile, 10, 8), class_json("dog", 10, 10)}},
+                       {"classes", {class_json("cat", 10, 9), class_json(hostile, 10, 8), class_json("dog", 10, 10)}},
                        {"confusion",
                         {{{"label", 0}, {"guess", 0}, {"samples", 9}},
                          {{"label", 0}, {"guess", 1}, {"samples", 1}},
@@ -98,14 +97,14 @@ TEST(ReportPage, HoldsTheFiguresAndTheStyleAndTheScript) {
 }
 
 TEST(ReportPage, NoTextCanBecomeMarkup) {
-  const std::string page = report_page({run(kHostile)}, "now");
+  const std::string page = report_page({run(hostile)}, "now");
   EXPECT_EQ(count_of(page, "<script"), 2u);
   EXPECT_EQ(count_of(page, "</script"), 2u);
   EXPECT_EQ(count_of(page, "<!--"), 0u);
   EXPECT_EQ(count_of(page, "<img"), 0u);
   const std::size_t begin = page.find("id=\"data\">") + 10;
   const json data = json::parse(page.substr(begin, page.find("</script>", begin) - begin));
-  EXPECT_EQ(data["runs"][0]["name"], kHostile) << "escaped, not lost";
+  EXPECT_EQ(data["runs"][0]["name"], hostile) << "escaped, not lost";
 }
 
 TEST(ReportPage, NamesThatAreNotUtf8AreShownAsFarAsTheyGo) {
@@ -145,7 +144,7 @@ TEST(ReportPage, ABrowserDrawsItAtDesktopAndPhoneWidthInLightAndDark) {
   const char* const kept = std::getenv("REPORT_SCREENSHOTS");
   const Outcome outcome = run_program(
       {TRAINYARD_PYTHON, TRAINYARD_SOURCE_DIR "/tests/report/browser.py", kept != nullptr ? kept : dir / "screenshots",
-       dir.write("one.html", report_page({run(kHostile)}, "now")),
+       dir.write("one.html", report_page({run(hostile)}, "now")),
        dir.write("several.html", report_page({run("a"), run(long_name), empty}, "now"))});
   if (outcome.exit_code == 77) GTEST_SKIP() << "no Chromium here";
   EXPECT_EQ(outcome.exit_code, 0) << outcome.output;

@@ -10,15 +10,15 @@ namespace {
 
 TEST(MemoryCount, CountsWhatTensorsHoldAndHeldAtMost) {
   const MemoryCount memory(at::kCPU);
-  constexpr std::int64_t kMiB = 1 << 20;
-  const at::Tensor kept = at::empty({kMiB}, at::kByte);
+  constexpr std::int64_t mib = 1 << 20;
+  const at::Tensor kept = at::empty({mib}, at::kByte);
   {
-    const at::Tensor gone = at::empty({3 * kMiB}, at::kByte);
+    const at::Tensor gone = at::empty({3 * mib}, at::kByte);
   }
-  EXPECT_GE(memory.now(), kMiB);
-  EXPECT_LT(memory.now(), 2 * kMiB);
-  EXPECT_GE(memory.peak(), 4 * kMiB);
-  EXPECT_LT(memory.peak(), 5 * kMiB);
+  EXPECT_GE(memory.now(), mib);
+  EXPECT_LT(memory.now(), 2 * mib);
+  EXPECT_GE(memory.peak(), 4 * mib);
+  EXPECT_LT(memory.peak(), 5 * mib);
 }
 
 // In a child: the choice is for good.
@@ -27,12 +27,12 @@ TEST(KeepFreedMemory, TheHeapGrowsByALargeTensorAndStaysAsItIsWhenItIsFreed) {
       {
         keep_freed_memory();
         const auto end_of_heap = [] { return reinterpret_cast<std::uintptr_t>(sbrk(0)); };
-        constexpr std::int64_t kBytes = 64 << 20;
+        constexpr std::int64_t bytes = 64 << 20;
         const std::uintptr_t before = end_of_heap();
-        at::Tensor block = at::empty({kBytes}, at::kByte);
+        at::Tensor block = at::empty({bytes}, at::kByte);
         const std::uintptr_t taken = end_of_heap();
         block.reset();
-        _exit(taken - before >= std::uintptr_t{kBytes} && end_of_heap() == taken ? 0 : 1);
+        _exit(taken - before >= std::uintptr_t{bytes} && end_of_heap() == taken ? 0 : 1);
       },
       testing::ExitedWithCode(0), "");
 }

@@ -62,16 +62,16 @@ TEST(Mix, SharesFollowTheBetaDistribution) {
   for (const double alpha : {0.01, 0.4, 1.0, 3.0}) {
     double sum = 0;
     double squares = 0;
-    constexpr int kDraws = 4000;
+    constexpr int draws = 4000;
     DeviceBatch b{.images = at::zeros({1, 1, 1, 1}), .labels = at::zeros({1}, at::kLong), .number = 0, .count = 1};
-    for (b.number = 0; b.number < kDraws; ++b.number) {
+    for (b.number = 0; b.number < draws; ++b.number) {
       mix(b, TrainConfig{.mixup = alpha}, 0);
       sum += b.share;
       squares += b.share * b.share;
     }
-    const double mean = sum / kDraws;
+    const double mean = sum / draws;
     EXPECT_NEAR(mean, 0.5, 0.03) << alpha;
-    EXPECT_NEAR(squares / kDraws - mean * mean, 1 / (4 * (2 * alpha + 1)), 0.01) << alpha;
+    EXPECT_NEAR(squares / draws - mean * mean, 1 / (4 * (2 * alpha + 1)), 0.01) << alpha;
   }
 }
 
