@@ -46,7 +46,7 @@ struct TakenBatch {
 };
 
 struct WorkerStatus {
-  pid_t pid = 0;
+  pid_t pid = 0;              ///< 0: it is still to be forked
   std::uint64_t samples = 0;  ///< read so far
   double busy_seconds = 0;    ///< spent on them
 };

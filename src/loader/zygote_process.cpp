@@ -76,15 +76,16 @@ class Family {
   Family(const PoolOptions& options, int socket, int ready_fd)
       : options_(options), socket_(socket), ready_fd_(ready_fd) {}
 
-  // Builds the datasets and the arena and forks the workers.
+  // Builds the datasets and the arena.
   Hello found(const DatasetFactory& factory);
   int arena_fd() const { return arena_->fd(); }
+  void fork_workers();
   // Forks, kills and tells of workers as the trainer asks, until it closes the socket.
   void watch_over();
   void end() noexcept;
 
  private:
-  pid_t fork_worker(std::uint32_t worker);
+  void fork_worker(std::uint32_t worker);
   void report_deaths();
   void obey(const ZygoteCommand& command);
 
@@ -105,10 +106,6 @@ Hello Family::found(const DatasetFactory& factory) {
     arena_.emplace(Arena::create(arena_shape(options_, hello.splits), options_.directory));
     deaths_ = child_signals();
     pids_.resize(arena_->shape().workers);
-    for (std::uint32_t worker = 0; worker < pids_.size(); ++worker) {
-      check_call(fork_worker(worker), "loader", "fork", fmt::format("worker {}", worker + 1),
-                 "see `ulimit -u` and the container's limit of processes");
-    }
   } catch (const Error& e) {
     hello = Hello{e.code(), e.what(), {}};
   } catch (const std::exception& e) {
@@ -117,7 +114,11 @@ Hello Family::found(const DatasetFactory& factory) {
   return hello;
 }
 
-pid_t Family::fork_worker(std::uint32_t worker) {
+void Family::fork_workers() {
+  for (std::uint32_t worker = 0; worker < pids_.size(); ++worker) fork_worker(worker);
+}
+
+void Family::fork_worker(std::uint32_t worker) {
   const pid_t zygote = getpid();
   const pid_t pid = fork();
   if (pid == 0) {
@@ -131,8 +132,12 @@ pid_t Family::fork_worker(std::uint32_t worker) {
     run_worker(*arena_, splits_, options_, worker, zygote, ready_fd_);
   }
   pids_[worker] = std::max(pid, 0);
-  if (pid > 0) arena_->worker(worker).pid = pid;
-  return pid;
+  if (pid > 0) {
+    arena_->worker(worker).pid = pid;
+  } else {
+    const WorkerExit exit{worker, -1, 0, errno};
+    send(socket_, &exit, sizeof exit, MSG_NOSIGNAL);
+  }
 }
 
 void Family::watch_over() {
@@ -152,9 +157,8 @@ void Family::obey(const ZygoteCommand& command) {
   const pid_t pid = pids_[command.worker];
   if (command.kind == ZygoteCommand::Kind::kill_worker) {
     if (pid > 0 && pid == command.pid) kill(pid, SIGKILL);  // its number is its own until it has been waited for
-  } else if (pid == 0 && fork_worker(command.worker) < 0) {
-    const WorkerExit exit{command.worker, -1, 0, errno};
-    send(socket_, &exit, sizeof exit, MSG_NOSIGNAL);
+  } else if (pid == 0) {
+    fork_worker(command.worker);
   }
 }
 
@@ -217,7 +221,12 @@ void run_zygote(const PoolOptions& options, const DatasetFactory& factory, pid_t
   const Hello hello = family.found(factory);
   const bool founded = hello.code == ExitCode::done;
   send_hello(socket, hello, founded ? family.arena_fd() : -1);
-  if (founded) family.watch_over();
+  if (founded) {
+    // Only now: copying the page tables of a large dataset takes milliseconds a worker, and the first ones can read
+    // the first batch meanwhile.
+    family.fork_workers();
+    family.watch_over();
+  }
   family.end();
   _exit(0);
 }

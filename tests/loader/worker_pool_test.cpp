@@ -1,5 +1,6 @@
 #include "loader/worker_pool.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdlib>
@@ -28,9 +29,20 @@ using testing::AllOf;
 using testing::AnyOf;
 using testing::HasSubstr;
 
+// Once all have been forked, which goes on while the first of them are already at work.
+std::vector<WorkerStatus> workers_of(const WorkerPool& pool) {
+  for (;;) {
+    std::vector<WorkerStatus> workers = pool.status();
+    if (std::none_of(workers.begin(), workers.end(), [](const WorkerStatus& one) { return one.pid == 0; })) {
+      return workers;
+    }
+    usleep(1'000);
+  }
+}
+
 std::vector<pid_t> processes_of(const WorkerPool& pool) {
   std::vector<pid_t> pids = {pool.zygote_pid()};
-  for (const WorkerStatus& worker : pool.status()) pids.push_back(worker.pid);
+  for (const WorkerStatus& worker : workers_of(pool)) pids.push_back(worker.pid);
   return pids;
 }
 
@@ -91,7 +103,7 @@ TEST(WorkerPool, NamesAWorkerThatIsStopped) {
 
 TEST(WorkerPool, NoticesThatAllWorkersAreStoppedBetweenSamples) {
   WorkerPool pool({.workers = 2, .batch_size = 8, .timeout_seconds = 0.5}, checkable(100));
-  for (const WorkerStatus& worker : pool.status()) kill(worker.pid, SIGSTOP);
+  for (const WorkerStatus& worker : workers_of(pool)) kill(worker.pid, SIGSTOP);
   DataLoader loader(pool, Split::train);
   EXPECT_THAT(error_of(loader).value_or(""),
               AllOf(HasSubstr("no worker has read anything"), HasSubstr("is stopped by a signal")));
@@ -186,7 +198,7 @@ INSTANTIATE_TEST_SUITE_P(By, LostWorker,
 TEST(WorkerPool, StoppedWorkersAreReplacedUnderRetry) {
   WorkerPool pool({.workers = 2, .batch_size = 8, .timeout_seconds = 0.5, .on_worker_error = OnWorkerError::retry},
                   checkable(100));
-  for (const WorkerStatus& worker : pool.status()) kill(worker.pid, SIGSTOP);
+  for (const WorkerStatus& worker : workers_of(pool)) kill(worker.pid, SIGSTOP);
   DataLoader loader(pool, Split::train);
   EXPECT_EQ(error_of(loader, 2), std::nullopt);
   EXPECT_GE(pool.faults().hangs, 1u);  // the first one replaced may do all the work before the second has ended
@@ -206,7 +218,7 @@ TEST(WorkerPool, AWorkerLostWhileItsBatchIsBeingDroppedIsReplaced) {
 
 TEST(WorkerPool, NoticesAWorkerKilledWhileIdle) {
   WorkerPool pool({.workers = 2, .batch_size = 8}, checkable(100));
-  const pid_t victim = pool.status()[1].pid;
+  const pid_t victim = workers_of(pool)[1].pid;
   kill(victim, SIGKILL);
   DataLoader loader(pool, Split::train);
   EXPECT_THAT(error_of(loader, 1'000'000).value_or(""),
@@ -247,7 +259,7 @@ TEST(WorkerPool, WorkersHaveNamesAndNoDescriptorsOfTheTrainer) {
   DataLoader loader(pool, Split::train);
   ASSERT_EQ(error_of(loader), std::nullopt);
   // One worker may have read everything before the other has begun. A worker's name is the last thing it sees to.
-  const std::string folder = "/proc/" + std::to_string(pool.status()[1].pid);
+  const std::string folder = "/proc/" + std::to_string(workers_of(pool)[1].pid);
   const std::string title = "trainyard: loader 2/2";
   for (int tries = 0; tries < 1000 && !first_line_of(folder + "/cmdline").starts_with(title); ++tries) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
@@ -444,7 +456,7 @@ TEST(WorkerPool, ARandomDeathIsNeverAHangAndNeverWrongData) {
           if (batch->number() != at_batch) continue;
           usleep(static_cast<useconds_t>(random() % 300));
           for (std::size_t worker = 0; worker < 3; ++worker) {
-            if (signal == SIGSTOP || worker == victim) kill(pool.status()[worker].pid, signal);
+            if (signal == SIGSTOP || worker == victim) kill(workers_of(pool)[worker].pid, signal);
           }
         }
       }
@@ -474,6 +486,7 @@ TEST(WorkerPool, KillLoop) {
                     checkable(500, 0, [](std::size_t index) { usleep(index % 8 * 20); }));
     std::atomic<bool> over = false;
     std::atomic<std::uint64_t> delivered = 0;  // batches
+    workers_of(pool);
     std::thread killer([&] {
       std::mt19937 random(std::random_device{}());
       std::array<std::uint64_t, 2> allowed_from{};  // when so many batches have been delivered
