@@ -184,9 +184,18 @@ std::string library_rows(const std::vector<LibraryFacts>& libraries) {
   return text;
 }
 
-std::string environment_rows(const std::map<std::string, std::string>& environment) {
+// NVIDIA's images have a variable of a thousand characters.
+std::string shortened(const std::string& value, bool verbose) {
+  constexpr std::size_t most = 200;
+  if (verbose || value.size() <= most) return value;
+  return fmt::format("{}... ({} characters; --verbose shows all)", value.substr(0, most), value.size());
+}
+
+std::string environment_rows(const std::map<std::string, std::string>& environment, bool verbose) {
   std::string text;
-  for (const auto& [name, value] : environment) text += wrapped(fmt::format("  {}={}", name, value), 4) + "\n";
+  for (const auto& [name, value] : environment) {
+    text += wrapped(fmt::format("  {}={}", name, shortened(value, verbose)), 4) + "\n";
+  }
   return text;
 }
 
@@ -235,7 +244,7 @@ std::string render_full(const CheckResult& result, const RenderOptions& options)
   }
   if (!facts.probes.empty()) text += "\n" + probe_rows(result, paint, verbose);
   if (verbose && !facts.libraries.empty()) text += "\n" + library_rows(facts.libraries);
-  if (!facts.environment.empty()) text += "\n" + environment_rows(facts.environment);
+  if (!facts.environment.empty()) text += "\n" + environment_rows(facts.environment, verbose);
   for (const Finding& finding : result.findings) text += "\n" + render_finding(finding, options.colour);
   return text + "\n" + painted_verdict(result, paint) + "\n";
 }

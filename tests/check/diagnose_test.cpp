@@ -7,7 +7,9 @@
 #include <gtest/gtest.h>
 
 #include "check/architectures.h"
+#include "check/facts_json.h"
 #include "check/machines.h"
+#include "check/render.h"
 #include "util/random.h"
 #include "util/system.h"
 
@@ -47,6 +49,13 @@ TEST(Diagnose, HealthyMachinesHaveNoFinding) {
     const auto findings = diagnose(facts, needs_of("auto"));
     EXPECT_TRUE(findings.empty()) << name << ": " << findings[0].code << ": " << findings[0].what;
   }
+}
+
+TEST(Diagnose, ARecordedHealthyMachineHasNoFinding) {
+  const std::string path = TRAINYARD_SOURCE_DIR "/tests/check/recorded/two_h100.json";
+  const Recorded recorded = recorded_from_json(read_text_file(path, "test"));
+  EXPECT_TRUE(diagnose(recorded.facts, recorded.needs.value()).empty());
+  EXPECT_EQ(verdict(judge(recorded.facts, recorded.needs.value())), "ready: cuda:0 NVIDIA H100 80GB HBM3, fp32");
 }
 
 // A healthy machine, one fault, and the finding that must come first.

@@ -53,6 +53,14 @@ TEST(Render, EveryLineFitsEightyColumns) {
   }
 }
 
+TEST(Render, LongVariablesAreCutUnlessAllIsAskedFor) {
+  Facts facts = machines::docker();
+  facts.environment["NVIDIA_REQUIRE_CUDA"] = std::string(1'000, 'x') + "end";
+  EXPECT_EQ(render_full(result_of(facts)).find("end"), std::string::npos);
+  EXPECT_NE(render_full(result_of(facts)).find("1003 characters"), std::string::npos);
+  EXPECT_NE(render_full(result_of(facts), {.verbose = true}).find("end"), std::string::npos);
+}
+
 TEST(Render, ColoursOnlyWhenAsked) {
   const auto result = result_of(troubled());
   EXPECT_EQ(render_full(result).find('\033'), std::string::npos);
