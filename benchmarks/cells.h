@@ -19,7 +19,7 @@ namespace trainyard {
 /// Throws UsageError for another name, and where Fashion-MNIST is not installed.
 DatasetFactory make_cell(const std::string& name, const std::string& files);
 
-/// Writes folders of JPEGs (quality 90, about 65 kB for 500×375, as photographs have) and a packed file.
+/// Writes folders of JPEGs (quality 90, about 65 b for 500×375, as photographs have) and a packed file.
 void make_files(const std::string& folder);
 
 }  // namespace trainyard

@@ -1,4 +1,4 @@
-"""Trainyard's training step against PyTorch's eager one, in turns in one process tree, on the same threads.
+"""Trainyard's training step against PyTorch's, eager and compiled, in turns in one process tree, on the same threads.
 
 usage: python benchmarks/train_step.py BINARY [device precision model size channels batch threads rounds steps]
 """
@@ -17,52 +17,74 @@ import torch
 DEFAULTS = ["cpu", "fp32", "convnet", "28", "1", "128", "2", "15", "20"]
 
 
+class Ours:
+    def __init__(self, command):
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def seconds_a_step(self, steps):
+        self.process.stdin.write(f"{steps}\n")
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline())
+
+
+class PyTorch:
+    def __init__(self, net, wrap, device, precision, images, labels):
+        self.device, self.images, self.labels = device, images, labels
+        self.dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
+        net = net.to(device, memory_format=torch.channels_last)
+        self.optimizer = torch.optim.SGD(
+            net.parameters(), 1e-3, momentum=0.9, nesterov=True, weight_decay=5e-4, fused=True
+        )
+        self.scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
+        self.net = wrap(net)
+
+    def seconds_a_step(self, steps):
+        start = time.perf_counter()
+        for _ in range(steps):
+            self.optimizer.zero_grad()
+            with torch.autocast(self.device, self.dtype, enabled=self.dtype is not None):
+                logits = self.net(self.images)
+            loss = torch.nn.functional.cross_entropy(logits.float(), self.labels)
+            self.scaler.scale(loss).backward()
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        loss.item()
+        return (time.perf_counter() - start) / steps
+
+
 def main():
     binary, given = sys.argv[1], sys.argv[2:]
     device, precision, model, size, channels, count, threads, rounds, steps = given + DEFAULTS[len(given) :]
-    ours = subprocess.Popen(
-        [binary, device, precision, model, size, channels, count, threads],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    torch.set_num_threads(int(threads))
+    size, channels, count, threads, rounds, steps = map(int, (size, channels, count, threads, rounds, steps))
+    torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = True
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "fp32"
-    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
-    net = reference_nets.make(model, int(channels), int(size), 10, int(size) <= 64, 8)
-    net = net.to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(net.parameters(), 1e-3, momentum=0.9, nesterov=True, weight_decay=5e-4, fused=True)
-    scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
-    images = torch.randn(int(count), int(channels), int(size), int(size))
-    images = images.to(device, memory_format=torch.channels_last)
-    labels = torch.randint(0, 10, (int(count),), device=device)
+    images = torch.randn(count, channels, size, size).to(device, memory_format=torch.channels_last)
+    labels = torch.randint(0, 10, (count,), device=device)
 
-    def time_ours():
-        ours.stdin.write(steps + "\n")
-        ours.stdin.flush()
-        return float(ours.stdout.readline())
+    def peer(wrap):
+        net = reference_nets.make(model, channels, size, 10, size <= 64, 8)
+        return PyTorch(net, wrap, device, precision, images, labels)
 
-    def time_eager():
-        start = time.perf_counter()
-        for _ in range(int(steps)):
-            optimizer.zero_grad()
-            with torch.autocast(device, dtype, enabled=dtype is not None):
-                logits = net(images)
-            loss = torch.nn.functional.cross_entropy(logits.float(), labels)
-            scaler.scale(loss).backward()
-            scaler.step(optimizer)
-            scaler.update()
-        loss.item()
-        return (time.perf_counter() - start) / int(steps)
+    contenders = {
+        "trainyard": Ours([binary, device, precision, model, *map(str, (size, channels, count, threads))]),
+        "eager": peer(lambda net: net),
+        "compiled": peer(torch.compile),
+    }
+    for one in contenders.values():  # cuDNN measures its algorithms and torch.compile compiles in the first steps
+        one.seconds_a_step(steps)
+    times = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, one in contenders.items():
+            times[name].append(one.seconds_a_step(steps))
 
-    time_ours(), time_eager()
-    pairs = [(time_ours(), time_eager()) for _ in range(int(rounds))]
-    ratios = sorted(a / b for a, b in pairs)
-    print(
-        f"{model} {precision} on {device}, batch {count}, {threads} threads: "
-        f"trainyard {1e3 * statistics.median(a for a, _ in pairs):.2f} ms, "
-        f"eager {1e3 * statistics.median(b for _, b in pairs):.2f} ms a step; "
-        f"ratio {statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f}) over {rounds} rounds"
-    )
+    print(f"{model} {precision} on {device}, batch {count}, {threads} threads, {rounds} rounds:")
+    for name, measured in times.items():
+        ratios = sorted(ours / theirs for ours, theirs in zip(times["trainyard"], measured))
+        print(
+            f"  {name:<10} {1e3 * statistics.median(measured):8.2f} ms a step; trainyard's time to it "
+            f"{statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})"
+        )
 
 
 main()
