@@ -38,6 +38,8 @@ case "$*" in
     echo "torch: $version $cuda ${self%/*}/torch"
     ;;
   *"import torch"*) [[ -e $machine/torch-is-damaged ]] && { rm "$machine/torch-is-damaged"; exit 1; }; grep -q '^torch ' "$self.has" ;;
+  *"import "*"torchvision"*) grep -q '^torchvision ' "$self.has" ;;
+  *"import PIL"*) grep -q '^pillow ' "$self.has" ;;
   *"import nvidia"*) echo "${self%/bin/*}/cu13/bin/nvcc" ;;
 esac
 STANDIN
@@ -70,10 +72,10 @@ STANDIN
   chmod +x "$machine/python3"
 }
 
-bootstrap() { # sets status and output; extra variables as NAME=value arguments
+bootstrap() { # sets status and output; extra variables as NAME=value arguments, its own argument in $argument
   status=0
   output=$(env -i machine="$machine" PATH="$machine/bin" XDG_CACHE_HOME="$machine/cache" "$@" \
-    bash "$machine/clone/scripts/bootstrap" 2>&1) || status=$?
+    bash "$machine/clone/scripts/bootstrap" ${argument:+"$argument"} 2>&1) || status=$?
 }
 log() { cat "$machine/log" 2>/dev/null || true; }
 toolkit() { # folder, version
@@ -172,6 +174,27 @@ test_python3_with_torch_is_taken() {
   expect "and the toolkit of the same major version" toolchain "$machine/cuda/bin/nvcc"
   bootstrap TORCH_VERSION=2.14.0
   expect "unless another version is asked for" toolchain "torch-2.14.0/bin/python"
+}
+
+test_parity_stands_beside_libtorch() {
+  bare_machine parity
+  local argument=parity python=$machine/clone/build/bin/parity-python
+  bootstrap
+  expect "succeeds" [ "$status" = 0 ]
+  expect "installs the torchvision that goes with LibTorch, and no other torch" logged "torchvision==0.29.*"
+  expect "without its dependencies" logged "pip install --no-deps"
+  expect "and sees LibTorch behind it" grep -q "site-packages:$machine/cache/trainyard/torch-2.14.0/bin\"" "$python"
+  : >"$machine/log"
+  bootstrap
+  expect "installs nothing the second time" [ -z "$(log)" ]
+  touch "$machine/clone/build/bootstrap.stamp"
+  rm "$machine/cache/trainyard/parity/.complete"
+  bootstrap
+  expect "looks again when LibTorch was chosen anew" logged "torchvision==0.29.*"
+  printf 'pillow 13.0.0\ntorchvision 0.29.2\n' >>"$machine/cache/trainyard/torch-2.14.0/bin/python.has"
+  touch "$machine/clone/build/bootstrap.stamp"
+  bootstrap
+  expect "takes LibTorch's Python where that has it all" says "Pillow and torchvision of"
 }
 
 test_unfit_torch_and_toolkit_are_passed_over() {
