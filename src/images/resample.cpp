@@ -36,7 +36,7 @@ std::size_t row_room(const ConstImageView& source) {
   return source.width * source.channels + ResampleKernels::row_margin;
 }
 
-// `copies` has room for two rows.
+// The horizontal pass. `copies` has room for two rows.
 void resample_rows(const ConstImageView& source, const ResampleAxis& columns, std::byte* out, std::byte* copies) {
   const std::size_t out_bytes = columns.count() * source.channels;
   if (source.channels != 3) {
@@ -63,6 +63,19 @@ void resample_rows(const ConstImageView& source, const ResampleAxis& columns, st
   }
 }
 
+// The vertical pass.
+void resample_columns(const ConstImageView& source, const ResampleAxis& rows, std::byte* out) {
+  const std::size_t bytes = source.width * source.channels;
+  for (const ResampleAxis::Window& window : rows.windows()) {
+    if (rows.copies()) {
+      std::memcpy(out, source.row(window.first), bytes);
+    } else {
+      best_resample_kernels().column(source.row(window.first), source.row_bytes, rows, window, bytes, out);
+    }
+    out += bytes;
+  }
+}
+
 }  // namespace
 
 ResampleAxis::ResampleAxis(double begin, double end, std::size_t size, std::size_t first, std::size_t count,
@@ -73,6 +86,7 @@ ResampleAxis::ResampleAxis(double begin, double end, std::size_t size, std::size
   const double base = std::floor(begin);
   const double offset = begin - base;
   const auto inputs = static_cast<std::size_t>(std::ceil(end - base));
+  shrinks_by_ = static_cast<std::ptrdiff_t>(inputs) - static_cast<std::ptrdiff_t>(size);
   copies_ = scale == 1 && offset == 0;
   const double radius = copies_ ? 0.5 : (filter == Filter::bilinear ? 1.0 : 2.0) * stretch;
   windows_.reserve(count);
@@ -102,23 +116,20 @@ ResampleAxis::ResampleAxis(double begin, double end, std::size_t size, std::size
 
 void resample(const ConstImageView& source, const ResampleAxis& rows, const ResampleAxis& columns, std::byte* out,
               Scratch& scratch) {
-  const std::size_t row_bytes = columns.count() * source.channels;
-  ConstImageView across = source;  // at its new width
-  if (!columns.copies()) {
-    const std::size_t copies = 2 * row_room(source);
-    std::byte* const memory = scratch.take(copies + source.height * row_bytes).data();
-    std::byte* const to = rows.copies() ? out : memory + copies;
-    resample_rows(source, columns, to, memory);
-    if (rows.copies()) return;
-    across = ConstImageView(to, {source.height, columns.count()}, source.channels);
-  }
-  for (const ResampleAxis::Window& window : rows.windows()) {
-    if (rows.copies()) {
-      std::memcpy(out, across.row(window.first), row_bytes);
-    } else {
-      best_resample_kernels().column(across.row(window.first), across.row_bytes, rows, window, row_bytes, out);
-    }
-    out += row_bytes;
+  if (columns.copies()) return resample_columns(source, rows, out);
+  const std::size_t copies = 2 * row_room(source);
+  if (rows.copies()) return resample_rows(source, columns, out, scratch.take(copies).data());
+  const bool columns_first = rows.shrinks_by() > 0 && rows.shrinks_by() > 2 * columns.shrinks_by();
+  const ImageSize size =
+      columns_first ? ImageSize{rows.count(), source.width} : ImageSize{source.height, columns.count()};
+  std::byte* const memory = scratch.take(copies + size.height * size.width * source.channels).data();
+  const ConstImageView between(memory + copies, size, source.channels);
+  if (columns_first) {
+    resample_columns(source, rows, memory + copies);
+    resample_rows(between, columns, out, memory);
+  } else {
+    resample_rows(source, columns, memory + copies, memory);
+    resample_columns(between, rows, out);
   }
 }
 

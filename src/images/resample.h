@@ -1,8 +1,10 @@
-/// Resizing pictures, with the pixels of Pillow's `image.resize(size, BILINEAR or BICUBIC)`, which is what torchvision
-/// does with antialias. A filter as wide as the scale down asks for, first along rows and then along columns, each
-/// rounded to 8 bits. Algorithm and 22-bit fixed-point weights: Pillow, src/libImaging/Resample.c.
+/// Resizing pictures, with the pixels of Pillow's `image.resize(size, BILINEAR or BICUBIC)`, which is what
+/// torchvision's resize does with a picture of Pillow's. A filter as wide as the scale down asks for, along rows and
+/// along columns, each rounded to 8 bits; along rows first, unless the height shrinks by more than twice as many pixels
+/// as the width (so since Pillow 13). Algorithm and 22-bit fixed-point weights: Pillow, src/libImaging/Resample.c.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -34,6 +36,8 @@ class ResampleAxis {
   std::size_t source_count() const { return source_count_; }
   /// Outputs.
   std::size_t count() const { return windows_.size(); }
+  /// By how many pixels the whole axis becomes shorter; under 0 where it becomes longer.
+  std::ptrdiff_t shrinks_by() const { return shrinks_by_; }
   /// Whether each output is just the input of the same number.
   bool copies() const { return copies_; }
 
@@ -51,6 +55,7 @@ class ResampleAxis {
  private:
   std::size_t source_begin_ = 0;
   std::size_t source_count_ = 0;
+  std::ptrdiff_t shrinks_by_ = 0;
   bool copies_ = false;
   std::vector<Window> windows_;
   std::vector<std::int32_t> weights_;

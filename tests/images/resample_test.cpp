@@ -57,6 +57,22 @@ TEST(Resize, KeepsChannelsApart) {
   EXPECT_THAT(values_of(resize(image, {1, 4})), ElementsAre(0, 10, 20, 25, 10, 30, 75, 10, 50, 100, 10, 60));
 }
 
+TEST(Resize, ScalesColumnsFirstWhereThatIsLessWork) {
+  Image image{40, 30, 1, {}};
+  RandomStream random(1);
+  for (std::size_t i = 0; i < image.height * image.width; ++i) {
+    image.pixels.push_back(static_cast<std::byte>(random.next()));
+  }
+  const auto one_by_one = [&](ImageSize first, ImageSize then) {
+    return resize(resize(image, first, Filter::bicubic), then, Filter::bicubic).pixels;
+  };
+  // The height loses 21 pixels, the width 10 and then 11.
+  EXPECT_EQ(resize(image, {19, 20}, Filter::bicubic).pixels, one_by_one({19, 30}, {19, 20}));
+  EXPECT_EQ(resize(image, {19, 19}, Filter::bicubic).pixels, one_by_one({40, 19}, {19, 19}));
+  EXPECT_EQ(resize(image, {39, 50}, Filter::bicubic).pixels, one_by_one({39, 30}, {39, 50}));
+  EXPECT_EQ(resize(image, {41, 60}, Filter::bicubic).pixels, one_by_one({40, 60}, {41, 60}));
+}
+
 // The definition, in floating point: every output is the mean of the inputs under a triangle as wide as the scale.
 double by_definition(const Image& image, double scale_y, double scale_x, std::size_t y, std::size_t x) {
   const auto weight = [](double scale, std::size_t out, std::size_t in) {
