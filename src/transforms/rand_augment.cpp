@@ -1,6 +1,7 @@
 // rand_augment(num_ops=2, magnitude=9): `num_ops` random changes out of fourteen, of one strength (0 to 30). Cubuk et
 // al.: "RandAugment: practical automated data augmentation with a reduced search space", 2019; operations and strengths
-// are those of torchvision's RandAugment with its defaults.
+// are those of torchvision's transforms.RandAugment with its defaults. (Its transforms.v2 rounds the threshold of
+// solarize to float32, which now and then is the other side of a value.)
 #include <array>
 #include <cmath>
 
@@ -15,7 +16,7 @@ constexpr std::int64_t strongest = 30;
 class RandAugment final : public Transform {
  public:
   RandAugment(std::int64_t num_ops, std::int64_t magnitude)
-      : num_ops_(num_ops), strength_(static_cast<double>(magnitude) / strongest) {}
+      : num_ops_(num_ops), magnitude_(magnitude), strength_(static_cast<double>(magnitude) / strongest) {}
 
   void apply(const ImageView& image, RandomStream random) override {
     for (std::int64_t i = 0; i < num_ops_; ++i) {
@@ -29,8 +30,10 @@ class RandAugment final : public Transform {
   void apply_one(std::uint64_t operation, const ImageView& image, double sign) {
     const double shear = sign * 0.3 * strength_;
     const double change = sign * 0.9 * strength_;
+    // Whole numbers where a fraction would have to hit one exactly.
     const auto shift = [&](std::size_t extent) {
-      return std::trunc(sign * 150.0 / 331.0 * static_cast<double>(extent) * strength_);
+      const std::int64_t pixels = 150 * static_cast<std::int64_t>(extent) * magnitude_ / (331 * strongest);
+      return sign * static_cast<double>(pixels);
     };
     switch (operation) {
       case 0:
@@ -56,7 +59,7 @@ class RandAugment final : public Transform {
       case 10:
         return posterize(image, 8 - static_cast<int>(std::nearbyint(4 * strength_)));
       case 11:
-        return solarize(image, static_cast<int>(std::ceil(255 * (1 - strength_))));
+        return solarize(image, static_cast<int>(255 - 255 * magnitude_ / strongest));
       case 12:
         return autocontrast(image);
       default:
@@ -65,6 +68,7 @@ class RandAugment final : public Transform {
   }
 
   std::int64_t num_ops_;
+  std::int64_t magnitude_;
   double strength_;
   Scratch scratch_;
 };

@@ -1,0 +1,30 @@
+#include <set>
+
+#include <gmock/gmock.h>
+
+#include "transforms/pipeline.h"
+
+namespace trainyard {
+namespace {
+
+// Everything that one operation of this magnitude makes of one grey pixel.
+std::set<int> results_of(int value, int magnitude) {
+  const std::byte pixel{static_cast<unsigned char>(value)};
+  const TransformPipeline pipeline({fmt::format("rand_augment(num_ops=1, magnitude={})", magnitude)},
+                                   {{1, 1, 1}, DType::uint8});
+  std::set<int> results;
+  for (std::uint64_t index = 0; index < 400; ++index) {
+    results.insert(std::to_integer<int>(pipeline.apply(ConstImageView(&pixel, {1, 1}, 1), 0, 0, index).pixels[0]));
+  }
+  return results;
+}
+
+TEST(RandAugment, SolarizesFromTheThresholdOn) {
+  for (const int magnitude : {8, 10, 20, 22}) {  // where 255 × (1 - magnitude / 30) in floating point is a little more
+    const int threshold = 255 - 255 * magnitude / 30;
+    EXPECT_THAT(results_of(threshold, magnitude), testing::Contains(255 - threshold)) << magnitude;
+  }
+}
+
+}  // namespace
+}  // namespace trainyard
