@@ -112,7 +112,8 @@ Range TransformArguments::range(const std::string& name, const Range& standard, 
   const double low = number(name + "_min", standard.low, allowed.low, allowed.high);
   const double high = number(name + "_max", standard.high, allowed.low, allowed.high);
   if (low <= high) return {low, high};
-  throw UsageError("transform", "{}: {}_min={} is over {}_max={}", transform_, name, low, name, high);
+  throw UsageError("transform", "{}: {}_min={} is over {}_max={}: give both, the lower one as {}_min", transform_, name,
+                   low, name, high, name);
 }
 
 std::string TransformArguments::word(const std::string& key, const std::vector<std::string>& allowed) {

@@ -101,8 +101,8 @@ void Picture::write_to(std::byte* out) {
                             static_cast<std::size_t>(kept.left - window_.left) * channels_;
   if (reader_ == nullptr && !scales())
     return copy_rows(view_.part(moved(kept, region_.top, region_.left)), corner, row_bytes);
-  const Image piece{kept.height, kept.width, channels_, std::vector<std::byte>(kept.height * kept.width * channels_)};
-  produce(kept, const_cast<std::byte*>(piece.pixels.data()));
+  Image piece{kept.height, kept.width, channels_, std::vector<std::byte>(kept.height * kept.width * channels_)};
+  produce(kept, piece.pixels.data());
   copy_rows(piece, corner, row_bytes);
 }
 

@@ -1,4 +1,4 @@
-// random_horizontal_flip(p=0.5): mirrors left and right with probability p.
+// random_horizontal_flip(p=0.5): mirrors left and right with probability p: torchvision's RandomHorizontalFlip.
 #include <algorithm>
 #include <cstring>
 
