@@ -1,5 +1,6 @@
 #include "check/facts_json.h"
 
+#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <limits>
@@ -240,7 +241,9 @@ Json parse(std::string_view text) {
   try {
     return Json::parse(text, shallow);
   } catch (const Json::exception& error) {
-    throw UsageError("check", "the facts are no JSON: {}", error.what());
+    std::string reason = error.what();  // which quotes the text, control characters of more than one byte included
+    std::replace_if(reason.begin(), reason.end(), [](unsigned char c) { return c < 0x20 || c > 0x7e; }, '?');
+    throw UsageError("check", "the facts are no JSON: {}", reason);
   }
 }
 

@@ -57,6 +57,8 @@ TEST(FactsJson, ReadsTheWholeResultOfACheck) {
 
 TEST(FactsJson, RefusalsNameThePlaceAndTheValue) {
   EXPECT_NE(refusal("{").find("no JSON"), std::string::npos);
+  EXPECT_EQ(refusal("{\"\u009b2J").find('\xc2'), std::string::npos) << "a control character";
+  EXPECT_EQ(refusal("{\x7f").find('\x7f'), std::string::npos) << "a control character";
   EXPECT_NE(refusal("[]").find("facts is []; it must be an object"), std::string::npos);
   EXPECT_NE(refusal("{}").find("\"schema\" is missing"), std::string::npos);
   EXPECT_NE(refusal(changed("/schema", 99)).find("schema 99"), std::string::npos);

@@ -91,9 +91,25 @@ void fuzz_image(std::span<const std::byte> bytes) {
 
 void fuzz_transform(std::span<const std::byte> bytes) { parse_transform(std::string(text_of(bytes))); }
 
+// Whether there is a control character in it: of ASCII, or U+0080 to U+009F in UTF-8.
+bool steers_terminals(std::string_view text) {
+  unsigned char before = 0;
+  for (const unsigned char c : text) {
+    if (c < 0x20 || c == 0x7f || (before == 0xc2 && c < 0xa0)) return true;
+    before = c;
+  }
+  return false;
+}
+
 // What `trainyard check --facts` does with a file from anywhere: reads it or refuses it in words, judges and prints.
 void fuzz_facts(std::span<const std::byte> bytes) {
-  const Recorded recorded = recorded_from_json(text_of(bytes));
+  Recorded recorded;
+  try {
+    recorded = recorded_from_json(text_of(bytes));
+  } catch (const UsageError& error) {
+    require(!steers_terminals(error.what()));
+    throw;
+  }
   Needs needs = recorded.needs.value_or(Needs{});
   for (const char* device : {"auto", "cuda:0"}) {
     needs.device = device;
