@@ -4,14 +4,25 @@ namespace trainyard {
 
 Normalize::Normalize(const std::vector<float>& mean, const std::vector<float>& std, at::Device device) {
   const at::Tensor std_tensor = at::tensor(std, at::kDouble);
-  scale_ = (1 / std_tensor).to(at::kFloat).to(device);
+  const at::Tensor scale = (1 / std_tensor).to(at::kFloat);
+  scale_ = scale.to(device);
+  byte_scale_ = (scale / 255).to(device);
   shift_ = (-at::tensor(mean, at::kDouble) / std_tensor).to(at::kFloat).to(device);
 }
 
-at::Tensor Normalize::operator()(const at::Tensor& images) const {
+at::Tensor Normalize::operator()(const at::Tensor& images, const Selection& selection) const {
+  const at::Tensor& scale = images.scalar_type() == at::kByte ? byte_scale_ : scale_;
   // Height × width × channels in memory is what channels last means: permuting afterwards moves no bytes.
-  const at::Tensor scale = images.scalar_type() == at::kByte ? scale_ / 255 : scale_;
-  return at::addcmul(shift_, images.to(at::kFloat), scale).permute({0, 3, 1, 2});
+  return normalize_images(images, scale, shift_, selection).permute({0, 3, 1, 2});
+}
+
+at::Tensor normalize_by_operators(const at::Tensor& images, const at::Tensor& scale, const at::Tensor& shift,
+                                  const Selection& selection) {
+  at::Tensor chosen = selection.indices.defined() ? images.index_select(0, selection.indices) : images;
+  if (selection.mirrored.defined()) {
+    chosen = at::where(selection.mirrored.view({-1, 1, 1, 1}), chosen.flip(2), chosen);
+  }
+  return at::addcmul(shift, chosen.to(at::kFloat), scale);
 }
 
 }  // namespace trainyard

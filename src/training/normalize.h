@@ -7,19 +7,35 @@
 
 namespace trainyard {
 
+/// Which of some images, and how.
+struct Selection {
+  at::Tensor indices;   ///< int64, M: row i of the result is image indices[i]; undefined: all of them, in order
+  at::Tensor mirrored;  ///< bool, one a row of the result: whether it is mirrored left and right; undefined: none is
+};
+
 /// Per-channel normalisation, kept on the device where it is used.
 class Normalize {
  public:
   /// mean, std: one value a channel, in units of 0..1, as torchvision.transforms.Normalize takes them.
   Normalize(const std::vector<float>& mean, const std::vector<float>& std, at::Device device);
 
-  /// images: N × height × width × channels on the device, uint8 (0..255) or float32 (taken as 0..1).
-  /// Returns float32 N × channels × height × width in channels-last memory format: ToTensor, then Normalize.
-  at::Tensor operator()(const at::Tensor& images) const;
+  /// images: N × height × width × channels on the device, contiguous, uint8 (0..255) or float32 (taken as 0..1).
+  /// Returns float32 M × channels × height × width in channels-last memory format: ToTensor, then Normalize.
+  /// Does not wait for the device. REQUIRES 0 <= indices < N.
+  at::Tensor operator()(const at::Tensor& images, const Selection& selection = {}) const;
 
  private:
-  at::Tensor scale_;  // 1 / std, one a channel
-  at::Tensor shift_;  // -mean / std
+  at::Tensor scale_;       // 1 / std, one a channel
+  at::Tensor byte_scale_;  // 1 / std / 255
+  at::Tensor shift_;       // -mean / std
 };
+
+/// The work of Normalize: image × scale + shift, fused, for M × height × width × channels. On a GPU it is one pass,
+/// which reads each image once and writes the result (normalize_cuda.cpp); on the CPU, and where Trainyard was built
+/// without kernels of its own, it is normalize_by_operators().
+at::Tensor normalize_images(const at::Tensor& images, const at::Tensor& scale, const at::Tensor& shift,
+                            const Selection& selection);
+at::Tensor normalize_by_operators(const at::Tensor& images, const at::Tensor& scale, const at::Tensor& shift,
+                                  const Selection& selection);
 
 }  // namespace trainyard

@@ -27,5 +27,65 @@ TEST(Normalize, GivesChannelsLastWithoutMovingBytes) {
   EXPECT_TRUE(result.is_contiguous(at::MemoryFormat::ChannelsLast));
 }
 
+TEST(Normalize, ChoosesAndMirrorsWhatItIsAskedFor) {
+  const at::Tensor images = at::arange(2 * 2 * 3 * 3, at::kByte).view({2, 2, 3, 3});
+  const Normalize normalize({0.5, 0.25, 0}, {0.5, 0.25, 1}, at::kCPU);
+  const at::Tensor all = normalize(images);
+  const at::Tensor result =
+      normalize(images, {.indices = at::tensor({1L, 0L, 1L}), .mirrored = at::tensor({0, 1, 1}).to(at::kBool)});
+  EXPECT_TRUE(result.is_contiguous(at::MemoryFormat::ChannelsLast));
+  EXPECT_TRUE(at::equal(result, at::stack({all[1], all[0].flip(2), all[1].flip(2)})));
+  EXPECT_TRUE(at::equal(normalize(images, {.mirrored = at::tensor({1, 0}).to(at::kBool)}),
+                        at::stack({all[0].flip(2), all[1]})));
+}
+
+TEST(Normalize, OnAGpuRoundsOnceAndChoosesAndMirrorsAsOnTheCpu) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "needs a GPU";
+  at::manual_seed(1);
+  for (const std::int64_t channels : {1, 2, 3, 4, 5}) {
+    const at::Tensor mean = at::rand({channels});
+    const at::Tensor std = at::rand({channels}) + 0.1;
+    const auto values = [](const at::Tensor& t) {
+      return std::vector<float>(t.data_ptr<float>(), t.data_ptr<float>() + t.numel());
+    };
+    const Normalize on_gpu(values(mean), values(std), at::kCUDA);
+    const at::Tensor scale = (1 / std.to(at::kDouble)).to(at::kFloat);
+    const at::Tensor shift = (-mean.to(at::kDouble) / std.to(at::kDouble)).to(at::kFloat);
+    for (const auto& [height, width] : {std::pair{1, 1}, {7, 5}, {28, 28}, {65, 130}}) {
+      const Selection selection{.indices = at::randint(0, 9, {21}, at::kLong), .mirrored = at::rand({21}) < 0.5};
+      const Selection selection_on_gpu{.indices = selection.indices.cuda(), .mirrored = selection.mirrored.cuda()};
+      for (const bool bytes : {true, false}) {
+        const at::Tensor images = bytes ? at::randint(0, 256, {9, height, width, channels}, at::kByte)
+                                        : at::rand({9, height, width, channels});
+        const at::Tensor chosen = images.index_select(0, selection.indices);
+        const at::Tensor mirrored = at::where(selection.mirrored.view({-1, 1, 1, 1}), chosen.flip(2), chosen);
+        const auto exact = [&](const at::Tensor& of) {
+          return (of.to(at::kDouble) * (bytes ? scale / 255 : scale).to(at::kDouble) + shift.to(at::kDouble))
+              .to(at::kFloat)
+              .permute({0, 3, 1, 2});
+        };
+        // In double precision the product is exact and the sum of bytes is, too; that of floats is rounded twice.
+        const auto expect_same = [&](const at::Tensor& result, const at::Tensor& expected) {
+          EXPECT_TRUE(result.is_contiguous(at::MemoryFormat::ChannelsLast));
+          EXPECT_TRUE(bytes ? at::equal(result.cpu(), expected) : at::allclose(result.cpu(), expected, 2e-7, 2e-7));
+        };
+        expect_same(on_gpu(images.cuda()), exact(images));
+        expect_same(on_gpu(images.cuda(), selection_on_gpu), exact(mirrored));
+        expect_same(on_gpu(images.cuda(), {.indices = selection_on_gpu.indices}), exact(chosen));
+      }
+    }
+  }
+}
+
+TEST(Normalize, OnAGpuIsWhatTheOperatorsGiveButForTheirRounding) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "needs a GPU";
+  const at::Tensor images = at::randint(0, 256, {64, 32, 32, 3}, at::TensorOptions(at::kCUDA).dtype(at::kByte));
+  const at::Tensor scale = at::full({3}, 0.0157F, at::kCUDA);
+  const at::Tensor shift = at::full({3}, -1.93F, at::kCUDA);
+  const at::Tensor difference =
+      normalize_images(images, scale, shift, {}) - normalize_by_operators(images, scale, shift, {});
+  EXPECT_LE(difference.abs().max().item<float>(), 2.4e-7);  // an ulp of numbers from 2 to 4
+}
+
 }  // namespace
 }  // namespace trainyard
