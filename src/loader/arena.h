@@ -39,6 +39,7 @@ struct BatchRequest {
   std::uint32_t count = 0;
   std::uint32_t split = 0;
   bool shuffle = false;
+  bool unmirrored = false;  ///< see DataLoaderOptions
 };
 
 struct alignas(64) Control {

@@ -67,7 +67,12 @@ std::vector<std::uint64_t> DataLoader::sample_indices(std::uint64_t epoch, std::
 BatchRequest DataLoader::request(std::uint64_t epoch, std::uint64_t number) const {
   const std::uint64_t batch_size = pool_.options().batch_size;
   const std::uint64_t stride = options_.world_size;
-  BatchRequest result{epoch, number * batch_size * stride + options_.rank, stride, 0, split_, options_.shuffle};
+  BatchRequest result{.epoch = epoch,
+                      .first = number * batch_size * stride + options_.rank,
+                      .stride = stride,
+                      .split = split_,
+                      .shuffle = options_.shuffle,
+                      .unmirrored = options_.unmirrored};
   const std::uint64_t size = split().size;
   const std::uint64_t left = result.first < size ? (size - result.first + stride - 1) / stride : 0;
   result.count = static_cast<std::uint32_t>(std::min(batch_size, left));

@@ -69,6 +69,7 @@ struct DataLoaderOptions {
   bool drop_last = false;  ///< leave out the last batch where it would be smaller
   int rank = 0;            ///< this process's place among `world_size` that share one order
   int world_size = 1;
+  bool unmirrored = false;  ///< without the transforms' last random_horizontal_flip (SplitInfo::mirror)
 };
 
 /// Iterates over a split of a pool. Several loaders may use one pool: whoever is asked for a batch gets the workers,

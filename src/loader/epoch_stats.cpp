@@ -51,9 +51,12 @@ EpochStats EpochMeter::stats(const WorkerPool& pool) const {
 
 std::string loading_line(const EpochStats& stats, const PoolOptions& options) {
   if (stats.samples == 0) return "";
-  return fmt::format("wait p50 {:.1f} ms, p99 {:.1f} ms; {} {:.0f} % busy; {:.1f} MiB delivered", 1e3 * stats.wait_p50,
-                     1e3 * stats.wait_p99, options.workers > 0 ? "workers" : "reading in this process,",
-                     100 * stats.busy_share, static_cast<double>(stats.bytes) / (1 << 20));
+  const std::string waits =
+      fmt::format("wait p50 {:.1f} ms, p99 {:.1f} ms", 1e3 * stats.wait_p50, 1e3 * stats.wait_p99);
+  const double mib = static_cast<double>(stats.bytes) / (1 << 20);
+  if (options.cache == SampleCache::gpu) return fmt::format("{}; {:.1f} MiB gathered on the GPU", waits, mib);
+  return fmt::format("{}; {} {:.0f} % busy; {:.1f} MiB delivered", waits,
+                     options.workers > 0 ? "workers" : "reading in this process,", 100 * stats.busy_share, mib);
 }
 
 std::string faults_line(const FaultCounts& faults) {
@@ -65,7 +68,7 @@ std::string faults_line(const FaultCounts& faults) {
 std::string loading_advice(const EpochStats& stats, const PoolOptions& options, int cores) {
   constexpr double worth_a_word = 0.05;
   constexpr double always_busy = 0.8;
-  if (stats.wait_share() < worth_a_word) return "";
+  if (options.cache == SampleCache::gpu || stats.wait_share() < worth_a_word) return "";
   const std::string waited = fmt::format("data: {:.0f} % of the time the step waited for it", 100 * stats.wait_share());
   if (options.workers == 0) return waited + "; set loader.workers, 0 reads in the training process itself";
   if (stats.busy_share < always_busy) {

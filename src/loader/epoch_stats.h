@@ -16,7 +16,7 @@ struct EpochStats {
   double wait_p50 = 0;  ///< seconds that next() took, median over the batches
   double wait_p99 = 0;
   std::uint64_t samples = 0;  ///< delivered
-  std::uint64_t bytes = 0;    ///< of these samples, as they travel to the trainer
+  std::uint64_t bytes = 0;    ///< of these samples, before they are normalised
   double busy_share = 0;      ///< of the workers' time in which they read samples, for whatever loader; 0 to 1
   FaultCounts faults;         ///< since the pool began
 
@@ -39,7 +39,8 @@ class EpochMeter {
   std::vector<float> waits_;  // four bytes a batch
 };
 
-/// "wait p50 0.1 ms, p99 4.0 ms; workers 83 % busy; 512.0 MiB delivered"; empty where nothing was delivered.
+/// "wait p50 0.1 ms, p99 4.0 ms; workers 83 % busy; 512.0 MiB delivered"; for a run that keeps its samples on the GPU
+/// "wait p50 0.0 ms, p99 0.1 ms; 512.0 MiB gathered on the GPU"; empty where nothing was delivered.
 std::string loading_line(const EpochStats& stats, const PoolOptions& options);
 
 /// "workers: 1 died, 2 hung; samples: 3 tried again, 1 left out"; empty where all went well.

@@ -14,7 +14,8 @@ OnWorkerError on_worker_error_from(std::string_view name) {
 SampleCache sample_cache_from(std::string_view name) {
   if (name == "none") return SampleCache::none;
   if (name == "shm") return SampleCache::shm;
-  throw UsageError("loader.cache", "is '{}'; allowed: none, shm", name);
+  if (name == "gpu") return SampleCache::gpu;
+  throw UsageError("loader.cache", "is '{}'; allowed: none, shm, gpu", name);
 }
 
 }  // namespace trainyard

@@ -18,6 +18,7 @@ enum class OnWorkerError : std::uint8_t {
 enum class SampleCache : std::uint8_t {
   none,
   shm,  ///< in shared memory, every sample of every split (sample_cache.h)
+  gpu,  ///< on the GPU, by the trainer (training/resident_split.h); the pool sees to it that samples can be kept
 };
 
 /// How often one sample is tried in one epoch.
@@ -25,7 +26,7 @@ constexpr int max_tries = 3;
 
 /// "stop", "retry" or "skip"; throws UsageError for anything else.
 OnWorkerError on_worker_error_from(std::string_view name);
-/// "none" or "shm"; throws UsageError for anything else.
+/// "none", "shm" or "gpu"; throws UsageError for anything else.
 SampleCache sample_cache_from(std::string_view name);
 
 struct PoolOptions {

@@ -77,7 +77,7 @@ class ChunkReader {
   bool try_to_read(std::uint32_t i, std::uint64_t index) {
     try {
       const std::span<std::byte> image = images_.subspan(i * sample_bytes_, sample_bytes_);
-      const std::int64_t label = split_.read(index, options_.seed, request_.epoch, image);
+      const std::int64_t label = split_.read(index, options_.seed, request_.epoch, image, request_.unmirrored);
       if (label < 0 || label >= classes_) {
         throw RunError("loader", "the label is {}, there are {} classes", label, classes_);
       }

@@ -25,8 +25,9 @@ struct LoadedSplit {
   /// What read() writes.
   const SampleSpec& spec() const { return transforms.spec(*dataset); }
   /// Sample `index`, transformed; returns its label. As TransformPipeline::read.
-  std::int64_t read(std::size_t index, std::uint64_t seed, std::uint64_t epoch, std::span<std::byte> out) const {
-    return transforms.read(*dataset, index, seed, epoch, out);
+  std::int64_t read(std::size_t index, std::uint64_t seed, std::uint64_t epoch, std::span<std::byte> out,
+                    bool unmirrored = false) const {
+    return transforms.read(*dataset, index, seed, epoch, out, unmirrored);
   }
 };
 

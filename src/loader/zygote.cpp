@@ -20,6 +20,16 @@ namespace {
 
 constexpr const char* descriptors_hint = "see `ulimit -n` where too many files are open";
 
+void refuse_what_changes(const LoadedSplit& split, const char* name) {
+  const std::string transform = split.transforms.first_drawn_anew();
+  if (transform.empty()) return;
+  throw UsageError("loader.cache",
+                   "gpu keeps samples as the transforms leave them, and '{}' of transform.{} is drawn anew in each "
+                   "epoch; of such, only a random_horizontal_flip that comes last is done on the GPU. Set loader.cache "
+                   "= none (or shm), or leave it out",
+                   transform, name);
+}
+
 }  // namespace
 
 std::vector<LoadedSplit> load_splits(const PoolOptions& options, const DatasetFactory& factory) {
@@ -29,6 +39,9 @@ std::vector<LoadedSplit> load_splits(const PoolOptions& options, const DatasetFa
       split.dataset = cached_in_shared_memory(std::move(split.dataset), options.directory);
     }
   }
+  if (options.cache == SampleCache::gpu) {
+    for (std::size_t i = 0; i < splits.size(); ++i) refuse_what_changes(splits[i], to_string(static_cast<Split>(i)));
+  }
   return splits;
 }
 
@@ -37,7 +50,7 @@ std::vector<SplitInfo> describe(const std::vector<LoadedSplit>& splits) {
   for (const LoadedSplit& split : splits) {
     const Dataset& dataset = *split.dataset;
     result.push_back({dataset.size(), split.spec(), dataset.class_names(), dataset.fingerprint(),
-                      dataset.channel_mean(), dataset.channel_std()});
+                      dataset.channel_mean(), dataset.channel_std(), split.transforms.mirror()});
   }
   return result;
 }

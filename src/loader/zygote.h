@@ -30,9 +30,11 @@ struct SplitInfo {
   std::uint64_t fingerprint = 0;
   std::vector<float> channel_mean;
   std::vector<float> channel_std;
+  std::optional<RandomMirror> mirror;  ///< the random_horizontal_flip that ends its transforms, if one does
 };
 
-/// What `factory` builds, behind the cache that `options` ask for.
+/// What `factory` builds, behind the cache that `options` ask for. Throws UsageError, with the transform's name, where
+/// samples are to be kept on the GPU and a transform is drawn anew in each epoch that cannot be done there.
 std::vector<LoadedSplit> load_splits(const PoolOptions& options, const DatasetFactory& factory);
 
 std::vector<SplitInfo> describe(const std::vector<LoadedSplit>& splits);

@@ -194,6 +194,9 @@ std::vector<std::uint8_t> encode(const Hello& hello) {
                       {"fingerprint", split.fingerprint},
                       {"mean", split.channel_mean},
                       {"std", split.channel_std}});
+    if (const std::optional<RandomMirror>& mirror = split.mirror) {
+      splits.back()["mirror"] = {{"place", mirror->place}, {"name_key", mirror->name_key}, {"p", mirror->p}};
+    }
   }
   return nlohmann::json::to_msgpack(
       {{"code", static_cast<int>(hello.code)}, {"error", hello.error}, {"splits", splits}});
@@ -209,7 +212,11 @@ Hello decode_hello(std::span<const std::byte> bytes) {
                             split.at("class_names"),
                             split.at("fingerprint"),
                             split.at("mean"),
-                            split.at("std")});
+                            split.at("std"),
+                            std::nullopt});
+    if (const auto mirror = split.find("mirror"); mirror != split.end()) {
+      hello.splits.back().mirror = {mirror->at("place"), mirror->at("name_key"), mirror->at("p")};
+    }
   }
   return hello;
 }

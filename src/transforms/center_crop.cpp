@@ -21,6 +21,8 @@ class CenterCrop final : public Transform {
     return Frame{{centered(image.height, size_), centered(image.width, size_), size_, size_}, {size_, size_}};
   }
 
+  bool is_deterministic() const override { return true; }
+
  private:
   std::size_t size_;
 };

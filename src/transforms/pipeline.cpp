@@ -13,13 +13,22 @@ ImageSize size_of(const SampleSpec& sample) {
   return {static_cast<std::size_t>(sample.shape[0]), static_cast<std::size_t>(sample.shape[1])};
 }
 
+RandomStream stream_of(std::uint64_t seed, std::uint64_t epoch, std::uint64_t index, std::uint64_t place,
+                       std::uint64_t name_key) {
+  return RandomStream(key_of({seed, epoch, index, place, name_key}));
+}
+
 }  // namespace
+
+bool RandomMirror::operator()(std::uint64_t seed, std::uint64_t epoch, std::uint64_t index) const {
+  return stream_of(seed, epoch, index, place, name_key).uniform() < p;
+}
 
 class TransformPipeline::Draws {
  public:
   Draws(std::uint64_t seed, std::uint64_t epoch, std::uint64_t index) : seed_(seed), epoch_(epoch), index_(index) {}
   RandomStream of(std::size_t place, const Stage& stage) const {
-    return RandomStream(key_of({seed_, epoch_, index_, place, stage.name_key}));
+    return stream_of(seed_, epoch_, index_, place, stage.name_key);
   }
 
  private:
@@ -43,13 +52,29 @@ TransformPipeline::TransformPipeline(const std::vector<std::string>& specs, cons
     auto transform = TransformRegistry::make(arguments.transform(), arguments);
     arguments.refuse_unknown();
     const std::optional<Frame> frame = transform->frame(size, RandomStream(0));
-    stages_.push_back({key_of(arguments.transform()), frame.has_value(), std::move(transform)});
+    stages_.push_back({arguments.transform(), key_of(arguments.transform()), frame.has_value(), std::move(transform)});
     if (!frame) continue;
     framed_ = stages_.size();
     size = frame->size;
   }
   spec_ = SampleSpec{{static_cast<std::int64_t>(size.height), static_cast<std::int64_t>(size.width), sample.shape[2]},
                      DType::uint8};
+}
+
+std::optional<RandomMirror> TransformPipeline::mirror() const {
+  if (stages_.empty()) return std::nullopt;
+  const Stage& last = stages_.back();
+  const std::optional<double> p = last.transform->mirrors();
+  return p ? std::optional(RandomMirror{stages_.size() - 1, last.name_key, *p}) : std::nullopt;
+}
+
+std::string TransformPipeline::first_drawn_anew() const {
+  for (std::size_t place = 0; place < stages_.size(); ++place) {
+    const bool last = place + 1 == stages_.size();
+    const Transform& transform = *stages_[place].transform;
+    if (!transform.is_deterministic() && !(last && transform.mirrors())) return stages_[place].name;
+  }
+  return "";
 }
 
 void TransformPipeline::run(Picture& picture, std::size_t begin, std::size_t end, const Draws& draws) const {
@@ -63,16 +88,19 @@ void TransformPipeline::run(Picture& picture, std::size_t begin, std::size_t end
   }
 }
 
-// What follows the last crop or scaling works in `out` itself.
-void TransformPipeline::finish(Picture& picture, const Draws& draws, const std::string& name, ImageSize size,
-                               std::byte* out) const {
+// What follows the last crop or scaling, in the image itself.
+void TransformPipeline::change(const ImageView& image, const Draws& draws, std::size_t end) const {
+  for (std::size_t place = framed_; place < end; ++place) {
+    stages_[place].transform->apply(image, draws.of(place, stages_[place]));
+  }
+}
+
+void TransformPipeline::finish(Picture& picture, const Draws& draws, std::size_t end, const std::string& name,
+                               ImageSize size, std::byte* out) const {
   run(picture, 0, framed_, draws);
   if (picture.size() != size) throw_size_mismatch(name, picture.size(), size);
   picture.write_to(out);
-  const ImageView result{out, size.height, size.width, picture.channels()};
-  for (std::size_t place = framed_; place < stages_.size(); ++place) {
-    stages_[place].transform->apply(result, draws.of(place, stages_[place]));
-  }
+  change({out, size.height, size.width, picture.channels()}, draws, end);
 }
 
 Image TransformPipeline::finish(Picture& picture, const Draws& draws) const {
@@ -84,7 +112,7 @@ Image TransformPipeline::finish(Picture& picture, const Draws& draws) const {
 }
 
 std::int64_t TransformPipeline::read(const Dataset& dataset, std::size_t index, std::uint64_t seed, std::uint64_t epoch,
-                                     std::span<std::byte> out) const {
+                                     std::span<std::byte> out, bool unmirrored) const {
   const auto* const images = dynamic_cast<const ImageDataset*>(&dataset);
   if (images == nullptr && stages_.empty()) return dataset.get(index, out);
 
@@ -92,28 +120,26 @@ std::int64_t TransformPipeline::read(const Dataset& dataset, std::size_t index, 
   const auto channels = static_cast<std::size_t>(sample.shape[2]);
   const ImageSize size = size_of(spec(dataset));
   const Draws draws(seed, epoch, index);
+  const std::size_t end = stages_.size() - (unmirrored && mirror() ? 1 : 0);
   if (images == nullptr) {
     const std::span<std::byte> pixels = framed_ == 0 ? out : memory_->file.take(sample.bytes());
     const std::int64_t label = dataset.get(index, pixels);
     if (framed_ == 0) {
-      for (std::size_t place = 0; place < stages_.size(); ++place) {
-        stages_[place].transform->apply({out.data(), size.height, size.width, channels},
-                                        draws.of(place, stages_[place]));
-      }
+      change({out.data(), size.height, size.width, channels}, draws, end);
     } else {
       Picture picture(ConstImageView(pixels.data(), size_of(sample), channels), memory_->picture);
-      finish(picture, draws, "a sample", size, out.data());
+      finish(picture, draws, end, "a sample", size, out.data());
     }
     return label;
   }
   const StoredImage stored = images->read(index, memory_->file);
   if (stored.pixels) {
     Picture picture(ConstImageView(stored.bytes.data(), *stored.pixels, channels), memory_->picture);
-    finish(picture, draws, images->name(index), size, out.data());
+    finish(picture, draws, end, images->name(index), size, out.data());
   } else {
     const auto reader = ImageReader::open(stored.bytes, images->name(index));
     Picture picture(*reader, channels, decode_, memory_->picture);
-    finish(picture, draws, images->name(index), size, out.data());
+    finish(picture, draws, end, images->name(index), size, out.data());
   }
   return stored.label;
 }

@@ -12,6 +12,17 @@
 
 namespace trainyard {
 
+/// The random_horizontal_flip that ends a pipeline, for whoever does it in the pipeline's place: the same draws.
+struct RandomMirror {
+  std::uint64_t place = 0;  ///< among the transforms
+  std::uint64_t name_key = 0;
+  double p = 0;
+
+  /// Whether sample `index` is mirrored left and right in `epoch`.
+  bool operator()(std::uint64_t seed, std::uint64_t epoch, std::uint64_t index) const;
+  bool operator==(const RandomMirror&) const = default;
+};
+
 /// Has memory of its own to work in: for one thread of one process. Empty, it hands on what the dataset gives.
 class TransformPipeline {
  public:
@@ -26,9 +37,14 @@ class TransformPipeline {
 
   /// Writes sample `index` of `dataset`, transformed, to `out`, which has spec(dataset).bytes(), and returns its label.
   /// Randomness is a function of (seed, epoch, index, the transform's place and name) alone. Throws RunError; for a
-  /// picture that does not come out at the size of `out`, too, with both sizes.
+  /// picture that does not come out at the size of `out`, too, with both sizes. `unmirrored`: without mirror().
   std::int64_t read(const Dataset& dataset, std::size_t index, std::uint64_t seed, std::uint64_t epoch,
-                    std::span<std::byte> out) const;
+                    std::span<std::byte> out, bool unmirrored = false) const;
+
+  /// The last transform, where it is a random_horizontal_flip.
+  std::optional<RandomMirror> mirror() const;
+  /// The name of the first transform, but for mirror(), that does something else in each epoch; empty: there is none.
+  std::string first_drawn_anew() const;
 
   /// What becomes of one picture, whatever its size.
   Image apply(const ConstImageView& image, std::uint64_t seed, std::uint64_t epoch, std::uint64_t index) const;
@@ -37,6 +53,7 @@ class TransformPipeline {
 
  private:
   struct Stage {
+    std::string name;
     std::uint64_t name_key;
     bool frames;
     std::unique_ptr<Transform> transform;
@@ -49,7 +66,9 @@ class TransformPipeline {
   class Draws;
 
   void run(Picture& picture, std::size_t begin, std::size_t end, const Draws& draws) const;
-  void finish(Picture& picture, const Draws& draws, const std::string& name, ImageSize size, std::byte* out) const;
+  void change(const ImageView& image, const Draws& draws, std::size_t end) const;
+  void finish(Picture& picture, const Draws& draws, std::size_t end, const std::string& name, ImageSize size,
+              std::byte* out) const;
   Image finish(Picture& picture, const Draws& draws) const;
 
   std::vector<Stage> stages_;

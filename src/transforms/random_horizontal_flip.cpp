@@ -42,6 +42,8 @@ class RandomHorizontalFlip final : public Transform {
     }
   }
 
+  std::optional<double> mirrors() const override { return p_; }
+
  private:
   double p_;
 };

@@ -14,6 +14,8 @@ class Resize final : public Transform {
     return Frame{Rect::whole(image), shorter_ > 0 ? scaled(image) : fixed_, filter_};
   }
 
+  bool is_deterministic() const override { return true; }
+
  private:
   ImageSize scaled(ImageSize image) const {
     const auto longer = [&](std::size_t a, std::size_t b) {  // rounded down, as in torchvision

@@ -35,6 +35,12 @@ class Transform {
 
   /// Changes pixels: 1 channel (grey) or 3 (RGB), any size. Not called for a transform that frames.
   virtual void apply(const ImageView& /*image*/, RandomStream /*random*/) {}
+
+  /// Whether it does the same to a picture in every epoch, without a look at `random`. Then its work may be kept.
+  virtual bool is_deterministic() const { return false; }
+
+  /// Where all it does is to mirror left and right if random.uniform() is under a number: that number.
+  virtual std::optional<double> mirrors() const { return std::nullopt; }
 };
 
 struct TransformKind {

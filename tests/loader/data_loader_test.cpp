@@ -398,5 +398,55 @@ TEST_P(DataLoaderWith, WritingPastTheBatchIsDetected) {
 INSTANTIATE_TEST_SUITE_P(Workers, DataLoaderWith, testing::Values(0, 1, 2, 4, 7),
                          [](const auto& with) { return std::to_string(with.param); });
 
+DatasetFactory checkable_with(const std::vector<std::string>& transforms) {
+  return [transforms] {
+    std::vector<LoadedSplit> splits = checkable(100)();
+    splits[0].transforms = TransformPipeline(transforms, splits[0].dataset->spec());
+    return splits;
+  };
+}
+
+TEST_P(DataLoaderWith, DeliversSamplesUnmirroredToWhoeverMirrorsThemItself) {
+  const auto factory = [] {
+    std::vector<LoadedSplit> splits(1);
+    splits[0].dataset = make_dataset({.name = "synthetic", .shape = {3, 4, 1}, .samples = 40}, Split::train);
+    splits[0].transforms = TransformPipeline({"random_horizontal_flip"}, splits[0].dataset->spec());
+    return splits;
+  };
+  WorkerPool pool({.workers = GetParam(), .batch_size = 9, .seed = 8}, factory);
+  const std::optional<RandomMirror>& mirror = pool.splits()[0].mirror;
+  ASSERT_EQ(mirror, factory()[0].transforms.mirror());
+  const auto images_of = [&](const DataLoaderOptions& options) {
+    DataLoader loader(pool, Split::train, options);
+    std::vector<std::byte> images;
+    loader.start_epoch(2);
+    while (const auto batch = loader.next())
+      images.insert(images.end(), batch->images().begin(), batch->images().end());
+    return images;
+  };
+  std::vector<std::byte> images = images_of({.unmirrored = true});
+  for (std::size_t index = 0; index < 40; ++index) {
+    if (!(*mirror)(8, 2, index)) continue;
+    for (std::size_t row = 0; row < 3; ++row) {
+      const auto first = images.begin() + static_cast<std::ptrdiff_t>((index * 3 + row) * 4);
+      std::reverse(first, first + 4);
+    }
+  }
+  EXPECT_EQ(images, images_of({}));
+}
+
+TEST_P(DataLoaderWith, RefusesToKeepOnTheGpuWhatIsDrawnAnewInEachEpoch) {
+  const PoolOptions options{.workers = GetParam(), .cache = SampleCache::gpu};
+  try {
+    WorkerPool(options, checkable_with({"random_crop(padding=1)", "random_horizontal_flip"}));
+    FAIL();
+  } catch (const UsageError& error) {
+    EXPECT_THAT(error.what(), testing::AllOf(testing::HasSubstr("[loader.cache] gpu"),
+                                             testing::HasSubstr("'random_crop' of transform.train"),
+                                             testing::HasSubstr("Set loader.cache = none")));
+  }
+  EXPECT_NO_THROW(WorkerPool(options, checkable_with({"resize(height=3, width=2)", "random_horizontal_flip"})));
+}
+
 }  // namespace
 }  // namespace trainyard

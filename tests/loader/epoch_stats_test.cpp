@@ -43,6 +43,9 @@ TEST(LoadingLines, SayWhatHappenedAndNothingWhereNothingDid) {
   EXPECT_EQ(
       loading_line({.wait_p50 = 1e-4, .wait_p99 = 4e-3, .samples = 9, .bytes = 512 << 20, .busy_share = 0.83}, {}),
       "wait p50 0.1 ms, p99 4.0 ms; workers 83 % busy; 512.0 MiB delivered");
+  EXPECT_EQ(
+      loading_line({.wait_p50 = 1e-5, .wait_p99 = 1e-4, .samples = 9, .bytes = 512 << 20}, {.cache = SampleCache::gpu}),
+      "wait p50 0.0 ms, p99 0.1 ms; 512.0 MiB gathered on the GPU");
   EXPECT_EQ(faults_line({.deaths = 1, .hangs = 2, .retries = 3, .skipped = 4}),
             "workers: 1 died, 2 hung; samples: 3 tried again, 4 left out");
 }
@@ -52,6 +55,7 @@ TEST(LoadingAdvice, NamesWhatToTurn) {
   EXPECT_THAT(loading_advice(stats, {.workers = 2}, 8), HasSubstr("raise loader.workers (now 2, there are 8 cores)"));
   EXPECT_THAT(loading_advice(stats, {.workers = 8}, 8), HasSubstr("cheaper to read"));
   EXPECT_THAT(loading_advice(stats, {.workers = 0}, 8), HasSubstr("set loader.workers"));
+  EXPECT_EQ(loading_advice(stats, {.cache = SampleCache::gpu}, 8), "") << "no setting of the loader changes it";
   stats.busy_share = 0.3;
   EXPECT_THAT(loading_advice(stats, {.workers = 2}, 8), HasSubstr("raise loader.prefetch (now 4)"));
   stats.waited_seconds = 4;

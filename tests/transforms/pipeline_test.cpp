@@ -108,5 +108,68 @@ TEST(TransformPipeline, RefusesSamplesThatAreNoImages) {
   EXPECT_NO_THROW(TransformPipeline({}, {{48}, DType::float32}));
 }
 
+// A dataset of one picture under many numbers.
+class OnePicture final : public Dataset {
+ public:
+  std::size_t size() const override { return 1'000; }
+  const SampleSpec& spec() const override { return sample; }
+  std::int64_t get(std::size_t, std::span<std::byte> out) const override {
+    std::copy(unchanged.begin(), unchanged.end(), out.begin());
+    return 0;
+  }
+  const std::vector<std::string>& class_names() const override { return names_; }
+  std::uint64_t fingerprint() const override { return 0; }
+  std::vector<float> channel_mean() const override { return {0, 0, 0}; }
+  std::vector<float> channel_std() const override { return {1, 1, 1}; }
+
+ private:
+  std::vector<std::string> names_ = {"a"};
+};
+
+TEST(TransformPipeline, WhatItLeavesUnmirroredIsMirroredByTheSameDraws) {
+  const OnePicture dataset;
+  for (const std::vector<std::string>& first : {std::vector<std::string>{}, {"resize(height=5, width=7)"}}) {
+    std::vector<std::string> specs = first;
+    specs.emplace_back("random_horizontal_flip(p=0.3)");
+    const TransformPipeline pipeline(specs, sample);
+    ASSERT_TRUE(pipeline.mirror());
+    const TransformPipeline always(
+        [&] {
+          std::vector<std::string> mirrored = first;
+          mirrored.emplace_back("random_horizontal_flip(p=1)");
+          return mirrored;
+        }(),
+        sample);
+    const std::size_t bytes = pipeline.spec(dataset).bytes();
+    std::vector<std::byte> plain(bytes), mirrored(bytes), read(bytes);
+    always.read(dataset, 0, 0, 0, mirrored);
+    int count = 0;
+    for (std::size_t index = 0; index < 1'000; ++index) {
+      const bool mirror = (*pipeline.mirror())(/*seed=*/7, /*epoch=*/3, index);
+      pipeline.read(dataset, index, 7, 3, plain, /*unmirrored=*/true);
+      pipeline.read(dataset, index, 7, 3, read);
+      ASSERT_EQ(read, mirror ? mirrored : plain) << index;
+      count += mirror ? 1 : 0;
+    }
+    EXPECT_NEAR(count, 300, 60);
+  }
+}
+
+TEST(TransformPipeline, OnlyAMirrorThatComesLastIsLeftOut) {
+  EXPECT_FALSE(TransformPipeline().mirror());
+  EXPECT_FALSE(TransformPipeline({"random_horizontal_flip", "resize(height=5, width=7)"}, sample).mirror());
+  EXPECT_FALSE(TransformPipeline({"random_vertical_flip"}, sample).mirror());
+}
+
+TEST(TransformPipeline, NamesTheFirstTransformThatIsDrawnAnewInEachEpoch) {
+  const auto first = [](const std::vector<std::string>& specs) {
+    return TransformPipeline(specs, sample).first_drawn_anew();
+  };
+  EXPECT_EQ(TransformPipeline().first_drawn_anew(), "");
+  EXPECT_EQ(first({"resize(size=9)", "center_crop(size=4)", "random_horizontal_flip"}), "");
+  EXPECT_EQ(first({"resize(size=9)", "random_crop", "random_vertical_flip"}), "random_crop");
+  EXPECT_EQ(first({"random_horizontal_flip", "center_crop(size=4)"}), "random_horizontal_flip");
+}
+
 }  // namespace
 }  // namespace trainyard
