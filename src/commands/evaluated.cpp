@@ -18,20 +18,20 @@ Json figure(const std::optional<double>& share) { return share ? Json(*share) : 
 Evaluated evaluate_checkpoint(const std::filesystem::path& checkpoint, WorkerPool& pool, const Config& config,
                               at::Device device, std::size_t worst) {
   TrainedModel trained = load_trained_model(checkpoint, device);
-  DataLoader loader(pool, Split::test);
-  if (loader.split().class_names != trained.manifest.class_names) {
+  const SplitInfo& data = pool.splits().at(static_cast<std::size_t>(Split::test));
+  if (data.class_names != trained.manifest.class_names) {
     throw UsageError("data.name", "{} has other classes than the data that {} was trained on", config.data.name,
                      checkpoint.string());
   }
-  if (loader.split().sample.shape != trained.manifest.sample_shape) {
+  if (data.sample.shape != trained.manifest.sample_shape) {
     throw UsageError("data.name", "samples of {} are [{}], those that {} was trained on [{}]", config.data.name,
-                     fmt::join(loader.split().sample.shape, ", "), checkpoint.string(),
+                     fmt::join(data.sample.shape, ", "), checkpoint.string(),
                      fmt::join(trained.manifest.sample_shape, ", "));
   }
   set_float32_arithmetic(config.train.precision);
   const RegisteredMemory registered(device.is_cuda() ? pool.arena().memory() : std::span<std::byte>());
-  Evaluation evaluation =
-      evaluate_samples(*trained.model, loader, trained.normalize, device, config.train.precision, worst);
+  DeviceLoader batches(pool, Split::test, {}, trained.normalize, device);
+  Evaluation evaluation = evaluate_samples(*trained.model, batches, config.train.precision, worst);
   return {.checkpoint = checkpoint,
           .manifest = std::move(trained.manifest),
           .dataset = config.data.name,

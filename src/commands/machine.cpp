@@ -3,8 +3,10 @@
 #include <ATen/Parallel.h>
 
 #include "check/device.h"
+#include "check/probes.h"
 #include "training/memory.h"
 #include "training/precision.h"
+#include "training/resident_split.h"
 #include "util/system.h"
 
 namespace trainyard {
@@ -38,6 +40,25 @@ at::Device prepare_device(const Config& config, const CheckResult& check) {
   at::globalContext().setBenchmarkCuDNN(true);  // shapes stay the same: measure the convolutions once
   if (config.train.deterministic) set_deterministic();
   return device;
+}
+
+void require_room_for_cache(const Config& config, const std::vector<SplitInfo>& splits, at::Device device) {
+  if (config.loader.cache != "gpu") return;
+  if (config.train.device == "cpu") {
+    throw UsageError("loader.cache", "gpu needs a GPU, and train.device is cpu; set loader.cache = none or shm");
+  }
+  if (device.is_cpu()) {
+    throw MachineError("loader.cache",
+                       "gpu needs a GPU, and there is none to use (train.device = {}); set loader.cache = none or shm",
+                       config.train.device);
+  }
+  if (!has_own_kernels()) {
+    throw MachineError(
+        "loader.cache",
+        "gpu needs Trainyard's own kernels, and this program was built without a CUDA compiler; build it "
+        "with one, or set loader.cache = none or shm");
+  }
+  require_room_for(splits, free_device_memory(device.index()));
 }
 
 void rethrow_explained(const CheckResult& check, at::Device device, const c10::Error& error) {

@@ -4,6 +4,7 @@
 
 #include "check/check.h"
 #include "config/config.h"
+#include "loader/zygote.h"
 #include "util/torch.h"
 
 namespace trainyard {
@@ -18,6 +19,10 @@ Needs device_needs_of(const Config& config);
 /// Resolves `train.device` against the facts, sets threads and arithmetic, returns the device. Throws MachineError with
 /// the cause and the remedy where the check found an error.
 at::Device prepare_device(const Config& config, const CheckResult& check);
+
+/// Throws where loader.cache = gpu and these splits cannot be kept on `device`: UsageError if the CPU was asked for,
+/// MachineError if there is no GPU or too little free memory on it, with the bytes needed and free.
+void require_room_for_cache(const Config& config, const std::vector<SplitInfo>& splits, at::Device device);
 
 /// Throws the error of LibTorch that is being handled on: as a RunError with the cause, the remedy and the code of its
 /// rule where it is an error of the device, unchanged where it is not.

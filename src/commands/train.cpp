@@ -53,6 +53,7 @@ class TrainCommand : public Command {
     fmt::print("{}", render_short(check, wants_colour(STDOUT_FILENO)));
     std::fflush(stdout);
     const at::Device device = prepare_device(config, check);
+    require_room_for_cache(config, pool.splits(), device);
     fmt::print("run     {}{}\n", folder.path.string(),
                folder.checkpoint ? fmt::format(", going on from {}", folder.checkpoint->filename().string()) : "");
     std::fflush(stdout);

@@ -110,8 +110,9 @@ void for_each_setting(ConfigType& c, Visit visit) {
   visit("loader.batch_size", c.loader.batch_size, "samples a step", from_to(1, 1 << 20));
   visit("loader.prefetch", c.loader.prefetch, "batches prepared ahead", from_to(1, 1024));
   visit("loader.timeout", c.loader.timeout, "seconds a worker may take for one sample", from_to(0.1, 86'400.0));
-  visit("loader.cache", c.loader.cache, "shm: decode every sample once and keep it in shared memory",
-        one_of({"none", "shm"}));
+  visit("loader.cache", c.loader.cache,
+        "read every sample once and keep it: shm, in shared memory; gpu, transformed, on the GPU",
+        one_of({"none", "shm", "gpu"}));
   visit("loader.on_worker_error", c.loader.on_worker_error,
         "a worker is lost or a sample unreadable: stop; retry it 3 times, then stop; retry, then skip the sample",
         one_of({"stop", "retry", "skip"}));

@@ -1,44 +1,66 @@
 #include "training/device_loader.h"
 
+#include <algorithm>
+
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
+#include "training/slot_tensors.h"
+
 namespace trainyard {
-namespace {
 
-at::ScalarType scalar_type(DType type) { return type == DType::uint8 ? at::kByte : at::kFloat; }
-
-// Tensors over the slot's memory; valid while the batch is held.
-at::Tensor images_in_slot(const Batch& batch) {
-  std::vector<std::int64_t> shape = batch.sample().shape;
-  shape.insert(shape.begin(), static_cast<std::int64_t>(batch.count()));
-  return at::from_blob(const_cast<std::byte*>(batch.images().data()), shape, scalar_type(batch.sample().dtype));
-}
-
-at::Tensor labels_in_slot(const Batch& batch) {
-  return at::from_blob(const_cast<std::int64_t*>(batch.labels().data()), {static_cast<std::int64_t>(batch.count())},
-                       at::kLong);
-}
-
-}  // namespace
-
-DeviceLoader::DeviceLoader(DataLoader& loader, Normalize normalize, at::Device device)
-    : loader_(loader), normalize_(std::move(normalize)), device_(device) {
+DeviceLoader::DeviceLoader(WorkerPool& pool, Split split, const DataLoaderOptions& options, Normalize normalize,
+                           at::Device device)
+    : pool_(pool), split_(split), loader_(pool, split, options), normalize_(std::move(normalize)), device_(device) {
   if (device_.is_cuda()) {
     copy_stream_ = c10::impl::VirtualGuardImpl(device_.type()).getStreamFromGlobalPool(device_);
   }
 }
 
-DeviceLoader::~DeviceLoader() {
-  for (Copy& copy : copies_) copy.done.synchronize();  // a slot must not be filled again while it is being read
+DeviceLoader::~DeviceLoader() { wait_for_copies(0); }
+
+void DeviceLoader::keep_on_device() { resident_.emplace(pool_, split_, device_); }
+
+void DeviceLoader::start_epoch(std::uint64_t epoch, std::int64_t first_batch, std::int64_t most_batches) {
+  wait_for_copies(0);
+  epoch_ = epoch;
+  next_ = first_batch;
+  end_ = std::min(batches(), most_batches);
+  if (resident_) {
+    meter_.start(pool_);
+  } else {
+    loader_.start_epoch(epoch, static_cast<std::uint64_t>(first_batch));
+  }
+}
+
+void DeviceLoader::follow_with(DeviceLoader* other, std::uint64_t epoch) {
+  loader_.follow_with(other != nullptr ? &other->loader_ : nullptr, epoch);
 }
 
 std::optional<DeviceBatch> DeviceLoader::next() {
+  if (next_ >= end_) {
+    wait_for_copies(0);
+    return std::nullopt;
+  }
+  DeviceBatch batch = resident_ ? gather() : load();
+  ++next_;
+  return batch;
+}
+
+DeviceBatch DeviceLoader::gather() {
+  const std::int64_t began = monotonic_ns();
+  ResidentSplit::Samples samples = resident_->gather(sample_indices(epoch_, next_), epoch_, normalize_);
+  const std::int64_t count = samples.labels.size(0);
+  meter_.add(static_cast<double>(monotonic_ns() - began) * 1e-9, static_cast<std::uint64_t>(count),
+             static_cast<std::uint64_t>(count) * split().sample.bytes());
+  return {.images = std::move(samples.images), .labels = std::move(samples.labels), .number = next_, .count = count};
+}
+
+DeviceBatch DeviceLoader::load() {
   // One slot may be in flight to the GPU while the next is taken.
   wait_for_copies(1);
-  std::optional<Batch> batch = loader_.next();
-  if (!batch) return std::nullopt;
-  return device_.is_cpu() ? read_in_place(*batch) : copy_to_gpu(std::move(*batch));
+  Batch batch = *loader_.next();
+  return device_.is_cpu() ? read_in_place(batch) : copy_to_gpu(std::move(batch));
 }
 
 DeviceBatch DeviceLoader::read_in_place(const Batch& batch) const {

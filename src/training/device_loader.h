@@ -2,10 +2,12 @@
 #pragma once
 
 #include <deque>
+#include <limits>
 #include <optional>
 
 #include "loader/data_loader.h"
 #include "training/normalize.h"
+#include "training/resident_split.h"
 #include "util/torch.h"
 
 namespace trainyard {
@@ -21,18 +23,45 @@ struct DeviceBatch {
   double share = 1;           ///< of each image that is labels', the rest is other_labels'
 };
 
-/// Moves a DataLoader's batches to `device`. On a GPU the copy runs on a stream of its own, from the arena's registered
-/// memory, while the step before computes; a slot goes back to the workers once its copy is done. On the CPU the slot
-/// itself is read. Used from one thread; `loader` must outlive it.
+/// The batches of one split on `device`, those and in that order that a DataLoader with the same options gives. On a
+/// GPU the copy runs on a stream of its own, from the arena's registered memory, while the step before computes; a slot
+/// goes back to the workers once its copy is done. On the CPU the slot itself is read. Used from one thread; the pool
+/// must outlive it.
 class DeviceLoader {
  public:
-  DeviceLoader(DataLoader& loader, Normalize normalize, at::Device device);
+  DeviceLoader(WorkerPool& pool, Split split, const DataLoaderOptions& options, Normalize normalize, at::Device device);
   ~DeviceLoader();
+  DeviceLoader(const DeviceLoader&) = delete;
+  DeviceLoader& operator=(const DeviceLoader&) = delete;
 
-  /// The next batch of the epoch that the loader has started, nothing at its end.
+  /// Reads the whole split onto the device. From then on the batches are gathered there, the same bit for bit, and the
+  /// workers have nothing to do. Throws as ResidentSplit does. REQUIRES a pool with SampleCache::gpu, which has looked
+  /// at the transforms.
+  void keep_on_device();
+
+  /// Begins `epoch` at batch `first_batch`; it ends before batch `most_batches`. What was left of another is dropped.
+  void start_epoch(std::uint64_t epoch, std::int64_t first_batch = 0,
+                   std::int64_t most_batches = std::numeric_limits<std::int64_t>::max());
+  /// What the workers go on with after an epoch's last batch: as DataLoader::follow_with.
+  void follow_with(DeviceLoader* other, std::uint64_t epoch);
+  /// The next batch of the epoch, nothing at its end. Throws as DataLoader::next does.
   std::optional<DeviceBatch> next();
 
+  at::Device device() const { return device_; }
+  const SplitInfo& split() const { return loader_.split(); }
+  /// Batches of a whole epoch.
+  std::int64_t batches() const { return static_cast<std::int64_t>(loader_.batches()); }
+  /// The numbers, in the dataset, of the samples of `batch` of `epoch`.
+  std::vector<std::uint64_t> sample_indices(std::uint64_t epoch, std::int64_t batch) const {
+    return loader_.sample_indices(epoch, static_cast<std::uint64_t>(batch));
+  }
+  /// Of the epoch so far: the time spent in waiting for batches, and all that is known.
+  double waited_seconds() const { return resident_ ? meter_.waited_seconds() : loader_.waited_seconds(); }
+  EpochStats stats() const { return resident_ ? meter_.stats(pool_) : loader_.stats(); }
+
  private:
+  DeviceBatch gather();
+  DeviceBatch load();
   DeviceBatch read_in_place(const Batch& batch) const;
   DeviceBatch copy_to_gpu(Batch batch);
   void wait_for_copies(std::size_t at_most_in_flight);
@@ -42,11 +71,20 @@ class DeviceLoader {
     c10::Event done;
   };
 
-  DataLoader& loader_;
+  WorkerPool& pool_;
+  Split split_;
+  DataLoader loader_;
   Normalize normalize_;
   at::Device device_;
+  std::int64_t next_ = 0;
+  std::int64_t end_ = 0;
+  // From the workers:
   std::optional<c10::Stream> copy_stream_;
   std::deque<Copy> copies_;
+  // Once the split is kept on the device:
+  std::optional<ResidentSplit> resident_;
+  std::uint64_t epoch_ = 0;
+  EpochMeter meter_;
 };
 
 /// Registers the loader's arena with CUDA, so that copies from it are asynchronous and run at full speed, for as long

@@ -44,7 +44,8 @@ void write_pictures(const Batch& batch, const std::filesystem::path& path) {
 }  // namespace
 
 std::string dry_run(const Config& config, WorkerPool& pool, at::Device device, const std::filesystem::path& run) {
-  DataLoader loader(pool, Split::train, {.shuffle = true});
+  constexpr DataLoaderOptions order{.shuffle = true};
+  DataLoader loader(pool, Split::train, order);
   const SplitInfo& data = loader.split();
   loader.start_epoch(0);
   if (const std::optional<Batch> batch = loader.next()) write_pictures(*batch, run / "batch.png");
@@ -54,8 +55,8 @@ std::string dry_run(const Config& config, WorkerPool& pool, at::Device device, c
   const std::unique_ptr<Optimizer> optimizer = make_optimizer(config.optimizer, *model);
   TrainStep step(*model, *optimizer, config.train);
   model->train();
-  loader.start_epoch(0);
-  DeviceLoader batches(loader, Normalize(data.channel_mean, data.channel_std, device), device);
+  DeviceLoader batches(pool, Split::train, order, Normalize(data.channel_mean, data.channel_std, device), device);
+  batches.start_epoch(0);
   const MemoryCount memory(device);
   double loss = 0;
   if (const std::optional<DeviceBatch> batch = batches.next()) {

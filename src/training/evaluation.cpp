@@ -56,16 +56,14 @@ Evaluation summed(const at::Tensor& labels, const at::Tensor& guesses, const at:
 
 }  // namespace
 
-Evaluation evaluate_samples(Model& model, DataLoader& loader, const Normalize& normalize, at::Device device,
-                            const std::string& precision, std::size_t worst) {
+Evaluation evaluate_samples(Model& model, DeviceLoader& batches, const std::string& precision, std::size_t worst) {
   const at::NoGradGuard no_grad;
   const bool was_training = model.is_training();
   model.eval();
   Answers answers;
-  loader.start_epoch(0);
-  DeviceLoader batches(loader, normalize, device);
+  batches.start_epoch(0);
   while (const std::optional<DeviceBatch> batch = batches.next()) {
-    const Autocast autocast(precision, device.type());
+    const Autocast autocast(precision, batches.device().type());
     answers.add(model.forward(batch->images), batch->labels);
   }
   model.train(was_training);
@@ -74,7 +72,7 @@ Evaluation evaluate_samples(Model& model, DataLoader& loader, const Normalize& n
     result =
         summed(at::cat(answers.labels).cpu(), at::cat(answers.guesses).cpu(), at::cat(answers.numbers).cpu(), worst);
   }
-  result.classes = static_cast<std::int64_t>(loader.split().class_names.size());
+  result.classes = static_cast<std::int64_t>(batches.split().class_names.size());
   return result;
 }
 

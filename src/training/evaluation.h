@@ -34,10 +34,9 @@ struct Evaluation {
   std::vector<Mistake> worst;  ///< those with the greatest loss, greatest first
 };
 
-/// Runs `model` in evaluation mode over all of `loader`'s split, which must not be shuffled, and keeps at most `worst`
-/// mistakes.
-Evaluation evaluate_samples(Model& model, DataLoader& loader, const Normalize& normalize, at::Device device,
-                            const std::string& precision, std::size_t worst = 0);
+/// Runs `model` in evaluation mode over all of the split of `batches`, which must not be shuffled, and keeps at most
+/// `worst` mistakes.
+Evaluation evaluate_samples(Model& model, DeviceLoader& batches, const std::string& precision, std::size_t worst = 0);
 
 /// One class among the others. A share of nothing is none.
 struct ClassScores {

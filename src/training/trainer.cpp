@@ -28,6 +28,10 @@ std::string listed(const std::vector<std::uint64_t>& indices) {
                      count < indices.size() ? fmt::format(", and {} more", indices.size() - count) : "");
 }
 
+Normalize normalize_of(const SplitInfo& dataset, at::Device device) {
+  return {dataset.channel_mean, dataset.channel_std, device};
+}
+
 }  // namespace
 
 Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder, const Aids& aids)
@@ -36,10 +40,9 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, cons
       folder_(folder),
       device_(device),
       registered_(device.is_cuda() ? pool.arena().memory() : std::span<std::byte>()),
-      train_loader_(pool, Split::train, {.shuffle = true}),
-      test_loader_(pool, Split::test),
-      dataset_(train_loader_.split()),
-      normalize_(dataset_.channel_mean, dataset_.channel_std, device),
+      dataset_(pool.splits().at(static_cast<std::size_t>(Split::train))),
+      train_loader_(pool, Split::train, {.shuffle = true}, normalize_of(dataset_, device), device),
+      test_loader_(pool, Split::test, {}, normalize_of(dataset_, device), device),
       model_((at::manual_seed(config.train.seed),
               new_model(config.model, dataset_.sample.shape, dataset_.class_names.size(), device))),
       optimizer_(make_optimizer(config.optimizer, *model_)),
@@ -56,6 +59,7 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, cons
 }
 
 RunResult Trainer::run() {
+  if (config_.loader.cache == "gpu" && place_.epoch < config_.train.epochs) keep_data_on_device();
   while (place_.epoch < config_.train.epochs && result_.signal == 0) {
     if (train_epoch()) {
       finish_epoch();
@@ -72,11 +76,17 @@ RunResult Trainer::run() {
   return result_;
 }
 
+void Trainer::keep_data_on_device() {
+  const Clock::time_point start = Clock::now();
+  for (DeviceLoader* const loader : {&train_loader_, &test_loader_}) loader->keep_on_device();
+  progress_.print(fmt::format("{} + {} samples put on {} in {}", train_loader_.split().size, test_loader_.split().size,
+                              device_.str(), format_duration(seconds_since(start))));
+}
+
 // Trains from the place to the end of its epoch; false when a signal ended it before.
 bool Trainer::train_epoch() {
   train_loader_.follow_with(&test_loader_, 0);
-  train_loader_.start_epoch(data_epoch(place_.epoch), static_cast<std::uint64_t>(place_.batch));
-  DeviceLoader batches(train_loader_, normalize_, device_);
+  train_loader_.start_epoch(data_epoch(place_.epoch), place_.batch, batches_per_epoch());
   model_->train();
   epoch_seconds_ = epoch_waited_ = 0;
   epoch_samples_ = 0;
@@ -85,7 +95,7 @@ bool Trainer::train_epoch() {
   double window_seconds = 0;
   double window_waited = 0;
 
-  while (std::optional<DeviceBatch> batch = batches.next()) {
+  while (std::optional<DeviceBatch> batch = train_loader_.next()) {
     const double lr = lr_of(place_.step);
     const StepPart part = part_of_step(*batch);
     mix(*batch, config_.train, place_.epoch);
@@ -114,7 +124,6 @@ bool Trainer::train_epoch() {
     const bool asked = StopSignal::take_save_request();
     if (asked) progress_.print(fmt::format("SIGUSR1: saving step {}", place_.step));
     if (asked || checkpoint_is_due()) save();
-    if (place_.batch == batches_per_epoch()) break;
   }
   return true;
 }
@@ -141,10 +150,10 @@ StepPart Trainer::part_of_step(const DeviceBatch& batch) const {
 void Trainer::judge_losses(bool all) {
   while (const std::optional<LossWatch::Finding> found = losses_.next(all)) {
     const LossWatch::Origin& origin = found->origin;
-    const std::string what = fmt::format(
-        "the loss is {} at step {} (epoch {}, batch {} of {}, learning rate {}); samples of the batch: {}", found->loss,
-        origin.step, origin.epoch + 1, origin.batch + 1, batches_per_epoch(), origin.learning_rate,
-        listed(train_loader_.sample_indices(data_epoch(origin.epoch), static_cast<std::uint64_t>(origin.batch))));
+    const std::string what =
+        fmt::format("the loss is {} at step {} (epoch {}, batch {} of {}, learning rate {}); samples of the batch: {}",
+                    found->loss, origin.step, origin.epoch + 1, origin.batch + 1, batches_per_epoch(),
+                    origin.learning_rate, listed(train_loader_.sample_indices(data_epoch(origin.epoch), origin.batch)));
     if (config_.train.on_nonfinite == "stop") {
       throw RunError("training",
                      "{}. The checkpoint before is whole. Try a lower optimizer.lr, a schedule.warmup_epochs, "
@@ -164,8 +173,7 @@ void Trainer::finish_epoch() {
   result_.loading = train_loader_.stats();
   const bool ends = place_.epoch + 1 == config_.train.epochs;
   test_loader_.follow_with(ends ? nullptr : &train_loader_, data_epoch(place_.epoch + 1));
-  const Scores val =
-      evaluate(evaluated_model(), test_loader_, normalize_, device_, config_.train.precision, aids_.test_batches());
+  const Scores val = evaluate(evaluated_model(), test_loader_, config_.train.precision, aids_.test_batches());
 
   ++place_.epoch;
   place_.batch = 0;
@@ -235,9 +243,7 @@ std::uint64_t Trainer::data_epoch(std::int64_t epoch) const {
   return aids_.overfit_batches > 0 ? 0 : static_cast<std::uint64_t>(epoch);
 }
 
-std::int64_t Trainer::batches_per_epoch() const {
-  return std::min(static_cast<std::int64_t>(train_loader_.batches()), aids_.train_batches());
-}
+std::int64_t Trainer::batches_per_epoch() const { return std::min(train_loader_.batches(), aids_.train_batches()); }
 
 std::int64_t Trainer::steps_per_epoch() const {
   return (batches_per_epoch() + config_.train.accumulate - 1) / config_.train.accumulate;

@@ -6,7 +6,6 @@
 
 #include "checkpoint/checkpoint_writer.h"
 #include "config/config.h"
-#include "loader/data_loader.h"
 #include "logging/metrics_files.h"
 #include "logging/progress.h"
 #include "models/model.h"
@@ -57,6 +56,7 @@ class Trainer {
   };
 
   // trainer.cpp
+  void keep_data_on_device();
   bool train_epoch();
   void finish_epoch();
   bool checkpoint_is_due() const;
@@ -82,10 +82,9 @@ class Trainer {
   RunFolder folder_;
   at::Device device_;
   RegisteredMemory registered_;
-  DataLoader train_loader_;
-  DataLoader test_loader_;
   const SplitInfo& dataset_;
-  Normalize normalize_;
+  DeviceLoader train_loader_;
+  DeviceLoader test_loader_;
   std::shared_ptr<Model> model_;
   std::unique_ptr<Optimizer> optimizer_;
   TrainStep train_step_;

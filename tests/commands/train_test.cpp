@@ -209,19 +209,25 @@ TEST_P(CommandLineMistake, EndsWithTwoAndSaysWhatIsAllowed) {
 
 INSTANTIATE_TEST_SUITE_P(
     TrainCommand, CommandLineMistake,
-    testing::Values(Mistake{"no_command", {}, "subcommand is required"}, Mistake{"unknown_command", {"trian"}, "train"},
-                    Mistake{"misspelt_flag", {"train", "--model.nmae", "convnet"}, "did you mean '--model.name'"},
-                    Mistake{"unknown_model", {"train", "--model.name", "resnet81"}, "nearest first: resnet"},
-                    Mistake{"unknown_dataset", {"train", "--data.name", "cifar"}, "cifar10"},
-                    Mistake{"negative_epochs", {"train", "--train.epochs", "-3"}, "train.epochs"},
-                    Mistake{"batch_size_zero", {"train", "--loader.batch_size", "0"}, "from 1 to"},
-                    Mistake{"too_many_workers", {"train", "--loader.workers", "5000"}, "from 0 to 256"},
-                    Mistake{"missing_root", {"train", "--data.root", "/nowhere/at/all"}, "/nowhere/at/all"},
-                    Mistake{"missing_config", {"train", "--config", "/nowhere.toml"}, "/nowhere.toml"},
-                    Mistake{"unknown_transform", {"train", "--transform.train", "random_corp"}, "random_crop"},
-                    Mistake{
-                        "unknown_optimizer", {"train", "--optimizer.name", "sgdd", "--data.name", "synthetic"}, "sgd"},
-                    Mistake{"no_checkpoint", {"eval", "/nowhere"}, "/nowhere"}),
+    testing::Values(
+        Mistake{"no_command", {}, "subcommand is required"}, Mistake{"unknown_command", {"trian"}, "train"},
+        Mistake{"misspelt_flag", {"train", "--model.nmae", "convnet"}, "did you mean '--model.name'"},
+        Mistake{"unknown_model", {"train", "--model.name", "resnet81"}, "nearest first: resnet"},
+        Mistake{"unknown_dataset", {"train", "--data.name", "cifar"}, "cifar10"},
+        Mistake{"negative_epochs", {"train", "--train.epochs", "-3"}, "train.epochs"},
+        Mistake{"batch_size_zero", {"train", "--loader.batch_size", "0"}, "from 1 to"},
+        Mistake{"too_many_workers", {"train", "--loader.workers", "5000"}, "from 0 to 256"},
+        Mistake{"missing_root", {"train", "--data.root", "/nowhere/at/all"}, "/nowhere/at/all"},
+        Mistake{"missing_config", {"train", "--config", "/nowhere.toml"}, "/nowhere.toml"},
+        Mistake{"unknown_transform", {"train", "--transform.train", "random_corp"}, "random_crop"},
+        Mistake{"random_transform_with_gpu_cache",
+                {"train", "--data.name", "synthetic", "--loader.cache", "gpu", "--transform.train", "random_crop"},
+                "'random_crop' of transform.train is drawn anew"},
+        Mistake{"gpu_cache_on_the_cpu",
+                {"train", "--data.name", "synthetic", "--loader.cache", "gpu", "--train.device", "cpu"},
+                "train.device is cpu"},
+        Mistake{"unknown_optimizer", {"train", "--optimizer.name", "sgdd", "--data.name", "synthetic"}, "sgd"},
+        Mistake{"no_checkpoint", {"eval", "/nowhere"}, "/nowhere"}),
     [](const auto& instance) { return std::string(instance.param.name); });
 
 TEST(TrainyardProgram, VersionNamesEverythingLinkedIn) {

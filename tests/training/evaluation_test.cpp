@@ -43,8 +43,8 @@ TEST(EvaluateSamples, FindsTheWorstMistakesAndAgreesWithTheCounts) {
     labels.insert(labels.end(), batch->labels().begin(), batch->labels().end());
   }
   NextClass model;
-  const Evaluation result =
-      evaluate_samples(model, loader, Normalize({0}, {1}, at::kCPU), at::kCPU, "fp32", /*worst=*/3);
+  DeviceLoader batches(pool, Split::test, {}, Normalize({0}, {1}, at::kCPU), at::kCPU);
+  const Evaluation result = evaluate_samples(model, batches, "fp32", /*worst=*/3);
   EXPECT_EQ(result.samples, 11);
   EXPECT_EQ(result.classes, 5);
   EXPECT_EQ(result.top5, 1);

@@ -1,0 +1,47 @@
+/// loader.cache = gpu: a whole split on the device, where its batches are gathered.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "loader/worker_pool.h"
+#include "training/normalize.h"
+#include "util/torch.h"
+
+namespace trainyard {
+
+/// All samples of a split as its transforms leave them, but for the random_horizontal_flip that ends them: that one is
+/// done when a batch is gathered. So batches are, bit for bit, those that a DataLoader delivers. A sample that could
+/// not be read (OnWorkerError::skip) is left out of every batch that it belongs to, as there; it is tried in no later
+/// epoch. Used from one thread.
+class ResidentSplit {
+ public:
+  /// Reads every sample once, through the workers. Throws as DataLoader::next does, and LibTorch's error where the
+  /// device has no room.
+  ResidentSplit(WorkerPool& pool, Split split, at::Device device);
+
+  struct Samples {
+    at::Tensor images;  ///< as Normalize gives them
+    at::Tensor labels;  ///< int64
+  };
+  /// The samples of these numbers, in this order, as `epoch` has them. Does not wait for the device. Throws RunError
+  /// where none of them could be read.
+  Samples gather(const std::vector<std::uint64_t>& indices, std::uint64_t epoch, const Normalize& normalize) const;
+
+ private:
+  at::Device device_;
+  std::uint64_t seed_;
+  std::optional<RandomMirror> mirror_;
+  at::Tensor images_;                 ///< in the order of the dataset, on the device
+  at::Tensor labels_;                 ///< int64
+  std::vector<std::int64_t> row_of_;  ///< one a sample of the dataset; -1: it could not be read
+};
+
+/// What ResidentSplit keeps of these splits on the device.
+std::uint64_t resident_bytes(const std::vector<SplitInfo>& splits);
+
+/// Throws MachineError, with the bytes needed, the bytes there and what to do, where these splits do not fit into
+/// `free_bytes`.
+void require_room_for(const std::vector<SplitInfo>& splits, std::uint64_t free_bytes);
+
+}  // namespace trainyard

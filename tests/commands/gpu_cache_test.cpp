@@ -1,0 +1,95 @@
+// loader.cache = gpu as a user sees it.
+
+#include <sstream>
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+#include "support/subprocess.h"
+#include "support/temp_dir.h"
+#include "util/system.h"
+#include "util/torch.h"
+
+namespace trainyard {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+class GpuCache : public testing::Test {
+ protected:
+  Outcome train_on(const std::string& device, const std::string& name, const std::string& cache) const {
+    return run_program({TRAINYARD_BINARY,
+                        "train",
+                        "--data.name",
+                        "synthetic",
+                        "--data.samples",
+                        "640",
+                        "--data.classes",
+                        "5",
+                        "--data.shape",
+                        "16,16,3",
+                        "--train.epochs",
+                        "2",
+                        "--run.dir",
+                        dir_ / "",
+                        "--run.name",
+                        name,
+                        "--loader.workers",
+                        "1",
+                        "--train.device",
+                        device,
+                        "--loader.cache",
+                        cache,
+                        "--train.deterministic",
+                        "true",
+                        "--train.log_every",
+                        "1",
+                        "--transform.train",
+                        "resize(size=12)",
+                        "random_horizontal_flip",
+                        "--transform.test",
+                        "resize(size=12)"});
+  }
+
+  // Loss and accuracy of every step, as written.
+  std::vector<std::pair<double, double>> losses(const std::string& name) const {
+    std::vector<std::pair<double, double>> result;
+    std::istringstream lines(read_text_file(dir_ / (name + "/metrics.jsonl"), "test"));
+    for (std::string line; std::getline(lines, line);) {
+      const auto object = nlohmann::json::parse(line);
+      result.emplace_back(object["loss"], object["accuracy"]);
+    }
+    return result;
+  }
+
+  TempDir dir_;
+};
+
+TEST_F(GpuCache, WithoutAGpuIsAnErrorOfTheMachineAndLeavesNothingBehind) {
+  if (at::hasCUDA()) GTEST_SKIP() << "there is a GPU";
+  const Outcome outcome = train_on("auto", "refused", "gpu");
+  EXPECT_EQ(outcome.exit_code, 3) << outcome.output;
+  EXPECT_THAT(outcome.output, AllOf(HasSubstr("[loader.cache]"), HasSubstr("set loader.cache = none or shm")));
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "refused"));
+}
+
+TEST_F(GpuCache, GivesTheLossesOfARunWithoutItAndSaysWhatItGathered) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "needs a GPU";
+  ASSERT_EQ(train_on("cuda", "none", "none").exit_code, 0);
+  const Outcome outcome = train_on("cuda", "gpu", "gpu");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, AllOf(HasSubstr("640 + 128 samples put on cuda:0"), HasSubstr("gathered on the GPU"),
+                                    HasSubstr("report.html")));
+  EXPECT_EQ(losses("gpu"), losses("none"));
+}
+
+TEST_F(GpuCache, ARunEvaluatesOnTheCpuToo) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "needs a GPU";
+  ASSERT_EQ(train_on("cuda", "moved", "gpu").exit_code, 0);
+  const Outcome outcome = run_program({TRAINYARD_BINARY, "eval", dir_ / "moved", "--train.device", "cpu"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+}
+
+}  // namespace
+}  // namespace trainyard

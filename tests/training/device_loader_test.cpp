@@ -1,0 +1,150 @@
+#include "training/device_loader.h"
+
+#include <gmock/gmock.h>
+
+#include "support/checkable_pool.h"
+#include "support/error_of.h"
+#include "util/error.h"
+
+namespace trainyard {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+const PoolOptions pool_options{.workers = 0, .batch_size = 8, .cache = SampleCache::gpu, .seed = 5};
+
+// 101 samples to train on and 20 to test on, of a size of their own; both splits are mirrored in each epoch anew.
+std::vector<LoadedSplit> pictures() {
+  const DataConfig config{.name = "synthetic", .shape = {9, 11, 3}, .samples = 101};
+  std::vector<LoadedSplit> splits(2);
+  for (const Split split : {Split::train, Split::test}) {
+    LoadedSplit& loaded = splits[static_cast<std::size_t>(split)];
+    loaded.dataset = make_dataset(config, split);
+    loaded.transforms =
+        TransformPipeline({"resize(height=6, width=7)", "random_horizontal_flip(p=0.4)"}, loaded.dataset->spec());
+  }
+  return splits;
+}
+
+void expect_same_rest_of_epoch(DeviceLoader& one, DeviceLoader& other) {
+  std::optional<DeviceBatch> expected;
+  while ((expected = one.next())) {
+    const std::optional<DeviceBatch> batch = other.next();
+    ASSERT_TRUE(batch);
+    EXPECT_EQ(batch->number, expected->number);
+    EXPECT_EQ(batch->count, expected->count);
+    EXPECT_TRUE(batch->images.is_contiguous(at::MemoryFormat::ChannelsLast));
+    EXPECT_TRUE(at::equal(batch->images, expected->images));
+    EXPECT_TRUE(at::equal(batch->labels, expected->labels));
+  }
+  EXPECT_FALSE(other.next());
+}
+
+class DeviceLoaderOn : public testing::TestWithParam<at::DeviceType> {
+ protected:
+  void SetUp() override {
+    if (GetParam() == at::kCUDA && !at::hasCUDA()) GTEST_SKIP() << "needs a GPU";
+  }
+
+  at::Device device() const { return {GetParam(), static_cast<at::DeviceIndex>(GetParam() == at::kCPU ? -1 : 0)}; }
+
+  DeviceLoader loader(WorkerPool& pool, Split split, const DataLoaderOptions& options = {}) const {
+    const SplitInfo& info = pool.splits()[static_cast<std::size_t>(split)];
+    return DeviceLoader(pool, split, options, Normalize(info.channel_mean, info.channel_std, device()), device());
+  }
+};
+
+TEST_P(DeviceLoaderOn, ASplitKeptThereHasTheSameBatchesBitForBit) {
+  WorkerPool pool(pool_options, pictures);
+  for (const DataLoaderOptions& options : {DataLoaderOptions{.shuffle = true}, DataLoaderOptions{},
+                                           DataLoaderOptions{.shuffle = true, .drop_last = true}}) {
+    for (const Split split : {Split::train, Split::test}) {
+      DeviceLoader loaded = loader(pool, split, options);
+      DeviceLoader kept = loader(pool, split, options);
+      kept.keep_on_device();
+      for (const std::uint64_t epoch : {0, 1, 2, 7}) {
+        loaded.start_epoch(epoch);
+        kept.start_epoch(epoch);
+        expect_same_rest_of_epoch(loaded, kept);
+      }
+    }
+  }
+}
+
+TEST_P(DeviceLoaderOn, ASplitKeptThereGoesOnInTheMiddleOfAnEpoch) {
+  WorkerPool pool(pool_options, pictures);
+  DeviceLoader loaded = loader(pool, Split::train, {.shuffle = true});
+  DeviceLoader kept = loader(pool, Split::train, {.shuffle = true});
+  kept.keep_on_device();
+  for (std::int64_t first = 0; first <= kept.batches(); ++first) {
+    loaded.start_epoch(3, first);
+    kept.start_epoch(3, first);
+    expect_same_rest_of_epoch(loaded, kept);
+  }
+}
+
+TEST_P(DeviceLoaderOn, ASplitKeptThereLeavesOutWhatCouldNotBeReadAsTheWorkersDo) {
+  PoolOptions options = pool_options;
+  options.on_worker_error = OnWorkerError::skip;
+  WorkerPool pool(options, checkable(40, 0, [](std::size_t index) {
+                    if (index == 13 || index == 39) throw RunError("datasets", "damaged");
+                  }));
+  DeviceLoader loaded = loader(pool, Split::train, {.shuffle = true});
+  DeviceLoader kept = loader(pool, Split::train, {.shuffle = true});
+  kept.keep_on_device();
+  for (const std::uint64_t epoch : {0, 1, 2}) {
+    loaded.start_epoch(epoch);
+    kept.start_epoch(epoch);
+    expect_same_rest_of_epoch(loaded, kept);
+  }
+}
+
+TEST_P(DeviceLoaderOn, AnEpochMayEndEarly) {
+  WorkerPool pool(pool_options, pictures);
+  DeviceLoader batches = loader(pool, Split::train, {.shuffle = true});
+  const auto count = [&](std::int64_t first, std::int64_t most) {
+    int delivered = 0;
+    for (batches.start_epoch(0, first, most); batches.next();) ++delivered;
+    return delivered;
+  };
+  for (const bool kept : {false, true}) {
+    if (kept) batches.keep_on_device();
+    EXPECT_EQ(count(0, 3), 3);
+    EXPECT_EQ(count(2, 3), 1);
+    EXPECT_EQ(count(10, 100), 3) << "13 batches of 8 make 101";
+  }
+}
+
+TEST_P(DeviceLoaderOn, LeavesNoSlotOccupiedWhenAnotherLoaderTakesItsTurn) {
+  PoolOptions options = pool_options;
+  options.prefetch = 1;
+  WorkerPool pool(options, pictures);
+  DeviceLoader train = loader(pool, Split::train, {.shuffle = true});
+  DeviceLoader test = loader(pool, Split::test);
+  for (std::uint64_t epoch = 0; epoch < 3; ++epoch) {
+    int batches = 0;
+    for (train.start_epoch(epoch, 0, 4); train.next();) ++batches;
+    for (test.start_epoch(0); test.next();) ++batches;
+    EXPECT_EQ(batches, 4 + 3);
+  }
+}
+
+TEST_P(DeviceLoaderOn, CountsWhatASplitKeptThereHandsOut) {
+  WorkerPool pool(pool_options, pictures);
+  DeviceLoader kept = loader(pool, Split::train, {.shuffle = true});
+  kept.keep_on_device();
+  kept.start_epoch(0);
+  while (kept.next()) continue;
+  const EpochStats stats = kept.stats();
+  EXPECT_EQ(stats.samples, 101u);
+  EXPECT_EQ(stats.bytes, 101u * 6 * 7 * 3);
+  EXPECT_EQ(stats.busy_share, 0);
+  EXPECT_GT(kept.waited_seconds(), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, DeviceLoaderOn, testing::Values(at::kCPU, at::kCUDA),
+                         [](const auto& on) { return std::string(on.param == at::kCPU ? "Cpu" : "Gpu"); });
+
+}  // namespace
+}  // namespace trainyard

@@ -1,0 +1,43 @@
+#include "training/resident_split.h"
+
+#include <gmock/gmock.h>
+
+#include "support/checkable_pool.h"
+#include "support/error_of.h"
+#include "util/error.h"
+
+namespace trainyard {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+std::vector<SplitInfo> two_splits() {
+  return {{.size = 60'000, .sample = {{28, 28, 1}, DType::uint8}}, {.size = 10, .sample = {{2, 2, 3}, DType::float32}}};
+}
+
+TEST(ResidentSplit, IsCountedAsWhatItTakesOnTheDevice) {
+  const std::uint64_t expected = 60'000 * (28 * 28 + 8) + 10 * (2 * 2 * 3 * 4 + 8);
+  EXPECT_EQ(resident_bytes(two_splits()), expected);
+  EXPECT_NO_THROW(require_room_for(two_splits(), expected));
+}
+
+TEST(ResidentSplit, TooLittleRoomIsAnErrorThatSaysWhatIsNeededAndWhatIsFree) {
+  EXPECT_THAT(error_of<MachineError>([] { require_room_for(two_splits(), 1'000'000); }),
+              AllOf(HasSubstr("needs 47520560 bytes"), HasSubstr("60010 samples"), HasSubstr("1000000 are free"),
+                    HasSubstr("loader.cache = none or shm")));
+}
+
+TEST(ResidentSplit, ABatchOfWhichNothingCouldBeReadIsAnError) {
+  WorkerPool pool({.workers = 0, .batch_size = 4, .on_worker_error = OnWorkerError::skip},
+                  checkable(8, 0, [](std::size_t index) {
+                    if (index == 2 || index == 5) throw RunError("datasets", "damaged");
+                  }));
+  const ResidentSplit split(pool, Split::train, at::kCPU);
+  const Normalize normalize({0}, {1}, at::kCPU);
+  EXPECT_EQ(split.gather({5, 6, 2}, 0, normalize).labels.size(0), 1);
+  EXPECT_THAT(error_of<RunError>([&] { split.gather({5, 2}, 0, normalize); }), HasSubstr("none of the 2 samples"));
+}
+
+}  // namespace
+}  // namespace trainyard
