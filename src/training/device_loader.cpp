@@ -8,6 +8,11 @@
 #include "training/slot_tensors.h"
 
 namespace trainyard {
+namespace {
+
+double seconds_since(std::int64_t began_ns) { return static_cast<double>(monotonic_ns() - began_ns) * 1e-9; }
+
+}  // namespace
 
 DeviceLoader::DeviceLoader(WorkerPool& pool, Split split, const DataLoaderOptions& options, Normalize normalize,
                            at::Device device)
@@ -23,11 +28,13 @@ void DeviceLoader::keep_on_device() { resident_.emplace(pool_, split_, device_);
 
 void DeviceLoader::start_epoch(std::uint64_t epoch, std::int64_t first_batch, std::int64_t most_batches) {
   wait_for_copies(0);
-  epoch_ = epoch;
   next_ = first_batch;
   end_ = std::min(batches(), most_batches);
   if (resident_) {
     meter_.start(pool_);
+    const std::int64_t began = monotonic_ns();
+    resident_->start_epoch(loader_, epoch, next_, end_);
+    meter_.add(seconds_since(began), 0, 0);
   } else {
     loader_.start_epoch(epoch, static_cast<std::uint64_t>(first_batch));
   }
@@ -49,9 +56,9 @@ std::optional<DeviceBatch> DeviceLoader::next() {
 
 DeviceBatch DeviceLoader::gather() {
   const std::int64_t began = monotonic_ns();
-  ResidentSplit::Samples samples = resident_->gather(sample_indices(epoch_, next_), epoch_, normalize_);
+  ResidentSplit::Samples samples = resident_->gather(next_, normalize_);
   const std::int64_t count = samples.labels.size(0);
-  meter_.add(static_cast<double>(monotonic_ns() - began) * 1e-9, static_cast<std::uint64_t>(count),
+  meter_.add(seconds_since(began), static_cast<std::uint64_t>(count),
              static_cast<std::uint64_t>(count) * split().sample.bytes());
   return {.images = std::move(samples.images), .labels = std::move(samples.labels), .number = next_, .count = count};
 }

@@ -40,6 +40,7 @@ class DeviceLoader {
   void keep_on_device();
 
   /// Begins `epoch` at batch `first_batch`; it ends before batch `most_batches`. What was left of another is dropped.
+  /// Where the split is kept on the device, this takes time for each sample; the time counts as waited for.
   void start_epoch(std::uint64_t epoch, std::int64_t first_batch = 0,
                    std::int64_t most_batches = std::numeric_limits<std::int64_t>::max());
   /// What the workers go on with after an epoch's last batch: as DataLoader::follow_with.
@@ -83,7 +84,6 @@ class DeviceLoader {
   std::deque<Copy> copies_;
   // Once the split is kept on the device:
   std::optional<ResidentSplit> resident_;
-  std::uint64_t epoch_ = 0;
   EpochMeter meter_;
 };
 

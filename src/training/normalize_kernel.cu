@@ -4,7 +4,7 @@ namespace trainyard {
 namespace {
 
 constexpr unsigned threads = 256;
-constexpr unsigned elements_a_thread = 4;  // about; so that their loads are in flight together
+constexpr unsigned elements_a_thread = 4;  // about
 
 // blockIdx.x: the sample; blockIdx.y: where in it. `fixed_channels` spares a division where it is not 0.
 template <typename Pixel, unsigned fixed_channels>

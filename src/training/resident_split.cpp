@@ -1,6 +1,5 @@
 #include "training/resident_split.h"
 
-#include "loader/data_loader.h"
 #include "training/slot_tensors.h"
 #include "util/error.h"
 
@@ -28,38 +27,41 @@ ResidentSplit::ResidentSplit(WorkerPool& pool, Split split, at::Device device)
   }
 }
 
-ResidentSplit::Samples ResidentSplit::gather(const std::vector<std::uint64_t>& indices, std::uint64_t epoch,
-                                             const Normalize& normalize) const {
-  // Pinned, so that the copies to a GPU wait for nothing.
-  const auto on_host = [&](at::ScalarType type) {
-    return at::empty({static_cast<std::int64_t>(indices.size())},
-                     at::TensorOptions(type).pinned_memory(device_.is_cuda()));
-  };
-  const at::Tensor rows = on_host(at::kLong);
-  const at::Tensor mirrored = mirror_ ? on_host(at::kBool) : at::Tensor();
-  auto* const row = rows.data_ptr<std::int64_t>();
-  std::int64_t count = 0;
-  for (const std::uint64_t index : indices) {
-    if (row_of_[index] < 0) continue;
-    row[count] = row_of_[index];
-    if (mirror_) mirrored.data_ptr<bool>()[count] = (*mirror_)(seed_, epoch, index);
-    ++count;
+void ResidentSplit::start_epoch(const DataLoader& order, std::uint64_t epoch, std::int64_t first, std::int64_t end) {
+  std::vector<std::int64_t> rows;
+  std::vector<std::uint8_t> mirrored;
+  first_batch_ = first;
+  begins_ = {0};
+  for (std::int64_t number = first; number < end; ++number) {
+    for (const std::uint64_t index : order.sample_indices(epoch, static_cast<std::uint64_t>(number))) {
+      if (row_of_[index] < 0) continue;
+      rows.push_back(row_of_[index]);
+      if (mirror_) mirrored.push_back((*mirror_)(seed_, epoch, index) ? 1 : 0);
+    }
+    begins_.push_back(static_cast<std::int64_t>(rows.size()));
+    if (begins_.end()[-1] == begins_.end()[-2]) {
+      throw RunError("loader", "no sample of batch {} of epoch {} could be read when they were put on the device",
+                     number + 1, epoch + 1);
+    }
   }
-  if (count == 0) {
-    throw RunError("loader",
-                   "none of the {} samples of a batch, for one sample {}, could be read when they were put on the GPU",
-                   indices.size(), indices.front());
-  }
-  const auto on_device = [&](const at::Tensor& values) {
-    return values.defined() ? values.narrow(0, 0, count).to(device_, /*non_blocking=*/true) : at::Tensor();
-  };
-  const Selection selection{.indices = on_device(rows), .mirrored = on_device(mirrored)};
+  chosen_.indices = at::tensor(rows, at::kLong).to(device_);
+  if (mirror_) chosen_.mirrored = at::tensor(mirrored, at::kByte).to(device_).to(at::kBool);
+}
+
+ResidentSplit::Samples ResidentSplit::gather(std::int64_t number, const Normalize& normalize) const {
+  const auto batch = static_cast<std::size_t>(number - first_batch_);
+  const std::int64_t begin = begins_[batch];
+  const std::int64_t count = begins_[batch + 1] - begin;
+  Selection selection{.indices = chosen_.indices.narrow(0, begin, count)};
+  if (mirror_) selection.mirrored = chosen_.mirrored.narrow(0, begin, count);
   return {.images = normalize(images_, selection), .labels = labels_.index_select(0, selection.indices)};
 }
 
 std::uint64_t resident_bytes(const std::vector<SplitInfo>& splits) {
   std::uint64_t bytes = 0;
-  for (const SplitInfo& split : splits) bytes += split.size * (split.sample.bytes() + sizeof(std::int64_t));
+  constexpr std::size_t label = sizeof(std::int64_t);
+  constexpr std::size_t place_in_epoch = sizeof(std::int64_t) + sizeof(bool);
+  for (const SplitInfo& split : splits) bytes += split.size * (split.sample.bytes() + label + place_in_epoch);
   return bytes;
 }
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "loader/worker_pool.h"
+#include "loader/data_loader.h"
 #include "training/normalize.h"
 #include "util/torch.h"
 
@@ -20,13 +20,16 @@ class ResidentSplit {
   /// device has no room.
   ResidentSplit(WorkerPool& pool, Split split, at::Device device);
 
+  /// Chooses what the batches from `first` on and before `end` are made of, in the order that `order` has in `epoch`.
+  /// Throws RunError where nothing of one could be read.
+  void start_epoch(const DataLoader& order, std::uint64_t epoch, std::int64_t first, std::int64_t end);
+
   struct Samples {
     at::Tensor images;  ///< as Normalize gives them
     at::Tensor labels;  ///< int64
   };
-  /// The samples of these numbers, in this order, as `epoch` has them. Does not wait for the device. Throws RunError
-  /// where none of them could be read.
-  Samples gather(const std::vector<std::uint64_t>& indices, std::uint64_t epoch, const Normalize& normalize) const;
+  /// Batch `number` of the epoch. Nothing is copied from the host, and nothing waited for.
+  Samples gather(std::int64_t number, const Normalize& normalize) const;
 
  private:
   at::Device device_;
@@ -35,6 +38,10 @@ class ResidentSplit {
   at::Tensor images_;                 ///< in the order of the dataset, on the device
   at::Tensor labels_;                 ///< int64
   std::vector<std::int64_t> row_of_;  ///< one a sample of the dataset; -1: it could not be read
+  // Of the epoch:
+  Selection chosen_;  ///< for all its batches, one behind the other
+  std::int64_t first_batch_ = 0;
+  std::vector<std::int64_t> begins_;  ///< where each batch begins in it, and where the last one ends
 };
 
 /// What ResidentSplit keeps of these splits on the device.

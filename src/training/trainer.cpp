@@ -85,13 +85,13 @@ void Trainer::keep_data_on_device() {
 
 // Trains from the place to the end of its epoch; false when a signal ended it before.
 bool Trainer::train_epoch() {
+  const Clock::time_point epoch_start = Clock::now();
   train_loader_.follow_with(&test_loader_, 0);
   train_loader_.start_epoch(data_epoch(place_.epoch), place_.batch, batches_per_epoch());
   model_->train();
   epoch_seconds_ = epoch_waited_ = 0;
   epoch_samples_ = 0;
   ScoreSums window(device_);
-  const Clock::time_point epoch_start = Clock::now();
   double window_seconds = 0;
   double window_waited = 0;
 
