@@ -9,6 +9,7 @@
 #include "check/version.h"
 #include "checkpoint/checkpoint_folder.h"
 #include "config/bind.h"
+#include "datasets/dataset.h"
 #include "util/nearest.h"
 
 namespace trainyard {
@@ -82,6 +83,7 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
     parser->parse(argc, argv);
   }
   validate(parser->config());
+  DatasetRegistry::find(parser->config().data.name);
   return CommandLine{.command = std::move(parser->command()), .config = std::move(parser->config())};
 }
 

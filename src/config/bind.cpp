@@ -8,7 +8,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "datasets/dataset.h"
 #include "util/error.h"
 #include "util/nearest.h"
 
@@ -209,7 +208,6 @@ void bind(CLI::App& app, Config& config) {
 }
 
 void validate(const Config& config) {
-  DatasetRegistry::find(config.data.name);
   for (const std::string& name : {config.run.name, config.run.dir, config.model.weights}) {
     if (name.find_first_of("\n\"\\") != std::string::npos) {
       throw UsageError("run", "'{}' cannot be a file's name here: no quotes, backslashes or line ends", name);

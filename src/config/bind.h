@@ -18,7 +18,7 @@ namespace trainyard {
 /// and CLI::ParseError for a wrong flag or value.
 void bind(CLI::App& app, Config& config);
 
-/// What a single key's range cannot say: names that must be registered, keys that must agree. Throws UsageError.
+/// What a single key's range cannot say: keys that must agree. Throws UsageError.
 void validate(const Config& config);
 
 /// The configuration as TOML, every key with its value; reading it back gives the same configuration.
