@@ -11,6 +11,7 @@
 #include "commands/evaluated.h"
 #include "commands/machine.h"
 #include "commands/splits.h"
+#include "util/json_text.h"
 
 namespace trainyard {
 namespace {
@@ -35,7 +36,7 @@ class EvalCommand : public Command {
     const Evaluated result = with_explained_errors(
         check, device, [&] { return evaluate_checkpoint(resolve_checkpoint(checkpoint_), pool, config, device); });
     if (json_) {
-      fmt::print("{}\n", to_json(result).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+      fmt::print("{}\n", json_text(to_json(result), 2));
     } else {
       print_table(result);
     }

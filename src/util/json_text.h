@@ -17,6 +17,8 @@ enum class NotUtf8 : std::uint8_t {
 
 /// `json` in one line, or, with an indent, in several, with so many spaces a level.
 std::string json_text(const nlohmann::json& json, int indent = -1, NotUtf8 not_utf8 = NotUtf8::replaced);
+/// Its keys keep their order.
+std::string json_text(const nlohmann::ordered_json& json, int indent = -1, NotUtf8 not_utf8 = NotUtf8::replaced);
 
 /// The value that `text` stands for; a discarded one (is_discarded()) where it is not JSON.
 nlohmann::json json_from(std::string_view text);

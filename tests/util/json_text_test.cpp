@@ -1,0 +1,30 @@
+#include "util/json_text.h"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace trainyard {
+namespace {
+
+TEST(JsonText, ReadsBackWhatItWrote) {
+  const nlohmann::json json = {{"b", {1, 2.5, nullptr}}, {"a", "\u00e9\n"}};
+  EXPECT_EQ(json_from(json_text(json)), json);
+  EXPECT_EQ(json_from(json_text(json, 2)), json);
+}
+
+TEST(JsonText, OrderedKeysKeepTheirOrder) {
+  EXPECT_EQ(json_text(nlohmann::ordered_json{{"b", 1}, {"a", 2}}), R"({"b":1,"a":2})");
+}
+
+TEST(JsonText, WhatIsNotUtf8IsReplacedOrRefused) {
+  const nlohmann::json json = "a\xff";
+  EXPECT_EQ(json_text(json), "\"a\xef\xbf\xbd\"");
+  EXPECT_THROW(json_text(json, -1, NotUtf8::refused), nlohmann::json::exception);
+}
+
+TEST(JsonText, WhatIsNoJsonGivesADiscardedValue) {
+  for (const char* text : {"", "{", "{} {}", "nan"}) EXPECT_TRUE(json_from(text).is_discarded()) << text;
+}
+
+}  // namespace
+}  // namespace trainyard
