@@ -187,8 +187,9 @@ std::string library_rows(const std::vector<LibraryFacts>& libraries) {
 // NVIDIA's images have a variable of a thousand characters.
 std::string shortened(const std::string& value, bool verbose) {
   constexpr std::size_t most = 200;
-  if (verbose || value.size() <= most) return value;
-  return fmt::format("{}... ({} characters; --verbose shows all)", value.substr(0, most), value.size());
+  const std::string_view start = start_of(value, most);
+  if (verbose || start.size() == value.size()) return value;
+  return fmt::format("{}... ({} characters; --verbose shows all)", start, value.size());
 }
 
 std::string environment_rows(const std::map<std::string, std::string>& environment, bool verbose) {

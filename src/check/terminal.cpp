@@ -17,7 +17,8 @@ std::size_t width(std::string_view text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
-// The longest start of `text` of at most `room` columns.
+}  // namespace
+
 std::string_view start_of(std::string_view text, std::size_t room) {
   std::size_t bytes = 0;
   for (std::size_t used = 0; bytes < text.size(); ++bytes) {
@@ -25,8 +26,6 @@ std::string_view start_of(std::string_view text, std::size_t room) {
   }
   return text.substr(0, bytes);
 }
-
-}  // namespace
 
 std::string wrapped(std::string_view text, std::size_t margin) {
   const std::size_t room = columns - std::min(margin, columns / 2);

@@ -12,6 +12,9 @@ namespace trainyard {
 /// Whether `stream`, a file descriptor, is to get colours: a terminal, NO_COLOR not set or empty, TERM not "dumb".
 bool wants_colour(int stream);
 
+/// The longest start of `text` of at most `room` columns, a UTF-8 character each.
+std::string_view start_of(std::string_view text, std::size_t room);
+
 /// Breaks `text` at blanks so that it fits beside a margin; the lines after the first start with the margin. A word
 /// that is too long for a line is cut.
 std::string wrapped(std::string_view text, std::size_t margin);

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "check/machines.h"
 
@@ -59,6 +60,15 @@ TEST(Render, LongVariablesAreCutUnlessAllIsAskedFor) {
   EXPECT_EQ(render_full(result_of(facts)).find("end"), std::string::npos);
   EXPECT_NE(render_full(result_of(facts)).find("1003 characters"), std::string::npos);
   EXPECT_NE(render_full(result_of(facts), {.verbose = true}).find("end"), std::string::npos);
+}
+
+TEST(Render, ALongVariableIsNotCutWithinACharacter) {
+  for (std::size_t before = 190; before < 210; ++before) {
+    Facts facts = machines::docker();
+    facts.environment["LD_LIBRARY_PATH"] = std::string(before, 'x') + "\u00e9\u20ac" + std::string(500, 'y');
+    const nlohmann::json text = render_full(result_of(facts));
+    EXPECT_NO_THROW(text.dump()) << before;  // which refuses what is not UTF-8
+  }
 }
 
 TEST(Render, ColoursOnlyWhenAsked) {
