@@ -1,13 +1,12 @@
 // loader.cache = gpu as a user sees it.
 
-#include <sstream>
+#include <filesystem>
 
 #include <gmock/gmock.h>
-#include <nlohmann/json.hpp>
 
+#include "support/step_losses.h"
 #include "support/subprocess.h"
 #include "support/temp_dir.h"
-#include "util/system.h"
 #include "util/torch.h"
 
 namespace trainyard {
@@ -52,17 +51,6 @@ class GpuCache : public testing::Test {
                         "resize(size=12)"});
   }
 
-  // Loss and accuracy of every step, as written.
-  std::vector<std::pair<double, double>> losses(const std::string& name) const {
-    std::vector<std::pair<double, double>> result;
-    std::istringstream lines(read_text_file(dir_ / (name + "/metrics.jsonl"), "test"));
-    for (std::string line; std::getline(lines, line);) {
-      const auto object = nlohmann::json::parse(line);
-      result.emplace_back(object["loss"], object["accuracy"]);
-    }
-    return result;
-  }
-
   TempDir dir_;
 };
 
@@ -81,7 +69,7 @@ TEST_F(GpuCache, GivesTheLossesOfARunWithoutItAndSaysWhatItGathered) {
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
   EXPECT_THAT(outcome.output, AllOf(HasSubstr("640 + 128 samples put on cuda:0"), HasSubstr("gathered on the GPU"),
                                     HasSubstr("report.html")));
-  EXPECT_EQ(losses("gpu"), losses("none"));
+  EXPECT_EQ(step_losses(dir_ / "gpu"), step_losses(dir_ / "none"));
 }
 
 TEST_F(GpuCache, ARunEvaluatesOnTheCpuToo) {

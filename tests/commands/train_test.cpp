@@ -4,16 +4,15 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 #include <thread>
 
 #include <gmock/gmock.h>
-#include <nlohmann/json.hpp>
 #include <signal.h>
 
 #include "checkpoint/safetensors_torch.h"
 #include "datasets/dataset.h"
 #include "support/idx_files.h"
+#include "support/step_losses.h"
 #include "support/subprocess.h"
 #include "support/temp_dir.h"
 #include "util/system.h"
@@ -66,15 +65,8 @@ class TrainCommand : public testing::Test {
     return read_text_file(dir_ / ("runs/" + run + "/" + name), "test");
   }
 
-  // Loss and accuracy of every step, as written.
   std::vector<std::pair<double, double>> losses(const std::string& run) const {
-    std::vector<std::pair<double, double>> result;
-    std::istringstream lines(file(run, "metrics.jsonl"));
-    for (std::string line; std::getline(lines, line);) {
-      const auto object = nlohmann::json::parse(line);
-      result.emplace_back(object["loss"], object["accuracy"]);
-    }
-    return result;
+    return step_losses(dir_ / ("runs/" + run));
   }
 
   TempDir dir_;

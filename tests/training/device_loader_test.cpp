@@ -41,6 +41,14 @@ void expect_same_rest_of_epoch(DeviceLoader& one, DeviceLoader& other) {
   EXPECT_FALSE(other.next());
 }
 
+void expect_same_epochs(DeviceLoader& one, DeviceLoader& other, std::initializer_list<std::uint64_t> epochs) {
+  for (const std::uint64_t epoch : epochs) {
+    one.start_epoch(epoch);
+    other.start_epoch(epoch);
+    expect_same_rest_of_epoch(one, other);
+  }
+}
+
 class DeviceLoaderOn : public testing::TestWithParam<at::DeviceType> {
  protected:
   void SetUp() override {
@@ -63,11 +71,7 @@ TEST_P(DeviceLoaderOn, ASplitKeptThereHasTheSameBatchesBitForBit) {
       DeviceLoader loaded = loader(pool, split, options);
       DeviceLoader kept = loader(pool, split, options);
       kept.keep_on_device();
-      for (const std::uint64_t epoch : {0, 1, 2, 7}) {
-        loaded.start_epoch(epoch);
-        kept.start_epoch(epoch);
-        expect_same_rest_of_epoch(loaded, kept);
-      }
+      expect_same_epochs(loaded, kept, {0, 1, 2, 7});
     }
   }
 }
@@ -93,11 +97,7 @@ TEST_P(DeviceLoaderOn, ASplitKeptThereLeavesOutWhatCouldNotBeReadAsTheWorkersDo)
   DeviceLoader loaded = loader(pool, Split::train, {.shuffle = true});
   DeviceLoader kept = loader(pool, Split::train, {.shuffle = true});
   kept.keep_on_device();
-  for (const std::uint64_t epoch : {0, 1, 2}) {
-    loaded.start_epoch(epoch);
-    kept.start_epoch(epoch);
-    expect_same_rest_of_epoch(loaded, kept);
-  }
+  expect_same_epochs(loaded, kept, {0, 1, 2});
 }
 
 TEST_P(DeviceLoaderOn, AnEpochMayEndEarly) {
