@@ -1,5 +1,7 @@
 #include "commands/splits.h"
 
+#include "util/error.h"
+
 namespace trainyard {
 
 PoolOptions pool_options(const Config& config) {
@@ -16,6 +18,12 @@ LoadedSplit load_split(const DataConfig& data, const TransformConfig& transform,
   const DecodeMode decode = transform.decode == "scaled" ? DecodeMode::scaled : DecodeMode::exact;
   LoadedSplit loaded;
   loaded.dataset = make_dataset(data, split);
+  if (loaded.dataset->spec().varies) {
+    throw UsageError("data.name",
+                     "the samples of '{}' vary in size, and models take images of one size; a training loop "
+                     "of your own reads them through DataLoader (docs/extending.md)",
+                     data.name);
+  }
   loaded.transforms =
       TransformPipeline(split == Split::train ? transform.train : transform.test, loaded.dataset->spec(), decode);
   return loaded;

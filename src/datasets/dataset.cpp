@@ -2,12 +2,18 @@
 
 #include <numeric>
 
+#include "datasets/collate.h"
+
 namespace trainyard {
 
 std::size_t SampleSpec::elements() const {
   return std::accumulate(shape.begin(), shape.end(), std::size_t{1},
                          [](std::size_t n, std::int64_t extent) { return n * static_cast<std::size_t>(extent); });
 }
+
+std::int64_t Dataset::rows(std::size_t /*index*/) const { return spec().shape[0]; }
+
+void Dataset::collate(std::span<const std::int64_t> rows, std::span<std::int64_t> begins) const { pad(rows, begins); }
 
 const char* to_string(Split split) { return split == Split::train ? "train" : "test"; }
 

@@ -24,11 +24,16 @@ constexpr std::size_t size_of(DType type) { return type == DType::uint8 ? 1 : 4;
 struct SampleSpec {
   std::vector<std::int64_t> shape;
   DType dtype = DType::uint8;
+  /// Whether samples vary in their first extent, as the words of a text or the boxes in a picture: shape[0], at least
+  /// 1, is the most that one has, and Dataset::rows() what each has.
+  bool varies = false;
 
-  /// Elements of one sample.
+  /// Elements of one sample, of the longest where they vary.
   std::size_t elements() const;
-  /// Bytes of one sample.
+  /// Bytes of one sample, of the longest where they vary.
   std::size_t bytes() const { return elements() * size_of(dtype); }
+  /// Bytes of a row: of one of a sample's shape[0] where they vary; otherwise a sample is one row.
+  std::size_t row_bytes() const { return varies ? bytes() / static_cast<std::size_t>(shape[0]) : bytes(); }
   bool operator==(const SampleSpec&) const = default;
 };
 
@@ -51,9 +56,18 @@ class Dataset {
   /// What `get` writes.
   virtual const SampleSpec& spec() const = 0;
 
-  /// Writes sample `index` (0 <= index < size()) into `out`, which has exactly spec().bytes() bytes and may be shared
-  /// memory, and returns its class, 0 <= label < class_names().size(). Throws RunError for a sample that cannot be
-  /// read.
+  /// Rows of sample `index`, 0 to spec().shape[0], where spec().varies. Asked for every sample of a batch by every
+  /// worker that has a part in it, so it should come from an index in memory. Throws as get() does.
+  virtual std::int64_t rows(std::size_t index) const;
+
+  /// The collate hook: where in the batch samples of these many rows lie, as datasets/collate.h has it. pad(), unless a
+  /// dataset decides otherwise; a batch of n samples may have up to n × spec().shape[0] rows. A function of `rows`
+  /// alone.
+  virtual void collate(std::span<const std::int64_t> rows, std::span<std::int64_t> begins) const;
+
+  /// Writes sample `index` (0 <= index < size()) into `out`, which has exactly spec().bytes() bytes, or rows(index)
+  /// rows where the samples vary, and may be shared memory, and returns its class, 0 <= label < class_names().size().
+  /// Throws RunError for a sample that cannot be read.
   virtual std::int64_t get(std::size_t index, std::span<std::byte> out) const = 0;
 
   /// One name a class; its size is the number of classes.

@@ -26,7 +26,9 @@ Arena::Layout::Layout(const ArenaShape& shape) {
   data = round_up(left_out + std::size_t{shape.slots} * shape.batch_size, page);
   guard = round_up(shape.batch_size * shape.sample_bytes, sizeof(std::uint64_t));
   labels = round_up(guard + sizeof(std::uint64_t), page);
-  slot_bytes = labels + round_up(shape.batch_size * sizeof(std::int64_t), page);
+  rows = labels + shape.batch_size * sizeof(std::int64_t);
+  begins = rows + shape.batch_size * sizeof(std::int64_t);
+  slot_bytes = round_up(begins + (shape.batch_size + 1) * sizeof(std::int64_t), page);
   total = data + shape.slots * slot_bytes;
 }
 
@@ -106,6 +108,15 @@ std::uint64_t& Arena::guard(std::uint32_t slot) const {
 
 std::span<std::int64_t> Arena::labels(std::uint32_t slot) const {
   return {at<std::int64_t>(layout_.data + slot * layout_.slot_bytes + layout_.labels), shape().batch_size};
+}
+
+std::span<std::int64_t> Arena::rows(std::uint32_t slot) const {
+  return {at<std::int64_t>(layout_.data + slot * layout_.slot_bytes + layout_.rows), shape().batch_size};
+}
+
+std::span<std::int64_t> Arena::begins(std::uint32_t slot) const {
+  return {at<std::int64_t>(layout_.data + slot * layout_.slot_bytes + layout_.begins),
+          std::size_t{shape().batch_size} + 1};
 }
 
 }  // namespace trainyard

@@ -1,7 +1,7 @@
 /// The memory that the trainer and its workers share: one mapping with the control block and all batch slots.
 ///
 ///     Control | WorkerRecord × workers | queue | SlotRecord × slots | chunk words | ChunkError × chunks | left-out
-///     marks | page slot 0: images, guard | page | labels | page;  slot 1: ...
+///     marks | page slot 0: images, guard | page | labels, rows, begins | page;  slot 1: ...
 ///
 /// Only plain values and lock-free atomics live here, no pointer and no lock: a process may die at any instruction.
 /// Who may write what, and when, is the protocol of tickets.h.
@@ -111,12 +111,16 @@ class Arena {
   std::uint64_t& guard(std::uint32_t slot) const;
   /// Page-aligned. batch_size class indices.
   std::span<std::int64_t> labels(std::uint32_t slot) const;
+  /// How many rows each of the batch_size samples has, and in which each begins (batch_size + 1); in rows of
+  /// SampleSpec::row_bytes().
+  std::span<std::int64_t> rows(std::uint32_t slot) const;
+  std::span<std::int64_t> begins(std::uint32_t slot) const;
 
  private:
   struct Layout {
     explicit Layout(const ArenaShape& shape);
     std::size_t workers, queue, slots, words, errors, left_out, data;
-    std::size_t guard, labels, slot_bytes;  ///< within a slot; its images come first
+    std::size_t guard, labels, rows, begins, slot_bytes;  ///< within a slot; its images come first
     std::size_t total;
   };
 

@@ -51,9 +51,12 @@ std::optional<Batch> DataLoader::next() {
   const Arena& arena = pool_.arena();
   const std::size_t count = taken.kept.empty() ? samples.count : taken.kept.size();
   const std::uint32_t slot = taken.lease.slot();
-  meter_.add(waited, count, count * sample.bytes());
+  const auto begins = arena.begins(slot).first(count + 1);
+  const std::size_t bytes = static_cast<std::size_t>(begins.back()) * sample.row_bytes();
+  meter_.add(waited, count, bytes);
   return Batch(number, samples, sample, SampleOrder(pool_.options().seed, epoch_, split().size, options_.shuffle),
-               arena.images(slot).first(count * sample.bytes()), arena.labels(slot).first(count), std::move(taken));
+               arena.images(slot).first(bytes), arena.labels(slot).first(count), arena.rows(slot).first(count), begins,
+               std::move(taken));
 }
 
 std::vector<std::uint64_t> DataLoader::sample_indices(std::uint64_t epoch, std::uint64_t batch) const {

@@ -21,13 +21,16 @@ namespace trainyard {
 class Batch {
  public:
   Batch(std::uint64_t number, const BatchRequest& request, const SampleSpec& sample, const SampleOrder& order,
-        std::span<const std::byte> images, std::span<const std::int64_t> labels, TakenBatch taken)
+        std::span<const std::byte> images, std::span<const std::int64_t> labels, std::span<const std::int64_t> rows,
+        std::span<const std::int64_t> begins, TakenBatch taken)
       : number_(number),
         request_(request),
         sample_(&sample),
         order_(order),
         images_(images),
         labels_(labels),
+        rows_(rows),
+        begins_(begins),
         taken_(std::move(taken)) {}
 
   /// Its place in the epoch, from 0.
@@ -37,10 +40,15 @@ class Batch {
   std::size_t count() const { return taken_.kept.empty() ? request_.count : taken_.kept.size(); }
   /// Shape and type of each sample.
   const SampleSpec& sample() const { return *sample_; }
-  /// count() samples, one behind the other; begins at a page.
+  /// count() samples, one behind the other, or as Dataset::collate() has laid them out where they vary; begins at a
+  /// page.
   std::span<const std::byte> images() const { return images_; }
   /// count() class indices; begins at a page.
   std::span<const std::int64_t> labels() const { return labels_; }
+  /// How many rows of sample().row_bytes() each sample has: 1 where they do not vary.
+  std::span<const std::int64_t> rows() const { return rows_; }
+  /// The row of images() in which each sample begins, and behind the last one the number of all rows.
+  std::span<const std::int64_t> begins() const { return begins_; }
   /// The number, in the dataset, of sample `i` of this batch.
   std::uint64_t sample_index(std::size_t i) const {
     const std::uint64_t place = taken_.kept.empty() ? i : taken_.kept[i];
@@ -51,6 +59,8 @@ class Batch {
   void release() {
     images_ = {};
     labels_ = {};
+    rows_ = {};
+    begins_ = {};
     taken_.lease.release();
   }
 
@@ -61,6 +71,8 @@ class Batch {
   SampleOrder order_;
   std::span<const std::byte> images_;
   std::span<const std::int64_t> labels_;
+  std::span<const std::int64_t> rows_;
+  std::span<const std::int64_t> begins_;
   TakenBatch taken_;
 };
 

@@ -26,7 +26,7 @@ class CachedDataset final : public Dataset {
         samples_(memory_.bytes().data() + dataset_->size() * sizeof(Entry)) {}
 
   std::int64_t get(std::size_t index, std::span<std::byte> out) const override {
-    std::byte* const stored = samples_ + index * out.size();
+    std::byte* const stored = samples_ + index * spec().bytes();
     if (const std::int64_t entry = entries_[index].load(std::memory_order_acquire); entry >= label_0) {
       std::memcpy(out.data(), stored, out.size());
       return entry - label_0;
@@ -38,6 +38,11 @@ class CachedDataset final : public Dataset {
       entries_[index].store(label + label_0, std::memory_order_release);
     }
     return label;
+  }
+
+  std::int64_t rows(std::size_t index) const override { return dataset_->rows(index); }
+  void collate(std::span<const std::int64_t> rows, std::span<std::int64_t> begins) const override {
+    dataset_->collate(rows, begins);
   }
 
   std::size_t size() const override { return dataset_->size(); }

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <numeric>
 #include <string>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -32,10 +34,12 @@ class ChunkReader {
       : request_(arena.slot(claim.slot).request),
         split_(splits[request_.split]),
         order_(options.seed, request_.epoch, split_.dataset->size(), request_.shuffle),
-        sample_bytes_(split_.spec().bytes()),
+        sample_(split_.spec()),
         classes_(static_cast<std::int64_t>(split_.dataset->class_names().size())),
         images_(arena.images(claim.slot)),
         labels_(arena.labels(claim.slot)),
+        rows_(arena.rows(claim.slot)),
+        begins_(arena.begins(claim.slot)),
         left_out_(arena.left_out(claim.slot)),
         error_(arena.error(claim.slot, claim.chunk)),
         options_(options),
@@ -46,6 +50,11 @@ class ChunkReader {
   // All of them, in order; `failed` at the first that may neither fail nor be left out.
   ChunkState read() {
     record_.split.store(request_.split, std::memory_order_relaxed);
+    if (begin_ >= request_.count) {
+      if (begin_ == 0) begins_[0] = 0;  // an empty batch
+      return ChunkState::done;
+    }
+    if (!lay_out()) return ChunkState::failed;
     for (std::uint32_t i = begin_; i < end_; ++i) {
       if (left_out_[i].load(std::memory_order_relaxed) == 0 && !read_or_leave_out(i)) return ChunkState::failed;
     }
@@ -53,8 +62,82 @@ class ChunkReader {
   }
 
  private:
+  std::uint64_t index_of(std::uint32_t i) const { return order_(request_.first + i * request_.stride); }
+
+  // Where the chunk's samples lie. False, with the chunk's error, where the collate hook breaks its contract.
+  bool lay_out() {
+    if (sample_.varies) {
+      if (!collate()) return false;
+    } else {
+      std::fill(rows_.begin() + begin_, rows_.begin() + end_, 1);
+      std::iota(begins_.begin() + begin_, begins_.begin() + end_, begin_);
+      end_row_ = end_;
+    }
+    if (end_ == request_.count) begins_[end_] = end_row_;
+    return true;
+  }
+
+  bool collate() {
+    // The whole batch's, in which each worker comes to the same answer.
+    record_.place.store(begin_, std::memory_order_relaxed);
+    record_.sample.store(index_of(begin_), std::memory_order_relaxed);
+    record_.started_ns.store(coarse_monotonic_ns(), std::memory_order_release);
+    std::vector<std::int64_t> rows(request_.count);
+    for (std::uint32_t i = 0; i < request_.count; ++i) rows[i] = rows_or_none(index_of(i));
+    std::vector<std::int64_t> begins(rows.size() + 1, -1);
+    try {
+      split_.dataset->collate(rows, begins);
+      check(rows, begins);
+    } catch (const std::exception& e) {
+      note_error(error_, index_of(begin_), e.what());
+      return false;
+    }
+    std::copy(rows.begin() + begin_, rows.begin() + end_, rows_.begin() + begin_);
+    std::copy(begins.begin() + begin_, begins.begin() + end_, begins_.begin() + begin_);
+    end_row_ = begins[end_];
+    return true;
+  }
+
+  void check(const std::vector<std::int64_t>& rows, const std::vector<std::int64_t>& begins) const {
+    const std::int64_t room = sample_.shape[0] * static_cast<std::int64_t>(rows.size());
+    bool sound = begins[0] == 0 && begins.back() <= room;
+    for (std::size_t i = 0; i < rows.size(); ++i) sound = sound && begins[i + 1] - begins[i] >= rows[i];
+    if (sound) return;
+    throw RunError("loader",
+                   "collate() lets {} samples of {} rows begin at {}; the first begins at 0, each has its rows before "
+                   "the next, and all end at {} at most",
+                   rows.size(), fmt::join(rows, " "), fmt::join(begins, " "), room);
+  }
+
+  // A sample that cannot say has none; when it is read, it is asked again and its error counts.
+  std::int64_t rows_or_none(std::uint64_t index) const {
+    try {
+      return rows_of(index);
+    } catch (...) {
+      return 0;
+    }
+  }
+
+  std::int64_t rows_of(std::uint64_t index) const {
+    const std::int64_t rows = split_.dataset->rows(index);
+    if (rows >= 0 && rows <= sample_.shape[0]) return rows;
+    throw RunError("loader", "rows() gives {}; a sample has 0 to {}", rows, sample_.shape[0]);
+  }
+
+  // What get() is to fill of the sample's part of the slot; the rest of it becomes zero.
+  std::span<std::byte> part_of(std::uint32_t i, std::uint64_t index) {
+    if (sample_.varies && rows_of(index) != rows_[i]) {
+      throw RunError("loader", "rows() gives {}, and gave {} before", rows_of(index), rows_[i]);
+    }
+    const auto bytes = [&](std::int64_t rows) { return static_cast<std::size_t>(rows) * sample_.row_bytes(); };
+    const std::int64_t end = i + 1 == end_ ? end_row_ : begins_[i + 1];
+    const auto part = images_.subspan(bytes(begins_[i]), bytes(end - begins_[i]));
+    std::ranges::fill(part.subspan(bytes(rows_[i])), std::byte{0});
+    return part.first(bytes(rows_[i]));
+  }
+
   bool read_or_leave_out(std::uint32_t i) {
-    const std::uint64_t index = order_(request_.first + i * request_.stride);
+    const std::uint64_t index = index_of(i);
     record_.place.store(i, std::memory_order_relaxed);
     record_.sample.store(index, std::memory_order_relaxed);
     const int tries = options_.on_worker_error == OnWorkerError::stop ? 1 : max_tries;
@@ -76,8 +159,8 @@ class ChunkReader {
 
   bool try_to_read(std::uint32_t i, std::uint64_t index) {
     try {
-      const std::span<std::byte> image = images_.subspan(i * sample_bytes_, sample_bytes_);
-      const std::int64_t label = split_.read(index, options_.seed, request_.epoch, image, request_.unmirrored);
+      const std::int64_t label =
+          split_.read(index, options_.seed, request_.epoch, part_of(i, index), request_.unmirrored);
       if (label < 0 || label >= classes_) {
         throw RunError("loader", "the label is {}, there are {} classes", label, classes_);
       }
@@ -94,10 +177,13 @@ class ChunkReader {
   const BatchRequest& request_;
   const LoadedSplit& split_;
   SampleOrder order_;
-  std::size_t sample_bytes_;
+  const SampleSpec& sample_;
   std::int64_t classes_;
   std::span<std::byte> images_;
   std::span<std::int64_t> labels_;
+  std::span<std::int64_t> rows_;
+  std::span<std::int64_t> begins_;
+  std::int64_t end_row_ = 0;  ///< where the chunk's samples end, and the next chunk's begin
   std::span<std::atomic<std::uint8_t>> left_out_;
   ChunkError& error_;
   const PoolOptions& options_;

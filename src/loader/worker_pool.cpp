@@ -152,16 +152,26 @@ std::vector<std::uint32_t> WorkerPool::close_gaps(const PublishedBatch& batch) {
   const auto left_out = arena_->left_out(batch.slot).first(request.count);
   if (std::none_of(left_out.begin(), left_out.end(), [](const auto& mark) { return mark.load() != 0; })) return {};
 
-  const std::size_t bytes = splits_[request.split].sample.bytes();
+  const std::size_t row_bytes = splits_[request.split].sample.row_bytes();
+  const auto rows = arena_->rows(batch.slot);
+  const auto begins = arena_->begins(batch.slot);
   std::byte* const images = arena_->images(batch.slot).data();
   const auto labels = arena_->labels(batch.slot);
   std::vector<std::uint32_t> kept;
+  std::int64_t filled = 0;  // rows
   for (std::uint32_t place = 0; place < request.count; ++place) {
     if (left_out[place].load() != 0) continue;
-    if (kept.size() != place) std::memcpy(images + kept.size() * bytes, images + place * bytes, bytes);
+    const std::int64_t begin = begins[place];
+    const std::int64_t count = begins[place + 1] - begin;
+    const auto bytes = [&](std::int64_t n) { return static_cast<std::size_t>(n) * row_bytes; };
+    std::memmove(images + bytes(filled), images + bytes(begin), bytes(count));
+    rows[kept.size()] = rows[place];
+    begins[kept.size()] = filled;
     labels[kept.size()] = labels[place];
     kept.push_back(place);
+    filled += count;
   }
+  begins[kept.size()] = filled;
   const std::size_t missing = request.count - kept.size();
   skipped_ += missing;
   std::uint32_t named = 0;

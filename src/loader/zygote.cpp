@@ -21,6 +21,9 @@ namespace {
 constexpr const char* descriptors_hint = "see `ulimit -n` where too many files are open";
 
 void refuse_what_changes(const LoadedSplit& split, const char* name) {
+  if (split.spec().varies) {
+    throw UsageError("loader.cache", "gpu keeps samples of one size, those of {} vary; set loader.cache = none", name);
+  }
   const std::string transform = split.transforms.first_drawn_anew();
   if (transform.empty()) return;
   throw UsageError("loader.cache",

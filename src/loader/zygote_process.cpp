@@ -190,6 +190,7 @@ std::vector<std::uint8_t> encode(const Hello& hello) {
     splits.push_back({{"size", split.size},
                       {"shape", split.sample.shape},
                       {"dtype", static_cast<int>(split.sample.dtype)},
+                      {"varies", split.sample.varies},
                       {"class_names", split.class_names},
                       {"fingerprint", split.fingerprint},
                       {"mean", split.channel_mean},
@@ -208,7 +209,7 @@ Hello decode_hello(std::span<const std::byte> bytes) {
   Hello hello{static_cast<ExitCode>(json.at("code").get<int>()), json.at("error").get<std::string>(), {}};
   for (const nlohmann::json& split : json.at("splits")) {
     hello.splits.push_back({split.at("size"),
-                            {split.at("shape"), static_cast<DType>(split.at("dtype").get<int>())},
+                            {split.at("shape"), static_cast<DType>(split.at("dtype").get<int>()), split.at("varies")},
                             split.at("class_names"),
                             split.at("fingerprint"),
                             split.at("mean"),

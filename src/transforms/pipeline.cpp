@@ -39,11 +39,12 @@ class TransformPipeline::Draws {
 
 TransformPipeline::TransformPipeline(const std::vector<std::string>& specs, const SampleSpec& sample, DecodeMode decode)
     : decode_(decode) {
-  if (!specs.empty() && (sample.dtype != DType::uint8 || sample.shape.size() != 3)) {
+  if (!specs.empty() && (sample.dtype != DType::uint8 || sample.shape.size() != 3 || sample.varies)) {
     throw UsageError("transform",
-                     "'{}' works on uint8 images of height x width x channels, the samples are {} of {}; "
+                     "'{}' works on uint8 images of height x width x channels, the samples are {} of {}{}; "
                      "leave transform.train and transform.test empty",
-                     specs.front(), sample.dtype == DType::uint8 ? "uint8" : "float32", fmt::join(sample.shape, " x "));
+                     specs.front(), sample.dtype == DType::uint8 ? "uint8" : "float32", fmt::join(sample.shape, " x "),
+                     sample.varies ? " at most" : "");
   }
   if (specs.empty()) return;
   ImageSize size = size_of(sample);

@@ -28,7 +28,7 @@ class TransformPipeline {
  public:
   TransformPipeline() = default;
   /// Builds each of `specs` ("name" or "name(key=value, ...)") for samples that look like `sample`. Throws UsageError,
-  /// also where there are specs and the samples are not uint8 images.
+  /// also where there are specs and the samples are not uint8 images of one size.
   TransformPipeline(const std::vector<std::string>& specs, const SampleSpec& sample,
                     DecodeMode decode = DecodeMode::exact);
 
