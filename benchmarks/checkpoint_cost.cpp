@@ -44,8 +44,8 @@ int main(int, char** argv) {
   const auto optimizer = make_optimizer({}, *model);
 
   Checkpoint contents;
-  contents.model = state_dict(*model);
-  contents.ema = state_dict(*average);
+  contents.model = model->state_dict();
+  contents.ema = average->state_dict();
   contents.state = optimizer->state();
   std::size_t bytes = 0;
   for (const NamedTensors* tensors : {&contents.model, &contents.ema, &contents.state}) {

@@ -7,7 +7,10 @@
 #include <chrono>
 #include <iostream>
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <ATen/ops/randint.h>
+#include <ATen/ops/randn.h>
 
 #include "training/memory.h"
 #include "training/precision.h"

@@ -4,7 +4,7 @@
 #include <functional>
 #include <string>
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 
 #include "check/probes.h"
 

@@ -5,6 +5,11 @@
 #include <fmt/format.h>
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/exp.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/sin.h>
+#include <ATen/ops/tanh.h>
 
 #include "check/anonymous.h"
 #include "check/probe_body.h"

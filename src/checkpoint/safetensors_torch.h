@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 
 #include "checkpoint/safetensors.h"
 #include "util/atomic_file.h"

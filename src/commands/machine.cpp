@@ -1,5 +1,6 @@
 #include "commands/machine.h"
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 
 #include "check/device.h"

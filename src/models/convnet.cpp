@@ -5,14 +5,15 @@
 #include <array>
 
 #include "models/layers.h"
-#include "models/model.h"
+#include "models/network.h"
+#include "util/error.h"
 
 namespace trainyard {
 namespace {
 
 constexpr std::array<std::int64_t, 4> widths = {24, 64, 96, 128};
 
-class ConvNet : public Model {
+class ConvNet : public Network {
  public:
   explicit ConvNet(const ModelInput& input)
       : conv1(register_module("conv1", convolution(input.channels, widths[0]))),

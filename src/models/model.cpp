@@ -3,6 +3,12 @@
 #include <algorithm>
 #include <map>
 
+#include <fmt/ranges.h>
+
+#include <torch/nn/module.h>
+
+#include "util/error.h"
+
 namespace trainyard {
 namespace {
 
@@ -18,23 +24,35 @@ std::shared_ptr<Model> make_model(const ModelConfig& config, const ModelInput& i
   return ModelRegistry::make(config.name, config, input);
 }
 
-std::int64_t parameter_count(const torch::nn::Module& model) {
+NamedTensors Model::named_parameters() const {
+  NamedTensors parameters;
+  for (const auto& item : module().named_parameters()) parameters.emplace_back(item.key(), item.value());
+  return parameters;
+}
+
+std::vector<at::Tensor> Model::parameters() const { return module().parameters(); }
+std::vector<at::Tensor> Model::buffers() const { return module().buffers(); }
+bool Model::is_training() const { return module().is_training(); }
+void Model::train(bool on) { module().train(on); }
+void Model::to(at::Device device) { module().to(device); }
+
+NamedTensors Model::state_dict() const {
+  NamedTensors state;
+  append_state(module(), "", state);
+  return state;
+}
+
+std::int64_t parameter_count(const Model& model) {
   std::int64_t count = 0;
   for (const at::Tensor& parameter : model.parameters()) count += parameter.numel();
   return count;
 }
 
-NamedTensors state_dict(const torch::nn::Module& model) {
-  NamedTensors state;
-  append_state(model, "", state);
-  return state;
-}
-
-void load_state_dict(torch::nn::Module& model, const NamedTensors& state, const std::string& origin) {
+void load_state_dict(Model& model, const NamedTensors& state, const std::string& origin) {
   std::map<std::string, at::Tensor> given(state.begin(), state.end());
   std::string problems;
   std::vector<std::pair<at::Tensor, at::Tensor>> copies;
-  for (auto& [name, target] : state_dict(model)) {
+  for (auto& [name, target] : model.state_dict()) {
     const auto found = given.find(name);
     if (found == given.end()) {
       problems += fmt::format("\n  missing: {}", name);
@@ -61,7 +79,7 @@ void load_weights(Model& model, const NamedTensors& state, bool reset_head, cons
     if (!reset_head || !name.starts_with(head)) chosen.emplace_back(name, tensor);
   }
   bool head_fits = true;
-  for (const auto& [name, tensor] : state_dict(model)) {
+  for (const auto& [name, tensor] : model.state_dict()) {
     if (!name.starts_with(head)) continue;
     if (reset_head) chosen.emplace_back(name, tensor);
     const auto found =

@@ -1,15 +1,21 @@
-/// What a model is: images in, one score a class out. A new model is one file here that registers itself.
+/// What a model is to the rest of the program: images in, one score a class out, with weights that have names. A new
+/// model is one file here that derives from Network (models/network.h) and registers itself.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "config/config.h"
 #include "util/named_tensors.h"
 #include "util/registry.h"
 #include "util/torch.h"
+
+namespace torch::nn {
+class Module;
+}
 
 namespace trainyard {
 
@@ -23,13 +29,32 @@ struct ModelInput {
 
 /// A network for image classification. Parameters and buffers carry torchvision's names where the net is torchvision's,
 /// so that weights travel to and from Python.
-class Model : public torch::nn::Module {
+///
+/// torch::nn is left to the models' own files: its headers take longer to compile than all that is done with a model.
+class Model {
  public:
+  virtual ~Model() = default;
+
   /// images: float, N × channels × height × width (any memory format), normalised. Returns N × classes scores (logits).
   virtual at::Tensor forward(at::Tensor images) = 0;
 
   /// Name of the module that gives the scores: what model.reset_head draws anew.
   virtual std::string head() const { return "fc"; }
+
+  // What torch.nn.Module's functions of these names do. Tensors that are returned share the model's memory.
+  NamedTensors named_parameters() const;
+  std::vector<at::Tensor> parameters() const;
+  std::vector<at::Tensor> buffers() const;
+  bool is_training() const;
+  void train(bool on = true);
+  void eval() { train(false); }
+  void to(at::Device device);
+  /// As Python orders it: parameters, then buffers (such as running_mean and num_batches_tracked), module by module.
+  NamedTensors state_dict() const;
+
+ private:
+  virtual torch::nn::Module& module() = 0;
+  const torch::nn::Module& module() const { return const_cast<Model*>(this)->module(); }
 };
 
 struct ModelKind {
@@ -43,19 +68,15 @@ using ModelRegistry = Registry<ModelKind, std::shared_ptr<Model>(const ModelConf
 std::shared_ptr<Model> make_model(const ModelConfig& config, const ModelInput& input);
 
 /// Number of trainable numbers in `model`.
-std::int64_t parameter_count(const torch::nn::Module& model);
+std::int64_t parameter_count(const Model& model);
 
 /// Multiply-adds that `model`, which is on the CPU, takes for one image: of convolutions, linear layers and attention,
 /// as torchvision's and timm's tables count them. Computes one forward pass.
 std::int64_t multiply_adds(Model& model, const ModelInput& input);
 
-/// The model's state as Python's state_dict() names it: parameters, then buffers (such as running_mean and
-/// num_batches_tracked), module by module. The tensors share the model's memory.
-NamedTensors state_dict(const torch::nn::Module& model);
-
 /// Copies `state` into the model, as load_state_dict(strict=True): throws RunError that lists every missing, unexpected
 /// and misshapen tensor; the model is unchanged then. `origin` is named in the error.
-void load_state_dict(torch::nn::Module& model, const NamedTensors& state, const std::string& origin);
+void load_state_dict(Model& model, const NamedTensors& state, const std::string& origin);
 
 /// As load_state_dict; with `reset_head` the tensors of model.head() are left as they are, whatever `state` has there.
 void load_weights(Model& model, const NamedTensors& state, bool reset_head, const std::string& origin);

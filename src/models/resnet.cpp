@@ -6,7 +6,7 @@
 #include <torch/nn/init.h>
 
 #include "models/layers.h"
-#include "models/model.h"
+#include "models/network.h"
 
 namespace trainyard {
 namespace {
@@ -88,7 +88,7 @@ class Bottleneck : public Block {
 };
 
 template <typename BlockType>
-class ResNet : public Model {
+class ResNet : public Network {
  public:
   ResNet(const std::array<int, 4>& depths, bool small_stem, const ModelInput& input)
       : small_stem_(small_stem),

@@ -2,7 +2,8 @@
 // with the parameter names and initial distributions of timm.models.vision_transformer.
 
 #include "models/layers.h"
-#include "models/model.h"
+#include "models/network.h"
+#include "util/error.h"
 
 namespace trainyard {
 namespace {
@@ -95,7 +96,7 @@ class PatchEmbed : public torch::nn::Module {
   torch::nn::Conv2d proj;
 };
 
-class VisionTransformer : public Model {
+class VisionTransformer : public Network {
  public:
   VisionTransformer(const Size& size, std::int64_t patch, const ModelInput& input)
       : cls_token(register_parameter("cls_token", at::empty({1, 1, size.width}).normal_(0, 1e-6))),

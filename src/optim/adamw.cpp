@@ -1,5 +1,9 @@
 // Adam with decoupled weight decay (Loshchilov and Hutter 2019), as torch.optim.AdamW(fused=True).
 
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_foreach_sub.h>
+#include <ATen/ops/_fused_adamw.h>
+
 #include "optim/optimizer.h"
 
 namespace trainyard {

@@ -2,18 +2,21 @@
 
 #include <algorithm>
 
+#include <ATen/ops/_foreach_copy.h>
+#include <ATen/ops/_foreach_lerp.h>
+
 namespace trainyard {
 namespace {
 
-std::vector<at::Tensor> tensors_of(const torch::nn::Module& module) {
-  std::vector<at::Tensor> tensors = module.parameters();
-  for (const at::Tensor& buffer : module.buffers()) tensors.push_back(buffer);
+std::vector<at::Tensor> tensors_of(const Model& model) {
+  std::vector<at::Tensor> tensors = model.parameters();
+  for (const at::Tensor& buffer : model.buffers()) tensors.push_back(buffer);
   return tensors;
 }
 
 }  // namespace
 
-Ema::Ema(const torch::nn::Module& source, torch::nn::Module& average, double decay) : decay_(decay) {
+Ema::Ema(const Model& source, Model& average, double decay) : decay_(decay) {
   const at::NoGradGuard no_grad;
   const std::vector<at::Tensor> from = tensors_of(source);
   const std::vector<at::Tensor> to = tensors_of(average);

@@ -5,16 +5,17 @@
 #include <memory>
 #include <vector>
 
+#include "models/model.h"
 #include "util/torch.h"
 
 namespace trainyard {
 
-/// Averages parameters and buffers of `source` into `average`, a second module of the same kind on the same device,
+/// Averages parameters and buffers of `source` into `average`, a second model of the same kind on the same device,
 /// as timm's ModelEmaV2; whole numbers (num_batches_tracked) are copied. Nothing here waits for the device.
 class Ema {
  public:
   /// `average` takes over the weights of `source`; both must outlive it.
-  Ema(const torch::nn::Module& source, torch::nn::Module& average, double decay);
+  Ema(const Model& source, Model& average, double decay);
 
   /// After step number `step`, from 1: average ← d × average + (1 - d) × weights with d = min(decay, (1 + step) /
   /// (10 + step)), so that the first steps count for less and less (as tf.train.ExponentialMovingAverage).

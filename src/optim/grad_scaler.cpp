@@ -1,5 +1,8 @@
 #include "optim/grad_scaler.h"
 
+#include <ATen/ops/_amp_foreach_non_finite_check_and_unscale.h>
+#include <ATen/ops/_amp_update_scale.h>
+
 namespace trainyard {
 namespace {
 

@@ -2,6 +2,12 @@
 // weight moves by the learning rate. Its rates are 3 to 10 times smaller than AdamW's, its weight decay as much larger.
 // An optimizer without a fused kernel: an example of one written from ATen's foreach operations.
 
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_foreach_lerp.h>
+#include <ATen/ops/_foreach_mul.h>
+#include <ATen/ops/_foreach_sign.h>
+#include <ATen/ops/_foreach_sub.h>
+
 #include "optim/optimizer.h"
 
 namespace trainyard {

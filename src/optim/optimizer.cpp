@@ -2,6 +2,8 @@
 
 #include <map>
 
+#include <ATen/ops/zeros_like.h>
+
 namespace trainyard {
 
 Optimizer::Optimizer(const OptimizerConfig& config, NamedTensors parameters)
@@ -93,10 +95,10 @@ std::vector<at::Tensor> Optimizer::state_of(std::size_t slot, const std::vector<
   return tensors;
 }
 
-std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, const torch::nn::Module& model) {
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, const Model& model) {
   NamedTensors parameters;
-  for (const auto& item : model.named_parameters()) {
-    if (item.value().requires_grad()) parameters.emplace_back(item.key(), item.value());
+  for (const auto& [name, parameter] : model.named_parameters()) {
+    if (parameter.requires_grad()) parameters.emplace_back(name, parameter);
   }
   return OptimizerRegistry::make(config.name, config, std::move(parameters));
 }

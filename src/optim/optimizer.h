@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config/config.h"
+#include "models/model.h"
 #include "util/named_tensors.h"
 #include "util/registry.h"
 #include "util/torch.h"
@@ -78,6 +79,6 @@ struct OptimizerKind {
 using OptimizerRegistry = Registry<OptimizerKind, std::unique_ptr<Optimizer>(const OptimizerConfig&, NamedTensors)>;
 
 /// The optimizer named by `config.name` over `model`'s parameters. Throws UsageError for an unknown name.
-std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, const torch::nn::Module& model);
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, const Model& model);
 
 }  // namespace trainyard

@@ -1,5 +1,7 @@
 // Stochastic gradient descent with momentum, as torch.optim.SGD(fused=True): the L2 penalty is added to the gradient.
 
+#include <ATen/ops/_fused_sgd.h>
+
 #include "optim/optimizer.h"
 
 namespace trainyard {

@@ -5,6 +5,8 @@
 
 #include <fmt/ranges.h>
 
+#include <ATen/Context.h>
+
 #include "images/encode_png.h"
 #include "loader/data_loader.h"
 #include "optim/optimizer.h"
@@ -63,7 +65,7 @@ std::string dry_run(const Config& config, WorkerPool& pool, at::Device device, c
     loss = step(*batch, config.optimizer.lr).loss.item<double>();
   }
 
-  const std::int64_t weights = bytes_of(state_dict(*model));
+  const std::int64_t weights = bytes_of(model->state_dict());
   const auto batch_bytes = static_cast<double>(data.sample.bytes()) * config.loader.batch_size;
   std::string text;
   const auto row = [&text](const char* name, const std::string& value) {

@@ -1,5 +1,7 @@
 #include "training/evaluate.h"
 
+#include <ATen/ops/cross_entropy_loss.h>
+
 #include "training/precision.h"
 
 namespace trainyard {

@@ -1,5 +1,7 @@
 #include "training/evaluation.h"
 
+#include <ATen/ops/cat.h>
+
 #include "training/precision.h"
 
 namespace trainyard {

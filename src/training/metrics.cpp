@@ -1,5 +1,7 @@
 #include "training/metrics.h"
 
+#include <ATen/ops/full_like.h>
+
 namespace trainyard {
 
 ScoreSums::ScoreSums(at::Device device) : sums_(at::zeros({3}, at::TensorOptions(device).dtype(at::kDouble))) {}

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include <ATen/ops/lerp.h>
+
 #include "util/random.h"
 
 namespace trainyard {

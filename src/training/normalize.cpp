@@ -1,5 +1,7 @@
 #include "training/normalize.h"
 
+#include <ATen/ops/addcmul.h>
+
 namespace trainyard {
 
 Normalize::Normalize(const std::vector<float>& mean, const std::vector<float>& std, at::Device device) {

@@ -1,11 +1,17 @@
 #include "training/train_step.h"
 
+#include <ATen/ops/_foreach_mul.h>
+#include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/maximum.h>
+#include <ATen/ops/promote_types.h>
+
 #include "training/precision.h"
 
 namespace trainyard {
 namespace {
 
-at::Device device_of(const torch::nn::Module& model) { return model.parameters().front().device(); }
+at::Device device_of(const Model& model) { return model.parameters().front().device(); }
 
 // As torch.nn.utils.clip_grad_norm_. Returns the norm before it.
 at::Tensor clip_grad_norm(std::vector<at::Tensor>& gradients, double largest) {

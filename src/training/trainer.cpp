@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include <ATen/Context.h>
+
 #include "config/bind.h"
 #include "optim/schedule.h"
 #include "training/evaluate.h"

@@ -1,5 +1,7 @@
 // What a trainer leaves on the disk, and how it goes on from there.
 
+#include <ATen/Context.h>
+
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/safetensors_torch.h"
 #include "config/bind.h"
@@ -69,8 +71,8 @@ void Trainer::save() {
   manifest.scalars = {{"batch", static_cast<double>(place_.batch)},
                       {"best_accuracy", place_.best_accuracy},
                       {"best_epoch", static_cast<double>(place_.best_epoch)}};
-  checkpoint.model = state_dict(*model_);
-  if (averaged_model_) checkpoint.ema = state_dict(*averaged_model_);
+  checkpoint.model = model_->state_dict();
+  if (averaged_model_) checkpoint.ema = averaged_model_->state_dict();
   append(checkpoint.state, "optimizer.", optimizer_->state());
   append(checkpoint.state, "scaler.", train_step_.scaler().state());
   checkpoint.state.emplace_back("epoch_sums", epoch_sums_.snapshot());

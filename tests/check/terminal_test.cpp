@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -14,9 +15,10 @@ namespace {
 
 TEST(Terminal, LinesBreakAtBlanksAndLongWordsAreCut) {
   EXPECT_EQ(wrapped("short", 2), "short");
-  const std::string words = wrapped(std::string(50, 'a') + " " + std::string(50, 'b'), 4);
-  EXPECT_EQ(words, std::string(50, 'a') + "\n    " + std::string(50, 'b'));
-  EXPECT_EQ(wrapped(std::string(90, 'c'), 0), std::string(80, 'c') + "\n" + std::string(10, 'c'));
+  const std::string a(50, 'a');
+  const std::string b(50, 'b');
+  EXPECT_EQ(wrapped(fmt::format("{} {}", a, b), 4), fmt::format("{}\n    {}", a, b));
+  EXPECT_EQ(wrapped(std::string(90, 'c'), 0), fmt::format("{}\n{}", std::string(80, 'c'), std::string(10, 'c')));
 }
 
 TEST(Terminal, ColoursAreForTerminalsThatWantThem) {

@@ -11,6 +11,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <ATen/ops/full_like.h>
+
 #include "checkpoint/test_folder.h"
 
 namespace trainyard {

@@ -6,6 +6,10 @@
 
 #include <gmock/gmock.h>
 
+#include <ATen/Context.h>
+#include <ATen/ops/complex.h>
+#include <ATen/ops/eye.h>
+
 #include "checkpoint/test_folder.h"
 
 namespace trainyard {

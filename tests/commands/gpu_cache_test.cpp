@@ -4,6 +4,8 @@
 
 #include <gmock/gmock.h>
 
+#include <ATen/Context.h>
+
 #include "support/step_losses.h"
 #include "support/subprocess.h"
 #include "support/temp_dir.h"

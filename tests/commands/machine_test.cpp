@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ATen/ops/mm.h>
+
 #include "check/machines.h"
 #include "support/error_of.h"
 

@@ -2,6 +2,13 @@
 
 #include <gmock/gmock.h>
 
+#include <ATen/Context.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/zeros_like.h>
+
+#include "support/small_model.h"
+#include "util/error.h"
+
 namespace trainyard {
 namespace {
 
@@ -35,9 +42,9 @@ TEST(LoadStateDict, TakesOverEveryTensor) {
   at::manual_seed(1);
   const auto source = make_model(ModelConfig{.name = "convnet"}, input);
   const auto target = make_model(ModelConfig{.name = "convnet"}, input);
-  load_state_dict(*target, state_dict(*source), "test");
-  const NamedTensors expected = state_dict(*source);
-  const NamedTensors actual = state_dict(*target);
+  load_state_dict(*target, source->state_dict(), "test");
+  const NamedTensors expected = source->state_dict();
+  const NamedTensors actual = target->state_dict();
   ASSERT_EQ(actual.size(), expected.size());
   for (std::size_t i = 0; i < expected.size(); ++i) {
     EXPECT_EQ(actual[i].first, expected[i].first);
@@ -49,7 +56,7 @@ TEST(LoadStateDict, ListsEveryMissingUnexpectedAndMisshapenTensorAndChangesNothi
   const auto model = make_model(ModelConfig{.name = "convnet"}, input);
   const at::Tensor before = model->parameters()[0].clone();
   NamedTensors state;
-  for (const auto& [name, tensor] : state_dict(*model)) {
+  for (const auto& [name, tensor] : model->state_dict()) {
     if (name == "bn1.weight") continue;
     state.emplace_back(name, name == "fc.bias" ? at::zeros({7}) : at::zeros_like(tensor));
   }
@@ -70,7 +77,7 @@ class LoadWeights : public testing::Test {
  protected:
   // Weights of a net for other classes.
   NamedTensors state_ =
-      state_dict(*make_model({.name = "convnet"}, {.channels = 1, .height = 28, .width = 28, .classes = 3}));
+      make_model({.name = "convnet"}, {.channels = 1, .height = 28, .width = 28, .classes = 3})->state_dict();
   std::shared_ptr<Model> model_ = make_model({.name = "convnet"}, input);
 };
 
@@ -85,10 +92,10 @@ TEST_F(LoadWeights, AHeadOfAnotherSizeIsRefusedAndTheWayOutNamed) {
 }
 
 TEST_F(LoadWeights, ResetHeadTakesAllButTheHead) {
-  const at::Tensor head = model_->named_parameters()["fc.weight"].detach().clone();
+  const at::Tensor head = tensor_of(*model_, "fc.weight").clone();
   load_weights(*model_, state_, /*reset_head=*/true, "w.safetensors");
-  EXPECT_TRUE(at::equal(model_->named_parameters()["fc.weight"], head));
-  EXPECT_TRUE(at::equal(model_->named_parameters()["conv1.weight"], state_[0].second));
+  EXPECT_TRUE(at::equal(tensor_of(*model_, "fc.weight"), head));
+  EXPECT_TRUE(at::equal(tensor_of(*model_, "conv1.weight"), state_[0].second));
 }
 
 TEST_F(LoadWeights, ResetHeadDoesNotHideWhatElseIsMissing) {

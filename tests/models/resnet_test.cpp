@@ -3,6 +3,9 @@
 
 #include <gmock/gmock.h>
 
+#include <ATen/Context.h>
+#include <ATen/ops/randn.h>
+
 #include "models/model.h"
 
 namespace trainyard {
@@ -21,7 +24,7 @@ std::shared_ptr<Model> make(const std::string& name, const ModelInput& input, co
 
 std::vector<std::string> names_of(const Model& model) {
   std::vector<std::string> names;
-  for (const auto& [name, tensor] : state_dict(model)) names.push_back(name);
+  for (const auto& [name, tensor] : model.state_dict()) names.push_back(name);
   return names;
 }
 
@@ -36,7 +39,7 @@ class ResNetSize : public testing::TestWithParam<Published> {};
 TEST_P(ResNetSize, IsTorchvisions) {
   const auto model = make(GetParam().name, image_net);
   EXPECT_EQ(parameter_count(*model), GetParam().parameters);
-  EXPECT_EQ(state_dict(*model).size(), GetParam().state_entries);
+  EXPECT_EQ(model->state_dict().size(), GetParam().state_entries);
 }
 
 INSTANTIATE_TEST_SUITE_P(ResNet, ResNetSize,
@@ -57,7 +60,7 @@ TEST(ResNet, ParameterNamesAreTorchvisions) {
 
 TEST(ResNet, BottleneckHasItsStrideInTheThreeByThree) {
   std::map<std::string, at::Tensor> state;
-  for (auto& [name, tensor] : state_dict(*make("resnet50", image_net))) state[name] = tensor;
+  for (auto& [name, tensor] : make("resnet50", image_net)->state_dict()) state[name] = tensor;
   EXPECT_EQ(state.at("layer2.0.conv1.weight").sizes(), (std::vector<std::int64_t>{128, 256, 1, 1}));
   EXPECT_EQ(state.at("layer2.0.conv2.weight").sizes(), (std::vector<std::int64_t>{128, 128, 3, 3}));
 }
@@ -73,13 +76,13 @@ TEST(ResNet, GivesOneScoreAClass) {
 
 TEST(ResNet, SmallStemKeepsTheResolution) {
   std::map<std::string, at::Tensor> state;
-  for (auto& [name, tensor] : state_dict(*make("resnet18", small_input, "small"))) state[name] = tensor;
+  for (auto& [name, tensor] : make("resnet18", small_input, "small")->state_dict()) state[name] = tensor;
   EXPECT_EQ(state.at("conv1.weight").sizes(), (std::vector<std::int64_t>{64, 3, 3, 3}));
 }
 
 TEST(ResNet, ConvolutionsStartAsHeNormalOverTheirOutputs) {
   at::manual_seed(1);
-  for (const auto& [name, tensor] : state_dict(*make("resnet18", image_net))) {
+  for (const auto& [name, tensor] : make("resnet18", image_net)->state_dict()) {
     if (name != "layer4.0.conv2.weight") continue;
     EXPECT_NEAR(tensor.std().item<double>(), std::sqrt(2.0 / (512 * 9)), 1e-4);
     EXPECT_NEAR(tensor.mean().item<double>(), 0, 1e-4);

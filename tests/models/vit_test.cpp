@@ -3,6 +3,9 @@
 
 #include <gmock/gmock.h>
 
+#include <ATen/Context.h>
+#include <ATen/ops/randn.h>
+
 #include "models/model.h"
 
 namespace trainyard {
@@ -12,7 +15,7 @@ constexpr ModelInput image_net{.channels = 3, .height = 224, .width = 224, .clas
 
 std::map<std::string, at::Tensor> state_of(const std::string& name, const ModelInput& input) {
   std::map<std::string, at::Tensor> state;
-  for (auto& [key, tensor] : state_dict(*make_model({.name = name}, input))) state[key] = tensor;
+  for (auto& [key, tensor] : make_model({.name = name}, input)->state_dict()) state[key] = tensor;
   return state;
 }
 

@@ -4,16 +4,21 @@
 
 #include <gtest/gtest.h>
 
-#include <torch/nn/modules/linear.h>
+#include <ATen/Context.h>
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/full_like.h>
+
+#include "support/small_model.h"
+#include "util/error.h"
 
 namespace trainyard {
 namespace {
 
-// A layer whose gradients are all `gradient`.
-torch::nn::Linear layer(double gradient) {
-  torch::nn::Linear linear(3, 2);
-  for (at::Tensor& parameter : linear->parameters()) parameter.mutable_grad() = at::full_like(parameter, gradient);
-  return linear;
+// A model whose gradients are all `gradient`.
+std::shared_ptr<Model> model_with(double gradient) {
+  auto model = small_model();
+  for (at::Tensor& parameter : model->parameters()) parameter.mutable_grad() = at::full_like(parameter, gradient);
+  return model;
 }
 
 NamedTensors copied(const NamedTensors& tensors) {
@@ -25,13 +30,13 @@ NamedTensors copied(const NamedTensors& tensors) {
 class EachOptimizer : public testing::TestWithParam<const char*> {};
 
 TEST_P(EachOptimizer, ChangesNothingWhereFoundInfIsOne) {
-  auto linear = layer(NAN);
-  const auto optimizer = make_optimizer({.name = GetParam(), .lr = 0.1}, *linear);
+  const auto model = model_with(NAN);
+  const auto optimizer = make_optimizer({.name = GetParam(), .lr = 0.1}, *model);
   optimizer->set_learning_rate(0.1);
   const NamedTensors state = copied(optimizer->state());
-  const at::Tensor weight = linear->weight.detach().clone();
+  const at::Tensor weight = tensor_of(*model, "fc.weight").clone();
   optimizer->step(at::ones({1}));
-  EXPECT_TRUE(at::equal(linear->weight, weight));
+  EXPECT_TRUE(at::equal(tensor_of(*model, "fc.weight"), weight));
   for (std::size_t i = 0; i < state.size(); ++i) {
     EXPECT_TRUE(at::equal(optimizer->state()[i].second, state[i].second)) << state[i].first;
   }
@@ -39,28 +44,28 @@ TEST_P(EachOptimizer, ChangesNothingWhereFoundInfIsOne) {
 
 TEST_P(EachOptimizer, StepsAsAlwaysWhereFoundInfIsZero) {
   at::manual_seed(1);
-  auto plain = layer(0.5);
+  const auto plain = model_with(0.5);
   at::manual_seed(1);
-  auto checked = layer(0.5);
+  const auto checked = model_with(0.5);
   const auto first = make_optimizer({.name = GetParam(), .lr = 0.1}, *plain);
   const auto second = make_optimizer({.name = GetParam(), .lr = 0.1}, *checked);
   for (const auto& optimizer : {first.get(), second.get()}) optimizer->set_learning_rate(0.1);
   first->step();
   second->step(at::zeros({1}));
-  EXPECT_TRUE(at::equal(plain->weight, checked->weight));
+  EXPECT_TRUE(at::equal(tensor_of(*plain, "fc.weight"), tensor_of(*checked, "fc.weight")));
 }
 
 TEST_P(EachOptimizer, LeavesBiasesUndecayedWhenAsked) {
   for (const bool decays : {true, false}) {
-    auto linear = layer(0);
-    linear->bias.data().fill_(1);
-    linear->weight.data().fill_(1);
+    const auto model = model_with(0);
+    tensor_of(*model, "fc.bias").fill_(1);
+    tensor_of(*model, "fc.weight").fill_(1);
     const auto optimizer =
-        make_optimizer({.name = GetParam(), .lr = 0.1, .weight_decay = 0.1, .decay_bias_norm = decays}, *linear);
+        make_optimizer({.name = GetParam(), .lr = 0.1, .weight_decay = 0.1, .decay_bias_norm = decays}, *model);
     optimizer->set_learning_rate(0.1);
     optimizer->step();
-    EXPECT_LT(linear->weight.max().item<float>(), 1);
-    EXPECT_EQ(linear->bias.min().item<float>() == 1, !decays);
+    EXPECT_LT(tensor_of(*model, "fc.weight").max().item<float>(), 1);
+    EXPECT_EQ(tensor_of(*model, "fc.bias").min().item<float>() == 1, !decays);
   }
 }
 
@@ -68,12 +73,12 @@ INSTANTIATE_TEST_SUITE_P(Optimizer, EachOptimizer, testing::Values("sgd", "adamw
                          [](const auto& instance) { return std::string(instance.param); });
 
 TEST(Lion, MovesEachWeightByTheRate) {
-  auto linear = layer(-3);
-  const at::Tensor before = linear->weight.detach().clone();
-  const auto optimizer = make_optimizer({.name = "lion", .lr = 0.1, .weight_decay = 0}, *linear);
+  const auto model = model_with(-3);
+  const at::Tensor before = tensor_of(*model, "fc.weight").clone();
+  const auto optimizer = make_optimizer({.name = "lion", .lr = 0.1, .weight_decay = 0}, *model);
   optimizer->set_learning_rate(0.25);
   optimizer->step();
-  EXPECT_TRUE(at::allclose(linear->weight, before + 0.25));
+  EXPECT_TRUE(at::allclose(tensor_of(*model, "fc.weight"), before + 0.25));
 }
 
 }  // namespace

@@ -13,7 +13,9 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <ATen/ops/randint.h>
 
 #include "checkpoint/safetensors_torch.h"
 #include "optim/ema.h"
@@ -194,11 +196,11 @@ Tensors take_steps(const Case& c, at::ScalarType dtype) {
     losses.push_back(done.loss.item<double>());
     if (i > 0) continue;
     result["logits"] = done.logits;
-    for (const auto& item : model->named_parameters()) result["gradient." + item.key()] = item.value().grad().clone();
+    for (const auto& [name, tensor] : model->named_parameters()) result["gradient." + name] = tensor.grad().clone();
   }
   result["losses"] = at::tensor(losses, at::kDouble);
-  for (const auto& [name, tensor] : state_dict(*model)) result["model." + name] = tensor;
-  for (const auto& [name, tensor] : state_dict(*average)) result["ema." + name] = tensor;
+  for (const auto& [name, tensor] : model->state_dict()) result["model." + name] = tensor;
+  for (const auto& [name, tensor] : average->state_dict()) result["ema." + name] = tensor;
   return result;
 }
 
@@ -260,7 +262,7 @@ double rounding_of(std::string_view precision) {
 
 void compare(const Case& c, const std::string& stem) {
   Tensors begin;
-  for (const auto& [name, tensor] : state_dict(*fresh_model(c))) {
+  for (const auto& [name, tensor] : fresh_model(c)->state_dict()) {
     begin["model." + name] = begin["ema." + name] = tensor;
   }
   const Tensors true_numbers = load(stem + ".float64.safetensors");
@@ -297,7 +299,7 @@ TEST(Parity, ForwardBackwardAndTenStepsGiveWhatPyTorchGives) {
   for (const Case& c : cases()) {
     options.push_back(options_of(c));
     NamedTensors input = {{"images", pixels_of(c)}, {"labels", batch_labels}};
-    for (const auto& [name, tensor] : state_dict(*fresh_model(c))) input.emplace_back("model." + name, tensor);
+    for (const auto& [name, tensor] : fresh_model(c)->state_dict()) input.emplace_back("model." + name, tensor);
     save_safetensors(dir / (std::string(c.name) + ".safetensors"), input);
   }
   dir.write("cases.json", options.dump());

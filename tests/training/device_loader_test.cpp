@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <ATen/Context.h>
+
 #include "support/checkable_pool.h"
 #include "support/error_of.h"
 #include "util/error.h"

@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <ATen/ops/one_hot.h>
+
+#include "models/network.h"
 #include "support/checkable_pool.h"
 
 namespace trainyard {
@@ -25,7 +28,7 @@ TEST(ClassScores, CountsWhatWasRightAndWhatWasTakenForAClass) {
 }
 
 // Says the class of the first pixel's value plus one, surer the brighter it is.
-class NextClass : public Model {
+class NextClass : public Network {
  public:
   at::Tensor forward(at::Tensor images) override {
     const at::Tensor value = (images.select(1, 0).select(1, 0).select(1, 0) * 255).round();

@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <ATen/Context.h>
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/rand.h>
+#include <ATen/ops/randint.h>
+
 namespace trainyard {
 namespace {
 

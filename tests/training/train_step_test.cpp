@@ -4,6 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <ATen/Context.h>
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/randint.h>
+#include <ATen/ops/randn.h>
+
 namespace trainyard {
 namespace {
 
@@ -103,20 +108,20 @@ TEST(TrainStep, ALossThatIsNotFiniteChangesNothingWhereItIsToBeSkipped) {
     TrainStep step(*model, *optimizer, config);
     const DeviceBatch good = random_batch(1, 28);
     step(good, 0.01);
-    const NamedTensors weights = copied(state_dict(*model));
+    const NamedTensors weights = copied(model->state_dict());
     const NamedTensors state = copied(optimizer->state());
 
     DeviceBatch bad = random_batch(1, 28);
     bad.images[3][0][5][5] = NAN;
     EXPECT_TRUE(std::isnan(step(bad, 0.01).loss.item<double>()));
     for (std::size_t i = 0; i < weights.size(); ++i) {
-      EXPECT_TRUE(at::equal(state_dict(*model)[i].second, weights[i].second)) << optimizer_name << weights[i].first;
+      EXPECT_TRUE(at::equal(model->state_dict()[i].second, weights[i].second)) << optimizer_name << weights[i].first;
     }
     for (std::size_t i = 0; i < state.size(); ++i) {
       EXPECT_TRUE(at::equal(optimizer->state()[i].second, state[i].second)) << optimizer_name << state[i].first;
     }
     step(good, 0.01);
-    EXPECT_FALSE(at::equal(state_dict(*model)[0].second, weights[0].second)) << "the next step counts again";
+    EXPECT_FALSE(at::equal(model->state_dict()[0].second, weights[0].second)) << "the next step counts again";
   }
 }
 
@@ -164,7 +169,7 @@ TEST(Optimizer, StateGoesOnWhereItStopped) {
     step(batch, 0.01);
 
     const auto copy = make_model({.name = "convnet"}, input);
-    load_state_dict(*copy, state_dict(*model), "test");
+    load_state_dict(*copy, model->state_dict(), "test");
     const auto copied_optimizer = make_optimizer({.name = name, .lr = 0.01}, *copy);
     copied_optimizer->load_state(optimizer->state());
     TrainStep copied_step(*copy, *copied_optimizer, config);
