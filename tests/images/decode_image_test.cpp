@@ -16,6 +16,7 @@ namespace trainyard {
 namespace {
 
 using testing::AllOf;
+using testing::ContainsRegex;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -176,7 +177,7 @@ TEST(DecodeImage, ShowsHowAnythingElseBegins) {
 TEST(DecodeImage, NamesDamage) {
   const std::string jpeg = jpeg_file(ramp(64, 64, 3));
   EXPECT_THAT(error(jpeg.substr(0, 10)), HasSubstr("damaged JPEG"));
-  EXPECT_THAT(error(jpeg.substr(0, jpeg.size() / 2)), HasSubstr("damaged JPEG: Premature end"));
+  EXPECT_THAT(error(jpeg.substr(0, jpeg.size() / 2)), ContainsRegex("damaged JPEG: .*[Pp]remature end"));
   const std::string png = png_file(ramp(64, 64, 3));
   EXPECT_THAT(error(png.substr(0, 10)), HasSubstr("damaged PNG: the file ends too early"));
   EXPECT_THAT(error(png.substr(0, png.size() / 2)), HasSubstr("damaged PNG: the file ends too early"));
@@ -200,7 +201,8 @@ TEST(DecodeJpeg, StopsAtCountlessScans) {
   jpeg.resize(jpeg.size() - 2);  // without the end marker
   const std::string scan = jpeg.substr(jpeg.rfind("\xff\xda"));
   for (int i = 0; i < 600; ++i) jpeg += scan;
-  EXPECT_THAT(error(jpeg + "\xff\xd9"), HasSubstr("too many scans"));
+  // Newer libjpegs refuse the second of such scans themselves.
+  EXPECT_THAT(error(jpeg + "\xff\xd9"), ContainsRegex("too many scans|premature end"));
 }
 
 TEST(DecodeImage, SurvivesAnyDamage) {
