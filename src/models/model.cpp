@@ -83,7 +83,7 @@ void load_weights(Model& model, const NamedTensors& state, bool reset_head, cons
     if (!name.starts_with(head)) continue;
     if (reset_head) chosen.emplace_back(name, tensor);
     const auto found =
-        std::find_if(state.begin(), state.end(), [&name = name](const auto& p) { return p.first == name; });
+        std::find_if(state.begin(), state.end(), [&wanted = name](const auto& p) { return p.first == wanted; });
     head_fits = head_fits && found != state.end() && found->second.sizes() == tensor.sizes();
   }
   try {
