@@ -7,6 +7,7 @@
 
 #include "check/probe_body.h"
 #include "util/error.h"
+#include "util/torch.h"
 
 namespace trainyard {
 namespace {

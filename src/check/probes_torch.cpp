@@ -13,6 +13,7 @@
 
 #include "check/anonymous.h"
 #include "check/probe_body.h"
+#include "util/torch.h"
 
 namespace trainyard {
 namespace {

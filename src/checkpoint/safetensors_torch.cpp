@@ -7,6 +7,7 @@
 #include "checkpoint/safetensors_parser.h"
 #include "util/error.h"
 #include "util/system.h"
+#include "util/torch.h"
 
 namespace trainyard {
 namespace {

@@ -14,6 +14,7 @@
 #include <ATen/ops/full_like.h>
 
 #include "checkpoint/test_folder.h"
+#include "util/torch.h"
 
 namespace trainyard {
 namespace {

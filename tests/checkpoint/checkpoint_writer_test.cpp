@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "checkpoint/test_folder.h"
+#include "util/torch.h"
 
 namespace trainyard {
 namespace {

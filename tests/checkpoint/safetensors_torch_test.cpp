@@ -11,6 +11,7 @@
 #include <ATen/ops/eye.h>
 
 #include "checkpoint/test_folder.h"
+#include "util/torch.h"
 
 namespace trainyard {
 namespace {

@@ -12,6 +12,7 @@
 #include "support/subprocess.h"
 #include "support/temp_dir.h"
 #include "util/system.h"
+#include "util/torch.h"
 
 namespace trainyard {
 namespace {
