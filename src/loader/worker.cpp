@@ -35,6 +35,7 @@ class ChunkReader {
         split_(splits[request_.split]),
         order_(options.seed, request_.epoch, split_.dataset->size(), request_.shuffle),
         sample_(split_.spec()),
+        row_bytes_(sample_.row_bytes()),
         classes_(static_cast<std::int64_t>(split_.dataset->class_names().size())),
         images_(arena.images(claim.slot)),
         labels_(arena.labels(claim.slot)),
@@ -126,10 +127,10 @@ class ChunkReader {
 
   // What get() is to fill of the sample's part of the slot; the rest of it becomes zero.
   std::span<std::byte> part_of(std::uint32_t i, std::uint64_t index) {
-    if (sample_.varies && rows_of(index) != rows_[i]) {
-      throw RunError("loader", "rows() gives {}, and gave {} before", rows_of(index), rows_[i]);
+    if (const std::int64_t rows = sample_.varies ? rows_of(index) : 1; rows != rows_[i]) {
+      throw RunError("loader", "rows() gives {}, and gave {} before", rows, rows_[i]);
     }
-    const auto bytes = [&](std::int64_t rows) { return static_cast<std::size_t>(rows) * sample_.row_bytes(); };
+    const auto bytes = [&](std::int64_t rows) { return static_cast<std::size_t>(rows) * row_bytes_; };
     const std::int64_t end = i + 1 == end_ ? end_row_ : begins_[i + 1];
     const auto part = images_.subspan(bytes(begins_[i]), bytes(end - begins_[i]));
     std::ranges::fill(part.subspan(bytes(rows_[i])), std::byte{0});
@@ -178,6 +179,7 @@ class ChunkReader {
   const LoadedSplit& split_;
   SampleOrder order_;
   const SampleSpec& sample_;
+  std::size_t row_bytes_;
   std::int64_t classes_;
   std::span<std::byte> images_;
   std::span<std::int64_t> labels_;

@@ -164,7 +164,7 @@ std::vector<std::uint32_t> WorkerPool::close_gaps(const PublishedBatch& batch) {
     const std::int64_t begin = begins[place];
     const std::int64_t count = begins[place + 1] - begin;
     const auto bytes = [&](std::int64_t n) { return static_cast<std::size_t>(n) * row_bytes; };
-    std::memmove(images + bytes(filled), images + bytes(begin), bytes(count));
+    if (filled != begin) std::memmove(images + bytes(filled), images + bytes(begin), bytes(count));
     rows[kept.size()] = rows[place];
     begins[kept.size()] = filled;
     labels[kept.size()] = labels[place];
