@@ -1,27 +1,29 @@
-# Stages: dev (compilers, libraries, Fashion-MNIST: what Compose runs, with the source mounted), tensorboard (dev and
-# TensorBoard), build (the compiled trainer), runtime (the trainer and what it links, on a runtime image).
+# Stages: trainer (compilers, libraries, Fashion-MNIST: what trains, with the source mounted), dev (and what people work
+# with), tensorboard (and TensorBoard), build (the compiled trainer), runtime (the trainer and what it links, on a runtime
+# image).
 # BASE_IMAGE is any pytorch/pytorch:*-devel from 2.10 to 2.15, or an image of your own with LibTorch in its python3, on
 # Debian 12, 13 or Ubuntu 24.04. There is no syntax line: it would fetch a frontend from a registry.
 ARG BASE_IMAGE=pytorch/pytorch:2.14.0-cuda13.0-cudnn9-devel
 ARG RUNTIME_IMAGE=pytorch/pytorch:2.14.0-cuda13.0-cudnn9-runtime
 
-FROM ${BASE_IMAGE} AS dev
+FROM ${BASE_IMAGE} AS trainer
 USER root
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
-RUN torch=$(python3 -c 'import torch; print(torch.__version__)') || torch=none; [[ $torch =~ ^2\.1[0-5]\. ]] || { \
+# The sum tells the build trees of two images apart (docker/entrypoint).
+RUN torch=$(python3 -c 'import sys, torch; print(torch.__version__, sys.version, torch.__file__)') || torch=none; \
+    cksum <<< "$torch" > /etc/trainyard-image; torch=${torch%% *}; [[ $torch =~ ^2\.1[0-5]\. ]] || { \
       echo "BASE_IMAGE has LibTorch $torch in python3; Trainyard builds on 2.10 to 2.15: scripts/images.tsv names images"; \
       exit 1; }
 # Downloaded packages stay in the cache mounts; the images' own habit of deleting them would empty those.
 RUN rm -f /etc/apt/apt.conf.d/docker-clean
 RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt,sharing=locked \
-    apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-      clangd cmake gdb git less make ninja-build nano procps python3-pil
-RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt,sharing=locked \
     apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends dataset-fashion-mnist
 # scripts/bootstrap knows what the build needs. With TORCH_PYTHON it takes the image's LibTorch and installs none.
 RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt,sharing=locked \
     --mount=type=bind,source=scripts/bootstrap,target=/mnt/bootstrap \
-    mkdir -p /tmp/clone/scripts && cp /mnt/bootstrap /tmp/clone/scripts/ \
+    apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+      make ninja-build $(command -v cmake > /dev/null || echo cmake) \
+ && mkdir -p /tmp/clone/scripts && cp /mnt/bootstrap /tmp/clone/scripts/ \
  && TORCH_PYTHON=python3 /tmp/clone/scripts/bootstrap && rm -rf /tmp/clone
 
 # The caller's own ids, also where the base gave them to a user of its own (Ubuntu's `ubuntu` has 1000).
@@ -33,8 +35,7 @@ RUN if other=$(getent passwd "$HOST_UID" | cut -d: -f1) && [ -n "$other" ] && [ 
     useradd --no-log-init --non-unique --uid "$HOST_UID" --gid "$HOST_GID" --create-home --shell /bin/bash trainyard
 # Volumes take over these folders' modes, so that any --user can build. With VOLUME, a container of a mounted clone
 # has a build tree of its own, and never the host's.
-RUN install -d -m 1777 /workspace/build /var/cache/ccache \
- && python3 -c 'import sys, torch; print(sys.version, torch.__version__, torch.__file__)' | cksum > /etc/trainyard-image
+RUN install -d -m 1777 /workspace/build /var/cache/ccache
 COPY --chmod=755 docker/entrypoint /usr/local/bin/trainyard-entrypoint
 # GOMP_SPINCOUNT: LibTorch's threads wait by spinning; so short that they take few cycles from loader workers.
 ENV CCACHE_DIR=/var/cache/ccache CCACHE_UMASK=000 GOMP_SPINCOUNT=20000
@@ -44,12 +45,19 @@ USER ${HOST_UID}:${HOST_GID}
 ENTRYPOINT ["trainyard-entrypoint"]
 CMD ["bash"]
 
-FROM dev AS tensorboard
+FROM trainer AS dev
+USER root
+RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt,sharing=locked \
+    apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+      clangd gdb git less nano procps python3-pil
+USER ${HOST_UID}:${HOST_GID}
+
+FROM trainer AS tensorboard
 USER root
 RUN --mount=type=cache,target=/root/.cache/pip PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install tensorboard
 USER ${HOST_UID}:${HOST_GID}
 
-FROM dev AS build
+FROM trainer AS build
 USER root
 # Empty: the architectures of the image's LibTorch. 90 builds for H100 alone, faster.
 ARG CUDA_ARCHS=

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <sstream>
 #include <type_traits>
+#include <utility>
+#include <variant>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -81,90 +83,100 @@ CLI::Validator device_name() {
       "auto, cpu, cuda, cuda:N");
 }
 
-// Calls visit(key, field, help, validator) for every setting. Both directions, reading and writing, go through here.
-template <typename ConfigType, typename Visit>
-void for_each_setting(ConfigType& c, Visit visit) {
+using Field = std::variant<std::string*, bool*, int*, std::int64_t*, std::uint64_t*, double*, std::vector<std::string>*,
+                           std::vector<std::int64_t>*>;
+
+struct Setting {
+  std::string key;
+  Field field;
+  const char* help;
+  CLI::Validator allowed;
+};
+
+// Every setting, with its field in `c`. Both directions, reading and writing, go through here.
+std::vector<Setting> settings_in(Config& c) {
+  std::vector<Setting> settings;
+  const auto add = [&](const char* key, Field field, const char* help, CLI::Validator allowed) {
+    settings.push_back({key, field, help, std::move(allowed)});
+  };
   const CLI::Validator any("");
-  visit("model.name", c.model.name, "model to train (trainyard list models)", any);
-  visit("model.stem", c.model.stem, "first layers of a ResNet; small is for 28 to 64 px",
-        one_of({"standard", "small"}));
-  visit("model.patch_size", c.model.patch_size, "ViT: side of a patch in pixels", from_to(1, 1024));
-  visit("model.weights", c.model.weights, "safetensors file to begin from, as torchvision's or timm's", any);
-  visit("model.reset_head", c.model.reset_head, "with model.weights: draw the last layer anew", any);
+  add("model.name", &c.model.name, "model to train (trainyard list models)", any);
+  add("model.stem", &c.model.stem, "first layers of a ResNet; small is for 28 to 64 px", one_of({"standard", "small"}));
+  add("model.patch_size", &c.model.patch_size, "ViT: side of a patch in pixels", from_to(1, 1024));
+  add("model.weights", &c.model.weights, "safetensors file to begin from, as torchvision's or timm's", any);
+  add("model.reset_head", &c.model.reset_head, "with model.weights: draw the last layer anew", any);
 
-  visit("data.name", c.data.name, "dataset (trainyard list datasets)", any);
-  visit("data.root", c.data.root, "folder of the dataset; empty: looked for in data/ and the distribution's folder",
-        any);
-  visit("data.channels", c.data.channels, "channels of image files: 3 (RGB) or 1 (grey)", one_of({"1", "3"}));
-  visit("data.shape", c.data.shape, "synthetic only: height, width, channels", from_to<std::int64_t>(1, 65'536));
-  visit("data.samples", c.data.samples, "synthetic only: training samples", from_to<std::int64_t>(1, 1'000'000'000));
-  visit("data.classes", c.data.classes, "synthetic only: classes", from_to<std::int64_t>(2, 1'000'000));
+  add("data.name", &c.data.name, "dataset (trainyard list datasets)", any);
+  add("data.root", &c.data.root, "folder of the dataset; empty: looked for in data/ and the distribution's folder",
+      any);
+  add("data.channels", &c.data.channels, "channels of image files: 3 (RGB) or 1 (grey)", one_of({"1", "3"}));
+  add("data.shape", &c.data.shape, "synthetic only: height, width, channels", from_to<std::int64_t>(1, 65'536));
+  add("data.samples", &c.data.samples, "synthetic only: training samples", from_to<std::int64_t>(1, 1'000'000'000));
+  add("data.classes", &c.data.classes, "synthetic only: classes", from_to<std::int64_t>(2, 1'000'000));
 
-  visit("transform.train", c.transform.train, "what is done to a training sample, in order", any);
-  visit("transform.test", c.transform.test, "what is done to a test sample, in order", any);
-  visit("transform.decode", c.transform.decode, "JPEGs that become smaller: exact, or scaled (faster, softer)",
-        one_of({"exact", "scaled"}));
+  add("transform.train", &c.transform.train, "what is done to a training sample, in order", any);
+  add("transform.test", &c.transform.test, "what is done to a test sample, in order", any);
+  add("transform.decode", &c.transform.decode, "JPEGs that become smaller: exact, or scaled (faster, softer)",
+      one_of({"exact", "scaled"}));
 
-  visit("loader.workers", c.loader.workers, "worker processes; 0 loads in the training process", from_to(0, 256));
-  visit("loader.batch_size", c.loader.batch_size, "samples a step", from_to(1, 1 << 20));
-  visit("loader.prefetch", c.loader.prefetch, "batches prepared ahead", from_to(1, 1024));
-  visit("loader.timeout", c.loader.timeout, "seconds a worker may take for one sample", from_to(0.1, 86'400.0));
-  visit("loader.cache", c.loader.cache,
-        "read every sample once and keep it: shm, in shared memory; gpu, transformed, on the GPU",
-        one_of({"none", "shm", "gpu"}));
-  visit("loader.on_worker_error", c.loader.on_worker_error,
-        "a worker is lost or a sample unreadable: stop; retry it 3 times, then stop; retry, then skip the sample",
-        one_of({"stop", "retry", "skip"}));
+  add("loader.workers", &c.loader.workers, "worker processes; 0 loads in the training process", from_to(0, 256));
+  add("loader.batch_size", &c.loader.batch_size, "samples a step", from_to(1, 1 << 20));
+  add("loader.prefetch", &c.loader.prefetch, "batches prepared ahead", from_to(1, 1024));
+  add("loader.timeout", &c.loader.timeout, "seconds a worker may take for one sample", from_to(0.1, 86'400.0));
+  add("loader.cache", &c.loader.cache,
+      "read every sample once and keep it: shm, in shared memory; gpu, transformed, on the GPU",
+      one_of({"none", "shm", "gpu"}));
+  add("loader.on_worker_error", &c.loader.on_worker_error,
+      "a worker is lost or a sample unreadable: stop; retry it 3 times, then stop; retry, then skip the sample",
+      one_of({"stop", "retry", "skip"}));
 
-  visit("optimizer.name", c.optimizer.name, "optimizer (trainyard list optimizers)", any);
-  visit("optimizer.lr", c.optimizer.lr, "peak learning rate", from_to(0.0, 1e6));
-  visit("optimizer.momentum", c.optimizer.momentum, "sgd: momentum", from_to(0.0, 1.0));
-  visit("optimizer.nesterov", c.optimizer.nesterov, "sgd: Nesterov's momentum", any);
-  visit("optimizer.weight_decay", c.optimizer.weight_decay, "weight decay", from_to(0.0, 1e3));
-  visit("optimizer.decay_bias_norm", c.optimizer.decay_bias_norm, "weight decay on biases, norms, embeddings too", any);
-  visit("optimizer.beta1", c.optimizer.beta1, "adamw, lion: decay of the first moment", from_to(0.0, 1.0));
-  visit("optimizer.beta2", c.optimizer.beta2, "adamw: decay of the second moment; lion: of its memory",
-        from_to(0.0, 1.0));
-  visit("optimizer.eps", c.optimizer.eps, "adamw: added to the denominator", from_to(0.0, 1.0));
+  add("optimizer.name", &c.optimizer.name, "optimizer (trainyard list optimizers)", any);
+  add("optimizer.lr", &c.optimizer.lr, "peak learning rate", from_to(0.0, 1e6));
+  add("optimizer.momentum", &c.optimizer.momentum, "sgd: momentum", from_to(0.0, 1.0));
+  add("optimizer.nesterov", &c.optimizer.nesterov, "sgd: Nesterov's momentum", any);
+  add("optimizer.weight_decay", &c.optimizer.weight_decay, "weight decay", from_to(0.0, 1e3));
+  add("optimizer.decay_bias_norm", &c.optimizer.decay_bias_norm, "weight decay on biases, norms, embeddings too", any);
+  add("optimizer.beta1", &c.optimizer.beta1, "adamw, lion: decay of the first moment", from_to(0.0, 1.0));
+  add("optimizer.beta2", &c.optimizer.beta2, "adamw: decay of the second moment; lion: of its memory",
+      from_to(0.0, 1.0));
+  add("optimizer.eps", &c.optimizer.eps, "adamw: added to the denominator", from_to(0.0, 1.0));
 
-  visit("schedule.name", c.schedule.name, "learning rate over the run",
-        one_of({"constant", "cosine", "step", "one_cycle"}));
-  visit("schedule.warmup_epochs", c.schedule.warmup_epochs, "epochs of linear warm-up", from_to(0.0, 1e6));
-  visit("schedule.step_epochs", c.schedule.step_epochs, "step: epochs between two drops", from_to(1e-3, 1e6));
-  visit("schedule.gamma", c.schedule.gamma, "step: factor of a drop", from_to(0.0, 1.0));
-  visit("schedule.pct_start", c.schedule.pct_start, "one_cycle: share of the steps that rise", from_to(0.0, 1.0));
-  visit("schedule.div_factor", c.schedule.div_factor, "one_cycle: peak over first rate", from_to(1.0, 1e9));
-  visit("schedule.final_div_factor", c.schedule.final_div_factor, "one_cycle: first over last rate",
-        from_to(1.0, 1e12));
+  add("schedule.name", &c.schedule.name, "learning rate over the run",
+      one_of({"constant", "cosine", "step", "one_cycle"}));
+  add("schedule.warmup_epochs", &c.schedule.warmup_epochs, "epochs of linear warm-up", from_to(0.0, 1e6));
+  add("schedule.step_epochs", &c.schedule.step_epochs, "step: epochs between two drops", from_to(1e-3, 1e6));
+  add("schedule.gamma", &c.schedule.gamma, "step: factor of a drop", from_to(0.0, 1.0));
+  add("schedule.pct_start", &c.schedule.pct_start, "one_cycle: share of the steps that rise", from_to(0.0, 1.0));
+  add("schedule.div_factor", &c.schedule.div_factor, "one_cycle: peak over first rate", from_to(1.0, 1e9));
+  add("schedule.final_div_factor", &c.schedule.final_div_factor, "one_cycle: first over last rate", from_to(1.0, 1e12));
 
-  visit("train.epochs", c.train.epochs, "passes over the training set", from_to(1, 1'000'000));
-  visit("train.device", c.train.device, "where to train", device_name());
-  visit("train.precision", c.train.precision, "arithmetic of the step", one_of({"fp32", "tf32", "bf16", "fp16"}));
-  visit("train.seed", c.train.seed, "fixes weights, order and augmentation",
-        from_to<std::uint64_t>(0, 9'007'199'254'740'992));
-  visit("train.label_smoothing", c.train.label_smoothing, "share of the target spread over all classes",
-        from_to(0.0, 0.999));
-  visit("train.mixup", c.train.mixup, "alpha of mixup; 0: none", from_to(0.0, 4.0));
-  visit("train.cutmix", c.train.cutmix, "alpha of cutmix; 0: none", from_to(0.0, 4.0));
-  visit("train.accumulate", c.train.accumulate, "batches whose gradients make one step", from_to(1, 65'536));
-  visit("train.clip_grad_norm", c.train.clip_grad_norm, "largest norm of all gradients; 0: no limit",
-        from_to(0.0, 1e9));
-  visit("train.ema_decay", c.train.ema_decay, "decay of averaged weights, as 0.999; 0: none", from_to(0.0, 0.999999));
-  visit("train.on_nonfinite", c.train.on_nonfinite,
-        "a loss that is NaN or infinite: end the run, or pass the step over", one_of({"stop", "skip"}));
-  visit("train.deterministic", c.train.deterministic, "the same bits in every run on a GPU too; slower", any);
-  visit("train.threads", c.train.threads, "CPU threads of the training process; 0: all cores", from_to(0, 4096));
-  visit("train.log_every", c.train.log_every, "steps between two lines of metrics.jsonl", from_to(1, 1'000'000));
+  add("train.epochs", &c.train.epochs, "passes over the training set", from_to(1, 1'000'000));
+  add("train.device", &c.train.device, "where to train", device_name());
+  add("train.precision", &c.train.precision, "arithmetic of the step", one_of({"fp32", "tf32", "bf16", "fp16"}));
+  add("train.seed", &c.train.seed, "fixes weights, order and augmentation",
+      from_to<std::uint64_t>(0, 9'007'199'254'740'992));
+  add("train.label_smoothing", &c.train.label_smoothing, "share of the target spread over all classes",
+      from_to(0.0, 0.999));
+  add("train.mixup", &c.train.mixup, "alpha of mixup; 0: none", from_to(0.0, 4.0));
+  add("train.cutmix", &c.train.cutmix, "alpha of cutmix; 0: none", from_to(0.0, 4.0));
+  add("train.accumulate", &c.train.accumulate, "batches whose gradients make one step", from_to(1, 65'536));
+  add("train.clip_grad_norm", &c.train.clip_grad_norm, "largest norm of all gradients; 0: no limit", from_to(0.0, 1e9));
+  add("train.ema_decay", &c.train.ema_decay, "decay of averaged weights, as 0.999; 0: none", from_to(0.0, 0.999999));
+  add("train.on_nonfinite", &c.train.on_nonfinite, "a loss that is NaN or infinite: end the run, or pass the step over",
+      one_of({"stop", "skip"}));
+  add("train.deterministic", &c.train.deterministic, "the same bits in every run on a GPU too; slower", any);
+  add("train.threads", &c.train.threads, "CPU threads of the training process; 0: all cores", from_to(0, 4096));
+  add("train.log_every", &c.train.log_every, "steps between two lines of metrics.jsonl", from_to(1, 1'000'000));
 
-  visit("checkpoint.every_steps", c.checkpoint.every_steps, "steps between checkpoints; 0: after each epoch only",
-        from_to(0, 1'000'000'000));
-  visit("checkpoint.keep", c.checkpoint.keep, "newest checkpoints that stay", from_to(1, 1'000'000));
-  visit("checkpoint.keep_best", c.checkpoint.keep_best, "keep the one with the best test accuracy too", any);
+  add("checkpoint.every_steps", &c.checkpoint.every_steps, "steps between checkpoints; 0: after each epoch only",
+      from_to(0, 1'000'000'000));
+  add("checkpoint.keep", &c.checkpoint.keep, "newest checkpoints that stay", from_to(1, 1'000'000));
+  add("checkpoint.keep_best", &c.checkpoint.keep_best, "keep the one with the best test accuracy too", any);
 
-  visit("run.dir", c.run.dir, "parent folder of the runs", any);
-  visit("run.name", c.run.name, "folder of this run; empty: <data.name>-<model.name>", any);
-  visit("run.resume", c.run.resume, "auto (from the run's last checkpoint, if any), never, or a checkpoint's path",
-        any);
+  add("run.dir", &c.run.dir, "parent folder of the runs", any);
+  add("run.name", &c.run.name, "folder of this run; empty: <data.name>-<model.name>", any);
+  add("run.resume", &c.run.resume, "auto (from the run's last checkpoint, if any), never, or a checkpoint's path", any);
+  return settings;
 }
 
 template <typename T>
@@ -183,25 +195,25 @@ std::string toml_value(const T& value) {
 }
 
 // Every key with its value as TOML.
-std::vector<std::pair<std::string, std::string>> settings_of(const Config& config) {
-  std::vector<std::pair<std::string, std::string>> settings;
-  for_each_setting(config, [&](const std::string& key, const auto& field, const char*, const CLI::Validator&) {
-    settings.emplace_back(key, toml_value(field));
-  });
-  return settings;
+std::vector<std::pair<std::string, std::string>> values_of(Config config) {
+  std::vector<std::pair<std::string, std::string>> values;
+  for (const Setting& setting : settings_in(config)) {
+    values.emplace_back(setting.key, std::visit([](const auto* field) { return toml_value(*field); }, setting.field));
+  }
+  return values;
 }
 
 }  // namespace
 
 void bind(CLI::App& app, Config& config) {
-  for_each_setting(config, [&app](const std::string& key, auto& field, const char* help, const CLI::Validator& range) {
-    using Field = std::decay_t<decltype(field)>;
-    CLI::Option* option = app.add_option("--" + key, field, help)->group("[" + key.substr(0, key.find('.')) + "]");
-    option->capture_default_str();
-    if (range.get_description().empty()) return;
-    option->check(range);
-    if constexpr (!std::is_same_v<Field, std::string>) option->type_name("");
-  });
+  for (const Setting& setting : settings_in(config)) {
+    const std::string group = "[" + setting.key.substr(0, setting.key.find('.')) + "]";
+    const auto add_option = [&](auto* field) { return app.add_option("--" + setting.key, *field, setting.help); };
+    CLI::Option* option = std::visit(add_option, setting.field)->group(group)->capture_default_str();
+    if (setting.allowed.get_description().empty()) continue;
+    option->check(setting.allowed);
+    if (!std::holds_alternative<std::string*>(setting.field)) option->type_name("");
+  }
   app.get_option("--data.shape")->expected(3)->delimiter(',');
   app.set_config("--config", "", "TOML file with settings; flags beat it")->check(CLI::ExistingFile);
   app.config_formatter(std::make_shared<SectionedToml>(&app));
@@ -228,7 +240,7 @@ void validate(const Config& config) {
 std::string to_toml(const Config& config) {
   std::string text;
   std::string section;
-  for (const auto& [key, value] : settings_of(config)) {
+  for (const auto& [key, value] : values_of(config)) {
     if (value == "[]") continue;  // CLI11 reads an empty list as a list of one empty word
     const std::size_t dot = key.find('.');
     if (key.substr(0, dot) != section) {
@@ -241,8 +253,8 @@ std::string to_toml(const Config& config) {
 }
 
 std::vector<Difference> differences(const Config& before, const Config& after) {
-  const auto old_settings = settings_of(before);
-  const auto new_settings = settings_of(after);
+  const auto old_settings = values_of(before);
+  const auto new_settings = values_of(after);
   std::vector<Difference> result;
   for (std::size_t i = 0; i < old_settings.size(); ++i) {
     if (old_settings[i].second == new_settings[i].second) continue;

@@ -9,8 +9,11 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     pip install --root-user-action ignore --timeout 60 --retries 8 "torch==$TORCH_VERSION" "nvidia-cuda-nvcc==$CUDA_VERSION.*" \
       "nvidia-cuda-crt==$CUDA_VERSION.*" "nvidia-nvvm==$CUDA_VERSION.*" "nvidia-cuda-cccl==$CUDA_VERSION.*" \
  && ln -s "$(python3 -c 'import nvidia; print(list(nvidia.__path__)[0])')/cu${CUDA_VERSION%.*}" /usr/local/cuda
-# As in a real toolkit.
-RUN ln -s lib /usr/local/cuda/lib64
+# As in a real toolkit, and in the real images: a compiler, CMake from the wheel index, and Debian's and Ubuntu's setting
+# for their images that dpkg need not wait for the disk.
+RUN ln -s lib /usr/local/cuda/lib64 && echo force-unsafe-io > /etc/dpkg/dpkg.cfg.d/docker-apt-speedup
+RUN --mount=type=cache,target=/root/.cache/pip pip install --root-user-action ignore cmake
+RUN apt-get update && apt-get install -y --no-install-recommends g++ && rm -rf /var/lib/apt/lists/*
 
 ENV NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \
