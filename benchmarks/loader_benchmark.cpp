@@ -4,10 +4,7 @@
 //     loader_benchmark --cell tiny --workers 2 --limit        as many processes that read and deliver nowhere
 //     loader_benchmark --files FOLDER --make-files            write what the cells of files read
 #include <algorithm>
-#include <cstring>
-#include <fstream>
 #include <numeric>
-#include <sstream>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -17,12 +14,11 @@
 
 #include "cells.h"
 #include "loader/data_loader.h"
+#include "measure.h"
 #include "util/error.h"
 
 namespace trainyard {
 namespace {
-
-double now() { return static_cast<double>(monotonic_ns()) * 1e-9; }
 
 std::vector<pid_t> processes_of(const WorkerPool& pool) {
   std::vector<pid_t> pids = {getpid()};
@@ -32,80 +28,16 @@ std::vector<pid_t> processes_of(const WorkerPool& pool) {
   return pids;
 }
 
-// User and system time so far.
-double cpu_seconds(const std::vector<pid_t>& pids) {
-  double ticks = 0;
-  for (const pid_t pid : pids) {
-    std::string text;
-    std::getline(std::ifstream(fmt::format("/proc/{}/stat", pid)), text);
-    std::istringstream fields(text.substr(text.rfind(')') + 1));
-    std::string skipped;
-    for (int field = 3; field < 14; ++field) fields >> skipped;
-    double user = 0;
-    double system = 0;
-    fields >> user >> system;
-    ticks += user + system;
-  }
-  return ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
-}
-
-// Resident memory, shared pages divided among those that share them.
-double pss_mib(const std::vector<pid_t>& pids) {
-  double kib = 0;
-  for (const pid_t pid : pids) {
-    std::ifstream rollup(fmt::format("/proc/{}/smaps_rollup", pid));
-    for (std::string line; std::getline(rollup, line);) {
-      if (line.starts_with("Pss:")) kib += std::stod(line.substr(4));
-    }
-  }
-  return kib / 1024;
-}
-
-double percentile(std::vector<double> values, double share) {
-  if (values.empty()) return 0;
-  const auto place = static_cast<std::ptrdiff_t>(share * static_cast<double>(values.size() - 1));
-  std::nth_element(values.begin(), values.begin() + place, values.end());
-  return values[static_cast<std::size_t>(place)];
-}
-
-// Whole epochs until `seconds` have passed, after one that warms up.
-nlohmann::json measure(const PoolOptions& options, const DatasetFactory& factory, double seconds) {
+nlohmann::json measure_ours(const PoolOptions& options, const DatasetFactory& factory, double seconds) {
   const double start = now();
   WorkerPool pool(options, factory);
   DataLoader loader(pool, Split::train, {.shuffle = true});
-  loader.follow_with(&loader, 1);
-  loader.start_epoch(0);
-  if (!loader.next()) throw UsageError("benchmark", "no batches");
-  const double first_batch = now() - start;
-  while (loader.next()) continue;
-
-  const std::vector<pid_t> pids = processes_of(pool);
-  const double cpu_before = cpu_seconds(pids);
-  const double began = now();
-  std::uint64_t samples = 0;
-  std::uint64_t epochs = 0;
-  std::vector<double> waits;
-  std::vector<double> gaps;
-  while (now() - began < seconds) {
-    double asked = now();
-    loader.start_epoch(++epochs);
-    loader.follow_with(&loader, epochs + 1);
-    bool first = true;
-    while (const auto batch = loader.next()) {
-      (first ? gaps : waits).push_back(now() - asked);
-      first = false;
-      samples += batch->count();
-      asked = now();
-    }
-  }
-  const double took = now() - began;
-  const auto count = static_cast<double>(samples);
-  return {{"samples_per_second", count / took},
-          {"first_batch_s", first_batch},
-          {"gap_ms", 1e3 * (percentile(gaps, 0.5) - percentile(waits, 0.5))},
-          {"wait_p99_ms", 1e3 * percentile(waits, 0.99)},
-          {"cpu_s_per_1000", 1e3 * (cpu_seconds(pids) - cpu_before) / count},
-          {"pss_mib", pss_mib(pids)}};
+  const auto epoch = [&](std::uint64_t number, const auto& on_batch) {
+    loader.start_epoch(number);
+    loader.follow_with(&loader, number + 1);
+    while (const auto batch = loader.next()) on_batch(batch->count());
+  };
+  return measure({epoch, [&] { return processes_of(pool); }, pool.splits()[0].size}, start, seconds);
 }
 
 // What as many independent processes read, each again and again into the same buffer.
@@ -156,7 +88,7 @@ int run(int argc, char** argv) {
   }
   const DatasetFactory factory = make_cell(cell, files);
   const nlohmann::json result =
-      limit ? measure_limit(std::max(options.workers, 1), factory, seconds) : measure(options, factory, seconds);
+      limit ? measure_limit(std::max(options.workers, 1), factory, seconds) : measure_ours(options, factory, seconds);
   fmt::print("{}\n", result.dump());
   return 0;
 }

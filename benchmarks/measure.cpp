@@ -1,0 +1,92 @@
+#include "measure.h"
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "loader/worker.h"
+#include "util/error.h"
+
+namespace trainyard {
+namespace {
+
+// User and system time so far.
+double cpu_seconds(const std::vector<pid_t>& pids) {
+  double ticks = 0;
+  for (const pid_t pid : pids) {
+    std::string text;
+    std::getline(std::ifstream(fmt::format("/proc/{}/stat", pid)), text);
+    std::istringstream fields(text.substr(text.rfind(')') + 1));
+    std::string skipped;
+    for (int field = 3; field < 14; ++field) fields >> skipped;
+    double user = 0;
+    double system = 0;
+    fields >> user >> system;
+    ticks += user + system;
+  }
+  return ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
+// Resident memory, shared pages divided among those that share them.
+double pss_mib(const std::vector<pid_t>& pids) {
+  double kib = 0;
+  for (const pid_t pid : pids) {
+    std::ifstream rollup(fmt::format("/proc/{}/smaps_rollup", pid));
+    for (std::string line; std::getline(rollup, line);) {
+      if (line.starts_with("Pss:")) kib += std::stod(line.substr(4));
+    }
+  }
+  return kib / 1024;
+}
+
+double percentile(std::vector<double> values, double share) {
+  if (values.empty()) return 0;
+  const auto place = static_cast<std::ptrdiff_t>(share * static_cast<double>(values.size() - 1));
+  std::nth_element(values.begin(), values.begin() + place, values.end());
+  return values[static_cast<std::size_t>(place)];
+}
+
+}  // namespace
+
+double now() { return static_cast<double>(monotonic_ns()) * 1e-9; }
+
+nlohmann::json measure(const MeasuredLoader& loader, double start, double seconds) {
+  double first_batch = 0;
+  std::uint64_t samples = 0;
+  loader.epoch(0, [&](std::size_t count) {
+    if (samples == 0) first_batch = now() - start;
+    samples += count;
+  });
+  if (samples != loader.samples) throw RunError("benchmark", "{} samples instead of {}", samples, loader.samples);
+
+  const std::vector<pid_t> pids = loader.processes();
+  const double cpu_before = cpu_seconds(pids);
+  const double began = now();
+  std::uint64_t epochs = 0;
+  std::vector<double> waits;
+  std::vector<double> gaps;
+  while (now() - began < seconds) {
+    double asked = now();
+    bool first = true;
+    loader.epoch(++epochs, [&](std::size_t) {
+      (first ? gaps : waits).push_back(now() - asked);
+      first = false;
+      asked = now();
+    });
+  }
+  const double took = now() - began;
+  const auto count = static_cast<double>(epochs * loader.samples);
+  return {{"samples_per_second", count / took},
+          {"first_batch_s", first_batch},
+          {"gap_ms", 1e3 * (percentile(gaps, 0.5) - percentile(waits, 0.5))},
+          {"wait_p99_ms", 1e3 * percentile(waits, 0.99)},
+          {"cpu_s_per_1000", 1e3 * (cpu_seconds(pids) - cpu_before) / count},
+          {"pss_mib", pss_mib(pids)}};
+}
+
+}  // namespace trainyard

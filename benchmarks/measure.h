@@ -1,0 +1,28 @@
+/// What every benchmark of a loader measures.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+#include <sys/types.h>
+
+namespace trainyard {
+
+/// Seconds of a clock that only goes forward.
+double now();
+
+/// A loader as it is measured. `epoch` delivers a whole epoch and calls `on_batch` with the number of samples of each
+/// batch as it comes.
+struct MeasuredLoader {
+  std::function<void(std::uint64_t number, const std::function<void(std::size_t)>& on_batch)> epoch;
+  std::function<std::vector<pid_t>()> processes;
+  std::size_t samples = 0;  // of an epoch
+};
+
+/// The line of JSON: whole epochs until `seconds` have passed, after one that warms up. `start` is now() before the
+/// loader was made. Throws RunError where an epoch does not have its samples.
+nlohmann::json measure(const MeasuredLoader& loader, double start, double seconds);
+
+}  // namespace trainyard

@@ -1,0 +1,151 @@
+// Measures LibTorch's torch::data with one dataset and prints a line of JSON, as loader_benchmark does for ours.
+//
+//     torch_data_benchmark --cell tiny --workers 2 --batch 512 --seconds 3
+//
+// As a user would write it: what is in memory is a tensor that get() returns views of; files are read and transformed
+// by our own code, so that only the loaders differ. Stack makes the batches, threads are the workers.
+#include <optional>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/scalar_tensor.h>
+#include <torch/data/dataloader.h>
+#include <torch/data/datasets/base.h>
+#include <torch/data/datasets/map.h>
+#include <torch/data/samplers/random.h>
+#include <torch/data/transforms/stack.h>
+
+#include "cells.h"
+#include "measure.h"
+#include "util/error.h"
+
+namespace trainyard {
+namespace {
+
+namespace data = torch::data;
+
+at::Tensor make_tensor(std::vector<std::int64_t> shape, DType type) {
+  return at::empty(shape, type == DType::uint8 ? at::kByte : at::kFloat);
+}
+
+std::int64_t read(const LoadedSplit& split, std::size_t index, const at::Tensor& image) {
+  return split.read(index, 0, 0, {static_cast<std::byte*>(image.data_ptr()), image.nbytes()});
+}
+
+class InMemory : public data::datasets::Dataset<InMemory> {
+ public:
+  // Sample i is number i modulo `stored`.
+  InMemory(const LoadedSplit& split, std::int64_t stored) : spec_(split.spec()) {
+    std::vector<std::int64_t> shape = spec_.shape;
+    shape.insert(shape.begin(), stored);
+    images_ = make_tensor(shape, spec_.dtype);
+    for (std::int64_t i = 0; i < stored; ++i) read(split, static_cast<std::size_t>(i), images_[i]);
+    labels_ = at::arange(static_cast<std::int64_t>(split.dataset->size()), at::kLong).remainder(10);
+  }
+
+  const SampleSpec& spec() const { return spec_; }
+  data::Example<> get(std::size_t index) override {
+    const auto i = static_cast<std::int64_t>(index);
+    return {images_[i % images_.size(0)], labels_[i]};
+  }
+  std::optional<std::size_t> size() const override { return labels_.size(0); }
+
+ private:
+  SampleSpec spec_;
+  at::Tensor images_;
+  at::Tensor labels_;
+};
+
+InMemory load(const std::string& cell) {
+  const LoadedSplit split = std::move(make_cell(cell, "")()[0]);
+  return {split, cell == "huge" ? 4 : static_cast<std::int64_t>(split.dataset->size())};
+}
+
+class Files : public data::datasets::Dataset<Files> {
+ public:
+  explicit Files(DatasetFactory factory) : factory_(std::move(factory)), split_(std::move(factory_()[0])) {}
+  // Each worker has a copy: a TransformPipeline is for one thread.
+  Files(const Files& other) : Files(other.factory_) {}
+  Files(Files&&) = default;
+
+  const SampleSpec& spec() const { return split_.spec(); }
+  data::Example<> get(std::size_t index) override {
+    const at::Tensor image = make_tensor(spec().shape, spec().dtype);
+    const std::int64_t label = read(split_, index, image);
+    return {image, at::scalar_tensor(label, at::kLong)};
+  }
+  std::optional<std::size_t> size() const override { return split_.dataset->size(); }
+
+ private:
+  DatasetFactory factory_;
+  LoadedSplit split_;
+};
+
+struct Options {
+  std::string cell = "tiny";
+  std::size_t workers = 2;
+  std::size_t batch = 512;
+  double seconds = 3;
+  std::string files;
+};
+
+void check(const data::Example<>& batch, const SampleSpec& spec) {
+  const at::Tensor expected = make_tensor(spec.shape, spec.dtype);
+  if (batch.data.sizes().slice(1) != expected.sizes() || batch.data.dtype() != expected.dtype() ||
+      batch.target.sizes() != batch.data.sizes().slice(0, 1)) {
+    throw RunError("benchmark", "a batch is not of the shape or type of its samples");
+  }
+}
+
+template <typename Samples>
+nlohmann::json measure_torch(const Options& options, Samples samples) {
+  const double start = now();
+  const SampleSpec spec = samples.spec();
+  const std::size_t size = *samples.size();
+  const auto loader = data::make_data_loader<data::samplers::RandomSampler>(
+      std::move(samples).map(data::transforms::Stack<>()),
+      data::DataLoaderOptions().batch_size(options.batch).workers(options.workers));
+  const auto epoch = [&](std::uint64_t, const auto& on_batch) {
+    for (const data::Example<>& batch : *loader) {
+      check(batch, spec);
+      on_batch(static_cast<std::size_t>(batch.data.size(0)));
+    }
+  };
+  return measure({epoch, [] { return std::vector<pid_t>{getpid()}; }, size}, start, options.seconds);
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Measures LibTorch's torch::data");
+  Options options;
+  app.add_option("--cell", options.cell, "as loader_benchmark has them");
+  app.add_option("--workers", options.workers, "worker threads")->check(CLI::Range(0, 256));
+  app.add_option("--batch", options.batch, "samples a batch")->check(CLI::Range(1, 1 << 20));
+  app.add_option("--seconds", options.seconds, "how long to measure")->check(CLI::Range(0.1, 600.0));
+  app.add_option("--files", options.files, "folder of the cells of files");
+  CLI11_PARSE(app, argc, argv);
+  at::set_num_threads(1);  // each worker is a thread already
+  const bool in_files = options.cell == "packed" || options.cell == "jpeg" || options.cell.starts_with("large");
+  const nlohmann::json result = in_files ? measure_torch(options, Files(make_cell(options.cell, options.files)))
+                                         : measure_torch(options, load(options.cell));
+  fmt::print("{}\n", result.dump());
+  return 0;
+}
+
+}  // namespace
+}  // namespace trainyard
+
+int main(int argc, char** argv) {
+  try {
+    return trainyard::run(argc, argv);
+  } catch (const trainyard::Error& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return static_cast<int>(error.code());
+  }
+}
