@@ -1,4 +1,4 @@
-/// The datasets that the loader is measured with. benchmarks/loader_peers.py has the same ones for Python.
+/// The datasets that the loader is measured with. benchmarks/peers/cells.py has the same ones for Python.
 #pragma once
 
 #include <string>
