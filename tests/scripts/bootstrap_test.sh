@@ -23,12 +23,13 @@ case "$*" in
   *"-m venv "*) mkdir -p "${@: -1}/bin" && cp "$self" "${@: -1}/bin/python" ;;
   *"-m pip install "*)
     echo "pip $*" >>"$machine/log"
-    [[ ! -e $machine/no-network ]] || exit 1
+    [[ ! -e $machine/no-network && $* != *" $(cat "$machine/no-wheel" 2>/dev/null)" ]] || exit 1
     for word; do [[ $word != *==* ]] || echo "${word%%==*} ${word##*==}" >>"$self.has"; done
     for tool in cmake ctest ninja; do printf '#!/bin/sh\n' >"${self%/*}/$tool" && chmod +x "${self%/*}/$tool"; done
     mkdir -p "${self%/*}/../torch/lib" "${self%/*}/../cu13/bin" "${self%/*}/../cu13/lib"
     touch "${self%/*}/../torch/lib/libtorch_cpu.so" "${self%/*}/../cu13/bin/nvcc"
     ;;
+  *"-m pip freeze"*) sed 's/ /==/' "$self.has" ;;
   *"import sys, ensurepip"*) ;;
   *"import os, torch"*)
     version=$(sed -n 's/^torch //p' "$self.has" 2>/dev/null | tail -n1)
@@ -195,6 +196,21 @@ test_parity_stands_beside_libtorch() {
   touch "$machine/clone/build/bootstrap.stamp"
   bootstrap
   expect "takes LibTorch's Python where that has it all" says "Pillow and torchvision of"
+}
+
+test_peers_that_do_not_install_are_left_out() {
+  bare_machine peers
+  local argument=peers
+  echo "grain==0.2.18" >"$machine/no-wheel"
+  bootstrap
+  expect "succeeds" [ "$status" = 0 ]
+  expect "says what is left out" says "going on without grain==0.2.18"
+  expect "installs what comes after it" logged "nvidia-dali-cuda130=="
+  rm "$machine/no-wheel"
+  : >"$machine/log"
+  bootstrap
+  expect "tries it again" logged "grain==0.2.18"
+  expect "and nothing else" [ "$(log | grep -c ^pip)" = 1 ]
 }
 
 test_unfit_torch_and_toolkit_are_passed_over() {
