@@ -31,9 +31,7 @@ namespace {
 
 namespace data = torch::data;
 
-at::Tensor make_tensor(std::vector<std::int64_t> shape, DType type) {
-  return at::empty(shape, type == DType::uint8 ? at::kByte : at::kFloat);
-}
+at::ScalarType type_of(const SampleSpec& spec) { return spec.dtype == DType::uint8 ? at::kByte : at::kFloat; }
 
 std::int64_t read(const LoadedSplit& split, std::size_t index, const at::Tensor& image) {
   return split.read(index, 0, 0, {static_cast<std::byte*>(image.data_ptr()), image.nbytes()});
@@ -45,7 +43,7 @@ class InMemory : public data::datasets::Dataset<InMemory> {
   InMemory(const LoadedSplit& split, std::int64_t stored) : spec_(split.spec()) {
     std::vector<std::int64_t> shape = spec_.shape;
     shape.insert(shape.begin(), stored);
-    images_ = make_tensor(shape, spec_.dtype);
+    images_ = at::empty(shape, type_of(spec_));
     for (std::int64_t i = 0; i < stored; ++i) read(split, static_cast<std::size_t>(i), images_[i]);
     labels_ = at::arange(static_cast<std::int64_t>(split.dataset->size()), at::kLong).remainder(10);
   }
@@ -77,7 +75,7 @@ class Files : public data::datasets::Dataset<Files> {
 
   const SampleSpec& spec() const { return split_.spec(); }
   data::Example<> get(std::size_t index) override {
-    const at::Tensor image = make_tensor(spec().shape, spec().dtype);
+    const at::Tensor image = at::empty(spec().shape, type_of(spec()));
     const std::int64_t label = read(split_, index, image);
     return {image, at::scalar_tensor(label, at::kLong)};
   }
@@ -97,8 +95,7 @@ struct Options {
 };
 
 void check(const data::Example<>& batch, const SampleSpec& spec) {
-  const at::Tensor expected = make_tensor(spec.shape, spec.dtype);
-  if (batch.data.sizes().slice(1) != expected.sizes() || batch.data.dtype() != expected.dtype() ||
+  if (batch.data.sizes().slice(1) != at::IntArrayRef(spec.shape) || batch.data.scalar_type() != type_of(spec) ||
       batch.target.sizes() != batch.data.sizes().slice(0, 1)) {
     throw RunError("benchmark", "a batch is not of the shape or type of its samples");
   }

@@ -51,6 +51,8 @@ def jpegs(options):
 
     paths = cells.jpeg_paths(options)
     ffmpeg, scaled = options.how == "ffmpeg", options.cell == "large_scaled"
+    if ffmpeg:
+        decode_ffmpeg(paths[0])  # loads FFmpeg, or says why it cannot
 
     def decode(index):
         path = paths[index]
