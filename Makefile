@@ -58,7 +58,7 @@ fuzz: build/fuzz/build.ninja ## feed every reader of outside data with made-up b
 	@$(call compile,fuzz)
 	scripts/fuzz $(ARGS)
 
-bench-loader: build/release/build.ninja ## measure the loader beside Python's DataLoader, half an hour
+bench-loader: build/release/build.ninja ## measure the loader beside Python's DataLoader and others, an hour or two
 	@scripts/bootstrap peers
 	@$(call compile,release) --target benchmarks
 	benchmarks/compare_loaders --python build/bin/peers-python $(ARGS)
