@@ -16,6 +16,7 @@
 #include "loader/sample_order.h"
 #include "util/error.h"
 #include "util/process_name.h"
+#include "util/system.h"
 
 namespace trainyard {
 namespace {
@@ -56,6 +57,7 @@ class ChunkReader {
       return ChunkState::done;
     }
     if (!lay_out()) return ChunkState::failed;
+    map_pages_ahead();
     for (std::uint32_t i = begin_; i < end_; ++i) {
       if (left_out_[i].load(std::memory_order_relaxed) == 0 && !read_or_leave_out(i)) return ChunkState::failed;
     }
@@ -76,6 +78,13 @@ class ChunkReader {
     }
     if (end_ == request_.count) begins_[end_] = end_row_;
     return true;
+  }
+
+  // Else each page of a large sample faults when it is first written to: a third of the time of a copy.
+  void map_pages_ahead() const {
+    constexpr std::size_t worth_a_call = 1 << 20;
+    const std::span<std::byte> chunk = bytes_between(begins_[begin_], end_row_);
+    if (chunk.size() >= worth_a_call) map_pages(chunk);
   }
 
   bool collate() {
@@ -130,11 +139,15 @@ class ChunkReader {
     if (const std::int64_t rows = sample_.varies ? rows_of(index) : 1; rows != rows_[i]) {
       throw RunError("loader", "rows() gives {}, and gave {} before", rows, rows_[i]);
     }
-    const auto bytes = [&](std::int64_t rows) { return static_cast<std::size_t>(rows) * row_bytes_; };
-    const std::int64_t end = i + 1 == end_ ? end_row_ : begins_[i + 1];
-    const auto part = images_.subspan(bytes(begins_[i]), bytes(end - begins_[i]));
-    std::ranges::fill(part.subspan(bytes(rows_[i])), std::byte{0});
-    return part.first(bytes(rows_[i]));
+    const auto part = bytes_between(begins_[i], i + 1 == end_ ? end_row_ : begins_[i + 1]);
+    const std::size_t filled = static_cast<std::size_t>(rows_[i]) * row_bytes_;
+    std::ranges::fill(part.subspan(filled), std::byte{0});
+    return part.first(filled);
+  }
+
+  std::span<std::byte> bytes_between(std::int64_t row, std::int64_t end_row) const {
+    return images_.subspan(static_cast<std::size_t>(row) * row_bytes_,
+                           static_cast<std::size_t>(end_row - row) * row_bytes_);
   }
 
   bool read_or_leave_out(std::uint32_t i) {

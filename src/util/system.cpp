@@ -57,6 +57,12 @@ Mapping Mapping::anonymous(std::size_t size, std::string_view where) {
   return {address, size};
 }
 
+void map_pages(std::span<std::byte> bytes) noexcept {
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  const std::size_t before = reinterpret_cast<std::uintptr_t>(bytes.data()) % page;
+  madvise(bytes.data() - before, bytes.size() + before, MADV_POPULATE_WRITE);
+}
+
 void write_all(int fd, std::span<const std::byte> bytes, std::string_view where, std::string_view subject) {
   while (!bytes.empty()) {
     const ssize_t written = retry_on_eintr([&] { return write(fd, bytes.data(), bytes.size()); });

@@ -88,6 +88,10 @@ class Mapping {
   std::size_t size_ = 0;
 };
 
+/// Maps the pages of `bytes`, which are writable, at once, so that writing to them does not fault for each. Does nothing
+/// where the kernel cannot (before Linux 5.14).
+void map_pages(std::span<std::byte> bytes) noexcept;
+
 /// Writes all of `bytes`, over short writes and interruptions. Throws RunError with `subject` named.
 void write_all(int fd, std::span<const std::byte> bytes, std::string_view where, std::string_view subject);
 
