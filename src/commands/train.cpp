@@ -102,7 +102,7 @@ class TrainCommand : public Command {
 
   void print_result(const RunResult& result, const Config& config, const RunFolder& folder) const {
     if (result.signal != 0) {
-      fmt::print("stopped by signal {} after step {}: saved; the same command goes on from there\n", result.signal,
+      fmt::print("stopped by signal {} after step {}: the same command goes on from there\n", result.signal,
                  result.steps);
     }
     if (result.samples == 0 && result.signal == 0) {

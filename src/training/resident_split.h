@@ -16,8 +16,8 @@ namespace trainyard {
 /// epoch. Used from one thread.
 class ResidentSplit {
  public:
-  /// Reads every sample once, through the workers. Throws as DataLoader::next does, and LibTorch's error where the
-  /// device has no room.
+  /// Reads every sample once, through the workers, but none more once a StopSignal has come. Throws as DataLoader::next
+  /// does, and LibTorch's error where the device has no room.
   ResidentSplit(WorkerPool& pool, Split split, at::Device device);
 
   /// Chooses what the batches from `first` on and before `end` are made of, in the order that `order` has in `epoch`.

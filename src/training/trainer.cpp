@@ -62,12 +62,8 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, cons
 
 RunResult Trainer::run() {
   if (config_.loader.cache == "gpu" && place_.epoch < config_.train.epochs) keep_data_on_device();
-  while (place_.epoch < config_.train.epochs && result_.signal == 0) {
-    if (train_epoch()) {
-      finish_epoch();
-    } else {
-      result_.signal = StopSignal::received();
-    }
+  while (place_.epoch < config_.train.epochs && (result_.signal = StopSignal::received()) == 0) {
+    if (train_epoch()) finish_epoch();
     save();
   }
   checkpoints_.finish();
@@ -81,6 +77,7 @@ RunResult Trainer::run() {
 void Trainer::keep_data_on_device() {
   const Clock::time_point start = Clock::now();
   for (DeviceLoader* const loader : {&train_loader_, &test_loader_}) loader->keep_on_device();
+  if (StopSignal::received() != 0) return;
   progress_.print(fmt::format("{} + {} samples put on {} in {}", train_loader_.split().size, test_loader_.split().size,
                               device_.str(), format_duration(seconds_since(start))));
 }
