@@ -94,7 +94,7 @@ function heading() {
 
 // ---- Curves ---------------------------------------------------------------------------------------------------------
 
-// Round numbers that cut `low` to `high` into about `parts`.
+// Round numbers that cut `low` to `high` into `parts` at most, and no less than a third of them.
 function ticks(low, high, parts) {
   const rough = (high - low) / parts || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -142,7 +142,7 @@ function chart(title, lines, {format, zero, top, canLog = false}) {
     width = svg.clientWidth || 600;
     svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
     svg.replaceChildren();
-    for (const y of log ? logTicks() : ticks(yLow, yHigh, 4)) {
+    for (const y of log ? logTicks() : ticks(yLow, yHigh, 8)) {
       svg.append(drawing('line', {class: 'rule', x1: left, x2: width - right, y1: toY(y), y2: toY(y)}),
           drawing('text', {x: left - 8, y: toY(y) + 4, 'text-anchor': 'end'}, format(y)));
     }

@@ -21,6 +21,9 @@ PROBE = """(() => {
   const wide = [...document.querySelectorAll('main *')].filter((node) => !node.closest('.scroll') && !node.closest('svg')
       && node.getBoundingClientRect().right > root.clientWidth + 1).map((node) => node.tagName + '.' + node.className);
   return {scrolls: root.scrollWidth > root.clientWidth, wide: wide.slice(0, 5), paths: document.querySelectorAll('.chart path').length,
+          rules: Math.min(...[...document.querySelectorAll('.chart svg')].map((svg) => svg.querySelectorAll('.rule').length)),
+          cut: [...document.querySelectorAll('h3 + .scroll')].filter((node) => node.scrollWidth > node.clientWidth)
+              .map((node) => node.previousSibling.textContent),
           footer: document.querySelector('footer')?.textContent ?? '', images: document.images.length,
           failed: document.body.innerText.includes('could not be drawn'), title: document.title,
           foreign: document.querySelectorAll('main script, main iframe, main img:not([src^="data:image/png;base64,"])').length,
@@ -113,6 +116,10 @@ def look(browser, page, size, scheme, screenshots):
             problems.append(f"opens a dialog: {what['message']}")
     if seen["scrolls"] or seen["wide"]:
         problems.append(f"scrolls sideways: {seen['wide']}")
+    if seen["cut"]:
+        problems.append(f"does not show at one glance: {seen['cut']}")
+    if seen["paths"] and seen["rules"] < 3:
+        problems.append(f"has a chart with {seen['rules']} numbers on its axis")
     if "asks the network for nothing" not in seen["footer"]:
         problems.append("is not drawn to its end")
     if seen["failed"]:
