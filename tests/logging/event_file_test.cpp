@@ -1,6 +1,6 @@
 #include "logging/event_file.h"
 
-#include <cstdlib>
+#include <filesystem>
 
 #include <gmock/gmock.h>
 
@@ -83,8 +83,12 @@ TEST(EventFile, AFreshRunRemovesOldFilesAndNoneButItsOwn) {
   EXPECT_THAT(event_files(dir), testing::AllOf(HasSubstr("kept"), Not(HasSubstr("old"))));
 }
 
-// With the Python named by TENSORBOARD_PYTHON, else the one that has torch.
+// TensorBoard comes with build/bin/parity-python, which `make test` provides.
 TEST(EventFile, TensorBoardReadsEveryScalarOnceAfterAResume) {
+  const std::string python = TRAINYARD_SOURCE_DIR "/build/bin/parity-python";
+  if (!std::filesystem::exists(python)) {
+    GTEST_SKIP() << python << " is missing: `scripts/bootstrap parity` installs it, with TensorBoard";
+  }
   const TempDir dir;
   const auto log = [](MetricsFiles& files, std::int64_t step) {
     files.add(StepMetrics{.epoch = 1,
@@ -113,10 +117,7 @@ TEST(EventFile, TensorBoardReadsEveryScalarOnceAfterAResume) {
                            .samples_per_second = 1000,
                            .data_wait = 0});
   }
-  const char* const python = std::getenv("TENSORBOARD_PYTHON");
-  const Outcome read = run_program({python != nullptr ? python : TRAINYARD_PYTHON,
-                                    TRAINYARD_SOURCE_DIR "/tests/logging/read_events.py", dir.path()});
-  if (read.exit_code == 77) GTEST_SKIP() << "this Python has no tensorboard; set TENSORBOARD_PYTHON to one that has";
+  const Outcome read = run_program({python, TRAINYARD_SOURCE_DIR "/tests/logging/read_events.py", dir.path()});
   ASSERT_EQ(read.exit_code, 0) << read.output;
   std::string expected =
       "epoch/train_accuracy 300 0.25\nepoch/train_loss 300 2\nepoch/val_accuracy 300 0.75\nepoch/val_loss 300 1.5\n";
