@@ -3,8 +3,12 @@
 #include <algorithm>
 #include <array>
 
+#include <fcntl.h>
+#include <sys/file.h>
+
 #include "checkpoint/checkpoint_folder.h"
 #include "config/bind.h"
+#include "util/atomic_file.h"
 #include "util/error.h"
 #include "util/log.h"
 
@@ -72,12 +76,20 @@ RunFolder choose_named(const Config& config) {
   return run;
 }
 
+// The folder with its lock, if it exists; nothing where another process has the lock.
+std::optional<UniqueFd> try_to_hold(const fs::path& run) {
+  UniqueFd folder(open(run.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (folder && flock(folder.get(), LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK) return std::nullopt;
+  return folder;
+}
+
 RunFolder choose_unnamed(const Config& config) {
   const fs::path parent = config.run.dir;
   const std::string base = config.data.name + "-" + config.model.name;
   std::optional<fs::path> latest;
   for (int number = 1;; ++number) {
     const fs::path candidate = parent / (number == 1 ? base : fmt::format("{}-{}", base, number));
+    if (!try_to_hold(candidate)) continue;
     if (fs::exists(candidate / "checkpoints")) {
       latest = candidate;
       continue;
@@ -101,6 +113,16 @@ RunFolder choose_run_folder(const Config& config) {
             .checkpoint = checkpoint};
   }
   return config.run.name.empty() ? choose_unnamed(config) : choose_named(config);
+}
+
+UniqueFd hold_run_folder(const fs::path& run) {
+  make_folders(run);
+  std::optional<UniqueFd> held = try_to_hold(run);
+  if (!held) {
+    throw UsageError("run", "another process is training in {}: wait for it, stop it, or choose another run.name",
+                     run.string());
+  }
+  return std::move(*held);
 }
 
 }  // namespace trainyard
