@@ -12,6 +12,7 @@
 #include "transforms/pack_dataset.h"
 #include "util/error.h"
 #include "util/random.h"
+#include "util/system.h"
 
 namespace trainyard {
 namespace {
@@ -23,17 +24,17 @@ class InMemory final : public Dataset {
   InMemory(std::size_t size, std::size_t stored, SampleSpec spec)
       : size_(size), stored_(stored), spec_(std::move(spec)) {
     RandomStream random(1);
-    bytes_.resize(stored * spec_.bytes() / sizeof(std::uint64_t));
-    for (std::uint64_t& word : bytes_) word = random.next() & 0x3f7f3f7f3f7f3f7fu;  // finite where read as floats
+    const std::size_t words = stored * spec_.bytes() / sizeof(std::uint64_t);
+    if (words == 0) return;
+    memory_ = Mapping::copied_on_write(words * sizeof(std::uint64_t), "benchmark");
+    auto* const word = reinterpret_cast<std::uint64_t*>(memory_.bytes().data());
+    for (std::size_t i = 0; i < words; ++i) word[i] = random.next() & 0x3f7f3f7f3f7f3f7fu;  // finite where read as floats
   }
 
   std::size_t size() const override { return size_; }
   const SampleSpec& spec() const override { return spec_; }
   std::int64_t get(std::size_t index, std::span<std::byte> out) const override {
-    if (stored_ > 0) {
-      const auto* const samples = reinterpret_cast<const std::byte*>(bytes_.data());
-      std::memcpy(out.data(), samples + index % stored_ * out.size(), out.size());
-    }
+    if (stored_ > 0) std::memcpy(out.data(), memory_.bytes().data() + index % stored_ * out.size(), out.size());
     return static_cast<std::int64_t>(index % 10);
   }
   const std::vector<std::string>& class_names() const override { return class_names_; }
@@ -45,7 +46,7 @@ class InMemory final : public Dataset {
   std::size_t size_;
   std::size_t stored_;
   SampleSpec spec_;
-  std::vector<std::uint64_t> bytes_;
+  Mapping memory_;
   std::vector<std::string> class_names_ = std::vector<std::string>(10, "class");
 };
 

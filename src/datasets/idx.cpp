@@ -118,11 +118,10 @@ IdxArray read_idx(const std::string& path, const std::vector<std::size_t>& expec
     throw RunError("idx", "{}: {}: ends at byte {}, expected {}; fetch the file again", path,
                    is_short ? "truncated" : "trailing bytes", source.size(), needed);
   }
-  // A gzip stream may hold far less than its header claims: memory grows with what has come out of it.
-  for (std::size_t done = 0; done < elements; done = array.values.size()) {
-    array.values.resize(std::min(elements, 2 * done + (std::size_t{1} << 20)));
-    source.read_all(std::span(array.values).subspan(done), needed);
-  }
+  // A gzip stream may hold far less than its header claims: only what comes out of it takes memory.
+  array.memory = Mapping::copied_on_write(elements, "idx");
+  array.values = array.memory.bytes();
+  source.read_all(array.memory.bytes(), needed);
   if (source.read(std::span(word).first(1)) != 0) {
     throw RunError("idx", "{}: trailing bytes from byte {}, expected {}; fetch the file again", path,
                    array.offset_of(elements), needed);

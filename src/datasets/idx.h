@@ -3,15 +3,19 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <string>
 #include <vector>
+
+#include "util/system.h"
 
 namespace trainyard {
 
 /// An array of unsigned bytes, last dimension fastest.
 struct IdxArray {
   std::vector<std::size_t> dims;
-  std::vector<std::byte> values;
+  Mapping memory;  ///< of the values
+  std::span<const std::byte> values;
 
   /// Place of values[i] in the (uncompressed) file, for errors.
   std::size_t offset_of(std::size_t i) const { return 4 + 4 * dims.size() + i; }

@@ -51,9 +51,23 @@ Mapping Mapping::shared(int fd, std::string_view where, std::string_view subject
   return {address, size};
 }
 
-Mapping Mapping::anonymous(std::size_t size, std::string_view where) {
-  void* address = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+namespace {
+
+void* map_memory(std::size_t size, int how, std::string_view where) {
+  void* address = mmap(nullptr, size, PROT_READ | PROT_WRITE, how | MAP_ANONYMOUS, -1, 0);
   if (address == MAP_FAILED) throw_system_error(where, "mmap", fmt::format("{} bytes of memory", size), errno);
+  return address;
+}
+
+}  // namespace
+
+Mapping Mapping::anonymous(std::size_t size, std::string_view where) {
+  return {map_memory(size, MAP_SHARED, where), size};
+}
+
+Mapping Mapping::copied_on_write(std::size_t size, std::string_view where) {
+  void* address = map_memory(size, MAP_PRIVATE, where);
+  madvise(address, size, MADV_HUGEPAGE);
   return {address, size};
 }
 

@@ -81,6 +81,10 @@ class Mapping {
   /// `size` bytes of zeroed memory that processes forked from here on share. Throws RunError.
   static Mapping anonymous(std::size_t size, std::string_view where);
 
+  /// `size` bytes of zeroed memory for what processes forked from here on will read: in large pages, where the kernel
+  /// gives them, so that a fork has few page tables to copy. Takes memory as it is written to. Throws RunError.
+  static Mapping copied_on_write(std::size_t size, std::string_view where);
+
   std::span<std::byte> bytes() const { return {static_cast<std::byte*>(address_), size_}; }
 
  private:
