@@ -28,7 +28,8 @@ class InMemory final : public Dataset {
     if (words == 0) return;
     memory_ = Mapping::copied_on_write(words * sizeof(std::uint64_t), "benchmark");
     auto* const word = reinterpret_cast<std::uint64_t*>(memory_.bytes().data());
-    for (std::size_t i = 0; i < words; ++i) word[i] = random.next() & 0x3f7f3f7f3f7f3f7fu;  // finite where read as floats
+    constexpr std::uint64_t finite_as_floats = 0x3f7f3f7f3f7f3f7fu;
+    for (std::size_t i = 0; i < words; ++i) word[i] = random.next() & finite_as_floats;
   }
 
   std::size_t size() const override { return size_; }
