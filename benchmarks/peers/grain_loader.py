@@ -6,9 +6,12 @@ data in memory. threads, processes: JPEGs with OpenCV. Left out: packed.
 import itertools
 
 import grain
+from absl import flags
 
 import cells
 import measure
+
+flags.FLAGS.mark_as_parsed()  # Grain's worker processes ask for its flags, which no absl.app has parsed here
 
 
 class InMemory:
