@@ -42,6 +42,7 @@ StopSignal::StopSignal() {
 }
 
 StopSignal::~StopSignal() {
+  signal_received = 0;
   for (std::size_t i = 0; i < handled_signals.size(); ++i) sigaction(handled_signals[i], &previous_actions[i], nullptr);
 }
 

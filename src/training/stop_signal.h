@@ -13,7 +13,7 @@ class StopSignal {
   StopSignal(const StopSignal&) = delete;
   StopSignal& operator=(const StopSignal&) = delete;
 
-  /// The signal that came, 0 for none yet. May be called from any thread.
+  /// The signal that came, 0 for none yet and where no StopSignal lives. May be called from any thread.
   static int received();
 
   /// Whether SIGUSR1 came since this was asked last. May be called from any thread.

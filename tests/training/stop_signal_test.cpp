@@ -40,6 +40,7 @@ TEST(StopSignal, OneRunsSignalIsNotTheNexts) {
     raise(SIGHUP);
     EXPECT_EQ(StopSignal::received(), SIGHUP);
   }
+  EXPECT_EQ(StopSignal::received(), 0);
   const StopSignal next;
   EXPECT_EQ(StopSignal::received(), 0);
 }
