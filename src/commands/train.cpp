@@ -23,11 +23,12 @@ namespace fs = std::filesystem;
 // Runs that only look whether something works are made anew each time, where no run to go on with can be.
 RunFolder scratch_folder(const Config& config) {
   const std::string name = config.run.name.empty() ? config.data.name + "-" + config.model.name : config.run.name;
-  return {.path = fs::path(config.run.dir) / "scratch" / name, .checkpoint = std::nullopt};
-}
-
-void empty_folder(const fs::path& folder) {
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) fs::remove_all(entry);
+  const RunFolder folder{.path = fs::path(config.run.dir) / "scratch" / name, .checkpoint = std::nullopt};
+  if (fs::exists(folder.path)) {
+    const UniqueFd held = hold_run_folder(folder.path);
+    fs::remove_all(folder.path);
+  }
+  return folder;
 }
 
 class TrainCommand : public Command {
@@ -56,8 +57,6 @@ class TrainCommand : public Command {
     std::fflush(stdout);
     const at::Device device = prepare_device(config, check);
     require_room_for_cache(config, pool.splits(), device);
-    const UniqueFd held = hold_run_folder(folder.path);
-    if (aids_.scratch()) empty_folder(folder.path);
     fmt::print("run     {}{}\n", folder.path.string(),
                folder.checkpoint ? fmt::format(", going on from {}", folder.checkpoint->filename().string()) : "");
     std::fflush(stdout);

@@ -54,7 +54,7 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, cons
       profile_(aids.profile.empty() ? std::nullopt : std::optional(parse_step_range(aids.profile)),
                folder.path / "trace.json", device) {
   begin();
-  make_folders(folder_.path);
+  held_ = hold_run_folder(folder_.path);
   const std::string resolved = to_toml(config_);
   write_file_atomically(folder_.path / "config.toml", [&](FileWriter& file) { file.write(resolved); });
   files_.emplace(folder_.path, place_.step);

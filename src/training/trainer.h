@@ -18,6 +18,7 @@
 #include "training/profile.h"
 #include "training/run_folder.h"
 #include "training/train_step.h"
+#include "util/system.h"
 
 namespace trainyard {
 
@@ -38,7 +39,7 @@ struct RunResult {
 /// Trains `config.model` on split 0 of `pool` and evaluates on split 1, on `device`. Everything it writes goes into
 /// `folder`. The same configuration gives the same losses bit for bit on the CPU, and on a GPU with
 /// train.deterministic, with any number of workers, at one go or in parts. Used from one thread; StopSignal ends it at
-/// the next step.
+/// the next step. Throws UsageError where another process trains in `folder`.
 class Trainer {
  public:
   Trainer(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder, const Aids& aids = {});
@@ -80,6 +81,7 @@ class Trainer {
   const Config config_;
   const Aids aids_;
   RunFolder folder_;
+  UniqueFd held_;  // the folder, which no other trainer may write to meanwhile
   at::Device device_;
   RegisteredMemory registered_;
   const SplitInfo& dataset_;
