@@ -27,9 +27,10 @@ struct RunFolder {
 /// With run.name: that folder. run.resume = auto goes on from its newest whole checkpoint, if any; never refuses a
 /// folder that has one. Without run.name: <data.name>-<model.name>, or with -2, -3, ... behind it: auto goes on with
 /// the latest of them when it is unfinished, was configured the same and nobody trains in it, otherwise takes the first
-/// free one, as never does. A path in run.resume: from that checkpoint, in run.name's folder or else in the checkpoint's own. Throws
-/// UsageError for a path without a checkpoint, and where going on would make another run of it: the settings that make
-/// the weights (model, data, transforms, batch size, optimizer, seed) must be the checkpoint's.
+/// free one, as never does. A path in run.resume: from that checkpoint, in run.name's folder or else in the
+/// checkpoint's own. Throws UsageError for a path without a checkpoint, and where going on would make another run of
+/// it: the settings that make the weights (model, data, transforms, batch size, optimizer, seed) must be the
+/// checkpoint's.
 RunFolder choose_run_folder(const Config& config);
 
 /// Creates a run's folder and keeps other trainers out of it until the descriptor is closed, which the end of the

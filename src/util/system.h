@@ -92,8 +92,8 @@ class Mapping {
   std::size_t size_ = 0;
 };
 
-/// Maps the pages of `bytes`, which are writable, at once, so that writing to them does not fault for each. Does nothing
-/// where the kernel cannot (before Linux 5.14).
+/// Maps the pages of `bytes`, which are writable, at once, so that writing to them does not fault for each. Does
+/// nothing where the kernel cannot (before Linux 5.14).
 void map_pages(std::span<std::byte> bytes) noexcept;
 
 /// Writes all of `bytes`, over short writes and interruptions. Throws RunError with `subject` named.
