@@ -65,42 +65,26 @@ nlohmann::json measure_limit(int processes, const DatasetFactory& factory, doubl
   return {{"samples_per_second", std::accumulate(rates, rates + processes, 0.0)}};
 }
 
-int run(int argc, char** argv) {
-  CLI::App app("Measures the loader");
-  std::string cell = "tiny";
-  PoolOptions options{.workers = 2, .batch_size = 512};
-  double seconds = 3;
-  std::string files;
-  bool limit = false;
-  bool make = false;
-  app.add_option("--cell", cell, "null, fashion_mnist, tiny, huge; with files: jpeg, large, large_scaled, packed");
-  app.add_option("--workers", options.workers, "worker processes")->check(CLI::Range(0, 256));
-  app.add_option("--batch", options.batch_size, "samples a batch")->check(CLI::Range(1, 1 << 20));
-  app.add_option("--prefetch", options.prefetch, "batches ahead")->check(CLI::Range(1, 1024));
-  app.add_option("--seconds", seconds, "how long to measure")->check(CLI::Range(0.1, 600.0));
-  app.add_flag("--limit", limit, "measure processes that deliver nowhere instead");
-  app.add_option("--files", files, "folder of the cells of files");
-  app.add_flag("--make-files", make, "write them and measure nothing")->needs("--files");
-  CLI11_PARSE(app, argc, argv);
-  if (make) {
-    make_files(files);
-    return 0;
-  }
-  const DatasetFactory factory = make_cell(cell, files);
-  const nlohmann::json result =
-      limit ? measure_limit(std::max(options.workers, 1), factory, seconds) : measure_ours(options, factory, seconds);
-  fmt::print("{}\n", result.dump());
-  return 0;
-}
-
 }  // namespace
 }  // namespace trainyard
 
 int main(int argc, char** argv) {
-  try {
-    return trainyard::run(argc, argv);
-  } catch (const trainyard::Error& error) {
-    fmt::print(stderr, "{}\n", error.what());
-    return static_cast<int>(error.code());
-  }
+  using namespace trainyard;
+  CLI::App app("Measures the loader");
+  MeasureOptions options;
+  int prefetch = PoolOptions().prefetch;
+  bool limit = false;
+  bool make = false;
+  add_options(app, options);
+  app.add_option("--prefetch", prefetch, "batches ahead")->check(CLI::Range(1, 1024));
+  app.add_flag("--limit", limit, "measure processes that deliver nowhere instead");
+  app.add_flag("--make-files", make, "write them and measure nothing")->needs("--files");
+  return run_benchmark(app, argc, argv, [&] {
+    if (make) return make_files(options.files);
+    const DatasetFactory factory = make_cell(options.cell, options.files);
+    const PoolOptions pool{.workers = options.workers, .batch_size = options.batch_size, .prefetch = prefetch};
+    const nlohmann::json figures = limit ? measure_limit(std::max(options.workers, 1), factory, options.seconds)
+                                         : measure_ours(pool, factory, options.seconds);
+    fmt::print("{}\n", figures.dump());
+  });
 }

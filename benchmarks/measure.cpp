@@ -5,6 +5,7 @@
 #include <sstream>
 #include <string>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -52,6 +53,26 @@ double percentile(std::vector<double> values, double share) {
 }
 
 }  // namespace
+
+void add_options(CLI::App& app, MeasureOptions& options) {
+  app.add_option("--cell", options.cell,
+                 "null, fashion_mnist, tiny, huge; with files: jpeg, large, large_scaled, packed");
+  app.add_option("--workers", options.workers, "worker processes or threads")->check(CLI::Range(0, 256));
+  app.add_option("--batch", options.batch_size, "samples a batch")->check(CLI::Range(1, 1 << 20));
+  app.add_option("--seconds", options.seconds, "how long to measure")->check(CLI::Range(0.1, 600.0));
+  app.add_option("--files", options.files, "folder of the cells of files");
+}
+
+int run_benchmark(CLI::App& app, int argc, char** argv, const std::function<void()>& benchmark) {
+  CLI11_PARSE(app, argc, argv);
+  try {
+    benchmark();
+    return 0;
+  } catch (const Error& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return static_cast<int>(error.code());
+  }
+}
 
 double now() { return static_cast<double>(monotonic_ns()) * 1e-9; }
 

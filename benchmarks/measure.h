@@ -3,12 +3,31 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 #include <sys/types.h>
 
+namespace CLI {
+class App;
+}
+
 namespace trainyard {
+
+/// What every benchmark of a loader is told on the command line.
+struct MeasureOptions {
+  std::string cell = "tiny";
+  int workers = 2;
+  int batch_size = 512;
+  double seconds = 3;  // to measure
+  std::string files;   // folder of the cells of files
+};
+
+void add_options(CLI::App& app, MeasureOptions& options);
+
+/// The rest of main(): parses the command line, calls `benchmark`, prints what is wrong; returns the exit code.
+int run_benchmark(CLI::App& app, int argc, char** argv, const std::function<void()>& benchmark);
 
 /// Seconds of a clock that only goes forward.
 double now();

@@ -86,14 +86,6 @@ class Files : public data::datasets::Dataset<Files> {
   LoadedSplit split_;
 };
 
-struct Options {
-  std::string cell = "tiny";
-  std::size_t workers = 2;
-  std::size_t batch = 512;
-  double seconds = 3;
-  std::string files;
-};
-
 void check(const data::Example<>& batch, const SampleSpec& spec) {
   if (batch.data.sizes().slice(1) != at::IntArrayRef(spec.shape) || batch.data.scalar_type() != type_of(spec) ||
       batch.target.sizes() != batch.data.sizes().slice(0, 1)) {
@@ -102,13 +94,14 @@ void check(const data::Example<>& batch, const SampleSpec& spec) {
 }
 
 template <typename Samples>
-nlohmann::json measure_torch(const Options& options, Samples samples) {
+nlohmann::json measure_torch(const MeasureOptions& options, Samples samples) {
   const double start = now();
   const SampleSpec spec = samples.spec();
   const std::size_t size = *samples.size();
   const auto loader = data::make_data_loader<data::samplers::RandomSampler>(
-      std::move(samples).map(data::transforms::Stack<>()),
-      data::DataLoaderOptions().batch_size(options.batch).workers(options.workers));
+      std::move(samples).map(data::transforms::Stack<>()), data::DataLoaderOptions()
+                                                               .batch_size(static_cast<std::size_t>(options.batch_size))
+                                                               .workers(static_cast<std::size_t>(options.workers)));
   const auto epoch = [&](std::uint64_t, const auto& on_batch) {
     for (const data::Example<>& batch : *loader) {
       check(batch, spec);
@@ -118,31 +111,19 @@ nlohmann::json measure_torch(const Options& options, Samples samples) {
   return measure({epoch, [] { return std::vector<pid_t>{getpid()}; }, size}, start, options.seconds);
 }
 
-int run(int argc, char** argv) {
-  CLI::App app("Measures LibTorch's torch::data");
-  Options options;
-  app.add_option("--cell", options.cell, "as loader_benchmark has them");
-  app.add_option("--workers", options.workers, "worker threads")->check(CLI::Range(0, 256));
-  app.add_option("--batch", options.batch, "samples a batch")->check(CLI::Range(1, 1 << 20));
-  app.add_option("--seconds", options.seconds, "how long to measure")->check(CLI::Range(0.1, 600.0));
-  app.add_option("--files", options.files, "folder of the cells of files");
-  CLI11_PARSE(app, argc, argv);
-  at::set_num_threads(1);  // each worker is a thread already
-  const bool in_files = options.cell == "packed" || options.cell == "jpeg" || options.cell.starts_with("large");
-  const nlohmann::json result = in_files ? measure_torch(options, Files(make_cell(options.cell, options.files)))
-                                         : measure_torch(options, load(options.cell));
-  fmt::print("{}\n", result.dump());
-  return 0;
-}
-
 }  // namespace
 }  // namespace trainyard
 
 int main(int argc, char** argv) {
-  try {
-    return trainyard::run(argc, argv);
-  } catch (const trainyard::Error& error) {
-    fmt::print(stderr, "{}\n", error.what());
-    return static_cast<int>(error.code());
-  }
+  using namespace trainyard;
+  CLI::App app("Measures LibTorch's torch::data");
+  MeasureOptions options;
+  add_options(app, options);
+  return run_benchmark(app, argc, argv, [&] {
+    at::set_num_threads(1);  // each worker is a thread already
+    const bool in_files = options.cell == "packed" || options.cell == "jpeg" || options.cell.starts_with("large");
+    const nlohmann::json figures = in_files ? measure_torch(options, Files(make_cell(options.cell, options.files)))
+                                            : measure_torch(options, load(options.cell));
+    fmt::print("{}\n", figures.dump());
+  });
 }
