@@ -29,10 +29,9 @@ class PackCommand : public Command {
     for (const Split split : {Split::train, Split::test}) {
       const auto path = std::filesystem::path(folder_) / fmt::format("{}.packed", to_string(split));
       if (!verify_) pack_dataset(*make_dataset(config.data, split), options_, path);
-      const Mapping file = Mapping::read_only_file(path.string(), "pack");
-      const PackedContent content(file.bytes(), path.string());
-      if (verify_) content.verify();
-      fmt::print("{}: {} records, {} bytes{}\n", path.string(), content.records().size(), file.bytes().size(),
+      const PackedFile file(path.string());
+      if (verify_) file.verify();
+      fmt::print("{}: {} records, {} bytes{}\n", path.string(), file.records().size(), file.size(),
                  verify_ ? ", all checksums right" : "");
       std::fflush(stdout);
     }

@@ -7,7 +7,9 @@
 #include <cstring>
 #include <limits>
 
+#include <fcntl.h>
 #include <nlohmann/json.hpp>
+#include <sys/stat.h>
 
 #include "datasets/fingerprint.h"
 #include "util/error.h"
@@ -17,8 +19,9 @@
 namespace trainyard {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "packed files are mapped as they are");
+static_assert(std::endian::native == std::endian::little, "the structures of a packed file are read as they are");
 
+constexpr const char* where = "packed";
 constexpr std::size_t max_description = std::size_t{64} << 20;
 
 std::uint32_t crc32_of_trailer(const PackedTrailer& trailer) {
@@ -60,28 +63,54 @@ bool is_sane(const SampleSpec& sample, bool encoded) {
 
 }  // namespace
 
-PackedContent::PackedContent(std::span<const std::byte> file, std::string path) : file_(file), path_(std::move(path)) {
-  const auto refuse = [&](const char* what) { throw RunError("packed", "{}: {}: pack it again", path_, what); };
-  if (file.size() < sizeof packed_magic + sizeof trailer_ ||
-      std::memcmp(file.data(), packed_magic, sizeof packed_magic) != 0) {
+PackedFile::PackedFile(const std::string& path)
+    : PackedFile(UniqueFd(check_call(open(path.c_str(), O_RDONLY | O_CLOEXEC), where, "open", path)), path) {}
+
+PackedFile::PackedFile(UniqueFd file, std::string path) : file_(std::move(file)), path_(std::move(path)) {
+  struct stat status{};
+  check_call(fstat(file_.get(), &status), where, "fstat", path_);
+  if (!S_ISREG(status.st_mode)) refuse("is no regular file");
+  size_ = static_cast<std::uint64_t>(status.st_size);
+  read_trailer();
+  read_index();
+  read_description();
+  for (std::size_t i = 0; i < records_.size(); ++i) check_record(i);
+}
+
+void PackedFile::refuse(std::string_view what) const { throw RunError(where, "{}: {}: pack it again", path_, what); }
+
+// After it, index and description lie inside of the file.
+void PackedFile::read_trailer() {
+  std::array<char, sizeof packed_magic> magic{};
+  read_at(file_.get(), std::as_writable_bytes(std::span(magic)), 0, where, path_);
+  if (size_ < sizeof packed_magic + sizeof trailer_ || std::memcmp(magic.data(), packed_magic, magic.size()) != 0) {
     refuse("is no packed file, which begins with TYPACKED");
   }
-  std::memcpy(&trailer_, file.data() + file.size() - sizeof trailer_, sizeof trailer_);
+  const std::uint64_t end = size_ - sizeof trailer_;
+  read_at(file_.get(), std::as_writable_bytes(std::span(&trailer_, 1)), end, where, path_);
   if (std::memcmp(trailer_.magic, packed_magic, sizeof packed_magic) != 0) refuse("has been cut off");
   if (trailer_.version != packed_version) refuse("is of another version of the format");
   if (trailer_.crc32 != crc32_of_trailer(trailer_)) refuse("has a damaged trailer");
-
-  const std::uint64_t end = file.size() - sizeof trailer_;
   if (trailer_.index_offset % packed_alignment != 0 || trailer_.index_offset > end ||
       trailer_.records > (end - trailer_.index_offset) / sizeof(PackedRecord) || trailer_.description_offset > end ||
       trailer_.description_size > std::min<std::uint64_t>(end - trailer_.description_offset, max_description)) {
     refuse("has an index or a description outside of it");
   }
-  const auto index = file.subspan(trailer_.index_offset, trailer_.records * sizeof(PackedRecord));
-  const auto text = file.subspan(trailer_.description_offset, trailer_.description_size);
+}
+
+void PackedFile::read_index() {
+  records_.resize(trailer_.records);
+  const std::span<std::byte> index = std::as_writable_bytes(std::span(records_));
+  read_at(file_.get(), index, trailer_.index_offset, where, path_);
   if (crc32_of(index) != trailer_.index_crc32) refuse("has a damaged index");
-  if (crc32_of(text) != trailer_.description_crc32) refuse("has a damaged description");
-  const nlohmann::json description = json_from({reinterpret_cast<const char*>(text.data()), text.size()});
+}
+
+void PackedFile::read_description() {
+  std::string text(trailer_.description_size, '\0');
+  const std::span<std::byte> bytes = std::as_writable_bytes(std::span(text));
+  read_at(file_.get(), bytes, trailer_.description_offset, where, path_);
+  if (crc32_of(bytes) != trailer_.description_crc32) refuse("has a damaged description");
+  const nlohmann::json description = json_from(text);
   if (description.is_discarded()) refuse("has a description that is not JSON");
   try {
     description_ = from_json(description);
@@ -89,16 +118,12 @@ PackedContent::PackedContent(std::span<const std::byte> file, std::string path) 
     refuse(error.what());
   }
   if (!is_sane(description_.sample, description_.encoded)) refuse("describes samples of an impossible shape");
-  records_ = {reinterpret_cast<const PackedRecord*>(index.data()), static_cast<std::size_t>(trailer_.records)};
-  for (std::size_t i = 0; i < records_.size(); ++i) check_record(i);
 }
 
-void PackedContent::check_record(std::size_t number) const {
+void PackedFile::check_record(std::size_t number) const {
   const PackedRecord& record = records_[number];
   const SampleSpec& sample = description_.sample;
-  const auto refuse = [&](const char* what) {
-    throw RunError("packed", "{}: record {} {}: pack it again", path_, number, what);
-  };
+  const auto refuse = [&](std::string_view what) { this->refuse(fmt::format("record {} {}", number, what)); };
   if (record.offset > trailer_.index_offset || record.size > trailer_.index_offset - record.offset) {
     refuse("lies outside of the file");
   }
@@ -118,16 +143,26 @@ void PackedContent::check_record(std::size_t number) const {
   if (record.size != size) refuse("has another number of bytes than its shape needs");
 }
 
-std::uint64_t PackedContent::fingerprint() const {
+std::uint64_t PackedFile::fingerprint() const {
   return key_of({key_of("packed"), trailer_.records, trailer_.index_crc32, trailer_.description_crc32,
-                 trainyard::fingerprint(0, std::as_bytes(records_))});
+                 trainyard::fingerprint(0, std::as_bytes(std::span(records_)))});
 }
 
-void PackedContent::verify() const {
+void PackedFile::read(std::size_t record, std::span<std::byte> out) const {
+  const std::size_t count = read_at(file_.get(), out, records_[record].offset, where, path_);
+  if (count < out.size()) refuse(fmt::format("record {} has been cut off", record));
+}
+
+void PackedFile::verify() const {
+  Scratch scratch;
   for (std::size_t i = 0; i < records_.size(); ++i) {
-    if (crc32_of(bytes(i)) == records_[i].crc32) continue;
-    throw RunError("packed", "{}: record {}, {} bytes at byte {}, is damaged: its checksum is {:08x}, expected {:08x}",
-                   path_, i, records_[i].size, records_[i].offset, crc32_of(bytes(i)), records_[i].crc32);
+    const PackedRecord& record = records_[i];
+    const std::span<std::byte> bytes = scratch.take(record.size);
+    read(i, bytes);
+    if (const std::uint32_t sum = crc32_of(bytes); sum != record.crc32) {
+      throw RunError(where, "{}: record {}, {} bytes at byte {}, is damaged: its checksum is {:08x}, expected {:08x}",
+                     path_, i, record.size, record.offset, sum, record.crc32);
+    }
   }
 }
 

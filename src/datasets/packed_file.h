@@ -1,4 +1,4 @@
-/// Packed files: many records in one file that is mapped into memory; docs/packed-format.md describes every byte.
+/// Packed files: many records in one file; docs/packed-format.md describes every byte.
 ///
 ///     magic | records | index | description (JSON) | trailer
 ///
@@ -57,31 +57,41 @@ struct PackedDescription {
   std::vector<float> std;
 };
 
-/// A packed file's content, checked: every record lies inside of it, has the size that its shape needs and a label that
-/// has a name. What the records' bytes are is checked by verify() alone.
-class PackedContent {
+/// An open packed file. Its index and description are in memory and checked: every record lies inside of the file, has
+/// the size that its shape needs and a label that has a name. What the records' bytes are is checked by verify() alone.
+/// Records are read, not mapped: a file that is cut off or cannot be read meanwhile is an error of that record, and its
+/// pages are no part of the readers' memory.
+class PackedFile {
  public:
-  /// Throws RunError "packed" that names `path` for anything that is not whole. `file` must outlive it.
-  PackedContent(std::span<const std::byte> file, std::string path);
+  // Throw RunError "packed" that names `path` for anything that is not whole.
+  explicit PackedFile(const std::string& path);
+  PackedFile(UniqueFd file, std::string path);
 
+  const std::string& path() const { return path_; }
+  std::uint64_t size() const { return size_; }  ///< bytes
   const PackedDescription& description() const { return description_; }
-  std::span<const PackedRecord> records() const { return records_; }
-  std::span<const std::byte> bytes(std::size_t record) const {
-    return file_.subspan(records_[record].offset, records_[record].size);
-  }
+  const std::vector<PackedRecord>& records() const { return records_; }
+  /// The bytes of a record into `out`, which has room for exactly these. For many threads and processes at once. Throws
+  /// RunError that names the record.
+  void read(std::size_t record, std::span<std::byte> out) const;
   /// Of everything: the index has the records' checksums.
   std::uint64_t fingerprint() const;
   /// Reads every record; throws RunError that names the first with another checksum than the index says.
   void verify() const;
 
  private:
+  [[noreturn]] void refuse(std::string_view what) const;
+  void read_trailer();
+  void read_index();
+  void read_description();
   void check_record(std::size_t number) const;
 
-  std::span<const std::byte> file_;
+  UniqueFd file_;
   std::string path_;
+  std::uint64_t size_;
   PackedTrailer trailer_{};
   PackedDescription description_;
-  std::span<const PackedRecord> records_;
+  std::vector<PackedRecord> records_;
 };
 
 /// Writes a packed file, record after record.

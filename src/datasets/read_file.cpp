@@ -25,14 +25,7 @@ std::span<const std::byte> read_whole_file(const std::string& path, Scratch& scr
   if (status.st_size > max_size)
     throw RunError(where, "{} has {} bytes, at most {} are read", path, status.st_size, max_size);
   const std::span<std::byte> bytes = scratch.take(static_cast<std::size_t>(status.st_size));
-  std::size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t count = retry_on_eintr([&] { return read(fd.get(), bytes.data() + done, bytes.size() - done); });
-    check_call(count, where, "read", path);
-    if (count == 0) break;  // it was cut meanwhile; the decoder says so
-    done += static_cast<std::size_t>(count);
-  }
-  return bytes.first(done);
+  return bytes.first(read_at(fd.get(), bytes, 0, where, path));  // less where it was cut meanwhile; the decoder says so
 }
 
 }  // namespace trainyard

@@ -77,6 +77,19 @@ void map_pages(std::span<std::byte> bytes) noexcept {
   madvise(bytes.data() - before, bytes.size() + before, MADV_POPULATE_WRITE);
 }
 
+std::size_t read_at(int fd, std::span<std::byte> bytes, std::uint64_t offset, std::string_view where,
+                    std::string_view subject) {
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t count = retry_on_eintr(
+        [&] { return pread(fd, bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done)); });
+    check_call(count, where, "read", subject);
+    if (count == 0) break;
+    done += static_cast<std::size_t>(count);
+  }
+  return done;
+}
+
 void write_all(int fd, std::span<const std::byte> bytes, std::string_view where, std::string_view subject) {
   while (!bytes.empty()) {
     const ssize_t written = retry_on_eintr([&] { return write(fd, bytes.data(), bytes.size()); });

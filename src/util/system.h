@@ -96,6 +96,11 @@ class Mapping {
 /// nothing where the kernel cannot (before Linux 5.14).
 void map_pages(std::span<std::byte> bytes) noexcept;
 
+/// Reads from byte `offset` of an open file until `bytes` is full or the file ends, over short reads and interruptions;
+/// returns how many it read. For many threads and processes at once. Throws RunError with `subject` named.
+std::size_t read_at(int fd, std::span<std::byte> bytes, std::uint64_t offset, std::string_view where,
+                    std::string_view subject);
+
 /// Writes all of `bytes`, over short writes and interruptions. Throws RunError with `subject` named.
 void write_all(int fd, std::span<const std::byte> bytes, std::string_view where, std::string_view subject);
 

@@ -14,6 +14,7 @@
 #include "datasets/packed_file.h"
 #include "datasets/tar.h"
 #include "images/decode_image.h"
+#include "support/memory_file.h"
 #include "support/temp_dir.h"
 #include "transforms/arguments.h"
 #include "transforms/picture.h"
@@ -62,13 +63,9 @@ void fuzz_tar(std::span<const std::byte> bytes) {
 }
 
 void fuzz_packed(std::span<const std::byte> bytes) {
-  // The index is mapped as it is, so it must lie as it does in a mapping.
-  static Scratch scratch;
-  const std::span<std::byte> copy = scratch.take(bytes.size());
-  std::copy(bytes.begin(), bytes.end(), copy.begin());
-  const PackedContent content(copy, "packed");
-  for (std::size_t i = 0; i < content.records().size(); ++i) require(content.bytes(i).size() <= bytes.size());
-  content.verify();
+  const PackedFile file(memory_file(bytes), "packed");
+  for (const PackedRecord& record : file.records()) require(record.size <= bytes.size());
+  file.verify();
 }
 
 // The first bytes say what is done with the picture.

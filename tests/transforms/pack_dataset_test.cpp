@@ -10,6 +10,7 @@
 #include "images/resample.h"
 #include "support/error_of.h"
 #include "support/image_files.h"
+#include "support/memory_file.h"
 #include "support/temp_dir.h"
 #include "util/error.h"
 #include "util/random.h"
@@ -133,10 +134,11 @@ TEST_F(PackDataset, TellsTheContentByItsFingerprint) {
 
 TEST_F(PackDataset, NamesWhatIsCutOffOrDamaged) {
   const std::string whole = packed_bytes();
-  const auto error = [&](const std::string& bytes) {
-    return error_of<RunError>([&] { PackedContent(std::as_bytes(std::span(bytes)), "the/path").verify(); });
+  const auto verify = [](const std::string& bytes) {
+    PackedFile(memory_file(std::as_bytes(std::span(bytes))), "the/path").verify();
   };
-  EXPECT_NO_THROW(PackedContent(std::as_bytes(std::span(whole)), "the/path").verify());
+  const auto error = [&](const std::string& bytes) { return error_of<RunError>([&] { verify(bytes); }); };
+  EXPECT_NO_THROW(verify(whole));
   EXPECT_THAT(error(whole.substr(0, whole.size() - 1)), AllOf(HasSubstr("the/path"), HasSubstr("cut off")));
   EXPECT_THAT(error(whole.substr(0, 20)), HasSubstr("is no packed file"));
   std::string damaged = whole;
@@ -145,6 +147,22 @@ TEST_F(PackDataset, NamesWhatIsCutOffOrDamaged) {
   damaged = whole;
   damaged[damaged.size() - 60] ^= 1;
   EXPECT_THAT(error(damaged), HasSubstr("damaged description"));
+}
+
+TEST_F(PackDataset, NamesTheRecordThatIsGoneWhileItIsRead) {
+  const auto arrays = packed(*synthetic());
+  std::vector<std::byte> out(arrays->spec().bytes());
+  EXPECT_EQ(arrays->get(19, out), synthetic()->get(19, out));
+  std::filesystem::resize_file(dir_ / "train.packed", 1'000);
+  EXPECT_NO_THROW(arrays->get(0, out));
+  EXPECT_THAT(error_of<RunError>([&] { arrays->get(19, out); }),
+              AllOf(HasSubstr("train.packed"), HasSubstr("record 19 has been cut off")));
+
+  const auto files = packed(*pictures());
+  std::filesystem::resize_file(dir_ / "train.packed", 100);
+  Scratch scratch;
+  EXPECT_THAT(error_of<RunError>([&] { dynamic_cast<const ImageDataset&>(*files).read(2, scratch); }),
+              HasSubstr("record 2 has been cut off"));
 }
 
 // The checksums are set right again, so that what is behind them is reached.
@@ -171,10 +189,10 @@ TEST_F(PackDataset, SurvivesAnyDamage) {
     trailer.crc32 = crc32_of(std::as_bytes(std::span(&trailer, 1)).first(offsetof(PackedTrailer, crc32)));
     std::memcpy(bytes.data() + bytes.size() - sizeof trailer, &trailer, sizeof trailer);
     try {
-      const PackedContent content(all, "the/path");
-      for (std::size_t record = 0; record < content.records().size(); ++record) {
-        ASSERT_LE(content.bytes(record).size(), bytes.size());
-        ASSERT_LT(content.records()[record].label, content.description().class_names.size());
+      const PackedFile file(memory_file(all), "the/path");
+      for (const PackedRecord& record : file.records()) {
+        ASSERT_LE(record.size, bytes.size());
+        ASSERT_LT(record.label, file.description().class_names.size());
       }
     } catch (const RunError& error) {
       EXPECT_THAT(error.what(), HasSubstr("the/path"));
