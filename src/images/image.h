@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <new>
 #include <span>
 #include <vector>
 
@@ -90,17 +91,23 @@ struct ConstImageView {
 /// Memory that is used again and again: it grows as needed, is not cleared, and does not shrink.
 class Scratch {
  public:
-  /// `size` bytes of any content, valid until the next call.
+  /// `size` bytes of any content, valid until the next call. They begin a cache line: into memory that begins 16 bytes
+  /// behind one, as malloc's large pieces do, AMD's processors read a file at a third of the speed.
   std::span<std::byte> take(std::size_t size) {
     if (size > size_) {
-      memory_ = std::make_unique_for_overwrite<std::byte[]>(size);
+      memory_.reset(new (cache_line) std::byte[size]);
       size_ = size;
     }
     return {memory_.get(), size};
   }
 
  private:
-  std::unique_ptr<std::byte[]> memory_;
+  static constexpr std::align_val_t cache_line{64};
+  struct Delete {
+    void operator()(std::byte* memory) const { operator delete[](memory, cache_line); }
+  };
+
+  std::unique_ptr<std::byte[], Delete> memory_;
   std::size_t size_ = 0;
 };
 
