@@ -22,10 +22,9 @@ std::string look_at_data(const Config& config, Needs& needs) {
     std::vector<SplitInfo> splits;
     for (const LoadedSplit& split : dataset_factory(config)()) splits.emplace_back().sample = split.dataset->spec();
     if (config.loader.workers == 0) return {};  // the loader then needs none
-    ArenaShape shape = arena_shape(pool_options(config), splits);
+    const ArenaShape shape = arena_shape(pool_options(config), splits);
     needs.shared_memory = Arena::bytes(shape);
-    shape.slots = 2;
-    needs.shared_memory_least = Arena::bytes(shape);
+    needs.shared_memory_least = Arena::least_bytes(shape);
     return {};
   } catch (const Error& error) {
     return error.what();

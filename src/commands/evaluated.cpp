@@ -29,7 +29,7 @@ Evaluated evaluate_checkpoint(const std::filesystem::path& checkpoint, WorkerPoo
                      fmt::join(trained.manifest.sample_shape, ", "));
   }
   set_float32_arithmetic(config.train.precision);
-  const RegisteredMemory registered(device.is_cuda() ? pool.arena().memory() : std::span<std::byte>());
+  const RegisteredMemory registered(device.is_cuda() ? pool.memory() : std::span<std::byte>());
   DeviceLoader batches(pool, Split::test, {}, trained.normalize, device);
   Evaluation evaluation = evaluate_samples(*trained.model, batches, config.train.precision, worst);
   return {.checkpoint = checkpoint,

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t cache_line = 64;
 constexpr std::size_t page = 4096;
+constexpr std::uint32_t least_slots = 2;
 
 constexpr std::size_t round_up(std::size_t n, std::size_t unit) { return (n + unit - 1) / unit * unit; }
 
@@ -29,39 +30,53 @@ Arena::Layout::Layout(const ArenaShape& shape) {
   rows = labels + shape.batch_size * sizeof(std::int64_t);
   begins = rows + shape.batch_size * sizeof(std::int64_t);
   slot_bytes = round_up(begins + (shape.batch_size + 1) * sizeof(std::int64_t), page);
-  total = data + shape.slots * slot_bytes;
 }
 
 Arena::Arena(Mapping mapping, UniqueFd file, const ArenaShape& shape)
     : mapping_(std::move(mapping)), file_(std::move(file)), layout_(shape) {}
 
-Arena Arena::create(const ArenaShape& wanted, const std::string& directory) {
-  ArenaShape shape = wanted;
-  for (;; --shape.slots) {
-    const std::size_t bytes = Layout(shape).total;
-    if (auto file = reserve_shared_file(directory, bytes)) {
-      Mapping mapping = Mapping::shared(file->get(), "loader", directory);
-      Arena arena(std::move(mapping), std::move(*file), shape);
-      std::construct_at(arena.at<Control>(0))->shape = shape;
-      return arena;
-    }
-    if (shape.slots > 2) continue;
+Arena Arena::create(const ArenaShape& shape, const std::string& directory) {
+  UniqueFd file = open_shared_file(directory, bytes(shape));
+  if (!reserve(file.get(), 0, least_bytes(shape))) {
     throw MachineError("loader",
                        "{} has {} bytes free, {} are needed for two batches of {} samples; start the container with "
                        "--ipc=host or --shm-size={}m, or lower loader.batch_size, or set loader.workers = 0 "
                        "(shared-memory-small)",
-                       directory, bytes_free(directory), bytes, shape.batch_size,
-                       round_up(Layout(wanted).total, 1 << 20) >> 20);
+                       directory, bytes_free(directory), least_bytes(shape), shape.batch_size,
+                       round_up(bytes(shape), 1 << 20) >> 20);
   }
-}
-
-Arena Arena::create_private(const ArenaShape& shape) {
-  Arena arena(Mapping::anonymous(Layout(shape).total, "loader"), UniqueFd(), shape);
-  std::construct_at(arena.at<Control>(0))->shape = shape;
+  Mapping mapping = Mapping::shared(file.get(), "loader", directory);
+  Arena arena(std::move(mapping), std::move(file), shape);
+  arena.begin(shape, least_slots);
   return arena;
 }
 
-std::size_t Arena::bytes(const ArenaShape& shape) { return Layout(shape).total; }
+Arena Arena::create_private(const ArenaShape& shape) {
+  Arena arena(Mapping::anonymous(bytes(shape), "loader"), UniqueFd(), shape);
+  arena.begin(shape, shape.slots);
+  return arena;
+}
+
+void Arena::begin(const ArenaShape& shape, std::uint32_t reserved) {
+  Control& control = *std::construct_at(at<Control>(0));
+  control.shape = shape;
+  control.slots_reserved = reserved;
+  control.slots_to_come = shape.slots - reserved;
+}
+
+void Arena::reserve_slot() {
+  Control& control = this->control();
+  const std::uint32_t reserved = control.slots_reserved;
+  if (!reserve(file_.get(), layout_.end_of(reserved), layout_.slot_bytes)) {
+    control.slots_to_come = 0;
+    return;
+  }
+  control.slots_reserved = reserved + 1;
+  --control.slots_to_come;
+}
+
+std::size_t Arena::bytes(const ArenaShape& shape) { return Layout(shape).end_of(shape.slots); }
+std::size_t Arena::least_bytes(const ArenaShape& shape) { return Layout(shape).end_of(least_slots); }
 
 Arena Arena::attach(UniqueFd file) {
   Mapping mapping = Mapping::shared(file.get(), "loader", "the workers' shared memory");

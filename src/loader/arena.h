@@ -44,8 +44,10 @@ struct BatchRequest {
 
 struct alignas(64) Control {
   ArenaShape shape;
-  std::atomic<std::uint64_t> oldest{1};     ///< batches are numbered from 1 on; those before this one need no work
-  std::atomic<std::uint64_t> published{1};  ///< the number that the next published batch gets
+  std::atomic<std::uint32_t> slots_reserved{0};  ///< so many, from the first on, may be used
+  std::atomic<std::uint32_t> slots_to_come{0};   ///< so many more are still to be reserved
+  std::atomic<std::uint64_t> oldest{1};          ///< batches are numbered from 1 on; those before this one need no work
+  std::atomic<std::uint64_t> published{1};       ///< the number that the next published batch gets
   alignas(64) std::atomic<std::uint32_t> work{0};  ///< futex: changes whenever there is new work
 };
 
@@ -81,20 +83,24 @@ static_assert(std::atomic<std::uint64_t>::is_always_lock_free && std::atomic<std
 class Arena {
  public:
   /// In an unnamed file in `directory` (/dev/shm), so that it is bounded by that mount and nothing can be left behind.
-  /// Where `wanted.slots` do not fit, it has fewer, down to 2. Throws MachineError below that, with the bytes needed,
-  /// the bytes there and what to do. All memory is reserved here: no page can be missing later.
-  static Arena create(const ArenaShape& wanted, const std::string& directory);
-  /// In memory of this process, for a trainer without workers.
+  /// Two slots are reserved here, so that no page of them can be missing later; throws MachineError where these do not
+  /// fit, with the bytes needed, the bytes there and what to do.
+  static Arena create(const ArenaShape& shape, const std::string& directory);
+  /// Reserves one more slot of those to come, which takes the kernel 0.1 ms a MiB; where it does not fit, there are
+  /// none to come. For the process that created the arena.
+  void reserve_slot();
+  /// In memory of this process, with all of its slots, for a trainer without workers.
   static Arena create_private(const ArenaShape& shape);
-  /// What create() and create_private() take for this shape, in bytes.
+  /// What an arena of this shape takes, with all slots or with two, in bytes.
   static std::size_t bytes(const ArenaShape& shape);
+  static std::size_t least_bytes(const ArenaShape& shape);
   /// Another process's view of an arena made by create(). Takes the descriptor.
   static Arena attach(UniqueFd file);
 
   int fd() const { return file_.get(); }
   const ArenaShape& shape() const { return control().shape; }
-  /// Everything, page-aligned: what a trainer registers with its GPU.
-  std::span<std::byte> memory() const { return mapping_.bytes(); }
+  /// Everything up to the last reserved slot, page-aligned.
+  std::span<std::byte> memory() const { return mapping_.bytes().first(layout_.end_of(control().slots_reserved)); }
 
   Control& control() const;
   WorkerRecord& worker(std::uint32_t worker) const;
@@ -119,12 +125,13 @@ class Arena {
  private:
   struct Layout {
     explicit Layout(const ArenaShape& shape);
+    std::size_t end_of(std::uint32_t count) const { return data + count * slot_bytes; }  ///< of so many slots
     std::size_t workers, queue, slots, words, errors, left_out, data;
     std::size_t guard, labels, rows, begins, slot_bytes;  ///< within a slot; its images come first
-    std::size_t total;
   };
 
   Arena(Mapping mapping, UniqueFd file, const ArenaShape& shape);
+  void begin(const ArenaShape& shape, std::uint32_t reserved);
 
   template <typename T>
   T* at(std::size_t offset) const;

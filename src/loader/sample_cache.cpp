@@ -70,14 +70,14 @@ std::unique_ptr<Dataset> cached_in_shared_memory(std::unique_ptr<Dataset> datase
         "by the transforms. Use none; `trainyard pack` stores them smaller or raw");
   }
   const std::size_t bytes = dataset->size() * (sizeof(Entry) + dataset->spec().bytes());
-  const auto file = reserve_shared_file(directory, bytes);
-  if (!file) {
+  const UniqueFd file = open_shared_file(directory, bytes);
+  if (!reserve(file.get(), 0, bytes)) {
     throw MachineError("loader",
                        "{} has {} bytes free, loader.cache = shm needs {} for {} samples of {} bytes; start the "
                        "container with --ipc=host or a larger --shm-size, or set loader.cache = none",
                        directory, bytes_free(directory), bytes, dataset->size(), dataset->spec().bytes());
   }
-  return std::make_unique<CachedDataset>(std::move(dataset), Mapping::shared(file->get(), "loader", directory));
+  return std::make_unique<CachedDataset>(std::move(dataset), Mapping::shared(file.get(), "loader", directory));
 }
 
 }  // namespace trainyard

@@ -2,20 +2,27 @@
 
 #include <fcntl.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 namespace trainyard {
 
-std::optional<UniqueFd> reserve_shared_file(const std::string& directory, std::size_t bytes) {
+UniqueFd open_shared_file(const std::string& directory, std::size_t bytes) {
   UniqueFd file(check_call(open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), "loader",
                            "open an unnamed file", directory, "worker processes need a tmpfs there"));
-  // Not ftruncate: on a full tmpfs that succeeds, and the first touch of a page that is not there is a bus error.
+  check_call(ftruncate(file.get(), static_cast<off_t>(bytes)), "loader", "ftruncate", directory);
+  return file;
+}
+
+// ftruncate is not enough: on a full tmpfs it succeeds, and the first touch of a page that is not there is a bus error.
+bool reserve(int file, std::size_t begin, std::size_t bytes) {
   int error = 0;
   do {
-    error = posix_fallocate(file.get(), 0, static_cast<off_t>(bytes));
+    error = posix_fallocate(file, static_cast<off_t>(begin), static_cast<off_t>(bytes));
   } while (error == EINTR);
-  if (error == 0) return file;
-  if (error == ENOSPC || error == EFBIG) return std::nullopt;
-  throw_system_error("loader", "posix_fallocate", directory, error);
+  if (error == ENOSPC || error == EFBIG || error == ENOMEM)
+    return false;  // the mount's limit, the process's, the cgroup's
+  if (error != 0) throw_system_error("loader", "posix_fallocate", "shared memory", error);
+  return true;
 }
 
 std::uint64_t bytes_free(const std::string& directory) {

@@ -2,16 +2,18 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 
 #include "util/system.h"
 
 namespace trainyard {
 
-/// An unnamed file of `bytes` zeros in `directory` (/dev/shm), all of it reserved: no page can be missing later. None
-/// where there is no room for it; throws RunError for everything else.
-std::optional<UniqueFd> reserve_shared_file(const std::string& directory, std::size_t bytes);
+/// An unnamed file of `bytes` zeros in `directory` (/dev/shm), none of it reserved. Throws RunError.
+UniqueFd open_shared_file(const std::string& directory, std::size_t bytes);
+
+/// Reserves a part of such a file: none of its pages can be missing later, and it is as if it had been written to
+/// already. False where there is no room for it; throws RunError for everything else.
+bool reserve(int file, std::size_t begin, std::size_t bytes);
 
 /// What the file system of `directory` has left. Throws RunError.
 std::uint64_t bytes_free(const std::string& directory);

@@ -32,15 +32,44 @@ WorkerPool::WorkerPool(const PoolOptions& options, const DatasetFactory& factory
     arena_ = &own_arena_.emplace(Arena::create_private(arena_shape(options, splits_)));
     arena_->worker(0).pid = getpid();
   }
-  const std::uint32_t slots = arena_->shape().slots;
-  if (const std::uint32_t wanted = arena_shape(options, splits_).slots; slots < wanted) {
-    log_warning(
-        "[loader] {} has room for {} batches of the {} that loader.prefetch = {} needs; loading may be slower; start "
-        "the container with --ipc=host or a larger --shm-size",
-        options.directory, slots, wanted, options.prefetch);
+  free_.reserve(arena_->shape().slots);  // so that a lease's release cannot throw
+  take_over_slots();
+}
+
+void WorkerPool::take_over_slots() {
+  const std::uint32_t wanted = arena_->shape().slots;
+  if (slots_ == wanted || warned_of_room_) return;
+  const bool all = arena_->control().slots_to_come == 0;  // before the next line, lest one is missed
+  for (const std::uint32_t reserved = arena_->control().slots_reserved; slots_ < reserved;) free_.push_back(slots_++);
+  if (!all || slots_ == wanted) return;
+  warned_of_room_ = true;
+  log_warning(
+      "[loader] {} has room for {} batches of the {} that loader.prefetch = {} needs; loading may be slower; start "
+      "the container with --ipc=host or a larger --shm-size",
+      options_.directory, slots_, wanted, options_.prefetch);
+}
+
+// False when there is none to come.
+bool WorkerPool::wait_for_slot() {
+  const auto deadline = monotonic_ns() + static_cast<std::int64_t>(options_.timeout_seconds * 1e9);
+  const std::uint32_t before = slots_;
+  for (take_over_slots(); slots_ == before; take_over_slots()) {
+    if (arena_->control().slots_to_come == 0 && arena_->control().slots_reserved == before) return false;
+    if (monotonic_ns() > deadline) {
+      throw RunError("loader", "only {} of the loader's {} slots are reserved after {:.3g} s: is pid {} stopped?",
+                     slots_, arena_->shape().slots, options_.timeout_seconds, zygote_pid());
+    }
+    remembering_faults([&] {
+      zygote_->wait(1000);
+      hear_of_deaths();
+    });
   }
-  free_.reserve(slots);  // so that a lease's release cannot throw
-  for (std::uint32_t slot = 0; slot < slots; ++slot) free_.push_back(slot);
+  return true;
+}
+
+std::span<std::byte> WorkerPool::memory() {
+  while (wait_for_slot()) continue;
+  return arena_->memory();
 }
 
 std::vector<WorkerStatus> WorkerPool::status() const {
@@ -84,7 +113,9 @@ bool WorkerPool::has(std::uint64_t ticket) const {
                      [&](const PublishedBatch& published) { return published.batch == ticket; });
 }
 
-bool WorkerPool::can_publish() const {
+bool WorkerPool::can_publish() {
+  take_over_slots();
+  if (free_.empty() && published_.empty()) wait_for_slot();
   return !free_.empty() && published_.size() < static_cast<std::size_t>(options_.prefetch);
 }
 
@@ -120,13 +151,24 @@ void WorkerPool::wait_until_settled(std::span<const PublishedBatch> batches) {
     while (!settled()) fill_one_chunk(*arena_, own_splits_, options_, 0, nullptr);
     return;
   }
-  if (!fault_.empty()) throw_error(ExitCode::run_failed, fault_);
-  try {
+  remembering_faults([&] {
     for (HangWatch watch(*arena_, batches, options_.timeout_seconds);; zygote_->wait(watch.milliseconds_left())) {
-      while (const auto exit = zygote_->next_exit()) recovery_->worker_ended(*exit, published_);
+      hear_of_deaths();
       if (settled()) return;
       if (const auto hang = watch.look()) recovery_->workers_hang(*hang);
     }
+  });
+}
+
+void WorkerPool::hear_of_deaths() {
+  while (const auto exit = zygote_->next_exit()) recovery_->worker_ended(*exit, published_);
+}
+
+template <typename Wait>
+void WorkerPool::remembering_faults(Wait wait) {
+  if (!fault_.empty()) throw_error(ExitCode::run_failed, fault_);
+  try {
+    wait();
   } catch (const RunError& e) {
     fault_ = e.what();
     throw;

@@ -65,7 +65,8 @@ struct WorkerStatus {
 class WorkerPool {
  public:
   /// With workers, forks: see Zygote for what that REQUIRES. Throws what `factory` throws, MachineError where the
-  /// shared memory is too small. Warns where it is smaller than `prefetch` asks for.
+  /// shared memory is too small for two batches. Warns, once it is found out, where it is smaller than `prefetch` asks
+  /// for.
   WorkerPool(const PoolOptions& options, const DatasetFactory& factory);
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
@@ -74,6 +75,9 @@ class WorkerPool {
   /// In the factory's order.
   const std::vector<SplitInfo>& splits() const { return splits_; }
   const Arena& arena() const { return *arena_; }
+  /// The arena's memory, all of it that there will ever be: what a trainer registers with its GPU. Waits until the last
+  /// slot is reserved.
+  std::span<std::byte> memory();
   /// -1 without workers.
   pid_t zygote_pid() const { return zygote_ ? zygote_->pid() : -1; }
   /// One entry a worker; without workers one for this process.
@@ -92,8 +96,9 @@ class WorkerPool {
   bool go_on_with(std::uint64_t ticket, std::uint64_t loader);
   /// Whether the batch of this number is published and not taken.
   bool has(std::uint64_t ticket) const;
-  /// Whether there is a slot for another batch and it would not be more than `prefetch` ahead.
-  bool can_publish() const;
+  /// Whether there is a slot for another batch and it would not be more than `prefetch` ahead. Where nothing is
+  /// published and no slot free, it waits for one that is still to be reserved.
+  bool can_publish();
   /// Returns the batch's number, which no other gets, from 1 on.
   std::uint64_t publish(const BatchRequest& request);
   /// Waits for the earliest published batch. REQUIRES that one is published.
@@ -103,7 +108,12 @@ class WorkerPool {
  private:
   friend SlotLease;
 
+  void take_over_slots();
+  bool wait_for_slot();
   void wait_until_settled(std::span<const PublishedBatch> batches);
+  void hear_of_deaths();
+  template <typename Wait>
+  void remembering_faults(Wait wait);
   void throw_if_failed(const PublishedBatch& batch) const;
   std::vector<std::uint32_t> close_gaps(const PublishedBatch& batch);
 
@@ -117,10 +127,12 @@ class WorkerPool {
   const Arena* arena_ = nullptr;
   std::vector<SplitInfo> splits_;
   std::vector<PublishedBatch> published_;  ///< in order, few; their slots are the workers'
+  std::uint32_t slots_ = 0;                ///< reserved, as far as has been noticed
   std::vector<std::uint32_t> free_;        ///< slots that are nobody's; the rest is leased
   std::uint64_t loaders_ = 0;
   std::uint64_t serving_ = 0;  ///< 0: no loader
   std::uint64_t skipped_ = 0;
+  bool warned_of_room_ = false;
   std::string fault_;  ///< why the workers are of no use any more
 };
 

@@ -74,7 +74,8 @@ class Zygote {
   const Arena& arena() const { return *arena_; }
   const std::vector<SplitInfo>& splits() const { return splits_; }
 
-  /// Blocks until a worker has settled a batch, a process has ended, or `milliseconds` have passed. May return early.
+  /// Blocks until a worker has settled a batch, a slot has been reserved, a process has ended, or `milliseconds` have
+  /// passed. May return early.
   void wait(int milliseconds);
   /// The next worker that ended, if any; does not block. Throws RunError when the zygote itself has ended.
   std::optional<WorkerExit> next_exit();

@@ -8,6 +8,7 @@
 
 #include <nlohmann/json.hpp>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -80,7 +81,8 @@ class Family {
   Hello found(const DatasetFactory& factory);
   int arena_fd() const { return arena_->fd(); }
   void fork_workers();
-  // Forks, kills and tells of workers as the trainer asks, until it closes the socket.
+  // Forks, kills and tells of workers as the trainer asks, until it closes the socket. Beside that, reserves the
+  // arena's slots to come.
   void watch_over();
   void end() noexcept;
 
@@ -143,7 +145,11 @@ void Family::fork_worker(std::uint32_t worker) {
 void Family::watch_over() {
   std::array<pollfd, 2> events = {pollfd{socket_, POLLIN, 0}, pollfd{deaths_.get(), POLLIN, 0}};
   for (;;) {
-    poll(events.data(), events.size(), -1);
+    if (arena_->control().slots_to_come > 0) {
+      arena_->reserve_slot();
+      eventfd_write(ready_fd_, 1);
+    }
+    poll(events.data(), events.size(), arena_->control().slots_to_come > 0 ? 0 : -1);
     ZygoteCommand command{};
     const ssize_t received = recv(socket_, &command, sizeof command, MSG_DONTWAIT);
     if (received == 0) return;
@@ -230,8 +236,8 @@ void run_zygote(const PoolOptions& options, const DatasetFactory& factory, pid_t
   const bool founded = hello.code == ExitCode::done;
   send_hello(socket, hello, founded ? family.arena_fd() : -1);
   if (founded) {
-    // Only now: copying the page tables of a large dataset takes milliseconds a worker, and the first ones can read
-    // the first batch meanwhile.
+    // Only now: copying the page tables of a large dataset takes milliseconds a worker, reserving the memory of a large
+    // batch takes tens of them, and the first workers can read the first batch meanwhile.
     family.fork_workers();
     family.watch_over();
   }

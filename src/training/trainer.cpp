@@ -41,7 +41,7 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, cons
       aids_(aids),
       folder_(folder),
       device_(device),
-      registered_(device.is_cuda() ? pool.arena().memory() : std::span<std::byte>()),
+      registered_(device.is_cuda() ? pool.memory() : std::span<std::byte>()),
       dataset_(pool.splits().at(static_cast<std::size_t>(Split::train))),
       train_loader_(pool, Split::train, {.shuffle = true}, normalize_of(dataset_, device), device),
       test_loader_(pool, Split::test, {}, normalize_of(dataset_, device), device),

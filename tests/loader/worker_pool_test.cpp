@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "support/checkable_pool.h"
+#include "support/error_of.h"
 #include "util/error.h"
 
 namespace trainyard {
@@ -390,31 +391,52 @@ class SmallSharedMemory : public testing::Test {
 TEST_F(SmallSharedMemory, FewerBatchesAheadWhereNotAllFit) {
   mount_tmpfs(1024);
   if (!mounted_) GTEST_SKIP() << "mounting a tmpfs needs root";
+  testing::internal::CaptureStderr();
   WorkerPool pool({.workers = 2, .batch_size = 4096, .prefetch = 16, .directory = directory_}, checkable(20'000));
-  EXPECT_GE(pool.arena().shape().slots, 2u);
-  EXPECT_LT(pool.arena().shape().slots, 18u);
+  const std::size_t bytes = pool.memory().size();
+  EXPECT_GE(bytes, Arena::least_bytes(pool.arena().shape()));
+  EXPECT_LE(bytes, 1'048'576u);
+  EXPECT_LT(pool.arena().control().slots_reserved, 18u);
   DataLoader loader(pool, Split::train, {.shuffle = true});
   EXPECT_EQ(error_of(loader, 2), std::nullopt);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("batches of the 18 that loader.prefetch = 16 needs"));
+}
+
+TEST(WorkerPool, SlotsThatComeLaterAreUsed) {
+  WorkerPool pool({.workers = 2, .batch_size = 4, .prefetch = 7}, checkable(1000));
+  DataLoader loader(pool, Split::train);
+  loader.start_epoch(0);
+  std::vector<Batch> held;
+  for (int i = 0; i < 9; ++i) held.push_back(*loader.next());  // of the two that are there at the start, and the others
+  EXPECT_THAT(error_of<RunError>([&] { loader.next(); }), HasSubstr("all 9 slots are held"));
+  EXPECT_EQ(pool.memory().size(), Arena::bytes(pool.arena().shape()));
+}
+
+TEST(WorkerPool, AStoppedZygoteIsNamedBySomebodyWhoWaitsForASlot) {
+  WorkerPool pool({.workers = 2, .batch_size = 4, .prefetch = 5'000, .timeout_seconds = 0.3}, checkable(1000));
+  kill(pool.zygote_pid(), SIGSTOP);
+  EXPECT_THAT(error_of<RunError>([&] { pool.memory(); }), HasSubstr("slots are reserved after 0.3 s"));
+  kill(pool.zygote_pid(), SIGCONT);
 }
 
 TEST_F(SmallSharedMemory, TwoSlotsAreEnough) {
   WorkerPool pool({.workers = 2, .batch_size = 4096, .prefetch = 16}, checkable(20'000));
-  ArenaShape least = pool.arena().shape();
-  least.slots = 2;
-  mount_tmpfs((Arena::create(least, "/dev/shm").memory().size() + 4095) / 4096 * 4 + 4);
+  mount_tmpfs((Arena::least_bytes(pool.arena().shape()) + 4095) / 4096 * 4 + 4);
   if (!mounted_) GTEST_SKIP() << "mounting a tmpfs needs root";
   WorkerPool small({.workers = 2, .batch_size = 4096, .prefetch = 16, .directory = directory_}, checkable(20'000));
-  EXPECT_EQ(small.arena().shape().slots, 2u);
+  EXPECT_EQ(small.memory().size(), Arena::least_bytes(small.arena().shape()));
+  EXPECT_EQ(small.arena().control().slots_reserved, 2u);
   DataLoader loader(small, Split::train, {.shuffle = true});
   EXPECT_EQ(error_of(loader, 2), std::nullopt);
 }
 
-// All of it was taken at the start.
+// All of it is taken by now.
 TEST_F(SmallSharedMemory, FillingUpLaterChangesNothing) {
   mount_tmpfs(1024);
   if (!mounted_) GTEST_SKIP() << "mounting a tmpfs needs root";
   {
     WorkerPool pool({.workers = 2, .batch_size = 64, .directory = directory_}, checkable(2'000));
+    pool.memory();
     std::ofstream rest(directory_ + "/rest");
     const std::string kilobyte(1024, 'x');
     while (rest.write(kilobyte.data(), 1024).flush()) continue;
