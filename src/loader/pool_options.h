@@ -32,7 +32,7 @@ SampleCache sample_cache_from(std::string_view name);
 struct PoolOptions {
   int workers = 2;              ///< processes, 0 to ChunkWord::max_workers; 0: samples are read by whoever calls next()
   int batch_size = 128;         ///< samples a batch, at least 1
-  int prefetch = 4;             ///< batches prepared ahead, at least 1
+  int prefetch = 4;             ///< batches prepared ahead, at least 1; see arena_shape()
   double timeout_seconds = 60;  ///< what one sample may take, over 0; unused without workers
   OnWorkerError on_worker_error = OnWorkerError::stop;
   SampleCache cache = SampleCache::none;

@@ -36,21 +36,30 @@ WorkerPool::WorkerPool(const PoolOptions& options, const DatasetFactory& factory
   take_over_slots();
 }
 
+// Not before the first batch has come: reserving the memory of large ones takes tens of milliseconds, and a core.
+void WorkerPool::ask_for_slots() {
+  if (zygote_ && !std::exchange(asked_for_slots_, true)) zygote_->reserve_slots();
+}
+
 void WorkerPool::take_over_slots() {
   const std::uint32_t wanted = arena_->shape().slots;
   if (slots_ == wanted || warned_of_room_) return;
   const bool all = arena_->control().slots_to_come == 0;  // before the next line, lest one is missed
-  for (const std::uint32_t reserved = arena_->control().slots_reserved; slots_ < reserved;) free_.push_back(slots_++);
+  // Before the others: those that have been written to are used first, so that no more memory is taken than has to be.
+  for (const std::uint32_t reserved = arena_->control().slots_reserved; slots_ < reserved;) {
+    free_.insert(free_.begin(), slots_++);
+  }
   if (!all || slots_ == wanted) return;
   warned_of_room_ = true;
   log_warning(
-      "[loader] {} has room for {} batches of the {} that loader.prefetch = {} needs; loading may be slower; start "
-      "the container with --ipc=host or a larger --shm-size",
-      options_.directory, slots_, wanted, options_.prefetch);
+      "[loader] {} has room for {} batches of the {} that {} workers with loader.prefetch = {} need; loading may be "
+      "slower; start the container with --ipc=host or a larger --shm-size",
+      options_.directory, slots_, wanted, options_.workers, options_.prefetch);
 }
 
 // False when there is none to come.
 bool WorkerPool::wait_for_slot() {
+  ask_for_slots();
   const auto deadline = monotonic_ns() + static_cast<std::int64_t>(options_.timeout_seconds * 1e9);
   const std::uint32_t before = slots_;
   for (take_over_slots(); slots_ == before; take_over_slots()) {
@@ -116,7 +125,7 @@ bool WorkerPool::has(std::uint64_t ticket) const {
 bool WorkerPool::can_publish() {
   take_over_slots();
   if (free_.empty() && published_.empty()) wait_for_slot();
-  return !free_.empty() && published_.size() < static_cast<std::size_t>(options_.prefetch);
+  return !free_.empty() && published_.size() + slots_of_trainer < arena_->shape().slots;
 }
 
 std::uint64_t WorkerPool::publish(const BatchRequest& request) {
@@ -129,6 +138,7 @@ std::uint64_t WorkerPool::publish(const BatchRequest& request) {
 TakenBatch WorkerPool::take() {
   const PublishedBatch next = published_.front();
   wait_until_settled({&next, 1});
+  ask_for_slots();
   published_.erase(published_.begin());
   Tickets(*arena_).set_oldest(next.batch + 1);
   if (recovery_) recovery_->forget_until(next.batch);

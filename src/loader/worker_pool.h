@@ -96,7 +96,7 @@ class WorkerPool {
   bool go_on_with(std::uint64_t ticket, std::uint64_t loader);
   /// Whether the batch of this number is published and not taken.
   bool has(std::uint64_t ticket) const;
-  /// Whether there is a slot for another batch and it would not be more than `prefetch` ahead. Where nothing is
+  /// Whether there is a slot for another batch and it would not be too far ahead. Where nothing is
   /// published and no slot free, it waits for one that is still to be reserved.
   bool can_publish();
   /// Returns the batch's number, which no other gets, from 1 on.
@@ -108,6 +108,7 @@ class WorkerPool {
  private:
   friend SlotLease;
 
+  void ask_for_slots();
   void take_over_slots();
   bool wait_for_slot();
   void wait_until_settled(std::span<const PublishedBatch> batches);
@@ -132,6 +133,7 @@ class WorkerPool {
   std::uint64_t loaders_ = 0;
   std::uint64_t serving_ = 0;  ///< 0: no loader
   std::uint64_t skipped_ = 0;
+  bool asked_for_slots_ = false;
   bool warned_of_room_ = false;
   std::string fault_;  ///< why the workers are of no use any more
 };

@@ -61,8 +61,13 @@ std::vector<SplitInfo> describe(const std::vector<LoadedSplit>& splits) {
 ArenaShape arena_shape(const PoolOptions& options, const std::vector<SplitInfo>& splits) {
   std::size_t sample_bytes = 0;
   for (const SplitInfo& split : splits) sample_bytes = std::max(sample_bytes, split.sample.bytes());
-  return {static_cast<std::uint32_t>(options.workers), static_cast<std::uint32_t>(options.batch_size),
-          static_cast<std::uint32_t>(options.prefetch) + 2, sample_bytes};
+  ArenaShape shape{.workers = static_cast<std::uint32_t>(options.workers),
+                   .batch_size = static_cast<std::uint32_t>(options.batch_size),
+                   .sample_bytes = sample_bytes};
+  // Three chunks for two workers, so that those who are done early need not wait for the earliest batch.
+  const std::uint32_t least = (3 * shape.workers + 2 * shape.chunks() - 1) / (2 * shape.chunks());
+  shape.slots = std::max(static_cast<std::uint32_t>(options.prefetch), least) + slots_of_trainer;
+  return shape;
 }
 
 Zygote::Zygote(const PoolOptions& options, const DatasetFactory& factory) {
@@ -131,7 +136,9 @@ void Zygote::kill_worker(std::uint32_t worker, pid_t pid) {
   send_command({ZygoteCommand::Kind::kill_worker, worker, pid});
 }
 
-void Zygote::fork_worker(std::uint32_t worker) { send_command({ZygoteCommand::Kind::fork_worker, worker, 0}); }
+void Zygote::fork_worker(std::uint32_t worker) { send_command({ZygoteCommand::Kind::fork_worker, worker}); }
+
+void Zygote::reserve_slots() { send_command({ZygoteCommand::Kind::reserve_slots}); }
 
 void Zygote::send_command(const ZygoteCommand& command) {
   if (retry_on_eintr([&] { return send(socket_.get(), &command, sizeof command, MSG_NOSIGNAL); }) == -1) {

@@ -39,7 +39,11 @@ std::vector<LoadedSplit> load_splits(const PoolOptions& options, const DatasetFa
 
 std::vector<SplitInfo> describe(const std::vector<LoadedSplit>& splits);
 
-/// Everything the arena's size follows from: slots for the batches ahead, one in the step and one being copied.
+/// The trainer's part of the slots: one in the step and one being copied.
+constexpr std::uint32_t slots_of_trainer = 2;
+
+/// Everything the arena's size follows from. Its slots are the trainer's and those of the batches ahead: `prefetch`, or
+/// more where a batch has so few samples that this would leave workers idle.
 ArenaShape arena_shape(const PoolOptions& options, const std::vector<SplitInfo>& splits);
 
 /// The end of a worker, as the zygote saw it.
@@ -52,10 +56,10 @@ struct WorkerExit {
 
 /// What the trainer may ask the zygote for.
 struct ZygoteCommand {
-  enum class Kind : std::uint32_t { kill_worker, fork_worker };
+  enum class Kind : std::uint32_t { kill_worker, fork_worker, reserve_slots };
   Kind kind;
-  std::uint32_t worker;
-  std::int32_t pid;  ///< kill_worker: does nothing when the worker is another process by now
+  std::uint32_t worker = 0;
+  std::int32_t pid = 0;  ///< kill_worker: does nothing when the worker is another process by now
 };
 
 /// The trainer's handle of the zygote. Destroying it ends all of its processes, and waits until they have ended.
@@ -83,6 +87,8 @@ class Zygote {
   void kill_worker(std::uint32_t worker, pid_t pid);
   /// A new process in the place of a worker that has ended.
   void fork_worker(std::uint32_t worker);
+  /// Reserves all slots to come, one after the other; wait() returns for each.
+  void reserve_slots();
   /// How a process ended: "was killed by signal 11 (Segmentation fault)", "exited with code 3". Where SIGKILL is the
   /// likely work of the out-of-memory killer, it says so: the kernel has counted a kill since this was last asked.
   std::string describe_end(int wait_status);

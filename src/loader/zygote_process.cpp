@@ -81,8 +81,7 @@ class Family {
   Hello found(const DatasetFactory& factory);
   int arena_fd() const { return arena_->fd(); }
   void fork_workers();
-  // Forks, kills and tells of workers as the trainer asks, until it closes the socket. Beside that, reserves the
-  // arena's slots to come.
+  // Forks, kills and tells of workers and reserves slots as the trainer asks, until it closes the socket.
   void watch_over();
   void end() noexcept;
 
@@ -98,6 +97,7 @@ class Family {
   std::optional<Arena> arena_;
   UniqueFd deaths_;
   std::vector<pid_t> pids_;  // one a worker; 0: it has ended
+  bool reserve_slots_ = false;
 };
 
 Hello Family::found(const DatasetFactory& factory) {
@@ -145,11 +145,12 @@ void Family::fork_worker(std::uint32_t worker) {
 void Family::watch_over() {
   std::array<pollfd, 2> events = {pollfd{socket_, POLLIN, 0}, pollfd{deaths_.get(), POLLIN, 0}};
   for (;;) {
-    if (arena_->control().slots_to_come > 0) {
+    const bool reserves = reserve_slots_ && arena_->control().slots_to_come > 0;
+    poll(events.data(), events.size(), reserves ? 0 : -1);
+    if (reserves) {
       arena_->reserve_slot();
       eventfd_write(ready_fd_, 1);
     }
-    poll(events.data(), events.size(), arena_->control().slots_to_come > 0 ? 0 : -1);
     ZygoteCommand command{};
     const ssize_t received = recv(socket_, &command, sizeof command, MSG_DONTWAIT);
     if (received == 0) return;
@@ -159,6 +160,10 @@ void Family::watch_over() {
 }
 
 void Family::obey(const ZygoteCommand& command) {
+  if (command.kind == ZygoteCommand::Kind::reserve_slots) {
+    reserve_slots_ = true;
+    return;
+  }
   if (command.worker >= pids_.size()) return;
   const pid_t pid = pids_[command.worker];
   if (command.kind == ZygoteCommand::Kind::kill_worker) {
@@ -236,8 +241,8 @@ void run_zygote(const PoolOptions& options, const DatasetFactory& factory, pid_t
   const bool founded = hello.code == ExitCode::done;
   send_hello(socket, hello, founded ? family.arena_fd() : -1);
   if (founded) {
-    // Only now: copying the page tables of a large dataset takes milliseconds a worker, reserving the memory of a large
-    // batch takes tens of them, and the first workers can read the first batch meanwhile.
+    // Only now: copying the page tables of a large dataset takes milliseconds a worker, and the first ones can read
+    // the first batch meanwhile.
     family.fork_workers();
     family.watch_over();
   }

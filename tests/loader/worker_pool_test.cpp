@@ -391,7 +391,7 @@ class SmallSharedMemory : public testing::Test {
 TEST_F(SmallSharedMemory, FewerBatchesAheadWhereNotAllFit) {
   mount_tmpfs(1024);
   if (!mounted_) GTEST_SKIP() << "mounting a tmpfs needs root";
-  testing::internal::CaptureStderr();
+  testing::internal::CaptureStdout();
   WorkerPool pool({.workers = 2, .batch_size = 4096, .prefetch = 16, .directory = directory_}, checkable(20'000));
   const std::size_t bytes = pool.memory().size();
   EXPECT_GE(bytes, Arena::least_bytes(pool.arena().shape()));
@@ -399,7 +399,20 @@ TEST_F(SmallSharedMemory, FewerBatchesAheadWhereNotAllFit) {
   EXPECT_LT(pool.arena().control().slots_reserved, 18u);
   DataLoader loader(pool, Split::train, {.shuffle = true});
   EXPECT_EQ(error_of(loader, 2), std::nullopt);
-  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("batches of the 18 that loader.prefetch = 16 needs"));
+  EXPECT_THAT(testing::internal::GetCapturedStdout(),
+              HasSubstr("batches of the 18 that 2 workers with loader.prefetch = 16 need"));
+}
+
+TEST(WorkerPool, BatchesOfFewSamplesAreSoManyThatAllWorkersHaveWork) {
+  const std::vector<SplitInfo> splits(1);
+  const auto slots = [&](int workers, int batch_size) {
+    return arena_shape({.workers = workers, .batch_size = batch_size, .prefetch = 4}, splits).slots;
+  };
+  EXPECT_EQ(slots(0, 1), 6u);
+  EXPECT_EQ(slots(2, 1), 6u);
+  EXPECT_EQ(slots(16, 128), 6u);
+  EXPECT_EQ(slots(16, 4), 8u);
+  EXPECT_EQ(slots(16, 1), 26u);
 }
 
 TEST(WorkerPool, SlotsThatComeLaterAreUsed) {
@@ -413,7 +426,7 @@ TEST(WorkerPool, SlotsThatComeLaterAreUsed) {
 }
 
 TEST(WorkerPool, AStoppedZygoteIsNamedBySomebodyWhoWaitsForASlot) {
-  WorkerPool pool({.workers = 2, .batch_size = 4, .prefetch = 5'000, .timeout_seconds = 0.3}, checkable(1000));
+  WorkerPool pool({.workers = 2, .batch_size = 4, .timeout_seconds = 0.3}, checkable(1000));
   kill(pool.zygote_pid(), SIGSTOP);
   EXPECT_THAT(error_of<RunError>([&] { pool.memory(); }), HasSubstr("slots are reserved after 0.3 s"));
   kill(pool.zygote_pid(), SIGCONT);
