@@ -16,7 +16,7 @@ FileNames spellings(const std::string& stem, const std::string& ending) {
 
 }  // namespace
 
-IdxImages::IdxImages(const Kind& kind, const DataConfig& config, Split split) : kind_(kind), split_(split) {
+IdxImages::IdxImages(const Kind& kind, const DataConfig& config, Split split) : kind_(kind) {
   const std::string stem = split == Split::train ? "train" : "t10k";
   const auto paths = locate_files(
       kind.places, config.root, {spellings(stem + "-images", "idx3-ubyte"), spellings(stem + "-labels", "idx1-ubyte")});
@@ -39,16 +39,13 @@ IdxImages::IdxImages(const Kind& kind, const DataConfig& config, Split split) : 
                    labels_.offset_of(static_cast<std::size_t>(bad - labels_.values.begin())),
                    kind.class_names.size() - 1);
   }
+  const std::uint64_t key = key_of({key_of(kind.name), key_of(to_string(split))});
+  fingerprint_ = trainyard::fingerprint(trainyard::fingerprint(key, images_.values), labels_.values);
 }
 
 std::int64_t IdxImages::get(std::size_t index, std::span<std::byte> out) const {
   std::copy_n(images_.values.begin() + static_cast<std::ptrdiff_t>(index * out.size()), out.size(), out.begin());
   return std::to_integer<std::int64_t>(labels_.values[index]);
-}
-
-std::uint64_t IdxImages::fingerprint() const {
-  const std::uint64_t key = key_of({key_of(kind_.name), key_of(to_string(split_))});
-  return trainyard::fingerprint(trainyard::fingerprint(key, images_.values), labels_.values);
 }
 
 }  // namespace trainyard

@@ -30,16 +30,16 @@ class IdxImages final : public Dataset {
   const SampleSpec& spec() const override { return spec_; }
   std::int64_t get(std::size_t index, std::span<std::byte> out) const override;
   const std::vector<std::string>& class_names() const override { return kind_.class_names; }
-  std::uint64_t fingerprint() const override;
+  std::uint64_t fingerprint() const override { return fingerprint_; }
   std::vector<float> channel_mean() const override { return {kind_.mean}; }
   std::vector<float> channel_std() const override { return {kind_.std}; }
 
  private:
   Kind kind_;
-  Split split_;
   SampleSpec spec_{{28, 28, 1}, DType::uint8};
   IdxArray images_;
   IdxArray labels_;
+  std::uint64_t fingerprint_ = 0;
 };
 
 }  // namespace trainyard

@@ -1,9 +1,11 @@
 #include "loader/sample_cache.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 
 #include "datasets/image_dataset.h"
+#include "images/decode_image.h"
 #include "loader/shared_file.h"
 #include "util/error.h"
 
@@ -17,25 +19,66 @@ constexpr std::int64_t being_stored = 1;
 constexpr std::int64_t label_0 = 2;
 static_assert(Entry::is_always_lock_free);
 
+/// An entry a sample, and behind them the samples' bytes.
+class Store {
+ public:
+  /// Throws MachineError where there is no room.
+  Store(std::size_t samples, std::uint64_t sample_bytes, const std::string& directory) {
+    const std::uint64_t needed = samples * sizeof(Entry) + sample_bytes;
+    const UniqueFd file = open_shared_file(directory, needed);
+    if (!reserve(file.get(), 0, needed)) throw_no_room(samples, needed, directory);
+    memory_ = Mapping::shared(file.get(), "loader", directory);
+    entries_ = reinterpret_cast<Entry*>(memory_.bytes().data());
+    bytes_ = memory_.bytes().data() + samples * sizeof(Entry);
+  }
+
+  [[noreturn]] static void throw_no_room(std::size_t samples, std::uint64_t needed, const std::string& directory) {
+    throw MachineError("loader",
+                       "{} has {} bytes free, loader.cache = shm needs {} for {} samples; start the container with "
+                       "--ipc=host or a larger --shm-size, or set loader.cache = none",
+                       directory, bytes_free(directory), needed, samples);
+  }
+
+  /// From byte `offset` of the samples on.
+  std::byte* at(std::uint64_t offset) const { return bytes_ + offset; }
+
+  /// The label of a sample whose bytes are here, -1 of another.
+  std::int64_t label(std::size_t index) const {
+    return std::max<std::int64_t>(entries_[index].load(std::memory_order_acquire) - label_0, -1);
+  }
+
+  /// True for one caller, who is to write the sample's bytes and then keep() it. Nobody else ever will: whoever is at
+  /// it may only be slow.
+  bool claim(std::size_t index) const {
+    std::int64_t entry = unknown;
+    return entries_[index].compare_exchange_strong(entry, being_stored);
+  }
+  void keep(std::size_t index, std::int64_t label) const {
+    entries_[index].store(label + label_0, std::memory_order_release);
+  }
+
+ private:
+  Mapping memory_;
+  Entry* entries_;
+  std::byte* bytes_;
+};
+
+/// Samples of one size, or that vary in their rows.
 class CachedDataset final : public Dataset {
  public:
-  CachedDataset(std::unique_ptr<Dataset> dataset, Mapping memory)
-      : dataset_(std::move(dataset)),
-        memory_(std::move(memory)),
-        entries_(reinterpret_cast<Entry*>(memory_.bytes().data())),
-        samples_(memory_.bytes().data() + dataset_->size() * sizeof(Entry)) {}
+  CachedDataset(std::unique_ptr<Dataset> dataset, const std::string& directory)
+      : dataset_(std::move(dataset)), store_(size(), size() * spec().bytes(), directory) {}
 
   std::int64_t get(std::size_t index, std::span<std::byte> out) const override {
-    std::byte* const stored = samples_ + index * spec().bytes();
-    if (const std::int64_t entry = entries_[index].load(std::memory_order_acquire); entry >= label_0) {
+    std::byte* const stored = store_.at(index * spec().bytes());
+    if (const std::int64_t label = store_.label(index); label >= 0) {
       std::memcpy(out.data(), stored, out.size());
-      return entry - label_0;
+      return label;
     }
     const std::int64_t label = dataset_->get(index, out);
-    // Nobody ever takes back "being stored": whoever is at it may only be slow.
-    if (std::int64_t entry = unknown; label >= 0 && entries_[index].compare_exchange_strong(entry, being_stored)) {
+    if (label >= 0 && store_.claim(index)) {
       std::memcpy(stored, out.data(), out.size());
-      entries_[index].store(label + label_0, std::memory_order_release);
+      store_.keep(index, label);
     }
     return label;
   }
@@ -54,30 +97,100 @@ class CachedDataset final : public Dataset {
 
  private:
   std::unique_ptr<Dataset> dataset_;
-  Mapping memory_;
-  Entry* entries_;
-  std::byte* samples_;
+  Store store_;
+};
+
+/// Where each picture's pixels lie in the store.
+struct PicturePlaces {
+  std::vector<ImageSize> sizes;  ///< none of pictures that cannot be opened
+  std::vector<std::uint64_t> offsets;
+  std::uint64_t bytes = 0;
+};
+
+// Opens every picture. Stops at the first for which there is no room any more.
+PicturePlaces measure(const ImageDataset& images, const std::string& directory) {
+  const auto channels = static_cast<std::uint64_t>(images.spec().shape[2]);
+  const std::uint64_t room = bytes_free(directory);
+  PicturePlaces places;
+  Scratch scratch;
+  for (std::size_t index = 0; index < images.size(); ++index) {
+    ImageSize size;
+    try {
+      const StoredImage stored = images.read(index, scratch);
+      size = stored.pixels ? *stored.pixels : ImageReader::open(stored.bytes, images.name(index))->size();
+    } catch (const RunError&) {  // whoever reads it will say so
+    }
+    places.sizes.push_back(size);
+    places.offsets.push_back(places.bytes);
+    places.bytes += size.height * size.width * channels;
+    if (places.bytes > room) Store::throw_no_room(index + 1, places.bytes, directory);
+  }
+  return places;
+}
+
+/// Pictures, decoded whole.
+class CachedImages final : public ImageDataset {
+ public:
+  CachedImages(std::unique_ptr<Dataset> dataset, const ImageDataset& images, const std::string& directory)
+      : dataset_(std::move(dataset)),
+        images_(images),
+        places_(measure(images, directory)),
+        store_(size(), places_.bytes, directory) {}
+
+  StoredImage read(std::size_t index, Scratch& scratch) const override {
+    const ImageSize size = places_.sizes[index];
+    const std::size_t bytes = size.height * size.width * channels();
+    std::byte* const pixels = store_.at(places_.offsets[index]);
+    const StoredImage cached{.bytes = {pixels, bytes}, .pixels = size, .label = store_.label(index)};
+    if (cached.label >= 0) return cached;
+    StoredImage stored = images_.read(index, scratch);
+    if (bytes == 0 || stored.label < 0 || !store_.claim(index) || !decode(stored, index, size, pixels)) return stored;
+    store_.keep(index, stored.label);
+    return {.bytes = cached.bytes, .pixels = size, .label = stored.label};
+  }
+
+  std::string name(std::size_t index) const override { return images_.name(index); }
+  std::size_t size() const override { return images_.size(); }
+  const SampleSpec& spec() const override { return images_.spec(); }
+  const std::vector<std::string>& class_names() const override { return images_.class_names(); }
+  std::uint64_t fingerprint() const override { return images_.fingerprint(); }
+  std::vector<float> channel_mean() const override { return images_.channel_mean(); }
+  std::vector<float> channel_std() const override { return images_.channel_std(); }
+
+ private:
+  std::size_t channels() const { return static_cast<std::size_t>(spec().shape[2]); }
+
+  // False for a picture that is damaged, maybe where no transform looks, or that was changed since it was measured.
+  bool decode(const StoredImage& stored, std::size_t index, ImageSize size, std::byte* pixels) const {
+    if (stored.pixels) {
+      if (*stored.pixels != size) return false;
+      std::memcpy(pixels, stored.bytes.data(), stored.bytes.size());
+      return true;
+    }
+    try {
+      const auto reader = ImageReader::open(stored.bytes, name(index));
+      if (reader->size() != size) return false;
+      reader->read(Rect::whole(size), channels(), 1, pixels);
+      return true;
+    } catch (const RunError&) {
+      return false;
+    }
+  }
+
+  std::unique_ptr<Dataset> dataset_;
+  const ImageDataset& images_;  ///< the same
+  PicturePlaces places_;
+  Store store_;
 };
 
 }  // namespace
 
 std::unique_ptr<Dataset> cached_in_shared_memory(std::unique_ptr<Dataset> dataset, const std::string& directory) {
   if (dataset->size() == 0) return dataset;
-  if (dynamic_cast<const ImageDataset*>(dataset.get()) != nullptr) {
-    throw UsageError(
-        "loader.cache",
-        "shm keeps samples of one size, as get() gives them; this dataset hands out pictures to be decoded "
-        "by the transforms. Use none; `trainyard pack` stores them smaller or raw");
+  if (const auto* const images = dynamic_cast<const ImageDataset*>(dataset.get())) {
+    return std::make_unique<CachedImages>(std::move(dataset), *images, directory);
   }
-  const std::size_t bytes = dataset->size() * (sizeof(Entry) + dataset->spec().bytes());
-  const UniqueFd file = open_shared_file(directory, bytes);
-  if (!reserve(file.get(), 0, bytes)) {
-    throw MachineError("loader",
-                       "{} has {} bytes free, loader.cache = shm needs {} for {} samples of {} bytes; start the "
-                       "container with --ipc=host or a larger --shm-size, or set loader.cache = none",
-                       directory, bytes_free(directory), bytes, dataset->size(), dataset->spec().bytes());
-  }
-  return std::make_unique<CachedDataset>(std::move(dataset), Mapping::shared(file.get(), "loader", directory));
+  return std::make_unique<CachedDataset>(std::move(dataset), directory);
 }
 
 }  // namespace trainyard

@@ -13,8 +13,8 @@ namespace trainyard {
 /// share; all of it is reserved here. Transforms come after it, so augmentation is not frozen. A sample that cannot be
 /// read is not remembered. A process that dies while it stores a sample costs no more than that this sample is read
 /// from the dataset every time.
-/// Throws UsageError for an ImageDataset, whose pictures may differ in size; MachineError with the bytes needed, the
-/// bytes there and what to do, where they do not fit.
+/// Of an ImageDataset the whole pictures are kept, decoded; what they need is found out by opening each of them here.
+/// Throws MachineError with the bytes needed, the bytes there and what to do, where they do not fit.
 std::unique_ptr<Dataset> cached_in_shared_memory(std::unique_ptr<Dataset> dataset, const std::string& directory);
 
 }  // namespace trainyard

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "datasets/image_dataset.h"
 #include "loader/sample_cache.h"
 #include "loader/zygote_process.h"
 #include "util/error.h"
@@ -19,6 +20,15 @@ namespace trainyard {
 namespace {
 
 constexpr const char* descriptors_hint = "see `ulimit -n` where too many files are open";
+
+// Else a picture's pixels would depend on whether it has been kept yet.
+void refuse_scaled_decoding(const LoadedSplit& split) {
+  const bool pictures = dynamic_cast<const ImageDataset*>(split.dataset.get()) != nullptr;
+  if (!pictures || split.transforms.decode() == DecodeMode::exact) return;
+  throw UsageError("transform.decode",
+                   "scaled decodes no more of a picture than is needed, loader.cache = shm keeps whole ones; set "
+                   "transform.decode = exact, or loader.cache = none");
+}
 
 void refuse_what_changes(const LoadedSplit& split, const char* name) {
   if (split.spec().varies) {
@@ -39,6 +49,7 @@ std::vector<LoadedSplit> load_splits(const PoolOptions& options, const DatasetFa
   std::vector<LoadedSplit> splits = factory();
   if (options.cache == SampleCache::shm) {
     for (LoadedSplit& split : splits) {
+      refuse_scaled_decoding(split);
       split.dataset = cached_in_shared_memory(std::move(split.dataset), options.directory);
     }
   }

@@ -41,6 +41,7 @@ class TransformPipeline {
   std::int64_t read(const Dataset& dataset, std::size_t index, std::uint64_t seed, std::uint64_t epoch,
                     std::span<std::byte> out, bool unmirrored = false) const;
 
+  DecodeMode decode() const { return decode_; }
   /// The last transform, where it is a random_horizontal_flip.
   std::optional<RandomMirror> mirror() const;
   /// The name of the first transform, but for mirror(), that does something else in each epoch; empty: there is none.

@@ -1,10 +1,14 @@
 #include "loader/sample_cache.h"
 
+#include <filesystem>
+
 #include <gmock/gmock.h>
 #include <signal.h>
 
-#include "datasets/image_dataset.h"
 #include "support/checkable_pool.h"
+#include "support/error_of.h"
+#include "support/image_files.h"
+#include "support/temp_dir.h"
 #include "util/error.h"
 
 namespace trainyard {
@@ -46,23 +50,99 @@ TEST(SampleCache, SurvivesWorkersThatDie) {
   EXPECT_GT(pool.faults().deaths, 0u);
 }
 
-TEST(SampleCache, RefusesPicturesThatMayDifferInSize) {
-  class Pictures final : public ImageDataset {
-   public:
-    StoredImage read(std::size_t, Scratch&) const override { return {}; }
-    std::string name(std::size_t) const override { return ""; }
-    std::size_t size() const override { return 1; }
-    const SampleSpec& spec() const override { return spec_; }
-    const std::vector<std::string>& class_names() const override { return names_; }
-    std::uint64_t fingerprint() const override { return 0; }
-    std::vector<float> channel_mean() const override { return {0}; }
-    std::vector<float> channel_std() const override { return {1}; }
+/// Pictures of several sizes and kinds on disk.
+class CachedPictures : public testing::TestWithParam<int> {
+ protected:
+  CachedPictures() {
+    setenv("XDG_CACHE_HOME", (dir_ / "cache").c_str(), 1);
+    for (std::size_t i = 0; i < 20; ++i) {
+      const Image picture = ramp(30 + i, 60 - i, 3);
+      dir_.write(fmt::format("train/{}/{:02}.{}", i % 2 == 0 ? "cat" : "dog", i, i % 5 == 0 ? "png" : "jpg"),
+                 i % 5 == 0 ? png_file(picture) : jpeg_file(picture));
+    }
+  }
+  ~CachedPictures() override { unsetenv("XDG_CACHE_HOME"); }
 
-   private:
-    SampleSpec spec_{{1, 1, 1}, DType::uint8};
-    std::vector<std::string> names_ = {"a"};
+  DatasetFactory photos(DecodeMode decode = DecodeMode::exact) const {
+    return [=, root = dir_.path()] {
+      std::vector<LoadedSplit> splits(1);
+      splits[0].dataset = make_dataset(DataConfig{.name = "image_folder", .root = root}, Split::train);
+      splits[0].transforms = TransformPipeline({"random_resized_crop(size=24)", "random_horizontal_flip"},
+                                               splits[0].dataset->spec(), decode);
+      return splits;
+    };
+  }
+
+  // The pixels of an epoch's batches.
+  static std::vector<std::string> epoch_of(DataLoader& loader, std::uint64_t epoch) {
+    std::vector<std::string> batches;
+    loader.start_epoch(epoch);
+    while (const auto batch = loader.next()) {
+      batches.emplace_back(reinterpret_cast<const char*>(batch->images().data()), batch->images().size());
+    }
+    return batches;
+  }
+
+  TempDir dir_;
+};
+
+TEST_P(CachedPictures, AreDecodedOnceAndGiveWhatTheyGiveWithoutACache) {
+  std::vector<std::vector<std::string>> expected;
+  {
+    WorkerPool pool({.workers = GetParam(), .batch_size = 8}, photos());
+    DataLoader loader(pool, Split::train, {.shuffle = true});
+    for (std::uint64_t epoch = 0; epoch < 3; ++epoch) expected.push_back(epoch_of(loader, epoch));
+  }
+  WorkerPool pool(with_cache(GetParam()), photos());
+  DataLoader loader(pool, Split::train, {.shuffle = true});
+  EXPECT_EQ(epoch_of(loader, 0), expected[0]);
+  std::filesystem::remove_all(dir_ / "train");
+  EXPECT_EQ(epoch_of(loader, 1), expected[1]);
+  EXPECT_EQ(epoch_of(loader, 2), expected[2]);
+}
+
+TEST_P(CachedPictures, ADamagedOneIsTheSameErrorAsWithoutACache) {
+  dir_.write("train/cat/04.jpg", "broken");
+  const std::string torn = jpeg_file(ramp(300, 400, 3));
+  dir_.write("train/dog/07.jpg", torn.substr(0, torn.size() / 2));
+  const auto error = [&](SampleCache cache) {
+    WorkerPool pool({.workers = GetParam(), .batch_size = 8, .cache = cache}, photos());
+    DataLoader loader(pool, Split::train);
+    return error_of<RunError>([&] { epoch_of(loader, 0); });
   };
-  EXPECT_THROW(cached_in_shared_memory(std::make_unique<Pictures>(), "/dev/shm"), UsageError);
+  EXPECT_THAT(error(SampleCache::shm), testing::HasSubstr("04.jpg"));
+  EXPECT_EQ(error(SampleCache::shm), error(SampleCache::none));
+}
+
+TEST_P(CachedPictures, OnesThatAreChangedMeanwhileAreReadFromTheDisk) {
+  WorkerPool pool(with_cache(GetParam()), photos());
+  dir_.write("train/cat/02.jpg", jpeg_file(ramp(90, 90, 3)));
+  WorkerPool fresh({.workers = GetParam(), .batch_size = 8}, photos());
+  DataLoader loader(pool, Split::train);
+  DataLoader expected(fresh, Split::train);
+  EXPECT_EQ(epoch_of(loader, 0), epoch_of(expected, 0));
+}
+
+TEST_P(CachedPictures, AreNotDecodedAtAFraction) {
+  EXPECT_THAT(error_of<UsageError>([&] { WorkerPool(with_cache(GetParam()), photos(DecodeMode::scaled)); }),
+              testing::HasSubstr("transform.decode = exact"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Workers, CachedPictures, testing::Values(0, 3),
+                         [](const auto& with) { return std::to_string(with.param); });
+
+TEST(SampleCache, PicturesThatDoNotFitAreCounted) {
+  const TempDir dir;
+  setenv("XDG_CACHE_HOME", (dir / "cache").c_str(), 1);
+  dir.write("train/cat/a.png", png_file(ramp(100, 100, 3)));
+  // A file system without room.
+  const auto no_room = [&] {
+    cached_in_shared_memory(make_dataset(DataConfig{.name = "image_folder", .root = dir.path()}, Split::train),
+                            "/proc");
+  };
+  EXPECT_THAT(error_of<MachineError>(no_room),
+              testing::HasSubstr("/proc has 0 bytes free, loader.cache = shm needs 30000 for 1 samples"));
+  unsetenv("XDG_CACHE_HOME");
 }
 
 TEST(SampleCache, TooLittleRoomIsAnErrorBeforeAnythingIsRead) {
