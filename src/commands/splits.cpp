@@ -11,6 +11,7 @@ PoolOptions pool_options(const Config& config) {
           .timeout_seconds = config.loader.timeout,
           .on_worker_error = on_worker_error_from(config.loader.on_worker_error),
           .cache = sample_cache_from(config.loader.cache),
+          .cache_name = config.loader.cache_name,
           .seed = config.train.seed};
 }
 

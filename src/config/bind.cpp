@@ -126,6 +126,8 @@ std::vector<Setting> settings_in(Config& c) {
   add("loader.cache", &c.loader.cache,
       "read every sample once and keep it: shm, in shared memory; gpu, transformed, on the GPU",
       one_of({"none", "shm", "gpu"}));
+  add("loader.cache_name", &c.loader.cache_name,
+      "shm: runs with one name share what they keep; it stays as /dev/shm/trainyard-cache-<name>-* until removed", any);
   add("loader.on_worker_error", &c.loader.on_worker_error,
       "a worker is lost or a sample unreadable: stop; retry it 3 times, then stop; retry, then skip the sample",
       one_of({"stop", "retry", "skip"}));

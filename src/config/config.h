@@ -39,6 +39,7 @@ struct LoaderConfig {
   int prefetch = 4;      ///< batches prepared ahead of the step; more where they have too few samples for all workers
   double timeout = 60;   ///< seconds a worker may take for one sample before it counts as lost
   std::string cache = "none";  ///< none; samples are read once and kept: shm, in shared memory; gpu, on the GPU
+  std::string cache_name;      ///< shm: runs with one name share what they keep, which stays there until it is removed
   std::string on_worker_error = "stop";  ///< stop, retry, skip: what a lost worker or an unreadable sample leads to
 };
 

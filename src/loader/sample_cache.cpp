@@ -4,6 +4,9 @@
 #include <atomic>
 #include <cstring>
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "datasets/image_dataset.h"
 #include "images/decode_image.h"
 #include "loader/shared_file.h"
@@ -19,24 +22,47 @@ constexpr std::int64_t being_stored = 1;
 constexpr std::int64_t label_0 = 2;
 static_assert(Entry::is_always_lock_free);
 
-/// An entry a sample, and behind them the samples' bytes.
+/// What the file begins with: whose samples it holds.
+struct Header {
+  std::uint64_t fingerprint = 0;
+  std::uint64_t samples = 0;
+  std::uint64_t bytes = 0;  ///< of all samples
+  std::uint64_t magic = 0;  ///< once the others are written and all of the file is reserved
+  bool operator==(const Header&) const = default;
+};
+constexpr std::uint64_t header_magic = 0x3165686361635954;  // "TYcache1"
+
+std::string path_of(const CachePlace& place) { return place.directory + "/" + place.name; }
+
+std::uint64_t size_of(const UniqueFd& file, const std::string& directory) {
+  struct stat status{};
+  check_call(fstat(file.get(), &status), "loader", "fstat", directory);
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
+[[noreturn]] void throw_no_room(std::size_t samples, std::uint64_t needed, const CachePlace& place) {
+  throw MachineError("loader",
+                     "{} has {} bytes free, loader.cache = shm needs {} for {} samples; start the container with "
+                     "--ipc=host or a larger --shm-size, or set loader.cache = none",
+                     place.directory, bytes_free(place.directory), needed, samples);
+}
+
+/// The file: a header, an entry a sample, and the samples' bytes.
 class Store {
  public:
-  /// Throws MachineError where there is no room.
-  Store(std::size_t samples, std::uint64_t sample_bytes, const std::string& directory) {
-    const std::uint64_t needed = samples * sizeof(Entry) + sample_bytes;
-    const UniqueFd file = open_shared_file(directory, needed);
-    if (!reserve(file.get(), 0, needed)) throw_no_room(samples, needed, directory);
-    memory_ = Mapping::shared(file.get(), "loader", directory);
-    entries_ = reinterpret_cast<Entry*>(memory_.bytes().data());
-    bytes_ = memory_.bytes().data() + samples * sizeof(Entry);
-  }
-
-  [[noreturn]] static void throw_no_room(std::size_t samples, std::uint64_t needed, const std::string& directory) {
-    throw MachineError("loader",
-                       "{} has {} bytes free, loader.cache = shm needs {} for {} samples; start the container with "
-                       "--ipc=host or a larger --shm-size, or set loader.cache = none",
-                       directory, bytes_free(directory), needed, samples);
+  /// Throws MachineError where there is no room, UsageError where the file of that name holds other samples.
+  Store(const Dataset& dataset, std::uint64_t bytes, const CachePlace& place) {
+    const Header header{dataset.fingerprint(), dataset.size(), bytes, header_magic};
+    const std::uint64_t needed = sizeof header + dataset.size() * sizeof(Entry) + bytes;
+    const UniqueFd file =
+        place.name.empty() ? open_shared_file(place.directory, needed) : open_named_file(path_of(place));
+    const bool filled = is_filled(file, header, needed, place);
+    if (!filled) take_room(file, header, needed, place);
+    memory_ = Mapping::shared(file.get(), "loader", place.directory);
+    std::byte* const begin = memory_.bytes().data();
+    if (!filled) std::memcpy(begin, &header, sizeof header);
+    entries_ = reinterpret_cast<Entry*>(begin + sizeof header);
+    bytes_ = reinterpret_cast<std::byte*>(entries_ + dataset.size());
   }
 
   /// From byte `offset` of the samples on.
@@ -58,6 +84,28 @@ class Store {
   }
 
  private:
+  // False for a new file, and for one whose maker was killed before it was whole.
+  static bool is_filled(const UniqueFd& file, const Header& header, std::uint64_t needed, const CachePlace& place) {
+    Header found;
+    read_at(file.get(), std::as_writable_bytes(std::span(&found, 1)), 0, "loader", place.directory);
+    if (found.magic != header_magic) return false;
+    if (found != header) {
+      throw UsageError("loader.cache_name",
+                       "{} holds {} samples of other data; choose another name, or remove it if no run uses it",
+                       path_of(place), found.samples);
+    }
+    return size_of(file, place.directory) == needed;
+  }
+
+  static void take_room(const UniqueFd& file, const Header& header, std::uint64_t needed, const CachePlace& place) {
+    for (const std::uint64_t size : {std::uint64_t{0}, needed}) {  // zeros, whatever was there
+      check_call(ftruncate(file.get(), static_cast<off_t>(size)), "loader", "ftruncate", place.directory);
+    }
+    if (reserve(file.get(), 0, needed)) return;
+    if (!place.name.empty()) unlink(path_of(place).c_str());
+    throw_no_room(header.samples, needed, place);
+  }
+
   Mapping memory_;
   Entry* entries_;
   std::byte* bytes_;
@@ -66,8 +114,8 @@ class Store {
 /// Samples of one size, or that vary in their rows.
 class CachedDataset final : public Dataset {
  public:
-  CachedDataset(std::unique_ptr<Dataset> dataset, const std::string& directory)
-      : dataset_(std::move(dataset)), store_(size(), size() * spec().bytes(), directory) {}
+  CachedDataset(std::unique_ptr<Dataset> dataset, const CachePlace& place)
+      : dataset_(std::move(dataset)), store_(*dataset_, size() * spec().bytes(), place) {}
 
   std::int64_t get(std::size_t index, std::span<std::byte> out) const override {
     std::byte* const stored = store_.at(index * spec().bytes());
@@ -108,9 +156,10 @@ struct PicturePlaces {
 };
 
 // Opens every picture. Stops at the first for which there is no room any more.
-PicturePlaces measure(const ImageDataset& images, const std::string& directory) {
+PicturePlaces measure(const ImageDataset& images, const CachePlace& place) {
   const auto channels = static_cast<std::uint64_t>(images.spec().shape[2]);
-  const std::uint64_t room = bytes_free(directory);
+  std::uint64_t room = bytes_free(place.directory);
+  if (!place.name.empty()) room += size_of(open_named_file(path_of(place)), place.directory);
   PicturePlaces places;
   Scratch scratch;
   for (std::size_t index = 0; index < images.size(); ++index) {
@@ -123,7 +172,7 @@ PicturePlaces measure(const ImageDataset& images, const std::string& directory) 
     places.sizes.push_back(size);
     places.offsets.push_back(places.bytes);
     places.bytes += size.height * size.width * channels;
-    if (places.bytes > room) Store::throw_no_room(index + 1, places.bytes, directory);
+    if (places.bytes > room) throw_no_room(index + 1, places.bytes, place);
   }
   return places;
 }
@@ -131,11 +180,11 @@ PicturePlaces measure(const ImageDataset& images, const std::string& directory) 
 /// Pictures, decoded whole.
 class CachedImages final : public ImageDataset {
  public:
-  CachedImages(std::unique_ptr<Dataset> dataset, const ImageDataset& images, const std::string& directory)
+  CachedImages(std::unique_ptr<Dataset> dataset, const ImageDataset& images, const CachePlace& place)
       : dataset_(std::move(dataset)),
         images_(images),
-        places_(measure(images, directory)),
-        store_(size(), places_.bytes, directory) {}
+        places_(measure(images, place)),
+        store_(images, places_.bytes, place) {}
 
   StoredImage read(std::size_t index, Scratch& scratch) const override {
     const ImageSize size = places_.sizes[index];
@@ -185,12 +234,12 @@ class CachedImages final : public ImageDataset {
 
 }  // namespace
 
-std::unique_ptr<Dataset> cached_in_shared_memory(std::unique_ptr<Dataset> dataset, const std::string& directory) {
+std::unique_ptr<Dataset> cached_in_shared_memory(std::unique_ptr<Dataset> dataset, const CachePlace& place) {
   if (dataset->size() == 0) return dataset;
   if (const auto* const images = dynamic_cast<const ImageDataset*>(dataset.get())) {
-    return std::make_unique<CachedImages>(std::move(dataset), *images, directory);
+    return std::make_unique<CachedImages>(std::move(dataset), *images, place);
   }
-  return std::make_unique<CachedDataset>(std::move(dataset), directory);
+  return std::make_unique<CachedDataset>(std::move(dataset), place);
 }
 
 }  // namespace trainyard

@@ -21,6 +21,17 @@ namespace {
 
 constexpr const char* descriptors_hint = "see `ulimit -n` where too many files are open";
 
+void refuse_unusable_name(const PoolOptions& options) {
+  const std::string& name = options.cache_name;
+  if (!name.empty() && options.cache != SampleCache::shm) {
+    throw UsageError("loader.cache_name", "only loader.cache = shm has a name; set that, or leave '{}' out", name);
+  }
+  const auto usable = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.'; };
+  if (!std::all_of(name.begin(), name.end(), usable) || name.size() > 100) {
+    throw UsageError("loader.cache_name", "'{}' is no name: up to 100 letters, digits, '-', '_' and '.'", name);
+  }
+}
+
 // Else a picture's pixels would depend on whether it has been kept yet.
 void refuse_scaled_decoding(const LoadedSplit& split) {
   const bool pictures = dynamic_cast<const ImageDataset*>(split.dataset.get()) != nullptr;
@@ -28,6 +39,12 @@ void refuse_scaled_decoding(const LoadedSplit& split) {
   throw UsageError("transform.decode",
                    "scaled decodes no more of a picture than is needed, loader.cache = shm keeps whole ones; set "
                    "transform.decode = exact, or loader.cache = none");
+}
+
+CachePlace cache_place(const PoolOptions& options, std::size_t split) {
+  if (options.cache_name.empty()) return {options.directory, ""};
+  const char* const split_name = to_string(static_cast<Split>(split));
+  return {options.directory, fmt::format("trainyard-cache-{}-{}", options.cache_name, split_name)};
 }
 
 void refuse_what_changes(const LoadedSplit& split, const char* name) {
@@ -46,11 +63,12 @@ void refuse_what_changes(const LoadedSplit& split, const char* name) {
 }  // namespace
 
 std::vector<LoadedSplit> load_splits(const PoolOptions& options, const DatasetFactory& factory) {
+  refuse_unusable_name(options);
   std::vector<LoadedSplit> splits = factory();
   if (options.cache == SampleCache::shm) {
-    for (LoadedSplit& split : splits) {
-      refuse_scaled_decoding(split);
-      split.dataset = cached_in_shared_memory(std::move(split.dataset), options.directory);
+    for (std::size_t i = 0; i < splits.size(); ++i) {
+      refuse_scaled_decoding(splits[i]);
+      splits[i].dataset = cached_in_shared_memory(std::move(splits[i].dataset), cache_place(options, i));
     }
   }
   if (options.cache == SampleCache::gpu) {

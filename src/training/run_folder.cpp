@@ -19,10 +19,10 @@ namespace fs = std::filesystem;
 
 // Settings that may change in the middle of a run without making another run of it.
 bool is_free(const std::string& key) {
-  constexpr std::array free_keys = {"data.root",          "loader.workers",      "loader.prefetch", "loader.timeout",
-                                    "loader.cache",       "train.device",        "train.threads",   "train.log_every",
-                                    "train.on_nonfinite", "train.deterministic", "run.dir",         "run.name",
-                                    "run.resume"};
+  constexpr std::array free_keys = {"data.root",       "loader.workers",     "loader.prefetch",     "loader.timeout",
+                                    "loader.cache",    "loader.cache_name",  "train.device",        "train.threads",
+                                    "train.log_every", "train.on_nonfinite", "train.deterministic", "run.dir",
+                                    "run.name",        "run.resume"};
   return key.starts_with("checkpoint.") || std::find(free_keys.begin(), free_keys.end(), key) != free_keys.end();
 }
 

@@ -4,6 +4,9 @@
 
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "support/checkable_pool.h"
 #include "support/error_of.h"
@@ -38,6 +41,98 @@ TEST_P(SampleCacheWith, ASampleThatFailedOnceIsNotRemembered) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Workers, SampleCacheWith, testing::Values(0, 1, 3),
+                         [](const auto& with) { return std::to_string(with.param); });
+
+/// Caches with a name, in a folder in place of /dev/shm.
+class NamedCacheWith : public testing::TestWithParam<int> {
+ protected:
+  PoolOptions options() const {
+    PoolOptions options = with_cache(GetParam());
+    options.cache_name = "shared";
+    options.directory = directory_.path();
+    return options;
+  }
+  // Reads two epochs of `size` samples, checks every byte, and returns how many were read from the dataset.
+  int reads_of(std::size_t size) const {
+    const SharedCounter reads;
+    WorkerPool pool(options(), checkable(size, 0, [=](std::size_t) { reads.add_one(); }));
+    DataLoader loader(pool, Split::train, {.shuffle = true});
+    EXPECT_EQ(error_of(loader, 2), std::nullopt);
+    return reads.get();
+  }
+
+  TempDir directory_;
+  std::string file_ = directory_ / "trainyard-cache-shared-train";
+};
+
+TEST_P(NamedCacheWith, ALaterRunFindsWhatAnEarlierOneHasRead) {
+  EXPECT_EQ(reads_of(100), 100);
+  EXPECT_EQ(reads_of(100), 0);
+  struct stat status{};
+  ASSERT_EQ(stat(file_.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600u);
+}
+
+TEST_P(NamedCacheWith, RunsAtTheSameTimeShareIt) {
+  const auto read_in_a_process = [&] {
+    const pid_t pid = fork();
+    if (pid == 0) _exit(reads_of(100) <= 100 && !HasFailure() ? 0 : 1);
+    return pid;
+  };
+  std::vector<pid_t> pids;
+  for (int i = 0; i < 3; ++i) pids.push_back(read_in_a_process());
+  for (const pid_t pid : pids) {
+    int status = -1;
+    waitpid(pid, &status, 0);
+    EXPECT_EQ(status, 0);
+  }
+  EXPECT_EQ(reads_of(100), 0);
+}
+
+TEST_P(NamedCacheWith, OtherDataUnderTheSameNameIsRefusedAndLosesNothing) {
+  reads_of(100);
+  EXPECT_THAT(error_of<UsageError>([&] { reads_of(101); }),
+              testing::AllOf(testing::HasSubstr("holds 100 samples of other data"), testing::HasSubstr(file_)));
+  EXPECT_EQ(reads_of(100), 0);
+}
+
+TEST_P(NamedCacheWith, AFileThatItsMakerCouldNotFinishIsMadeAnew) {
+  reads_of(100);
+  std::filesystem::resize_file(file_, 5);
+  EXPECT_EQ(reads_of(100), 100);
+  std::filesystem::resize_file(file_, 1000);  // the header says that it is whole
+  EXPECT_EQ(reads_of(100), 100);
+  EXPECT_EQ(reads_of(100), 0);
+}
+
+TEST_P(NamedCacheWith, ALinkIsNotFollowed) {
+  const std::string elsewhere = directory_.write("elsewhere", "something dear");
+  std::filesystem::create_symlink(elsewhere, file_);
+  EXPECT_THAT(error_of<RunError>([&] { reads_of(100); }), testing::HasSubstr(file_));
+  EXPECT_EQ(read_text_file(elsewhere, "test"), "something dear");
+}
+
+TEST_P(NamedCacheWith, WithoutRoomNothingIsLeftBehind) {
+  const std::string name = fmt::format("trainyard-test-{}", getpid());
+  const auto no_room = [&] {
+    cached_in_shared_memory(std::make_unique<CheckableDataset>(std::size_t{1} << 40, nullptr), {"/dev/shm", name});
+  };
+  EXPECT_THROW(no_room(), MachineError);
+  EXPECT_FALSE(std::filesystem::exists("/dev/shm/" + name));
+}
+
+TEST_P(NamedCacheWith, ANameThatIsNoneIsRefused) {
+  const auto refused = [&](SampleCache cache, const std::string& name) {
+    PoolOptions wrong = options();
+    wrong.cache = cache;
+    wrong.cache_name = name;
+    return error_of<UsageError>([&] { WorkerPool(wrong, checkable(10)); });
+  };
+  EXPECT_THAT(refused(SampleCache::shm, "../x"), testing::HasSubstr("'../x' is no name"));
+  EXPECT_THAT(refused(SampleCache::none, "x"), testing::HasSubstr("only loader.cache = shm has a name"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Workers, NamedCacheWith, testing::Values(0, 2),
                          [](const auto& with) { return std::to_string(with.param); });
 
 TEST(SampleCache, SurvivesWorkersThatDie) {
@@ -138,7 +233,7 @@ TEST(SampleCache, PicturesThatDoNotFitAreCounted) {
   // A file system without room.
   const auto no_room = [&] {
     cached_in_shared_memory(make_dataset(DataConfig{.name = "image_folder", .root = dir.path()}, Split::train),
-                            "/proc");
+                            {"/proc", ""});
   };
   EXPECT_THAT(error_of<MachineError>(no_room),
               testing::HasSubstr("/proc has 0 bytes free, loader.cache = shm needs 30000 for 1 samples"));
@@ -147,10 +242,10 @@ TEST(SampleCache, PicturesThatDoNotFitAreCounted) {
 
 TEST(SampleCache, TooLittleRoomIsAnErrorBeforeAnythingIsRead) {
   try {
-    cached_in_shared_memory(std::make_unique<CheckableDataset>(std::size_t{1} << 40, nullptr), "/dev/shm");
+    cached_in_shared_memory(std::make_unique<CheckableDataset>(std::size_t{1} << 40, nullptr), {"/dev/shm", ""});
     FAIL();
   } catch (const MachineError& e) {
-    EXPECT_THAT(e.what(), testing::AllOf(testing::HasSubstr("loader.cache = shm needs 49478023249920 for"),
+    EXPECT_THAT(e.what(), testing::AllOf(testing::HasSubstr("loader.cache = shm needs 49478023249952 for"),
                                          testing::HasSubstr("--ipc=host")));
   }
 }
