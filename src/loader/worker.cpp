@@ -47,7 +47,8 @@ class ChunkReader {
         options_(options),
         record_(record),
         begin_(claim.chunk * arena.shape().chunk_size()),
-        end_(std::min(begin_ + arena.shape().chunk_size(), request_.count)) {}
+        end_(std::min(begin_ + arena.shape().chunk_size(), request_.count)),
+        is_new_here_(arena.is_new_here(claim.slot, claim.chunk)) {}
 
   // All of them, in order; `failed` at the first that may neither fail nor be left out.
   ChunkState read() {
@@ -57,7 +58,7 @@ class ChunkReader {
       return ChunkState::done;
     }
     if (!lay_out()) return ChunkState::failed;
-    map_pages_ahead();
+    if (is_new_here_) map_pages_ahead();
     for (std::uint32_t i = begin_; i < end_; ++i) {
       if (left_out_[i].load(std::memory_order_relaxed) == 0 && !read_or_leave_out(i)) return ChunkState::failed;
     }
@@ -205,6 +206,7 @@ class ChunkReader {
   WorkerRecord& record_;
   std::uint32_t begin_;
   std::uint32_t end_;
+  bool is_new_here_;
   std::string failure_;
 };
 
