@@ -33,10 +33,7 @@ Arena::Layout::Layout(const ArenaShape& shape) {
 }
 
 Arena::Arena(Mapping mapping, UniqueFd file, const ArenaShape& shape)
-    : mapping_(std::move(mapping)),
-      file_(std::move(file)),
-      layout_(shape),
-      seen_here_(std::size_t{shape.slots} * shape.chunks()) {}
+    : mapping_(std::move(mapping)), file_(std::move(file)), layout_(shape) {}
 
 Arena Arena::create(const ArenaShape& shape, const std::string& directory) {
   UniqueFd file = open_shared_file(directory, bytes(shape));
@@ -118,13 +115,6 @@ std::span<std::atomic<std::uint8_t>> Arena::left_out(std::uint32_t slot) const {
 
 std::span<std::byte> Arena::images(std::uint32_t slot) const {
   return {at<std::byte>(layout_.data + slot * layout_.slot_bytes), shape().batch_size * shape().sample_bytes};
-}
-
-bool Arena::is_new_here(std::uint32_t slot, std::uint32_t chunk) const {
-  const std::size_t place = std::size_t{slot} * shape().chunks() + chunk;
-  const bool is_new = !seen_here_[place];
-  seen_here_[place] = true;
-  return is_new;
 }
 
 std::uint64_t& Arena::guard(std::uint32_t slot) const {

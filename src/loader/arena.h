@@ -12,7 +12,6 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "util/system.h"
 
@@ -114,8 +113,6 @@ class Arena {
   std::span<std::atomic<std::uint8_t>> left_out(std::uint32_t slot) const;
   /// Page-aligned. batch_size × sample_bytes.
   std::span<std::byte> images(std::uint32_t slot) const;
-  /// Whether this process asks for this chunk for the first time: its pages are to be mapped.
-  bool is_new_here(std::uint32_t slot, std::uint32_t chunk) const;
   /// Lies behind the images: a dataset that writes past its end changes it.
   std::uint64_t& guard(std::uint32_t slot) const;
   /// Page-aligned. batch_size class indices.
@@ -142,7 +139,6 @@ class Arena {
   Mapping mapping_;
   UniqueFd file_;
   Layout layout_;
-  mutable std::vector<bool> seen_here_;  ///< slot by slot, one a chunk
 };
 
 }  // namespace trainyard

@@ -47,18 +47,18 @@ class ChunkReader {
         options_(options),
         record_(record),
         begin_(claim.chunk * arena.shape().chunk_size()),
-        end_(std::min(begin_ + arena.shape().chunk_size(), request_.count)),
-        is_new_here_(arena.is_new_here(claim.slot, claim.chunk)) {}
+        end_(std::min(begin_ + arena.shape().chunk_size(), request_.count)) {}
 
-  // All of them, in order; `failed` at the first that may neither fail nor be left out.
-  ChunkState read() {
+  // All of them, in order; `failed` at the first that may neither fail nor be left out. `is_new`: this process has not
+  // written here before.
+  ChunkState read(bool is_new) {
     record_.split.store(request_.split, std::memory_order_relaxed);
     if (begin_ >= request_.count) {
       if (begin_ == 0) begins_[0] = 0;  // an empty batch
       return ChunkState::done;
     }
     if (!lay_out()) return ChunkState::failed;
-    if (is_new_here_) map_pages_ahead();
+    if (is_new) map_pages_ahead();
     for (std::uint32_t i = begin_; i < end_; ++i) {
       if (left_out_[i].load(std::memory_order_relaxed) == 0 && !read_or_leave_out(i)) return ChunkState::failed;
     }
@@ -206,7 +206,6 @@ class ChunkReader {
   WorkerRecord& record_;
   std::uint32_t begin_;
   std::uint32_t end_;
-  bool is_new_here_;
   std::string failure_;
 };
 
@@ -224,34 +223,49 @@ void note_error(ChunkError& error, std::uint64_t sample, std::string_view text) 
   error.written.store(1, std::memory_order_release);
 }
 
-bool fill_one_chunk(const Arena& arena, std::span<const LoadedSplit> splits, const PoolOptions& options,
-                    std::uint32_t worker, bool* settled_batch) {
-  Tickets tickets(arena);
-  const std::optional<Claim> claim = tickets.claim(worker);
+Worker::Worker(const Arena& arena, std::span<const LoadedSplit> splits, const PoolOptions& options,
+               std::uint32_t number)
+    : arena_(arena),
+      splits_(splits),
+      options_(options),
+      number_(number),
+      mapped_(std::size_t{arena.shape().slots} * arena.shape().chunks()) {}
+
+bool Worker::fill_one_chunk(bool* settled_batch) {
+  Tickets tickets(arena_);
+  const std::optional<Claim> claim = tickets.claim(number_);
   if (!claim) return false;
 
-  WorkerRecord& record = arena.worker(worker);
+  WorkerRecord& record = arena_.worker(number_);
   const std::int64_t began = monotonic_ns();
-  const ChunkState state = ChunkReader(arena, *claim, splits, options, record).read();
+  const ChunkState state = ChunkReader(arena_, *claim, splits_, options_, record).read(is_new(*claim));
   record.started_ns.store(0, std::memory_order_release);
   record.busy_ns.fetch_add(static_cast<std::uint64_t>(monotonic_ns() - began), std::memory_order_relaxed);
-  const bool settled = tickets.settle(*claim, worker, state);
+  const bool settled = tickets.settle(*claim, number_, state);
   if (settled_batch != nullptr) *settled_batch = settled;
   return true;
 }
 
+bool Worker::is_new(const Claim& claim) {
+  const std::size_t chunk = std::size_t{claim.slot} * arena_.shape().chunks() + claim.chunk;
+  const bool is_new = !mapped_[chunk];
+  mapped_[chunk] = true;
+  return is_new;
+}
+
 void run_worker(const Arena& arena, std::span<const LoadedSplit> splits, const PoolOptions& options,
-                std::uint32_t worker, pid_t parent, int ready_fd) noexcept {
+                std::uint32_t number, pid_t parent, int ready_fd) noexcept {
   constexpr int lower_priority = 5;  // when training uses all the cores itself, its threads go first
   constexpr int seconds_between_looks_at_parent = 5;
-  set_process_name(fmt::format("loader {}/{}", worker + 1, arena.shape().workers));
+  set_process_name(fmt::format("loader {}/{}", number + 1, arena.shape().workers));
   setpriority(PRIO_PROCESS, 0, lower_priority);
 
   const Tickets tickets(arena);
+  Worker worker(arena, splits, options, number);
   while (getppid() == parent) {
     const std::uint32_t seen = tickets.work_seen();
     bool settled_batch = false;
-    while (fill_one_chunk(arena, splits, options, worker, &settled_batch)) {
+    while (worker.fill_one_chunk(&settled_batch)) {
       if (settled_batch) eventfd_write(ready_fd, 1);
     }
     tickets.wait_for_work(seen, seconds_between_looks_at_parent);

@@ -30,6 +30,7 @@ WorkerPool::WorkerPool(const PoolOptions& options, const DatasetFactory& factory
     own_splits_ = load_splits(options, factory);
     splits_ = describe(own_splits_);
     arena_ = &own_arena_.emplace(Arena::create_private(arena_shape(options, splits_)));
+    own_worker_.emplace(*arena_, own_splits_, options_, 0);
     arena_->worker(0).pid = getpid();
   }
   free_.reserve(arena_->shape().slots);  // so that a lease's release cannot throw
@@ -158,7 +159,7 @@ void WorkerPool::wait_until_settled(std::span<const PublishedBatch> batches) {
                        [&](const PublishedBatch& p) { return tickets.is_settled(p.batch, p.slot); });
   };
   if (!zygote_) {
-    while (!settled()) fill_one_chunk(*arena_, own_splits_, options_, 0, nullptr);
+    while (!settled()) own_worker_->fill_one_chunk();
     return;
   }
   remembering_faults([&] {

@@ -124,6 +124,7 @@ class WorkerPool {
   // Without workers, what the zygote would have.
   std::vector<LoadedSplit> own_splits_;
   std::optional<Arena> own_arena_;
+  std::optional<Worker> own_worker_;
 
   const Arena* arena_ = nullptr;
   std::vector<SplitInfo> splits_;

@@ -99,13 +99,15 @@ TEST_F(TicketsTest, NewWorkBetweenLookingAndSleepingIsNotMissed) {
 TEST(Tickets, ThreeWorkersAndATrainerNeverTouchAChunkAtTheSameTime) {
   const Arena arena = Arena::create_private({.workers = 3, .batch_size = 13, .slots = 3, .sample_bytes = 37});
   const std::vector<LoadedSplit> splits = checkable(1000)();
+  const PoolOptions options;
   std::atomic<bool> stop = false;
   std::vector<std::thread> workers;
-  for (std::uint32_t worker = 0; worker < 3; ++worker) {
-    workers.emplace_back([&, worker] {
+  for (std::uint32_t number = 0; number < 3; ++number) {
+    workers.emplace_back([&, number] {
+      Worker worker(arena, splits, options, number);
       while (!stop) {
         const std::uint32_t seen = Tickets(arena).work_seen();
-        while (fill_one_chunk(arena, splits, {}, worker, nullptr)) continue;
+        while (worker.fill_one_chunk()) continue;
         if (!stop) Tickets(arena).wait_for_work(seen, 1);
       }
     });
