@@ -24,19 +24,28 @@ std::vector<float> usual_std(const SampleSpec& sample) {
   return sample.shape[2] == 1 ? std::vector{0.226F} : std::vector{0.229F, 0.224F, 0.225F};
 }
 
+ImageSize size_of(const StoredImage& stored, const std::string& name) {
+  return stored.pixels ? *stored.pixels : ImageReader::open(stored.bytes, name)->size();
+}
+
+ImageSize decode_whole(const StoredImage& stored, const std::string& name, std::size_t channels, ImageSize wanted,
+                       std::byte* out) {
+  if (stored.pixels) {
+    if (*stored.pixels == wanted) std::copy(stored.bytes.begin(), stored.bytes.end(), out);
+    return *stored.pixels;
+  }
+  const auto reader = ImageReader::open(stored.bytes, name);
+  if (reader->size() == wanted) reader->read(Rect::whole(wanted), channels, 1, out);
+  return reader->size();
+}
+
 std::int64_t ImageDataset::get(std::size_t index, std::span<std::byte> out) const {
   const std::vector<std::int64_t>& shape = spec().shape;
   const ImageSize wanted{static_cast<std::size_t>(shape[0]), static_cast<std::size_t>(shape[1])};
   Scratch scratch;
   const StoredImage stored = read(index, scratch);
-  if (stored.pixels) {
-    if (*stored.pixels != wanted) throw_size_mismatch(name(index), *stored.pixels, wanted);
-    std::copy(stored.bytes.begin(), stored.bytes.end(), out.begin());
-    return stored.label;
-  }
-  const auto reader = ImageReader::open(stored.bytes, name(index));
-  if (reader->size() != wanted) throw_size_mismatch(name(index), reader->size(), wanted);
-  reader->read(Rect::whole(wanted), static_cast<std::size_t>(shape[2]), 1, out.data());
+  const ImageSize size = decode_whole(stored, name(index), static_cast<std::size_t>(shape[2]), wanted, out.data());
+  if (size != wanted) throw_size_mismatch(name(index), size, wanted);
   return stored.label;
 }
 
@@ -46,8 +55,7 @@ ImageSize ImageDataset::first_size() const {
   Scratch scratch;
   for (std::size_t index = 0; index < std::min(size(), tries); ++index) {
     try {
-      const StoredImage stored = read(index, scratch);
-      return stored.pixels ? *stored.pixels : ImageReader::open(stored.bytes, name(index))->size();
+      return size_of(read(index, scratch), name(index));
     } catch (const RunError&) {
       if (!first_error) first_error = std::current_exception();
     }

@@ -16,6 +16,14 @@ struct StoredImage {
   std::int64_t label = 0;
 };
 
+/// The size of a stored picture. Throws RunError with `name` for a file that is no picture.
+ImageSize size_of(const StoredImage& stored, const std::string& name);
+
+/// Decodes a stored picture whole, in `channels`, into `out` if it has the size `wanted`; returns the size that it has.
+/// Throws RunError with `name` for a damaged file.
+ImageSize decode_whole(const StoredImage& stored, const std::string& name, std::size_t channels, ImageSize wanted,
+                       std::byte* out);
+
 /// A dataset that hands out pictures as they are stored, so that the transforms can decode no more of them than they
 /// keep. Written against like any Dataset: read() and name() take the place of get(). Its spec() is uint8, of the size
 /// of the first picture; only without a transform that decides the size must all have that size.

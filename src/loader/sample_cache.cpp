@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "datasets/image_dataset.h"
-#include "images/decode_image.h"
 #include "loader/shared_file.h"
 #include "util/error.h"
 
@@ -34,7 +33,7 @@ constexpr std::uint64_t header_magic = 0x3165686361635954;  // "TYcache1"
 
 std::string path_of(const CachePlace& place) { return place.directory + "/" + place.name; }
 
-std::uint64_t size_of(const UniqueFd& file, const std::string& directory) {
+std::uint64_t bytes_of(const UniqueFd& file, const std::string& directory) {
   struct stat status{};
   check_call(fstat(file.get(), &status), "loader", "fstat", directory);
   return static_cast<std::uint64_t>(status.st_size);
@@ -94,7 +93,7 @@ class Store {
                        "{} holds {} samples of other data; choose another name, or remove it if no run uses it",
                        path_of(place), found.samples);
     }
-    return size_of(file, place.directory) == needed;
+    return bytes_of(file, place.directory) == needed;
   }
 
   static void take_room(const UniqueFd& file, const Header& header, std::uint64_t needed, const CachePlace& place) {
@@ -159,14 +158,13 @@ struct PicturePlaces {
 PicturePlaces measure(const ImageDataset& images, const CachePlace& place) {
   const auto channels = static_cast<std::uint64_t>(images.spec().shape[2]);
   std::uint64_t room = bytes_free(place.directory);
-  if (!place.name.empty()) room += size_of(open_named_file(path_of(place)), place.directory);
+  if (!place.name.empty()) room += bytes_of(open_named_file(path_of(place)), place.directory);
   PicturePlaces places;
   Scratch scratch;
   for (std::size_t index = 0; index < images.size(); ++index) {
     ImageSize size;
     try {
-      const StoredImage stored = images.read(index, scratch);
-      size = stored.pixels ? *stored.pixels : ImageReader::open(stored.bytes, images.name(index))->size();
+      size = size_of(images.read(index, scratch), images.name(index));
     } catch (const RunError&) {  // whoever reads it will say so
     }
     places.sizes.push_back(size);
@@ -211,16 +209,8 @@ class CachedImages final : public ImageDataset {
 
   // False for a picture that is damaged, maybe where no transform looks, or that was changed since it was measured.
   bool decode(const StoredImage& stored, std::size_t index, ImageSize size, std::byte* pixels) const {
-    if (stored.pixels) {
-      if (*stored.pixels != size) return false;
-      std::memcpy(pixels, stored.bytes.data(), stored.bytes.size());
-      return true;
-    }
     try {
-      const auto reader = ImageReader::open(stored.bytes, name(index));
-      if (reader->size() != size) return false;
-      reader->read(Rect::whole(size), channels(), 1, pixels);
-      return true;
+      return decode_whole(stored, name(index), channels(), size, pixels) == size;
     } catch (const RunError&) {
       return false;
     }

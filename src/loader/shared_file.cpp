@@ -35,8 +35,8 @@ bool reserve(int file, std::size_t begin, std::size_t bytes) {
   do {
     error = posix_fallocate(file, static_cast<off_t>(begin), static_cast<off_t>(bytes));
   } while (error == EINTR);
-  if (error == ENOSPC || error == EFBIG || error == ENOMEM)
-    return false;  // the mount's limit, the process's, the cgroup's
+  // The mount's limit, the process's, the cgroup's.
+  if (error == ENOSPC || error == EFBIG || error == ENOMEM) return false;
   if (error != 0) throw_system_error("loader", "posix_fallocate", "shared memory", error);
   return true;
 }

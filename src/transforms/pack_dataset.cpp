@@ -49,13 +49,9 @@ class Packer {
       return add_pixels(pipeline_.apply(*images_, index, 0, 0), label);
     }
     const StoredImage stored = images_->read(index, scratch_);
-    if (!stored.pixels) {
-      const ImageSize size =
-          ImageReader::open(stored.bytes, images_->name(index))->size();  // refuses what is no picture
-      encoded_ = true;
-      return writer_.add(stored.bytes, size, stored.label);
-    }
-    writer_.add(stored.bytes, stored.pixels, stored.label);
+    const ImageSize size = size_of(stored, images_->name(index));  // refuses what is no picture
+    if (!stored.pixels) encoded_ = true;
+    writer_.add(stored.bytes, size, stored.label);
   }
 
   void add_sample(std::size_t index) {
