@@ -7,6 +7,7 @@
 
 #include "images/decode_image.h"
 #include "images/jpeg_errors.h"
+#include "images/scaled_jpeg.h"
 #include "util/error.h"
 
 namespace trainyard {
@@ -84,6 +85,7 @@ class Decompressor {
     return true;
   }
 
+  const jpeg_decompress_struct& header() const { return jpeg_; }
   ImageSize size() const { return {jpeg_.image_height, jpeg_.image_width}; }
   /// Of the rows that are read.
   std::size_t left() const { return left_; }
@@ -117,6 +119,7 @@ class JpegReader final : public ImageReader {
   bool can_shrink() const override { return true; }
 
   void read(const Rect& part, std::size_t channels, std::size_t shrink, std::byte* out) override {
+    if (shrink > 1 && read_scaled(decompressor_->header(), part, channels, shrink, out)) return;
     std::vector<unsigned char> row(size(shrink).width * 4);
     check(decompressor_->start(part, channels, shrink, row.data()), *decompressor_, path_);
     const J_COLOR_SPACE space = decompressor_->color_space();

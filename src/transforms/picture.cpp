@@ -28,7 +28,7 @@ void copy_rows(const ConstImageView& from, std::byte* to, std::size_t to_row_byt
   }
 }
 
-// By how much libjpeg may shrink: what is left is still at least as large as wanted.
+// By how much decoding may shrink: what is left is still at least as large as wanted.
 std::size_t shrink_for(ImageSize region, ImageSize wanted) {
   for (const std::size_t shrink : {8, 4, 2}) {
     if (region.height >= wanted.height * shrink && region.width >= wanted.width * shrink) return shrink;

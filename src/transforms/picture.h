@@ -9,8 +9,8 @@
 
 namespace trainyard {
 
-/// How a JPEG is decoded that is to become smaller. The pixels of exact are Pillow's; scaled lets libjpeg shrink by 2,
-/// 4 or 8 while it decodes, as far as the result stays as large as wanted, and filters the rest of the way.
+/// How a JPEG is decoded that is to become smaller. The pixels of exact are Pillow's; scaled decodes it at a half, a
+/// quarter or an eighth of its size, as far as the result stays as large as wanted, and filters the rest of the way.
 enum class DecodeMode : std::uint8_t { exact, scaled };
 
 /// For one sample; uses the memory of its `Memory`, which it leaves to the next. For one thread.

@@ -50,7 +50,7 @@ std::string png_file(const Image& image, const PngFormat& format) {
   return file;
 }
 
-std::string jpeg_file(const Image& image, int quality, bool progressive, int across, int down) {
+std::string jpeg_file(const Image& image, int quality, bool progressive, int across, int down, unsigned restart) {
   jpeg_compress_struct jpeg{};
   jpeg_error_mgr errors{};
   jpeg.err = jpeg_std_error(&errors);
@@ -69,6 +69,7 @@ std::string jpeg_file(const Image& image, int quality, bool progressive, int acr
     jpeg.comp_info[0].v_samp_factor = down;
   }
   jpeg_set_quality(&jpeg, quality, TRUE);
+  jpeg.restart_interval = restart;
   if (progressive) jpeg_simple_progression(&jpeg);
   jpeg_start_compress(&jpeg, TRUE);
   const std::size_t row_size = image.width * image.channels;

@@ -18,8 +18,9 @@ struct PngFormat {
 std::string png_file(const Image& image, const PngFormat& format = {});
 
 /// A baseline or progressive JPEG: 1 channel grey, 3 YCbCr with colours at 1 / `across` × 1 / `down` of the size, 4
-/// CMYK as given.
-std::string jpeg_file(const Image& image, int quality = 100, bool progressive = false, int across = 1, int down = 1);
+/// CMYK as given. `restart`: MCUs from one restart marker to the next; 0: there are none.
+std::string jpeg_file(const Image& image, int quality = 100, bool progressive = false, int across = 1, int down = 1,
+                      unsigned restart = 0);
 
 /// A smooth picture: each channel rises at its own pace, modulo `levels`.
 Image ramp(std::size_t height, std::size_t width, std::size_t channels, unsigned levels = 256);

@@ -1,0 +1,293 @@
+#include "images/scaled_jpeg.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "images/huffman.h"
+#include "images/scaled_dct.h"
+
+namespace trainyard {
+namespace {
+
+/// By a coefficient's number in the file: its row times 8 plus its column (T.81, figure A.6).
+constexpr std::array<std::uint8_t, 64> zigzag = {0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,
+                                                 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6,  7,  14, 21, 28,
+                                                 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
+                                                 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63};
+
+/// Pixels that are converted together, in the processor's vectors.
+constexpr std::size_t piece = 16;
+
+/// A component of the picture (luma, or one of the two colours), and what is read of its blocks.
+struct Component {
+  std::size_t across = 1, down = 1;   ///< blocks of an MCU
+  std::size_t width = 0, height = 0;  ///< of a block, in pixels of the shrunk picture
+  const HuffmanTable* dc = nullptr;
+  const HuffmanTable* ac = nullptr;
+  const LeapTable* leaps = nullptr;  ///< of ac
+  unsigned wanted = 0;               ///< from this coefficient on, none is used
+  // By coefficient: what its number is multiplied by, and its place in a block of height rows; the place behind that
+  // for those that are not used.
+  std::array<float, 64> factors{};
+  std::array<std::uint8_t, 64> places{};
+  InverseDct inverse_dct = nullptr;
+  std::int64_t prediction = 0;  ///< the first number of the block before
+  std::vector<float> values;    ///< of one row of MCUs, those with a piece of the wanted part; around 0
+};
+
+struct Block {
+  std::array<float, 65> coefficients;
+  unsigned last;  ///< the last in the file of those that differ from 0
+};
+
+/// Takes a block: the first `wanted` coefficients come into `block`, whose others are left as they are. False where it
+/// is damaged.
+bool take_block(BitReader& reader, Component& component, unsigned wanted, Block& block) {
+  // The reader is refilled behind each look into a table, while the processor waits for the answer.
+  reader.refill();
+  const HuffmanTable::Code first = component.dc->code(reader);
+  if (!first.valid()) return false;
+  component.prediction += reader.number(first.length(), first.size());
+  reader.drop(first.bits());
+  block.coefficients[0] = static_cast<float>(component.prediction) * component.factors[0];
+  block.last = 0;
+
+  unsigned k = 1;
+  while (k < wanted) {
+    const HuffmanTable::Code code = component.ac->code(reader);
+    reader.refill();
+    if (!code.valid()) return false;
+    k += code.step();
+    if (code.size() != 0) {
+      if (k > 64) return false;
+      const int number = reader.number(code.length(), code.size());
+      block.coefficients[component.places[k - 1]] = static_cast<float>(number) * component.factors[k - 1];
+      block.last = k - 1;
+    }
+    reader.drop(code.bits());
+  }
+  while (k < 64) {
+    const LeapTable::Leap leap = component.leaps->leap(reader);
+    reader.refill();
+    const unsigned behind = k + leap.step();
+    if (behind <= 64 || behind - HuffmanTable::block_end < 64) {
+      k = behind;
+      reader.drop(leap.bits());
+      continue;
+    }
+    // The code is a long one; or the block ends with a coefficient, and the leap goes on into the next block.
+    const HuffmanTable::Code code = component.ac->code(reader);
+    if (!code.valid()) return false;
+    k += code.step();
+    reader.drop(code.bits());
+  }
+  return k == 64 || k >= HuffmanTable::block_end;
+}
+
+std::size_t divide_up(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
+
+/// The only scan of a file, and the part of it that is wanted.
+class Scan {
+ public:
+  explicit Scan(const jpeg_decompress_struct& jpeg) : jpeg_(jpeg) {}
+
+  /// False where this cannot read it.
+  bool prepare(const Rect& part, std::size_t channels, std::size_t shrink);
+  /// False where it is damaged.
+  bool read(std::byte* out);
+
+ private:
+  bool is_baseline() const;
+  bool add(const jpeg_component_info& info, std::size_t shrink);
+  bool add_tables(const jpeg_component_info& info, Component& component);
+  bool take_mcu(EntropyBits& bits, bool wanted, std::size_t left);
+  void write_row(std::size_t y, std::byte* out) const;
+
+  const jpeg_decompress_struct& jpeg_;
+  std::array<std::optional<HuffmanTable>, NUM_HUFF_TBLS> dc_tables_;
+  std::array<std::optional<HuffmanTable>, NUM_HUFF_TBLS> ac_tables_;
+  std::array<std::optional<LeapTable>, NUM_HUFF_TBLS> leap_tables_;
+  std::vector<Component> components_;
+  Rect part_;
+  std::size_t channels_ = 0;
+  std::size_t most_across_ = 1, most_down_ = 1;  ///< blocks of an MCU, of the component that has most
+  std::size_t mcu_height_ = 0, mcu_width_ = 0;   ///< in pixels of the shrunk picture
+  std::size_t first_mcu_ = 0, mcus_ = 0;         ///< of a row, those with a piece of the part
+};
+
+bool Scan::is_baseline() const {
+  const bool grey = jpeg_.num_components == 1 && jpeg_.jpeg_color_space == JCS_GRAYSCALE;
+  const bool colour = jpeg_.num_components == 3 && jpeg_.jpeg_color_space == JCS_YCbCr;
+  return (grey || colour) && jpeg_.comps_in_scan == jpeg_.num_components && jpeg_.data_precision == 8 &&
+         jpeg_.progressive_mode == FALSE && jpeg_.arith_code == FALSE && jpeg_.Ss == 0 && jpeg_.Se == 63 &&
+         jpeg_.Ah == 0 && jpeg_.Al == 0;
+}
+
+bool Scan::add_tables(const jpeg_component_info& info, Component& component) {
+  const auto given = [](auto* const* tables, int number, int count) {
+    return 0 <= number && number < count ? tables[number] : nullptr;
+  };
+  const JHUFF_TBL* const dc = given(jpeg_.dc_huff_tbl_ptrs, info.dc_tbl_no, NUM_HUFF_TBLS);
+  const JHUFF_TBL* const ac = given(jpeg_.ac_huff_tbl_ptrs, info.ac_tbl_no, NUM_HUFF_TBLS);
+  const JQUANT_TBL* const steps = given(jpeg_.quant_tbl_ptrs, info.quant_tbl_no, NUM_QUANT_TBLS);
+  if (dc == nullptr || ac == nullptr || steps == nullptr) return false;
+  const auto built = [](std::optional<HuffmanTable>& table, const JHUFF_TBL& from, unsigned largest_symbol) {
+    if (!table) table = HuffmanTable::of(std::span(from.bits).subspan<1>(), from.huffval, largest_symbol);
+    return table ? &*table : nullptr;
+  };
+  component.dc = built(dc_tables_.at(static_cast<std::size_t>(info.dc_tbl_no)), *dc, 15);
+  component.ac = built(ac_tables_.at(static_cast<std::size_t>(info.ac_tbl_no)), *ac, 255);
+  if (component.dc == nullptr || component.ac == nullptr) return false;
+  auto& leaps = leap_tables_.at(static_cast<std::size_t>(info.ac_tbl_no));
+  if (!leaps) leaps.emplace(*component.ac);
+  component.leaps = &*leaps;
+
+  for (unsigned k = 0; k < 64; ++k) {
+    const std::size_t v = zigzag[k] / block_side;
+    const std::size_t u = zigzag[k] % block_side;
+    const bool used = v < component.height && u < component.width;
+    component.places[k] =
+        static_cast<std::uint8_t>(used ? v * component.width + u : component.height * component.width);
+    if (!used) continue;
+    component.factors[k] = static_cast<float>(scaled_dct_factor(v, component.height) *
+                                              scaled_dct_factor(u, component.width) * steps->quantval[zigzag[k]]);
+    component.wanted = k + 1;
+  }
+  return true;
+}
+
+bool Scan::add(const jpeg_component_info& info, std::size_t shrink) {
+  Component component;
+  if (jpeg_.num_components > 1) {  // else an MCU is one block, whatever the file says
+    component.across = static_cast<std::size_t>(info.h_samp_factor);
+    component.down = static_cast<std::size_t>(info.v_samp_factor);
+  }
+  // A block of a colour stands for more pixels than one of the luma: it is shrunk by less, and not stretched
+  // afterwards.
+  const auto side = [shrink](std::size_t most, std::size_t blocks) {
+    const std::size_t pixels = block_side * most / (blocks * shrink);
+    const bool fits = pixels * blocks * shrink == block_side * most && std::has_single_bit(pixels);
+    return fits && pixels <= block_side ? pixels : 0;
+  };
+  component.width = side(most_across_, component.across);
+  component.height = side(most_down_, component.down);
+  if (component.width == 0 || component.height == 0) return false;
+  component.inverse_dct = scaled_inverse_dct(component.height, component.width);
+  component.values.resize(mcus_ * mcu_width_ * mcu_height_ + piece);
+  if (!add_tables(info, component)) return false;
+  components_.push_back(std::move(component));
+  return true;
+}
+
+bool Scan::prepare(const Rect& part, std::size_t channels, std::size_t shrink) {
+  if (!is_baseline()) return false;
+  if (jpeg_.num_components > 1) {
+    most_across_ = static_cast<std::size_t>(jpeg_.max_h_samp_factor);
+    most_down_ = static_cast<std::size_t>(jpeg_.max_v_samp_factor);
+  }
+  part_ = part;
+  channels_ = channels;
+  mcu_height_ = block_side * most_down_ / shrink;
+  mcu_width_ = block_side * most_across_ / shrink;
+  first_mcu_ = static_cast<std::size_t>(part.left) / mcu_width_;
+  mcus_ = divide_up(static_cast<std::size_t>(part.right()), mcu_width_) - first_mcu_;
+  std::size_t blocks = 0;
+  for (int i = 0; i < jpeg_.num_components; ++i) {
+    if (!add(jpeg_.comp_info[i], shrink)) return false;
+    blocks += components_.back().across * components_.back().down;
+  }
+  return blocks <= EntropyBits::max_mcu_blocks;
+}
+
+bool Scan::take_mcu(EntropyBits& bits, bool wanted, std::size_t left) {
+  std::optional<BitReader> given = bits.reader();
+  if (!given) return false;
+  BitReader reader = *given;
+  const std::size_t stride = mcus_ * mcu_width_;
+  Block block;
+  for (std::size_t c = 0; c < components_.size(); ++c) {
+    Component& component = components_[c];
+    const bool used = wanted && c < channels_;  // grey is the luma alone
+    for (std::size_t i = 0; i < component.down * component.across; ++i) {
+      if (used) std::fill_n(block.coefficients.data(), component.height * component.width, 0.0F);
+      if (!take_block(reader, component, used ? component.wanted : 1, block)) return false;
+      if (!used) continue;
+      const std::size_t y = i / component.across * component.height;
+      const std::size_t x = i % component.across * component.width + left;
+      const std::size_t extent = zigzag[block.last] / block_side + zigzag[block.last] % block_side + 1;
+      component.inverse_dct(block.coefficients.data(), extent, &component.values[y * stride + x], stride);
+    }
+  }
+  bits.go_on_from(reader);
+  return true;
+}
+
+/// Row y of the row of MCUs that has been taken.
+void Scan::write_row(std::size_t y, std::byte* out) const {
+  constexpr auto pixel = [](float value) {
+    const float positive = value > 0 ? value : 0;
+    return static_cast<std::uint8_t>(static_cast<int>((positive < 255 ? positive : 255) + 0.5F));
+  };
+  constexpr std::array<float, piece> no_colour{};
+  const bool colour = components_.size() == 3;
+  const std::size_t begin = (y * mcus_ - first_mcu_) * mcu_width_ + static_cast<std::size_t>(part_.left);
+  for (std::size_t x = 0; x < part_.width; x += piece) {
+    const float* const luma = &components_[0].values[begin + x];
+    const float* const cb = colour ? &components_[1].values[begin + x] : no_colour.data();
+    const float* const cr = colour ? &components_[2].values[begin + x] : no_colour.data();
+    // JFIF's conversion.
+    std::array<std::array<std::uint8_t, piece>, 3> rgb;
+    for (std::size_t i = 0; i < piece; ++i) rgb[0][i] = pixel(luma[i] + 128 + 1.402F * cr[i]);
+    for (std::size_t i = 0; i < piece; ++i) rgb[1][i] = pixel(luma[i] + 128 - 0.344136F * cb[i] - 0.714136F * cr[i]);
+    for (std::size_t i = 0; i < piece; ++i) rgb[2][i] = pixel(luma[i] + 128 + 1.772F * cb[i]);
+    const std::size_t count = std::min(piece, part_.width - x);
+    for (std::size_t i = 0; i < count; ++i) {
+      for (std::size_t c = 0; c < channels_; ++c) *out++ = static_cast<std::byte>(rgb[c][i]);
+    }
+  }
+}
+
+bool Scan::read(std::byte* out) {
+  const auto top = static_cast<std::size_t>(part_.top);
+  const auto bottom = static_cast<std::size_t>(part_.bottom());
+  const std::size_t across = divide_up(jpeg_.image_width, block_side * most_across_);
+  const std::size_t begin = top / mcu_height_ * across;
+  const std::size_t end = (divide_up(bottom, mcu_height_) - 1) * across + first_mcu_ + mcus_;
+
+  EntropyBits bits({jpeg_.src->next_input_byte, jpeg_.src->bytes_in_buffer});
+  const std::size_t interval = jpeg_.restart_interval;
+  std::size_t mcu = 0;
+  for (; interval > 0 && mcu + interval <= begin; mcu += interval) {
+    if (!bits.restart(mcu / interval)) return false;
+  }
+  for (const std::size_t first = mcu; mcu < end; ++mcu) {
+    if (interval > 0 && mcu > first && mcu % interval == 0) {
+      if (!bits.restart(mcu / interval - 1)) return false;
+      for (Component& component : components_) component.prediction = 0;
+    }
+    const std::size_t column = mcu % across - first_mcu_;
+    const bool wanted = mcu >= begin && column < mcus_;
+    if (!take_mcu(bits, wanted, column * mcu_width_)) return false;
+    if (!wanted || column + 1 < mcus_) continue;
+    const std::size_t row_top = mcu / across * mcu_height_;
+    for (std::size_t y = std::max(row_top, top); y < std::min(row_top + mcu_height_, bottom); ++y) {
+      write_row(y - row_top, out + (y - top) * part_.width * channels_);
+    }
+  }
+  return bits.reader().has_value();
+}
+
+}  // namespace
+
+bool read_scaled(const jpeg_decompress_struct& jpeg, const Rect& part, std::size_t channels, std::size_t shrink,
+                 std::byte* out) {
+  Scan scan(jpeg);
+  return scan.prepare(part, channels, shrink) && scan.read(out);
+}
+
+}  // namespace trainyard
