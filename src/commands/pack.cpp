@@ -25,6 +25,7 @@ class PackCommand : public Command {
 
   int run(const Config& config) override {
     options_.as = as_ == "keep" ? PackAs::keep : as_ == "jpeg" ? PackAs::jpeg : PackAs::raw;
+    options_.workers = config.loader.workers;
     if (!verify_) std::filesystem::create_directories(folder_);
     for (const Split split : {Split::train, Split::test}) {
       const auto path = std::filesystem::path(folder_) / fmt::format("{}.packed", to_string(split));

@@ -9,7 +9,6 @@
 
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
-#include <sys/stat.h>
 
 #include "datasets/fingerprint.h"
 #include "util/error.h"
@@ -67,10 +66,7 @@ PackedFile::PackedFile(const std::string& path)
     : PackedFile(UniqueFd(check_call(open(path.c_str(), O_RDONLY | O_CLOEXEC), where, "open", path)), path) {}
 
 PackedFile::PackedFile(UniqueFd file, std::string path) : file_(std::move(file)), path_(std::move(path)) {
-  struct stat status{};
-  check_call(fstat(file_.get(), &status), where, "fstat", path_);
-  if (!S_ISREG(status.st_mode)) refuse("is no regular file");
-  size_ = static_cast<std::uint64_t>(status.st_size);
+  size_ = regular_file_size(file_.get(), where, path_);
   read_trailer();
   read_index();
   read_description();

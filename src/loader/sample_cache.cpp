@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cstring>
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "datasets/image_dataset.h"
@@ -32,12 +31,6 @@ struct Header {
 constexpr std::uint64_t header_magic = 0x3165686361635954;  // "TYcache1"
 
 std::string path_of(const CachePlace& place) { return place.directory + "/" + place.name; }
-
-std::uint64_t bytes_of(const UniqueFd& file, const std::string& directory) {
-  struct stat status{};
-  check_call(fstat(file.get(), &status), "loader", "fstat", directory);
-  return static_cast<std::uint64_t>(status.st_size);
-}
 
 [[noreturn]] void throw_no_room(std::size_t samples, std::uint64_t needed, const CachePlace& place) {
   throw MachineError("loader",
@@ -93,7 +86,7 @@ class Store {
                        "{} holds {} samples of other data; choose another name, or remove it if no run uses it",
                        path_of(place), found.samples);
     }
-    return bytes_of(file, place.directory) == needed;
+    return regular_file_size(file.get(), "loader", path_of(place)) == needed;
   }
 
   static void take_room(const UniqueFd& file, const Header& header, std::uint64_t needed, const CachePlace& place) {
@@ -158,7 +151,7 @@ struct PicturePlaces {
 PicturePlaces measure(const ImageDataset& images, const CachePlace& place) {
   const auto channels = static_cast<std::uint64_t>(images.spec().shape[2]);
   std::uint64_t room = bytes_free(place.directory);
-  if (!place.name.empty()) room += bytes_of(open_named_file(path_of(place)), place.directory);
+  if (!place.name.empty()) room += regular_file_size(open_named_file(path_of(place)).get(), "loader", path_of(place));
   PicturePlaces places;
   Scratch scratch;
   for (std::size_t index = 0; index < images.size(); ++index) {

@@ -26,26 +26,28 @@ void UniqueFd::reset(int fd) noexcept {
   fd_ = fd;
 }
 
+std::uint64_t regular_file_size(int fd, std::string_view where, std::string_view subject) {
+  struct stat status{};
+  check_call(fstat(fd, &status), where, "fstat", subject);
+  if (!S_ISREG(status.st_mode)) throw RunError(where, "{} is not a regular file", subject);
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
 Mapping::~Mapping() {
   if (address_ != nullptr) munmap(address_, size_);
 }
 
 Mapping Mapping::read_only_file(const std::string& path, std::string_view where) {
   const UniqueFd fd(check_call(open(path.c_str(), O_RDONLY | O_CLOEXEC), where, "open", path));
-  struct stat status{};
-  check_call(fstat(fd.get(), &status), where, "fstat", path);
-  if (!S_ISREG(status.st_mode)) throw RunError(where, "{} is not a regular file", path);
-  if (status.st_size == 0) return {};
-  const auto size = static_cast<std::size_t>(status.st_size);
+  const std::size_t size = regular_file_size(fd.get(), where, path);
+  if (size == 0) return {};
   void* address = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd.get(), 0);
   if (address == MAP_FAILED) throw_system_error(where, "mmap", path, errno);
   return {address, size};
 }
 
 Mapping Mapping::shared(int fd, std::string_view where, std::string_view subject) {
-  struct stat status{};
-  check_call(fstat(fd, &status), where, "fstat", subject);
-  const auto size = static_cast<std::size_t>(status.st_size);
+  const std::size_t size = regular_file_size(fd, where, subject);
   void* address = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (address == MAP_FAILED) throw_system_error(where, "mmap", subject, errno);
   return {address, size};

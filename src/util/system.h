@@ -58,6 +58,9 @@ class UniqueFd {
   int fd_ = -1;
 };
 
+/// The bytes of an open file. Throws RunError where it is no regular one.
+std::uint64_t regular_file_size(int fd, std::string_view where, std::string_view subject);
+
 /// Owns a memory mapping; unmaps it when destroyed. Movable, not copyable.
 class Mapping {
  public:

@@ -116,6 +116,32 @@ TEST_F(PackDataset, EncodesAnew) {
   EXPECT_EQ(bytes_of(stored(*copy, 1)), std::string(reinterpret_cast<const char*>(expected.data()), expected.size()));
 }
 
+TEST_F(PackDataset, WritesTheSameFileWithAnyNumberOfWorkers) {
+  const auto file = [&](const Dataset& dataset, PackOptions options, int workers) {
+    options.workers = workers;
+    pack_dataset(dataset, options, dir_ / "train.packed");
+    return read_text_file(dir_ / "train.packed", "test");
+  };
+  for (const PackAs as : {PackAs::keep, PackAs::jpeg, PackAs::raw}) {
+    const auto samples = synthetic();
+    const auto photos = pictures();
+    PackOptions options{.as = as};
+    if (as != PackAs::keep) options.transforms = {"resize(size=12)", "random_horizontal_flip"};
+    for (const int workers : {1, 2, 5}) {
+      EXPECT_EQ(file(*samples, options, workers), file(*samples, options, 0));
+      EXPECT_EQ(file(*photos, options, workers), file(*photos, options, 0));
+    }
+  }
+}
+
+TEST_F(PackDataset, NamesABrokenSampleWithWorkersToo) {
+  const auto original = pictures();
+  dir_.write("photos/train/dog/c.jpg", "broken");
+  EXPECT_THAT(error_of<RunError>([&] { packed(*original, {.workers = 2}); }),
+              AllOf(HasSubstr("sample 2"), HasSubstr("dog/c.jpg")));
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "train.packed"));
+}
+
 TEST_F(PackDataset, RefusesWhatDoesNotSuitTheSamples) {
   EXPECT_THAT(error_of<UsageError>([&] { packed(*pictures(), {.transforms = {"resize(size=16)"}}); }),
               HasSubstr("--as jpeg, or --as raw"));

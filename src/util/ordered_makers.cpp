@@ -1,0 +1,123 @@
+#include "util/ordered_makers.h"
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "util/error.h"
+#include "util/process_name.h"
+
+namespace trainyard {
+namespace {
+
+/// What goes before a thing in a pipe.
+struct Head {
+  std::uint64_t size = 0;          ///< bytes that follow
+  ExitCode code = ExitCode::done;  ///< anything else: they are the text of that kind of error
+};
+
+/// What a thing may be ahead of the one who takes it, as far as the system allows so much to this user.
+constexpr int pipe_room = 1 << 20;
+
+void send(int pipe, const Head& head, std::span<const std::byte> bytes, const std::string& where) {
+  write_all(pipe, std::as_bytes(std::span(&head, 1)), where, "pipe");
+  write_all(pipe, bytes, where, "pipe");
+}
+
+// A maker's life. SIGPIPE ends it where nobody takes its things any more.
+[[noreturn]] void make_all(std::size_t first, std::size_t step, std::size_t count, const OrderedMakers::Make& make,
+                           int pipe, const std::string& where) noexcept {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  set_process_name(fmt::format("{} {}/{}", where, first + 1, step));
+  const auto report = [&](ExitCode code, std::string_view text) {
+    send(pipe, {text.size(), code}, std::as_bytes(std::span(text)), where);
+  };
+  try {
+    try {
+      for (std::size_t index = first; index < count; index += step) {
+        const std::span<const std::byte> thing = make(index);
+        send(pipe, {thing.size()}, thing, where);
+      }
+    } catch (const Error& error) {
+      report(error.code(), error.what());
+    } catch (const std::exception& error) {
+      report(ExitCode::run_failed, fmt::format("[{}] {}", where, error.what()));
+    }
+  } catch (const std::exception&) {
+    _exit(1);  // the pipe is broken: nobody is left to be told
+  }
+  _exit(0);
+}
+
+}  // namespace
+
+OrderedMakers::OrderedMakers(std::size_t count, int processes, Make make, std::string where)
+    : count_(count), make_(std::move(make)), where_(std::move(where)) {
+  const std::size_t makers = std::min(static_cast<std::size_t>(processes), count);
+  for (std::size_t number = 0; number < makers; ++number) fork_maker(number, makers);
+}
+
+void OrderedMakers::fork_maker(std::size_t number, std::size_t step) {
+  int ends[2];
+  check_call(pipe2(ends, O_CLOEXEC), where_, "pipe2", "a worker's results");
+  UniqueFd reading(ends[0]);
+  const UniqueFd writing(ends[1]);
+  fcntl(writing.get(), F_SETPIPE_SZ, pipe_room);
+  const pid_t pid = check_call(fork(), where_, "fork", "a worker");
+  if (pid == 0) {
+    makers_.clear();  // the others' pipes
+    reading.reset();
+    make_all(number, step, count_, make_, writing.get(), where_);
+  }
+  makers_.push_back({pid, std::move(reading)});
+}
+
+OrderedMakers::~OrderedMakers() {
+  for (Maker& maker : makers_) maker.pipe.reset();
+  for (const Maker& maker : makers_) {
+    if (maker.pid == 0) continue;
+    kill(maker.pid, SIGKILL);
+    waitpid(maker.pid, nullptr, 0);
+  }
+}
+
+std::span<const std::byte> OrderedMakers::next() {
+  const std::size_t index = taken_++;
+  if (makers_.empty()) return make_(index);
+  Maker& maker = makers_[index % makers_.size()];
+  Head head;
+  read_from(maker, std::as_writable_bytes(std::span(&head, 1)));
+  thing_.resize(head.size);
+  read_from(maker, thing_);
+  if (head.code != ExitCode::done) {
+    throw_error(head.code, {reinterpret_cast<const char*>(thing_.data()), thing_.size()});
+  }
+  return thing_;
+}
+
+void OrderedMakers::read_from(Maker& maker, std::span<std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t got = check_call(retry_on_eintr([&] { return read(maker.pipe.get(), bytes.data(), bytes.size()); }),
+                                   where_, "read", "a worker's results");
+    if (got == 0) throw_death(maker);
+    bytes = bytes.subspan(static_cast<std::size_t>(got));
+  }
+}
+
+void OrderedMakers::throw_death(Maker& maker) {
+  int status = 0;
+  const pid_t pid = std::exchange(maker.pid, 0);
+  check_call(retry_on_eintr([&] { return waitpid(pid, &status, 0); }), where_, "waitpid", "a worker");
+  const std::string how =
+      WIFSIGNALED(status) ? fmt::format("was killed by signal {} ({}){}", WTERMSIG(status), strsignal(WTERMSIG(status)),
+                                        WTERMSIG(status) == SIGKILL ? ": out of memory?" : "")
+                          : fmt::format("ended with exit code {}", WEXITSTATUS(status));
+  throw RunError(where_, "worker {} {} at sample {}", pid, how, taken_ - 1);
+}
+
+}  // namespace trainyard

@@ -1,0 +1,87 @@
+#include "util/ordered_makers.h"
+
+#include <csignal>
+
+#include <gmock/gmock.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support/error_of.h"
+#include "util/error.h"
+
+namespace trainyard {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+// Things of 0 to 3 MB whose bytes depend on their number.
+std::vector<std::byte> thing(std::size_t index) {
+  return std::vector<std::byte>(index * index * 30'000, static_cast<std::byte>(index));
+}
+
+OrderedMakers::Make makes_things() {
+  return [kept = std::vector<std::byte>()](std::size_t index) mutable -> std::span<const std::byte> {
+    kept = thing(index);
+    return kept;
+  };
+}
+
+bool has_children() {
+  siginfo_t info;
+  return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+TEST(OrderedMakers, HandOverAllThingsInOrder) {
+  for (const int processes : {0, 1, 2, 3, 7, 20}) {
+    OrderedMakers makers(10, processes, makes_things(), "test");
+    for (std::size_t i = 0; i < 10; ++i) {
+      const std::span<const std::byte> next = makers.next();
+      ASSERT_EQ(std::vector<std::byte>(next.begin(), next.end()), thing(i)) << processes;
+    }
+  }
+  EXPECT_FALSE(has_children());
+}
+
+TEST(OrderedMakers, ThrowWhatAMakerThrewInItsPlace) {
+  const auto make = [](std::size_t index) -> std::span<const std::byte> {
+    if (index == 3) throw UsageError("thing", "number {} is odd", index);
+    if (index == 4) throw std::logic_error("number 4");
+    return {};
+  };
+  for (const int processes : {0, 1, 2, 5}) {
+    OrderedMakers makers(6, processes, make, "test");
+    for (int i = 0; i < 3; ++i) EXPECT_TRUE(makers.next().empty());
+    EXPECT_EQ(error_of<UsageError>([&] { makers.next(); }), "[thing] number 3 is odd");
+    if (processes == 5) {
+      EXPECT_EQ(error_of<RunError>([&] { makers.next(); }), "[test] number 4");
+    }
+  }
+  EXPECT_FALSE(has_children());
+}
+
+TEST(OrderedMakers, NameTheDeathOfAMaker) {
+  const auto make = [](std::size_t index) -> std::span<const std::byte> {
+    if (index == 2) raise(SIGSEGV);
+    if (index == 3) _exit(5);
+    return {};
+  };
+  OrderedMakers makers(4, 4, make, "test");
+  makers.next();
+  makers.next();
+  EXPECT_THAT(error_of<RunError>([&] { makers.next(); }),
+              AllOf(HasSubstr("[test] worker"), HasSubstr("was killed by signal 11"), HasSubstr("at sample 2")));
+  EXPECT_THAT(error_of<RunError>([&] { makers.next(); }), HasSubstr("ended with exit code 5 at sample 3"));
+}
+
+TEST(OrderedMakers, EndWhereNobodyTakesTheirThings) {
+  {
+    OrderedMakers makers(1'000'000, 3, makes_things(), "test");
+    makers.next();
+    EXPECT_TRUE(has_children());
+  }
+  EXPECT_FALSE(has_children());
+}
+
+}  // namespace
+}  // namespace trainyard
