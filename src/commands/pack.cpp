@@ -1,6 +1,9 @@
 // trainyard pack: both splits of any dataset as two packed files, which load faster than many small ones.
 
+#include <array>
 #include <filesystem>
+#include <memory>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -26,10 +29,15 @@ class PackCommand : public Command {
   int run(const Config& config) override {
     options_.as = as_ == "keep" ? PackAs::keep : as_ == "jpeg" ? PackAs::jpeg : PackAs::raw;
     options_.workers = config.loader.workers;
-    if (!verify_) std::filesystem::create_directories(folder_);
-    for (const Split split : {Split::train, Split::test}) {
-      const auto path = std::filesystem::path(folder_) / fmt::format("{}.packed", to_string(split));
-      if (!verify_) pack_dataset(*make_dataset(config.data, split), options_, path);
+    const std::array splits{Split::train, Split::test};
+    std::vector<std::unique_ptr<Dataset>> datasets;  // both first, so that no work is lost where one is not there
+    if (!verify_) {
+      for (const Split split : splits) datasets.push_back(make_dataset(config.data, split));
+      std::filesystem::create_directories(folder_);
+    }
+    for (std::size_t i = 0; i < splits.size(); ++i) {
+      const auto path = std::filesystem::path(folder_) / fmt::format("{}.packed", to_string(splits[i]));
+      if (!verify_) pack_dataset(*datasets[i], options_, path);
       const PackedFile file(path.string());
       if (verify_) file.verify();
       fmt::print("{}: {} records, {} bytes{}\n", path.string(), file.records().size(), file.size(),
