@@ -8,16 +8,16 @@
 namespace trainyard {
 namespace {
 
-/// By frequency u and value x: cos((2x + 1) u pi / 2N).
-template <std::size_t N>
-using Cosines = std::array<std::array<float, N>, N>;
+/// By frequency u and value x: cos((2x + 1) u pi / 2 size).
+template <std::size_t size>
+using Cosines = std::array<std::array<float, size>, size>;
 
-template <std::size_t N>
-Cosines<N> cosines() {
-  Cosines<N> result;
-  for (std::size_t u = 0; u < N; ++u) {
-    for (std::size_t x = 0; x < N; ++x) {
-      const double angle = static_cast<double>((2 * x + 1) * u) * std::numbers::pi / (2 * N);
+template <std::size_t size>
+Cosines<size> cosines() {
+  Cosines<size> result;
+  for (std::size_t u = 0; u < size; ++u) {
+    for (std::size_t x = 0; x < size; ++x) {
+      const double angle = static_cast<double>((2 * x + 1) * u) * std::numbers::pi / (2 * size);
       result[u][x] = static_cast<float>(std::cos(angle));
     }
   }
@@ -26,36 +26,36 @@ Cosines<N> cosines() {
 
 /// How many frequencies are summed up. Leaving out those that are 0 pays for many only: each block has other ones, and
 /// no processor can guess which.
-template <std::size_t N>
+template <std::size_t size>
 std::size_t summed_up(std::size_t extent) {
-  return N < block_side ? N : std::min(extent, N);
+  return size < block_side ? size : std::min(extent, size);
 }
 
-template <std::size_t Height, std::size_t Width>
+template <std::size_t height, std::size_t width>
 void inverse_dct(const float* coefficients, std::size_t extent, float* values, std::size_t stride) {
-  static const Cosines<Height> down = cosines<Height>();
-  static const Cosines<Width> across = cosines<Width>();
-  std::array<std::array<float, Width>, Height> rows;
-  for (std::size_t v = 0; v < Height; ++v) std::copy_n(coefficients + v * Width, Width, rows[v].data());
-  for (std::size_t y = 0; y < Height; ++y) {
-    std::array<float, Width> frequencies = rows[0];
-    for (std::size_t v = 1; v < summed_up<Height>(extent); ++v) {
-      for (std::size_t u = 0; u < Width; ++u) frequencies[u] += rows[v][u] * down[v][y];
+  static const Cosines<height> down = cosines<height>();
+  static const Cosines<width> across = cosines<width>();
+  std::array<std::array<float, width>, height> rows;
+  for (std::size_t v = 0; v < height; ++v) std::copy_n(coefficients + v * width, width, rows[v].data());
+  for (std::size_t y = 0; y < height; ++y) {
+    std::array<float, width> frequencies = rows[0];
+    for (std::size_t v = 1; v < summed_up<height>(extent); ++v) {
+      for (std::size_t u = 0; u < width; ++u) frequencies[u] += rows[v][u] * down[v][y];
     }
-    std::array<float, Width> row;
+    std::array<float, width> row;
     row.fill(frequencies[0]);
-    for (std::size_t u = 1; u < summed_up<Width>(extent); ++u) {
-      for (std::size_t x = 0; x < Width; ++x) row[x] += frequencies[u] * across[u][x];
+    for (std::size_t u = 1; u < summed_up<width>(extent); ++u) {
+      for (std::size_t x = 0; x < width; ++x) row[x] += frequencies[u] * across[u][x];
     }
-    std::copy_n(row.data(), Width, values + y * stride);
+    std::copy_n(row.data(), width, values + y * stride);
   }
 }
 
-template <std::size_t Height>
+template <std::size_t height>
 InverseDct of_width(std::size_t width) {
-  if (width == 8) return inverse_dct<Height, 8>;
-  if (width == 4) return inverse_dct<Height, 4>;
-  return width == 2 ? inverse_dct<Height, 2> : inverse_dct<Height, 1>;
+  if (width == 8) return inverse_dct<height, 8>;
+  if (width == 4) return inverse_dct<height, 4>;
+  return width == 2 ? inverse_dct<height, 2> : inverse_dct<height, 1>;
 }
 
 }  // namespace
