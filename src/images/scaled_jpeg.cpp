@@ -75,16 +75,19 @@ bool take_block(BitReader& reader, Component& component, unsigned wanted, Block&
     const LeapTable::Leap leap = component.leaps->leap(reader);
     reader.refill();
     const unsigned behind = k + leap.step();
-    if (behind <= 64 || behind - HuffmanTable::block_end < 64) {
-      k = behind;
+    if (behind < 64) [[likely]] {
       reader.drop(leap.bits());
-      continue;
+      k = behind;
+    } else if (behind == 64 || behind - HuffmanTable::block_end < 64) {
+      reader.drop(leap.bits());
+      return true;
+    } else {
+      // The code is a long one; or the block ends with a coefficient, and the leap goes on into the next block.
+      const HuffmanTable::Code code = component.ac->code(reader);
+      if (!code.valid()) return false;
+      reader.drop(code.bits());
+      k += code.step();
     }
-    // The code is a long one; or the block ends with a coefficient, and the leap goes on into the next block.
-    const HuffmanTable::Code code = component.ac->code(reader);
-    if (!code.valid()) return false;
-    k += code.step();
-    reader.drop(code.bits());
   }
   return k == 64 || k >= HuffmanTable::block_end;
 }
