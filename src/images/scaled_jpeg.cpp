@@ -232,9 +232,10 @@ bool Scan::take_mcu(EntropyBits& bits, bool wanted, std::size_t left) {
 
 /// Row y of the row of MCUs that has been taken.
 void Scan::write_row(std::size_t y, std::byte* out) const {
+  // Of a value that 128 and a half, to round, have been added to.
   constexpr auto pixel = [](float value) {
     const float positive = value > 0 ? value : 0;
-    return static_cast<std::uint8_t>(static_cast<int>((positive < 255 ? positive : 255) + 0.5F));
+    return static_cast<std::byte>(static_cast<int>(positive < 255 ? positive : 255));
   };
   constexpr std::array<float, piece> no_colour{};
   const bool colour = components_.size() == 3;
@@ -244,13 +245,21 @@ void Scan::write_row(std::size_t y, std::byte* out) const {
     const float* const cb = colour ? &components_[1].values[begin + x] : no_colour.data();
     const float* const cr = colour ? &components_[2].values[begin + x] : no_colour.data();
     // JFIF's conversion.
-    std::array<std::array<std::uint8_t, piece>, 3> rgb;
-    for (std::size_t i = 0; i < piece; ++i) rgb[0][i] = pixel(luma[i] + 128 + 1.402F * cr[i]);
-    for (std::size_t i = 0; i < piece; ++i) rgb[1][i] = pixel(luma[i] + 128 - 0.344136F * cb[i] - 0.714136F * cr[i]);
-    for (std::size_t i = 0; i < piece; ++i) rgb[2][i] = pixel(luma[i] + 128 + 1.772F * cb[i]);
+    std::array<float, piece> shifted;
+    std::array<std::array<std::byte, piece>, 3> rgb;
+    for (std::size_t i = 0; i < piece; ++i) shifted[i] = luma[i] + 128.5F;
+    for (std::size_t i = 0; i < piece; ++i) rgb[0][i] = pixel(shifted[i] + 1.402F * cr[i]);
+    for (std::size_t i = 0; i < piece; ++i) rgb[1][i] = pixel(shifted[i] - 0.344136F * cb[i] - 0.714136F * cr[i]);
+    for (std::size_t i = 0; i < piece; ++i) rgb[2][i] = pixel(shifted[i] + 1.772F * cb[i]);
     const std::size_t count = std::min(piece, part_.width - x);
-    for (std::size_t i = 0; i < count; ++i) {
-      for (std::size_t c = 0; c < channels_; ++c) *out++ = static_cast<std::byte>(rgb[c][i]);
+    if (channels_ == 1) {
+      out = std::copy_n(rgb[0].data(), count, out);
+      continue;
+    }
+    for (std::size_t i = 0; i < count; ++i, out += 3) {
+      out[0] = rgb[0][i];
+      out[1] = rgb[1][i];
+      out[2] = rgb[2][i];
     }
   }
 }
