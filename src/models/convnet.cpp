@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "layers/batch_norm.h"
 #include "models/layers.h"
 #include "models/network.h"
 #include "util/error.h"
@@ -17,20 +18,20 @@ class ConvNet : public Network {
  public:
   explicit ConvNet(const ModelInput& input)
       : conv1(register_module("conv1", convolution(input.channels, widths[0]))),
-        bn1(register_module("bn1", torch::nn::BatchNorm2d(widths[0]))),
+        bn1(register_module("bn1", BatchNorm(widths[0]))),
         conv2(register_module("conv2", convolution(widths[0], widths[1]))),
-        bn2(register_module("bn2", torch::nn::BatchNorm2d(widths[1]))),
+        bn2(register_module("bn2", BatchNorm(widths[1]))),
         conv3(register_module("conv3", convolution(widths[1], widths[2]))),
-        bn3(register_module("bn3", torch::nn::BatchNorm2d(widths[2]))),
+        bn3(register_module("bn3", BatchNorm(widths[2]))),
         conv4(register_module("conv4", convolution(widths[2], widths[3]))),
-        bn4(register_module("bn4", torch::nn::BatchNorm2d(widths[3]))),
+        bn4(register_module("bn4", BatchNorm(widths[3]))),
         fc(register_module("fc", torch::nn::Linear(widths[3], input.classes))) {}
 
   at::Tensor forward(at::Tensor x) override {
-    x = bn1(at::max_pool2d(conv1(x), 2)).relu_();
-    x = bn2(at::max_pool2d(conv2(x), 2)).relu_();
-    x = bn3(at::max_pool2d(conv3(x), 2)).relu_();
-    x = bn4(conv4(x)).relu_();
+    x = bn1->relu(at::max_pool2d(conv1(x), 2));
+    x = bn2->relu(at::max_pool2d(conv2(x), 2));
+    x = bn3->relu(at::max_pool2d(conv3(x), 2));
+    x = bn4->relu(conv4(x));
     return fc(x.mean({2, 3}));
   }
 
@@ -40,13 +41,13 @@ class ConvNet : public Network {
   }
 
   torch::nn::Conv2d conv1;
-  torch::nn::BatchNorm2d bn1;
+  BatchNorm bn1;
   torch::nn::Conv2d conv2;
-  torch::nn::BatchNorm2d bn2;
+  BatchNorm bn2;
   torch::nn::Conv2d conv3;
-  torch::nn::BatchNorm2d bn3;
+  BatchNorm bn3;
   torch::nn::Conv2d conv4;
-  torch::nn::BatchNorm2d bn4;
+  BatchNorm bn4;
   torch::nn::Linear fc;
 };
 

@@ -5,6 +5,7 @@
 
 #include <torch/nn/init.h>
 
+#include "layers/batch_norm.h"
 #include "models/layers.h"
 #include "models/network.h"
 
@@ -17,14 +18,13 @@ torch::nn::Conv2d convolution(std::int64_t in, std::int64_t out, std::int64_t ke
 
 class Block : public torch::nn::Module {
  public:
-  virtual at::Tensor forward(const at::Tensor& x) = 0;
+  virtual Branches forward(const Branches& x) = 0;
 
  protected:
   // The shortcut: the input itself, or a 1×1 convolution where the shape changes.
   void make_shortcut(std::int64_t in, std::int64_t out, std::int64_t stride) {
     if (stride == 1 && in == out) return;
-    downsample = register_module("downsample",
-                                 torch::nn::Sequential(convolution(in, out, 1, stride), torch::nn::BatchNorm2d(out)));
+    downsample = register_module("downsample", torch::nn::Sequential(convolution(in, out, 1, stride), BatchNorm(out)));
   }
   at::Tensor shortcut(const at::Tensor& x) { return downsample ? downsample->forward(x) : x; }
 
@@ -38,23 +38,22 @@ class BasicBlock : public Block {
 
   BasicBlock(std::int64_t in, std::int64_t width, std::int64_t stride)
       : conv1(register_module("conv1", convolution(in, width, 3, stride))),
-        bn1(register_module("bn1", torch::nn::BatchNorm2d(width))),
+        bn1(register_module("bn1", BatchNorm(width))),
         conv2(register_module("conv2", convolution(width, width, 3, 1))),
-        bn2(register_module("bn2", torch::nn::BatchNorm2d(width))) {
+        bn2(register_module("bn2", BatchNorm(width))) {
     make_shortcut(in, width, stride);
   }
 
-  at::Tensor forward(const at::Tensor& x) override {
-    at::Tensor y = bn1(conv1(x)).relu_();
-    y = bn2(conv2(y));
-    return y.add_(shortcut(x)).relu_();
+  Branches forward(const Branches& x) override {
+    const at::Tensor y = bn1->relu(conv1(x.main));
+    return bn2->add_relu(conv2(y), shortcut(x.shortcut));
   }
 
  private:
   torch::nn::Conv2d conv1;
-  torch::nn::BatchNorm2d bn1;
+  BatchNorm bn1;
   torch::nn::Conv2d conv2;
-  torch::nn::BatchNorm2d bn2;
+  BatchNorm bn2;
 };
 
 class Bottleneck : public Block {
@@ -63,28 +62,27 @@ class Bottleneck : public Block {
 
   Bottleneck(std::int64_t in, std::int64_t width, std::int64_t stride)
       : conv1(register_module("conv1", convolution(in, width, 1, 1))),
-        bn1(register_module("bn1", torch::nn::BatchNorm2d(width))),
+        bn1(register_module("bn1", BatchNorm(width))),
         conv2(register_module("conv2", convolution(width, width, 3, stride))),
-        bn2(register_module("bn2", torch::nn::BatchNorm2d(width))),
+        bn2(register_module("bn2", BatchNorm(width))),
         conv3(register_module("conv3", convolution(width, width * expansion, 1, 1))),
-        bn3(register_module("bn3", torch::nn::BatchNorm2d(width * expansion))) {
+        bn3(register_module("bn3", BatchNorm(width * expansion))) {
     make_shortcut(in, width * expansion, stride);
   }
 
-  at::Tensor forward(const at::Tensor& x) override {
-    at::Tensor y = bn1(conv1(x)).relu_();
-    y = bn2(conv2(y)).relu_();
-    y = bn3(conv3(y));
-    return y.add_(shortcut(x)).relu_();
+  Branches forward(const Branches& x) override {
+    at::Tensor y = bn1->relu(conv1(x.main));
+    y = bn2->relu(conv2(y));
+    return bn3->add_relu(conv3(y), shortcut(x.shortcut));
   }
 
  private:
   torch::nn::Conv2d conv1;
-  torch::nn::BatchNorm2d bn1;
+  BatchNorm bn1;
   torch::nn::Conv2d conv2;
-  torch::nn::BatchNorm2d bn2;
+  BatchNorm bn2;
   torch::nn::Conv2d conv3;
-  torch::nn::BatchNorm2d bn3;
+  BatchNorm bn3;
 };
 
 template <typename BlockType>
@@ -94,7 +92,7 @@ class ResNet : public Network {
       : small_stem_(small_stem),
         conv1(register_module(
             "conv1", small_stem ? convolution(input.channels, 64, 3, 1) : convolution(input.channels, 64, 7, 2))),
-        bn1(register_module("bn1", torch::nn::BatchNorm2d(64))) {
+        bn1(register_module("bn1", BatchNorm(64))) {
     std::int64_t channels = 64;
     for (std::size_t i = 0; i < depths.size(); ++i) {
       const std::int64_t width = std::int64_t{64} << i;
@@ -114,16 +112,17 @@ class ResNet : public Network {
   }
 
   at::Tensor forward(at::Tensor x) override {
-    x = bn1(conv1(x)).relu_();
+    x = bn1->relu(conv1(x));
     if (!small_stem_) x = at::max_pool2d(x, 3, 2, 1);
-    for (auto& layer : layers_) x = layer->forward(x);
-    return fc(x.mean({2, 3}));
+    Branches branches{x, x};
+    for (auto& layer : layers_) branches = layer->forward<Branches>(branches);
+    return fc(branches.main.mean({2, 3}));
   }
 
  private:
   bool small_stem_;
   torch::nn::Conv2d conv1;
-  torch::nn::BatchNorm2d bn1;
+  BatchNorm bn1;
   std::array<torch::nn::Sequential, 4> layers_{nullptr, nullptr, nullptr, nullptr};
   torch::nn::Linear fc{nullptr};
 };

@@ -1,0 +1,109 @@
+/// Memory bandwidth rules here. Each direction is one pass that sums and one that applies, with a small kernel between
+/// them: forward reads x twice and writes y; backward reads dy and x twice and writes dx. Which numbers the ReLU let by
+/// is computed again from x; where a residual was added, bits say it, and the summing pass writes the residual's
+/// gradient, which the applying one then reads.
+///
+/// Sums run from the last row to the first, so that what a pass leaves in the L2 cache is what the next one begins
+/// with. The order of every sum depends on the shape and the GPU alone.
+///
+/// batch_norm_forward.cu and batch_norm_backward.cu are the two directions; here is what they share.
+#pragma once
+
+#include <type_traits>
+
+#include "layers/batch_norm_kernel.h"
+#include "layers/vectors.cuh"
+
+namespace trainyard::batch_norm {
+
+/// Blocks resident on a multiprocessor: more leave too few registers.
+constexpr unsigned forward_blocks = 4;
+constexpr unsigned backward_blocks = 3;
+
+/// Of the kernels between the passes: channels and threads for each of them.
+constexpr unsigned finish_columns = 32;
+constexpr unsigned finish_rows = 32;
+
+enum class Then { nothing, relu, add_relu };
+
+/// Calls run(std::integral_constant<Then, ...>()).
+template <typename Run>
+void with_what_follows(bool relu, bool adds, const Run& run) {
+  if (adds) return run(std::integral_constant<Then, Then::add_relu>());
+  if (relu) return run(std::integral_constant<Then, Then::relu>());
+  return run(std::integral_constant<Then, Then::nothing>());
+}
+
+/// One number a channel, of a thread's channels.
+template <int n>
+struct PerChannel {
+  float at[n];
+
+  __device__ explicit PerChannel(const float* from) {
+    for (int i = 0; i < n; ++i) at[i] = from[i];
+  }
+};
+
+/// What normalised() asks for. Task is BatchNormForward or BatchNormBackward.
+template <typename T>
+struct Scaling {
+  PerChannel<lanes<T>> mean, scale;
+
+  template <typename Task>
+  __device__ Scaling(const Task& task, unsigned channel) : mean(task.mean + channel), scale(task.weight + channel) {
+    for (int i = 0; i < lanes<T>; ++i) scale.at[i] *= task.inverse_deviation[channel + i];
+  }
+};
+
+/// Forward and backward call it with the same numbers and get the same bits, so that they agree on the ReLU's mask.
+__device__ inline float normalised(float x, float mean, float scale, float bias) { return fmaf(x - mean, scale, bias); }
+
+/// As T holds it.
+template <typename T>
+__device__ float rounded(float value) {
+  return static_cast<float>(static_cast<T>(value));
+}
+
+/// Whether the gradient of a ReLU's result goes on; of NaN it does.
+__device__ inline unsigned passes(float y) { return y <= 0 ? 0 : 1; }
+
+/// Rows are dealt out to the blocks of a column, blockDim.y at a time, so that all blocks go through memory side by
+/// side. Calls use(row, load(row)) for this thread's, `at_once` loads in flight.
+template <int at_once, bool from_the_end, typename Load, typename Use>
+__device__ void for_each_row(std::int64_t rows, const Load& load_row, const Use& use) {
+  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.y;
+  const auto place = [&](std::int64_t i) { return from_the_end ? rows - 1 - i : i; };
+  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.y + threadIdx.y; i < rows;
+       i += at_once * step) {
+    decltype(load_row(i)) loaded[at_once];
+#pragma unroll
+    for (int k = 0; k < at_once; ++k) {
+      if (i + k * step < rows) loaded[k] = load_row(place(i + k * step));
+    }
+#pragma unroll
+    for (int k = 0; k < at_once; ++k) {
+      if (i + k * step < rows) use(place(i + k * step), loaded[k]);
+    }
+  }
+}
+
+/// Adds up over the threads of a column; the sums are the first one's, threadIdx.y == 0. All threads of a block call
+/// it, once.
+template <unsigned threads, int n>
+__device__ void sum_over_column(float (&values)[n]) {
+  __shared__ float shared[n][threads];
+  const unsigned thread = threadIdx.y * blockDim.x + threadIdx.x;
+#pragma unroll
+  for (int k = 0; k < n; ++k) shared[k][thread] = values[k];
+  for (unsigned rows = blockDim.y; rows > 1;) {
+    const unsigned half = (rows + 1) / 2;
+    __syncthreads();
+    if (threadIdx.y + half < rows) {
+#pragma unroll
+      for (int k = 0; k < n; ++k) shared[k][thread] = values[k] += shared[k][thread + half * blockDim.x];
+    }
+    rows = half;
+  }
+}
+
+}  // namespace trainyard::batch_norm

@@ -1,0 +1,41 @@
+#include "layers/channels_last.h"
+
+#include <cstdint>
+
+namespace trainyard {
+namespace {
+
+std::optional<Element> element_of(at::ScalarType type) {
+  switch (type) {
+    case at::kFloat:
+      return Element::float32;
+    case at::kHalf:
+      return Element::float16;
+    case at::kBFloat16:
+      return Element::bfloat16;
+    default:
+      return std::nullopt;
+  }
+}
+
+}  // namespace
+
+bool takes_kernels(const at::Tensor& activations) {
+  return activations.is_cuda() && element_of(activations.scalar_type()) && activations.dim() == 4 &&
+         activations.numel() > 0 && activations.is_contiguous(at::MemoryFormat::ChannelsLast) &&
+         activations.size(1) * activations.element_size() % 16 == 0 &&
+         reinterpret_cast<std::uintptr_t>(activations.const_data_ptr()) % 16 == 0;
+}
+
+at::Tensor for_kernels(const at::Tensor& activations) {
+  const at::Tensor dense = activations.contiguous(at::MemoryFormat::ChannelsLast);
+  return takes_kernels(dense) ? dense : dense.clone(at::MemoryFormat::ChannelsLast);
+}
+
+Activations shape_of(const at::Tensor& activations) {
+  return {.rows = activations.numel() / activations.size(1),
+          .channels = static_cast<std::uint32_t>(activations.size(1)),
+          .element = *element_of(activations.scalar_type())};
+}
+
+}  // namespace trainyard
