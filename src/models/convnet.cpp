@@ -5,6 +5,7 @@
 #include <array>
 
 #include "layers/batch_norm.h"
+#include "layers/max_pool.h"
 #include "models/layers.h"
 #include "models/network.h"
 #include "util/error.h"
@@ -28,9 +29,9 @@ class ConvNet : public Network {
         fc(register_module("fc", torch::nn::Linear(widths[3], input.classes))) {}
 
   at::Tensor forward(at::Tensor x) override {
-    x = bn1->relu(at::max_pool2d(conv1(x), 2));
-    x = bn2->relu(at::max_pool2d(conv2(x), 2));
-    x = bn3->relu(at::max_pool2d(conv3(x), 2));
+    x = bn1->relu(max_pool(conv1(x), 2, 2));
+    x = bn2->relu(max_pool(conv2(x), 2, 2));
+    x = bn3->relu(max_pool(conv3(x), 2, 2));
     x = bn4->relu(conv4(x));
     return fc(x.mean({2, 3}));
   }

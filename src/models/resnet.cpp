@@ -6,6 +6,7 @@
 #include <torch/nn/init.h>
 
 #include "layers/batch_norm.h"
+#include "layers/max_pool.h"
 #include "models/layers.h"
 #include "models/network.h"
 
@@ -113,7 +114,7 @@ class ResNet : public Network {
 
   at::Tensor forward(at::Tensor x) override {
     x = bn1->relu(conv1(x));
-    if (!small_stem_) x = at::max_pool2d(x, 3, 2, 1);
+    if (!small_stem_) x = max_pool(x, /*size=*/3, /*stride=*/2, /*padding=*/1);
     Branches branches{x, x};
     for (auto& layer : layers_) branches = layer->forward<Branches>(branches);
     return fc(branches.main.mean({2, 3}));

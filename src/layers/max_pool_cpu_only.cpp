@@ -1,0 +1,11 @@
+#include "layers/max_pool.h"
+
+#include <ATen/ops/max_pool2d.h>
+
+namespace trainyard {
+
+at::Tensor max_pool(const at::Tensor& x, std::int64_t size, std::int64_t stride, std::int64_t padding) {
+  return at::max_pool2d(x, size, stride, padding);
+}
+
+}  // namespace trainyard
