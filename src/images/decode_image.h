@@ -26,8 +26,8 @@ class ImageReader {
 
   ImageSize size() const { return size_; }
 
-  /// Whether read() can shrink by 2, 4 and 8: JPEG files, faster and by means of pixels (scaled_jpeg.h; libjpeg's scaled
-  /// inverse DCT for files that are not baseline).
+  /// Whether read() can shrink by 2, 4 and 8: JPEG files, faster and by means of pixels (scaled_jpeg.h; libjpeg's
+  /// scaled inverse DCT for files that are not baseline).
   virtual bool can_shrink() const = 0;
 
   /// The size after shrinking: each side divided and rounded up.

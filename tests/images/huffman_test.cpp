@@ -204,7 +204,7 @@ TEST(LeapTable, LeapsAsFarAsTheCodesOneByOne) {
     ASSERT_TRUE(table);
     const LeapTable leaps(*table);
     for (int j = 0; j < 400; ++j) {
-      Bytes bytes(16);
+      Bytes bytes(64);
       for (unsigned char& byte : bytes) byte = static_cast<unsigned char>(random.next());
       BitReader reader{bytes.data()};
       reader.refill();
