@@ -36,7 +36,7 @@ struct Component {
   std::array<float, 64> factors{};
   std::array<std::uint8_t, 64> places{};
   InverseDct inverse_dct = nullptr;
-  std::int64_t prediction = 0;  ///< the first number of the block before
+  std::int64_t prediction = 0;  ///< the first number of the last block
   std::vector<float> values;    ///< of one row of MCUs, those with a piece of the wanted part; around 0
 };
 
@@ -45,8 +45,8 @@ struct Block {
   unsigned last;  ///< the last in the file of those that differ from 0
 };
 
-/// Takes a block: the first `wanted` coefficients come into `block`, whose others are left as they are. False where it
-/// is damaged.
+/// Takes a block: the component's prediction becomes its first number, and of its other coefficients those before
+/// number `wanted` come into `block`, where they are not 0. False where it is damaged.
 bool take_block(BitReader& reader, Component& component, unsigned wanted, Block& block) {
   // The reader is refilled behind each look into a table, while the processor waits for the answer.
   reader.refill();
@@ -54,7 +54,6 @@ bool take_block(BitReader& reader, Component& component, unsigned wanted, Block&
   if (!first.valid()) return false;
   component.prediction += reader.number(first.length(), first.size());
   reader.drop(first.bits());
-  block.coefficients[0] = static_cast<float>(component.prediction) * component.factors[0];
   block.last = 0;
 
   unsigned k = 1;
@@ -220,6 +219,7 @@ bool Scan::take_mcu(EntropyBits& bits, bool wanted, std::size_t left) {
       if (used) std::fill_n(block.coefficients.data(), component.height * component.width, 0.0F);
       if (!take_block(reader, component, used ? component.wanted : 1, block)) return false;
       if (!used) continue;
+      block.coefficients[0] = static_cast<float>(component.prediction) * component.factors[0];
       const std::size_t y = i / component.across * component.height;
       const std::size_t x = i % component.across * component.width + left;
       const std::size_t extent = zigzag[block.last] / block_side + zigzag[block.last] % block_side + 1;
@@ -268,25 +268,31 @@ bool Scan::read(std::byte* out) {
   const auto top = static_cast<std::size_t>(part_.top);
   const auto bottom = static_cast<std::size_t>(part_.bottom());
   const std::size_t across = divide_up(jpeg_.image_width, block_side * most_across_);
-  const std::size_t begin = top / mcu_height_ * across;
-  const std::size_t end = (divide_up(bottom, mcu_height_) - 1) * across + first_mcu_ + mcus_;
+  const std::size_t first_row = top / mcu_height_;
+  const std::size_t rows = divide_up(bottom, mcu_height_);
 
   EntropyBits bits({jpeg_.src->next_input_byte, jpeg_.src->bytes_in_buffer});
+  // What ends before the part at a restart marker is not even read.
   const std::size_t interval = jpeg_.restart_interval;
-  std::size_t mcu = 0;
-  for (; interval > 0 && mcu + interval <= begin; mcu += interval) {
-    if (!bits.restart(mcu / interval)) return false;
+  std::size_t restarts = 0;
+  for (; interval > 0 && (restarts + 1) * interval <= first_row * across; ++restarts) {
+    if (!bits.restart(restarts)) return false;
   }
-  for (const std::size_t first = mcu; mcu < end; ++mcu) {
-    if (interval > 0 && mcu > first && mcu % interval == 0) {
-      if (!bits.restart(mcu / interval - 1)) return false;
-      for (Component& component : components_) component.prediction = 0;
+  std::size_t column = restarts * interval % across;
+  std::size_t until_restart = interval;
+  for (std::size_t row = restarts * interval / across; row < rows; ++row, column = 0) {
+    const std::size_t columns = row + 1 < rows ? across : first_mcu_ + mcus_;
+    for (; column < columns; ++column) {
+      if (interval > 0 && until_restart-- == 0) {
+        if (!bits.restart(restarts++)) return false;
+        for (Component& component : components_) component.prediction = 0;
+        until_restart = interval - 1;
+      }
+      const bool wanted = row >= first_row && column - first_mcu_ < mcus_;
+      if (!take_mcu(bits, wanted, (column - first_mcu_) * mcu_width_)) return false;
     }
-    const std::size_t column = mcu % across - first_mcu_;
-    const bool wanted = mcu >= begin && column < mcus_;
-    if (!take_mcu(bits, wanted, column * mcu_width_)) return false;
-    if (!wanted || column + 1 < mcus_) continue;
-    const std::size_t row_top = mcu / across * mcu_height_;
+    if (row < first_row) continue;
+    const std::size_t row_top = row * mcu_height_;
     for (std::size_t y = std::max(row_top, top); y < std::min(row_top + mcu_height_, bottom); ++y) {
       write_row(y - row_top, out + (y - top) * part_.width * channels_);
     }
