@@ -137,10 +137,7 @@ void expect_parts_of_the_whole(const std::string& file, std::size_t channels, co
 }
 
 TEST(ImageReader, ReadsAnyPartAsItIsInTheWhole) {
-  Image noisy = ramp(75, 107, 3);
-  RandomStream random(5);
-  for (std::byte& value : noisy.pixels)
-    value = static_cast<std::byte>(std::to_integer<int>(value) / 2 + random.below(90));
+  const Image noisy = noisy_ramp(75, 107, 3);
   for (const bool progressive : {false, true}) {
     for (const auto& [across, down] : {std::pair{1, 1}, {2, 1}, {2, 2}, {1, 2}, {4, 1}}) {
       const std::string file = jpeg_file(noisy, 90, progressive, across, down);

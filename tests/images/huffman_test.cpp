@@ -13,8 +13,14 @@ namespace {
 
 using Bytes = std::vector<unsigned char>;
 
-// Bytes of which every few are 0xff.
 Bytes random_bytes(RandomStream& random, std::size_t size) {
+  Bytes bytes(size);
+  for (unsigned char& byte : bytes) byte = static_cast<unsigned char>(random.next());
+  return bytes;
+}
+
+// Bytes of which every few are 0xff.
+Bytes bytes_to_stuff(RandomStream& random, std::size_t size) {
   Bytes bytes(size);
   for (unsigned char& byte : bytes) {
     byte = random.below(8) == 0 ? 0xff : static_cast<unsigned char>(random.next());
@@ -63,7 +69,7 @@ Bytes take(EntropyBits& bits, RandomStream& random, std::size_t size) {
 TEST(EntropyBits, AreThoseOfTheBytesWithoutStuffedZeros) {
   RandomStream random(1);
   for (const std::size_t size : {1, 7, 100, 16'383, 16'384, 16'385, 100'000}) {
-    const Bytes bytes = random_bytes(random, size);
+    const Bytes bytes = bytes_to_stuff(random, size);
     const Bytes file = stuffed(bytes) + Bytes{0xff, 0xd9};
     EntropyBits bits(file);
     EXPECT_EQ(take(bits, random, size), bytes) << size;
@@ -90,8 +96,8 @@ TEST(EntropyBits, TellThatTheyHaveBeenReadBeyondTheirEnd) {
 
 TEST(EntropyBits, RestartBehindTheMarkerOfTheNumber) {
   RandomStream random(2);
-  const Bytes first = random_bytes(random, 40'000);
-  const Bytes second = random_bytes(random, 40'000);
+  const Bytes first = bytes_to_stuff(random, 40'000);
+  const Bytes second = bytes_to_stuff(random, 40'000);
   const Bytes file = stuffed(first) + Bytes{0xff, 0xd0} + stuffed(second) + Bytes{0xff, 0xd1};
   for (const std::size_t taken : {0, 1, 20'000, 40'000}) {
     EntropyBits bits(file);
@@ -158,8 +164,7 @@ TEST(HuffmanTable, FindsTheCodeThatComesNext) {
     const auto table = table_of(made.lengths, made.symbols);
     ASSERT_TRUE(table);
     for (int j = 0; j < 200; ++j) {
-      Bytes bytes(8);
-      for (unsigned char& byte : bytes) byte = static_cast<unsigned char>(random.next());
+      const Bytes bytes = random_bytes(random, 8);
       BitReader reader{bytes.data()};
       reader.refill();
       const HuffmanTable::Code code = table->code(reader);
@@ -204,8 +209,7 @@ TEST(LeapTable, LeapsAsFarAsTheCodesOneByOne) {
     ASSERT_TRUE(table);
     const LeapTable leaps(*table);
     for (int j = 0; j < 400; ++j) {
-      Bytes bytes(64);
-      for (unsigned char& byte : bytes) byte = static_cast<unsigned char>(random.next());
+      const Bytes bytes = random_bytes(random, 64);
       BitReader reader{bytes.data()};
       reader.refill();
       const LeapTable::Leap leap = leaps.leap(reader);

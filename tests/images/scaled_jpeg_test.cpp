@@ -43,15 +43,6 @@ class Header {
   jpeg_error_mgr errors_{};
 };
 
-Image noisy(std::size_t height, std::size_t width, std::size_t channels) {
-  Image image = ramp(height, width, channels);
-  RandomStream random(5);
-  for (std::byte& value : image.pixels) {
-    value = static_cast<std::byte>(std::to_integer<int>(value) / 2 + random.below(90));
-  }
-  return image;
-}
-
 // The whole picture, or nothing where read_scaled() leaves it to libjpeg.
 std::optional<Image> scaled(const std::string& file, std::size_t channels, std::size_t shrink) {
   const Header header(file);
@@ -133,17 +124,17 @@ TEST(ScaledJpeg, IsTheMeansOfTheLowFrequencies) {
       for (const int quality : {10, 75, 100}) {
         for (const auto& [height, width] : {std::pair<std::size_t, std::size_t>{75, 107}, {1, 1}, {64, 64}}) {
           expect_definition(
-              jpeg_file(noisy(height, width, 3), quality, false, across, down), shrink,
+              jpeg_file(noisy_ramp(height, width, 3), quality, false, across, down), shrink,
               fmt::format("{} x {}, {}:{}, quality {}, 1/{}", width, height, across, down, quality, shrink));
         }
       }
     }
-    expect_definition(jpeg_file(noisy(75, 107, 1), 90), shrink, fmt::format("grey, 1/{}", shrink));
+    expect_definition(jpeg_file(noisy_ramp(75, 107, 1), 90), shrink, fmt::format("grey, 1/{}", shrink));
   }
 }
 
 TEST(ScaledJpeg, IsTheSameWithRestartMarkers) {
-  const Image image = noisy(130, 107, 3);
+  const Image image = noisy_ramp(130, 107, 3);
   for (const std::size_t shrink : {2, 4, 8}) {
     const auto plain = scaled(jpeg_file(image, 90, false, 2, 2), 3, shrink);
     ASSERT_TRUE(plain);
@@ -156,7 +147,7 @@ TEST(ScaledJpeg, IsTheSameWithRestartMarkers) {
 }
 
 TEST(ScaledJpeg, IsCloseToLibjpegsMeans) {
-  const std::string file = jpeg_file(resize(noisy(40, 53, 3), {300, 400}, Filter::bicubic), 90, false, 2, 2);
+  const std::string file = jpeg_file(resize(noisy_ramp(40, 53, 3), {300, 400}, Filter::bicubic), 90, false, 2, 2);
   for (const std::size_t shrink : {2, 4, 8}) {
     const auto ours = scaled(file, 3, shrink);
     ASSERT_TRUE(ours);
@@ -177,10 +168,11 @@ TEST(ScaledJpeg, IsCloseToLibjpegsMeans) {
 }
 
 TEST(ScaledJpeg, LeavesToLibjpegWhatIsNotBaseline) {
-  EXPECT_FALSE(scaled(jpeg_file(noisy(40, 40, 3), 90, true), 3, 2)) << "progressive";
-  EXPECT_FALSE(scaled(jpeg_file(noisy(40, 40, 4), 90), 3, 2)) << "CMYK";
-  EXPECT_FALSE(scaled(jpeg_file(noisy(40, 40, 3), 90, false, 4, 1), 3, 2)) << "blocks of colour that are to be 16 wide";
-  EXPECT_TRUE(scaled(jpeg_file(noisy(40, 40, 3), 90, false, 4, 1), 3, 4));
+  EXPECT_FALSE(scaled(jpeg_file(noisy_ramp(40, 40, 3), 90, true), 3, 2)) << "progressive";
+  EXPECT_FALSE(scaled(jpeg_file(noisy_ramp(40, 40, 4), 90), 3, 2)) << "CMYK";
+  EXPECT_FALSE(scaled(jpeg_file(noisy_ramp(40, 40, 3), 90, false, 4, 1), 3, 2))
+      << "blocks of colour that are to be 16 wide";
+  EXPECT_TRUE(scaled(jpeg_file(noisy_ramp(40, 40, 3), 90, false, 4, 1), 3, 4));
 }
 
 std::string error_of_reading(const std::string& file, std::size_t shrink, std::size_t rows) {
@@ -193,7 +185,7 @@ std::string error_of_reading(const std::string& file, std::size_t shrink, std::s
 
 TEST(ScaledJpeg, NamesDamageAsFarAsItIsRead) {
   for (const unsigned restart : {0, 5}) {
-    const std::string whole = jpeg_file(noisy(128, 128, 3), 90, false, 2, 2, restart);
+    const std::string whole = jpeg_file(noisy_ramp(128, 128, 3), 90, false, 2, 2, restart);
     const std::string half = whole.substr(0, whole.size() / 2);
     for (const std::size_t shrink : {2, 4, 8}) {
       EXPECT_THAT(error_of_reading(half, shrink, 1000), HasSubstr("the/path: damaged JPEG"));
@@ -207,8 +199,9 @@ TEST(ScaledJpeg, NamesDamageAsFarAsItIsRead) {
 
 TEST(ScaledJpeg, SurvivesAnyDamage) {
   RandomStream random(6);
-  for (const std::string& whole : {jpeg_file(noisy(50, 67, 3), 90, false, 2, 2),
-                                   jpeg_file(noisy(50, 67, 3), 70, false, 2, 1, 4), jpeg_file(noisy(50, 67, 1), 100)}) {
+  for (const std::string& whole :
+       {jpeg_file(noisy_ramp(50, 67, 3), 90, false, 2, 2), jpeg_file(noisy_ramp(50, 67, 3), 70, false, 2, 1, 4),
+        jpeg_file(noisy_ramp(50, 67, 1), 100)}) {
     for (int i = 0; i < 1500; ++i) {
       std::string bytes = random.below(4) != 0 ? whole : whole.substr(0, 1 + random.below(whole.size()));
       for (auto changes = random.below(6); changes > 0; --changes) {

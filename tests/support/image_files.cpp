@@ -7,6 +7,8 @@
 #include <jpeglib.h>
 #include <png.h>
 
+#include "util/random.h"
+
 namespace trainyard {
 
 // Writing well-formed input cannot fail but for memory; libpng and libjpeg then end the test program by themselves.
@@ -92,6 +94,15 @@ Image ramp(std::size_t height, std::size_t width, std::size_t channels, unsigned
         image.pixels.push_back(static_cast<std::byte>((3 * x + (2 + c) * y + 40 * c) % levels));
       }
     }
+  }
+  return image;
+}
+
+Image noisy_ramp(std::size_t height, std::size_t width, std::size_t channels) {
+  Image image = ramp(height, width, channels);
+  RandomStream random(5);
+  for (std::byte& value : image.pixels) {
+    value = static_cast<std::byte>(std::to_integer<int>(value) / 2 + random.below(90));
   }
   return image;
 }

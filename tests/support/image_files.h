@@ -25,4 +25,7 @@ std::string jpeg_file(const Image& image, int quality = 100, bool progressive = 
 /// A smooth picture: each channel rises at its own pace, modulo `levels`.
 Image ramp(std::size_t height, std::size_t width, std::size_t channels, unsigned levels = 256);
 
+/// The same, of half the contrast, under noise.
+Image noisy_ramp(std::size_t height, std::size_t width, std::size_t channels);
+
 }  // namespace trainyard
