@@ -1,5 +1,6 @@
 #include "loader/arena.h"
 
+#include <algorithm>
 #include <memory>
 
 #include "loader/shared_file.h"
@@ -37,18 +38,25 @@ Arena::Arena(Mapping mapping, UniqueFd file, const ArenaShape& shape)
 
 Arena Arena::create(const ArenaShape& shape, const std::string& directory) {
   UniqueFd file = open_shared_file(directory, bytes(shape));
-  if (!reserve(file.get(), 0, least_bytes(shape))) {
-    throw MachineError("loader",
-                       "{} has {} bytes free, {} are needed for two batches of {} samples; start the container with "
-                       "--ipc=host or --shm-size={}m, or lower loader.batch_size, or set loader.workers = 0 "
-                       "(shared-memory-small)",
-                       directory, bytes_free(directory), least_bytes(shape), shape.batch_size,
-                       round_up(bytes(shape), 1 << 20) >> 20);
-  }
+  // Without this look, a first batch that does not fit would be found out while it is read.
+  if (bytes_free(directory) < least_bytes(shape)) refuse(shape, directory);
   Mapping mapping = Mapping::shared(file.get(), "loader", directory);
   Arena arena(std::move(mapping), std::move(file), shape);
-  arena.begin(shape, least_slots);
+  if (!reserve(arena.fd(), 0, arena.layout_.data)) refuse(shape, directory);
+  for (std::uint32_t slot = 0; slot < least_slots; ++slot) {
+    if (!arena.reserve_all_but_images(slot)) refuse(shape, directory);
+  }
+  arena.begin(shape, 0);
   return arena;
+}
+
+void Arena::refuse(const ArenaShape& shape, const std::string& directory) {
+  throw MachineError("loader",
+                     "{} has {} bytes free, {} are needed for two batches of {} samples; start the container with "
+                     "--ipc=host or --shm-size={}m, or lower loader.batch_size, or set loader.workers = 0 "
+                     "(shared-memory-small)",
+                     directory, bytes_free(directory), least_bytes(shape), shape.batch_size,
+                     round_up(bytes(shape), 1 << 20) >> 20);
 }
 
 Arena Arena::create_private(const ArenaShape& shape) {
@@ -74,6 +82,20 @@ void Arena::reserve_slot() {
   control.slots_reserved = reserved + 1;
   --control.slots_to_come;
 }
+
+bool Arena::reserve_all_but_images(std::uint32_t slot) const {
+  return reserve(file_.get(), layout_.end_of(slot) + layout_.guard, layout_.slot_bytes - layout_.guard);
+}
+
+bool Arena::take_pages(std::uint32_t slot, std::span<std::byte> part, bool new_here) const {
+  constexpr std::size_t worth_a_call = 1 << 20;  // else each page faults by itself: a third of the time of a copy
+  const bool reserved = slot < control().slots_reserved;
+  if (reserved && (!new_here || part.size() < worth_a_call)) return true;
+  if (map_pages(part) || reserved) return true;
+  return reserve(file_.get(), static_cast<std::size_t>(part.data() - mapping_.bytes().data()), part.size());
+}
+
+std::uint32_t Arena::slots_usable() const { return std::max(least_slots, control().slots_reserved.load()); }
 
 std::size_t Arena::bytes(const ArenaShape& shape) { return Layout(shape).end_of(shape.slots); }
 std::size_t Arena::least_bytes(const ArenaShape& shape) { return Layout(shape).end_of(least_slots); }

@@ -44,7 +44,7 @@ struct BatchRequest {
 
 struct alignas(64) Control {
   ArenaShape shape;
-  std::atomic<std::uint32_t> slots_reserved{0};  ///< so many, from the first on, may be used
+  std::atomic<std::uint32_t> slots_reserved{0};  ///< so many, from the first on, have all of their memory
   std::atomic<std::uint32_t> slots_to_come{0};   ///< so many more are still to be reserved
   std::atomic<std::uint64_t> oldest{1};          ///< batches are numbered from 1 on; those before this one need no work
   std::atomic<std::uint64_t> published{1};       ///< the number that the next published batch gets
@@ -83,12 +83,18 @@ static_assert(std::atomic<std::uint64_t>::is_always_lock_free && std::atomic<std
 class Arena {
  public:
   /// In an unnamed file in `directory` (/dev/shm), so that it is bounded by that mount and nothing can be left behind.
-  /// Two slots are reserved here, so that no page of them can be missing later; throws MachineError where these do not
-  /// fit, with the bytes needed, the bytes there and what to do.
+  /// Two slots may be used at once, though the memory of their images is not reserved yet: see take_pages(). Throws as
+  /// refuse() where there is no room for them.
   static Arena create(const ArenaShape& shape, const std::string& directory);
-  /// Reserves one more slot of those to come, which takes the kernel 0.1 ms a MiB; where it does not fit, there are
-  /// none to come. For the process that created the arena.
+  /// Throws MachineError: the bytes that two slots need, the bytes that `directory` has, and what to do.
+  [[noreturn]] static void refuse(const ArenaShape& shape, const std::string& directory);
+  /// Reserves one more slot of those to come, so that no page of it can be missing later, which takes the kernel
+  /// 0.1 ms a MiB; where it does not fit, there are none to come. For the process that created the arena.
   void reserve_slot();
+  /// Before `part` of a slot's images is written to: takes the memory for it where the slot has not been reserved yet,
+  /// which many processes do at once for parts of their own, and, where it is `new_here`, to this process, maps it so
+  /// that writing does not fault for each page. False where there is no room. Throws RunError for everything else.
+  [[nodiscard]] bool take_pages(std::uint32_t slot, std::span<std::byte> part, bool new_here) const;
   /// In memory of this process, with all of its slots, for a trainer without workers.
   static Arena create_private(const ArenaShape& shape);
   /// What an arena of this shape takes, with all slots or with two, in bytes.
@@ -99,6 +105,8 @@ class Arena {
 
   int fd() const { return file_.get(); }
   const ArenaShape& shape() const { return control().shape; }
+  /// The slots that may be used, from the first on.
+  std::uint32_t slots_usable() const;
   /// Everything up to the last reserved slot, page-aligned.
   std::span<std::byte> memory() const { return mapping_.bytes().first(layout_.end_of(control().slots_reserved)); }
 
@@ -132,6 +140,7 @@ class Arena {
 
   Arena(Mapping mapping, UniqueFd file, const ArenaShape& shape);
   void begin(const ArenaShape& shape, std::uint32_t reserved);
+  bool reserve_all_but_images(std::uint32_t slot) const;
 
   template <typename T>
   T* at(std::size_t offset) const;

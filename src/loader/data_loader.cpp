@@ -39,7 +39,7 @@ std::optional<Batch> DataLoader::next() {
   publish_ahead();
   if (!pool_.has_published()) {
     throw RunError("loader", "all {} slots are held by batches that have not been released; hold fewer at once",
-                   pool_.arena().control().slots_reserved.load());
+                   pool_.arena().slots_usable());
   }
   TakenBatch taken = pool_.take();
   const std::uint64_t number = next_++;

@@ -1,9 +1,12 @@
 #include "loader/shared_file.h"
 
+#include <limits>
+
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "util/error.h"
@@ -42,9 +45,11 @@ bool reserve(int file, std::size_t begin, std::size_t bytes) {
 }
 
 std::uint64_t bytes_free(const std::string& directory) {
-  struct statvfs there{};
-  check_call(statvfs(directory.c_str(), &there), "loader", "statvfs", directory);
-  return there.f_bavail * there.f_frsize;
+  struct statfs there{};
+  check_call(statfs(directory.c_str(), &there), "loader", "statfs", directory);
+  // A tmpfs mounted with size=0 counts nothing, and ends where the memory does.
+  if (there.f_type == TMPFS_MAGIC && there.f_blocks == 0) return std::numeric_limits<std::int64_t>::max();
+  return there.f_bavail * static_cast<std::uint64_t>(there.f_frsize);
 }
 
 }  // namespace trainyard

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "loader/sample_order.h"
+#include "loader/shared_file.h"
 #include "util/error.h"
 #include "util/process_name.h"
 #include "util/system.h"
@@ -32,7 +33,9 @@ class ChunkReader {
  public:
   ChunkReader(const Arena& arena, const Claim& claim, std::span<const LoadedSplit> splits, const PoolOptions& options,
               WorkerRecord& record)
-      : request_(arena.slot(claim.slot).request),
+      : arena_(arena),
+        slot_(claim.slot),
+        request_(arena.slot(claim.slot).request),
         split_(splits[request_.split]),
         order_(options.seed, request_.epoch, split_.dataset->size(), request_.shuffle),
         sample_(split_.spec()),
@@ -58,7 +61,7 @@ class ChunkReader {
       return ChunkState::done;
     }
     if (!lay_out()) return ChunkState::failed;
-    if (is_new) map_pages_ahead();
+    if (!take_pages(is_new)) return ChunkState::failed;
     for (std::uint32_t i = begin_; i < end_; ++i) {
       if (left_out_[i].load(std::memory_order_relaxed) == 0 && !read_or_leave_out(i)) return ChunkState::failed;
     }
@@ -81,11 +84,20 @@ class ChunkReader {
     return true;
   }
 
-  // Else each page of a large sample faults when it is first written to: a third of the time of a copy.
-  void map_pages_ahead() const {
-    constexpr std::size_t worth_a_call = 1 << 20;
-    const std::span<std::byte> chunk = bytes_between(begins_[begin_], end_row_);
-    if (chunk.size() >= worth_a_call) map_pages(chunk);
+  // False, with the chunk's error, where there is no room.
+  bool take_pages(bool is_new) {
+    std::string why;
+    try {
+      if (arena_.take_pages(slot_, bytes_between(begins_[begin_], end_row_), is_new)) return true;
+      why = fmt::format(
+          "{} has become too full for its batch, with {} bytes free; start the container with --ipc=host or a larger "
+          "--shm-size, or lower loader.batch_size",
+          options_.directory, bytes_free(options_.directory));
+    } catch (const std::exception& e) {
+      why = e.what();
+    }
+    note_error(error_, index_of(begin_), why);
+    return false;
   }
 
   bool collate() {
@@ -189,6 +201,8 @@ class ChunkReader {
     return false;
   }
 
+  const Arena& arena_;
+  std::uint32_t slot_;
   const BatchRequest& request_;
   const LoadedSplit& split_;
   SampleOrder order_;

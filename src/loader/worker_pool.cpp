@@ -47,7 +47,7 @@ void WorkerPool::take_over_slots() {
   if (slots_ == wanted || warned_of_room_) return;
   const bool all = arena_->control().slots_to_come == 0;  // before the next line, lest one is missed
   // Before the others: those that have been written to are used first, so that no more memory is taken than has to be.
-  for (const std::uint32_t reserved = arena_->control().slots_reserved; slots_ < reserved;) {
+  for (const std::uint32_t usable = arena_->slots_usable(); slots_ < usable;) {
     free_.insert(free_.begin(), slots_++);
   }
   if (!all || slots_ == wanted) return;
@@ -64,7 +64,7 @@ bool WorkerPool::wait_for_slot() {
   const auto deadline = monotonic_ns() + static_cast<std::int64_t>(options_.timeout_seconds * 1e9);
   const std::uint32_t before = slots_;
   for (take_over_slots(); slots_ == before; take_over_slots()) {
-    if (arena_->control().slots_to_come == 0 && arena_->control().slots_reserved == before) return false;
+    if (arena_->control().slots_to_come == 0 && arena_->slots_usable() == before) return false;
     if (monotonic_ns() > deadline) {
       throw RunError("loader", "only {} of the loader's {} slots are reserved after {:.3g} s: is pid {} stopped?",
                      slots_, arena_->shape().slots, options_.timeout_seconds, zygote_pid());
@@ -79,6 +79,7 @@ bool WorkerPool::wait_for_slot() {
 
 std::span<std::byte> WorkerPool::memory() {
   while (wait_for_slot()) continue;
+  if (arena_->control().slots_reserved < arena_->slots_usable()) Arena::refuse(arena_->shape(), options_.directory);
   return arena_->memory();
 }
 

@@ -129,7 +129,7 @@ class WorkerPool {
   const Arena* arena_ = nullptr;
   std::vector<SplitInfo> splits_;
   std::vector<PublishedBatch> published_;  ///< in order, few; their slots are the workers'
-  std::uint32_t slots_ = 0;                ///< reserved, as far as has been noticed
+  std::uint32_t slots_ = 0;                ///< usable, as far as has been noticed
   std::vector<std::uint32_t> free_;        ///< slots that are nobody's; the rest is leased
   std::uint64_t loaders_ = 0;
   std::uint64_t serving_ = 0;  ///< 0: no loader

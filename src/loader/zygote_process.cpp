@@ -126,7 +126,6 @@ void Family::fork_worker(std::uint32_t worker) {
   if (pid == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     close(socket_);
-    close(arena_->fd());
     deaths_.reset();
     sigset_t none;
     sigemptyset(&none);

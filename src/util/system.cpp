@@ -73,10 +73,11 @@ Mapping Mapping::copied_on_write(std::size_t size, std::string_view where) {
   return {address, size};
 }
 
-void map_pages(std::span<std::byte> bytes) noexcept {
+bool map_pages(std::span<std::byte> bytes) noexcept {
   const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   const std::size_t before = reinterpret_cast<std::uintptr_t>(bytes.data()) % page;
-  madvise(bytes.data() - before, bytes.size() + before, MADV_POPULATE_WRITE);
+  return retry_on_eintr([&] { return madvise(bytes.data() - before, bytes.size() + before, MADV_POPULATE_WRITE); }) ==
+         0;
 }
 
 std::size_t read_at(int fd, std::span<std::byte> bytes, std::uint64_t offset, std::string_view where,

@@ -95,9 +95,9 @@ class Mapping {
   std::size_t size_ = 0;
 };
 
-/// Maps the pages of `bytes`, which are writable, at once, so that writing to them does not fault for each. Does
-/// nothing where the kernel cannot (before Linux 5.14).
-void map_pages(std::span<std::byte> bytes) noexcept;
+/// Maps the pages of `bytes`, which are writable, at once, so that writing to them does not fault for each. False where
+/// the kernel cannot (before Linux 5.14) or where there is no memory for them: then some of them may be missing.
+bool map_pages(std::span<std::byte> bytes) noexcept;
 
 /// Reads from byte `offset` of an open file until `bytes` is full or the file ends, over short reads and interruptions;
 /// returns how many it read. For many threads and processes at once. Throws RunError with `subject` named.

@@ -11,11 +11,15 @@
 
 #include <dirent.h>
 #include <gmock/gmock.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -272,7 +276,7 @@ TEST(WorkerPool, WorkersHaveNamesAndNoDescriptorsOfTheTrainer) {
   EXPECT_EQ(read(ends[0], &byte, 1), 0) << "somebody still holds the other end of the pipe";
   close(ends[0]);
 
-  EXPECT_LE(files_in(folder + "/fd").size(), 2u + 3u + 1u) << "., .., the standard streams and the eventfd";
+  EXPECT_LE(files_in(folder + "/fd").size(), 2u + 3u + 2u) << "., .., the standard streams, eventfd and arena";
 }
 
 TEST(WorkerPool, LeavesNoProcessAndNoFileBehind) {
@@ -377,7 +381,13 @@ class SmallSharedMemory : public testing::Test {
     ASSERT_NE(mkdtemp(directory_.data()), nullptr);
     mounted_ = mount("none", directory_.c_str(), "tmpfs", 0, ("size=" + std::to_string(kib) + "k").c_str()) == 0;
   }
+  void fill_up() {
+    std::ofstream rest(directory_ + "/rest");
+    const std::string kilobyte(1024, 'x');
+    while (rest.write(kilobyte.data(), 1024).flush()) continue;
+  }
   void TearDown() override {
+    unlink((directory_ + "/rest").c_str());
     if (mounted_) {
       EXPECT_EQ(umount(directory_.c_str()), 0) << "something still uses the arena";
     }
@@ -450,13 +460,68 @@ TEST_F(SmallSharedMemory, FillingUpLaterChangesNothing) {
   {
     WorkerPool pool({.workers = 2, .batch_size = 64, .directory = directory_}, checkable(2'000));
     pool.memory();
-    std::ofstream rest(directory_ + "/rest");
-    const std::string kilobyte(1024, 'x');
-    while (rest.write(kilobyte.data(), 1024).flush()) continue;
+    fill_up();
     DataLoader loader(pool, Split::train, {.shuffle = true});
     EXPECT_EQ(error_of(loader, 2), std::nullopt);
   }
-  unlink((directory_ + "/rest").c_str());
+}
+
+// Before the first batch has come, only a look has been taken at the room.
+TEST_F(SmallSharedMemory, FillingUpBeforeTheFirstBatchIsAnErrorAndNoSignal) {
+  mount_tmpfs(1024);
+  if (!mounted_) GTEST_SKIP() << "mounting a tmpfs needs root";
+  for (const OnWorkerError policy : {OnWorkerError::stop, OnWorkerError::retry, OnWorkerError::skip}) {
+    WorkerPool pool({.workers = 2, .batch_size = 4096, .on_worker_error = policy, .directory = directory_},
+                    checkable(20'000));
+    fill_up();
+    DataLoader loader(pool, Split::train, {.shuffle = true});
+    EXPECT_THAT(error_of(loader).value_or("no error"),
+                AllOf(HasSubstr(directory_ + " has become too full for its batch, with 0 bytes free"),
+                      HasSubstr("--ipc=host")));
+    EXPECT_EQ(pool.faults().deaths, 0u);
+    EXPECT_THAT(error_of<MachineError>([&] { pool.memory(); }), HasSubstr("has 0 bytes free"));
+    unlink((directory_ + "/rest").c_str());
+  }
+}
+
+TEST_F(SmallSharedMemory, ATmpfsWithoutALimitHasRoom) {
+  mount_tmpfs(0);
+  if (!mounted_) GTEST_SKIP() << "mounting a tmpfs needs root";
+  WorkerPool pool({.workers = 2, .batch_size = 64, .directory = directory_}, checkable(2'000));
+  DataLoader loader(pool, Split::train, {.shuffle = true});
+  EXPECT_EQ(error_of(loader), std::nullopt);
+}
+
+// What a kernel before 5.14 does.
+void let_madvise_map_no_pages() {
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[2])),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MADV_POPULATE_WRITE, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog filter{std::size(program), program};
+  check_call(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "test", "prctl", "no new privileges");
+  check_call(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), "test", "prctl", "seccomp");
+}
+
+TEST_F(SmallSharedMemory, AKernelThatCannotMapPagesAheadHasThemReserved) {
+  mount_tmpfs(1024);
+  if (!mounted_) GTEST_SKIP() << "mounting a tmpfs needs root";
+  const auto on_old_kernel = [dataset = checkable(20'000)] {
+    let_madvise_map_no_pages();
+    return dataset();
+  };
+  for (const bool full : {false, true}) {
+    WorkerPool pool({.workers = 2, .batch_size = 4096, .directory = directory_}, on_old_kernel);
+    if (full) fill_up();
+    DataLoader loader(pool, Split::train, {.shuffle = true});
+    const std::string error = error_of(loader).value_or("no error");
+    EXPECT_THAT(error, full ? HasSubstr("has become too full for its batch") : HasSubstr("no error"));
+    EXPECT_EQ(pool.faults().deaths, 0u);
+  }
 }
 
 TEST_F(SmallSharedMemory, TooLittleNamesTheBytesAndTheRemedies) {
