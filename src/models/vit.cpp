@@ -27,6 +27,11 @@ torch::nn::Linear linear(std::int64_t in, std::int64_t out) {
   return layer;
 }
 
+// torch::nn::Linear's own forward() adds the bias to what it has multiplied, in a pass over memory of its own.
+at::Tensor multiply_add(const torch::nn::Linear& layer, const at::Tensor& x) {
+  return at::linear(x, layer->weight, layer->bias);
+}
+
 class Attention : public torch::nn::Module {
  public:
   explicit Attention(const Size& size)
@@ -39,10 +44,11 @@ class Attention : public torch::nn::Module {
     const std::int64_t n = x.size(0);
     const std::int64_t tokens = x.size(1);
     const std::int64_t width = x.size(2);
-    // 3 × N × heads × tokens × width of a head
-    const at::Tensor parts = qkv(x).reshape({n, tokens, 3, heads_, width / heads_}).permute({2, 0, 3, 1, 4});
+    // Each N × heads × tokens × width of a head. Unbound at once, their gradients are stacked, not added.
+    const auto parts =
+        multiply_add(qkv, x).reshape({n, tokens, 3, heads_, width / heads_}).permute({2, 0, 3, 1, 4}).unbind(0);
     const at::Tensor mixed = at::scaled_dot_product_attention(parts[0], parts[1], parts[2]);
-    return proj(mixed.transpose(1, 2).reshape({n, tokens, width}));
+    return multiply_add(proj, mixed.transpose(1, 2).reshape({n, tokens, width}));
   }
 
  private:
@@ -56,7 +62,7 @@ class Mlp : public torch::nn::Module {
   explicit Mlp(std::int64_t width)
       : fc1(register_module("fc1", linear(width, 4 * width))), fc2(register_module("fc2", linear(4 * width, width))) {}
 
-  at::Tensor forward(const at::Tensor& x) { return fc2(at::gelu(fc1(x))); }
+  at::Tensor forward(const at::Tensor& x) { return multiply_add(fc2, at::gelu(multiply_add(fc1, x))); }
 
  private:
   torch::nn::Linear fc1;
