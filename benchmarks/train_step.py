@@ -1,8 +1,10 @@
-"""Trainyard's training step against PyTorch's, eager and compiled, in turns in one process tree, on the same threads.
+"""Trainyard's training step against PyTorch's, eager, compiled, and compiled
+with CUDA graphs (mode="reduce-overhead"), in turns in one process tree, on the same threads.
 
 usage: python benchmarks/train_step.py BINARY [device precision model size channels batch threads rounds steps]
 """
 
+import functools
 import pathlib
 import statistics
 import subprocess
@@ -70,6 +72,7 @@ def main():
         "trainyard": Ours([binary, device, precision, model, *map(str, (size, channels, count, threads))]),
         "eager": peer(lambda net: net),
         "compiled": peer(torch.compile),
+        "compiled, graphs": peer(functools.partial(torch.compile, mode="reduce-overhead")),
     }
     for one in contenders.values():  # cuDNN measures its algorithms and torch.compile compiles in the first steps
         one.seconds_a_step(steps)
@@ -82,7 +85,7 @@ def main():
     for name, measured in times.items():
         ratios = sorted(ours / theirs for ours, theirs in zip(times["trainyard"], measured))
         print(
-            f"  {name:<10} {1e3 * statistics.median(measured):8.2f} ms a step; trainyard's time to it "
+            f"  {name:<16} {1e3 * statistics.median(measured):8.2f} ms a step; trainyard's time to it "
             f"{statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})"
         )
 

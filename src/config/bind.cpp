@@ -167,6 +167,8 @@ std::vector<Setting> settings_in(Config& c) {
   add("train.on_nonfinite", &c.train.on_nonfinite, "a loss that is NaN or infinite: end the run, or pass the step over",
       one_of({"stop", "skip"}));
   add("train.deterministic", &c.train.deterministic, "the same bits in every run on a GPU too; slower", any);
+  add("train.cuda_graph", &c.train.cuda_graph,
+      "on a GPU, capture the step once and replay it; false for a model that decides on the CPU", any);
   add("train.threads", &c.train.threads, "CPU threads of the training process; 0: all cores", from_to(0, 4096));
   add("train.log_every", &c.train.log_every, "steps between two lines of metrics.jsonl", from_to(1, 1'000'000));
 

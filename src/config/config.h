@@ -79,6 +79,7 @@ struct TrainConfig {
   std::string on_nonfinite =
       "stop";                  ///< a loss that is NaN or infinite ends the run (stop) or is not learnt from (skip)
   bool deterministic = false;  ///< the same bits in every run on a GPU too; slower
+  bool cuda_graph = true;      ///< on a GPU, capture the step once and replay it (training/step_graph.h)
   int threads = 0;             ///< CPU threads of the training process; 0: all cores it may use
   int log_every = 50;          ///< steps between two lines of metrics.jsonl
 };

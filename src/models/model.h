@@ -36,6 +36,8 @@ class Model {
   virtual ~Model() = default;
 
   /// images: float, N × channels × height × width (any memory format), normalised. Returns N × classes scores (logits).
+  /// While training on a GPU, what it launches is captured and replayed for the batches after (training/step_graph.h):
+  /// it may neither wait for the GPU nor decide anything anew, or train.cuda_graph is to be false.
   virtual at::Tensor forward(at::Tensor images) = 0;
 
   /// Name of the module that gives the scores: what model.reset_head draws anew.

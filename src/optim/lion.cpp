@@ -13,6 +13,11 @@
 namespace trainyard {
 namespace {
 
+std::vector<at::Tensor> both(std::vector<at::Tensor> some, const std::vector<at::Tensor>& others) {
+  some.insert(some.end(), others.begin(), others.end());
+  return some;
+}
+
 class Lion : public Optimizer {
  public:
   Lion(const OptimizerConfig& config, NamedTensors parameters)
@@ -20,15 +25,22 @@ class Lion : public Optimizer {
 
  protected:
   void update(Group& group) override {
-    // No kernel here can be told to do nothing: the host looks, at the cost of a wait, as GradScaler does in Python.
-    if (group.found_inf && group.found_inf->item<float>() != 0) return;
     const std::vector<at::Tensor> exp_avgs = state_of(exp_avg_, group.indices);
+    // No kernel here can be told to do nothing: what was there is put back where it should have.
+    const auto changed = group.found_inf ? both(group.parameters, exp_avgs) : std::vector<at::Tensor>();
+    std::vector<at::Tensor> before;
+    for (const at::Tensor& tensor : changed) before.push_back(tensor.clone());
+
     std::vector<at::Tensor> updates = at::_foreach_lerp(exp_avgs, group.gradients, 1 - config_.beta1);
     at::_foreach_sign_(updates);
     at::_foreach_add_(updates, group.parameters, group.weight_decay);
     at::_foreach_mul_(updates, learning_rate().to(at::kFloat));
     at::_foreach_sub_(group.parameters, updates);
     at::_foreach_lerp_(exp_avgs, group.gradients, 1 - config_.beta2);
+
+    for (std::size_t i = 0; i < changed.size(); ++i) {
+      changed[i].copy_(at::where(group.found_inf->to(at::kBool), before[i], changed[i]));
+    }
   }
 
  private:

@@ -20,7 +20,7 @@ struct DeviceBatch {
   std::int64_t count;   ///< N
   // Where the images are mixtures of two (training/mix.h):
   at::Tensor other_labels{};  ///< int64, N, of what was mixed in; undefined: nothing was
-  double share = 1;           ///< of each image that is labels', the rest is other_labels'
+  at::Tensor share{};  ///< of each image that is labels', the rest is other_labels'; a scalar of the images' dtype
 };
 
 /// The batches of one split on `device`, those and in that order that a DataLoader with the same options gives. On a

@@ -15,7 +15,7 @@ Scores evaluate(Model& model, DeviceLoader& batches, const std::string& precisio
   while (const std::optional<DeviceBatch> batch = batches.next()) {
     const Autocast autocast(precision, batches.device().type());
     const at::Tensor logits = model.forward(batch->images).to(at::kFloat);
-    sums.add(at::cross_entropy_loss(logits, batch->labels), logits, batch->labels);
+    sums.add(sums_of(at::cross_entropy_loss(logits, batch->labels), logits, batch->labels));
   }
   model.train(was_training);
   return sums.mean();

@@ -4,15 +4,17 @@
 
 namespace trainyard {
 
-ScoreSums::ScoreSums(at::Device device) : sums_(at::zeros({3}, at::TensorOptions(device).dtype(at::kDouble))) {}
-
-void ScoreSums::add(const at::Tensor& loss, const at::Tensor& logits, const at::Tensor& labels) {
+at::Tensor sums_of(const at::Tensor& loss, const at::Tensor& logits, const at::Tensor& labels) {
   const at::NoGradGuard no_grad;
   const at::Tensor mean = loss.detach().to(at::kDouble);
   const at::Tensor right = logits.argmax(1).eq(labels).sum().to(at::kDouble);
-  const at::Tensor batch = at::stack({mean * labels.size(0), right, at::full_like(mean, labels.size(0))});
-  sums_.add_(batch.masked_fill(mean.isfinite().logical_not(), 0));
+  const at::Tensor sums = at::stack({mean * labels.size(0), right, at::full_like(mean, labels.size(0))});
+  return sums.masked_fill(mean.isfinite().logical_not(), 0);
 }
+
+ScoreSums::ScoreSums(at::Device device) : sums_(at::zeros({3}, at::TensorOptions(device).dtype(at::kDouble))) {}
+
+void ScoreSums::add(const at::Tensor& sums) { sums_.add_(sums); }
 
 Scores ScoreSums::mean() const {
   const at::Tensor sums = sums_.cpu();

@@ -14,13 +14,17 @@ struct Scores {
   std::int64_t samples = 0;
 };
 
+/// A batch's sum of losses, right answers and samples: 3 × float64, zeros where the loss is not finite. loss: the
+/// batch's mean, a scalar. logits: N × classes; labels: N.
+at::Tensor sums_of(const at::Tensor& loss, const at::Tensor& logits, const at::Tensor& labels);
+
 /// Sums of loss and of right answers, over batches whose loss is finite. Reading them waits for the device.
 class ScoreSums {
  public:
   explicit ScoreSums(at::Device device);
 
-  /// loss: the batch's mean, a scalar. logits: N × classes; labels: N.
-  void add(const at::Tensor& loss, const at::Tensor& logits, const at::Tensor& labels);
+  /// sums: a batch's, as sums_of() gives them.
+  void add(const at::Tensor& sums);
 
   Scores mean() const;
 
@@ -30,7 +34,7 @@ class ScoreSums {
   void restore(const at::Tensor& snapshot);
 
  private:
-  at::Tensor sums_;  // float64: loss, right answers, samples
+  at::Tensor sums_;  // as sums_of()
 };
 
 }  // namespace trainyard

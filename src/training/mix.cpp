@@ -21,9 +21,11 @@ double symmetric_beta(double alpha, RandomStream& random) {
   }
 }
 
+void set_share(DeviceBatch& batch, double share) { batch.share = at::full({}, share, batch.images.options()); }
+
 void mixup(DeviceBatch& batch, double share) {
   batch.images = at::lerp(batch.images.flip(0), batch.images, share);
-  batch.share = share;
+  set_share(batch, share);
 }
 
 // A rectangle of the image's shape, its centre anywhere; what hangs over the edge is lost, so the share follows.
@@ -39,7 +41,7 @@ void cutmix(DeviceBatch& batch, double share, RandomStream& random) {
   const auto [left, right] = interval(width);
   const at::Tensor box = batch.images.slice(2, top, bottom).slice(3, left, right);
   box.copy_(box.flip(0));
-  batch.share = 1 - static_cast<double>((bottom - top) * (right - left)) / static_cast<double>(height * width);
+  set_share(batch, 1 - static_cast<double>((bottom - top) * (right - left)) / static_cast<double>(height * width));
 }
 
 }  // namespace

@@ -21,8 +21,8 @@ namespace fs = std::filesystem;
 bool is_free(const std::string& key) {
   constexpr std::array free_keys = {"data.root",       "loader.workers",     "loader.prefetch",     "loader.timeout",
                                     "loader.cache",    "loader.cache_name",  "train.device",        "train.threads",
-                                    "train.log_every", "train.on_nonfinite", "train.deterministic", "run.dir",
-                                    "run.name",        "run.resume"};
+                                    "train.log_every", "train.on_nonfinite", "train.deterministic", "train.cuda_graph",
+                                    "run.dir",         "run.name",           "run.resume"};
   return key.starts_with("checkpoint.") || std::find(free_keys.begin(), free_keys.end(), key) != free_keys.end();
 }
 

@@ -6,6 +6,7 @@
 #include <ATen/ops/maximum.h>
 #include <ATen/ops/promote_types.h>
 
+#include "training/metrics.h"
 #include "training/precision.h"
 
 namespace trainyard {
@@ -29,12 +30,18 @@ TrainStep::TrainStep(Model& model, Optimizer& optimizer, const TrainConfig& conf
       optimizer_(optimizer),
       config_(config),
       scaler_(config.precision == "fp16", device_of(model)),
-      skips_(config.on_nonfinite == "skip") {
+      skips_(config.on_nonfinite == "skip"),
+      whole_step_([this](const DeviceBatch& batch) { return run(batch, {}); }, device_of(model), config.cuda_graph) {
   if (skips_) buffers_ = model.buffers();
   if (skips_ || scaler_.enabled()) found_inf_ = at::zeros({1}, at::TensorOptions(device_of(model)).dtype(at::kFloat));
 }
 
-TrainStep::Result TrainStep::operator()(const DeviceBatch& batch, double learning_rate, const StepPart& part) {
+StepResult TrainStep::operator()(const DeviceBatch& batch, double learning_rate, const StepPart& part) {
+  optimizer_.set_learning_rate(learning_rate);
+  return part.first && part.last ? whole_step_(batch) : run(batch, part);
+}
+
+StepResult TrainStep::run(const DeviceBatch& batch, const StepPart& part) {
   if (part.first) {
     optimizer_.zero_grad();
     if (found_inf_.defined()) found_inf_.zero_();
@@ -59,8 +66,9 @@ TrainStep::Result TrainStep::operator()(const DeviceBatch& batch, double learnin
       buffers_[i].copy_(at::where(bad.to(at::kBool), buffers_before[i], buffers_[i]));
     }
   }
-  if (part.last) update(learning_rate);
-  return {.loss = loss.detach(), .logits = logits.detach()};
+  if (part.last) update();
+  return {
+      .loss = loss.detach(), .logits = logits.detach(), .sums = sums_of(loss.detach(), logits.detach(), batch.labels)};
 }
 
 at::Tensor TrainStep::loss_of(const at::Tensor& logits, const DeviceBatch& batch) const {
@@ -72,7 +80,7 @@ at::Tensor TrainStep::loss_of(const at::Tensor& logits, const DeviceBatch& batch
   return batch.share * cross_entropy(batch.labels) + (1 - batch.share) * cross_entropy(batch.other_labels);
 }
 
-void TrainStep::update(double learning_rate) {
+void TrainStep::update() {
   const at::NoGradGuard no_grad;
   if (scaler_.enabled() || config_.clip_grad_norm > 0) {
     std::vector<at::Tensor> gradients = optimizer_.gradients();
@@ -82,7 +90,6 @@ void TrainStep::update(double learning_rate) {
       if (found_inf_.defined()) found_inf_.copy_(at::maximum(found_inf_, flag_not_finite(norm)));
     }
   }
-  optimizer_.set_learning_rate(learning_rate);
   optimizer_.step(found_inf_);
   scaler_.update(found_inf_);
 }

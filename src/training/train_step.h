@@ -5,7 +5,7 @@
 #include "models/model.h"
 #include "optim/grad_scaler.h"
 #include "optim/optimizer.h"
-#include "training/device_loader.h"
+#include "training/step_graph.h"
 
 namespace trainyard {
 
@@ -20,22 +20,20 @@ struct StepPart {
 class TrainStep {
  public:
   TrainStep(Model& model, Optimizer& optimizer, const TrainConfig& config);
+  TrainStep(const TrainStep&) = delete;
+  TrainStep& operator=(const TrainStep&) = delete;
 
-  struct Result {
-    at::Tensor loss;    ///< mean cross-entropy with label smoothing, a scalar on the device, without a graph
-    at::Tensor logits;  ///< N × classes, float32 (float64 of a float64 model), without a graph
-  };
-
-  /// Does not wait for the device. With train.on_nonfinite = skip, a loss that is not finite changes nothing: not the
-  /// weights, not the optimizer's state, not the running statistics. With fp16, gradients that overflow change only the
-  /// scaler.
-  Result operator()(const DeviceBatch& batch, double learning_rate, const StepPart& part = {});
+  /// Does not wait for the device, but where it captures the step (StepGraph). With train.on_nonfinite = skip, a loss
+  /// that is not finite changes nothing: not the weights, not the optimizer's state, not the running statistics. With
+  /// fp16, gradients that overflow change only the scaler. The result is valid until the next call.
+  StepResult operator()(const DeviceBatch& batch, double learning_rate, const StepPart& part = {});
 
   GradScaler& scaler() { return scaler_; }
 
  private:
+  StepResult run(const DeviceBatch& batch, const StepPart& part);
   at::Tensor loss_of(const at::Tensor& logits, const DeviceBatch& batch) const;
-  void update(double learning_rate);
+  void update();
 
   Model& model_;
   Optimizer& optimizer_;
@@ -44,6 +42,7 @@ class TrainStep {
   bool skips_;                       // train.on_nonfinite
   std::vector<at::Tensor> buffers_;  // the model's, where they may have to be restored
   at::Tensor found_inf_;             // one float on the device: 1 makes the step change nothing
+  StepGraph whole_step_;
 };
 
 }  // namespace trainyard

@@ -98,9 +98,9 @@ bool Trainer::train_epoch() {
     const double lr = lr_of(place_.step);
     const StepPart part = part_of_step(*batch);
     mix(*batch, config_.train, place_.epoch);
-    const TrainStep::Result result = train_step_(*batch, lr, part);
-    epoch_sums_.add(result.loss, result.logits, batch->labels);
-    window.add(result.loss, result.logits, batch->labels);
+    const StepResult result = train_step_(*batch, lr, part);
+    epoch_sums_.add(result.sums);
+    window.add(result.sums);
     losses_.add(result.loss, {place_.epoch, batch->number, place_.step + 1, lr});
     judge_losses(/*all=*/false);
     ++place_.batch;

@@ -191,7 +191,7 @@ Tensors take_steps(const Case& c, at::ScalarType dtype) {
   std::vector<double> losses;
   for (int i = 0; i < step_count; ++i) {
     const ScheduleConfig schedule{.name = c.one_cycle ? "one_cycle" : "constant"};
-    const TrainStep::Result done = step(batch, learning_rate(schedule, c.optimizer.lr, i, step_count, step_count));
+    const StepResult done = step(batch, learning_rate(schedule, c.optimizer.lr, i, step_count, step_count));
     ema.update(i + 1);
     losses.push_back(done.loss.item<double>());
     if (i > 0) continue;

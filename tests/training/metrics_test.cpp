@@ -9,8 +9,8 @@ const at::Tensor logits = at::tensor({2.F, 1.F, 0.F, 3.F, 5.F, 4.F}).view({3, 2}
 
 TEST(ScoreSums, WeighsBatchesByTheirSize) {
   ScoreSums sums(at::kCPU);
-  sums.add(at::scalar_tensor(1.0F), logits, at::tensor({0, 1, 1}, at::kLong));
-  sums.add(at::scalar_tensor(3.0F), logits.slice(0, 0, 1), at::tensor({0}, at::kLong));
+  sums.add(sums_of(at::scalar_tensor(1.0F), logits, at::tensor({0, 1, 1}, at::kLong)));
+  sums.add(sums_of(at::scalar_tensor(3.0F), logits.slice(0, 0, 1), at::tensor({0}, at::kLong)));
   const Scores mean = sums.mean();
   EXPECT_EQ(mean.samples, 4);
   EXPECT_DOUBLE_EQ(mean.loss, (3 * 1.0 + 3.0) / 4);
@@ -19,11 +19,11 @@ TEST(ScoreSums, WeighsBatchesByTheirSize) {
 
 TEST(ScoreSums, GoesOnFromASnapshot) {
   ScoreSums first(at::kCPU);
-  first.add(at::scalar_tensor(0.1F), logits, at::tensor({0, 1, 1}, at::kLong));
+  first.add(sums_of(at::scalar_tensor(0.1F), logits, at::tensor({0, 1, 1}, at::kLong)));
   ScoreSums second(at::kCPU);
   second.restore(first.snapshot());
   for (ScoreSums* sums : {&first, &second})
-    sums->add(at::scalar_tensor(0.7F), logits, at::tensor({1, 1, 0}, at::kLong));
+    sums->add(sums_of(at::scalar_tensor(0.7F), logits, at::tensor({1, 1, 0}, at::kLong)));
   EXPECT_EQ(first.mean().loss, second.mean().loss);
   EXPECT_EQ(first.mean().accuracy, second.mean().accuracy);
   EXPECT_EQ(second.mean().samples, 6);

@@ -24,10 +24,11 @@ TEST(Mix, MixupWeighsImagesAsItSays) {
   for (std::int64_t number = 0; number < 20; ++number) {
     DeviceBatch b = batch(number);
     mix(b, TrainConfig{.mixup = 0.4}, 1);
-    EXPECT_TRUE(b.share >= 0 && b.share <= 1) << b.share;
+    const auto share = b.share.item<double>();
+    EXPECT_TRUE(share >= 0 && share <= 1) << share;
     EXPECT_TRUE(at::equal(b.other_labels, at::tensor({3, 2, 1, 0}, at::kLong)));
-    EXPECT_NEAR(b.images[0][0][0][0].item<double>(), 3 * (1 - b.share), 1e-5);
-    EXPECT_NEAR(b.images[2][2][19][9].item<double>(), 2 * b.share + (1 - b.share), 1e-5);
+    EXPECT_NEAR(b.images[0][0][0][0].item<double>(), 3 * (1 - share), 1e-5);
+    EXPECT_NEAR(b.images[2][2][19][9].item<double>(), 2 * share + (1 - share), 1e-5);
   }
 }
 
@@ -37,7 +38,7 @@ TEST(Mix, CutmixPastesAsManyPixelsAsItSays) {
     mix(b, TrainConfig{.cutmix = 1}, 1);
     const auto own = b.images[0][0].eq(0).to(at::kFloat).mean().item<double>();
     const auto others = b.images[0][0].eq(3).to(at::kFloat).mean().item<double>();
-    EXPECT_NEAR(own, b.share, 1e-6);
+    EXPECT_NEAR(own, b.share.item<double>(), 1e-6);
     EXPECT_NEAR(own + others, 1, 1e-6);
   }
 }
@@ -47,7 +48,7 @@ TEST(Mix, DependsOnSeedEpochAndBatchAlone) {
   const auto share = [](const TrainConfig& c, std::int64_t epoch, std::int64_t number) {
     DeviceBatch b = batch(number);
     mix(b, c, epoch);
-    return b.share;
+    return b.share.item<double>();
   };
   EXPECT_EQ(share(config, 2, 5), share(config, 2, 5));
   EXPECT_NE(share(config, 2, 5), share(config, 2, 6));
@@ -66,8 +67,9 @@ TEST(Mix, SharesFollowTheBetaDistribution) {
     DeviceBatch b{.images = at::zeros({1, 1, 1, 1}), .labels = at::zeros({1}, at::kLong), .number = 0, .count = 1};
     for (b.number = 0; b.number < draws; ++b.number) {
       mix(b, TrainConfig{.mixup = alpha}, 0);
-      sum += b.share;
-      squares += b.share * b.share;
+      const auto share = b.share.item<double>();
+      sum += share;
+      squares += share * share;
     }
     const double mean = sum / draws;
     EXPECT_NEAR(mean, 0.5, 0.03) << alpha;

@@ -34,7 +34,7 @@ TEST_P(OverfitsOneBatch, ToNoErrorAtAll) {
   const TrainConfig config;
   TrainStep step(*model, *optimizer, config);
   const DeviceBatch batch = random_batch(1, 16);
-  TrainStep::Result result;
+  StepResult result;
   for (int i = 0; i < 60; ++i) result = step(batch, GetParam().optimizer.lr);
   EXPECT_LT(result.loss.item<double>(), 0.05);
   EXPECT_TRUE(at::equal(result.logits.argmax(1), batch.labels));
@@ -148,7 +148,7 @@ TEST(TrainStep, MixedTargetsWeighTheTwoLosses) {
     const TrainConfig config;
     DeviceBatch mixed = batch;
     mixed.other_labels = other;
-    mixed.share = share;
+    if (other.defined()) mixed.share = at::scalar_tensor(share);
     return TrainStep(*model, *optimizer, config)(mixed, 0).loss.item<double>();
   };
   const at::Tensor other = batch.labels.flip(0);

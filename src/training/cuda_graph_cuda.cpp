@@ -1,0 +1,63 @@
+#include "training/cuda_graph.h"
+
+#include <ATen/cuda/CUDAGraph.h>
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <cuda_runtime_api.h>
+
+#include "util/error.h"
+
+namespace trainyard {
+namespace {
+
+namespace allocator = c10::cuda::CUDACachingAllocator;
+
+// Twice what has been needed so far beside the tensors that stay.
+bool has_room(at::Device device) {
+  allocator::emptyCache();
+  const auto held = allocator::getDeviceStats(device.index()).allocated_bytes[0];  // 0: large and small blocks together
+  std::size_t free = 0;
+  std::size_t total = 0;
+  C10_CUDA_CHECK(cudaMemGetInfo(&free, &total));
+  return free / 2 > static_cast<std::size_t>(held.peak - held.current);
+}
+
+class CapturedGraph final : public CudaGraph {
+ public:
+  // On the current stream, which is not the default one.
+  explicit CapturedGraph(const std::function<void()>& work) {
+    // Only this thread is bound by what a capture forbids: others copy and save meanwhile.
+    graph_.capture_begin(/*pool=*/{0, 0}, cudaStreamCaptureModeThreadLocal);
+    try {
+      work();
+      graph_.capture_end();
+    } catch (const c10::Error& error) {
+      cudaGraph_t broken = nullptr;
+      cudaStreamEndCapture(c10::cuda::getCurrentCUDAStream(), &broken);  // else nothing could be freed any more
+      cudaGetLastError();
+      throw RunError("training",
+                     "the step cannot be captured in a CUDA graph: {}; a forward() that waits for the GPU (item(), "
+                     "nonzero(), a copy to the CPU) needs train.cuda_graph = false",
+                     error.what_without_backtrace());
+    }
+  }
+
+  void replay() override { graph_.replay(); }
+
+ private:
+  at::cuda::CUDAGraph graph_;
+};
+
+}  // namespace
+
+std::unique_ptr<CudaGraph> capture_cuda_graph(at::Device device, const std::function<void()>& work) {
+  if (!device.is_cuda()) return nullptr;
+  const c10::cuda::CUDAGuard on_device(device);
+  c10::cuda::device_synchronize();
+  if (!has_room(device)) return nullptr;
+  const c10::cuda::CUDAStreamGuard on_stream(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device.index()));
+  return std::make_unique<CapturedGraph>(work);
+}
+
+}  // namespace trainyard

@@ -1,0 +1,189 @@
+#include "training/step_graph.h"
+
+#include <gmock/gmock.h>
+
+#include <ATen/Context.h>
+#include <ATen/ops/rand.h>
+#include <ATen/ops/randint.h>
+#include <ATen/ops/randn.h>
+
+#include "support/error_of.h"
+#include "training/mix.h"
+#include "training/train_step.h"
+#include "util/error.h"
+
+namespace trainyard {
+namespace {
+
+using testing::HasSubstr;
+
+const at::Device gpu(at::kCUDA, 0);
+
+DeviceBatch batch_of(std::int64_t count, std::int64_t number, at::Device device) {
+  return {.images = at::randn({count, 3, 16, 16}).contiguous(at::MemoryFormat::ChannelsLast).to(device),
+          .labels = at::randint(0, 10, {count}, at::kLong).to(device),
+          .number = number,
+          .count = count};
+}
+
+// A step that only counts.
+struct Counter {
+  int calls = 0;
+  StepResult operator()(const DeviceBatch& batch) {
+    ++calls;
+    return {.loss = batch.images.sum(), .logits = {}, .sums = {}};
+  }
+};
+
+TEST(StepGraph, OnTheCpuEveryStepIsTaken) {
+  Counter counter;
+  StepGraph step(std::ref(counter), at::kCPU, /*enabled=*/true);
+  for (int i = 0; i < 10; ++i) step(batch_of(2, i, at::kCPU));
+  EXPECT_EQ(counter.calls, 10);
+}
+
+class GpuStepGraph : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!at::hasCUDA()) GTEST_SKIP() << "needs a GPU";
+  }
+};
+
+TEST_F(GpuStepGraph, IsCapturedOnceForTheShapeThatComesAgainAndAgain) {
+  Counter counter;
+  StepGraph step(std::ref(counter), gpu, /*enabled=*/true);
+  for (int i = 0; i < 10; ++i) {
+    const DeviceBatch batch = batch_of(i == 1 || i == 8 ? 3 : 4, i, gpu);
+    EXPECT_EQ(step(batch).loss.item<float>(), batch.images.sum().item<float>()) << i;
+  }
+  // Steps 0, 1 and 8 by themselves, 2 to 4 before it is captured, and to capture it.
+  EXPECT_EQ(counter.calls, 7);
+}
+
+TEST_F(GpuStepGraph, IsNotCapturedWhereItIsNotWanted) {
+  Counter counter;
+  StepGraph step(std::ref(counter), gpu, /*enabled=*/false);
+  for (int i = 0; i < 10; ++i) step(batch_of(4, i, gpu));
+  EXPECT_EQ(counter.calls, 10);
+}
+
+TEST_F(GpuStepGraph, RandomNumbersOfTheGpuGoOnAsIfItWereNotCaptured) {
+  std::vector<std::vector<float>> drawn(2);
+  for (const bool enabled : {false, true}) {
+    at::manual_seed(3);
+    StepGraph step(
+        [](const DeviceBatch& batch) {
+          return StepResult{.loss = at::rand({7}, batch.images.options()).sum(), .logits = {}, .sums = {}};
+        },
+        gpu, enabled);
+    const DeviceBatch batch{.images = at::zeros({1}, gpu), .labels = at::zeros({1}, gpu), .number = 0, .count = 1};
+    for (int i = 0; i < 8; ++i) drawn[enabled].push_back(step(batch).loss.item<float>());
+  }
+  EXPECT_EQ(drawn[0], drawn[1]);
+  EXPECT_NE(drawn[1][6], drawn[1][7]);
+}
+
+TEST_F(GpuStepGraph, RandomNumbersOfTheCpuAreNotFrozen) {
+  std::vector<std::vector<float>> drawn(2);
+  testing::internal::CaptureStdout();
+  for (const bool enabled : {false, true}) {
+    at::manual_seed(3);
+    StepGraph step(
+        [](const DeviceBatch& batch) {
+          return StepResult{.loss = batch.images.sum() + at::rand({1}).item<float>(), .logits = {}, .sums = {}};
+        },
+        gpu, enabled);
+    const DeviceBatch batch{.images = at::zeros({1}, gpu), .labels = at::zeros({1}, gpu), .number = 0, .count = 1};
+    for (int i = 0; i < 8; ++i) drawn[enabled].push_back(step(batch).loss.item<float>());
+  }
+  EXPECT_EQ(drawn[0], drawn[1]);
+  EXPECT_THAT(testing::internal::GetCapturedStdout(), HasSubstr("draws random numbers on the CPU"));
+}
+
+struct Case {
+  const char* name;
+  const char* model;
+  OptimizerConfig optimizer;
+  TrainConfig train;
+};
+
+class GpuStepGraphWith : public testing::TestWithParam<Case> {
+ protected:
+  void SetUp() override {
+    if (!at::hasCUDA()) GTEST_SKIP() << "needs a GPU";
+    was_ = at::globalContext().deterministicAlgorithms();
+    setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
+    at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+    at::globalContext().setDeterministicCuDNN(true);
+  }
+  void TearDown() override {
+    at::globalContext().setDeterministicAlgorithms(was_, /*warn_only=*/false);
+    at::globalContext().setDeterministicCuDNN(was_);
+  }
+  bool was_ = false;
+};
+
+// Losses, sums, weights and the optimizer's state after steps that are whole, incomplete and mixed.
+TEST_P(GpuStepGraphWith, TrainsAsWithoutBitForBit) {
+  std::vector<std::vector<at::Tensor>> results(2);
+  for (const bool captured : {false, true}) {
+    TrainConfig config = GetParam().train;
+    config.cuda_graph = captured;
+    at::manual_seed(3);
+    const auto model = make_model({.name = GetParam().model, .stem = "small", .patch_size = 8},
+                                  {.channels = 3, .height = 16, .width = 16, .classes = 10});
+    model->to(gpu);
+    const auto optimizer = make_optimizer(GetParam().optimizer, *model);
+    TrainStep step(*model, *optimizer, config);
+    for (int i = 0; i < 12; ++i) {
+      DeviceBatch batch = batch_of(i == 7 ? 5 : 16, i, gpu);
+      if (i == 9) batch.images[2][1][3][3] = config.on_nonfinite == "skip" ? NAN : 0.5;
+      mix(batch, config, 0);
+      const StepResult result = step(batch, 0.01 / (1 + i));
+      for (const at::Tensor& tensor : {result.loss, result.logits, result.sums}) {
+        results[captured].push_back(tensor.cpu());
+      }
+    }
+    for (const auto& [name, tensor] : model->state_dict()) results[captured].push_back(tensor.detach().cpu());
+    for (const auto& [name, tensor] : optimizer->state()) results[captured].push_back(tensor.cpu());
+    for (const auto& [name, tensor] : step.scaler().state()) results[captured].push_back(tensor.cpu());
+  }
+  ASSERT_EQ(results[0].size(), results[1].size());
+  for (std::size_t i = 0; i < results[0].size(); ++i) {
+    EXPECT_TRUE(at::equal(results[0][i].nan_to_num(), results[1][i].nan_to_num()))
+        << "tensor " << i << " of " << results[0].size() << ", " << results[0][i].sizes();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Steps, GpuStepGraphWith,
+    testing::Values(
+        Case{"convnet_sgd", "convnet", {.name = "sgd"}, {}}, Case{"convnet_adamw", "convnet", {.name = "adamw"}, {}},
+        Case{"resnet18_bf16_mixed", "resnet18", {.name = "sgd"}, {.precision = "bf16", .mixup = 0.4, .cutmix = 1}},
+        Case{"resnet18_fp16", "resnet18", {.name = "adamw"}, {.precision = "fp16", .clip_grad_norm = 1}},
+        Case{"vit_bf16", "vit_tiny", {.name = "adamw"}, {.precision = "bf16", .clip_grad_norm = 1}},
+        Case{"resnet18_skips", "resnet18", {.name = "adamw"}, {.on_nonfinite = "skip"}},
+        Case{"convnet_lion_skips", "convnet", {.name = "lion"}, {.on_nonfinite = "skip"}}),
+    [](const auto& instance) { return std::string(instance.param.name); });
+
+// In a process of its own, which cannot go on with the GPU.
+TEST_F(GpuStepGraph, AStepThatWaitsForTheGpuIsRefusedWithTheRemedy) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  const auto try_to = [] {
+    StepGraph step(
+        [](const DeviceBatch& batch) {
+          return StepResult{.loss = batch.images * batch.images.sum().item<float>(), .logits = {}, .sums = {}};
+        },
+        gpu, /*enabled=*/true);
+    const DeviceBatch batch{.images = at::zeros({1}, gpu), .labels = at::zeros({1}, gpu), .number = 0, .count = 1};
+    const std::string error = error_of<RunError>([&] {
+      for (int i = 0; i < 8; ++i) step(batch);
+    });
+    std::fputs(error.c_str(), stderr);
+    std::exit(error.ends_with("train.cuda_graph = false") ? 0 : 1);
+  };
+  EXPECT_EXIT(try_to(), testing::ExitedWithCode(0), "cannot be captured in a CUDA graph");
+}
+
+}  // namespace
+}  // namespace trainyard
