@@ -4,6 +4,12 @@ namespace trainyard {
 namespace batch_norm {
 namespace {
 
+// What reaches a normalised number of the gradient `dy` of its ReLU.
+template <typename T>
+__device__ float through_relu(float dy, float x, const Scaling<T>& scaling, const PerChannel<lanes<T>>& bias, int i) {
+  return passes(rounded<T>(normalised(x, scaling.mean.at[i], scaling.scale.at[i], bias.at[i]))) ? dy : 0;
+}
+
 // Per channel: the sum of what reaches the normalised x of the gradient, and of its product with x - mean.
 template <typename T, Then then>
 __global__ void __launch_bounds__(block_threads, backward_blocks)
@@ -36,7 +42,7 @@ __global__ void __launch_bounds__(block_threads, backward_blocks)
             const float x = loaded.x.get(i);
             float dy = loaded.dy.get(i);
             if constexpr (then == Then::relu) {
-              if (!passes(rounded<T>(normalised(x, scaling.mean.at[i], scaling.scale.at[i], bias.at[i])))) dy = 0;
+              dy = through_relu<T>(dy, x, scaling, bias, i);
             } else if constexpr (then == Then::add_relu) {
               dy = (loaded.passed >> i & 1) != 0 ? dy + loaded.more_dy.get(i) : 0;
               dresidual.set(i, dy);
@@ -114,9 +120,7 @@ __global__ void __launch_bounds__(block_threads, backward_blocks)
         for (int i = 0; i < lanes<T>; ++i) {
           const float x = loaded.x.get(i);
           float dy = loaded.dy.get(i);
-          if constexpr (then == Then::relu) {
-            if (!passes(rounded<T>(normalised(x, scaling.mean.at[i], scaling.scale.at[i], bias.at[i])))) dy = 0;
-          }
+          if constexpr (then == Then::relu) dy = through_relu<T>(dy, x, scaling, bias, i);
           dx.set(i, fmaf(scaling.scale.at[i], dy - mean_gradient.at[i], (scaling.mean.at[i] - x) * slope.at[i]));
         }
         store(task.dx, row * channels + channel, dx);

@@ -1,5 +1,7 @@
 #include "training/cuda_graph.h"
 
+#include <string_view>
+
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
@@ -33,19 +35,28 @@ class CapturedGraph final : public CudaGraph {
       work();
       graph_.capture_end();
     } catch (const c10::Error& error) {
-      cudaGraph_t broken = nullptr;
-      cudaStreamEndCapture(c10::cuda::getCurrentCUDAStream(), &broken);  // else nothing could be freed any more
-      cudaGetLastError();
+      abandon();
+      const std::string_view why = error.what_without_backtrace();
       throw RunError("training",
                      "the step cannot be captured in a CUDA graph: {}; a forward() that waits for the GPU (item(), "
                      "nonzero(), a copy to the CPU) needs train.cuda_graph = false",
-                     error.what_without_backtrace());
+                     why.substr(0, why.find('\n')));
+    } catch (...) {
+      abandon();
+      throw;
     }
   }
 
   void replay() override { graph_.replay(); }
 
  private:
+  // Else nothing could be freed any more.
+  static void abandon() noexcept {
+    cudaGraph_t broken = nullptr;
+    cudaStreamEndCapture(c10::cuda::getCurrentCUDAStream(), &broken);
+    cudaGetLastError();
+  }
+
   at::cuda::CUDAGraph graph_;
 };
 
