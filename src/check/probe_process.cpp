@@ -2,7 +2,6 @@
 
 #include <array>
 #include <cmath>
-#include <cstring>
 #include <thread>
 #include <utility>
 
@@ -17,6 +16,7 @@
 #include "check/anonymous.h"
 #include "check/facts_json.h"
 #include "util/error.h"
+#include "util/process_end.h"
 
 extern char** environ;
 
@@ -133,7 +133,7 @@ std::vector<ProbeFacts> ProbeProcess::finish() {
   if (!ended) {
     add_failure("hung", fmt::format("no answer within {} s", static_cast<double>(limit_.count()) / 1000));
   } else if (WIFSIGNALED(status)) {
-    add_failure("crashed", fmt::format("signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status))));
+    add_failure("crashed", signal_text(WTERMSIG(status)));
   } else if (WEXITSTATUS(status) != 0) {
     add_failure("crashed", fmt::format("exit code {}", WEXITSTATUS(status)));
   } else if (probes_.empty()) {

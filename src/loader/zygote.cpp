@@ -177,14 +177,7 @@ void Zygote::send_command(const ZygoteCommand& command) {
 }
 
 std::string Zygote::describe_end(int wait_status) {
-  if (!WIFSIGNALED(wait_status)) return fmt::format("exited with code {}", WEXITSTATUS(wait_status));
-  const int number = WTERMSIG(wait_status);
-  const std::uint64_t kills_before = std::exchange(out_of_memory_kills_before_, out_of_memory_kills());
-  const bool out_of_memory = number == SIGKILL && out_of_memory_kills_before_ > kills_before;
-  return fmt::format("was killed by signal {} ({}){}", number, strsignal(number),
-                     out_of_memory ? ", probably by the kernel for want of memory: give the container more, or lower "
-                                     "loader.workers or loader.batch_size"
-                                   : "");
+  return ends_.describe(wait_status, "give the container more, or lower loader.workers or loader.batch_size");
 }
 
 void Zygote::throw_zygote_ended() {

@@ -18,6 +18,7 @@
 
 #include "loader/pool_options.h"
 #include "loader/worker.h"
+#include "util/process_end.h"
 #include "util/system.h"
 
 namespace trainyard {
@@ -100,7 +101,7 @@ class Zygote {
   void end() noexcept;
 
   pid_t pid_ = -1;
-  std::uint64_t out_of_memory_kills_before_ = out_of_memory_kills();
+  ProcessEnds ends_;
   UniqueFd socket_;
   UniqueFd ready_;  ///< an eventfd
   std::optional<Arena> arena_;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <csignal>
-#include <cstring>
 
 #include <fcntl.h>
 #include <sys/prctl.h>
@@ -113,10 +112,7 @@ void OrderedMakers::throw_death(Maker& maker) {
   int status = 0;
   const pid_t pid = std::exchange(maker.pid, 0);
   check_call(retry_on_eintr([&] { return waitpid(pid, &status, 0); }), where_, "waitpid", "a worker");
-  const std::string how =
-      WIFSIGNALED(status) ? fmt::format("was killed by signal {} ({}){}", WTERMSIG(status), strsignal(WTERMSIG(status)),
-                                        WTERMSIG(status) == SIGKILL ? ": out of memory?" : "")
-                          : fmt::format("ended with exit code {}", WEXITSTATUS(status));
+  const std::string how = ends_.describe(status, "give the container more, or lower loader.workers");
   throw RunError(where_, "worker {} {} at sample {}", pid, how, taken_ - 1);
 }
 

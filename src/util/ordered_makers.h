@@ -11,6 +11,7 @@
 
 #include <sys/types.h>
 
+#include "util/process_end.h"
 #include "util/system.h"
 
 namespace trainyard {
@@ -46,6 +47,7 @@ class OrderedMakers {
   std::size_t taken_ = 0;
   Make make_;
   std::string where_;
+  ProcessEnds ends_;
   std::vector<Maker> makers_;
   std::vector<std::byte> thing_;
 };
