@@ -19,8 +19,8 @@ class CudaGraph {
 
 /// Captures what `work` launches on `device` without running it (at::cuda::CUDAGraph); waits for the GPU. Null, and
 /// nothing done, where the GPU lacks the memory: the graph takes what `work` does, and as much has to be free beside it
-/// for work that is not captured. Null on the CPU too. Throws RunError where `work` waits for the GPU; the process
-/// cannot go on with the device then.
+/// for work that is not captured. Null on the CPU too. Throws RunError where `work` waits for the GPU, and what
+/// `work` throws; the process cannot go on with the device then.
 std::unique_ptr<CudaGraph> capture_cuda_graph(at::Device device, const std::function<void()>& work);
 
 }  // namespace trainyard

@@ -15,14 +15,16 @@ namespace {
 
 namespace allocator = c10::cuda::CUDACachingAllocator;
 
-// Twice what has been needed so far beside the tensors that stay.
+// For twice what the work so far has taken and given back, which the allocator keeps: the graph's own memory, and as
+// much for what is not captured.
 bool has_room(at::Device device) {
+  const auto stats = allocator::getDeviceStats(device.index());
+  const auto kept = stats.reserved_bytes[0].current - stats.allocated_bytes[0].current;  // 0: large and small blocks
   allocator::emptyCache();
-  const auto held = allocator::getDeviceStats(device.index()).allocated_bytes[0];  // 0: large and small blocks together
   std::size_t free = 0;
   std::size_t total = 0;
   C10_CUDA_CHECK(cudaMemGetInfo(&free, &total));
-  return free / 2 > static_cast<std::size_t>(held.peak - held.current);
+  return free / 2 >= static_cast<std::size_t>(kept);
 }
 
 class CapturedGraph final : public CudaGraph {
@@ -34,6 +36,9 @@ class CapturedGraph final : public CudaGraph {
     try {
       work();
       graph_.capture_end();
+    } catch (const c10::OutOfMemoryError&) {
+      abandon();
+      throw;
     } catch (const c10::Error& error) {
       abandon();
       const std::string_view why = error.what_without_backtrace();

@@ -68,9 +68,10 @@ void StepGraph::capture(const DeviceBatch& batch) {
         "one kernel after another; draw them on the GPU, or set train.cuda_graph = false");
     random.set_state(before);
   }
-  graph_.reset();
-  result_ = {};
   enabled_ = false;
+  graph_.reset();
+  input_ = {};
+  result_ = {};
 }
 
 }  // namespace trainyard

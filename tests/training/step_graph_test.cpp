@@ -67,6 +67,19 @@ TEST_F(GpuStepGraph, IsNotCapturedWhereItIsNotWanted) {
   EXPECT_EQ(counter.calls, 10);
 }
 
+TEST_F(GpuStepGraph, IsNotCapturedWhereTheGpuLacksTheMemory) {
+  std::vector<at::Tensor> all;
+  try {
+    for (;;) all.push_back(at::empty({1 << 30}, at::TensorOptions(gpu).dtype(at::kByte)));
+  } catch (const c10::OutOfMemoryError&) {
+    all.resize(all.size() - 3);  // what a step takes: it is kept, and there is no more
+  }
+  Counter counter;
+  StepGraph step(std::ref(counter), gpu, /*enabled=*/true);
+  for (int i = 0; i < 10; ++i) step(batch_of(4, i, gpu));
+  EXPECT_EQ(counter.calls, 10);
+}
+
 TEST_F(GpuStepGraph, RandomNumbersOfTheGpuGoOnAsIfItWereNotCaptured) {
   std::vector<std::vector<float>> drawn(2);
   for (const bool enabled : {false, true}) {
