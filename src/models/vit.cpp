@@ -44,10 +44,10 @@ class Attention : public torch::nn::Module {
     const std::int64_t n = x.size(0);
     const std::int64_t tokens = x.size(1);
     const std::int64_t width = x.size(2);
-    // Each N × heads × tokens × width of a head. Unbound at once, their gradients are stacked, not added.
-    const auto parts =
-        multiply_add(qkv, x).reshape({n, tokens, 3, heads_, width / heads_}).permute({2, 0, 3, 1, 4}).unbind(0);
-    const at::Tensor mixed = at::scaled_dot_product_attention(parts[0], parts[1], parts[2]);
+    // Each N × tokens × heads × width of a head: unbound where they lie, their gradients are put together in one pass.
+    const auto parts = multiply_add(qkv, x).reshape({n, tokens, 3, heads_, width / heads_}).unbind(2);
+    const auto [q, k, v] = std::tuple(parts[0].transpose(1, 2), parts[1].transpose(1, 2), parts[2].transpose(1, 2));
+    const at::Tensor mixed = at::scaled_dot_product_attention(q, k, v);
     return multiply_add(proj, mixed.transpose(1, 2).reshape({n, tokens, width}));
   }
 
@@ -119,7 +119,7 @@ class VisionTransformer : public Network {
   at::Tensor forward(at::Tensor x) override {
     x = patch_embed->forward(x);
     x = at::cat({cls_token.expand({x.size(0), -1, -1}), x}, 1) + pos_embed;
-    return head_(norm(blocks->forward(x)).select(1, 0));
+    return head_(norm(blocks->forward(x).select(1, 0)));
   }
 
   std::string head() const override { return "head"; }
