@@ -62,6 +62,16 @@ CLI::Validator from_to(T low, T high) {
       fmt::format("{}..{}", low, high));
 }
 
+CLI::Validator true_or_false() {
+  return CLI::Validator(
+      [](std::string& text) {
+        bool value = false;
+        if (CLI::detail::lexical_cast(text, value)) return std::string();
+        return fmt::format("is '{}'; allowed: true, false", text);
+      },
+      "true, false");
+}
+
 CLI::Validator one_of(std::vector<std::string> allowed) {
   const std::string list = fmt::format("{}", fmt::join(allowed, ", "));
   return CLI::Validator(
@@ -104,7 +114,7 @@ std::vector<Setting> settings_in(Config& c) {
   add("model.stem", &c.model.stem, "first layers of a ResNet; small is for 28 to 64 px", one_of({"standard", "small"}));
   add("model.patch_size", &c.model.patch_size, "ViT: side of a patch in pixels", from_to(1, 1024));
   add("model.weights", &c.model.weights, "safetensors file to begin from, as torchvision's or timm's", any);
-  add("model.reset_head", &c.model.reset_head, "with model.weights: draw the last layer anew", any);
+  add("model.reset_head", &c.model.reset_head, "with model.weights: draw the last layer anew", true_or_false());
 
   add("data.name", &c.data.name, "dataset (trainyard list datasets)", any);
   add("data.root", &c.data.root, "folder of the dataset; empty: looked for in data/ and the distribution's folder",
@@ -135,9 +145,10 @@ std::vector<Setting> settings_in(Config& c) {
   add("optimizer.name", &c.optimizer.name, "optimizer (trainyard list optimizers)", any);
   add("optimizer.lr", &c.optimizer.lr, "peak learning rate", from_to(0.0, 1e6));
   add("optimizer.momentum", &c.optimizer.momentum, "sgd: momentum", from_to(0.0, 1.0));
-  add("optimizer.nesterov", &c.optimizer.nesterov, "sgd: Nesterov's momentum", any);
+  add("optimizer.nesterov", &c.optimizer.nesterov, "sgd: Nesterov's momentum", true_or_false());
   add("optimizer.weight_decay", &c.optimizer.weight_decay, "weight decay", from_to(0.0, 1e3));
-  add("optimizer.decay_bias_norm", &c.optimizer.decay_bias_norm, "weight decay on biases, norms, embeddings too", any);
+  add("optimizer.decay_bias_norm", &c.optimizer.decay_bias_norm, "weight decay on biases, norms, embeddings too",
+      true_or_false());
   add("optimizer.beta1", &c.optimizer.beta1, "adamw, lion: decay of the first moment", from_to(0.0, 1.0));
   add("optimizer.beta2", &c.optimizer.beta2, "adamw: decay of the second moment; lion: of its memory",
       from_to(0.0, 1.0));
@@ -166,16 +177,17 @@ std::vector<Setting> settings_in(Config& c) {
   add("train.ema_decay", &c.train.ema_decay, "decay of averaged weights, as 0.999; 0: none", from_to(0.0, 0.999999));
   add("train.on_nonfinite", &c.train.on_nonfinite, "a loss that is NaN or infinite: end the run, or pass the step over",
       one_of({"stop", "skip"}));
-  add("train.deterministic", &c.train.deterministic, "the same bits in every run on a GPU too; slower", any);
+  add("train.deterministic", &c.train.deterministic, "the same bits in every run on a GPU too; slower",
+      true_or_false());
   add("train.cuda_graph", &c.train.cuda_graph,
-      "on a GPU, capture the step once and replay it; false for a model that decides on the CPU", any);
+      "on a GPU, capture the step once and replay it; false for a model that decides on the CPU", true_or_false());
   add("train.threads", &c.train.threads, "CPU threads of the training process; 0: all cores", from_to(0, 4096));
   add("train.log_every", &c.train.log_every, "steps between two lines of metrics.jsonl", from_to(1, 1'000'000));
 
   add("checkpoint.every_steps", &c.checkpoint.every_steps, "steps between checkpoints; 0: after each epoch only",
       from_to(0, 1'000'000'000));
   add("checkpoint.keep", &c.checkpoint.keep, "newest checkpoints that stay", from_to(1, 1'000'000));
-  add("checkpoint.keep_best", &c.checkpoint.keep_best, "keep the one with the best test accuracy too", any);
+  add("checkpoint.keep_best", &c.checkpoint.keep_best, "keep the one with the best test accuracy too", true_or_false());
 
   add("run.dir", &c.run.dir, "parent folder of the runs", any);
   add("run.name", &c.run.name, "folder of this run; empty: <data.name>-<model.name>", any);

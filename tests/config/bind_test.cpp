@@ -76,11 +76,11 @@ struct BadValue {
 
 class ImpossibleValue : public testing::TestWithParam<BadValue> {};
 
-TEST_P(ImpossibleValue, NamesTheKeyAndTheValue) {
+TEST_P(ImpossibleValue, NamesTheKeyTheValueAndWhatIsAllowed) {
   const std::string key = GetParam().key;
   const std::string value = GetParam().value;
   EXPECT_THAT(message_of<CLI::ParseError>([&] { parse({"--" + key + "=" + value}); }),
-              testing::AllOf(HasSubstr(key), HasSubstr(value)));
+              testing::AllOf(HasSubstr(key), HasSubstr(value), HasSubstr("allowed")));
   const std::size_t dot = key.find('.');
   const std::string file =
       write_config("[" + key.substr(0, dot) + "]\n" + key.substr(dot + 1) + " = \"" + value + "\"\n");
@@ -96,7 +96,8 @@ INSTANTIATE_TEST_SUITE_P(Bind, ImpossibleValue,
                                          BadValue{"train.device", "cuda:"}, BadValue{"train.precision", "fp8"},
                                          BadValue{"schedule.name", "cosin"}, BadValue{"train.on_nonfinite", "ignore"},
                                          BadValue{"train.accumulate", "0"}, BadValue{"train.ema_decay", "1"},
-                                         BadValue{"checkpoint.keep", "0"}, BadValue{"train.seed", "-5"}));
+                                         BadValue{"checkpoint.keep", "0"}, BadValue{"train.seed", "-5"},
+                                         BadValue{"train.deterministic", "maybe"}));
 
 TEST(Bind, NegativeNumberAfterASpaceIsAValueToo) {
   EXPECT_THAT(message_of<CLI::ParseError>([&] { parse({"--train.epochs", "-1"}); }), HasSubstr("train.epochs"));
