@@ -38,8 +38,10 @@ class Lion : public Optimizer {
     at::_foreach_sub_(group.parameters, updates);
     at::_foreach_lerp_(exp_avgs, group.gradients, 1 - config_.beta2);
 
+    if (!group.found_inf) return;
+    const at::Tensor changes_nothing = group.found_inf->to(at::kBool);
     for (std::size_t i = 0; i < changed.size(); ++i) {
-      changed[i].copy_(at::where(group.found_inf->to(at::kBool), before[i], changed[i]));
+      changed[i].copy_(at::where(changes_nothing, before[i], changed[i]));
     }
   }
 

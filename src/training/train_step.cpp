@@ -67,8 +67,7 @@ StepResult TrainStep::run(const DeviceBatch& batch, const StepPart& part) {
     }
   }
   if (part.last) update();
-  return {
-      .loss = loss.detach(), .logits = logits.detach(), .sums = sums_of(loss.detach(), logits.detach(), batch.labels)};
+  return {.loss = loss.detach(), .logits = logits.detach(), .sums = sums_of(loss, logits, batch.labels)};
 }
 
 at::Tensor TrainStep::loss_of(const at::Tensor& logits, const DeviceBatch& batch) const {
