@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "check/gather.h"
+#include "util/file_system.h"
 #include "util/system.h"
 
 namespace trainyard {
@@ -72,15 +73,6 @@ int physical_cores() {
     }
   }
   return static_cast<int>(cores.size());
-}
-
-// A line of /proc/meminfo in bytes, 0 where it is missing.
-std::uint64_t meminfo(std::string_view key) {
-  std::ifstream file("/proc/meminfo");
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with(key)) return std::strtoull(line.c_str() + key.size(), nullptr, 10) << 10;
-  }
-  return 0;
 }
 
 Limit number_in(const fs::path& path) {

@@ -8,10 +8,10 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "check/gather.h"
+#include "util/file_system.h"
 #include "util/system.h"
 
 namespace trainyard {
@@ -63,9 +63,9 @@ FolderFacts gather_folder(const std::string& purpose, const std::string& path, b
     folder.owner = static_cast<int>(there.st_uid);
     folder.mode = fmt::format("{:04o}", there.st_mode & 07777);
   }
-  if (struct statvfs space{}; statvfs(nearest.c_str(), &space) == 0) {
-    folder.free = std::uint64_t{space.f_bavail} * space.f_frsize;
-    folder.read_only = (space.f_flag & ST_RDONLY) != 0;
+  if (const auto space = space_at(nearest)) {
+    folder.free = space->free;
+    folder.read_only = space->read_only;
   }
   return folder;
 }
@@ -75,13 +75,13 @@ FolderFacts gather_folder(const std::string& purpose, const std::string& path, b
 SharedMemoryFacts gather_shared_memory(const std::string& path, std::uint64_t wanted) {
   SharedMemoryFacts memory;
   memory.path = path;
-  struct statvfs space{};
-  if (statvfs(path.c_str(), &space) != 0) {
+  const auto space = space_at(path);
+  if (!space) {
     memory.error = std::strerror(errno);
     return memory;
   }
-  memory.size = std::uint64_t{space.f_blocks} * space.f_frsize;
-  memory.free = std::uint64_t{space.f_bavail} * space.f_frsize;
+  memory.size = space->size;
+  memory.free = space->free;
   const UniqueFd fd(open(path.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   memory.writable = static_cast<bool>(fd);
   if (!fd) {

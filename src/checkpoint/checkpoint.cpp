@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "util/error.h"
+#include "util/file_system.h"
 
 namespace trainyard {
 namespace fs = std::filesystem;
@@ -49,7 +50,7 @@ std::uint64_t bytes_needed(const Checkpoint& contents) {
 
 void check_space(const fs::path& checkpoints, const Checkpoint& contents) {
   const std::uint64_t needed = bytes_needed(contents);
-  const std::uint64_t available = free_bytes(checkpoints);
+  const std::uint64_t available = free_bytes(checkpoints, where);
   if (available < needed) {
     throw RunError(where, "{}: step {} needs {} bytes, the disk has {} free; earlier checkpoints are whole; make room",
                    checkpoints.string(), contents.manifest.step, needed, available);

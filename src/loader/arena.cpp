@@ -5,6 +5,7 @@
 
 #include "loader/shared_file.h"
 #include "util/error.h"
+#include "util/file_system.h"
 
 namespace trainyard {
 namespace {
@@ -39,7 +40,7 @@ Arena::Arena(Mapping mapping, UniqueFd file, const ArenaShape& shape)
 Arena Arena::create(const ArenaShape& shape, const std::string& directory) {
   UniqueFd file = open_shared_file(directory, bytes(shape));
   // Without this look, a first batch that does not fit would be found out while it is read.
-  if (bytes_free(directory) < least_bytes(shape)) refuse(shape, directory);
+  if (free_bytes(directory, "loader") < least_bytes(shape)) refuse(shape, directory);
   Mapping mapping = Mapping::shared(file.get(), "loader", directory);
   Arena arena(std::move(mapping), std::move(file), shape);
   if (!reserve(arena.fd(), 0, arena.layout_.data)) refuse(shape, directory);
@@ -55,7 +56,7 @@ void Arena::refuse(const ArenaShape& shape, const std::string& directory) {
                      "{} has {} bytes free, {} are needed for two batches of {} samples; start the container with "
                      "--ipc=host or --shm-size={}m, or lower loader.batch_size, or set loader.workers = 0 "
                      "(shared-memory-small)",
-                     directory, bytes_free(directory), least_bytes(shape), shape.batch_size,
+                     directory, free_bytes(directory, "loader"), least_bytes(shape), shape.batch_size,
                      round_up(bytes(shape), 1 << 20) >> 20);
 }
 

@@ -9,6 +9,7 @@
 #include "datasets/image_dataset.h"
 #include "loader/shared_file.h"
 #include "util/error.h"
+#include "util/file_system.h"
 
 namespace trainyard {
 namespace {
@@ -36,7 +37,7 @@ std::string path_of(const CachePlace& place) { return place.directory + "/" + pl
   throw MachineError("loader",
                      "{} has {} bytes free, loader.cache = shm needs {} for {} samples; start the container with "
                      "--ipc=host or a larger --shm-size, or set loader.cache = none",
-                     place.directory, bytes_free(place.directory), needed, samples);
+                     place.directory, free_bytes(place.directory, "loader"), needed, samples);
 }
 
 /// The file: a header, an entry a sample, and the samples' bytes.
@@ -150,7 +151,7 @@ struct PicturePlaces {
 // Opens every picture. Stops at the first for which there is no room any more.
 PicturePlaces measure(const ImageDataset& images, const CachePlace& place) {
   const auto channels = static_cast<std::uint64_t>(images.spec().shape[2]);
-  std::uint64_t room = bytes_free(place.directory);
+  std::uint64_t room = free_bytes(place.directory, "loader");
   if (!place.name.empty()) room += regular_file_size(open_named_file(path_of(place)).get(), "loader", path_of(place));
   PicturePlaces places;
   Scratch scratch;

@@ -1,12 +1,8 @@
 #include "loader/shared_file.h"
 
-#include <limits>
-
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "util/error.h"
@@ -15,7 +11,8 @@ namespace trainyard {
 
 UniqueFd open_shared_file(const std::string& directory, std::size_t bytes) {
   UniqueFd file(check_call(open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), "loader",
-                           "open an unnamed file", directory, "worker processes need a tmpfs there"));
+                           "open an unnamed file", directory,
+                           "worker processes need a tmpfs there, and see `ulimit -n` where too many files are open"));
   check_call(ftruncate(file.get(), static_cast<off_t>(bytes)), "loader", "ftruncate", directory);
   return file;
 }
@@ -42,14 +39,6 @@ bool reserve(int file, std::size_t begin, std::size_t bytes) {
   if (error == ENOSPC || error == EFBIG || error == ENOMEM) return false;
   if (error != 0) throw_system_error("loader", "posix_fallocate", "shared memory", error);
   return true;
-}
-
-std::uint64_t bytes_free(const std::string& directory) {
-  struct statfs there{};
-  check_call(statfs(directory.c_str(), &there), "loader", "statfs", directory);
-  // A tmpfs mounted with size=0 counts nothing, and ends where the memory does.
-  if (there.f_type == TMPFS_MAGIC && there.f_blocks == 0) return std::numeric_limits<std::int64_t>::max();
-  return there.f_bavail * static_cast<std::uint64_t>(there.f_frsize);
 }
 
 }  // namespace trainyard

@@ -20,8 +20,4 @@ UniqueFd open_named_file(const std::string& path);
 /// already. False where there is no room for it; throws RunError for everything else.
 bool reserve(int file, std::size_t begin, std::size_t bytes);
 
-/// What the file system of `directory` has left; the largest int64 where it is a tmpfs without a limit. Throws
-/// RunError.
-std::uint64_t bytes_free(const std::string& directory);
-
 }  // namespace trainyard

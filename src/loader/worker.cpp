@@ -16,6 +16,7 @@
 #include "loader/sample_order.h"
 #include "loader/shared_file.h"
 #include "util/error.h"
+#include "util/file_system.h"
 #include "util/process_name.h"
 #include "util/system.h"
 
@@ -92,7 +93,7 @@ class ChunkReader {
       why = fmt::format(
           "{} has become too full for its batch, with {} bytes free; start the container with --ipc=host or a larger "
           "--shm-size, or lower loader.batch_size",
-          options_.directory, bytes_free(options_.directory));
+          options_.directory, free_bytes(options_.directory, "loader"));
     } catch (const std::exception& e) {
       why = e.what();
     }

@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -101,12 +100,6 @@ void fsync_directory(const std::filesystem::path& folder) {
   const std::string name = folder.empty() ? "." : folder.string();
   const UniqueFd fd(check_call(open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), where, "open folder", name));
   check_call(retry_on_eintr([&] { return fsync(fd.get()); }), where, "fsync folder", name);
-}
-
-std::uint64_t free_bytes(const std::filesystem::path& path) {
-  struct statvfs status{};
-  check_call(statvfs(path.c_str(), &status), where, "statvfs", path.string());
-  return static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
 }
 
 }  // namespace trainyard

@@ -54,7 +54,4 @@ void make_folders(const std::filesystem::path& folder);
 /// Flushes a folder's entries to the disk: a rename counts only after this.
 void fsync_directory(const std::filesystem::path& folder);
 
-/// Bytes that a process without privileges may still write on the file system that holds `path`.
-std::uint64_t free_bytes(const std::filesystem::path& path);
-
 }  // namespace trainyard

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "support/temp_dir.h"
+#include "support/tmpfs.h"
 #include "util/system.h"
 
 namespace trainyard {
@@ -90,6 +91,16 @@ TEST(Gather, AMissingFolderOfSharedMemoryIsSaid) {
   const SharedMemoryFacts memory = gather_shared_memory("/no/such/folder", 1 << 20);
   EXPECT_EQ(memory.size, 0u);
   EXPECT_EQ(memory.error, "No such file or directory");
+}
+
+TEST(Gather, SharedMemoryWithoutALimitIsThere) {
+  const Tmpfs tmpfs(0);
+  if (!tmpfs.mounted()) GTEST_SKIP() << "mounting a tmpfs needs root";
+  const SharedMemoryFacts memory = gather_shared_memory(tmpfs.path(), 1 << 20);
+  EXPECT_GT(memory.size, 1u << 20);
+  EXPECT_GT(memory.free, 1u << 20);
+  EXPECT_TRUE(memory.writable);
+  EXPECT_EQ(memory.error, "");
 }
 
 TEST(Gather, AFolderOfRunsMayBeMadeAFolderOfDataMustBeThere) {

@@ -9,6 +9,7 @@
 
 #include "support/error_of.h"
 #include "training/mix.h"
+#include "training/precision.h"
 #include "training/train_step.h"
 #include "util/error.h"
 
@@ -125,9 +126,7 @@ class GpuStepGraphWith : public testing::TestWithParam<Case> {
   void SetUp() override {
     if (!at::hasCUDA()) GTEST_SKIP() << "needs a GPU";
     was_ = at::globalContext().deterministicAlgorithms();
-    setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
-    at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
-    at::globalContext().setDeterministicCuDNN(true);
+    set_deterministic();
   }
   void TearDown() override {
     at::globalContext().setDeterministicAlgorithms(was_, /*warn_only=*/false);
