@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <memory>
 
-#include "loader/shared_file.h"
 #include "util/error.h"
 #include "util/file_system.h"
 
@@ -34,20 +33,25 @@ Arena::Layout::Layout(const ArenaShape& shape) {
   slot_bytes = round_up(begins + (shape.batch_size + 1) * sizeof(std::int64_t), page);
 }
 
-Arena::Arena(Mapping mapping, UniqueFd file, const ArenaShape& shape)
+Arena::Arena(Mapping mapping, StripedFile file, const ArenaShape& shape)
     : mapping_(std::move(mapping)), file_(std::move(file)), layout_(shape) {}
 
 Arena Arena::create(const ArenaShape& shape, const std::string& directory) {
-  UniqueFd file = open_shared_file(directory, bytes(shape));
+  StripedFile file(directory, bytes(shape));
   // Without this look, a first batch that does not fit would be found out while it is read.
   if (free_bytes(directory, "loader") < least_bytes(shape)) refuse(shape, directory);
-  Mapping mapping = Mapping::shared(file.get(), "loader", directory);
+  Mapping mapping = file.map();
   Arena arena(std::move(mapping), std::move(file), shape);
-  if (!reserve(arena.fd(), 0, arena.layout_.data)) refuse(shape, directory);
+  if (!arena.file_.reserve(0, arena.layout_.data)) refuse(shape, directory);
   for (std::uint32_t slot = 0; slot < least_slots; ++slot) {
     if (!arena.reserve_all_but_images(slot)) refuse(shape, directory);
   }
   arena.begin(shape, 0);
+  if (!map_pages(arena.mapping_.bytes().first(page))) {  // before Linux 5.14: nobody can take pages later
+    const Control& control = arena.control();
+    while (control.slots_reserved < least_slots && control.slots_to_come > 0) arena.reserve_slot();
+    if (control.slots_reserved < least_slots) refuse(shape, directory);
+  }
   return arena;
 }
 
@@ -61,7 +65,7 @@ void Arena::refuse(const ArenaShape& shape, const std::string& directory) {
 }
 
 Arena Arena::create_private(const ArenaShape& shape) {
-  Arena arena(Mapping::anonymous(bytes(shape), "loader"), UniqueFd(), shape);
+  Arena arena(Mapping::anonymous(bytes(shape), "loader"), StripedFile(), shape);
   arena.begin(shape, shape.slots);
   return arena;
 }
@@ -76,7 +80,7 @@ void Arena::begin(const ArenaShape& shape, std::uint32_t reserved) {
 void Arena::reserve_slot() {
   Control& control = this->control();
   const std::uint32_t reserved = control.slots_reserved;
-  if (!reserve(file_.get(), layout_.end_of(reserved), layout_.slot_bytes)) {
+  if (!file_.reserve(layout_.end_of(reserved), layout_.slot_bytes)) {
     control.slots_to_come = 0;
     return;
   }
@@ -85,15 +89,22 @@ void Arena::reserve_slot() {
 }
 
 bool Arena::reserve_all_but_images(std::uint32_t slot) const {
-  return reserve(file_.get(), layout_.end_of(slot) + layout_.guard, layout_.slot_bytes - layout_.guard);
+  return file_.reserve(layout_.end_of(slot) + layout_.guard, layout_.slot_bytes - layout_.guard);
 }
 
 bool Arena::take_pages(std::uint32_t slot, std::span<std::byte> part, bool new_here) const {
   constexpr std::size_t worth_a_call = 1 << 20;  // else each page faults by itself: a third of the time of a copy
   const bool reserved = slot < control().slots_reserved;
   if (reserved && (!new_here || part.size() < worth_a_call)) return true;
-  if (map_pages(part) || reserved) return true;
-  return reserve(file_.get(), static_cast<std::size_t>(part.data() - mapping_.bytes().data()), part.size());
+  return map_pages(part) || reserved;
+}
+
+void Arena::take_share(std::uint32_t worker) const {
+  if (control().slots_reserved > 0) return;
+  const std::span<std::byte> first = images(0);
+  const std::size_t share = round_up(first.size() / shape().workers + 1, page);
+  const std::size_t begin = std::min(worker * share, first.size());
+  static_cast<void>(map_pages(first.subspan(begin, std::min(share, first.size() - begin))));
 }
 
 std::uint32_t Arena::slots_usable() const { return std::max(least_slots, control().slots_reserved.load()); }
@@ -101,10 +112,10 @@ std::uint32_t Arena::slots_usable() const { return std::max(least_slots, control
 std::size_t Arena::bytes(const ArenaShape& shape) { return Layout(shape).end_of(shape.slots); }
 std::size_t Arena::least_bytes(const ArenaShape& shape) { return Layout(shape).end_of(least_slots); }
 
-Arena Arena::attach(UniqueFd file) {
-  Mapping mapping = Mapping::shared(file.get(), "loader", "the workers' shared memory");
+Arena Arena::attach(const StripedFile& file) {
+  Mapping mapping = file.map();
   const ArenaShape shape = reinterpret_cast<const Control*>(mapping.bytes().data())->shape;
-  return {std::move(mapping), std::move(file), shape};
+  return {std::move(mapping), StripedFile(), shape};
 }
 
 // The bytes are zero where nothing was constructed, which is a valid value of every type in here.

@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 
+#include "loader/striped_file.h"
 #include "util/system.h"
 
 namespace trainyard {
@@ -82,9 +83,9 @@ static_assert(std::atomic<std::uint64_t>::is_always_lock_free && std::atomic<std
 /// Owns the mapping and knows where everything lies in it. Movable. All views stay valid for as long as it lives.
 class Arena {
  public:
-  /// In an unnamed file in `directory` (/dev/shm), so that it is bounded by that mount and nothing can be left behind.
-  /// Two slots may be used at once, though the memory of their images is not reserved yet: see take_pages(). Throws as
-  /// refuse() where there is no room for them.
+  /// In unnamed files in `directory` (/dev/shm), so that it is bounded by that mount and nothing can be left behind.
+  /// Two slots may be used at once, though the memory of their images is not reserved yet, but before Linux 5.14: see
+  /// take_pages(). Throws as refuse() where there is no room for them.
   static Arena create(const ArenaShape& shape, const std::string& directory);
   /// Throws MachineError: the bytes that two slots need, the bytes that `directory` has, and what to do.
   [[noreturn]] static void refuse(const ArenaShape& shape, const std::string& directory);
@@ -93,17 +94,25 @@ class Arena {
   void reserve_slot();
   /// Before `part` of a slot's images is written to: takes the memory for it where the slot has not been reserved yet,
   /// which many processes do at once for parts of their own, and, where it is `new_here`, to this process, maps it so
-  /// that writing does not fault for each page. False where there is no room. Throws RunError for everything else.
+  /// that writing does not fault for each page. False where there is no room.
   [[nodiscard]] bool take_pages(std::uint32_t slot, std::span<std::byte> part, bool new_here) const;
+  /// Takes the memory for a worker's share of the first batch, so that all of them do it at once, also where it has
+  /// fewer chunks than there are workers; nothing once slots have been reserved. Where there is no room, take_pages()
+  /// says so.
+  void take_share(std::uint32_t worker) const;
   /// In memory of this process, with all of its slots, for a trainer without workers.
   static Arena create_private(const ArenaShape& shape);
   /// What an arena of this shape takes, with all slots or with two, in bytes.
   static std::size_t bytes(const ArenaShape& shape);
   static std::size_t least_bytes(const ArenaShape& shape);
-  /// Another process's view of an arena made by create(). Takes the descriptor.
-  static Arena attach(UniqueFd file);
+  /// Another process's view of an arena made by create().
+  static Arena attach(const StripedFile& file);
 
-  int fd() const { return file_.get(); }
+  /// What attach() needs; none in a worker.
+  const StripedFile& file() const { return file_; }
+  /// For a process that reserves no slots and shows the arena to nobody: it has no descriptors of it any more.
+  void close_file() { file_ = StripedFile(); }
+
   const ArenaShape& shape() const { return control().shape; }
   /// The slots that may be used, from the first on.
   std::uint32_t slots_usable() const;
@@ -138,7 +147,7 @@ class Arena {
     std::size_t guard, labels, rows, begins, slot_bytes;  ///< within a slot; its images come first
   };
 
-  Arena(Mapping mapping, UniqueFd file, const ArenaShape& shape);
+  Arena(Mapping mapping, StripedFile file, const ArenaShape& shape);
   void begin(const ArenaShape& shape, std::uint32_t reserved);
   bool reserve_all_but_images(std::uint32_t slot) const;
 
@@ -146,7 +155,7 @@ class Arena {
   T* at(std::size_t offset) const;
 
   Mapping mapping_;
-  UniqueFd file_;
+  StripedFile file_;
   Layout layout_;
 };
 

@@ -277,6 +277,7 @@ void run_worker(const Arena& arena, std::span<const LoadedSplit> splits, const P
 
   const Tickets tickets(arena);
   Worker worker(arena, splits, options, number);
+  arena.take_share(number);
   while (getppid() == parent) {
     const std::uint32_t seen = tickets.work_seen();
     bool settled_batch = false;

@@ -123,10 +123,9 @@ Zygote::Zygote(const PoolOptions& options, const DatasetFactory& factory) {
 Zygote::~Zygote() { end(); }
 
 void Zygote::receive_hello() {
-  std::array<int, 2> descriptors = {-1, -1};
   char byte = 0;
   iovec data{&byte, 1};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof descriptors)> control{};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(most_descriptors * sizeof(int))> control{};
   msghdr message{};
   message.msg_iov = &data;
   message.msg_iovlen = 1;
@@ -134,16 +133,22 @@ void Zygote::receive_hello() {
   message.msg_controllen = control.size();
   const ssize_t received = retry_on_eintr([&] { return recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC); });
   if (received <= 0) throw_zygote_ended();
+  std::vector<UniqueFd> files;
   if (const cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr) {
-    std::memcpy(descriptors.data(), CMSG_DATA(header), std::min(header->cmsg_len - CMSG_LEN(0), sizeof descriptors));
+    std::vector<int> descriptors((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    std::memcpy(descriptors.data(), CMSG_DATA(header), descriptors.size() * sizeof(int));
+    for (const int descriptor : descriptors) files.emplace_back(descriptor);
   }
-  const UniqueFd description(descriptors[0]);
-  UniqueFd arena(descriptors[1]);
+  if (files.empty() || (message.msg_flags & MSG_CTRUNC) != 0) {
+    throw_system_error("loader", "recvmsg", "shared memory", EMFILE, descriptors_hint);
+  }
+  const UniqueFd description = std::move(files.front());
+  files.erase(files.begin());
 
   Hello hello = decode_hello(Mapping::shared(description.get(), "loader", "the zygote's hello").bytes());
   if (hello.code != ExitCode::done) throw_error(hello.code, hello.error);
   splits_ = std::move(hello.splits);
-  arena_.emplace(Arena::attach(std::move(arena)));
+  arena_.emplace(Arena::attach(StripedFile(std::move(files))));
 }
 
 void Zygote::wait(int milliseconds) {

@@ -48,16 +48,17 @@ UniqueFd child_signals() {
   return UniqueFd(check_call(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), "loader", "signalfd", "SIGCHLD"));
 }
 
-void send_hello(int socket, const Hello& hello, int arena_fd) {
+void send_hello(int socket, const Hello& hello, std::span<const int> arena) {
   const UniqueFd description(check_call(memfd_create("loader hello", MFD_CLOEXEC), "loader", "memfd_create", "hello"));
   const std::vector<std::uint8_t> text = encode(hello);
   write_all(description.get(), std::as_bytes(std::span(text)), "loader", "hello");
 
-  const std::array<int, 2> descriptors = {description.get(), arena_fd};
-  const std::size_t carried = (arena_fd >= 0 ? 2 : 1) * sizeof(int);
+  std::vector<int> descriptors = {description.get()};
+  descriptors.insert(descriptors.end(), arena.begin(), arena.end());
+  const std::size_t carried = descriptors.size() * sizeof(int);
   char byte = 0;
   iovec data{&byte, 1};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof descriptors)> control{};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(most_descriptors * sizeof(int))> control{};
   msghdr message{};
   message.msg_iov = &data;
   message.msg_iovlen = 1;
@@ -79,7 +80,7 @@ class Family {
 
   // Builds the datasets and the arena.
   Hello found(const DatasetFactory& factory);
-  int arena_fd() const { return arena_->fd(); }
+  std::vector<int> arena() const { return arena_ ? arena_->file().descriptors() : std::vector<int>(); }
   void fork_workers();
   // Forks, kills and tells of workers and reserves slots as the trainer asks, until it closes the socket.
   void watch_over();
@@ -126,6 +127,7 @@ void Family::fork_worker(std::uint32_t worker) {
   if (pid == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     close(socket_);
+    arena_->close_file();
     deaths_.reset();
     sigset_t none;
     sigemptyset(&none);
@@ -237,9 +239,8 @@ void run_zygote(const PoolOptions& options, const DatasetFactory& factory, pid_t
   leave_the_trainer_behind(trainer, socket, ready_fd);
   Family family(options, socket, ready_fd);
   const Hello hello = family.found(factory);
-  const bool founded = hello.code == ExitCode::done;
-  send_hello(socket, hello, founded ? family.arena_fd() : -1);
-  if (founded) {
+  send_hello(socket, hello, family.arena());
+  if (hello.code == ExitCode::done) {
     // Only now: copying the page tables of a large dataset takes milliseconds a worker, and the first ones can read
     // the first batch meanwhile.
     family.fork_workers();

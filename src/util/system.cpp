@@ -55,20 +55,32 @@ Mapping Mapping::shared(int fd, std::string_view where, std::string_view subject
 
 namespace {
 
-void* map_memory(std::size_t size, int how, std::string_view where) {
-  void* address = mmap(nullptr, size, PROT_READ | PROT_WRITE, how | MAP_ANONYMOUS, -1, 0);
+void* map_memory(std::size_t size, int access, int how, std::string_view where) {
+  void* address = mmap(nullptr, size, access, how | MAP_ANONYMOUS, -1, 0);
   if (address == MAP_FAILED) throw_system_error(where, "mmap", fmt::format("{} bytes of memory", size), errno);
   return address;
 }
 
 }  // namespace
 
+Mapping Mapping::addresses(std::size_t size, std::string_view where) {
+  return {map_memory(size, PROT_NONE, MAP_PRIVATE | MAP_NORESERVE, where), size};
+}
+
+void Mapping::put(std::size_t begin, std::size_t bytes, int fd, std::size_t offset, std::string_view where) {
+  void* const address = this->bytes().subspan(begin, bytes).data();
+  if (mmap(address, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, static_cast<off_t>(offset)) ==
+      MAP_FAILED) {
+    throw_system_error(where, "mmap", "a part of shared memory", errno);
+  }
+}
+
 Mapping Mapping::anonymous(std::size_t size, std::string_view where) {
-  return {map_memory(size, MAP_SHARED, where), size};
+  return {map_memory(size, PROT_READ | PROT_WRITE, MAP_SHARED, where), size};
 }
 
 Mapping Mapping::copied_on_write(std::size_t size, std::string_view where) {
-  void* address = map_memory(size, MAP_PRIVATE, where);
+  void* address = map_memory(size, PROT_READ | PROT_WRITE, MAP_PRIVATE, where);
   madvise(address, size, MADV_HUGEPAGE);
   return {address, size};
 }

@@ -81,6 +81,12 @@ class Mapping {
   /// Maps all of an open file, readable and writable, its changes seen by every process that maps it. Throws RunError.
   static Mapping shared(int fd, std::string_view where, std::string_view subject);
 
+  /// `size` addresses with nothing behind them until put() puts something there. Throws RunError.
+  static Mapping addresses(std::size_t size, std::string_view where);
+
+  /// Maps bytes of an open file, as shared() does, at `begin` of this mapping's; page-aligned. Throws RunError.
+  void put(std::size_t begin, std::size_t bytes, int fd, std::size_t offset, std::string_view where);
+
   /// `size` bytes of zeroed memory that processes forked from here on share. Throws RunError.
   static Mapping anonymous(std::size_t size, std::string_view where);
 

@@ -15,16 +15,15 @@
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/checkable_pool.h"
 #include "support/error_of.h"
+#include "support/tmpfs.h"
 #include "util/error.h"
 
 namespace trainyard {
@@ -374,35 +373,27 @@ TEST(WorkerPool, TooFewDescriptorsAreAnErrorThatSaysSo) {
             0);
 }
 
-class SmallSharedMemory : public testing::Test {
- protected:
-  void mount_tmpfs(std::size_t kib) {
-    directory_ = testing::TempDir() + "trainyard-shm-XXXXXX";
-    ASSERT_NE(mkdtemp(directory_.data()), nullptr);
-    mounted_ = mount("none", directory_.c_str(), "tmpfs", 0, ("size=" + std::to_string(kib) + "k").c_str()) == 0;
+TEST(WorkerPool, TooFewDescriptorsForTheBatchesMemoryAreAnErrorThatSaysSo) {
+  for (const rlim_t limit : {12, 16}) {  // more than to begin with, fewer than its files: of the zygote, of the trainer
+    EXPECT_EQ(exit_code_with_descriptors(limit,
+                                         [] {
+                                           try {
+                                             WorkerPool pool({.workers = 2, .batch_size = 1 << 18}, checkable(1 << 19));
+                                             ADD_FAILURE();
+                                           } catch (const RunError& e) {
+                                             EXPECT_THAT(e.what(), AllOf(HasSubstr("Too many open files"),
+                                                                         HasSubstr("ulimit -n")));
+                                           }
+                                         }),
+              0);
   }
-  void fill_up() {
-    std::ofstream rest(directory_ + "/rest");
-    const std::string kilobyte(1024, 'x');
-    while (rest.write(kilobyte.data(), 1024).flush()) continue;
-  }
-  void TearDown() override {
-    unlink((directory_ + "/rest").c_str());
-    if (mounted_) {
-      EXPECT_EQ(umount(directory_.c_str()), 0) << "something still uses the arena";
-    }
-    rmdir(directory_.c_str());
-  }
+}
 
-  std::string directory_;
-  bool mounted_ = false;
-};
-
-TEST_F(SmallSharedMemory, FewerBatchesAheadWhereNotAllFit) {
-  mount_tmpfs(1024);
-  if (!mounted_) GTEST_SKIP() << "mounting a tmpfs needs root";
+TEST(SmallSharedMemory, FewerBatchesAheadWhereNotAllFit) {
+  Tmpfs tmpfs(1024);
+  if (!tmpfs.mounted()) GTEST_SKIP() << "mounting a tmpfs needs root";
   testing::internal::CaptureStdout();
-  WorkerPool pool({.workers = 2, .batch_size = 4096, .prefetch = 16, .directory = directory_}, checkable(20'000));
+  WorkerPool pool({.workers = 2, .batch_size = 4096, .prefetch = 16, .directory = tmpfs.path()}, checkable(20'000));
   const std::size_t bytes = pool.memory().size();
   EXPECT_GE(bytes, Arena::least_bytes(pool.arena().shape()));
   EXPECT_LE(bytes, 1'048'576u);
@@ -442,11 +433,11 @@ TEST(WorkerPool, AStoppedZygoteIsNamedBySomebodyWhoWaitsForASlot) {
   kill(pool.zygote_pid(), SIGCONT);
 }
 
-TEST_F(SmallSharedMemory, TwoSlotsAreEnough) {
+TEST(SmallSharedMemory, TwoSlotsAreEnough) {
   WorkerPool pool({.workers = 2, .batch_size = 4096, .prefetch = 16}, checkable(20'000));
-  mount_tmpfs((Arena::least_bytes(pool.arena().shape()) + 4095) / 4096 * 4 + 4);
-  if (!mounted_) GTEST_SKIP() << "mounting a tmpfs needs root";
-  WorkerPool small({.workers = 2, .batch_size = 4096, .prefetch = 16, .directory = directory_}, checkable(20'000));
+  Tmpfs tmpfs((Arena::least_bytes(pool.arena().shape()) + 4095) / 4096 * 4 + 4);
+  if (!tmpfs.mounted()) GTEST_SKIP() << "mounting a tmpfs needs root";
+  WorkerPool small({.workers = 2, .batch_size = 4096, .prefetch = 16, .directory = tmpfs.path()}, checkable(20'000));
   EXPECT_EQ(small.memory().size(), Arena::least_bytes(small.arena().shape()));
   EXPECT_EQ(small.arena().control().slots_reserved, 2u);
   DataLoader loader(small, Split::train, {.shuffle = true});
@@ -454,40 +445,38 @@ TEST_F(SmallSharedMemory, TwoSlotsAreEnough) {
 }
 
 // All of it is taken by now.
-TEST_F(SmallSharedMemory, FillingUpLaterChangesNothing) {
-  mount_tmpfs(1024);
-  if (!mounted_) GTEST_SKIP() << "mounting a tmpfs needs root";
-  {
-    WorkerPool pool({.workers = 2, .batch_size = 64, .directory = directory_}, checkable(2'000));
-    pool.memory();
-    fill_up();
-    DataLoader loader(pool, Split::train, {.shuffle = true});
-    EXPECT_EQ(error_of(loader, 2), std::nullopt);
-  }
+TEST(SmallSharedMemory, FillingUpLaterChangesNothing) {
+  Tmpfs tmpfs(1024);
+  if (!tmpfs.mounted()) GTEST_SKIP() << "mounting a tmpfs needs root";
+  WorkerPool pool({.workers = 2, .batch_size = 64, .directory = tmpfs.path()}, checkable(2'000));
+  pool.memory();
+  tmpfs.fill_up();
+  DataLoader loader(pool, Split::train, {.shuffle = true});
+  EXPECT_EQ(error_of(loader, 2), std::nullopt);
 }
 
 // Before the first batch has come, only a look has been taken at the room.
-TEST_F(SmallSharedMemory, FillingUpBeforeTheFirstBatchIsAnErrorAndNoSignal) {
-  mount_tmpfs(1024);
-  if (!mounted_) GTEST_SKIP() << "mounting a tmpfs needs root";
+TEST(SmallSharedMemory, FillingUpBeforeTheFirstBatchIsAnErrorAndNoSignal) {
+  Tmpfs tmpfs(1024);
+  if (!tmpfs.mounted()) GTEST_SKIP() << "mounting a tmpfs needs root";
   for (const OnWorkerError policy : {OnWorkerError::stop, OnWorkerError::retry, OnWorkerError::skip}) {
-    WorkerPool pool({.workers = 2, .batch_size = 4096, .on_worker_error = policy, .directory = directory_},
+    WorkerPool pool({.workers = 2, .batch_size = 4096, .on_worker_error = policy, .directory = tmpfs.path()},
                     checkable(20'000));
-    fill_up();
+    tmpfs.fill_up();
     DataLoader loader(pool, Split::train, {.shuffle = true});
     EXPECT_THAT(error_of(loader).value_or("no error"),
-                AllOf(HasSubstr(directory_ + " has become too full for its batch, with 0 bytes free"),
+                AllOf(HasSubstr(tmpfs.path() + " has become too full for its batch, with 0 bytes free"),
                       HasSubstr("--ipc=host")));
     EXPECT_EQ(pool.faults().deaths, 0u);
     EXPECT_THAT(error_of<MachineError>([&] { pool.memory(); }), HasSubstr("has 0 bytes free"));
-    unlink((directory_ + "/rest").c_str());
+    tmpfs.make_room();
   }
 }
 
-TEST_F(SmallSharedMemory, ATmpfsWithoutALimitHasRoom) {
-  mount_tmpfs(0);
-  if (!mounted_) GTEST_SKIP() << "mounting a tmpfs needs root";
-  WorkerPool pool({.workers = 2, .batch_size = 64, .directory = directory_}, checkable(2'000));
+TEST(SmallSharedMemory, ATmpfsWithoutALimitHasRoom) {
+  Tmpfs tmpfs(0);
+  if (!tmpfs.mounted()) GTEST_SKIP() << "mounting a tmpfs needs root";
+  WorkerPool pool({.workers = 2, .batch_size = 64, .directory = tmpfs.path()}, checkable(2'000));
   DataLoader loader(pool, Split::train, {.shuffle = true});
   EXPECT_EQ(error_of(loader), std::nullopt);
 }
@@ -507,31 +496,28 @@ void let_madvise_map_no_pages() {
   check_call(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), "test", "prctl", "seccomp");
 }
 
-TEST_F(SmallSharedMemory, AKernelThatCannotMapPagesAheadHasThemReserved) {
-  mount_tmpfs(1024);
-  if (!mounted_) GTEST_SKIP() << "mounting a tmpfs needs root";
+TEST(SmallSharedMemory, AKernelThatCannotMapPagesAheadReservesTwoSlotsAtOnce) {
+  Tmpfs tmpfs(1024);
+  if (!tmpfs.mounted()) GTEST_SKIP() << "mounting a tmpfs needs root";
   const auto on_old_kernel = [dataset = checkable(20'000)] {
     let_madvise_map_no_pages();
     return dataset();
   };
-  for (const bool full : {false, true}) {
-    WorkerPool pool({.workers = 2, .batch_size = 4096, .directory = directory_}, on_old_kernel);
-    if (full) fill_up();
-    DataLoader loader(pool, Split::train, {.shuffle = true});
-    const std::string error = error_of(loader).value_or("no error");
-    EXPECT_THAT(error, full ? HasSubstr("has become too full for its batch") : HasSubstr("no error"));
-    EXPECT_EQ(pool.faults().deaths, 0u);
-  }
+  WorkerPool pool({.workers = 2, .batch_size = 4096, .directory = tmpfs.path()}, on_old_kernel);
+  EXPECT_EQ(pool.arena().control().slots_reserved, 2u);
+  tmpfs.fill_up();
+  DataLoader loader(pool, Split::train, {.shuffle = true});
+  EXPECT_EQ(error_of(loader), std::nullopt);
 }
 
-TEST_F(SmallSharedMemory, TooLittleNamesTheBytesAndTheRemedies) {
-  mount_tmpfs(128);
-  if (!mounted_) GTEST_SKIP() << "mounting a tmpfs needs root";
+TEST(SmallSharedMemory, TooLittleNamesTheBytesAndTheRemedies) {
+  Tmpfs tmpfs(128);
+  if (!tmpfs.mounted()) GTEST_SKIP() << "mounting a tmpfs needs root";
   try {
-    WorkerPool pool({.workers = 2, .batch_size = 4096, .directory = directory_}, checkable(20'000));
+    WorkerPool pool({.workers = 2, .batch_size = 4096, .directory = tmpfs.path()}, checkable(20'000));
     FAIL();
   } catch (const MachineError& e) {
-    EXPECT_THAT(e.what(), AllOf(HasSubstr(directory_ + " has 131072 bytes free"), HasSubstr("are needed"),
+    EXPECT_THAT(e.what(), AllOf(HasSubstr(tmpfs.path() + " has 131072 bytes free"), HasSubstr("are needed"),
                                 HasSubstr("--ipc=host"), HasSubstr("--shm-size=")));
   }
 }

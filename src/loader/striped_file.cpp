@@ -1,0 +1,73 @@
+#include "loader/striped_file.h"
+
+#include <algorithm>
+
+#include <sys/mman.h>
+
+#include "loader/shared_file.h"
+
+namespace trainyard {
+namespace {
+
+constexpr std::size_t most_files = 16;
+constexpr std::size_t most_stripes = 64;  // each is a mapping of its own, which every fork copies
+constexpr std::size_t mebibyte = std::size_t{1} << 20;
+
+constexpr std::size_t ceil_divide(std::size_t n, std::size_t unit) { return (n + unit - 1) / unit; }
+
+}  // namespace
+
+StripedFile::StripedFile(const std::string& directory, std::size_t bytes) : size_(bytes) {
+  const std::size_t count = std::clamp<std::size_t>(ceil_divide(bytes, stripe_bytes()), 1, most_files);
+  std::vector<std::size_t> sizes(count);
+  for (std::size_t begin = 0; begin < bytes; begin += stripe_bytes()) {
+    sizes[begin / stripe_bytes() % count] += std::min(stripe_bytes(), bytes - begin);
+  }
+  for (const std::size_t size : sizes) files_.push_back(open_shared_file(directory, size));
+}
+
+StripedFile::StripedFile(std::vector<UniqueFd> files) : files_(std::move(files)) {
+  for (const UniqueFd& file : files_) size_ += regular_file_size(file.get(), "loader", "shared memory");
+}
+
+std::vector<int> StripedFile::descriptors() const {
+  std::vector<int> result;
+  for (const UniqueFd& file : files_) result.push_back(file.get());
+  return result;
+}
+
+Mapping StripedFile::map() const {
+  Mapping mapping = Mapping::addresses(size_, "loader");
+  for (const Part& part : parts(0, size_)) {
+    mapping.put(part.begin, part.bytes, part.file, part.offset, "loader");
+  }
+  return mapping;
+}
+
+bool StripedFile::reserve(std::size_t begin, std::size_t bytes) const {
+  const std::vector<Part> all = parts(begin, bytes);
+  return std::all_of(all.begin(), all.end(),
+                     [](const Part& part) { return trainyard::reserve(part.file, part.offset, part.bytes); });
+}
+
+std::size_t StripedFile::stripe_bytes() const {
+  return std::max<std::size_t>(ceil_divide(size_, most_stripes * mebibyte), 1) * mebibyte;
+}
+
+// Stripe s is the (s / files)-th of file s % files.
+std::vector<StripedFile::Part> StripedFile::parts(std::size_t begin, std::size_t bytes) const {
+  std::vector<Part> result;
+  for (const std::size_t end = begin + bytes; begin < end;) {
+    const std::size_t stripe = begin / stripe_bytes();
+    const std::size_t within = begin % stripe_bytes();
+    const std::size_t count = std::min(stripe_bytes() - within, end - begin);
+    result.push_back({.file = files_[stripe % files_.size()].get(),
+                      .offset = stripe / files_.size() * stripe_bytes() + within,
+                      .begin = begin,
+                      .bytes = count});
+    begin += count;
+  }
+  return result;
+}
+
+}  // namespace trainyard
