@@ -3,7 +3,6 @@
 #include <cstdint>
 
 namespace trainyard {
-namespace {
 
 std::optional<Element> element_of(at::ScalarType type) {
   switch (type) {
@@ -17,8 +16,6 @@ std::optional<Element> element_of(at::ScalarType type) {
       return std::nullopt;
   }
 }
-
-}  // namespace
 
 bool takes_kernels(const at::Tensor& activations) {
   return activations.is_cuda() && element_of(activations.scalar_type()) && activations.dim() == 4 &&

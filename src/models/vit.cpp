@@ -1,6 +1,7 @@
 // Vision transformers (Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words"; sizes of Touvron et al. 2021, DeiT)
 // with the parameter names and initial distributions of timm.models.vision_transformer.
 
+#include "layers/layer_norm.h"
 #include "models/layers.h"
 #include "models/network.h"
 #include "util/error.h"
@@ -14,9 +15,13 @@ struct Size {
   std::int64_t heads;
 };
 
-torch::nn::LayerNorm layer_norm(std::int64_t width) {
-  return torch::nn::LayerNorm(torch::nn::LayerNormOptions({width}).eps(1e-6));
-}
+// The residual stream between two blocks: the norm that comes next adds the branch.
+struct Stream {
+  at::Tensor x;
+  Branch branch;
+};
+
+LayerNorm layer_norm(std::int64_t width) { return LayerNorm(torch::nn::LayerNormOptions({width}).eps(1e-6)); }
 
 // timm truncates the normal distribution at ±2, a hundred deviations away: no number is ever drawn there.
 torch::nn::Linear linear(std::int64_t in, std::int64_t out) {
@@ -32,6 +37,11 @@ at::Tensor multiply_add(const torch::nn::Linear& layer, const at::Tensor& x) {
   return at::linear(x, layer->weight, layer->bias);
 }
 
+// The last layer of a branch.
+Branch branch_of(const torch::nn::Linear& layer, const at::Tensor& x) {
+  return {at::linear(x, layer->weight), layer->bias};
+}
+
 class Attention : public torch::nn::Module {
  public:
   explicit Attention(const Size& size)
@@ -40,7 +50,7 @@ class Attention : public torch::nn::Module {
         proj(register_module("proj", linear(size.width, size.width))) {}
 
   // x: N × tokens × width
-  at::Tensor forward(const at::Tensor& x) {
+  Branch forward(const at::Tensor& x) {
     const std::int64_t n = x.size(0);
     const std::int64_t tokens = x.size(1);
     const std::int64_t width = x.size(2);
@@ -48,7 +58,7 @@ class Attention : public torch::nn::Module {
     const auto parts = multiply_add(qkv, x).reshape({n, tokens, 3, heads_, width / heads_}).unbind(2);
     const auto [q, k, v] = std::tuple(parts[0].transpose(1, 2), parts[1].transpose(1, 2), parts[2].transpose(1, 2));
     const at::Tensor mixed = at::scaled_dot_product_attention(q, k, v);
-    return multiply_add(proj, mixed.transpose(1, 2).reshape({n, tokens, width}));
+    return branch_of(proj, mixed.transpose(1, 2).reshape({n, tokens, width}));
   }
 
  private:
@@ -62,7 +72,7 @@ class Mlp : public torch::nn::Module {
   explicit Mlp(std::int64_t width)
       : fc1(register_module("fc1", linear(width, 4 * width))), fc2(register_module("fc2", linear(4 * width, width))) {}
 
-  at::Tensor forward(const at::Tensor& x) { return multiply_add(fc2, at::gelu(multiply_add(fc1, x))); }
+  Branch forward(const at::Tensor& x) { return branch_of(fc2, at::gelu(multiply_add(fc1, x))); }
 
  private:
   torch::nn::Linear fc1;
@@ -77,15 +87,16 @@ class Block : public torch::nn::Module {
         norm2(register_module("norm2", layer_norm(size.width))),
         mlp(register_module("mlp", std::make_shared<Mlp>(size.width))) {}
 
-  at::Tensor forward(at::Tensor x) {
-    x = x + attn->forward(norm1(x));
-    return x + mlp->forward(norm2(x));
+  Stream forward(const Stream& stream) {
+    const auto [x, tokens] = norm1->add(stream.x, stream.branch);
+    const auto [mixed, mixed_tokens] = norm2->add(x, attn->forward(tokens));
+    return {mixed, mlp->forward(mixed_tokens)};
   }
 
  private:
-  torch::nn::LayerNorm norm1;
+  LayerNorm norm1;
   std::shared_ptr<Attention> attn;
-  torch::nn::LayerNorm norm2;
+  LayerNorm norm2;
   std::shared_ptr<Mlp> mlp;
 };
 
@@ -119,17 +130,20 @@ class VisionTransformer : public Network {
   at::Tensor forward(at::Tensor x) override {
     x = patch_embed->forward(x);
     x = at::cat({cls_token.expand({x.size(0), -1, -1}), x}, 1) + pos_embed;
-    return head_(norm(blocks->forward(x).select(1, 0)));
+    const auto [tokens, branch] = blocks->forward<Stream>(Stream{.x = x, .branch = {}});
+    return head_(norm->add(class_token(tokens), {class_token(branch.product), branch.bias}).normalised);
   }
 
   std::string head() const override { return "head"; }
 
  private:
+  static at::Tensor class_token(const at::Tensor& tokens) { return tokens.select(1, 0); }
+
   at::Tensor cls_token;
   at::Tensor pos_embed;
   std::shared_ptr<PatchEmbed> patch_embed;
   torch::nn::Sequential blocks;
-  torch::nn::LayerNorm norm;
+  LayerNorm norm;
   torch::nn::Linear head_;
 };
 
