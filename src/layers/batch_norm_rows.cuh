@@ -12,7 +12,7 @@
 #include <type_traits>
 
 #include "layers/batch_norm_kernel.h"
-#include "layers/vectors.cuh"
+#include "layers/columns.cuh"
 
 namespace trainyard::batch_norm {
 
@@ -33,16 +33,6 @@ void with_what_follows(bool relu, bool adds, const Run& run) {
   if (relu) return run(std::integral_constant<Then, Then::relu>());
   return run(std::integral_constant<Then, Then::nothing>());
 }
-
-/// One number a channel, of a thread's channels.
-template <int n>
-struct PerChannel {
-  float at[n];
-
-  __device__ explicit PerChannel(const float* from) {
-    for (int i = 0; i < n; ++i) at[i] = from[i];
-  }
-};
 
 /// What normalised() asks for. Task is BatchNormForward or BatchNormBackward.
 template <typename T>
@@ -66,25 +56,5 @@ __device__ float rounded(float value) {
 
 /// Whether the gradient of a ReLU's result goes on; of NaN it does.
 __device__ inline unsigned passes(float y) { return y <= 0 ? 0 : 1; }
-
-/// Rows are dealt out to the blocks of a column, blockDim.y at a time, so that all blocks go through memory side by
-/// side. Calls use(row, load(row)) for this thread's, `at_once` loads in flight.
-template <int at_once, bool from_the_end, typename Load, typename Use>
-__device__ void for_each_row(std::int64_t rows, const Load& load_row, const Use& use) {
-  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.y;
-  const auto place = [&](std::int64_t i) { return from_the_end ? rows - 1 - i : i; };
-  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.y + threadIdx.y; i < rows;
-       i += at_once * step) {
-    decltype(load_row(i)) loaded[at_once];
-#pragma unroll
-    for (int k = 0; k < at_once; ++k) {
-      if (i + k * step < rows) loaded[k] = load_row(place(i + k * step));
-    }
-#pragma unroll
-    for (int k = 0; k < at_once; ++k) {
-      if (i + k * step < rows) use(place(i + k * step), loaded[k]);
-    }
-  }
-}
 
 }  // namespace trainyard::batch_norm

@@ -1,15 +1,10 @@
 /// What LibTorch's tensors are to kernels of our own.
 #pragma once
 
-#include <optional>
-
 #include "layers/activations.h"
 #include "util/torch.h"
 
 namespace trainyard {
-
-/// Nothing for types that the kernels do not know.
-std::optional<Element> element_of(at::ScalarType type);
 
 /// Whether the kernels can take `activations` as they lie there: float32, float16 or bfloat16 on a GPU, N × channels ×
 /// height × width, not empty, in channels-last memory format, beginning at a multiple of 16 bytes, of which each pixel

@@ -1,27 +1,13 @@
 #include "layers/channels_last.h"
 
-#include <cstdint>
+#include "layers/rows.h"
 
 namespace trainyard {
-
-std::optional<Element> element_of(at::ScalarType type) {
-  switch (type) {
-    case at::kFloat:
-      return Element::float32;
-    case at::kHalf:
-      return Element::float16;
-    case at::kBFloat16:
-      return Element::bfloat16;
-    default:
-      return std::nullopt;
-  }
-}
 
 bool takes_kernels(const at::Tensor& activations) {
   return activations.is_cuda() && element_of(activations.scalar_type()) && activations.dim() == 4 &&
          activations.numel() > 0 && activations.is_contiguous(at::MemoryFormat::ChannelsLast) &&
-         activations.size(1) * activations.element_size() % 16 == 0 &&
-         reinterpret_cast<std::uintptr_t>(activations.const_data_ptr()) % 16 == 0;
+         activations.size(1) * activations.element_size() % 16 == 0 && begins_at_a_vector(activations);
 }
 
 at::Tensor for_kernels(const at::Tensor& activations) {

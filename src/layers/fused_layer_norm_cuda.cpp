@@ -1,7 +1,5 @@
 #include "layers/fused_layer_norm.h"
 
-#include <cstdint>
-
 #include <ATen/autocast_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
@@ -10,8 +8,8 @@
 #include <c10/cuda/CUDAStream.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "layers/channels_last.h"
 #include "layers/layer_norm_kernel.h"
+#include "layers/rows.h"
 
 namespace trainyard {
 namespace {
@@ -21,16 +19,6 @@ using torch::autograd::variable_list;
 
 at::ScalarType type_of_normalised() {
   return at::autocast::is_autocast_enabled(at::kCUDA) ? at::autocast::get_autocast_dtype(at::kCUDA) : at::kFloat;
-}
-
-bool begins_at_a_vector(const at::Tensor& tensor) {
-  return reinterpret_cast<std::uintptr_t>(tensor.const_data_ptr()) % 16 == 0;
-}
-
-// The same numbers row after row, copied if need be.
-at::Tensor rows_of(const at::Tensor& tensor) {
-  const at::Tensor dense = tensor.contiguous();
-  return begins_at_a_vector(dense) ? dense : dense.clone();
 }
 
 // LibTorch has the words for what does not fit together.
@@ -108,18 +96,18 @@ class FusedLayerNorm : public torch::autograd::Function<FusedLayerNorm> {
     const at::Tensor &sum = saved[0], &weight = saved[1], &statistics = saved[2];
     const c10::cuda::CUDAGuard on_device(sum.device());
     const Tokens tokens = tokens_of(sum, type);
-    const at::Tensor dweight = at::empty_like(weight);
-    const at::Tensor dbias = at::empty_like(weight);
+    const bool sums_branch = adds && context->needs_input_grad(branch_bias_input);
+    const at::Tensor dparameters = floats(sum, {sums_branch ? 3 : 2, tokens.width});
     const at::Tensor workspace = floats(sum, {layer_norm_workspace(tokens)});
     LayerNormBackward task{.dy = dy.const_data_ptr(),
                            .sum = sum.const_data_ptr<float>(),
                            .weight = weight.const_data_ptr<float>(),
                            .mean = statistics.const_data_ptr<float>(),
                            .inverse_deviation = statistics.const_data_ptr<float>() + tokens.rows,
-                           .dweight = dweight.mutable_data_ptr<float>(),
-                           .dbias = dbias.mutable_data_ptr<float>(),
+                           .dparameters = dparameters.mutable_data_ptr<float>(),
+                           .sums_branch = sums_branch,
                            .workspace = workspace.mutable_data_ptr<float>()};
-    at::Tensor dx, dbranch, dbranch_bias;
+    at::Tensor dx, dbranch;
     if (dsum.defined()) task.dsum = dsum.const_data_ptr<float>();
     if (context->needs_input_grad(x_input)) {
       dx = at::empty_like(sum);
@@ -129,12 +117,8 @@ class FusedLayerNorm : public torch::autograd::Function<FusedLayerNorm> {
       dbranch = at::empty_like(sum, type);
       task.dbranch = dbranch.mutable_data_ptr();
     }
-    if (adds && context->needs_input_grad(branch_bias_input)) {
-      dbranch_bias = at::empty_like(weight);
-      task.dbranch_bias = dbranch_bias.mutable_data_ptr<float>();
-    }
     C10_CUDA_CHECK(launch_layer_norm(tokens, task, c10::cuda::getCurrentCUDAStream()));
-    return {dx, dweight, dbias, dbranch, dbranch_bias, {}, {}};
+    return {dx, dparameters[0], dparameters[1], dbranch, sums_branch ? dparameters[2] : at::Tensor(), {}, {}};
   }
 };
 

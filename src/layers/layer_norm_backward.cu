@@ -1,12 +1,9 @@
+#include "layers/block_sums.h"
 #include "layers/layer_norm_rows.cuh"
 
 namespace trainyard {
 namespace layer_norm {
 namespace {
-
-// Of the kernel that adds up the blocks' sums: columns and threads for each of them.
-constexpr unsigned finish_columns = 32;
-constexpr unsigned finish_rows = 32;
 
 // Resident on a multiprocessor: more leave too few registers.
 constexpr unsigned resident_blocks(int fours) { return fours <= 2 ? 3 : fours <= 4 ? 2 : 1; }
@@ -45,7 +42,10 @@ __device__ void sum_over_block(const Sums<fours>& sums, float* to, unsigned widt
   }
 }
 
-// The rows' gradients, and the blocks' sums: of dweight, dbias and, if asked for, dbranch_bias.
+// How many times `width` dparameters are.
+__host__ __device__ unsigned sets_of(const LayerNormBackward& task) { return task.sums_branch ? 3 : 2; }
+
+// The rows' gradients, and the blocks' sums for dparameters.
 template <typename T, int fours>
 __global__ void __launch_bounds__(block_threads, resident_blocks(fours))
     gradients_kernel(LayerNormBackward task, std::int64_t rows, unsigned width) {
@@ -98,27 +98,11 @@ __global__ void __launch_bounds__(block_threads, resident_blocks(fours))
       if (task.dbranch != nullptr) store_four(task.dbranch, start + column, dbranch);
     });
   }
-  const unsigned sets = task.dbranch_bias == nullptr ? 2 : 3;
+  const unsigned sets = sets_of(task);
   float* const partials = task.workspace + std::int64_t{blockIdx.x} * sets * width;
   sum_over_block<fours>(dweight, partials, width);
   sum_over_block<fours>(dbias, partials + width, width);
-  if (task.dbranch_bias != nullptr) sum_over_block<fours>(dbranch_bias, partials + 2 * width, width);
-}
-
-__global__ void finish_sums_kernel(LayerNormBackward task, unsigned width, unsigned sets, unsigned blocks) {
-  const unsigned column = blockIdx.x * finish_columns + threadIdx.x;
-  const bool inside = column < sets * width;
-  float sums[1] = {};
-  if (inside) {
-#pragma unroll 4
-    for (unsigned block = threadIdx.y; block < blocks; block += finish_rows) {
-      sums[0] += task.workspace[std::int64_t{block} * sets * width + column];
-    }
-  }
-  sum_over_column<finish_columns * finish_rows>(sums);
-  if (!inside || threadIdx.y != 0) return;
-  float* const of_set[] = {task.dweight, task.dbias, task.dbranch_bias};
-  of_set[column / width][column % width] = sums[0];
+  if (task.sums_branch) sum_over_block<fours>(dbranch_bias, partials + 2 * width, width);
 }
 
 }  // namespace
@@ -131,15 +115,13 @@ std::int64_t layer_norm_workspace(const Tokens& tokens) {
 cudaError_t launch_layer_norm(const Tokens& tokens, const LayerNormBackward& task, cudaStream_t stream) {
   using namespace layer_norm;
   const unsigned blocks = blocks_of(tokens);
-  const unsigned sets = task.dbranch_bias == nullptr ? 2 : 3;
   with_type_of(tokens.element, [&](auto zero) {
     with_fours(tokens.width, [&](auto fours) {
       gradients_kernel<decltype(zero), decltype(fours)::value>
           <<<blocks, dim3(warp, block_rows), 0, stream>>>(task, tokens.rows, tokens.width);
     });
   });
-  finish_sums_kernel<<<ceil_divide(sets * tokens.width, finish_columns), dim3(finish_columns, finish_rows), 0,
-                       stream>>>(task, tokens.width, sets, blocks);
+  launch_add_blocks(task.workspace, blocks, sets_of(task) * tokens.width, task.dparameters, stream);
   return cudaGetLastError();
 }
 

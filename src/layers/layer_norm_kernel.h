@@ -41,12 +41,11 @@ struct LayerNormBackward {
   const float* weight;
   const float* mean;
   const float* inverse_deviation;
-  float* dx;      ///< rows × width; null: not asked for
-  void* dbranch;  ///< rows × width, dx in the branch's type; null: not asked for
-  float* dweight;
-  float* dbias;
-  float* dbranch_bias;  ///< null: not asked for
-  float* workspace;     ///< layer_norm_workspace() numbers
+  float* dx;           ///< rows × width; null: not asked for
+  void* dbranch;       ///< rows × width, dx in the branch's type; null: not asked for
+  float* dparameters;  ///< width of dweight, of dbias and, where `sums_branch`, of dbranch_bias
+  bool sums_branch;
+  float* workspace;  ///< layer_norm_workspace() numbers
 };
 
 /// How many floats the backward launch wants to work with, on the current device.

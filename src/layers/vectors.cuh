@@ -66,25 +66,6 @@ inline Grid grid_of(const Activations& shape, unsigned resident_on_a_multiproces
   return {dim3(std::clamp(resident, 1U, useful), columns), dim3(width, height)};
 }
 
-/// Adds up over the threads of a column; the sums are the first one's, threadIdx.y == 0. All threads of a block call
-/// it, once.
-template <unsigned threads, int n>
-__device__ void sum_over_column(float (&values)[n]) {
-  __shared__ float shared[n][threads];
-  const unsigned thread = threadIdx.y * blockDim.x + threadIdx.x;
-#pragma unroll
-  for (int k = 0; k < n; ++k) shared[k][thread] = values[k];
-  for (unsigned rows = blockDim.y; rows > 1;) {
-    const unsigned half = (rows + 1) / 2;
-    __syncthreads();
-    if (threadIdx.y + half < rows) {
-#pragma unroll
-      for (int k = 0; k < n; ++k) shared[k][thread] = values[k] += shared[k][thread + half * blockDim.x];
-    }
-    rows = half;
-  }
-}
-
 /// Calls run(T()) with the type of the elements.
 template <typename Run>
 void with_type_of(Element element, const Run& run) {

@@ -1,6 +1,7 @@
 // Vision transformers (Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words"; sizes of Touvron et al. 2021, DeiT)
 // with the parameter names and initial distributions of timm.models.vision_transformer.
 
+#include "layers/bias_gelu.h"
 #include "layers/layer_norm.h"
 #include "models/layers.h"
 #include "models/network.h"
@@ -72,7 +73,7 @@ class Mlp : public torch::nn::Module {
   explicit Mlp(std::int64_t width)
       : fc1(register_module("fc1", linear(width, 4 * width))), fc2(register_module("fc2", linear(4 * width, width))) {}
 
-  Branch forward(const at::Tensor& x) { return branch_of(fc2, at::gelu(multiply_add(fc1, x))); }
+  Branch forward(const at::Tensor& x) { return branch_of(fc2, bias_gelu(at::linear(x, fc1->weight), fc1->bias)); }
 
  private:
   torch::nn::Linear fc1;

@@ -1,0 +1,158 @@
+#include "layers/bias_gelu.h"
+
+#include <cmath>
+
+#include <fmt/ranges.h>
+#include <gmock/gmock.h>
+
+#include <ATen/Context.h>
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/randn.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/function.h>
+
+#include "support/error_of.h"
+
+namespace trainyard {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+struct Input {
+  at::Tensor product, bias, dy;
+
+  Input in_float64() const { return {product.to(at::kDouble), bias.to(at::kDouble), dy.to(at::kDouble)}; }
+};
+
+Input random_input(at::IntArrayRef sizes, at::ScalarType type, at::Device device) {
+  const auto numbers = [&](at::IntArrayRef shape) { return at::randn(shape).to(device); };
+  return {.product = (numbers(sizes) * 2).to(type), .bias = numbers({sizes.back()}), .dy = numbers(sizes).to(type)};
+}
+
+// One pass forward and backward, and what it leaves.
+struct Pass {
+  at::Tensor y, dproduct, dbias;
+  std::string node;  // that computed the gradients
+};
+
+Pass passed(const Input& input) {
+  const at::Tensor product = input.product.detach().requires_grad_();
+  const at::Tensor bias = input.bias.detach().requires_grad_();
+  const at::Tensor y = bias_gelu(product, bias);
+  y.backward(input.dy);
+  return {y.detach(), product.grad(), bias.grad(), y.grad_fn()->name()};
+}
+
+void expect_near(const at::Tensor& ours, const at::Tensor& expected, double tolerance, const char* what) {
+  ASSERT_EQ(ours.sizes(), expected.sizes()) << what;
+  const double distance = (ours.to(at::kDouble) - expected.to(at::kDouble)).norm().item<double>();
+  EXPECT_LE(distance, tolerance * expected.norm().item<double>()) << what;
+}
+
+// tolerance: of what is of the product's type. The bias's gradient is float32.
+void expect_near(const Pass& ours, const Pass& expected, double tolerance) {
+  expect_near(ours.y, expected.y, tolerance, "y");
+  expect_near(ours.dproduct, expected.dproduct, tolerance, "dproduct");
+  expect_near(ours.dbias, expected.dbias, 1e-5, "dbias");
+}
+
+void expect_same_bits(const Pass& a, const Pass& b) {
+  EXPECT_TRUE(at::equal(a.y, b.y));
+  EXPECT_TRUE(at::equal(a.dproduct, b.dproduct));
+  EXPECT_TRUE(at::equal(a.dbias, b.dbias));
+}
+
+double rounding_of(at::ScalarType type) { return type == at::kFloat ? 2e-6 : type == at::kHalf ? 5e-4 : 4e-3; }
+
+TEST(BiasGelu, OnTheCpuIsLibTorchsOperators) {
+  at::manual_seed(1);
+  for (const auto type : {at::kFloat, at::kBFloat16}) {
+    const Input input = random_input({3, 5, 8}, type, at::kCPU);
+    const at::Tensor y = bias_gelu(input.product, input.bias);
+    EXPECT_EQ(y.scalar_type(), type);
+    EXPECT_TRUE(at::equal(y, at::gelu(input.product + input.bias.to(type))));
+  }
+  const Input input = random_input({3, 5, 8}, at::kFloat, at::kCPU);
+  expect_near(passed(input), passed(input.in_float64()), rounding_of(at::kFloat));
+}
+
+class BiasGeluOnAGpu : public testing::TestWithParam<at::ScalarType> {
+ protected:
+  void SetUp() override {
+    if (!at::hasCUDA()) GTEST_SKIP() << "needs a GPU";
+    at::manual_seed(1);
+  }
+};
+
+TEST_P(BiasGeluOnAGpu, IsTheOperatorsButForItsRounding) {
+  const std::vector<std::vector<std::int64_t>> shapes = {{8},          {1, 1, 16}, {2, 3, 104},    {5, 7, 768},
+                                                         {3, 17, 264}, {33, 3072}, {512, 17, 1536}};
+  for (const auto& shape : shapes) {
+    SCOPED_TRACE(fmt::format("{}", shape));
+    const Input input = random_input(shape, GetParam(), at::kCUDA);
+    const Pass ours = passed(input);
+    EXPECT_THAT(ours.node, HasSubstr("BiasGelu"));
+    EXPECT_EQ(ours.y.scalar_type(), GetParam());
+    expect_near(ours, passed(input.in_float64()), rounding_of(GetParam()));
+  }
+}
+
+TEST_P(BiasGeluOnAGpu, GivesTheSameBitsTwice) {
+  const Input input = random_input({512, 17, 768}, GetParam(), at::kCUDA);
+  expect_same_bits(passed(input), passed(input));
+}
+
+TEST_P(BiasGeluOnAGpu, TakesNumbersThatLieElsewise) {
+  const Input input = random_input({13, 5, 104}, GetParam(), at::kCUDA);
+  const auto transposed = [](const at::Tensor& t) { return t.transpose(0, 1).contiguous().transpose(0, 1); };
+  const auto shifted = [](const at::Tensor& t) {
+    return at::empty({t.numel() + 1}, t.options()).slice(0, 1).view(t.sizes()).copy_(t);
+  };
+  const Pass expected = passed(input);
+  expect_same_bits(passed({transposed(input.product), input.bias, transposed(input.dy)}), expected);
+  expect_same_bits(passed({shifted(input.product), shifted(input.bias), shifted(input.dy)}), expected);
+}
+
+TEST_P(BiasGeluOnAGpu, KeepsNaNWhereItIsAndTakesLargeNumbers) {
+  Input input = random_input({3, 5, 104}, GetParam(), at::kCUDA);
+  input.product[1][2][3] = NAN;
+  input.product[0][0][0] = 1000;
+  input.product[0][0][1] = -1000;
+  const Pass ours = passed(input);
+  for (const at::Tensor& tensor : {ours.y, ours.dproduct}) {
+    EXPECT_TRUE(tensor[1][2][3].isnan().item<bool>());
+    EXPECT_EQ(tensor.isnan().sum().item<std::int64_t>(), 1);
+  }
+  EXPECT_EQ(ours.dbias.isnan().sum().item<std::int64_t>(), 1);
+  EXPECT_TRUE(at::equal(ours.dproduct[0][0][0], input.dy[0][0][0]));
+  EXPECT_EQ(ours.dproduct[0][0][1].item<double>(), 0);
+}
+
+TEST_P(BiasGeluOnAGpu, LeavesToTheOperatorsWhatItDoesNotDo) {
+  const auto type = GetParam();
+  const Input narrow = random_input({3, 5, type == at::kFloat ? 6 : 12}, type, at::kCUDA);
+  Input other_bias = random_input({3, 5, 16}, type, at::kCUDA);
+  other_bias.bias = other_bias.bias.to(at::kHalf);
+  for (const Input& input : {narrow, other_bias, random_input({3, 5, 16}, type, at::kCUDA).in_float64()}) {
+    const Pass ours = passed(input);
+    EXPECT_THAT(ours.node, Not(HasSubstr("BiasGelu")));
+    EXPECT_TRUE(at::equal(ours.y, at::gelu(input.product + input.bias.to(input.product.scalar_type()))));
+  }
+}
+
+TEST_P(BiasGeluOnAGpu, HasNoSecondDerivative) {
+  const Input input = random_input({5, 16}, GetParam(), at::kCUDA);
+  const at::Tensor product = input.product.detach().requires_grad_();
+  const at::Tensor y = bias_gelu(product, input.bias);
+  EXPECT_THAT(error_of<c10::Error>([&] {
+                torch::autograd::grad({y}, {product}, {input.dy}, /*retain_graph=*/true, /*create_graph=*/true);
+              }),
+              HasSubstr("no second derivative"));
+}
+
+INSTANTIATE_TEST_SUITE_P(BiasGelu, BiasGeluOnAGpu, testing::Values(at::kFloat, at::kHalf, at::kBFloat16),
+                         [](const auto& instance) { return c10::toString(instance.param); });
+
+}  // namespace
+}  // namespace trainyard
