@@ -1,6 +1,7 @@
 // Vision transformers (Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words"; sizes of Touvron et al. 2021, DeiT)
 // with the parameter names and initial distributions of timm.models.vision_transformer.
 
+#include "layers/attention_heads.h"
 #include "layers/bias_gelu.h"
 #include "layers/layer_norm.h"
 #include "models/layers.h"
@@ -33,11 +34,6 @@ torch::nn::Linear linear(std::int64_t in, std::int64_t out) {
   return layer;
 }
 
-// torch::nn::Linear's own forward() adds the bias to what it has multiplied, in a pass over memory of its own.
-at::Tensor multiply_add(const torch::nn::Linear& layer, const at::Tensor& x) {
-  return at::linear(x, layer->weight, layer->bias);
-}
-
 // The last layer of a branch.
 Branch branch_of(const torch::nn::Linear& layer, const at::Tensor& x) {
   return {at::linear(x, layer->weight), layer->bias};
@@ -52,14 +48,9 @@ class Attention : public torch::nn::Module {
 
   // x: N × tokens × width
   Branch forward(const at::Tensor& x) {
-    const std::int64_t n = x.size(0);
-    const std::int64_t tokens = x.size(1);
-    const std::int64_t width = x.size(2);
-    // Each N × tokens × heads × width of a head: unbound where they lie, their gradients are put together in one pass.
-    const auto parts = multiply_add(qkv, x).reshape({n, tokens, 3, heads_, width / heads_}).unbind(2);
-    const auto [q, k, v] = std::tuple(parts[0].transpose(1, 2), parts[1].transpose(1, 2), parts[2].transpose(1, 2));
-    const at::Tensor mixed = at::scaled_dot_product_attention(q, k, v);
-    return branch_of(proj, mixed.transpose(1, 2).reshape({n, tokens, width}));
+    const auto [queries, keys, values] = attention_heads(x, qkv->weight, qkv->bias, heads_);
+    const at::Tensor mixed = at::scaled_dot_product_attention(queries, keys, values);
+    return branch_of(proj, mixed.transpose(1, 2).reshape(x.sizes()));
   }
 
  private:

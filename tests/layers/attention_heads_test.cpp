@@ -1,0 +1,172 @@
+#include "layers/attention_heads.h"
+
+#include <fmt/ranges.h>
+#include <gmock/gmock.h>
+
+#include <ATen/Context.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/ones_like.h>
+#include <ATen/ops/randn.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/function.h>
+
+#include "support/error_of.h"
+#include "training/precision.h"
+
+namespace trainyard {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+struct Input {
+  at::Tensor x, weight, bias;
+  std::int64_t heads;
+  std::vector<at::Tensor> gradients;  // of queries, keys and values
+
+  Input in_float64() const {
+    Input input{x.to(at::kDouble), weight.to(at::kDouble), bias.to(at::kDouble), heads, {}};
+    for (const at::Tensor& gradient : gradients) input.gradients.push_back(gradient.to(at::kDouble));
+    return input;
+  }
+};
+
+// Whole numbers, so that products and sums are the same in every order and precision.
+Input random_input(at::IntArrayRef sizes, std::int64_t heads, at::ScalarType type, at::Device device) {
+  const std::int64_t width = sizes[2];
+  const auto numbers = [&](at::IntArrayRef shape) { return at::randn(shape).round().to(device); };
+  Input input{numbers(sizes), numbers({3 * width, width}), numbers({3 * width}), heads, {}};
+  for (int i = 0; i < 3; ++i) {
+    // As LibTorch's attention lays them out.
+    const at::Tensor token_by_token = numbers({sizes[0], sizes[1], heads, width / heads}).to(type);
+    input.gradients.push_back(token_by_token.transpose(1, 2));
+  }
+  return input;
+}
+
+// One pass forward and backward, and what it leaves.
+struct Pass {
+  std::vector<at::Tensor> parts;
+  at::Tensor dx, dweight, dbias;
+  std::string node;  // that computed the gradients
+};
+
+Pass passed(const Input& input) {
+  const at::Tensor x = input.x.detach().requires_grad_();
+  const at::Tensor weight = input.weight.detach().requires_grad_();
+  const at::Tensor bias = input.bias.detach().requires_grad_();
+  const auto type = input.gradients[0].scalar_type();
+  const std::string precision = type == at::kHalf ? "fp16" : type == at::kBFloat16 ? "bf16" : "fp32";
+  const auto [queries, keys, values] = [&] {
+    const Autocast autocast(precision, x.device().type());
+    return attention_heads(x, weight, bias, input.heads);
+  }();
+  torch::autograd::backward({queries, keys, values}, input.gradients);
+  return {{queries.detach(), keys.detach(), values.detach()},
+          x.grad(),
+          weight.grad(),
+          bias.grad(),
+          queries.grad_fn()->name()};
+}
+
+// LibTorch's operators, all in float64.
+Pass expected_of(const Input& input) {
+  const Input exact = input.in_float64();
+  const at::Tensor x = exact.x.requires_grad_();
+  const at::Tensor weight = exact.weight.requires_grad_();
+  const at::Tensor bias = exact.bias.requires_grad_();
+  const std::vector<at::Tensor> parts =
+      at::linear(x, weight, bias).view({x.size(0), x.size(1), 3, input.heads, -1}).permute({2, 0, 3, 1, 4}).unbind(0);
+  torch::autograd::backward(parts, exact.gradients);
+  return {{parts[0].detach(), parts[1].detach(), parts[2].detach()}, x.grad(), weight.grad(), bias.grad(), ""};
+}
+
+void expect_near(const at::Tensor& ours, const at::Tensor& expected, double tolerance, const char* what) {
+  ASSERT_EQ(ours.sizes(), expected.sizes()) << what;
+  const double distance = (ours.to(at::kDouble) - expected.to(at::kDouble)).norm().item<double>();
+  EXPECT_LE(distance, tolerance * expected.norm().item<double>()) << what;
+}
+
+void expect_near(const Pass& ours, const Pass& expected, double tolerance) {
+  for (std::size_t i = 0; i < 3; ++i) expect_near(ours.parts[i], expected.parts[i], tolerance, "parts");
+  expect_near(ours.dx, expected.dx, tolerance, "dx");
+  expect_near(ours.dweight, expected.dweight, tolerance, "dweight");
+  expect_near(ours.dbias, expected.dbias, 1e-6, "dbias");
+}
+
+double rounding_of(at::ScalarType type) { return type == at::kFloat ? 1e-6 : type == at::kHalf ? 5e-4 : 4e-3; }
+
+TEST(AttentionHeads, OnTheCpuAreLibTorchsOperators) {
+  at::manual_seed(1);
+  const Input input = random_input({3, 5, 12}, 2, at::kFloat, at::kCPU);
+  const Pass ours = passed(input);
+  EXPECT_THAT(ours.node, Not(HasSubstr("TakenApart")));
+  expect_near(ours, expected_of(input), rounding_of(at::kFloat));
+}
+
+class AttentionHeadsOnAGpu : public testing::TestWithParam<at::ScalarType> {
+ protected:
+  void SetUp() override {
+    if (!at::hasCUDA()) GTEST_SKIP() << "needs a GPU";
+    at::manual_seed(1);
+  }
+};
+
+TEST_P(AttentionHeadsOnAGpu, AreTheOperatorsButForTheirRounding) {
+  const std::vector<std::vector<std::int64_t>> shapes = {
+      {1, 1, 8}, {3, 17, 192}, {5, 7, 384}, {13, 3, 104}, {512, 17, 384}};
+  for (const auto& shape : shapes) {
+    SCOPED_TRACE(fmt::format("{}", shape));
+    const Input input = random_input(shape, 2, GetParam(), at::kCUDA);
+    const Pass ours = passed(input);
+    EXPECT_THAT(ours.node, HasSubstr("TakenApart"));
+    EXPECT_EQ(ours.parts[0].scalar_type(), GetParam());
+    expect_near(ours, expected_of(input), rounding_of(GetParam()));
+  }
+}
+
+TEST_P(AttentionHeadsOnAGpu, TakeGradientsThatLieElsewise) {
+  Input input = random_input({13, 5, 192}, 3, GetParam(), at::kCUDA);
+  const Pass expected = passed(input);
+  for (at::Tensor& gradient : input.gradients) gradient = gradient.contiguous();
+  const Pass ours = passed(input);
+  EXPECT_TRUE(at::equal(ours.dx, expected.dx));
+  EXPECT_TRUE(at::equal(ours.dbias, expected.dbias));
+}
+
+TEST_P(AttentionHeadsOnAGpu, AreTheSameWithoutGradients) {
+  const Input input = random_input({13, 5, 192}, 3, GetParam(), at::kCUDA);
+  const Pass expected = passed(input);
+  const at::NoGradGuard no_grad;
+  const Autocast autocast(GetParam() == at::kHalf ? "fp16" : GetParam() == at::kBFloat16 ? "bf16" : "fp32", at::kCUDA);
+  const auto [queries, keys, values] = attention_heads(input.x, input.weight, input.bias, 3);
+  EXPECT_TRUE(at::equal(queries, expected.parts[0]));
+  EXPECT_TRUE(at::equal(keys, expected.parts[1]));
+  EXPECT_TRUE(at::equal(values, expected.parts[2]));
+}
+
+TEST_P(AttentionHeadsOnAGpu, LeaveToTheOperatorsWhatTheyDoNotDo) {
+  const Input narrow = random_input({3, 5, 12}, 3, GetParam(), at::kCUDA);
+  const Pass ours = passed(narrow);
+  EXPECT_THAT(ours.node, Not(HasSubstr("TakenApart")));
+  expect_near(ours, expected_of(narrow), rounding_of(GetParam()));
+  EXPECT_THAT(passed(random_input({3, 5, 192}, 3, GetParam(), at::kCUDA).in_float64()).node,
+              Not(HasSubstr("TakenApart")));
+}
+
+TEST_P(AttentionHeadsOnAGpu, HaveNoSecondDerivative) {
+  const Input input = random_input({3, 5, 192}, 3, GetParam(), at::kCUDA);
+  const at::Tensor x = input.x.detach().requires_grad_();
+  const at::Tensor queries = attention_heads(x, input.weight, input.bias, 3).queries;
+  EXPECT_THAT(error_of<c10::Error>([&] {
+                torch::autograd::grad({queries}, {x}, {at::ones_like(queries)}, /*retain_graph=*/true,
+                                      /*create_graph=*/true);
+              }),
+              HasSubstr("no second derivative"));
+}
+
+INSTANTIATE_TEST_SUITE_P(AttentionHeads, AttentionHeadsOnAGpu, testing::Values(at::kFloat, at::kHalf, at::kBFloat16),
+                         [](const auto& instance) { return c10::toString(instance.param); });
+
+}  // namespace
+}  // namespace trainyard
