@@ -39,6 +39,9 @@ Branch branch_of(const torch::nn::Linear& layer, const at::Tensor& x) {
   return {at::linear(x, layer->weight), layer->bias};
 }
 
+// x: N × tokens × width. All of them are x itself: the gradient of a part is a copy among zeros.
+at::Tensor first(std::int64_t count, const at::Tensor& x) { return count == x.size(1) ? x : x.narrow(1, 0, count); }
+
 class Attention : public torch::nn::Module {
  public:
   explicit Attention(const Size& size)
@@ -46,11 +49,11 @@ class Attention : public torch::nn::Module {
         qkv(register_module("qkv", linear(size.width, 3 * size.width))),
         proj(register_module("proj", linear(size.width, size.width))) {}
 
-  // x: N × tokens × width
-  Branch forward(const at::Tensor& x) {
+  // x: N × tokens × width. The result is that of the first `asked` tokens.
+  Branch forward(const at::Tensor& x, std::int64_t asked) {
     const auto [queries, keys, values] = attention_heads(x, qkv->weight, qkv->bias, heads_);
-    const at::Tensor mixed = at::scaled_dot_product_attention(queries, keys, values);
-    return branch_of(proj, mixed.transpose(1, 2).reshape(x.sizes()));
+    const at::Tensor mixed = at::scaled_dot_product_attention(queries, keys, values).transpose(1, 2);
+    return branch_of(proj, first(asked, mixed).reshape({x.size(0), asked, x.size(2)}));
   }
 
  private:
@@ -79,9 +82,10 @@ class Block : public torch::nn::Module {
         norm2(register_module("norm2", layer_norm(size.width))),
         mlp(register_module("mlp", std::make_shared<Mlp>(size.width))) {}
 
-  Stream forward(const Stream& stream) {
+  // Goes on with the first `asked` tokens alone.
+  Stream forward(const Stream& stream, std::int64_t asked) {
     const auto [x, tokens] = norm1->add(stream.x, stream.branch);
-    const auto [mixed, mixed_tokens] = norm2->add(x, attn->forward(tokens));
+    const auto [mixed, mixed_tokens] = norm2->add(first(asked, x), attn->forward(tokens, asked));
     return {mixed, mlp->forward(mixed_tokens)};
   }
 
@@ -122,15 +126,17 @@ class VisionTransformer : public Network {
   at::Tensor forward(at::Tensor x) override {
     x = patch_embed->forward(x);
     x = at::cat({cls_token.expand({x.size(0), -1, -1}), x}, 1) + pos_embed;
-    const auto [tokens, branch] = blocks->forward<Stream>(Stream{.x = x, .branch = {}});
-    return head_(norm->add(class_token(tokens), {class_token(branch.product), branch.bias}).normalised);
+    Stream stream{.x = x, .branch = {}};
+    for (std::size_t i = 0; i < blocks->size(); ++i) {
+      const bool last = i + 1 == blocks->size();  // of which nobody sees more than the class token
+      stream = blocks->at<Block>(i).forward(stream, last ? 1 : x.size(1));
+    }
+    return head_(norm->add(stream.x, stream.branch).normalised.flatten(1));
   }
 
   std::string head() const override { return "head"; }
 
  private:
-  static at::Tensor class_token(const at::Tensor& tokens) { return tokens.select(1, 0); }
-
   at::Tensor cls_token;
   at::Tensor pos_embed;
   std::shared_ptr<PatchEmbed> patch_embed;

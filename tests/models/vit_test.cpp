@@ -71,15 +71,19 @@ TEST(VisionTransformer, APatchThatDoesNotDivideTheImageIsRefused) {
 
 struct Published {
   const char* name;
-  double giga;  // as torchvision's and timm's tables give them
+  double giga;        // as torchvision's and timm's tables give them
+  double spared = 0;  // of them
 };
 
+// A ViT's last block takes its projection and its MLP of the class token alone, not of the other 196.
+constexpr double spared_with(double width) { return 196 * 9 * width * width / 1e9; }
+
 TEST(MultiplyAdds, AreAsPublished) {
-  for (const auto& [name, giga] :
+  for (const auto& [name, giga, spared] :
        {Published{"resnet18", 1.81}, Published{"resnet34", 3.66}, Published{"resnet50", 4.09},
-        Published{"vit_tiny", 1.26}, Published{"vit_small", 4.61}}) {
+        Published{"vit_tiny", 1.26, spared_with(192)}, Published{"vit_small", 4.61, spared_with(384)}}) {
     const auto model = make_model({.name = name}, image_net);
-    EXPECT_NEAR(static_cast<double>(multiply_adds(*model, image_net)) / 1e9, giga, 0.02) << name;
+    EXPECT_NEAR(static_cast<double>(multiply_adds(*model, image_net)) / 1e9, giga - spared, 0.02) << name;
   }
 }
 
