@@ -11,7 +11,7 @@ namespace trainyard {
 
 /// One file to its users, in truth up to 16, of which each has every 16th stripe. The kernel gives the pages of a file
 /// to one process at a time, those of several files to as many: 256 MiB are taken by eight processes in 60 ms from one
-/// file and in 24 ms from eight (16-core Xeon of an H100 machine, Linux 6.18). Movable.
+/// file and in 24 ms from eight (16 cores of a virtual machine, Linux 6.18). Movable.
 class StripedFile {
  public:
   StripedFile() = default;  ///< none

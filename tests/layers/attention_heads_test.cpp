@@ -11,6 +11,7 @@
 #include <torch/csrc/autograd/function.h>
 
 #include "support/error_of.h"
+#include "support/expect_close.h"
 #include "training/precision.h"
 
 namespace trainyard {
@@ -81,20 +82,12 @@ Pass expected_of(const Input& input) {
   return {{parts[0].detach(), parts[1].detach(), parts[2].detach()}, x.grad(), weight.grad(), bias.grad(), ""};
 }
 
-void expect_near(const at::Tensor& ours, const at::Tensor& expected, double tolerance, const char* what) {
-  ASSERT_EQ(ours.sizes(), expected.sizes()) << what;
-  const double distance = (ours.to(at::kDouble) - expected.to(at::kDouble)).norm().item<double>();
-  EXPECT_LE(distance, tolerance * expected.norm().item<double>()) << what;
-}
-
 void expect_near(const Pass& ours, const Pass& expected, double tolerance) {
-  for (std::size_t i = 0; i < 3; ++i) expect_near(ours.parts[i], expected.parts[i], tolerance, "parts");
-  expect_near(ours.dx, expected.dx, tolerance, "dx");
-  expect_near(ours.dweight, expected.dweight, tolerance, "dweight");
-  expect_near(ours.dbias, expected.dbias, 1e-6, "dbias");
+  for (std::size_t i = 0; i < 3; ++i) expect_close(ours.parts[i], expected.parts[i], tolerance, "parts");
+  expect_close(ours.dx, expected.dx, tolerance, "dx");
+  expect_close(ours.dweight, expected.dweight, tolerance, "dweight");
+  expect_close(ours.dbias, expected.dbias, 1e-6, "dbias");
 }
-
-double rounding_of(at::ScalarType type) { return type == at::kFloat ? 1e-6 : type == at::kHalf ? 5e-4 : 4e-3; }
 
 TEST(AttentionHeads, OnTheCpuAreLibTorchsOperators) {
   at::manual_seed(1);

@@ -13,6 +13,7 @@
 #include <torch/csrc/autograd/function.h>
 
 #include "support/error_of.h"
+#include "support/expect_close.h"
 
 namespace trainyard {
 namespace {
@@ -99,27 +100,17 @@ Pass passed(const Input& input, Then then, bool input_has_gradient = true) {
           .node = node};
 }
 
-void expect_near(const at::Tensor& ours, const at::Tensor& expected, double tolerance, const char* what) {
-  ASSERT_EQ(ours.defined(), expected.defined()) << what;
-  if (!ours.defined()) return;
-  ASSERT_EQ(ours.sizes(), expected.sizes()) << what;
-  const double distance = (ours.to(at::kDouble) - expected.to(at::kDouble)).norm().item<double>();
-  EXPECT_LE(distance, tolerance * expected.norm().item<double>()) << what;
-}
-
 // tolerance: of activations. The other numbers are float32.
 void expect_near(const Pass& ours, const Pass& expected, double tolerance) {
-  expect_near(ours.y, expected.y, tolerance, "y");
-  expect_near(ours.dx, expected.dx, tolerance, "dx");
-  expect_near(ours.dresidual, expected.dresidual, tolerance, "dresidual");
-  expect_near(ours.dweight, expected.dweight, 1e-5, "dweight");
-  expect_near(ours.dbias, expected.dbias, 1e-5, "dbias");
-  expect_near(ours.running_mean, expected.running_mean, 1e-5, "running_mean");
-  expect_near(ours.running_var, expected.running_var, 1e-5, "running_var");
+  expect_close(ours.y, expected.y, tolerance, "y");
+  expect_close(ours.dx, expected.dx, tolerance, "dx");
+  expect_close(ours.dresidual, expected.dresidual, tolerance, "dresidual");
+  expect_close(ours.dweight, expected.dweight, 1e-5, "dweight");
+  expect_close(ours.dbias, expected.dbias, 1e-5, "dbias");
+  expect_close(ours.running_mean, expected.running_mean, 1e-5, "running_mean");
+  expect_close(ours.running_var, expected.running_var, 1e-5, "running_var");
   EXPECT_EQ(ours.batches, expected.batches);
 }
-
-double rounding_of(at::ScalarType type) { return type == at::kFloat ? 2e-6 : type == at::kHalf ? 5e-4 : 4e-3; }
 
 bool no_gpu() { return !at::hasCUDA(); }
 
@@ -189,8 +180,8 @@ TEST_P(BatchNormOnAGpu, TakesTwoNumbersAChannel) {
   const Input input = random_input({2, 16, 1, 1}, GetParam(), at::kCUDA);
   const Pass ours = passed(input, Then::add_relu);
   const Pass expected = passed(input.in_float64(), Then::add_relu);
-  expect_near(ours.y, expected.y, rounding_of(GetParam()), "y");
-  expect_near(ours.running_var, expected.running_var, 1e-5, "running_var");
+  expect_close(ours.y, expected.y, rounding_of(GetParam()), "y");
+  expect_close(ours.running_var, expected.running_var, 1e-5, "running_var");
 }
 
 TEST_P(BatchNormOnAGpu, GivesTheSameBitsTwice) {
@@ -293,7 +284,7 @@ TEST_P(BatchNormOnAGpu, ComputesWithTheRunningStatisticsInEvalMode) {
   const at::Tensor expected = (input.x.to(at::kDouble) - a_channel(layer->running_mean)) /
                                   (a_channel(layer->running_var) + 1e-5).sqrt() * a_channel(layer->weight) +
                               a_channel(layer->bias);
-  expect_near(layer->relu(input.x), expected.relu(), rounding_of(GetParam()), "eval");
+  expect_close(layer->relu(input.x), expected.relu(), rounding_of(GetParam()), "eval");
   EXPECT_EQ(layer->num_batches_tracked.item<std::int64_t>(), 1);
 }
 
@@ -332,13 +323,13 @@ TEST(BatchNorm, OnAGpuKeepsASmallVarianceBesideALargeMean) {
   input.x = (1000 + input.x / 10).contiguous(at::MemoryFormat::ChannelsLast);
   const Pass ours = passed(input, Then::relu);
   const Pass expected = passed(input.in_float64(), Then::relu);
-  expect_near(ours.running_var, expected.running_var, 1e-5, "running_var");
-  expect_near(ours.y, expected.y, 1e-3, "y");  // a mean of 1000 is a float32 number to 3e-5, a hundredth of 0.3
+  expect_close(ours.running_var, expected.running_var, 1e-5, "running_var");
+  expect_close(ours.y, expected.y, 1e-3, "y");  // a mean of 1000 is a float32 number to 3e-5, a hundredth of 0.3
   // The first and last pixel of a block's sums far from all the others.
   input.x.select(2, 0).fill_(0);
   input.x.select(2, 55).fill_(0);
-  expect_near(passed(input, Then::relu).running_var, passed(input.in_float64(), Then::relu).running_var, 1e-5,
-              "running_var with outliers");
+  expect_close(passed(input, Then::relu).running_var, passed(input.in_float64(), Then::relu).running_var, 1e-5,
+               "running_var with outliers");
 }
 
 }  // namespace

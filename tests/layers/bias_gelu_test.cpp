@@ -12,6 +12,7 @@
 #include <torch/csrc/autograd/function.h>
 
 #include "support/error_of.h"
+#include "support/expect_close.h"
 
 namespace trainyard {
 namespace {
@@ -44,17 +45,11 @@ Pass passed(const Input& input) {
   return {y.detach(), product.grad(), bias.grad(), y.grad_fn()->name()};
 }
 
-void expect_near(const at::Tensor& ours, const at::Tensor& expected, double tolerance, const char* what) {
-  ASSERT_EQ(ours.sizes(), expected.sizes()) << what;
-  const double distance = (ours.to(at::kDouble) - expected.to(at::kDouble)).norm().item<double>();
-  EXPECT_LE(distance, tolerance * expected.norm().item<double>()) << what;
-}
-
 // tolerance: of what is of the product's type. The bias's gradient is float32.
 void expect_near(const Pass& ours, const Pass& expected, double tolerance) {
-  expect_near(ours.y, expected.y, tolerance, "y");
-  expect_near(ours.dproduct, expected.dproduct, tolerance, "dproduct");
-  expect_near(ours.dbias, expected.dbias, 1e-5, "dbias");
+  expect_close(ours.y, expected.y, tolerance, "y");
+  expect_close(ours.dproduct, expected.dproduct, tolerance, "dproduct");
+  expect_close(ours.dbias, expected.dbias, 1e-5, "dbias");
 }
 
 void expect_same_bits(const Pass& a, const Pass& b) {
@@ -62,8 +57,6 @@ void expect_same_bits(const Pass& a, const Pass& b) {
   EXPECT_TRUE(at::equal(a.dproduct, b.dproduct));
   EXPECT_TRUE(at::equal(a.dbias, b.dbias));
 }
-
-double rounding_of(at::ScalarType type) { return type == at::kFloat ? 2e-6 : type == at::kHalf ? 5e-4 : 4e-3; }
 
 TEST(BiasGelu, OnTheCpuIsLibTorchsOperators) {
   at::manual_seed(1);

@@ -15,6 +15,7 @@
 #include <torch/csrc/autograd/function.h>
 
 #include "support/error_of.h"
+#include "support/expect_close.h"
 #include "training/precision.h"
 
 namespace trainyard {
@@ -107,23 +108,15 @@ Pass passed(const Input& input, bool stream_has_gradient = true) {
           .node = node};
 }
 
-void expect_near(const at::Tensor& ours, const at::Tensor& expected, double tolerance, const char* what) {
-  ASSERT_EQ(ours.defined(), expected.defined()) << what;
-  if (!ours.defined()) return;
-  ASSERT_EQ(ours.sizes(), expected.sizes()) << what;
-  const double distance = (ours.to(at::kDouble) - expected.to(at::kDouble)).norm().item<double>();
-  EXPECT_LE(distance, tolerance * expected.norm().item<double>()) << what;
-}
-
 // tolerance: of what is in half precision. The other numbers are float32.
 void expect_near(const Pass& ours, const Pass& expected, double tolerance) {
-  expect_near(ours.sum, expected.sum, 1e-6, "sum");
-  expect_near(ours.normalised, expected.normalised, tolerance, "normalised");
-  expect_near(ours.dx, expected.dx, 2e-6, "dx");
-  expect_near(ours.dproduct, expected.dproduct, tolerance, "dproduct");
-  expect_near(ours.dbranch_bias, expected.dbranch_bias, 1e-5, "dbranch_bias");
-  expect_near(ours.dweight, expected.dweight, 1e-5, "dweight");
-  expect_near(ours.dbias, expected.dbias, 1e-5, "dbias");
+  expect_close(ours.sum, expected.sum, 1e-6, "sum");
+  expect_close(ours.normalised, expected.normalised, tolerance, "normalised");
+  expect_close(ours.dx, expected.dx, 2e-6, "dx");
+  expect_close(ours.dproduct, expected.dproduct, tolerance, "dproduct");
+  expect_close(ours.dbranch_bias, expected.dbranch_bias, 1e-5, "dbranch_bias");
+  expect_close(ours.dweight, expected.dweight, 1e-5, "dweight");
+  expect_close(ours.dbias, expected.dbias, 1e-5, "dbias");
 }
 
 void expect_same_bits(const Pass& a, const Pass& b) {
@@ -133,8 +126,6 @@ void expect_same_bits(const Pass& a, const Pass& b) {
     EXPECT_TRUE(!(a.*part).defined() || at::equal(a.*part, b.*part));
   }
 }
-
-double rounding_of(at::ScalarType type) { return type == at::kFloat ? 2e-6 : type == at::kHalf ? 5e-4 : 4e-3; }
 
 TEST(LayerNorm, HasTheNamesOfLibTorchs) {
   LayerNorm layer(torch::nn::LayerNormOptions({8}));
@@ -259,8 +250,8 @@ TEST_P(LayerNormOnAGpu, KeepsASmallVarianceBesideALargeMean) {
   input.product.fill_(0.5);
   input.branch_bias.fill_(0.25);
   // A mean of 1000 is a float32 number to 3e-5, a hundredth of 0.3.
-  expect_near(passed(input).normalised, passed(input.in_float64()).normalised, rounding_of(GetParam()) + 1e-3,
-              "normalised");
+  expect_close(passed(input).normalised, passed(input.in_float64()).normalised, rounding_of(GetParam()) + 1e-3,
+               "normalised");
 }
 
 TEST_P(LayerNormOnAGpu, ComputesNoGradientThatNobodyAsksFor) {
