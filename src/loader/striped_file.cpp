@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include <sys/mman.h>
-
 #include "loader/shared_file.h"
 
 namespace trainyard {
@@ -19,11 +17,10 @@ constexpr std::size_t ceil_divide(std::size_t n, std::size_t unit) { return (n +
 
 StripedFile::StripedFile(const std::string& directory, std::size_t bytes) : size_(bytes) {
   const std::size_t count = std::clamp<std::size_t>(ceil_divide(bytes, stripe_bytes()), 1, most_files);
+  files_.resize(count);
   std::vector<std::size_t> sizes(count);
-  for (std::size_t begin = 0; begin < bytes; begin += stripe_bytes()) {
-    sizes[begin / stripe_bytes() % count] += std::min(stripe_bytes(), bytes - begin);
-  }
-  for (const std::size_t size : sizes) files_.push_back(open_shared_file(directory, size));
+  for (const Part& part : parts(0, bytes)) sizes[part.file] += part.bytes;
+  for (std::size_t i = 0; i < count; ++i) files_[i] = open_shared_file(directory, sizes[i]);
 }
 
 StripedFile::StripedFile(std::vector<UniqueFd> files) : files_(std::move(files)) {
@@ -39,15 +36,16 @@ std::vector<int> StripedFile::descriptors() const {
 Mapping StripedFile::map() const {
   Mapping mapping = Mapping::addresses(size_, "loader");
   for (const Part& part : parts(0, size_)) {
-    mapping.put(part.begin, part.bytes, part.file, part.offset, "loader");
+    mapping.put(part.begin, part.bytes, files_[part.file].get(), part.offset, "loader");
   }
   return mapping;
 }
 
 bool StripedFile::reserve(std::size_t begin, std::size_t bytes) const {
   const std::vector<Part> all = parts(begin, bytes);
-  return std::all_of(all.begin(), all.end(),
-                     [](const Part& part) { return trainyard::reserve(part.file, part.offset, part.bytes); });
+  return std::all_of(all.begin(), all.end(), [this](const Part& part) {
+    return trainyard::reserve(files_[part.file].get(), part.offset, part.bytes);
+  });
 }
 
 std::size_t StripedFile::stripe_bytes() const {
@@ -61,7 +59,7 @@ std::vector<StripedFile::Part> StripedFile::parts(std::size_t begin, std::size_t
     const std::size_t stripe = begin / stripe_bytes();
     const std::size_t within = begin % stripe_bytes();
     const std::size_t count = std::min(stripe_bytes() - within, end - begin);
-    result.push_back({.file = files_[stripe % files_.size()].get(),
+    result.push_back({.file = stripe % files_.size(),
                       .offset = stripe / files_.size() * stripe_bytes() + within,
                       .begin = begin,
                       .bytes = count});

@@ -29,7 +29,7 @@ class StripedFile {
 
  private:
   struct Part {
-    int file;
+    std::size_t file;    ///< which of files_
     std::size_t offset;  ///< in that file
     std::size_t begin;   ///< in the whole
     std::size_t bytes;

@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "loader/sample_order.h"
-#include "loader/shared_file.h"
 #include "util/error.h"
 #include "util/file_system.h"
 #include "util/process_name.h"

@@ -9,7 +9,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-#include "util/error.h"
+#include "support/temp_dir.h"
 
 namespace trainyard {
 
@@ -17,34 +17,31 @@ namespace trainyard {
 class Tmpfs {
  public:
   /// 0: without a limit.
-  explicit Tmpfs(std::size_t kib) : path_(testing::TempDir() + "trainyard-tmpfs-XXXXXX") {
-    if (mkdtemp(path_.data()) == nullptr) throw RunError("tmpfs", "cannot make {}", path_);
-    mounted_ = mount("none", path_.c_str(), "tmpfs", 0, ("size=" + std::to_string(kib) + "k").c_str()) == 0;
-  }
+  explicit Tmpfs(std::size_t kib)
+      : mounted_(mount("none", path().c_str(), "tmpfs", 0, ("size=" + std::to_string(kib) + "k").c_str()) == 0) {}
   Tmpfs(const Tmpfs&) = delete;
   Tmpfs& operator=(const Tmpfs&) = delete;
   ~Tmpfs() {
     make_room();
     if (mounted_) {
-      EXPECT_EQ(umount(path_.c_str()), 0) << "something still uses it";
+      EXPECT_EQ(umount(path().c_str()), 0) << "something still uses it";
     }
-    rmdir(path_.c_str());
   }
 
   bool mounted() const { return mounted_; }
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return folder_.path(); }
 
   void fill_up() {
-    std::ofstream rest(path_ + "/rest");
+    std::ofstream rest(folder_ / "rest");
     const std::string kilobyte(1024, 'x');
     while (rest.write(kilobyte.data(), 1024).flush()) continue;
   }
   /// Takes back what fill_up() did.
-  void make_room() { unlink((path_ + "/rest").c_str()); }
+  void make_room() { unlink((folder_ / "rest").c_str()); }
 
  private:
-  std::string path_;
-  bool mounted_ = false;
+  TempDir folder_;
+  bool mounted_;
 };
 
 }  // namespace trainyard
