@@ -7,7 +7,6 @@
 #include <span>
 
 #include <fmt/ranges.h>
-#include <sys/stat.h>
 #include <zlib.h>
 
 #include "util/error.h"
@@ -23,12 +22,11 @@ constexpr unsigned unsigned_byte = 0x08;
 class Source {
  public:
   explicit Source(const std::string& path) : path_(path) {
-    struct stat status{};
-    check_call(stat(path.c_str(), &status), "idx", "stat", path);
-    if (!S_ISREG(status.st_mode)) throw RunError("idx", "{} is not a regular file", path);
-    file_size_ = static_cast<std::size_t>(status.st_size);
-    file_.reset(gzopen(path.c_str(), "rbe"));
-    if (file_ == nullptr) throw_system_error("idx", "open", path, errno);
+    UniqueFd file = open_regular_file(path, "idx");
+    file_size_ = regular_file_size(file.get(), "idx", path);
+    file_.reset(gzdopen(file.get(), "rb"));
+    if (file_ == nullptr) throw_system_error("idx", "gzdopen", path, errno);
+    file.release();
     gzbuffer(file_.get(), 256 * 1024);
   }
 

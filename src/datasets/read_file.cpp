@@ -1,8 +1,5 @@
 #include "datasets/read_file.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include "util/error.h"
 #include "util/system.h"
 
@@ -15,9 +12,7 @@ constexpr std::uint64_t max_size = std::uint64_t{1} << 30;
 }  // namespace
 
 std::span<const std::byte> read_whole_file(const std::string& path, Scratch& scratch) {
-  // Nonblocking, so that a named pipe is refused instead of waited for.
-  const UniqueFd fd(check_call(retry_on_eintr([&] { return open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); }),
-                               where, "open", path));
+  const UniqueFd fd = open_regular_file(path, where);
   const std::uint64_t size = regular_file_size(fd.get(), where, path);
   if (size > max_size) throw RunError(where, "{} has {} bytes, at most {} are read", path, size, max_size);
   const std::span<std::byte> bytes = scratch.take(size);

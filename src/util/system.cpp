@@ -26,11 +26,38 @@ void UniqueFd::reset(int fd) noexcept {
   fd_ = fd;
 }
 
+namespace {
+
+const char* kind_of_file(mode_t mode) {
+  switch (mode & S_IFMT) {
+    case S_IFDIR: return "a folder";
+    case S_IFIFO: return "a named pipe";
+    case S_IFSOCK: return "a socket";
+    case S_IFCHR:
+    case S_IFBLK: return "a device";
+    default: return "something else";
+  }
+}
+
+}  // namespace
+
 std::uint64_t regular_file_size(int fd, std::string_view where, std::string_view subject) {
   struct stat status{};
   check_call(fstat(fd, &status), where, "fstat", subject);
-  if (!S_ISREG(status.st_mode)) throw RunError(where, "{} is not a regular file", subject);
+  if (!S_ISREG(status.st_mode)) {
+    throw RunError(where, "{} is {}, not a regular file", subject, kind_of_file(status.st_mode));
+  }
   return static_cast<std::uint64_t>(status.st_size);
+}
+
+UniqueFd open_regular_file(const std::string& path, std::string_view where) {
+  // Opening a named pipe without O_NONBLOCK waits for a writer; of a regular file the flag changes nothing.
+  constexpr int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  UniqueFd fd(retry_on_eintr([&] { return open(path.c_str(), flags); }));
+  if (!fd && errno == ENXIO) throw RunError(where, "{} is a socket or a device, not a regular file", path);
+  check_call(fd.get(), where, "open", path);
+  regular_file_size(fd.get(), where, path);
+  return fd;
 }
 
 Mapping::~Mapping() {
@@ -38,7 +65,7 @@ Mapping::~Mapping() {
 }
 
 Mapping Mapping::read_only_file(const std::string& path, std::string_view where) {
-  const UniqueFd fd(check_call(open(path.c_str(), O_RDONLY | O_CLOEXEC), where, "open", path));
+  const UniqueFd fd = open_regular_file(path, where);
   const std::size_t size = regular_file_size(fd.get(), where, path);
   if (size == 0) return {};
   void* address = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd.get(), 0);
@@ -113,13 +140,13 @@ void write_all(int fd, std::span<const std::byte> bytes, std::string_view where,
   }
 }
 
-std::string read_text_file(const std::string& path, std::string_view where) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf() || file.peek() == std::ifstream::traits_type::eof())) {
-    throw_system_error(where, "read", path, errno);
-  }
-  return std::move(text).str();
+std::string read_text_file(const std::string& path, std::string_view where, std::size_t most) {
+  const UniqueFd fd = open_regular_file(path, where);
+  const std::uint64_t size = regular_file_size(fd.get(), where, path);
+  if (size > most) throw RunError(where, "{} has {} bytes; at most {} are read", path, size, most);
+  std::string text(size, '\0');
+  text.resize(read_at(fd.get(), std::as_writable_bytes(std::span(text)), 0, where, path));
+  return text;
 }
 
 namespace {

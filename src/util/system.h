@@ -58,8 +58,12 @@ class UniqueFd {
   int fd_ = -1;
 };
 
-/// The bytes of an open file. Throws RunError where it is no regular one.
+/// The size of an open file in bytes. Throws RunError with its kind if it is not a regular file.
 std::uint64_t regular_file_size(int fd, std::string_view where, std::string_view subject);
+
+/// Opens a regular file for reading, without waiting: anything else (a folder, a named pipe, a device) is refused by its
+/// kind. Throws RunError.
+UniqueFd open_regular_file(const std::string& path, std::string_view where);
 
 /// Owns a memory mapping; unmaps it when destroyed. Movable, not copyable.
 class Mapping {
@@ -113,8 +117,8 @@ std::size_t read_at(int fd, std::span<std::byte> bytes, std::uint64_t offset, st
 /// Writes all of `bytes`, over short writes and interruptions. Throws RunError with `subject` named.
 void write_all(int fd, std::span<const std::byte> bytes, std::string_view where, std::string_view subject);
 
-/// Reads the whole file into a string. Throws RunError.
-std::string read_text_file(const std::string& path, std::string_view where);
+/// Reads a whole regular file into a string. Throws RunError for anything else, and for a file of over `most` bytes.
+std::string read_text_file(const std::string& path, std::string_view where, std::size_t most = std::size_t{1} << 30);
 
 /// Processors this process may use: the smallest of its affinity mask and its cgroup's quota (rounded up), at least 1.
 int usable_cores();
