@@ -131,6 +131,8 @@ std::vector<Setting> settings_in(Config& c) {
 
   add("loader.workers", &c.loader.workers, "worker processes; 0 loads in the training process", from_to(0, 256));
   add("loader.batch_size", &c.loader.batch_size, "samples a step", from_to(1, 1 << 20));
+  add("loader.drop_last", &c.loader.drop_last, "training: leave out an epoch's last batch if it is incomplete",
+      true_or_false());
   add("loader.prefetch", &c.loader.prefetch, "batches prepared ahead", from_to(1, 1024));
   add("loader.timeout", &c.loader.timeout, "seconds a worker may take for one sample", from_to(0.1, 86'400.0));
   add("loader.cache", &c.loader.cache,

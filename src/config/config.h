@@ -34,10 +34,11 @@ struct TransformConfig {
 };
 
 struct LoaderConfig {
-  int workers = 2;       ///< worker processes; 0 loads in the training process
-  int batch_size = 128;  ///< samples a step, over all of them
-  int prefetch = 4;      ///< batches prepared ahead of the step; more where they have too few samples for all workers
-  double timeout = 60;   ///< seconds a worker may take for one sample before it counts as lost
+  int workers = 2;         ///< worker processes; 0 loads in the training process
+  int batch_size = 128;    ///< samples a step, over all of them
+  bool drop_last = false;  ///< training: leave out an epoch's last batch if it is incomplete
+  int prefetch = 4;        ///< batches prepared ahead of the step; more where they have too few samples for all workers
+  double timeout = 60;     ///< seconds a worker may take for one sample before it counts as lost
   std::string cache = "none";  ///< none; samples are read once and kept: shm, in shared memory; gpu, on the GPU
   std::string cache_name;      ///< shm: runs with one name share what they keep, which stays there until it is removed
   std::string on_worker_error = "stop";  ///< stop, retry, skip: what a lost worker or an unreadable sample leads to
