@@ -120,6 +120,11 @@ std::vector<Setting> settings_in(Config& c) {
   add("data.root", &c.data.root, "folder of the dataset; empty: looked for in data/ and the distribution's folder",
       any);
   add("data.channels", &c.data.channels, "channels of image files: 3 (RGB) or 1 (grey)", one_of({"1", "3"}));
+  add("data.max_pixels", &c.data.max_pixels, "larger image files are refused; the default is Pillow's limit",
+      from_to<std::int64_t>(1, std::int64_t{1} << 32));
+  add("data.exif_orientation", &c.data.exif_orientation,
+      "turn image files upright, as their EXIF orientation asks; false gives the pixels of torchvision's ImageFolder",
+      true_or_false());
   add("data.shape", &c.data.shape, "synthetic only: height, width, channels", from_to<std::int64_t>(1, 65'536));
   add("data.samples", &c.data.samples, "synthetic only: training samples", from_to<std::int64_t>(1, 1'000'000'000));
   add("data.classes", &c.data.classes, "synthetic only: classes", from_to<std::int64_t>(2, 1'000'000));

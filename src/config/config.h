@@ -18,9 +18,11 @@ struct ModelConfig {
 };
 
 struct DataConfig {
-  std::string name = "fashion_mnist";  ///< a registered dataset; `trainyard list datasets`
-  std::string root;                    ///< its folder; empty: data/<name>, data, then the distribution's folder
-  int channels = 3;                    ///< of image files: 3 (RGB) or 1 (grey)
+  std::string name = "fashion_mnist";     ///< a registered dataset; `trainyard list datasets`
+  std::string root;                       ///< its folder; empty: data/<name>, data, then the distribution's folder
+  int channels = 3;                       ///< of image files: 3 (RGB) or 1 (grey)
+  std::int64_t max_pixels = 178'956'970;  ///< larger image files are refused; the default is Pillow's limit
+  bool exif_orientation = true;           ///< turn image files upright, as their EXIF orientation asks
   // For data.name = "synthetic":
   std::vector<std::int64_t> shape = {32, 32, 3};  ///< height, width, channels of a sample
   std::int64_t samples = 10'000;                  ///< training samples; a fifth as many test samples
