@@ -43,6 +43,7 @@ class Cifar10 final : public Dataset {
   const std::vector<std::string>& class_names() const override { return class_names_; }
   std::vector<float> channel_mean() const override { return {0.4914F, 0.4822F, 0.4465F}; }
   std::vector<float> channel_std() const override { return {0.2470F, 0.2435F, 0.2616F}; }
+  std::vector<std::uint64_t> class_counts() const override { return class_counts_; }
 
   std::int64_t get(std::size_t index, std::span<std::byte> out) const override {
     auto file = files_.begin();
@@ -75,6 +76,8 @@ class Cifar10 final : public Dataset {
       if (const auto label = std::to_integer<std::size_t>(bytes[offset]); label >= class_names_.size()) {
         throw RunError("cifar10", "{}: label {} at byte {}, expected 0 to {}: is this the binary version of CIFAR-10?",
                        path, label, offset, class_names_.size() - 1);
+      } else {
+        ++class_counts_[label];
       }
     }
     size_ += bytes.size() / record_size;
@@ -85,6 +88,7 @@ class Cifar10 final : public Dataset {
   SampleSpec spec_{{32, 32, 3}, DType::uint8};
   std::vector<std::string> class_names_{"airplane", "automobile", "bird",  "cat",  "deer",
                                         "dog",      "frog",       "horse", "ship", "truck"};
+  std::vector<std::uint64_t> class_counts_ = std::vector<std::uint64_t>(class_names_.size());
   std::vector<Mapping> files_;
   std::size_t size_ = 0;
 };

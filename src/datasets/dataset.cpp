@@ -15,6 +15,8 @@ std::int64_t Dataset::rows(std::size_t /*index*/) const { return spec().shape[0]
 
 void Dataset::collate(std::span<const std::int64_t> rows, std::span<std::int64_t> begins) const { pad(rows, begins); }
 
+std::string Dataset::name(std::size_t index) const { return std::to_string(index); }
+
 const char* to_string(Split split) { return split == Split::train ? "train" : "test"; }
 
 std::unique_ptr<Dataset> make_dataset(const DataConfig& config, Split split) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "config/config.h"
+#include "datasets/left_out.h"
 #include "util/registry.h"
 
 namespace trainyard {
@@ -79,6 +80,15 @@ class Dataset {
   /// Mean and standard deviation of each channel, in units of 0..1, for normalisation. One value for each channel.
   virtual std::vector<float> channel_mean() const = 0;
   virtual std::vector<float> channel_std() const = 0;
+
+  /// What reports call sample `index`: a picture's path; its number, unless a dataset knows better.
+  virtual std::string name(std::size_t index) const;
+
+  /// Samples of each class, from an index in memory; empty if they are known by reading the samples only.
+  virtual std::vector<std::uint64_t> class_counts() const { return {}; }
+
+  /// What lies among the data and is no sample.
+  virtual std::span<const LeftOut> left_out() const { return {}; }
 };
 
 struct DatasetKind {

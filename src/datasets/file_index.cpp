@@ -17,7 +17,7 @@
 namespace trainyard {
 namespace {
 
-constexpr std::string_view magic = "TYINDEX1";
+constexpr std::string_view magic = "TYINDEX2";
 constexpr std::int64_t racy_ns = 2'000'000'000;
 
 class Encoder {
@@ -98,6 +98,12 @@ void FileIndex::add(const std::string& name, Entry entry) {
   names.append(name.c_str(), name.size() + 1);
 }
 
+std::vector<std::uint64_t> FileIndex::class_counts() const {
+  std::vector<std::uint64_t> counts(class_names.size());
+  for (const Entry& entry : entries) ++counts[entry.label];
+  return counts;
+}
+
 std::uint64_t FileIndex::fingerprint() const {
   std::uint64_t key = trainyard::fingerprint(key_of("file index"), std::as_bytes(std::span(names)));
   for (const std::string& name : class_names) key = key_of({key, key_of(name)});
@@ -122,6 +128,13 @@ std::vector<std::byte> encode_index(const FileIndex& index, const std::string& k
   }
   content.put(index.class_names.size());
   for (const std::string& name : index.class_names) content.put(name);
+  content.put(index.left_out.size());
+  for (const LeftOut& one : index.left_out) {
+    content.put(one.reason);
+    content.put(one.count);
+    content.put(one.first.size());
+    for (const std::string& name : one.first) content.put(name);
+  }
   content.put(index.names);
   content.put(index.entries.size());
   content.put_bytes(std::as_bytes(std::span(index.entries)));
@@ -152,6 +165,12 @@ FileIndex decode_index(std::span<const std::byte> file, const std::string& key) 
     index.sources.push_back(std::move(source));
   }
   for (std::size_t left = content.count(8); left > 0; --left) index.class_names.push_back(content.text());
+  for (std::size_t left = content.count(24); left > 0; --left) {
+    LeftOut& one = index.left_out.emplace_back();
+    one.reason = content.text();
+    one.count = content.number();
+    for (std::size_t named = content.count(8); named > 0; --named) one.first.push_back(content.text());
+  }
   index.names = content.text();
   index.entries.resize(content.count(sizeof(FileIndex::Entry)));
   const auto entries = content.take(index.entries.size() * sizeof(FileIndex::Entry));

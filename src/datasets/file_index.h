@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "datasets/left_out.h"
+
 namespace trainyard {
 
 /// A list of pictures, each a whole file or a piece of one.
@@ -31,9 +33,12 @@ struct FileIndex {
   std::vector<std::string> class_names;
   std::vector<Entry> entries;
   std::string names;  ///< of all entries, each ended by a zero byte
+  std::vector<LeftOut> left_out;
 
   void add(const std::string& name, Entry entry);
   const char* name_of(std::size_t entry) const { return names.c_str() + entries[entry].name; }
+  /// How many entries each class has.
+  std::vector<std::uint64_t> class_counts() const;
   /// Of names, sizes, places and labels; not of folders' or files' times, so that a copy has the same.
   std::uint64_t fingerprint() const;
   bool operator==(const FileIndex&) const = default;

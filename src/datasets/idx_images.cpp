@@ -48,4 +48,10 @@ std::int64_t IdxImages::get(std::size_t index, std::span<std::byte> out) const {
   return std::to_integer<std::int64_t>(labels_.values[index]);
 }
 
+std::vector<std::uint64_t> IdxImages::class_counts() const {
+  std::vector<std::uint64_t> counts(kind_.class_names.size());
+  for (const std::byte label : labels_.values) ++counts[std::to_integer<std::size_t>(label)];
+  return counts;
+}
+
 }  // namespace trainyard

@@ -33,6 +33,7 @@ class IdxImages final : public Dataset {
   std::uint64_t fingerprint() const override { return fingerprint_; }
   std::vector<float> channel_mean() const override { return {kind_.mean}; }
   std::vector<float> channel_std() const override { return {kind_.std}; }
+  std::vector<std::uint64_t> class_counts() const override;
 
  private:
   Kind kind_;

@@ -34,7 +34,7 @@ class ImageDataset : public Dataset {
   virtual StoredImage read(std::size_t index, Scratch& scratch) const = 0;
 
   /// What errors call picture `index`: its path.
-  virtual std::string name(std::size_t index) const = 0;
+  std::string name(std::size_t index) const override = 0;
 
   /// Decodes the whole picture; throws RunError with both sizes for one that is not of the size of the first.
   std::int64_t get(std::size_t index, std::span<std::byte> out) const final;

@@ -8,6 +8,12 @@
 namespace trainyard {
 namespace {
 
+std::vector<std::uint64_t> class_counts_of(const PackedFile& file) {
+  std::vector<std::uint64_t> counts(file.description().class_names.size());
+  for (const PackedRecord& record : file.records()) ++counts[record.label];
+  return counts;
+}
+
 /// Records of one shape, pictures or not: read straight into the batch.
 class PackedArrays final : public Dataset {
  public:
@@ -19,6 +25,7 @@ class PackedArrays final : public Dataset {
   std::uint64_t fingerprint() const override { return file_.fingerprint(); }
   std::vector<float> channel_mean() const override { return file_.description().mean; }
   std::vector<float> channel_std() const override { return file_.description().std; }
+  std::vector<std::uint64_t> class_counts() const override { return class_counts_of(file_); }
   std::int64_t get(std::size_t index, std::span<std::byte> out) const override {
     file_.read(index, out);
     return file_.records()[index].label;
@@ -43,6 +50,7 @@ class PackedImages final : public ImageDataset {
   std::uint64_t fingerprint() const override { return file_.fingerprint(); }
   std::vector<float> channel_mean() const override { return file_.description().mean; }
   std::vector<float> channel_std() const override { return file_.description().std; }
+  std::vector<std::uint64_t> class_counts() const override { return class_counts_of(file_); }
   std::string name(std::size_t index) const override { return fmt::format("{}, record {}", file_.path(), index); }
 
   StoredImage read(std::size_t index, Scratch& scratch) const override {

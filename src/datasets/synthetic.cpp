@@ -54,6 +54,11 @@ class Synthetic final : public Dataset {
   const std::vector<std::string>& class_names() const override { return class_names_; }
   std::vector<float> channel_mean() const override { return std::vector<float>(channels(), 0.5F); }
   std::vector<float> channel_std() const override { return std::vector<float>(channels(), 0.25F); }
+  std::vector<std::uint64_t> class_counts() const override {
+    std::vector<std::uint64_t> counts(class_names_.size(), size_ / class_names_.size());
+    for (std::size_t label = 0; label < size_ % class_names_.size(); ++label) ++counts[label];
+    return counts;
+  }
 
   std::int64_t get(std::size_t index, std::span<std::byte> out) const override {
     const std::size_t label = index % class_names_.size();

@@ -172,6 +172,8 @@ class TarShards final : public ImageDataset {
   std::size_t size() const override { return index_.entries.size(); }
   const SampleSpec& spec() const override { return spec_; }
   const std::vector<std::string>& class_names() const override { return index_.class_names; }
+  std::vector<std::uint64_t> class_counts() const override { return index_.class_counts(); }
+  std::span<const LeftOut> left_out() const override { return index_.left_out; }
   std::uint64_t fingerprint() const override {
     return key_of({index_.fingerprint(), static_cast<std::uint64_t>(spec_.shape[2])});
   }

@@ -135,6 +135,9 @@ class CachedDataset final : public Dataset {
   std::uint64_t fingerprint() const override { return dataset_->fingerprint(); }
   std::vector<float> channel_mean() const override { return dataset_->channel_mean(); }
   std::vector<float> channel_std() const override { return dataset_->channel_std(); }
+  std::string name(std::size_t index) const override { return dataset_->name(index); }
+  std::vector<std::uint64_t> class_counts() const override { return dataset_->class_counts(); }
+  std::span<const LeftOut> left_out() const override { return dataset_->left_out(); }
 
  private:
   std::unique_ptr<Dataset> dataset_;
@@ -197,6 +200,8 @@ class CachedImages final : public ImageDataset {
   std::uint64_t fingerprint() const override { return images_.fingerprint(); }
   std::vector<float> channel_mean() const override { return images_.channel_mean(); }
   std::vector<float> channel_std() const override { return images_.channel_std(); }
+  std::vector<std::uint64_t> class_counts() const override { return images_.class_counts(); }
+  std::span<const LeftOut> left_out() const override { return images_.left_out(); }
 
  private:
   std::size_t channels() const { return static_cast<std::size_t>(spec().shape[2]); }

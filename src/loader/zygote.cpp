@@ -82,8 +82,16 @@ std::vector<SplitInfo> describe(const std::vector<LoadedSplit>& splits) {
   std::vector<SplitInfo> result;
   for (const LoadedSplit& split : splits) {
     const Dataset& dataset = *split.dataset;
-    result.push_back({dataset.size(), split.spec(), dataset.class_names(), dataset.fingerprint(),
-                      dataset.channel_mean(), dataset.channel_std(), split.transforms.mirror()});
+    const std::span<const LeftOut> left_out = dataset.left_out();
+    result.push_back({.size = dataset.size(),
+                      .sample = split.spec(),
+                      .class_names = dataset.class_names(),
+                      .fingerprint = dataset.fingerprint(),
+                      .channel_mean = dataset.channel_mean(),
+                      .channel_std = dataset.channel_std(),
+                      .class_counts = dataset.class_counts(),
+                      .left_out = {left_out.begin(), left_out.end()},
+                      .mirror = split.transforms.mirror()});
   }
   return result;
 }

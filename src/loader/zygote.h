@@ -31,6 +31,8 @@ struct SplitInfo {
   std::uint64_t fingerprint = 0;
   std::vector<float> channel_mean;
   std::vector<float> channel_std;
+  std::vector<std::uint64_t> class_counts;  ///< samples of each class; empty if they are not known without reading
+  std::vector<LeftOut> left_out;
   std::optional<RandomMirror> mirror;  ///< the random_horizontal_flip that ends its transforms, if one does
 };
 

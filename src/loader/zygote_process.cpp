@@ -206,7 +206,12 @@ std::vector<std::uint8_t> encode(const Hello& hello) {
                       {"class_names", split.class_names},
                       {"fingerprint", split.fingerprint},
                       {"mean", split.channel_mean},
-                      {"std", split.channel_std}});
+                      {"std", split.channel_std},
+                      {"class_counts", split.class_counts},
+                      {"left_out", nlohmann::json::array()}});
+    for (const LeftOut& one : split.left_out) {
+      splits.back()["left_out"].push_back({{"reason", one.reason}, {"count", one.count}, {"first", one.first}});
+    }
     if (const std::optional<RandomMirror>& mirror = split.mirror) {
       splits.back()["mirror"] = {{"place", mirror->place}, {"name_key", mirror->name_key}, {"p", mirror->p}};
     }
@@ -220,13 +225,19 @@ Hello decode_hello(std::span<const std::byte> bytes) {
   const nlohmann::json json = nlohmann::json::from_msgpack(first, first + bytes.size());
   Hello hello{static_cast<ExitCode>(json.at("code").get<int>()), json.at("error").get<std::string>(), {}};
   for (const nlohmann::json& split : json.at("splits")) {
-    hello.splits.push_back({split.at("size"),
-                            {split.at("shape"), static_cast<DType>(split.at("dtype").get<int>()), split.at("varies")},
-                            split.at("class_names"),
-                            split.at("fingerprint"),
-                            split.at("mean"),
-                            split.at("std"),
-                            std::nullopt});
+    hello.splits.push_back(
+        {.size = split.at("size"),
+         .sample = {split.at("shape"), static_cast<DType>(split.at("dtype").get<int>()), split.at("varies")},
+         .class_names = split.at("class_names"),
+         .fingerprint = split.at("fingerprint"),
+         .channel_mean = split.at("mean"),
+         .channel_std = split.at("std"),
+         .class_counts = split.at("class_counts"),
+         .left_out = {},
+         .mirror = std::nullopt});
+    for (const nlohmann::json& one : split.at("left_out")) {
+      hello.splits.back().left_out.push_back({one.at("reason"), one.at("count"), one.at("first")});
+    }
     if (const auto mirror = split.find("mirror"); mirror != split.end()) {
       hello.splits.back().mirror = {mirror->at("place"), mirror->at("name_key"), mirror->at("p")};
     }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "datasets/dataset.h"
+#include "support/counted.h"
 #include "support/error_of.h"
 #include "support/temp_dir.h"
 #include "util/error.h"
@@ -73,6 +74,7 @@ TEST_F(Cifar10, KnowsItsClassesAndStatistics) {
   EXPECT_EQ(dataset->class_names().size(), 10u);
   EXPECT_EQ(dataset->class_names().front(), "airplane");
   EXPECT_EQ(dataset->class_names().back(), "truck");
+  EXPECT_EQ(dataset->class_counts(), counted(*dataset));
   EXPECT_THAT(dataset->channel_mean(), ElementsAre(FloatEq(0.4914F), FloatEq(0.4822F), FloatEq(0.4465F)));
   EXPECT_THAT(dataset->channel_std(), ElementsAre(FloatEq(0.2470F), FloatEq(0.2435F), FloatEq(0.2616F)));
 }

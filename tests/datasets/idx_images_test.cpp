@@ -5,6 +5,7 @@
 
 #include <gmock/gmock.h>
 
+#include "support/counted.h"
 #include "support/error_of.h"
 #include "support/idx_files.h"
 #include "support/temp_dir.h"
@@ -62,6 +63,7 @@ TEST_F(IdxImagesTest, KnowsEachDatasetsClassesAndStatistics) {
   EXPECT_EQ(fashion->class_names().size(), 10u);
   EXPECT_EQ(fashion->class_names().front(), "T-shirt/top");
   EXPECT_EQ(fashion->class_names().back(), "Ankle boot");
+  EXPECT_EQ(fashion->class_counts(), counted(*fashion));
   EXPECT_THAT(fashion->channel_mean(), ElementsAre(FloatEq(0.2860F)));
   EXPECT_THAT(fashion->channel_std(), ElementsAre(FloatEq(0.3530F)));
   const auto digits = make(Split::train, "mnist");

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "datasets/dataset.h"
+#include "support/counted.h"
 #include "support/error_of.h"
 #include "util/error.h"
 
@@ -49,6 +50,7 @@ TEST(Synthetic, HasTheShapeAndSizesAskedFor) {
   EXPECT_EQ(make_dataset(small(), Split::test)->size(), 40u);
   EXPECT_EQ(train->spec(), (SampleSpec{{16, 12, 3}, DType::uint8}));
   EXPECT_EQ(train->class_names().size(), 10u);
+  EXPECT_EQ(train->class_counts(), counted(*train));
   EXPECT_EQ(train->channel_mean().size(), 3u);
   EXPECT_EQ(train->channel_std().size(), 3u);
 }

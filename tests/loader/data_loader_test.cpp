@@ -339,6 +339,9 @@ TEST_P(DataLoaderWith, TellsWhatTheDatasetsAre) {
   EXPECT_EQ(test.fingerprint, expected.fingerprint());
   EXPECT_EQ(test.channel_mean, expected.channel_mean());
   EXPECT_EQ(test.channel_std, expected.channel_std());
+  EXPECT_EQ(test.class_counts, expected.class_counts());
+  const std::span<const LeftOut> left_out = expected.left_out();
+  EXPECT_THAT(test.left_out, testing::ElementsAreArray(left_out));
 }
 
 TEST_P(DataLoaderWith, CountsWhatItsWorkersDid) {

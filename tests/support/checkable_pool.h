@@ -32,12 +32,15 @@ class CheckableDataset : public Dataset {
   std::uint64_t fingerprint() const override { return 0xfedcba9876543210u; }
   std::vector<float> channel_mean() const override { return {0.1f}; }
   std::vector<float> channel_std() const override { return {0.3f}; }
+  std::vector<std::uint64_t> class_counts() const override { return {size_, 0, 0, 0, 1}; }
+  std::span<const LeftOut> left_out() const override { return left_out_; }
 
  private:
   std::size_t size_;
   GetHook hook_;
   SampleSpec spec_;
   std::vector<std::string> class_names_ = {"a", "b", "c", "d", "\xff not UTF-8"};
+  std::vector<LeftOut> left_out_ = {{"dangling link", 4, {"a/one", "a/\xff"}}, {"litter", 1, {".b"}}};
 };
 
 /// A train split of `train` samples with the hook and a test split of `test` samples without.

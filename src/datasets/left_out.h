@@ -1,0 +1,26 @@
+/// What a dataset does not read: what lies among its data and is no sample of it, by reason.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace trainyard {
+
+struct LeftOut {
+  std::string reason;              ///< "dangling link", "format not read: WebP"
+  std::uint64_t count = 0;         ///< how many
+  std::vector<std::string> first;  ///< the names of the first of them, as they are on disk; at most most_named
+  bool operator==(const LeftOut&) const = default;
+
+  static constexpr std::size_t most_named = 3;
+};
+
+/// The reason of what is_litter() (datasets/litter.h) ignores. It is counted, and nobody is warned about it.
+inline constexpr std::string_view litter_reason = "litter";
+
+/// Adds one to the reason's entry in `all`, which is made if it is not there.
+void leave_out(std::vector<LeftOut>& all, std::string_view reason, std::string_view name);
+
+}  // namespace trainyard

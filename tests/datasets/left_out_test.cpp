@@ -1,0 +1,18 @@
+#include "datasets/left_out.h"
+
+#include <gmock/gmock.h>
+
+namespace trainyard {
+namespace {
+
+using testing::ElementsAre;
+
+TEST(LeftOut, CountsByReasonAndNamesTheFirst) {
+  std::vector<LeftOut> all;
+  for (const char* name : {"a", "b", "c", "d"}) leave_out(all, "dangling link", name);
+  leave_out(all, litter_reason, "._a");
+  EXPECT_THAT(all, ElementsAre(LeftOut{"dangling link", 4, {"a", "b", "c"}}, LeftOut{"litter", 1, {"._a"}}));
+}
+
+}  // namespace
+}  // namespace trainyard

@@ -1,0 +1,17 @@
+/// Samples of each class, by reading every one.
+#pragma once
+
+#include <vector>
+
+#include "datasets/dataset.h"
+
+namespace trainyard {
+
+inline std::vector<std::uint64_t> counted(const Dataset& dataset) {
+  std::vector<std::uint64_t> counts(dataset.class_names().size());
+  std::vector<std::byte> out(dataset.spec().bytes());
+  for (std::size_t i = 0; i < dataset.size(); ++i) ++counts.at(static_cast<std::size_t>(dataset.get(i, out)));
+  return counts;
+}
+
+}  // namespace trainyard
