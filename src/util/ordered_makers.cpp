@@ -28,7 +28,7 @@ void send(int pipe, const Head& head, std::span<const std::byte> bytes, const st
   write_all(pipe, bytes, where, "pipe");
 }
 
-// A maker's life. SIGPIPE ends it where nobody takes its things any more.
+// A maker's life. A broken pipe ends it where nobody takes its things any more.
 [[noreturn]] void make_all(std::size_t first, std::size_t step, std::size_t count, const OrderedMakers::Make& make,
                            int pipe, const std::string& where) noexcept {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -67,7 +67,8 @@ void OrderedMakers::fork_maker(std::size_t number, std::size_t step) {
   UniqueFd reading(ends[0]);
   const UniqueFd writing(ends[1]);
   fcntl(writing.get(), F_SETPIPE_SZ, pipe_room);
-  const pid_t pid = check_call(fork(), where_, "fork", "a worker");
+  const pid_t pid = check_call(fork(), where_, "fork", "a worker",
+                               "see `ulimit -u` and the container's limit of processes, or set loader.workers = 0");
   if (pid == 0) {
     makers_.clear();  // the others' pipes
     reading.reset();

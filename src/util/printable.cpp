@@ -39,12 +39,37 @@ bool moves_text(std::uint32_t c) {
 void append_escaped(std::string& out, std::string_view bytes) {
   for (const char c : bytes) {
     switch (c) {
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
-      default: out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      default:
+        out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
     }
   }
+}
+
+std::string escaped(std::string_view text, std::size_t most, bool keep_newlines) {
+  std::string out;
+  for (std::string_view rest = text; !rest.empty();) {
+    const Character character = first_character(rest);
+    const std::string_view bytes = rest.substr(0, std::max<std::size_t>(character.bytes, 1));
+    const bool kept = keep_newlines && bytes == "\n";
+    std::string shown(bytes);
+    if (!kept && (character.bytes == 0 || moves_text(character.code_point))) {
+      shown.clear();
+      append_escaped(shown, bytes);
+    }
+    if (out.size() + shown.size() > most) return out + fmt::format("... ({} bytes)", text.size());
+    out += shown;
+    rest.remove_prefix(bytes.size());
+  }
+  return out;
 }
 
 }  // namespace
@@ -59,21 +84,8 @@ std::size_t valid_utf8_prefix(std::string_view text) {
   return valid;
 }
 
-std::string printable(std::string_view text, std::size_t most) {
-  std::string out;
-  for (std::string_view rest = text; !rest.empty();) {
-    const Character character = first_character(rest);
-    const std::string_view bytes = rest.substr(0, std::max<std::size_t>(character.bytes, 1));
-    std::string shown(bytes);
-    if (character.bytes == 0 || moves_text(character.code_point)) {
-      shown.clear();
-      append_escaped(shown, bytes);
-    }
-    if (out.size() + shown.size() > most) return out + fmt::format("... ({} bytes)", text.size());
-    out += shown;
-    rest.remove_prefix(bytes.size());
-  }
-  return out;
-}
+std::string printable(std::string_view text, std::size_t most) { return escaped(text, most, false); }
+
+std::string printable_lines(std::string_view text, std::size_t most) { return escaped(text, most, true); }
 
 }  // namespace trainyard

@@ -17,4 +17,7 @@ inline bool is_utf8(std::string_view text) { return valid_utf8_prefix(text) == t
 /// "... (N bytes)", where N is the size of `text`.
 std::string printable(std::string_view text, std::size_t most = 256);
 
+/// The same for several lines: \n ends a line and is kept.
+std::string printable_lines(std::string_view text, std::size_t most = 64 << 10);
+
 }  // namespace trainyard

@@ -14,7 +14,9 @@ TEST(TextLines, TakesEveryLineEnding) {
 }
 
 TEST(TextLines, DropsMarksSpacesAndEmptyEnds) {
-  EXPECT_THAT(text_lines("\xef\xbb\xbf" "cat  \n dog\t\n\n \n"), ElementsAre("cat", " dog"));
+  EXPECT_THAT(text_lines("\xef\xbb\xbf"
+                         "cat  \n dog\t\n\n \n"),
+              ElementsAre("cat", " dog"));
   EXPECT_THAT(text_lines("cat\n\ndog"), ElementsAre("cat", "", "dog"));
   EXPECT_THAT(text_lines(""), ElementsAre());
 }

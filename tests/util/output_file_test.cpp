@@ -1,0 +1,91 @@
+#include "util/output_file.h"
+
+#include <filesystem>
+#include <thread>
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "support/error_of.h"
+#include "support/temp_dir.h"
+#include "util/error.h"
+#include "util/system.h"
+
+namespace trainyard {
+namespace {
+
+namespace fs = std::filesystem;
+
+TEST(OutputFile, ReplacesARegularFile) {
+  const TempDir dir;
+  const std::string path = dir.write("page.html", "old");
+  write_output_file(path, "new", "test");
+  EXPECT_EQ(read_text_file(path, "test"), "new");
+}
+
+TEST(OutputFile, FollowsLinksRatherThanReplacingThem) {
+  const TempDir dir;
+  const std::string file = dir.write("far/page.html", "old");
+  const std::string link = dir / "link";
+  fs::create_symlink("far/page.html", link);
+  write_output_file(link, "new", "test");
+  EXPECT_TRUE(fs::is_symlink(link));
+  EXPECT_EQ(read_text_file(file, "test"), "new");
+  fs::remove(file);
+  write_output_file(link, "made", "test");
+  EXPECT_TRUE(fs::is_symlink(link));
+  EXPECT_EQ(read_text_file(file, "test"), "made") << "the link led to nothing";
+}
+
+TEST(OutputFile, WritesIntoADeviceAndLeavesIt) {
+  const TempDir dir;
+  const std::string link = dir / "null";
+  fs::create_symlink("/dev/null", link);
+  write_output_file(link, "gone", "test");
+  EXPECT_TRUE(fs::is_symlink(link));
+  EXPECT_TRUE(fs::is_character_file("/dev/null"));
+  fs::create_symlink("/dev/full", dir / "full");
+  EXPECT_EQ(error_of<RunError>([&] { write_output_file(dir / "full", "x", "test"); }),
+            "[test] write (" + dir / "full" + "): No space left on device");
+}
+
+TEST(OutputFile, WritesIntoANamedPipe) {
+  const TempDir dir;
+  const std::string pipe = dir / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  std::string got;
+  std::thread reader([&] { std::getline(std::ifstream(pipe), got); });
+  write_output_file(pipe, "through", "test");
+  reader.join();
+  EXPECT_EQ(got, "through");
+  EXPECT_TRUE(fs::is_fifo(pipe));
+}
+
+TEST(OutputFile, RefusesFoldersAndSockets) {
+  const TempDir dir;
+  EXPECT_EQ(error_of<UsageError>([&] { write_output_file(dir.path(), "x", "test"); }),
+            "[test] " + dir.path() + " is a folder, not a regular file; choose another path");
+  const UniqueFd bound(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  (dir / "socket").copy(static_cast<char*>(address.sun_path), sizeof address.sun_path - 1);
+  ASSERT_EQ(bind(bound.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  EXPECT_EQ(error_of<UsageError>([&] { write_output_file(dir / "socket", "x", "test"); }),
+            "[test] " + dir / "socket" + " is a socket, not a regular file; choose another path");
+}
+
+TEST(ReplaceableFile, RefusesADevice) {
+  EXPECT_EQ(error_of<UsageError>([] { replaceable_file("/dev/null", "test"); }),
+            "[test] /dev/null is a device, not a regular file; choose another path");
+}
+
+TEST(ReplaceableFile, EndsALoopOfLinks) {
+  const TempDir dir;
+  fs::create_symlink("b", dir / "a");
+  fs::create_symlink("a", dir / "b");
+  EXPECT_NE(error_of<RunError>([&] { replaceable_file(dir / "a", "test"); }).find("symbolic links"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace trainyard
