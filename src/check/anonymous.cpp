@@ -5,27 +5,17 @@
 #include <cstring>
 #include <string_view>
 
-#include <nlohmann/json.hpp>
-
-#include "util/json_text.h"
+#include "util/printable.h"
 
 namespace trainyard {
+namespace {
 
-std::string printable(std::string text) {
-  // Out to JSON and back: what is no UTF-8 comes back as U+FFFD.
-  text = json_from(json_text(nlohmann::json(std::move(text)))).get<std::string>();
-  bool after_c2 = false;  // U+0080 to U+009F are two bytes, the first 0xc2
-  for (char& c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) c = ' ';
-    if (after_c2 && byte < 0xa0) c = '\xa0';  // a blank that does not break
-    after_c2 = byte == 0xc2;
-  }
-  return text;
-}
+constexpr std::size_t longest = 64 << 10;  // NVIDIA's images have variables of thousands of characters
+
+}  // namespace
 
 std::string anonymous(std::string text) {
-  text = printable(std::move(text));
+  text = printable(text, longest);
   const auto replace = [&text](std::string_view start, std::string_view ends, std::string_view by) {
     std::size_t place = 0;
     while ((place = text.find(start, place)) != std::string::npos) {

@@ -5,11 +5,8 @@
 
 namespace trainyard {
 
-/// `text` as one printable line: control characters become blanks.
-std::string printable(std::string text);
-
-/// `text` as one printable line without what names a person or a card: the home folder becomes ~, another one
-/// /home/*, the identity of a GPU GPU-*.
+/// `text` as one line, as printable() has it, without what names a person or a card: the home folder becomes ~, another
+/// one /home/*, the identity of a GPU GPU-*.
 std::string anonymous(std::string text);
 
 }  // namespace trainyard

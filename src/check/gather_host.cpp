@@ -14,6 +14,7 @@
 
 #include "check/gather.h"
 #include "util/file_system.h"
+#include "util/printable.h"
 #include "util/system.h"
 
 namespace trainyard {

@@ -61,7 +61,7 @@ Result shared_memory_unwritable(const Facts& facts, const Needs& needs) {
   const auto& memory = facts.shared_memory;
   if (needs.shared_memory == 0 || memory.size == 0 || memory.writable) return {};
   return finding(error, fmt::format("{} cannot be written: {}", memory.path, memory.error),
-                 "it is mounted read-only, or this user has no right to it",
+                 "it is mounted read-only, this user has no right to it, or it holds as many files as it may (`df -i`)",
                  fmt::format("`chmod 1777 {0}`, `mount -o remount,rw {0}`; or --loader.workers 0", memory.path));
 }
 

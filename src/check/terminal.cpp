@@ -7,10 +7,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "util/printable.h"
+
 namespace trainyard {
 namespace {
 
 constexpr std::size_t columns = 80;
+constexpr std::size_t longest = 64 << 10;
 
 // Columns a text takes on the terminal: UTF-8 characters, not bytes.
 std::size_t width(std::string_view text) {
@@ -27,7 +30,9 @@ std::string_view start_of(std::string_view text, std::size_t room) {
   return text.substr(0, bytes);
 }
 
-std::string wrapped(std::string_view text, std::size_t margin) {
+std::string wrapped(std::string_view raw, std::size_t margin) {
+  const std::string safe = printable(raw, longest);
+  std::string_view text = safe;
   const std::size_t room = columns - std::min(margin, columns / 2);
   std::string result;
   while (width(text) > room) {

@@ -15,9 +15,9 @@ bool wants_colour(int stream);
 /// The longest start of `text` of at most `room` columns, a UTF-8 character each.
 std::string_view start_of(std::string_view text, std::size_t room);
 
-/// Breaks `text` at blanks so that it fits beside a margin; the lines after the first start with the margin. A word
-/// that is too long for a line is cut.
-std::string wrapped(std::string_view text, std::size_t margin);
+/// Makes `raw` printable() and breaks it at blanks so that it fits beside a margin; the lines after the first start
+/// with the margin. A word that is too long for a line is cut.
+std::string wrapped(std::string_view raw, std::size_t margin);
 
 /// "error", "warning" or "note".
 const char* name_of(Severity severity);
