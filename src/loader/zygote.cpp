@@ -131,8 +131,8 @@ Zygote::Zygote(const PoolOptions& options, const DatasetFactory& factory) {
 Zygote::~Zygote() { end(); }
 
 void Zygote::receive_hello() {
-  char byte = 0;
-  iovec data{&byte, 1};
+  std::uint64_t size = 0;
+  iovec data{&size, sizeof size};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(most_descriptors * sizeof(int))> control{};
   msghdr message{};
   message.msg_iov = &data;
@@ -140,20 +140,23 @@ void Zygote::receive_hello() {
   message.msg_control = control.data();
   message.msg_controllen = control.size();
   const ssize_t received = retry_on_eintr([&] { return recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC); });
-  if (received <= 0) throw_zygote_ended();
+  if (received != sizeof size) throw_zygote_ended();
   std::vector<UniqueFd> files;
   if (const cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr) {
     std::vector<int> descriptors((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
     std::memcpy(descriptors.data(), CMSG_DATA(header), descriptors.size() * sizeof(int));
     for (const int descriptor : descriptors) files.emplace_back(descriptor);
   }
-  if (files.empty() || (message.msg_flags & MSG_CTRUNC) != 0) {
+  if ((message.msg_flags & MSG_CTRUNC) != 0) {
     throw_system_error("loader", "recvmsg", "shared memory", EMFILE, descriptors_hint);
   }
-  const UniqueFd description = std::move(files.front());
-  files.erase(files.begin());
-
-  Hello hello = decode_hello(Mapping::shared(description.get(), "loader", "the zygote's hello").bytes());
+  std::vector<std::byte> text(size);
+  for (std::size_t begin = 0; begin < size; begin += hello_part) {
+    const std::span part = std::span(text).subspan(begin, std::min<std::size_t>(hello_part, size - begin));
+    const ssize_t count = retry_on_eintr([&] { return recv(socket_.get(), part.data(), part.size(), 0); });
+    if (count != std::ssize(part)) throw_zygote_ended();
+  }
+  Hello hello = decode_hello(text);
   if (hello.code != ExitCode::done) throw_error(hello.code, hello.error);
   splits_ = std::move(hello.splits);
   arena_.emplace(Arena::attach(StripedFile(std::move(files))));

@@ -9,7 +9,6 @@
 #include <nlohmann/json.hpp>
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -28,15 +27,18 @@ void leave_the_trainer_behind(pid_t trainer, int socket, int ready_fd) {
   if (getppid() != trainer) _exit(0);  // it ended before the line above
   set_process_name("loader zygote");
 
-  const auto [low, high] = std::minmax(socket, ready_fd);
-  close_range(3, static_cast<unsigned>(low) - 1, 0);
-  close_range(static_cast<unsigned>(low) + 1, static_cast<unsigned>(high) - 1, 0);
-  close_range(static_cast<unsigned>(high) + 1, UINT_MAX, 0);
+  unsigned next = 3;
+  for (const int kept : {std::min(socket, ready_fd), std::max(socket, ready_fd)}) {
+    const auto number = static_cast<unsigned>(kept);
+    if (number > next) close_range(next, number - 1, 0);
+    next = std::max(next, number + 1);
+  }
+  close_range(next, UINT_MAX, 0);
 
   // Handlers of the trainer have no business here. The signals that ask a run to end reach the whole process group;
   // what they mean is the trainer's to decide, and its workers end with it.
   for (int number = 1; number < NSIG; ++number) signal(number, SIG_DFL);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) signal(number, SIG_IGN);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ}) signal(number, SIG_IGN);
 }
 
 // Blocks SIGCHLD and returns the descriptor on which it arrives instead.
@@ -49,27 +51,37 @@ UniqueFd child_signals() {
 }
 
 void send_hello(int socket, const Hello& hello, std::span<const int> arena) {
-  const UniqueFd description(check_call(memfd_create("loader hello", MFD_CLOEXEC), "loader", "memfd_create", "hello"));
   const std::vector<std::uint8_t> text = encode(hello);
-  write_all(description.get(), std::as_bytes(std::span(text)), "loader", "hello");
-
-  std::vector<int> descriptors = {description.get()};
-  descriptors.insert(descriptors.end(), arena.begin(), arena.end());
-  const std::size_t carried = descriptors.size() * sizeof(int);
-  char byte = 0;
-  iovec data{&byte, 1};
+  std::uint64_t size = text.size();
+  iovec data{&size, sizeof size};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(most_descriptors * sizeof(int))> control{};
   msghdr message{};
   message.msg_iov = &data;
   message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = CMSG_SPACE(carried);
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(carried);
-  std::memcpy(CMSG_DATA(header), descriptors.data(), carried);
-  check_call(retry_on_eintr([&] { return sendmsg(socket, &message, MSG_NOSIGNAL); }), "loader", "sendmsg", "hello");
+  if (!arena.empty()) {
+    message.msg_control = control.data();
+    message.msg_controllen = CMSG_SPACE(arena.size_bytes());
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(arena.size_bytes());
+    std::memcpy(CMSG_DATA(header), arena.data(), arena.size_bytes());
+  }
+  check_call(retry_on_eintr([&] { return sendmsg(socket, &message, MSG_NOSIGNAL); }), "loader", "sendmsg",
+             "shared memory", "see `ulimit -n`");
+  for (std::size_t sent = 0; sent < text.size(); sent += hello_part) {
+    const std::span part = std::span(text).subspan(sent, std::min(hello_part, text.size() - sent));
+    check_call(retry_on_eintr([&] { return send(socket, part.data(), part.size(), MSG_NOSIGNAL); }), "loader", "send",
+               "hello");
+  }
+}
+
+void tell_or_end(int socket, const Hello& hello) {
+  try {
+    send_hello(socket, hello, {});
+  } catch (const Error&) {
+    _exit(1);  // nobody is left to be told
+  }
 }
 
 // The zygote with its children. Only the child process that fork_worker() makes leaves it, by never returning.
@@ -249,8 +261,13 @@ void run_zygote(const PoolOptions& options, const DatasetFactory& factory, pid_t
                 int ready_fd) noexcept {
   leave_the_trainer_behind(trainer, socket, ready_fd);
   Family family(options, socket, ready_fd);
-  const Hello hello = family.found(factory);
-  send_hello(socket, hello, family.arena());
+  Hello hello = family.found(factory);
+  try {
+    send_hello(socket, hello, family.arena());
+  } catch (const Error& error) {  // the system may refuse to send descriptors
+    hello = {error.code(), error.what(), {}};
+    tell_or_end(socket, hello);
+  }
   if (hello.code == ExitCode::done) {
     // Only now: copying the page tables of a large dataset takes milliseconds a worker, and the first ones can read
     // the first batch meanwhile.

@@ -5,14 +5,16 @@
 
 namespace trainyard {
 
-/// The first message on the socket carries a memfd with this, and the arena's descriptors where there was no error.
+/// What the zygote says first. It is encoded; the first message on the socket carries the number of its bytes and the
+/// arena's descriptors, none after an error, and those that follow carry up to `hello_part` of the bytes each.
 struct Hello {
   ExitCode code = ExitCode::done;
   std::string error;  ///< a whole line where code is not `done`
   std::vector<SplitInfo> splits;
 };
 
-constexpr std::size_t most_descriptors = 64;  ///< that a message carries; more than the arena's and one
+constexpr std::size_t most_descriptors = 64;  ///< that a message carries; more than the arena's
+constexpr std::size_t hello_part = 16 << 10;  ///< bytes: every system sends so much in one message
 
 std::vector<std::uint8_t> encode(const Hello& hello);
 Hello decode_hello(std::span<const std::byte> bytes);
