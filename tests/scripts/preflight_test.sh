@@ -1,104 +1,8 @@
 #!/usr/bin/env bash
-# shellcheck disable=SC2016 # the stand-ins read their own variables
-# scripts/preflight over a table of hosts: stand-ins for nvidia-smi, docker, uname, df and the rest are all it finds.
+# scripts/preflight over a table of hosts: cards, drivers, Docker, and what it writes.
 set -euo pipefail
-source_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-passed=0 failed=0
-# All that a host has beside its stand-ins: no docker, nvidia-smi or podman of this machine.
-mkdir "$work/tools"
-for tool in bash env id awk sed grep sort head tail cat cut tr cmp mktemp mv rm mkdir chmod chown stat dirname paste; do
-  ln -s "$(type -P "$tool")" "$work/tools/$tool"
-done
-
-# ---- a host ----------------------------------------------------------------------------------------------------------
-
-# Starts a new host: Linux, a ready Docker with the NVIDIA toolkit and room on its disk, no card. Files in $host change it.
-host() {
-  name=$1
-  rm -rf "$work/host"
-  host=$work/host
-  mkdir -p "$host/bin" "$host/clone/scripts" "$host/root/var/lib/docker"
-  cp "$source_dir"/scripts/{preflight,preflight-cards.bash,images.tsv} "$host/clone/scripts/"
-  echo "6.8.0-45-generic" > "$host/kernel"
-  echo x86_64 > "$host/machine"
-  echo "facts|28.2.2|/var/lib/docker||Ubuntu 24.04|{\"nvidia\":{},\"runc\":{}}" > "$host/docker-info"
-  echo 2.36.0 > "$host/compose"
-  echo "500 200" > "$host/disk"
-  stand_in uname 'case $1 in -r) cat "$HOST/kernel";; -m) cat "$HOST/machine";; *) echo Linux;; esac'
-  stand_in df 'read -r total free < "$HOST/disk"
-    printf "Filesystem 1024-blocks Used Available Capacity Mounted\n/dev/a %d 0 %d 1%% /\n" $((total*1048576)) $((free*1048576))'
-  stand_in docker 'case "$1 ${2:-}" in
-    "--version "*) echo "Docker version 28.2.2, build e6534b4" ;;
-    "info --format")
-      if [[ $3 == *DiscoveredDevices* ]]; then cat "$HOST/cdi" 2>/dev/null || echo null; exit 0; fi
-      if [[ -f $HOST/docker-error ]]; then cat "$HOST/docker-error" >&2; exit 1; fi
-      cat "$HOST/docker-info" ;;
-    "version "*) echo "Server: Docker Engine - Community" ;;
-    "compose version") [[ -f $HOST/compose ]] || { echo "docker: unknown command" >&2; exit 1; }; cat "$HOST/compose" ;;
-    "image inspect") grep -qx -- "$3" "$HOST/images" 2>/dev/null ;;
-    *) echo "unexpected: docker $*" >&2; exit 99 ;; esac'
-}
-stand_in() { # name, body: a stand-in
-  printf '#!/usr/bin/env bash\n%s\n' "$2" > "$host/bin/$1"
-  chmod +x "$host/bin/$1"
-}
-# A card as nvidia-smi tells it; the driver is the host's.
-cards() { # driver, "name|compute capability"...
-  local driver=$1 i=0 card
-  shift
-  : > "$host/cards"
-  for card in "$@"; do
-    echo "$i, GPU-00000000-0000-0000-0000-00000000000$i, ${card%|*}, $driver, ${card#*|}" >> "$host/cards"
-    i=$((i + 1))
-  done
-  stand_in nvidia-smi 'case "$1" in
-    -L) cat "$HOST/list" ;;
-    --query-gpu=*compute_cap)
-      if [[ -f $HOST/no-compute-cap ]]; then echo "Field \"compute_cap\" is not a valid field to query."; exit 2; fi
-      cat "$HOST/cards" ;;
-    *) cut -d, -f1-4 "$HOST/cards" ;; esac'
-}
-smi_says() { stand_in nvidia-smi "echo \"$1\"; exit $2"; }
-
-# ---- what it does there ----------------------------------------------------------------------------------------------
-
-preflight() { # arguments; sets status and output
-  status=0
-  output=$(cd "$host/clone" && env -i HOST="$host" PREFLIGHT_ROOT="$host/root" PATH="$host/bin:$work/tools" HOME="$host" \
-    ${with[@]+"${with[@]}"} bash scripts/preflight "$@" 2>&1) || status=$?
-  with=()
-}
-with=()
-
-fail() {
-  failed=$((failed + 1))
-  printf 'FAILED %s: %s\n    %s\n' "$name" "$1" "${output//$'\n'/$'\n    '}"
-}
-pass() { passed=$((passed + 1)); }
-says() { if grep -qiE -- "$1" <<< "$output"; then pass; else fail "does not say /$1/"; fi; }
-silent_on() { if grep -qiE -- "$1" <<< "$output"; then fail "says /$1/"; else pass; fi; }
-exits() { if [[ $status == "$1" ]]; then pass; else fail "exit code $status, not $1"; fi; }
-writes() { # a whole line of .env
-  if grep -qxF -- "$1" "$host/clone/.env" 2>/dev/null; then pass; else fail "no line '$1' in .env: $(cat "$host/clone/.env" 2>&1)"; fi
-}
-writes_nothing() { if [[ ! -e $host/clone/.env ]]; then pass; else fail "wrote .env"; fi; }
-takes() { # an image and Compose files
-  exits 0
-  writes "BASE_IMAGE=pytorch/pytorch:$1-devel"
-  writes "COMPOSE_FILE=${2:-docker-compose.yml}"
-}
-refuses() { # finding's code
-  exits 3
-  says "\[$1\]"
-  says "what to do"
-  writes_nothing
-}
-
-new=2.14.0-cuda13.0-cudnn9 old=2.14.0-cuda12.6-cudnn9 blackwell=2.10.0-cuda12.8-cudnn9
-cpu_files=docker-compose.yml:docker-compose.cpu.yml
-some_files=$cpu_files:docker-compose.gpus.yml
+# shellcheck source=preflight_host.bash
+source "$(dirname "${BASH_SOURCE[0]}")/preflight_host.bash"
 
 # ---- cards and drivers -----------------------------------------------------------------------------------------------
 
@@ -139,7 +43,6 @@ host "T4 beside H100"; cards 580.65.06 "Tesla T4|7.5" "H100|9.0"; preflight; tak
 
 # ---- choosing cards --------------------------------------------------------------------------------------------------
 
-two=("580.65.06" "NVIDIA H100|9.0" "NVIDIA H100|9.0" "NVIDIA H100|9.0")
 host "GPUS=0,1 of three"; cards "${two[@]}"; with=("GPUS=0,1"); preflight; takes $new $some_files; writes GPUS=0,1
 output=$(cat "$host/clone/docker-compose.gpus.yml"); says '^ +- "0"$'; says '^ +- "1"$'; silent_on '"2"'
 host "--gpus wins over GPUS"; cards "${two[@]}"; with=(GPUS=0); preflight --gpus 2; writes GPUS=2
@@ -176,14 +79,14 @@ echo 0x030000 > "$host/root/sys/bus/pci/devices/0000:01:00.0/class"; preflight; 
 # ---- WSL2 ------------------------------------------------------------------------------------------------------------
 
 wsl=5.15.153.1-microsoft-standard-WSL2
-host "WSL2 with a GPU"; echo $wsl > "$host/kernel"; cards 581.29 "NVIDIA GeForce RTX 4070|8.9"; preflight; takes $new; says WSL2
-host "WSL2, nvidia-smi off PATH"; echo $wsl > "$host/kernel"; cards 581.29 "NVIDIA GeForce RTX 4070|8.9"
+host "WSL2 with a GPU"; kernel $wsl; cards 581.29 "NVIDIA GeForce RTX 4070|8.9"; preflight; takes $new; says WSL2
+host "WSL2, nvidia-smi off PATH"; kernel $wsl; cards 581.29 "NVIDIA GeForce RTX 4070|8.9"
 mkdir -p "$host/root/usr/lib/wsl/lib"; mv "$host/bin/nvidia-smi" "$host/root/usr/lib/wsl/lib/"; preflight; takes $new
-host "WSL2 without GPU support"; echo $wsl > "$host/kernel"; preflight
+host "WSL2 without GPU support"; kernel $wsl; preflight
 takes $new $cpu_files; says "\[wsl-no-gpu\]"; says "wsl --update"; says "on Windows and none inside WSL"
-host "WSL2 with a mixed driver"; echo $wsl > "$host/kernel"; smi_says "Error 500: named symbol not found" 1; preflight
+host "WSL2 with a mixed driver"; kernel $wsl; smi_says "Error 500: named symbol not found" 1; preflight
 refuses wsl-driver; says "wsl --update"
-host "WSL2, Docker not started"; echo $wsl > "$host/kernel"
+host "WSL2, Docker not started"; kernel $wsl
 echo "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?" > "$host/docker-error"
 preflight; refuses docker-not-running; says "Docker Desktop"
 
@@ -201,14 +104,14 @@ host "Compose missing"; rm "$host/compose"; preflight; refuses compose-missing
 host "Compose v1"; rm "$host/compose"; stand_in docker-compose 'echo 1.29.2'; preflight; refuses compose-v1; says "1.29.2"
 host "Compose too old"; echo v2.23.3 > "$host/compose"; preflight; refuses compose-too-old; says "2.23.3, but 2.24 or later"
 host "the oldest Compose that will do"; echo v2.24.0 > "$host/compose"; preflight; exits 0
-host "no toolkit"; cards "${two[@]}"; echo 'facts|28.2.2|/var/lib/docker||Ubuntu|{"runc":{}}' > "$host/docker-info"; preflight
+host "no toolkit"; cards "${two[@]}"; info 'runtimes={"runc":{}}'; preflight
 refuses toolkit-missing; says "nvidia-ctk runtime configure"
 preflight --gpus none; takes $new $cpu_files
-host "no toolkit needed without a card"; echo 'facts|28.2.2|/var/lib/docker||Ubuntu|{"runc":{}}' > "$host/docker-info"
+host "no toolkit needed without a card"; info 'runtimes={"runc":{}}'
 preflight; exits 0
 host "the toolkit's hook alone will do"; cards "${two[@]}"; stand_in nvidia-container-runtime-hook true
-echo 'facts|28.2.2|/var/lib/docker||Ubuntu|{"runc":{}}' > "$host/docker-info"; preflight; takes $new
-host "CDI will do"; cards "${two[@]}"; echo 'facts|29.0.1|/var/lib/docker||Ubuntu|{"runc":{}}' > "$host/docker-info"
+info 'runtimes={"runc":{}}'; preflight; takes $new
+host "CDI will do"; cards "${two[@]}"; info 'runtimes={"runc":{}}' version=29.0.1
 echo '[{"Source":"cdi","ID":"nvidia.com/gpu=all"}]' > "$host/cdi"; preflight; takes $new
 host "Podman alone"; rm "$host/bin/docker"; stand_in podman true; preflight; refuses podman; says "docs/container.md"
 host "Podman under docker's name"; stand_in docker 'echo "podman version 4.9.3"'; preflight; refuses podman
@@ -220,8 +123,8 @@ host "Docker's folder is elsewhere"; echo "20 1" > "$host/disk"; rmdir "$host/ro
 host "a proxy that the daemon does not know"; with=(HTTPS_PROXY=http://me:secret@proxy.example:3128); preflight
 exits 0; says "warning \[proxy\].*http://proxy.example:3128"; silent_on secret
 host "a proxy that the daemon knows"; with=(HTTPS_PROXY=http://proxy.example:3128)
-echo 'facts|28.2.2|/var/lib/docker|http://proxy.example:3128|Ubuntu|{}' > "$host/docker-info"; preflight; silent_on "\[proxy\]"
-host "arm64"; echo aarch64 > "$host/machine"; preflight; refuses architecture
+info proxy=http://proxy.example:3128; preflight; silent_on "\[proxy\]"
+host "arm64"; echo "Linux 6.8.0 aarch64" > "$host/uname"; preflight; refuses architecture
 host "several things at once"; echo "500 3" > "$host/disk"; rm "$host/compose"; cards 470.1 "A100|8.0"; preflight
 refuses compose-missing; says "\[disk-full\]"; says "\[driver-too-old\]"
 
@@ -259,5 +162,4 @@ if [[ $(python3 -c 'import json,sys; print([f["code"] for f in json.load(sys.std
 host "unknown argument"; preflight --fast; exits 2; says usage
 host "--help"; preflight --help; exits 0; says "Exit codes"
 
-echo "$passed passed, $failed failed"
-[[ $failed == 0 ]]
+finish_tests
