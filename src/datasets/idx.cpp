@@ -34,9 +34,10 @@ class Source {
   std::size_t read(std::span<std::byte> out) {
     const int count = gzread(file_.get(), out.data(), static_cast<unsigned>(out.size()));
     int code = Z_OK;
-    const char* const message = gzerror(file_.get(), &code);  // begins with the path
+    const std::string_view message = gzerror(file_.get(), &code);  // begins with "<fd:N>: "
     if (count < 0 || code != Z_OK) {
-      throw RunError("idx", "{}, near byte {}; expected a whole gzip stream: fetch the file again", message,
+      throw RunError("idx", "{}{}, near byte {}; expected a whole gzip stream: fetch the file again", path_,
+                     message.substr(std::min(message.find(": "), message.size())),
                      offset_ + static_cast<std::size_t>(std::max(count, 0)));
     }
     offset_ += static_cast<std::size_t>(count);
