@@ -56,11 +56,12 @@ struct Loaded {
 };
 
 // It goes through the transforms of the test set, and is scaled to the model's size where these do not give it.
-Loaded load_image(const std::string& file, const std::vector<std::int64_t>& shape, const TransformConfig& transform) {
+Loaded load_image(const std::string& file, const std::vector<std::int64_t>& shape, const TransformConfig& transform,
+                  const ImageOptions& options) {
   try {
     const ImageSize wanted{static_cast<std::size_t>(shape[0]), static_cast<std::size_t>(shape[1])};
     const Mapping bytes = Mapping::read_only_file(file, "predict");
-    const Image decoded = decode_image(bytes.bytes(), static_cast<std::size_t>(shape[2]), file);
+    const Image decoded = decode_image(bytes.bytes(), static_cast<std::size_t>(shape[2]), file, options);
     const SampleSpec spec{
         {static_cast<std::int64_t>(decoded.height), static_cast<std::int64_t>(decoded.width), shape[2]}, DType::uint8};
     Image image = TransformPipeline(transform.test, spec).apply(decoded, 0, 0, 0);
@@ -95,6 +96,7 @@ class PredictCommand : public Command {
     trained_.emplace(load_trained_model(resolve_checkpoint(checkpoint_), device));
     precision_ = config.train.precision;
     transform_ = config.transform;
+    image_options_ = image_options(config.data);
     for (const std::string& file : files_) {
       if (file == "-") {
         predict_names_from_input(device);
@@ -129,7 +131,7 @@ class PredictCommand : public Command {
     std::vector<Loaded> loaded(files.size());
     at::parallel_for(0, static_cast<std::int64_t>(files.size()), 1, [&](std::int64_t begin, std::int64_t end) {
       for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
-        loaded[i] = load_image(files[i], shape, transform_);
+        loaded[i] = load_image(files[i], shape, transform_, image_options_);
       }
     });
     std::vector<at::Tensor> pixels;
@@ -185,6 +187,7 @@ class PredictCommand : public Command {
   std::optional<TrainedModel> trained_;
   std::string precision_;
   TransformConfig transform_;
+  ImageOptions image_options_;
   int failed_ = 0;
 };
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <exception>
 
-#include "images/decode_image.h"
 #include "util/error.h"
+#include "util/random.h"
 
 namespace trainyard {
 
@@ -24,18 +24,28 @@ std::vector<float> usual_std(const SampleSpec& sample) {
   return sample.shape[2] == 1 ? std::vector{0.226F} : std::vector{0.229F, 0.224F, 0.225F};
 }
 
-ImageSize size_of(const StoredImage& stored, const std::string& name) {
-  return stored.pixels ? *stored.pixels : ImageReader::open(stored.bytes, name)->size();
+ImageOptions image_options(const DataConfig& config) {
+  return {.max_pixels = static_cast<std::size_t>(config.max_pixels), .upright = config.exif_orientation};
 }
 
-ImageSize decode_whole(const StoredImage& stored, const std::string& name, std::size_t channels, ImageSize wanted,
-                       std::byte* out) {
+std::unique_ptr<ImageReader> ImageDataset::open(const StoredImage& stored, std::size_t index) const {
+  return ImageReader::open(stored.bytes, name(index), options_);
+}
+
+ImageSize ImageDataset::size_of(const StoredImage& stored, std::size_t index) const {
+  return stored.pixels ? *stored.pixels : open(stored, index)->size();
+}
+
+ImageSize ImageDataset::decode_whole(const StoredImage& stored, std::size_t index, ImageSize wanted,
+                                     std::byte* out) const {
   if (stored.pixels) {
     if (*stored.pixels == wanted) std::copy(stored.bytes.begin(), stored.bytes.end(), out);
     return *stored.pixels;
   }
-  const auto reader = ImageReader::open(stored.bytes, name);
-  if (reader->size() == wanted) reader->read(Rect::whole(wanted), channels, 1, out);
+  const auto reader = open(stored, index);
+  if (reader->size() == wanted) {
+    reader->read(Rect::whole(wanted), static_cast<std::size_t>(spec().shape[2]), 1, out);
+  }
   return reader->size();
 }
 
@@ -44,9 +54,13 @@ std::int64_t ImageDataset::get(std::size_t index, std::span<std::byte> out) cons
   const ImageSize wanted{static_cast<std::size_t>(shape[0]), static_cast<std::size_t>(shape[1])};
   Scratch scratch;
   const StoredImage stored = read(index, scratch);
-  const ImageSize size = decode_whole(stored, name(index), static_cast<std::size_t>(shape[2]), wanted, out.data());
+  const ImageSize size = decode_whole(stored, index, wanted, out.data());
   if (size != wanted) throw_size_mismatch(name(index), size, wanted);
   return stored.label;
+}
+
+std::uint64_t ImageDataset::fingerprint_of(std::uint64_t content) const {
+  return key_of({content, static_cast<std::uint64_t>(spec().shape[2]), options_.upright ? 1U : 0U});
 }
 
 ImageSize ImageDataset::first_size() const {
@@ -55,7 +69,7 @@ ImageSize ImageDataset::first_size() const {
   Scratch scratch;
   for (std::size_t index = 0; index < std::min(size(), tries); ++index) {
     try {
-      return size_of(read(index, scratch), name(index));
+      return size_of(read(index, scratch), index);
     } catch (const RunError&) {
       if (!first_error) first_error = std::current_exception();
     }

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "datasets/dataset.h"
-#include "images/image.h"
+#include "images/decode_image.h"
 
 namespace trainyard {
 
@@ -16,13 +16,8 @@ struct StoredImage {
   std::int64_t label = 0;
 };
 
-/// The size of a stored picture. Throws RunError with `name` for a file that is no picture.
-ImageSize size_of(const StoredImage& stored, const std::string& name);
-
-/// Decodes a stored picture whole, in `channels`, into `out` if it has the size `wanted`; returns the size that it has.
-/// Throws RunError with `name` for a damaged file.
-ImageSize decode_whole(const StoredImage& stored, const std::string& name, std::size_t channels, ImageSize wanted,
-                       std::byte* out);
+/// data.max_pixels and data.exif_orientation.
+ImageOptions image_options(const DataConfig& config);
 
 /// A dataset that hands out pictures as they are stored, so that the transforms can decode no more of them than they
 /// keep. Written against like any Dataset: read() and name() take the place of get(). Its spec() is uint8, of the size
@@ -39,10 +34,26 @@ class ImageDataset : public Dataset {
   /// Decodes the whole picture; throws RunError with both sizes for one that is not of the size of the first.
   std::int64_t get(std::size_t index, std::span<std::byte> out) const final;
 
+  // Picture `index`, as read() has given it in `stored`. They throw RunError with its name for a damaged file.
+
+  /// A reader of it. REQUIRES that it is a file.
+  std::unique_ptr<ImageReader> open(const StoredImage& stored, std::size_t index) const;
+  ImageSize size_of(const StoredImage& stored, std::size_t index) const;
+  /// Decodes it whole, in the samples' channels, into `out` if it has the size `wanted`; returns the size that it has.
+  ImageSize decode_whole(const StoredImage& stored, std::size_t index, ImageSize wanted, std::byte* out) const;
+  const ImageOptions& options() const { return options_; }
+
  protected:
+  explicit ImageDataset(const ImageOptions& options = {}) : options_(options) {}
+
   /// The size of the first picture that can be opened, 0 <= index < size(). Throws the first one's error if none of the
   /// first hundred can.
   ImageSize first_size() const;
+  /// Of the samples, if `content` is that of the files: what is decoded depends on the channels and the options too.
+  std::uint64_t fingerprint_of(std::uint64_t content) const;
+
+ private:
+  ImageOptions options_;
 };
 
 /// What most people normalise photographs by: mean and deviation of ImageNet's, of their luma for 1 channel.

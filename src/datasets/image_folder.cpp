@@ -15,7 +15,6 @@
 #include "datasets/image_dataset.h"
 #include "datasets/read_file.h"
 #include "util/error.h"
-#include "util/random.h"
 #include "util/system.h"
 
 namespace trainyard {
@@ -140,7 +139,8 @@ class Finder {
 
 class ImageFolder final : public ImageDataset {
  public:
-  ImageFolder(const DataConfig& config, Split split) try : folder_(split_folder(root_of(config), split)) {
+  ImageFolder(const DataConfig& config, Split split) try
+      : ImageDataset(image_options(config)), folder_(split_folder(root_of(config), split)) {
     const fs::path train = split_folder(root_of(config), Split::train);
     index_ = cached_index("image_folder " + fs::absolute(folder_).string() + " " + fs::absolute(train).string(), [&] {
       FileIndex index = Finder(folder_).find(classes_in(train), split);
@@ -158,9 +158,7 @@ class ImageFolder final : public ImageDataset {
   const std::vector<std::string>& class_names() const override { return index_.class_names; }
   std::vector<std::uint64_t> class_counts() const override { return index_.class_counts(); }
   std::span<const LeftOut> left_out() const override { return index_.left_out; }
-  std::uint64_t fingerprint() const override {
-    return key_of({index_.fingerprint(), static_cast<std::uint64_t>(spec_.shape[2])});
-  }
+  std::uint64_t fingerprint() const override { return fingerprint_of(index_.fingerprint()); }
   std::vector<float> channel_mean() const override { return usual_mean(spec_); }
   std::vector<float> channel_std() const override { return usual_std(spec_); }
   std::string name(std::size_t index) const override { return (folder_ / index_.name_of(index)).string(); }

@@ -38,7 +38,8 @@ class PackedArrays final : public Dataset {
 /// JPEG and PNG files, or pixels of pictures that differ in size.
 class PackedImages final : public ImageDataset {
  public:
-  explicit PackedImages(PackedFile file) : file_(std::move(file)), spec_(file_.description().sample) {
+  PackedImages(PackedFile file, const ImageOptions& options)
+      : ImageDataset(options), file_(std::move(file)), spec_(file_.description().sample) {
     const auto [height, width] = first_size();
     spec_.shape[0] = static_cast<std::int64_t>(height);
     spec_.shape[1] = static_cast<std::int64_t>(width);
@@ -47,7 +48,7 @@ class PackedImages final : public ImageDataset {
   std::size_t size() const override { return file_.records().size(); }
   const SampleSpec& spec() const override { return spec_; }
   const std::vector<std::string>& class_names() const override { return file_.description().class_names; }
-  std::uint64_t fingerprint() const override { return file_.fingerprint(); }
+  std::uint64_t fingerprint() const override { return fingerprint_of(file_.fingerprint()); }
   std::vector<float> channel_mean() const override { return file_.description().mean; }
   std::vector<float> channel_std() const override { return file_.description().std; }
   std::vector<std::uint64_t> class_counts() const override { return class_counts_of(file_); }
@@ -80,7 +81,7 @@ std::unique_ptr<Dataset> make_packed(const DataConfig& config, Split split) {
   if (file.records().empty()) throw RunError("packed", "{} holds no records: pack it again", path.string());
   const bool one_shape = file.description().sample.bytes() > 0;
   if (one_shape && !file.description().encoded) return std::make_unique<PackedArrays>(std::move(file));
-  return std::make_unique<PackedImages>(std::move(file));
+  return std::make_unique<PackedImages>(std::move(file), image_options(config));
 }
 
 const DatasetRegistry::Registration registered{

@@ -16,7 +16,6 @@
 #include "datasets/image_dataset.h"
 #include "datasets/tar.h"
 #include "util/error.h"
-#include "util/random.h"
 #include "util/system.h"
 
 namespace trainyard {
@@ -159,7 +158,8 @@ FileIndex index_of(const fs::path& root, Split split) {
 
 class TarShards final : public ImageDataset {
  public:
-  TarShards(const DataConfig& config, Split split) : index_(index_of(root_of(config), split)) {
+  TarShards(const DataConfig& config, Split split)
+      : ImageDataset(image_options(config)), index_(index_of(root_of(config), split)) {
     if (split != Split::train) use_classes_of_training(index_of(root_of(config), Split::train));
     for (const FileIndex::Source& source : index_.sources) {
       if (source.path.ends_with(".tar")) shards_.push_back(Mapping::read_only_file(source.path, "tar_shards"));
@@ -174,9 +174,7 @@ class TarShards final : public ImageDataset {
   const std::vector<std::string>& class_names() const override { return index_.class_names; }
   std::vector<std::uint64_t> class_counts() const override { return index_.class_counts(); }
   std::span<const LeftOut> left_out() const override { return index_.left_out; }
-  std::uint64_t fingerprint() const override {
-    return key_of({index_.fingerprint(), static_cast<std::uint64_t>(spec_.shape[2])});
-  }
+  std::uint64_t fingerprint() const override { return fingerprint_of(index_.fingerprint()); }
   std::vector<float> channel_mean() const override { return usual_mean(spec_); }
   std::vector<float> channel_std() const override { return usual_std(spec_); }
   std::string name(std::size_t index) const override {

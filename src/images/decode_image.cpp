@@ -4,14 +4,17 @@
 #include <array>
 #include <utility>
 
-#include <fmt/ranges.h>
-
+#include "images/describe_format.h"
+#include "images/exif.h"
+#include "images/upright_reader.h"
 #include "util/error.h"
+#include "util/printable.h"
 
 namespace trainyard {
 namespace {
 
 constexpr std::array jpeg_start{std::byte{0xff}, std::byte{0xd8}, std::byte{0xff}};
+constexpr std::size_t most_of_path = 1024;  // bytes that an error shows
 constexpr std::array png_start{std::byte{0x89}, std::byte{'P'}, std::byte{'N'}, std::byte{'G'}};
 
 bool starts_with(std::span<const std::byte> file, std::span<const std::byte> start) {
@@ -33,24 +36,28 @@ void rgb_to_grey(const std::byte* rgb, std::size_t width, std::byte* grey) {
 }
 
 ImageReader::ImageReader(ImageSize size, std::string path) : size_(size), path_(std::move(path)) {
-  if (size.height == 0 || size.width == 0 || size.height > max_image_pixels / size.width) {
-    throw RunError("image", "{}: {} x {} pixels, expected at least 1 x 1 and at most {} in all", path_, size.width,
-                   size.height, max_image_pixels);
+  if (size.height == 0 || size.width == 0) {
+    throw RunError("image", "{}: {} x {} pixels, expected at least 1 x 1", path_, size.width, size.height);
   }
 }
 
-std::unique_ptr<ImageReader> ImageReader::open(std::span<const std::byte> file, const std::string& path) {
-  if (is_jpeg(file)) return open_jpeg(file, path);
-  if (is_png(file)) return open_png(file, path);
-  std::array<unsigned, 4> start{};
-  const auto count = std::min(file.size(), start.size());
-  for (std::size_t i = 0; i < count; ++i) start[i] = std::to_integer<unsigned>(file[i]);
-  throw RunError("image", "{}: begins with bytes '{:02x}', expected a JPEG (ff d8 ff) or a PNG (89 50 4e 47)", path,
-                 fmt::join(std::span(start).first(count), " "));
+std::unique_ptr<ImageReader> ImageReader::open(std::span<const std::byte> file, const std::string& path,
+                                               const ImageOptions& options) {
+  const std::string name = printable(path, most_of_path);
+  if (!is_jpeg(file) && !is_png(file)) throw RunError("image", "{}: {}", name, describe_format(file));
+  std::unique_ptr<ImageReader> reader = is_jpeg(file) ? open_jpeg(file, name) : open_png(file, name);
+  const auto [height, width] = reader->size();
+  if (height > options.max_pixels / width) {
+    throw RunError("image", "{}: {} x {} pixels, more than data.max_pixels = {}: leave it out, or raise the limit",
+                   name, width, height, options.max_pixels);
+  }
+  const int orientation = options.upright ? exif_orientation(file) : 1;
+  return orientation == 1 ? std::move(reader) : turned_upright(std::move(reader), orientation);
 }
 
-Image decode_image(std::span<const std::byte> file, std::size_t channels, const std::string& path) {
-  const std::unique_ptr<ImageReader> reader = ImageReader::open(file, path);
+Image decode_image(std::span<const std::byte> file, std::size_t channels, const std::string& path,
+                   const ImageOptions& options) {
+  const std::unique_ptr<ImageReader> reader = ImageReader::open(file, path, options);
   const auto [height, width] = reader->size();
   Image image{height, width, channels, std::vector<std::byte>(height * width * channels)};
   reader->read(Rect::whole(reader->size()), channels, 1, image.pixels.data());

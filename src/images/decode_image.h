@@ -1,7 +1,7 @@
 /// JPEG and PNG files to pixels, the same pixels that Pillow's `Image.open(path).convert("RGB")` or `convert("L")`
-/// gives: alpha is dropped, CMYK is taken as Adobe's, EXIF orientation is not applied (nor does torchvision's
-/// ImageFolder). 16-bit samples keep their high byte, grey ones too (Pillow cuts those off at 255, which makes nearly
-/// all of them white).
+/// gives: alpha is dropped, CMYK is taken as Adobe's. 16-bit samples keep their high byte, grey ones too (Pillow cuts
+/// those off at 255, which makes nearly all of them white). Pictures are turned upright as Pillow's
+/// `ImageOps.exif_transpose` does it, unless ImageOptions say otherwise.
 #pragma once
 
 #include <cstddef>
@@ -13,22 +13,31 @@
 
 namespace trainyard {
 
+/// How image files are read: the settings data.max_pixels and data.exif_orientation.
+struct ImageOptions {
+  std::size_t max_pixels = 178'956'970;  ///< larger pictures are refused before memory is taken for their pixels
+  bool upright = true;                   ///< turn pictures as their EXIF orientation asks
+};
+
 /// A file whose size is known and whose pixels, or some of them, can be had once. For one thread; the bytes must
 /// outlive it. Its functions throw RunError "image" that names the path for a damaged file, as far as it has been read.
 class ImageReader {
  public:
-  /// Told by its content. Throws for anything but a JPEG or PNG, and for one of more than max_image_pixels.
-  static std::unique_ptr<ImageReader> open(std::span<const std::byte> file, const std::string& path);
+  /// Told by its content. Throws for anything but a JPEG or PNG, saying what it is, and for one of too many pixels.
+  static std::unique_ptr<ImageReader> open(std::span<const std::byte> file, const std::string& path,
+                                           const ImageOptions& options = {});
 
   virtual ~ImageReader() = default;
   ImageReader(const ImageReader&) = delete;
   ImageReader& operator=(const ImageReader&) = delete;
 
   ImageSize size() const { return size_; }
+  /// What errors call it: printable.
+  const std::string& path() const { return path_; }
 
-  /// Whether read() can shrink by 2, 4 and 8: JPEG files, faster and by means of pixels (scaled_jpeg.h; libjpeg's
+  /// Whether read() can shrink by 2, 4 or 8: JPEG files, faster and by means of pixels (scaled_jpeg.h; libjpeg's
   /// scaled inverse DCT for files that are not baseline).
-  virtual bool can_shrink() const = 0;
+  virtual bool can_shrink(std::size_t shrink) const = 0;
 
   /// The size after shrinking: each side divided and rounded up.
   ImageSize size(std::size_t shrink) const {
@@ -47,7 +56,8 @@ class ImageReader {
 };
 
 /// The whole picture of a file, in 1 or 3 channels.
-Image decode_image(std::span<const std::byte> file, std::size_t channels, const std::string& path);
+Image decode_image(std::span<const std::byte> file, std::size_t channels, const std::string& path,
+                   const ImageOptions& options = {});
 
 // The two formats, known by how their bytes begin.
 bool is_jpeg(std::span<const std::byte> file);

@@ -92,6 +92,7 @@ class Decompressor {
   std::size_t width() const { return jpeg_.output_width; }
   J_COLOR_SPACE color_space() const { return jpeg_.out_color_space; }
   const char* message() const { return errors_.message; }
+  bool is_truncated() const { return errors_.base.msg_code == JWRN_JPEG_EOF; }
 
  private:
   jpeg_decompress_struct jpeg_{};
@@ -101,7 +102,9 @@ class Decompressor {
 };
 
 void check(bool done, const Decompressor& decompressor, const std::string& path) {
-  if (!done) throw RunError("image", "{}: damaged JPEG: {}", path, decompressor.message());
+  if (done) return;
+  if (decompressor.is_truncated()) throw RunError("image", "{}: truncated JPEG: fetch it again", path);
+  throw RunError("image", "{}: damaged JPEG: {}", path, decompressor.message());
 }
 
 std::unique_ptr<Decompressor> with_header(std::span<const std::byte> file, const std::string& path) {
@@ -116,7 +119,7 @@ class JpegReader final : public ImageReader {
   JpegReader(std::unique_ptr<Decompressor> decompressor, const std::string& path)
       : ImageReader(decompressor->size(), path), decompressor_(std::move(decompressor)) {}
 
-  bool can_shrink() const override { return true; }
+  bool can_shrink(std::size_t /*shrink*/) const override { return true; }
 
   void read(const Rect& part, std::size_t channels, std::size_t shrink, std::byte* out) override {
     if (shrink > 1 && read_scaled(decompressor_->header(), part, channels, shrink, out)) return;

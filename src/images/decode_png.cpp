@@ -66,7 +66,11 @@ class Decoder {
   std::size_t width() const { return png_get_image_width(png_, info_); }
   std::size_t channels() const { return png_get_channels(png_, info_); }
   std::size_t row_bytes() const { return png_get_rowbytes(png_, info_); }
-  const char* message() const { return message_; }
+  /// Throws what the last call that returned false has failed of.
+  [[noreturn]] void fail(const std::string& path) const {
+    if (truncated_) throw RunError("image", "{}: truncated PNG: fetch it again", path);
+    throw RunError("image", "{}: damaged PNG: {}", path, message_);
+  }
 
  private:
   [[noreturn]] static void on_error(png_structp png, png_const_charp message) {
@@ -77,7 +81,8 @@ class Decoder {
 
   static void on_read(png_structp png, png_bytep out, std::size_t size) {
     auto* const self = static_cast<Decoder*>(png_get_io_ptr(png));
-    if (size > self->left_) png_error(png, "the file ends too early");
+    self->truncated_ = size > self->left_;
+    if (self->truncated_) png_error(png, "the file ends too early");
     std::memcpy(out, self->data_, size);
     self->data_ += size;
     self->left_ -= size;
@@ -88,6 +93,7 @@ class Decoder {
   png_structp png_ = nullptr;
   png_infop info_ = nullptr;
   int passes_ = 1;
+  bool truncated_ = false;
   char message_[128] = "out of memory";
 };
 
@@ -96,7 +102,7 @@ class PngReader final : public ImageReader {
   PngReader(std::unique_ptr<Decoder> decoder, std::size_t file_size, const std::string& path)
       : ImageReader({decoder->height(), decoder->width()}, path), decoder_(std::move(decoder)), file_size_(file_size) {}
 
-  bool can_shrink() const override { return false; }
+  bool can_shrink(std::size_t /*shrink*/) const override { return false; }
 
   void read(const Rect& part, std::size_t channels, std::size_t /*shrink*/, std::byte* out) override {
     if (size_.height * decoder_->row_bytes() / max_expansion > file_size_) {
@@ -126,7 +132,7 @@ class PngReader final : public ImageReader {
 
  private:
   void check(bool done) const {
-    if (!done) throw RunError("image", "{}: damaged PNG: {}", path_, decoder_->message());
+    if (!done) decoder_->fail(path_);
   }
 
   void convert_row(const std::byte* row, std::size_t width, std::size_t channels, std::byte* out) const {
@@ -147,7 +153,7 @@ class PngReader final : public ImageReader {
 
 std::unique_ptr<ImageReader> open_png(std::span<const std::byte> file, const std::string& path) {
   auto decoder = std::make_unique<Decoder>(reinterpret_cast<const unsigned char*>(file.data()), file.size());
-  if (!decoder->read_header()) throw RunError("image", "{}: damaged PNG: {}", path, decoder->message());
+  if (!decoder->read_header()) decoder->fail(path);
   return std::make_unique<PngReader>(std::move(decoder), file.size(), path);
 }
 

@@ -9,7 +9,7 @@
 
 namespace trainyard {
 
-/// Largest picture that is decoded, in pixels.
+/// Largest picture that scaling makes, in pixels.
 inline constexpr std::size_t max_image_pixels = 100'000'000;
 
 struct ImageSize {

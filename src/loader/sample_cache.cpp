@@ -161,7 +161,7 @@ PicturePlaces measure(const ImageDataset& images, const CachePlace& place) {
   for (std::size_t index = 0; index < images.size(); ++index) {
     ImageSize size;
     try {
-      size = size_of(images.read(index, scratch), images.name(index));
+      size = images.size_of(images.read(index, scratch), index);
     } catch (const RunError&) {  // whoever reads it will say so
     }
     places.sizes.push_back(size);
@@ -176,7 +176,8 @@ PicturePlaces measure(const ImageDataset& images, const CachePlace& place) {
 class CachedImages final : public ImageDataset {
  public:
   CachedImages(std::unique_ptr<Dataset> dataset, const ImageDataset& images, const CachePlace& place)
-      : dataset_(std::move(dataset)),
+      : ImageDataset(images.options()),
+        dataset_(std::move(dataset)),
         images_(images),
         places_(measure(images, place)),
         store_(images, places_.bytes, place) {}
@@ -209,7 +210,7 @@ class CachedImages final : public ImageDataset {
   // False for a picture that is damaged, maybe where no transform looks, or that was changed since it was measured.
   bool decode(const StoredImage& stored, std::size_t index, ImageSize size, std::byte* pixels) const {
     try {
-      return decode_whole(stored, name(index), channels(), size, pixels) == size;
+      return images_.decode_whole(stored, index, size, pixels) == size;
     } catch (const RunError&) {
       return false;
     }

@@ -58,7 +58,7 @@ class RecordMaker {
       return make_pixels(pipeline_.apply(*images_, index, 0, 0), label);
     }
     const StoredImage stored = images_->read(index, scratch_);
-    const ImageSize size = size_of(stored, images_->name(index));  // refuses what is no picture
+    const ImageSize size = images_->size_of(stored, index);  // refuses what is no picture
     set({stored.label, size, true, !stored.pixels}, stored.bytes);
   }
 

@@ -29,9 +29,10 @@ void copy_rows(const ConstImageView& from, std::byte* to, std::size_t to_row_byt
 }
 
 // By how much decoding may shrink: what is left is still at least as large as wanted.
-std::size_t shrink_for(ImageSize region, ImageSize wanted) {
+std::size_t shrink_for(const ImageReader& reader, ImageSize region, ImageSize wanted) {
   for (const std::size_t shrink : {8, 4, 2}) {
-    if (region.height >= wanted.height * shrink && region.width >= wanted.width * shrink) return shrink;
+    const bool enough = region.height >= wanted.height * shrink && region.width >= wanted.width * shrink;
+    if (enough && reader.can_shrink(shrink)) return shrink;
   }
   return 1;
 }
@@ -113,9 +114,8 @@ void Picture::produce(const Rect& window, std::byte* out) {
     if (reader_ != nullptr) return reader_->read(part, channels_, 1, out);
     return copy_rows(view_.part(part), out, part.width * channels_);
   }
-  const std::size_t shrink = reader_ != nullptr && reader_->can_shrink() && mode_ == DecodeMode::scaled
-                                 ? shrink_for(region_.size(), scaled_)
-                                 : 1;
+  const std::size_t shrink =
+      reader_ != nullptr && mode_ == DecodeMode::scaled ? shrink_for(*reader_, region_.size(), scaled_) : 1;
   const auto axis = [&](std::ptrdiff_t begin, std::ptrdiff_t end, std::size_t size, std::ptrdiff_t first,
                         std::size_t count) {
     return ResampleAxis(static_cast<double>(begin) / static_cast<double>(shrink),

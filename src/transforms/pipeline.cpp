@@ -138,7 +138,7 @@ std::int64_t TransformPipeline::read(const Dataset& dataset, std::size_t index, 
     Picture picture(ConstImageView(stored.bytes.data(), *stored.pixels, channels), memory_->picture);
     finish(picture, draws, end, images->name(index), size, out.data());
   } else {
-    const auto reader = ImageReader::open(stored.bytes, images->name(index));
+    const auto reader = images->open(stored, index);
     Picture picture(*reader, channels, decode_, memory_->picture);
     finish(picture, draws, end, images->name(index), size, out.data());
   }
@@ -156,7 +156,7 @@ Image TransformPipeline::apply(const ImageDataset& dataset, std::size_t index, s
   const StoredImage stored = dataset.read(index, memory_->file);
   const auto channels = static_cast<std::size_t>(dataset.spec().shape[2]);
   if (stored.pixels) return apply(ConstImageView(stored.bytes.data(), *stored.pixels, channels), seed, epoch, index);
-  const auto reader = ImageReader::open(stored.bytes, dataset.name(index));
+  const auto reader = dataset.open(stored, index);
   Picture picture(*reader, channels, decode_, memory_->picture);
   return finish(picture, Draws(seed, epoch, index));
 }

@@ -119,7 +119,7 @@ TEST_F(ImageFolder, NamesAnUnreadablePictureAndStartsWithoutIt) {
   dir_.write("train/cat/a.jpeg", "broken");
   const auto dataset = make();
   std::vector<std::byte> out(dataset->spec().bytes());
-  EXPECT_THAT(error_of<RunError>([&] { dataset->get(0, out); }), HasSubstr("train/cat/a.jpeg: begins with bytes"));
+  EXPECT_THAT(error_of<RunError>([&] { dataset->get(0, out); }), HasSubstr("train/cat/a.jpeg: is text, 'broken'"));
   EXPECT_EQ(dataset->get(1, out), 0);
   std::filesystem::remove(dir_ / "train/cat/a.jpeg");
   EXPECT_THAT(error_of<RunError>([&] { dataset->get(0, out); }),

@@ -37,8 +37,10 @@ def expect(name, path, channels, operation, image):
     cases.append("\t".join([name, path, str(channels), operation, expected, str(image.height), str(image.width)]))
 
 
-def decoded(path, channels=3):
+def decoded(path, channels=3, upright=True):
     with Image.open(path) as image:
+        if upright:
+            image = ImageOps.exif_transpose(image)
         return image.convert("L" if channels == 1 else "RGB")
 
 
@@ -52,7 +54,7 @@ for width, height in [(1, 1), (2, 3), (17, 16), (33, 47), (107, 75), (160, 121)]
     files.append(save(f"{width}x{height}-grey.jpg", picture(width, height, "L"), quality=80))
     files.append(save(f"{width}x{height}-cmyk.jpg", picture(width, height, "CMYK"), quality=80))
     exif = Image.Exif()
-    exif[0x0112] = 6  # orientation: neither Pillow nor torchvision's ImageFolder turns it
+    exif[0x0112] = 6  # orientation
     files.append(save(f"{width}x{height}-exif.jpg", picture(width, height), quality=90, exif=exif))
     for mode in ["RGB", "RGBA", "L", "LA", "P", "1"]:
         image = picture(width, height).convert(mode) if mode != "LA" else picture(width, height, "L").convert("LA")
@@ -62,6 +64,15 @@ for width, height in [(1, 1), (2, 3), (17, 16), (33, 47), (107, 75), (160, 121)]
 for path in files:
     for channels in [1, 3]:
         expect(os.path.basename(path), path, channels, "", decoded(path, channels))
+        expect(os.path.basename(path), path, channels, "as stored", decoded(path, channels, upright=False))
+for orientation in range(1, 9):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for name in [f"orientation-{orientation}.jpg", f"orientation-{orientation}.png"]:
+        path = save(name, picture(53, 38), exif=exif)
+        expect(name, path, 3, "", decoded(path))
+        for spec, size in [("resize(height=20, width=24)", (24, 20)), ("resize(height=60, width=31)", (31, 60))]:
+            expect(name, path, 3, spec, decoded(path).resize(size, Image.Resampling.BILINEAR))
 
 # Scaling and cropping.
 source = save("source.png", picture(107, 75))

@@ -67,8 +67,9 @@ Image adjusted(Image image, const std::string& function, double value) {
 
 Image result_of(const Case& one) {
   const Mapping file = Mapping::read_only_file(one.file, "test");
-  Image image = decode_image(file.bytes(), one.channels, one.file);
-  if (one.operation.empty()) return image;
+  const bool upright = one.operation != "as stored";
+  Image image = decode_image(file.bytes(), one.channels, one.file, {.upright = upright});
+  if (one.operation.empty() || !upright) return image;
   if (const std::size_t blank = one.operation.find(' '); one.operation.find('(') == std::string::npos) {
     return adjusted(std::move(image), one.operation.substr(0, blank), std::atof(one.operation.c_str() + blank));
   }

@@ -188,8 +188,8 @@ TEST(ScaledJpeg, NamesDamageAsFarAsItIsRead) {
     const std::string whole = jpeg_file(noisy_ramp(128, 128, 3), 90, false, 2, 2, restart);
     const std::string half = whole.substr(0, whole.size() / 2);
     for (const std::size_t shrink : {2, 4, 8}) {
-      EXPECT_THAT(error_of_reading(half, shrink, 1000), HasSubstr("the/path: damaged JPEG"));
-      EXPECT_THAT(error_of_reading(whole.substr(0, whole.size() - 40), shrink, 1000), HasSubstr("damaged JPEG"));
+      EXPECT_THAT(error_of_reading(half, shrink, 1000), HasSubstr("the/path: truncated JPEG"));
+      EXPECT_THAT(error_of_reading(whole.substr(0, whole.size() - 40), shrink, 1000), HasSubstr("truncated JPEG"));
       std::vector<std::byte> pixels(std::size_t{2} * 16 * 3);
       EXPECT_NO_THROW(
           ImageReader::open(std::as_bytes(std::span(half)), "x")->read({0, 0, 2, 16}, 3, shrink, pixels.data()));

@@ -6,6 +6,7 @@
 
 #include <jpeglib.h>
 #include <png.h>
+#include <zlib.h>
 
 #include "util/random.h"
 
@@ -84,6 +85,37 @@ std::string jpeg_file(const Image& image, int quality, bool progressive, int acr
   jpeg_destroy_compress(&jpeg);
   std::free(bytes);
   return file;
+}
+
+std::string exif_of(int orientation, bool big_endian) {
+  const auto number = [&](int value, int size) {
+    std::string bytes;
+    for (int i = 0; i < size; ++i) bytes += static_cast<char>(value >> 8 * (big_endian ? size - 1 - i : i) & 0xff);
+    return bytes;
+  };
+  std::string exif = big_endian ? "MM" : "II";
+  exif += number(42, 2) + number(8, 4);  // the first directory begins at 8
+  exif += number(2, 2);                  // entries: tag, type, count, value
+  exif += number(0x0100, 2) + number(4, 2) + number(1, 4) + number(10, 4);
+  exif += number(0x0112, 2) + number(3, 2) + number(1, 4) + number(orientation, 2) + number(0, 2);
+  return exif + number(0, 4);  // there is no further directory
+}
+
+std::string with_exif(const std::string& file, const std::string& exif) {
+  const auto big_endian = [](std::size_t value, int size) {
+    std::string bytes;
+    for (int i = size - 1; i >= 0; --i) bytes += static_cast<char>(value >> 8 * i & 0xff);
+    return bytes;
+  };
+  if (file.starts_with("\x89PNG")) {
+    constexpr std::size_t header_end = 8 + 25;  // the signature and IHDR
+    const std::string chunk = "eXIf" + exif;
+    const auto checksum = crc32(0, reinterpret_cast<const Bytef*>(chunk.data()), static_cast<uInt>(chunk.size()));
+    return file.substr(0, header_end) + big_endian(exif.size(), 4) + chunk + big_endian(checksum, 4) +
+           file.substr(header_end);
+  }
+  const std::string segment = std::string("Exif\0\0", 6) + exif;
+  return file.substr(0, 2) + "\xff\xe1" + big_endian(segment.size() + 2, 2) + segment + file.substr(2);
 }
 
 Image ramp(std::size_t height, std::size_t width, std::size_t channels, unsigned levels) {

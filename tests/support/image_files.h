@@ -22,6 +22,12 @@ std::string png_file(const Image& image, const PngFormat& format = {});
 std::string jpeg_file(const Image& image, int quality = 100, bool progressive = false, int across = 1, int down = 1,
                       unsigned restart = 0);
 
+/// EXIF data that says nothing but the orientation, as the APP1 segment of a JPEG has it behind its header "Exif\0\0".
+std::string exif_of(int orientation, bool big_endian = false);
+
+/// The JPEG or PNG with this EXIF data.
+std::string with_exif(const std::string& file, const std::string& exif);
+
 /// A smooth picture: each channel rises at its own pace, modulo `levels`.
 Image ramp(std::size_t height, std::size_t width, std::size_t channels, unsigned levels = 256);
 
