@@ -2,12 +2,13 @@
 # shellcheck disable=SC2016 # the stand-ins read their own variables
 # scripts/preflight among programs that answer at random: recorded answers, of which some are changed. Whatever they say,
 # it ends with a message and a documented exit code, its JSON is JSON, and .env is written only when it says ready.
-#   TRAINYARD_PREFLIGHT_FUZZ=1000 cases instead of 100; TRAINYARD_PREFLIGHT_SEED=7 another seed than 1
+#   TRAINYARD_PREFLIGHT_FUZZ=1000 cases instead of 100 (fewer on a busy machine: as many as end within 90 s)
+#   TRAINYARD_PREFLIGHT_SEED=7 another seed than 1
 set -euo pipefail
 # shellcheck source=preflight_host.bash
 source "$(dirname "${BASH_SOURCE[0]}")/preflight_host.bash"
 
-cases=${TRAINYARD_PREFLIGHT_FUZZ:-100} seed=${TRAINYARD_PREFLIGHT_SEED:-1}
+cases=${TRAINYARD_PREFLIGHT_FUZZ:-100} seconds=${TRAINYARD_PREFLIGHT_FUZZ:+86400} seed=${TRAINYARD_PREFLIGHT_SEED:-1}
 host fuzz
 answers=$host/answers
 mkdir "$answers"
@@ -121,7 +122,7 @@ lay_out() { # sets changed: what is unlike the recorded answers
 
 declare -A ends=([0]=0 [2]=0 [3]=0)
 mkdir "$work/json"
-for ((number = 1; number <= cases; number++)); do
+for ((number = 1; number <= cases && SECONDS < ${seconds:-90}; number++)); do
   lay_out
   pick "" --json --json "--gpus 1" "--gpus none" "--json --print"
   arguments=$picked before=$(cat "$host/clone/.env" 2> /dev/null || echo none)

@@ -101,6 +101,8 @@ cards() { # driver, "name|compute capability"...
       cat "$HOST/cards" ;;
     *) cut -d, -f1-4 "$HOST/cards" ;; esac'
 }
+gpu() { echo "GPU-00000000-0000-0000-0000-00000000000$1"; } # index
+h100() { echo "$1, $(gpu "$1"), NVIDIA H100, 580.65.06, 9.0"; } # index: a row
 smi_says() { stand_in nvidia-smi "printf '%s\n' \"$1\"; exit $2"; }
 kernel() { echo "Linux $1 x86_64" > "$host/uname"; }
 
@@ -137,6 +139,10 @@ refuses() { # finding's code
   says "error \[$1\]"
   says "what to do"
   writes_nothing
+}
+is_json() { # with this code of a finding
+  if python3 -c 'import json, sys; d = json.load(sys.stdin); assert sys.argv[1] in [f["code"] for f in d["findings"]], d' \
+    "$1" <<< "$output" 2> /dev/null; then pass; else fail "no JSON with the finding $1"; fi
 }
 warns() { exits 0; says "warning \[$1\]"; } # finding's code
 finish_tests() {

@@ -1,40 +1,13 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2016 # the stand-ins read their own variables
-# scripts/preflight and the programs that it runs: those that hang, fail, end with 0 all the same, or print more, less
+# scripts/preflight and the programs that it runs: those that fail, end with 0 all the same, or print more, less
 # or other things than expected.
 set -euo pipefail
 # shellcheck source=preflight_host.bash
 source "$(dirname "${BASH_SOURCE[0]}")/preflight_host.bash"
 
-is_json() { # with this code of a finding
-  if python3 -c 'import json, sys; d = json.load(sys.stdin); assert sys.argv[1] in [f["code"] for f in d["findings"]], d' \
-    "$1" <<< "$output" 2> /dev/null; then pass; else fail "no JSON with the finding $1"; fi
-}
-gpu() { echo "GPU-00000000-0000-0000-0000-00000000000$1"; }
-h100() { echo "$1, $(gpu "$1"), NVIDIA H100, 580.65.06, 9.0"; } # index
+# ---- limits ----------------------------------------------------------------------------------------------------------
 
-# ---- programs that hang ----------------------------------------------------------------------------------------------
-
-hangs='echo $$ > "$HOST/pid"; sleep 600'
-host "nvidia-smi hangs"; stand_in nvidia-smi "$hangs"; with=(PREFLIGHT_TIME_LIMIT=1); preflight; refuses driver-hangs
-says "no answer within 1 s"; says "GPUS=none"
-if kill -0 "$(< "$host/pid")" 2> /dev/null; then fail "left nvidia-smi running"; else pass; fi
-host "nvidia-smi hangs, on the CPU"; stand_in nvidia-smi "$hangs"; with=(PREFLIGHT_TIME_LIMIT=1); preflight --gpus none
-takes $new $cpu_files
-host "nvidia-smi hangs after a card"; stand_in nvidia-smi "echo '$(h100 0)'; sleep 600"; with=(PREFLIGHT_TIME_LIMIT=1)
-preflight; refuses driver-hangs
-host "docker hangs"; stand_in docker "$hangs"; with=(PREFLIGHT_TIME_LIMIT=1); preflight; refuses docker-hangs
-says "systemctl restart docker"
-for what in "info --format:docker-hangs" "compose version:compose-hangs" "compose --project-directory:env-not-read"; do
-  host "docker ${what%:*} hangs"
-  mv "$host/bin/docker" "$host/bin/answers"
-  stand_in docker "if [[ \"\$1 \$2\" == '${what%:*}' ]]; then sleep 600; fi; exec answers \"\$@\""
-  with=(PREFLIGHT_TIME_LIMIT=1); preflight; refuses "${what#*:}"; says "no answer within 1 s"
-done
-host "df hangs"; stand_in df "sleep 600"; with=(PREFLIGHT_TIME_LIMIT=1); preflight; warns disk-unknown; says "no answer within 1 s"
-host "getenforce hangs"; info "security=name=selinux "; stand_in getenforce "sleep 600"; with=(PREFLIGHT_TIME_LIMIT=1)
-preflight; warns selinux-unknown; writes SECURITY_OPT=label=disable
-host "uname hangs"; stand_in uname "sleep 600"; with=(PREFLIGHT_TIME_LIMIT=1); preflight --json; exits 3; is_json host-unknown
 host "a program that prints without end"; stand_in df 'while :; do echo "a long line of nothing"; done'; preflight
 warns disk-unknown
 host "a time limit that is none"; with=(PREFLIGHT_TIME_LIMIT=soon); preflight --json; exits 2; is_json usage
@@ -139,5 +112,13 @@ if compgen -G "$work/.preflight.*" > /dev/null; then fail "leaves temporary fold
 host "bash of macOS"; sed -i 's/BASH_VERSINFO\[0\] \* 100 + BASH_VERSINFO\[1\] < 404/1/' "$host/clone/scripts/preflight"
 preflight; refuses host-shell
 preflight --json; exits 3; is_json host-shell
+
+# ---- the documents ---------------------------------------------------------------------------------------------------
+
+name="docs/preflight.md"
+findings=$(sed -n '/^## Findings/,$p' "$source_dir/docs/preflight.md")
+while read -r _ _ code; do
+  if [[ $findings == *"\`$code\`"* ]]; then pass; else fail "does not explain $code"; fi
+done < <(grep -ohE "finding (error|warning) [a-z0-9-]+" "$source_dir"/scripts/preflight{,.d/*.bash})
 
 finish_tests
