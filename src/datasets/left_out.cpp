@@ -2,6 +2,10 @@
 
 #include <algorithm>
 
+#include <fmt/ranges.h>
+
+#include "util/printable.h"
+
 namespace trainyard {
 
 void leave_out(std::vector<LeftOut>& all, std::string_view reason, std::string_view name) {
@@ -9,6 +13,18 @@ void leave_out(std::vector<LeftOut>& all, std::string_view reason, std::string_v
   if (found == all.end()) found = all.insert(found, {.reason = std::string(reason), .count = 0, .first = {}});
   ++found->count;
   if (found->first.size() < LeftOut::most_named) found->first.emplace_back(name);
+}
+
+std::string list_left_out(std::span<const LeftOut> all) {
+  std::string text;
+  for (const LeftOut& one : all) {
+    if (one.reason == litter_reason || one.reason == unneeded_reason) continue;
+    std::vector<std::string> names;
+    for (const std::string& name : one.first) names.push_back(printable(name));
+    text += fmt::format("{}{} {} ({}{})", text.empty() ? "" : ", ", one.count, printable(one.reason),
+                        fmt::join(names, ", "), one.count > names.size() ? ", ..." : "");
+  }
+  return text;
 }
 
 }  // namespace trainyard

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -15,9 +14,21 @@ struct TarMember {
   std::uint64_t size;
 };
 
-/// All regular files in it, in their order: ustar, GNU (long names, large sizes) and pax (path, size); links, folders
-/// and the like are passed over. Reads the headers alone. Every member lies inside of `file`. Throws RunError "tar"
-/// with `path` and the byte for anything that is not a whole tar file.
-std::vector<TarMember> read_tar(std::span<const std::byte> file, const std::string& path);
+/// A member that is neither a regular file nor a folder.
+struct TarOther {
+  std::string name;
+  std::string kind;  ///< e.g. "symbolic link"
+};
+
+struct TarContents {
+  std::vector<TarMember> members;  ///< in their order; a hard link has the content of the member that it refers to
+  std::vector<TarOther> others;    ///< also hard links to a name that no member before them has
+};
+
+/// Reads the headers of an open tar file: ustar, GNU (long names, large sizes) and pax (local and global headers).
+/// Every member lies within the file. Throws RunError "tar", with `path` and the byte, unless the file is a whole tar
+/// file, which ends with at least one block of zeros, has nothing but zeros after it, and stores every member in one
+/// piece (not sparse, not continued in another volume).
+TarContents read_tar(int file, const std::string& path);
 
 }  // namespace trainyard

@@ -1,16 +1,17 @@
-#include <algorithm>
+#include <chrono>
 
+#include <fmt/ranges.h>
 #include <gmock/gmock.h>
+#include <sys/resource.h>
 
 #include "datasets/image_dataset.h"
-#include "datasets/tar.h"
 #include "support/error_of.h"
 #include "support/image_files.h"
 #include "support/subprocess.h"
+#include "support/tar_file.h"
 #include "support/temp_dir.h"
 #include "util/error.h"
-#include "util/random.h"
-#include "util/system.h"
+#include "util/printable.h"
 
 namespace trainyard {
 namespace {
@@ -18,6 +19,8 @@ namespace {
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
+using testing::UnorderedElementsAre;
 
 /// A folder whose files are put into tar files by the system's tar.
 class TarShards : public testing::Test {
@@ -48,6 +51,22 @@ class TarShards : public testing::Test {
     tar("val/0.tar", {{"d.cls", "1"}, {"d.jpg", jpeg_file(ramp(8, 10, 3))}});
   }
 
+  /// Writes a shard of these members.
+  void write(const std::string& shard, const std::string& members) const { dir_.write(shard, members + tar_end()); }
+
+  /// What was left out, with its count and first names, without the path of the folder of shards.
+  std::vector<std::string> left_out(const Dataset& dataset) const {
+    std::vector<std::string> texts;
+    for (const LeftOut& one : dataset.left_out()) {
+      std::string text = fmt::format("{} {}: {}", one.count, one.reason, fmt::join(one.first, ", "));
+      for (std::size_t at = 0; (at = text.find(dir_ / "train/")) != std::string::npos;) {
+        text.erase(at, (dir_ / "train/").size());
+      }
+      texts.push_back(text);
+    }
+    return texts;
+  }
+
   std::unique_ptr<Dataset> make(Split split = Split::train) const {
     DataConfig config;
     config.name = "tar_shards";
@@ -74,74 +93,165 @@ TEST_F(TarShards, GivesEachPictureWithItsClass) {
 
 TEST_F(TarShards, TakesNamesFromClassesTxt) {
   make_small_set();
-  dir_.write("classes.txt", "cat\ndog\nbird\nfish\n");
+  dir_.write("classes.txt",
+             "\xef\xbb\xbf"
+             "cat \r\ndog\t\r\nbird\r\nfish\r\n\r\n");
   EXPECT_THAT(make()->class_names(), ElementsAre("cat", "dog", "bird", "fish"));
+  EXPECT_THAT(make()->class_counts(), ElementsAre(1, 1, 1, 0));
   dir_.write("classes.txt", "cat\ndog\n");
-  EXPECT_THAT(error_of<UsageError>([&] { make(); }), AllOf(HasSubstr("2 lines"), HasSubstr("class 2")));
+  EXPECT_THAT(error_of<UsageError>([&] { make(); }),
+              AllOf(HasSubstr("2 lines"), HasSubstr("0.tar: the sample of a.jpg has class 2")));
+  dir_.write("classes.txt", "cat\n\nbird\n");
+  EXPECT_THAT(error_of<UsageError>([&] { make(); }), HasSubstr("classes.txt: line 2 is empty"));
+  std::filesystem::remove(dir_ / "classes.txt");
+  std::filesystem::create_directory(dir_ / "classes.txt");
+  EXPECT_THAT(error_of<RunError>([&] { make(); }), AllOf(HasSubstr("classes.txt"), HasSubstr("a folder")));
+}
+
+TEST_F(TarShards, NoticesNewClassNamesDespiteTheCache) {
+  make_small_set();
+  const auto old = std::filesystem::file_time_type::clock::now() - std::chrono::hours(1);
+  for (const char* path : {"train/0.tar", "train/1.tar", "train", ""}) {
+    std::filesystem::last_write_time(dir_ / path, old);
+  }
+  EXPECT_THAT(make()->class_names(), ElementsAre("0", "1", "2"));
+  dir_.write("classes.txt", "cat\ndog\nbird\n");
+  EXPECT_THAT(make()->class_names(), ElementsAre("cat", "dog", "bird"));
+}
+
+TEST_F(TarShards, ReadsClassesAsPeopleWriteThem) {
+  const std::string image = jpeg_file(ramp(8, 10, 3));
+  write("train/0.tar", tar_member("a.jpg", image) +
+                           tar_member("a.cls",
+                                      "\xef\xbb\xbf"
+                                      "1\r\n") +
+                           tar_member("b.cls", " 0 \n\n") + tar_member("b.jpg", image));
+  const auto train = make();
+  ASSERT_EQ(train->size(), 2u);
+  std::vector<std::byte> out(train->spec().bytes());
+  EXPECT_EQ(train->get(0, out), 1);
+  EXPECT_EQ(train->get(1, out), 0);
+  for (const std::string text : {"cat", "", "-1", "1.0", "1 2", "1\n2", "1000000", "0x1", "1\x1b[2J"}) {
+    write("train/0.tar", tar_member("a.jpg", image) + tar_member("a.cls", text));
+    EXPECT_THAT(error_of<RunError>([&] { make(); }),
+                AllOf(HasSubstr("0.tar: a.cls holds '" + printable(text) + "'"), HasSubstr("0 to 999999")));
+  }
+}
+
+TEST_F(TarShards, FollowsTheKeysOfWebDataset) {
+  const std::string image = jpeg_file(ramp(8, 10, 3));
+  write("train/0.tar", tar_member("a.b/0.JPG", image) + tar_member("a.b/0.cls", "0") +  // dots in a folder's name
+                           tar_member("1.seg.png", "other") + tar_member("1.jpg", image) + tar_member("1.cls", "0") +
+                           tar_member("2.5.jpg", image) + tar_member("2.5.cls", "0") + tar_member("noending", "x") +
+                           tar_member("__shard__.json", "{}") + tar_member("__meta__/3.jpg", image));
+  const auto train = make();
+  EXPECT_EQ(train->size(), 2u);
+  EXPECT_THAT(left_out(*train), ElementsAre("4 not needed: 0.tar: 1.seg.png, 0.tar: noending, 0.tar: __meta__/3.jpg",
+                                            "1 sample with a dot in its key (a key ends at the first dot: rename it): "
+                                            "0.tar: 2.5.jpg"));
+}
+
+TEST_F(TarShards, CountsWhatItLeavesOut) {
+  const std::string image = jpeg_file(ramp(8, 10, 3));
+  write("train/0.tar", tar_member("./._a.jpg", "mac") + tar_member("./a.jpg", image) + tar_member("./._a.cls", "mac") +
+                           tar_member("./a.cls", "0") + tar_member("__MACOSX/a.jpg", "mac") +
+                           tar_member("a.json", "{}") + tar_member("b.jpg", image) + tar_member("c.cls", "1") +
+                           tar_member("c.webp", "x") + tar_header("d.jpg", '2', "0", "elsewhere") +
+                           tar_member("d.cls", "1"));
+  dir_.write("train/._0.tar", "mac");
+  dir_.write("train/1.tar.gz", "compressed");
+  const auto train = make();
+  EXPECT_EQ(train->size(), 1u);
+  EXPECT_THAT(left_out(*train),
+              UnorderedElementsAre(
+                  "4 litter: ._0.tar, 0.tar: ./._a.jpg, 0.tar: ./._a.cls", "1 not a tar shard (*.tar): 1.tar.gz",
+                  "1 symbolic link: 0.tar: d.jpg", "1 not needed: 0.tar: a.json",
+                  "1 sample without a class (.cls): 0.tar: b.jpg",
+                  "2 sample without a picture (.jpg, .jpeg, .png): 0.tar: c with cls, webp, 0.tar: d with cls"));
+  EXPECT_THAT(list_left_out(train->left_out()),
+              AllOf(HasSubstr("1 sample without a class"), Not(HasSubstr("litter")), Not(HasSubstr("a.json"))));
+}
+
+TEST_F(TarShards, ReadsHardLinks) {
+  const std::string image = jpeg_file(ramp(8, 10, 3));
+  write("train/0.tar", tar_member("a.jpg", image) + tar_member("a.cls", "0") + tar_header("b.jpg", '1', "0", "a.jpg") +
+                           tar_header("b.cls", '1', "0", "a.cls"));
+  const auto train = make();
+  ASSERT_EQ(train->size(), 2u);
+  std::vector<std::byte> a(train->spec().bytes());
+  std::vector<std::byte> b(train->spec().bytes());
+  EXPECT_EQ(train->get(0, a), train->get(1, b));
+  EXPECT_EQ(a, b);
+}
+
+TEST_F(TarShards, RefusesSamplesThatLieApart) {
+  const std::string image = jpeg_file(ramp(8, 10, 3));
+  write("train/0.tar",
+        tar_member("a.jpg", image) + tar_member("b.jpg", image) + tar_member("a.cls", "0") + tar_member("b.cls", "0"));
+  EXPECT_THAT(error_of<RunError>([&] { make(); }),
+              AllOf(HasSubstr("0.tar: sample a has its picture and its class apart"), HasSubstr("tar --sort=name")));
+  const std::string a = tar_member("a.jpg", image) + tar_member("a.cls", "0");
+  write("train/0.tar", a + tar_member("b.jpg", image) + tar_member("b.cls", "0") + a);
+  EXPECT_THAT(error_of<RunError>([&] { make(); }), HasSubstr("sample a is there twice"));
+  write("train/0.tar", tar_member("a.jpg", image) + tar_member("a.png", image) + tar_member("a.cls", "0"));
+  EXPECT_THAT(error_of<RunError>([&] { make(); }), HasSubstr("sample a has two pictures, a.jpg and a.png"));
+  write("train/0.tar", a + tar_member("a.cls", "1"));
+  EXPECT_THAT(error_of<RunError>([&] { make(); }), HasSubstr("sample a has two classes"));
+}
+
+TEST_F(TarShards, RefusesANumberFarAboveTheOthers) {
+  const std::string image = jpeg_file(ramp(8, 10, 3));
+  const auto shard = [&](const std::string& label) {
+    return tar_member("a.jpg", image) + tar_member("a.cls", "0") + tar_member("b.jpg", image) +
+           tar_member("b.cls", label);
+  };
+  write("train/0.tar", shard("99999"));
+  EXPECT_THAT(error_of<RunError>([&] { make(); }), AllOf(HasSubstr("0.tar: the sample of b.jpg has class 99999"),
+                                                         HasSubstr("2 different classes"), HasSubstr("classes.txt")));
+  write("train/0.tar", shard("5"));
+  EXPECT_THAT(make()->class_counts(), ElementsAre(1, 0, 0, 0, 0, 1));
+  write("train/0.tar", shard("999"));  // a few samples of ImageNet
+  EXPECT_EQ(make()->class_names().size(), 1000u);
 }
 
 TEST_F(TarShards, NamesWhatIsWrong) {
   EXPECT_THAT(error_of<UsageError>([&] { make(); }), HasSubstr("has no tar files in train"));
-  tar("train/0.tar", {{"a.jpg", "x"}});
-  EXPECT_THAT(error_of<RunError>([&] { make(); }), AllOf(HasSubstr("0.tar"), HasSubstr("sample a has no member .cls")));
-  tar("train/0.tar", {{"a.jpg", "x"}, {"a.cls", "cat"}});
-  EXPECT_THAT(error_of<RunError>([&] { make(); }), AllOf(HasSubstr("a.cls holds 'cat'"), HasSubstr("0 to 999999")));
+  write("train/0.tar", tar_member("a.jpg", "x") + tar_member("b.txt", "x"));
+  EXPECT_THAT(
+      error_of<UsageError>([&] { make(); }),
+      AllOf(HasSubstr("holds no samples"), HasSubstr("left out: 1 sample without a class (.cls)"), HasSubstr("a.jpg")));
   dir_.write("train/0.tar", std::string(2000, 'x'));
   EXPECT_THAT(error_of<RunError>([&] { make(); }), HasSubstr("is no tar file (compressed?)"));
+  std::filesystem::remove(dir_ / "train/0.tar");
+  std::filesystem::create_directory(dir_ / "train/0.tar");
+  EXPECT_THAT(error_of<RunError>([&] { make(); }), AllOf(HasSubstr("0.tar"), HasSubstr("a folder")));
 }
 
-TEST_F(TarShards, ReadsEveryFormatOfTar) {
-  const std::string deep = std::string(90, 'd') + "/" + std::string(60, 'e') + "/name.txt";
-  const std::string longer = std::string(200, 'f') + ".txt";
-  for (const char* format : {"gnu", "pax", "posix"}) {
-    tar("t.tar", {{deep, "one"}, {longer, "two"}, {"empty", ""}, {"c", std::string(5000, 'c')}}, format);
-    const Mapping file = Mapping::read_only_file(dir_ / "t.tar", "test");
-    const std::vector<TarMember> members = read_tar(file.bytes(), "t.tar");
-    ASSERT_EQ(members.size(), 4u) << format;
-    EXPECT_EQ(members[0].name, deep);
-    EXPECT_EQ(members[1].name, longer);
-    EXPECT_EQ(members[2].size, 0u);
-    const auto text = [&](const TarMember& member) {
-      return std::string(reinterpret_cast<const char*>(file.bytes().data()) + member.offset, member.size);
-    };
-    EXPECT_EQ(text(members[0]) + text(members[1]), "onetwo");
-    EXPECT_EQ(text(members[3]), std::string(5000, 'c'));
-  }
-  tar("t.tar", {{deep, "one"}}, "ustar");
-  EXPECT_EQ(read_tar(Mapping::read_only_file(dir_ / "t.tar", "test").bytes(), "t.tar")[0].name, deep);
+TEST_F(TarShards, NamesTheSampleThatIsCutOffWhileItIsRead) {
+  const std::string image = jpeg_file(ramp(80, 100, 3));
+  write("train/0.tar",
+        tar_member("a.jpg", image) + tar_member("a.cls", "0") + tar_member("b.jpg", image) + tar_member("b.cls", "0"));
+  const auto train = make();
+  std::filesystem::resize_file(dir_ / "train/0.tar", 512 + image.size() + 600);
+  std::vector<std::byte> out(train->spec().bytes());
+  EXPECT_EQ(train->get(0, out), 0);
+  EXPECT_THAT(error_of<RunError>([&] { train->get(1, out); }),
+              AllOf(HasSubstr("train/0.tar: b.jpg"), HasSubstr("cut off")));
 }
 
-// Checksums of headers are set right again, so that the parser behind them is reached.
-TEST_F(TarShards, SurvivesAnyDamage) {
-  tar("t.tar", {{std::string(200, 'f'), "one"}, {"b", "two"}, {"c", std::string(600, 'c')}});
-  const std::string whole = read_text_file(dir_ / "t.tar", "test");
-  RandomStream random(8);
-  int refused = 0;
-  for (int i = 0; i < 3'000; ++i) {
-    std::string bytes = random.below(4) > 0 ? whole : whole.substr(0, random.below(whole.size()));
-    if (bytes.empty()) continue;
-    for (auto changes = random.below(4); changes > 0; --changes) {
-      bytes[random.below(std::min<std::size_t>(bytes.size(), 4096))] = static_cast<char>(random.next());
-    }
-    for (std::size_t at = 0; at + 512 <= bytes.size(); at += 512) {
-      unsigned sum = 0;
-      for (std::size_t j = 0; j < 512; ++j) {
-        sum += j >= 148 && j < 156 ? unsigned{' '} : static_cast<unsigned char>(bytes[at + j]);
-      }
-      if (sum > 8 * ' ') bytes.replace(at + 148, 8, fmt::format("{:06o}", sum) + std::string("\0 ", 2));
-    }
-    try {
-      const auto span = std::as_bytes(std::span(bytes));
-      for (const TarMember& member : read_tar(span, "the/path")) {
-        ASSERT_LE(member.offset, bytes.size());
-        ASSERT_LE(member.size, bytes.size() - member.offset);
-      }
-    } catch (const RunError& error) {
-      EXPECT_THAT(error.what(), HasSubstr("the/path"));
-      ++refused;
-    }
+TEST_F(TarShards, OpensMoreShardsThanTheSoftLimitOfFiles) {
+  const std::string image = jpeg_file(ramp(8, 10, 3));
+  for (int i = 0; i < 60; ++i) {
+    write(fmt::format("train/{:02}.tar", i), tar_member("a.jpg", image) + tar_member("a.cls", "0"));
   }
-  EXPECT_GT(refused, 100);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit low{32, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+  const auto train = make();
+  setrlimit(RLIMIT_NOFILE, &before);
+  std::vector<std::byte> out(train->spec().bytes());
+  EXPECT_EQ(train->get(59, out), 0);
 }
 
 }  // namespace

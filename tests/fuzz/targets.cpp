@@ -57,7 +57,7 @@ void fuzz_index(std::span<const std::byte> bytes) {
 }
 
 void fuzz_tar(std::span<const std::byte> bytes) {
-  for (const TarMember& member : read_tar(bytes, "tar")) {
+  for (const TarMember& member : read_tar(memory_file(bytes).get(), "tar").members) {
     require(member.offset <= bytes.size() && member.size <= bytes.size() - member.offset);
   }
 }
