@@ -1,6 +1,6 @@
 // CIFAR-10: 50,000 and 10,000 colour images of 10 classes (Krizhevsky: "Learning multiple layers of features from tiny
 // images", 2009), in its binary version: records of one label byte and 32 × 32 bytes each of red, green and blue.
-#include <algorithm>
+#include <array>
 
 #include "datasets/dataset.h"
 #include "datasets/fingerprint.h"
@@ -31,14 +31,14 @@ std::vector<FileNames> files_of(Split split) {
   return {{"data_batch_1.bin"}, {"data_batch_2.bin"}, {"data_batch_3.bin"}, {"data_batch_4.bin"}, {"data_batch_5.bin"}};
 }
 
-/// The files stay mapped, so that workers share their pages with the page cache. They must not shrink meanwhile.
+/// Records are read, not mapped: if somebody cuts a file off meanwhile, that is an error of the records behind the cut.
 class Cifar10 final : public Dataset {
  public:
-  Cifar10(const DataConfig& config, Split split) : split_(split) {
+  Cifar10(const DataConfig& config, Split split) : fingerprint_(key_of({key_of("cifar10"), key_of(to_string(split))})) {
     for (const std::string& path : locate_files(places(), config.root, files_of(split))) add_file(path);
   }
 
-  std::size_t size() const override { return size_; }
+  std::size_t size() const override { return labels_.size(); }
   const SampleSpec& spec() const override { return spec_; }
   const std::vector<std::string>& class_names() const override { return class_names_; }
   std::vector<float> channel_mean() const override { return {0.4914F, 0.4822F, 0.4465F}; }
@@ -47,25 +47,31 @@ class Cifar10 final : public Dataset {
 
   std::int64_t get(std::size_t index, std::span<std::byte> out) const override {
     auto file = files_.begin();
-    for (; index >= file->bytes().size() / record_size; ++file) index -= file->bytes().size() / record_size;
-    const auto record = file->bytes().subspan(index * record_size, record_size);
-    const std::byte* const planes = record.data() + 1;
+    std::size_t record = index;
+    for (; record >= file->records; ++file) record -= file->records;
+    std::array<std::byte, 3 * pixels> planes;
+    if (read_at(file->fd.get(), planes, record * record_size + 1, "cifar10", file->path) < planes.size()) {
+      throw RunError("cifar10", "{} has been cut off within record {} since it was opened", file->path, record);
+    }
     for (std::size_t i = 0; i < pixels; ++i) {
       for (std::size_t channel = 0; channel < 3; ++channel) out[3 * i + channel] = planes[channel * pixels + i];
     }
-    return std::to_integer<std::int64_t>(record[0]);
+    return std::to_integer<std::int64_t>(labels_[index]);
   }
 
-  std::uint64_t fingerprint() const override {
-    std::uint64_t key = key_of({key_of("cifar10"), key_of(to_string(split_))});
-    for (const Mapping& file : files_) key = trainyard::fingerprint(key, file.bytes());
-    return key;
-  }
+  std::uint64_t fingerprint() const override { return fingerprint_; }
 
  private:
+  struct File {
+    std::string path;
+    UniqueFd fd;
+    std::size_t records;
+  };
+
   void add_file(const std::string& path) {
-    Mapping file = Mapping::read_only_file(path, "cifar10");
-    const auto bytes = file.bytes();
+    UniqueFd fd = open_regular_file(path, "cifar10");
+    std::vector<std::byte> bytes(regular_file_size(fd.get(), "cifar10", path));
+    bytes.resize(read_at(fd.get(), bytes, 0, "cifar10", path));
     if (bytes.empty() || bytes.size() % record_size != 0) {
       throw RunError("cifar10",
                      "{}: ends at byte {}, in the record that begins at byte {}; expected whole records of {} "
@@ -73,24 +79,25 @@ class Cifar10 final : public Dataset {
                      path, bytes.size(), bytes.size() / record_size * record_size, record_size);
     }
     for (std::size_t offset = 0; offset < bytes.size(); offset += record_size) {
-      if (const auto label = std::to_integer<std::size_t>(bytes[offset]); label >= class_names_.size()) {
+      const auto label = std::to_integer<std::size_t>(bytes[offset]);
+      if (label >= class_names_.size()) {
         throw RunError("cifar10", "{}: label {} at byte {}, expected 0 to {}: is this the binary version of CIFAR-10?",
                        path, label, offset, class_names_.size() - 1);
-      } else {
-        ++class_counts_[label];
       }
+      ++class_counts_[label];
+      labels_.push_back(bytes[offset]);
     }
-    size_ += bytes.size() / record_size;
-    files_.push_back(std::move(file));
+    fingerprint_ = trainyard::fingerprint(fingerprint_, bytes);
+    files_.push_back({path, std::move(fd), bytes.size() / record_size});
   }
 
-  Split split_;
   SampleSpec spec_{{32, 32, 3}, DType::uint8};
   std::vector<std::string> class_names_{"airplane", "automobile", "bird",  "cat",  "deer",
                                         "dog",      "frog",       "horse", "ship", "truck"};
   std::vector<std::uint64_t> class_counts_ = std::vector<std::uint64_t>(class_names_.size());
-  std::vector<Mapping> files_;
-  std::size_t size_ = 0;
+  std::vector<File> files_;
+  std::vector<std::byte> labels_;
+  std::uint64_t fingerprint_;
 };
 
 std::unique_ptr<Dataset> make_cifar10(const DataConfig& config, Split split) {

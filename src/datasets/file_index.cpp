@@ -191,8 +191,8 @@ FileIndex cached_index(const std::string& key, const std::function<FileIndex()>&
   std::error_code ignored;
   if (!folder.empty() && std::filesystem::is_regular_file(file, ignored)) {
     try {
-      const Mapping bytes = Mapping::read_only_file(file.string(), "index");
-      FileIndex index = decode_index(bytes.bytes(), key);
+      const std::string bytes = read_text_file(file.string(), "index");
+      FileIndex index = decode_index(std::as_bytes(std::span(bytes)), key);
       if (is_current(index)) return index;
     } catch (const RunError&) {
       // Damaged, of another set, or a source is gone: it is made anew, which reports what is wrong.

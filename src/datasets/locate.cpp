@@ -12,11 +12,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The first of `names` in `folder`, or "".
-std::string find_in(const fs::path& folder, const FileNames& names) {
+// The first of `names` in `folder`, or "". A link to nowhere counts: reading it says what is wrong.
+std::string find_in(const fs::path& folder, const FileNames& names, std::error_code& error) {
   for (const std::string& name : names) {
-    std::error_code ignored;  // a folder that cannot be looked into has no file for us
-    if (fs::is_regular_file(folder / name, ignored)) return (folder / name).string();
+    const fs::path path = folder / name;
+    const fs::file_type type = fs::status(path, error).type();
+    if (type == fs::file_type::none) return "";
+    error.clear();
+    std::error_code ignored;
+    if (type == fs::file_type::not_found ? fs::is_symlink(path, ignored) : type != fs::file_type::directory) {
+      return path.string();
+    }
   }
   return "";
 }
@@ -42,9 +48,11 @@ std::vector<std::string> locate_files(const Places& places, const std::string& r
   for (const fs::path& folder : folders) {
     std::vector<std::string> found;
     for (const FileNames& names : wanted) {
-      const std::string path = find_in(folder, names);
+      std::error_code error;
+      const std::string path = find_in(folder, names, error);
       if (path.empty()) {
-        misses.push_back(fs::is_directory(folder, ignored)
+        misses.push_back(error ? fmt::format("{} ({})", folder.string(), error.message())
+                         : fs::is_directory(folder, ignored)
                              ? fmt::format("{} (lacks {})", folder.string(), names.front())
                              : fmt::format("{} (no such folder)", folder.string()));
         break;

@@ -1,6 +1,7 @@
 #include <filesystem>
 
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
 #include "datasets/dataset.h"
 #include "support/counted.h"
@@ -111,6 +112,21 @@ TEST_F(Cifar10, SaysWhichFileIsMissing) {
   std::filesystem::remove(dir_ / "data_batch_4.bin");
   EXPECT_THAT(error_of<UsageError>([&] { make(); }),
               AllOf(HasSubstr("(lacks data_batch_4.bin)"), HasSubstr("data/cifar10")));
+}
+
+TEST_F(Cifar10, NamesTheRecordThatIsCutOffWhileItIsRead) {
+  const auto dataset = make();
+  std::filesystem::resize_file(dir_ / "data_batch_2.bin", 4000);
+  std::vector<std::byte> image(dataset->spec().bytes());
+  EXPECT_EQ(dataset->get(2, image), 2);
+  EXPECT_THAT(error_of<RunError>([&] { dataset->get(3, image); }),
+              AllOf(HasSubstr("data_batch_2.bin"), HasSubstr("cut off within record 1")));
+}
+
+TEST_F(Cifar10, RefusesANamedPipeWithoutWaiting) {
+  std::filesystem::remove(dir_ / "test_batch.bin");
+  ASSERT_EQ(mkfifo((dir_ / "test_batch.bin").c_str(), 0600), 0);
+  EXPECT_THAT(error_of<RunError>([&] { make(Split::test); }), AllOf(HasSubstr("test_batch.bin"), HasSubstr("pipe")));
 }
 
 }  // namespace

@@ -54,5 +54,23 @@ TEST_F(LocateFiles, ARootMustBeAFolder) {
   EXPECT_THAT(error_of<UsageError>([&] { locate_files(places_, file, {{"a"}}); }), HasSubstr("no folder " + file));
 }
 
+TEST_F(LocateFiles, SaysWhyAFolderCannotBeRead) {
+  std::filesystem::create_symlink("first", dir_ / "first");  // to itself
+  EXPECT_THAT(error_of<UsageError>([&] { locate_files(places_, "", {{"a"}}); }),
+              HasSubstr(dir_ / "first (Too many levels of symbolic links)"));
+}
+
+TEST_F(LocateFiles, LeavesLinksToNowhereToTheReader) {
+  dir_.write("first/b", "");
+  std::filesystem::create_symlink("nowhere", dir_ / "first/a");
+  EXPECT_THAT(locate_files(places_, "", {{"a"}, {"b"}}), ElementsAre(dir_ / "first/a", dir_ / "first/b"));
+}
+
+TEST_F(LocateFiles, PassesOverFoldersWithTheNameOfAFile) {
+  std::filesystem::create_directories(dir_ / "first/a");
+  dir_.write("first/a.gz", "");
+  EXPECT_THAT(locate_files(places_, "", {{"a", "a.gz"}}), ElementsAre(dir_ / "first/a.gz"));
+}
+
 }  // namespace
 }  // namespace trainyard
