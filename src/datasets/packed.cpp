@@ -71,8 +71,8 @@ class PackedImages final : public ImageDataset {
 std::unique_ptr<Dataset> make_packed(const DataConfig& config, Split split) {
   const std::filesystem::path root = config.root.empty() ? "data/packed" : config.root;
   const std::filesystem::path path = root / fmt::format("{}.packed", to_string(split));
-  std::error_code ignored;
-  if (!std::filesystem::is_regular_file(path, ignored)) {
+  std::error_code ignored;  // opening it says what is wrong with it
+  if (std::filesystem::symlink_status(path, ignored).type() == std::filesystem::file_type::not_found) {
     throw UsageError("data.root",
                      "there is no file {}; set data.root to the folder that `trainyard pack <folder>` has written",
                      path.string());

@@ -7,7 +7,6 @@
 #include <cstring>
 #include <limits>
 
-#include <fcntl.h>
 #include <nlohmann/json.hpp>
 
 #include "datasets/fingerprint.h"
@@ -47,6 +46,21 @@ PackedDescription from_json(const nlohmann::json& json) {
   return description;
 }
 
+// Whether its words are those that this version writes.
+bool has_known_words(const nlohmann::json& json) {
+  const nlohmann::json& kind = json.at("kind");
+  const nlohmann::json& dtype = json.at("dtype");
+  return (kind == "files" || kind == "elements") && (dtype == "uint8" || dtype == "float32");
+}
+
+// One mean and one deviation above 0 for each channel.
+bool has_statistics(const PackedDescription& description) {
+  const std::vector<std::int64_t>& shape = description.sample.shape;
+  const std::size_t channels = shape.size() == 3 ? static_cast<std::size_t>(shape[2]) : description.mean.size();
+  return description.mean.size() == channels && description.std.size() == channels &&
+         std::all_of(description.std.begin(), description.std.end(), [](float std) { return std > 0; });
+}
+
 // Elements of a shape, and that they are few enough for a record.
 bool is_sane(const SampleSpec& sample, bool encoded) {
   constexpr std::int64_t most = std::int64_t{1} << 40;
@@ -62,8 +76,7 @@ bool is_sane(const SampleSpec& sample, bool encoded) {
 
 }  // namespace
 
-PackedFile::PackedFile(const std::string& path)
-    : PackedFile(UniqueFd(check_call(open(path.c_str(), O_RDONLY | O_CLOEXEC), where, "open", path)), path) {}
+PackedFile::PackedFile(const std::string& path) : PackedFile(open_regular_file(path, where), path) {}
 
 PackedFile::PackedFile(UniqueFd file, std::string path) : file_(std::move(file)), path_(std::move(path)) {
   size_ = regular_file_size(file_.get(), where, path_);
@@ -109,11 +122,13 @@ void PackedFile::read_description() {
   const nlohmann::json description = json_from(text);
   if (description.is_discarded()) refuse("has a description that is not JSON");
   try {
+    if (!has_known_words(description)) refuse("has a description of another kind or type than is read");
     description_ = from_json(description);
   } catch (const nlohmann::json::exception& error) {
     refuse(error.what());
   }
   if (!is_sane(description_.sample, description_.encoded)) refuse("describes samples of an impossible shape");
+  if (!has_statistics(description_)) refuse("lacks the mean or the deviation of a channel");
 }
 
 void PackedFile::check_record(std::size_t number) const {

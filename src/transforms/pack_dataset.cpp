@@ -102,6 +102,10 @@ void write_records(const Dataset& dataset, RecordMaker& maker, int workers, Pack
     const std::span<const std::byte> record = records.next();
     RecordHead head;
     std::memcpy(&head, record.data(), sizeof head);
+    if (head.label < 0 || static_cast<std::size_t>(head.label) >= description.class_names.size()) {
+      throw RunError("pack", "sample {} ({}) has class {}, expected 0 to {}", index, dataset.name(index), head.label,
+                     description.class_names.size() - 1);
+    }
     description.encoded |= head.encoded;
     writer.add(record.subspan(sizeof head), head.has_size ? std::optional(head.size) : std::nullopt, head.label);
   }

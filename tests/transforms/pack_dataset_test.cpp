@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
 #include "datasets/image_dataset.h"
 #include "datasets/packed_file.h"
@@ -189,6 +190,57 @@ TEST_F(PackDataset, NamesTheRecordThatIsGoneWhileItIsRead) {
   Scratch scratch;
   EXPECT_THAT(error_of<RunError>([&] { dynamic_cast<const ImageDataset&>(*files).read(2, scratch); }),
               HasSubstr("record 2 has been cut off"));
+}
+
+/// Of one sample, whose class has no name.
+class WrongLabel final : public Dataset {
+ public:
+  std::size_t size() const override { return 1; }
+  const SampleSpec& spec() const override { return spec_; }
+  std::int64_t get(std::size_t /*index*/, std::span<std::byte> /*out*/) const override { return 2; }
+  const std::vector<std::string>& class_names() const override { return class_names_; }
+  std::uint64_t fingerprint() const override { return 0; }
+  std::vector<float> channel_mean() const override { return {0}; }
+  std::vector<float> channel_std() const override { return {1}; }
+  std::string name(std::size_t /*index*/) const override { return "the sample"; }
+
+ private:
+  SampleSpec spec_{{2, 2, 1}, DType::uint8};
+  std::vector<std::string> class_names_{"cat", "dog"};
+};
+
+TEST_F(PackDataset, NamesTheSampleWithAClassOutOfRange) {
+  EXPECT_THAT(error_of<RunError>([&] { packed(WrongLabel()); }),
+              AllOf(HasSubstr("sample 0 (the sample) has class 2"), HasSubstr("0 to 1")));
+}
+
+TEST_F(PackDataset, NamesWhatIsWrongWithTheDescription) {
+  const std::string whole = packed_bytes();
+  const auto error = [&](const std::string& from, const std::string& to) {  // of one length
+    std::string bytes = whole;
+    bytes.replace(bytes.find(from), from.size(), to);
+    PackedTrailer trailer{};
+    std::memcpy(&trailer, bytes.data() + bytes.size() - sizeof trailer, sizeof trailer);
+    const auto all = std::as_bytes(std::span(bytes));
+    trailer.description_crc32 = crc32_of(all.subspan(trailer.description_offset, trailer.description_size));
+    trailer.crc32 = crc32_of(std::as_bytes(std::span(&trailer, 1)).first(offsetof(PackedTrailer, crc32)));
+    std::memcpy(bytes.data() + bytes.size() - sizeof trailer, &trailer, sizeof trailer);
+    return error_of<RunError>([&] { PackedFile(memory_file(all), "the/path"); });
+  };
+  EXPECT_THAT(error("\"elements\"", "\"elephant\""), AllOf(HasSubstr("the/path"), HasSubstr("another kind")));
+  EXPECT_THAT(error("\"uint8\"", "\"uint4\""), HasSubstr("another kind or type"));
+  EXPECT_THAT(error("\"std\":[0.25,0.25,0.25]", "\"std\":[0.25,0.25     ]"), HasSubstr("deviation of a channel"));
+  EXPECT_THAT(error("\"std\":[0.25,", "\"std\":[0.00,"), HasSubstr("deviation of a channel"));
+}
+
+TEST_F(PackDataset, SaysWhatIsInThePlaceOfAPackedFile) {
+  DataConfig config;
+  config.name = "packed";
+  config.root = dir_.path();
+  EXPECT_THAT(error_of<UsageError>([&] { make_dataset(config, Split::train); }), HasSubstr("there is no file"));
+  ASSERT_EQ(mkfifo((dir_ / "train.packed").c_str(), 0600), 0);
+  EXPECT_THAT(error_of<RunError>([&] { make_dataset(config, Split::train); }),
+              AllOf(HasSubstr("train.packed"), HasSubstr("a named pipe")));
 }
 
 // The checksums are set right again, so that what is behind them is reached.

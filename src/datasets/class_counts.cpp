@@ -1,0 +1,23 @@
+#include "datasets/class_counts.h"
+
+#include <fmt/ranges.h>
+
+#include "util/printable.h"
+
+namespace trainyard {
+
+std::string classes_without_samples(std::span<const std::uint64_t> counts,
+                                    const std::vector<std::string>& class_names) {
+  constexpr std::size_t most_named = 10;
+  std::vector<std::string> named;
+  std::size_t empty = 0;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i] > 0) continue;
+    if (++empty <= most_named) named.push_back(printable(class_names[i]));
+  }
+  if (empty == 0) return "";
+  return fmt::format("{} of {} classes have no samples: {}{}", empty, counts.size(), fmt::join(named, ", "),
+                     empty > most_named ? ", ..." : "");
+}
+
+}  // namespace trainyard

@@ -1,0 +1,15 @@
+/// How many samples the classes of a dataset have.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace trainyard {
+
+/// Names the classes without a sample, e.g. "2 of 5 classes have no samples: cat, dog"; empty if there are none, or if
+/// `counts` is empty because they are not known.
+std::string classes_without_samples(std::span<const std::uint64_t> counts, const std::vector<std::string>& class_names);
+
+}  // namespace trainyard
