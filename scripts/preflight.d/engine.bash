@@ -71,7 +71,7 @@ check_toolkit() { # any one of these makes Docker accept a request for GPUs
           "install nvidia-container-toolkit, then sudo nvidia-ctk runtime configure --runtime=docker and\
  sudo systemctl restart docker; or use the CPU: GPUS=none" ;;
     esac
-  elif [[ $engine == rootless ]] && ! devices_by_cdi && ! grep_no_cgroups; then
+  elif [[ $engine == rootless ]] && ! devices_by_cdi && ! device_cgroups_off; then
     finding warning rootless-cgroups "a rootless engine may not set the device cgroups that NVIDIA's runtime asks for" \
       "sudo nvidia-ctk config --set nvidia-container-cli.no-cgroups --in-place, then systemctl --user restart docker"
   fi
@@ -82,7 +82,7 @@ devices_by_cdi() {
   [[ $status == 0 && $out == *nvidia.com/gpu* ]]
 }
 
-grep_no_cgroups() {
+device_cgroups_off() {
   local line
   while IFS= read -r line; do
     [[ ! $line =~ ^[[:space:]]*no-cgroups[[:space:]]*=[[:space:]]*true ]] || return 0
