@@ -8,6 +8,10 @@ find_package(PNG REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(Threads REQUIRED)
 
+# For machines without a package manager, header-only libraries are taken from the folder TRAINYARD_HEADERS, too: a
+# variable of CMake or of the environment.
+find_path(TOMLPLUSPLUS_INCLUDE_DIR toml++/toml.h HINTS ${TRAINYARD_HEADERS} $ENV{TRAINYARD_HEADERS} REQUIRED)
+
 # LibTorch's include folder carries a newer fmt than the one spdlog was built with, and it would be found first.
 # A folder that holds nothing but a link to the right fmt goes in front of it.
 set(_fmt_first ${CMAKE_BINARY_DIR}/fmt-first)
@@ -17,5 +21,6 @@ file(CREATE_LINK ${FMT_INCLUDE_DIR}/fmt ${_fmt_first}/fmt SYMBOLIC)
 
 add_library(trainyard_libraries INTERFACE)
 target_include_directories(trainyard_libraries SYSTEM BEFORE INTERFACE ${_fmt_first})
+target_include_directories(trainyard_libraries SYSTEM INTERFACE ${TOMLPLUSPLUS_INCLUDE_DIR})
 target_link_libraries(trainyard_libraries INTERFACE
   spdlog::spdlog fmt::fmt CLI11::CLI11 nlohmann_json::nlohmann_json JPEG::JPEG PNG::PNG ZLIB::ZLIB Threads::Threads)

@@ -235,6 +235,17 @@ test_cuda_12_needs_a_toolkit_for_our_kernels() {
   expect "takes the toolkit of CUDA_HOME" toolchain "$machine/toolkit/bin/nvcc"
 }
 
+test_headers_of_a_folder_need_no_package() {
+  bare_machine headers
+  mkdir -p "$machine/headers/toml++" && touch "$machine/headers/toml++/toml.h"
+  bootstrap TRAINYARD_HEADERS="$machine/headers"
+  expect "succeeds" [ "$status" = 0 ]
+  expect "installs the other packages" logged "libcli11-dev"
+  expect "but not that of the folder's header" [ "$(log | grep -c libtomlplusplus-dev)" = 0 ]
+  bootstrap
+  expect "installs it where the folder is not named" logged "libtomlplusplus-dev"
+}
+
 test_wrong_usage_exits_with_2() {
   bare_machine usage
   bootstrap TORCH_VERSION=1.13
