@@ -1,46 +1,80 @@
 #include "commands/arguments.h"
 
+#include <algorithm>
+
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "util/nearest.h"
+#include "util/printable.h"
 
 namespace trainyard {
 namespace {
 
+CLI::Validator one_of(const std::vector<std::string>& allowed) {
+  return CLI::Validator(
+      [allowed](std::string& text) {
+        if (std::find(allowed.begin(), allowed.end(), text) != allowed.end()) return std::string();
+        return fmt::format("is '{}'; allowed, nearest first: {}", printable(text),
+                           fmt::join(nearest_first(text, allowed), ", "));
+      },
+      "");
+}
+
 void apply(const ArgumentRules& rules, CLI::App& subcommand, CLI::Option& option) {
   option.required(rules.required);
-  if (!rules.one_of.empty()) option.check(CLI::IsMember(rules.one_of));
+  if (!rules.one_of.empty()) option.check(one_of(rules.one_of));
   if (rules.range) option.check(CLI::Range(rules.range->first, rules.range->second));
   if (rules.existing_file) option.check(CLI::ExistingFile);
   if (!rules.excludes.empty()) option.excludes(subcommand.get_option(rules.excludes));
-  if (!rules.group.empty()) option.group(rules.group);
-  if (rules.hidden) option.group("");
+}
+
+std::string hint_of(const ArgumentRules& rules, const char* type) {
+  if (!rules.one_of.empty()) return fmt::format("{}", fmt::join(rules.one_of, "|"));
+  if (rules.range) return fmt::format("{}..{}", rules.range->first, rules.range->second);
+  return rules.existing_file ? "FILE" : type;
+}
+
+void describe(std::vector<ArgumentHelp>& all, const std::string& name, const std::string& help,
+              const ArgumentRules& rules, const char* type, const std::string& standard = "") {
+  if (!rules.hidden) all.push_back({name, hint_of(rules, type), help, rules.group, standard});
 }
 
 }  // namespace
 
 void Arguments::add(const std::string& name, bool& value, const std::string& help, const ArgumentRules& rules) {
-  apply(rules, subcommand_, *subcommand_.add_flag(name, value, help));
+  apply(rules, subcommand_, *subcommand_.add_flag(name, value));
+  describe(help_, name, help, rules, "");
 }
 
 void Arguments::add(const std::string& name, int& value, const std::string& help, const ArgumentRules& rules) {
-  apply(rules, subcommand_, *subcommand_.add_option(name, value, help)->capture_default_str());
+  apply(rules, subcommand_, *subcommand_.add_option(name, value));
+  describe(help_, name, help, rules, "NUMBER", std::to_string(value));
 }
 
 void Arguments::add(const std::string& name, std::int64_t& value, const std::string& help, const ArgumentRules& rules) {
-  apply(rules, subcommand_, *subcommand_.add_option(name, value, help)->capture_default_str());
+  apply(rules, subcommand_, *subcommand_.add_option(name, value));
+  describe(help_, name, help, rules, "NUMBER", value == 0 ? "" : std::to_string(value));
 }
 
 void Arguments::add(const std::string& name, std::string& value, const std::string& help, const ArgumentRules& rules) {
-  apply(rules, subcommand_, *subcommand_.add_option(name, value, help));
+  apply(rules, subcommand_, *subcommand_.add_option(name, value));
+  describe(help_, name, help, rules, "TEXT", value);
 }
 
 void Arguments::add(const std::string& name, std::vector<std::string>& values, const std::string& help,
                     const ArgumentRules& rules) {
-  apply(rules, subcommand_, *subcommand_.add_option(name, values, help));
+  CLI::Option* const option = subcommand_.add_option(name, values);
+  if (name.starts_with("-")) option->allow_extra_args(false);  // else it would take positional arguments behind it
+  apply(rules, subcommand_, *option);
+  describe(help_, name, help, rules, "TEXT");
 }
 
 void Arguments::add(const std::string& name, std::vector<int>& values, const std::string& help,
                     const ArgumentRules& rules) {
-  apply(rules, subcommand_, *subcommand_.add_option(name, values, help)->delimiter(','));
+  apply(rules, subcommand_, *subcommand_.add_option(name, values)->delimiter(','));
+  describe(help_, name, help, rules, "NUMBER,...");
 }
 
 }  // namespace trainyard

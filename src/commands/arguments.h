@@ -25,6 +25,15 @@ struct ArgumentRules {
   bool hidden = false;     ///< not for people: not in --help
 };
 
+/// What --help shows of an argument.
+struct ArgumentHelp {
+  std::string name;  ///< "--top", "-o,--output"; without dashes: positional
+  std::string hint;  ///< what a value may be: "1..1000"; empty: it has none
+  std::string help;
+  std::string group;     ///< empty: Options
+  std::string standard;  ///< the default, if it is worth showing
+};
+
 /// Each call adds an argument, "--name", "-n,--name" or, without dashes, a positional one. Its value is written to
 /// `value`, which must live until the command line is parsed.
 class Arguments {
@@ -35,15 +44,19 @@ class Arguments {
   void add(const std::string& name, int& value, const std::string& help, const ArgumentRules& rules = {});
   void add(const std::string& name, std::int64_t& value, const std::string& help, const ArgumentRules& rules = {});
   void add(const std::string& name, std::string& value, const std::string& help, const ArgumentRules& rules = {});
-  /// Several values behind one name, or the name several times.
+  /// The name several times, each with a value; of a positional one, any number of words.
   void add(const std::string& name, std::vector<std::string>& values, const std::string& help,
            const ArgumentRules& rules = {});
 
   /// Numbers separated by commas.
   void add(const std::string& name, std::vector<int>& values, const std::string& help, const ArgumentRules& rules = {});
 
+  /// All that were added, but for hidden ones.
+  const std::vector<ArgumentHelp>& help() const { return help_; }
+
  private:
   CLI::App& subcommand_;
+  std::vector<ArgumentHelp> help_;
 };
 
 }  // namespace trainyard

@@ -1,6 +1,6 @@
 #include "commands/command_line.h"
 
-#include <map>
+#include <algorithm>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -8,83 +8,152 @@
 
 #include "check/version.h"
 #include "checkpoint/checkpoint_folder.h"
-#include "config/bind.h"
+#include "commands/help.h"
+#include "config/config_file.h"
+#include "config/flags.h"
+#include "config/settings.h"
+#include "config/validate.h"
 #include "datasets/dataset.h"
+#include "models/model.h"
+#include "optim/optimizer.h"
+#include "transforms/pipeline.h"
 #include "util/nearest.h"
+#include "util/output.h"
+#include "util/printable.h"
 
 namespace trainyard {
 namespace {
 
-// The misspelt flag and the one it was probably meant to be.
-UsageError unknown_argument(const CLI::App& app, const std::string& argument) {
-  const std::string flag = argument.substr(0, argument.find('='));
-  if (!flag.starts_with("-")) {
-    return {"trainyard", "'{}' is not a command; known, nearest first: {}", argument,
-            fmt::join(nearest_first(argument, CommandRegistry::names()), ", ")};
-  }
-  std::vector<std::string> known;
-  for (const CLI::App* level : {&app, app.get_subcommands().empty() ? &app : app.get_subcommands().front()}) {
-    for (const CLI::Option* option : level->get_options()) {
-      for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
-    }
-  }
-  return {"trainyard", "there is no flag '{}'; did you mean '{}'?", flag, nearest_first(flag, known).front()};
+constexpr const char* where = "trainyard";
+
+bool asks_for_help(const std::string& word) { return word == "-h" || word == "--help"; }
+
+// What a word that belongs to nothing was probably meant to be: one of `flags`, or a setting.
+std::string nearest_flag(const std::string& flag, std::vector<std::string> flags) {
+  const std::string key = flag.substr(std::min(flag.find_first_not_of('-'), flag.size()));
+  flags.push_back("--" + nearest_keys(key).front());
+  return nearest_first(flag, flags).front();
 }
 
-class Parser {
+UsageError unknown_word(const std::string& word, const std::string& command, const std::vector<std::string>& flags) {
+  const std::string flag = word.substr(0, word.find('='));
+  if (flag.starts_with("-")) {
+    return {where,
+            "{} has no flag '{}'; did you mean '{}'? See trainyard {} --help",
+            command,
+            printable(flag),
+            nearest_flag(flag, flags),
+            command};
+  }
+  constexpr std::size_t probably_meant = 3;
+  const std::string nearest = nearest_flag("--" + flag, flags);
+  const std::string advice = edit_distance("--" + flag, nearest) <= probably_meant
+                                 ? fmt::format("did you mean '{}'?", nearest)
+                                 : "a flag takes one value, and the flag of a list is given once for each item.";
+  return {where, "'{}' is no argument of {}; {} See trainyard {} --help", printable(word), command, advice, command};
+}
+
+// A command with its own arguments, which CLI11 parses.
+class ParsedCommand {
  public:
-  explicit Parser(Config base)
-      : config_(std::move(base)), app_("Trains image classifiers with LibTorch.", "trainyard") {
-    app_.set_version_flag("--version", [] { return version_text(); }, "versions of everything linked in");
-    app_.require_subcommand(1);
-    trainyard::bind(app_, config_);
-    for (const std::string& name : CommandRegistry::names()) {
-      CLI::App* subcommand = app_.add_subcommand(name, CommandRegistry::find(name).description);
-      subcommand->fallthrough();  // settings may stand behind the command
-      subcommand->footer("The settings, [model] to [run], stand behind every command: trainyard --help lists them.");
-      auto [place, inserted] = commands_.emplace(name, CommandRegistry::make(name));
-      Arguments arguments(*subcommand);
-      place->second->bind(arguments);
-    }
+  explicit ParsedCommand(const std::string& name)
+      : name_(name), command_(CommandRegistry::make(name)), arguments_(app_) {
+    app_.allow_extras();
+    command_->bind(arguments_);
   }
 
-  // False: --help or --version was asked for and answered.
-  bool parse(int argc, const char* const* argv) {
-    try {
-      app_.parse(argc, argv);
-    } catch (const CLI::Success& answered) {
-      app_.exit(answered);
-      return false;
-    } catch (const CLI::ExtrasError&) {
-      throw unknown_argument(app_, app_.remaining(/*recurse=*/true).front());
-    } catch (const CLI::ParseError& error) {
-      throw UsageError("trainyard", "{}; see trainyard --help", error.what());
+  // False: --help was asked for and answered.
+  bool parse(std::vector<std::string> words) {
+    for (std::string& word : words) {
+      // CLI11 takes it for a list. All positional arguments that may look so are paths.
+      if (word.starts_with('[') && word.ends_with(']')) word.insert(0, "./");
     }
+    std::reverse(words.begin(), words.end());
+    try {
+      app_.parse(words);
+    } catch (const CLI::CallForHelp&) {
+      print_text(command_help(name_, arguments_.help(), terminal_columns()));
+      return false;
+    } catch (const CLI::ParseError& error) {
+      refuse_unknown();  // the likelier cause
+      throw UsageError(where, "{}: {}; see trainyard {} --help", name_, printable(error.what(), 1000), name_);
+    }
+    refuse_unknown();
     return true;
   }
 
-  std::unique_ptr<Command>& command() { return commands_.at(app_.get_subcommands().front()->get_name()); }
-  Config& config() { return config_; }
+  std::unique_ptr<Command>& command() { return command_; }
 
  private:
-  Config config_;
+  void refuse_unknown() const {
+    const std::vector<std::string> unknown = app_.remaining();
+    if (unknown.empty()) return;
+    std::vector<std::string> flags = {"--config", "--help"};
+    for (const CLI::Option* option : app_.get_options()) {
+      for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
+    }
+    throw unknown_word(unknown.front(), name_, flags);
+  }
+
+  std::string name_;
+  std::unique_ptr<Command> command_;
   CLI::App app_;
-  std::map<std::string, std::unique_ptr<Command>> commands_;
+  Arguments arguments_;
 };
+
+// Components that do not exist end the program before anything heavy starts.
+void require_components(const Config& config) {
+  DatasetRegistry::find(config.data.name);
+  ModelRegistry::find(config.model.name);
+  OptimizerRegistry::find(config.optimizer.name);
+  check_transforms(config.transform.train);
+  check_transforms(config.transform.test);
+}
+
+Config resolved_config(const Command& command, const SettingFlags& flags) {
+  Config config;
+  if (const std::string given = command.checkpoint(); !given.empty()) {
+    const std::filesystem::path checkpoint = resolve_checkpoint(given);
+    config = config_from_toml(read_manifest(checkpoint).config, checkpoint.string());
+  }
+  flags.apply_to(config);
+  validate(config);
+  require_components(config);
+  return config;
+}
 
 }  // namespace
 
 std::optional<CommandLine> parse_command_line(int argc, const char* const* argv) {
-  auto parser = std::make_unique<Parser>(Config{});
-  if (!parser->parse(argc, argv)) return std::nullopt;
-  if (const std::string given = parser->command()->checkpoint(); !given.empty()) {
-    const std::filesystem::path checkpoint = resolve_checkpoint(given);
-    parser = std::make_unique<Parser>(config_from_toml(read_manifest(checkpoint).config, checkpoint.string()));
-    parser->parse(argc, argv);
+  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  if (!words.empty() && words.front() == "help") {
+    words.erase(words.begin());
+    words.insert(words.begin() + (words.empty() ? 0 : 1), "--help");
   }
-  validate(parser->config());
-  DatasetRegistry::find(parser->config().data.name);
-  return CommandLine{.command = std::move(parser->command()), .config = std::move(parser->config())};
+  const SettingFlags flags(words);
+  const std::vector<std::string> commands = CommandRegistry::names();
+  if (words.empty()) {
+    throw UsageError(where, "a command is missing: {}; see trainyard --help", fmt::join(commands, ", "));
+  }
+  const std::string name = words.front();
+  if (asks_for_help(name) || name == "--version") {
+    print_text(name == "--version" ? version_text() : overview(terminal_columns()));
+    return std::nullopt;
+  }
+  if (name.starts_with("-")) {
+    throw UsageError(where,
+                     "'{}' stands before the command, where only settings may; did you mean '{}'? See trainyard --help",
+                     printable(name), nearest_flag(name, {"--help", "--version", "--config"}));
+  }
+  if (std::find(commands.begin(), commands.end(), name) == commands.end()) {
+    throw UsageError(where, "there is no command '{}'; did you mean '{}'? The commands are {}", printable(name),
+                     nearest_first(name, commands).front(), fmt::join(commands, ", "));
+  }
+  ParsedCommand parsed(name);
+  words.erase(words.begin());
+  if (!parsed.parse(std::move(words))) return std::nullopt;
+  Config config = resolved_config(*parsed.command(), flags);
+  return CommandLine{.command = std::move(parsed.command()), .config = std::move(config)};
 }
 
 }  // namespace trainyard

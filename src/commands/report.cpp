@@ -9,7 +9,9 @@
 #include "commands/machine.h"
 #include "commands/reported.h"
 #include "commands/splits.h"
-#include "config/bind.h"
+#include "config/config_file.h"
+#include "config/paths.h"
+#include "util/log.h"
 
 namespace trainyard {
 namespace {
@@ -28,6 +30,7 @@ struct Job {
 // The run's own settings; where to compute and where the data lies are matters of this machine.
 Config config_of(const fs::path& checkpoint, const Config& given) {
   Config config = config_from_toml(read_manifest(checkpoint).config, checkpoint.string());
+  for (const std::string& note : resolve_paths(config)) log_warning(note);
   config.train.device = given.train.device;
   config.loader.workers = given.loader.workers;
   if (!given.data.root.empty()) config.data.root = given.data.root;

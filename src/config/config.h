@@ -1,5 +1,5 @@
 /// Every setting there is: one documented struct a section, a key `section.field` in TOML files and as a flag.
-/// Ranges are enforced where the keys are bound (config/bind.cpp), before anything heavy starts.
+/// The settings table (config/settings.cpp) has their ranges, which are enforced before anything heavy starts.
 #pragma once
 
 #include <cstdint>
@@ -97,6 +97,7 @@ struct RunConfig {
   std::string dir = "runs";     ///< parent folder of all runs
   std::string name;             ///< this run's folder in it; empty: <data.name>-<model.name>
   std::string resume = "auto";  ///< auto (go on from the run's last checkpoint, if any), never, or a checkpoint's path
+  std::string started_in;       ///< written by `train`, no flag: the folder in which relative paths were given
 };
 
 struct Config {

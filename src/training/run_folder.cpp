@@ -7,7 +7,8 @@
 #include <sys/file.h>
 
 #include "checkpoint/checkpoint_folder.h"
-#include "config/bind.h"
+#include "config/config_file.h"
+#include "config/paths.h"
 #include "util/atomic_file.h"
 #include "util/error.h"
 #include "util/log.h"
@@ -21,9 +22,9 @@ namespace fs = std::filesystem;
 bool is_free(const std::string& key) {
   constexpr std::array free_keys = {"data.root",       "loader.workers",     "loader.prefetch",     "loader.timeout",
                                     "loader.cache",    "loader.cache_name",  "train.device",        "train.threads",
-                                    "train.log_every", "train.on_nonfinite", "train.deterministic", "train.cuda_graph",
-                                    "run.dir",         "run.name",           "run.resume"};
-  return key.starts_with("checkpoint.") || std::find(free_keys.begin(), free_keys.end(), key) != free_keys.end();
+                                    "train.log_every", "train.on_nonfinite", "train.deterministic", "train.cuda_graph"};
+  return key.starts_with("checkpoint.") || key.starts_with("run.") ||
+         std::find(free_keys.begin(), free_keys.end(), key) != free_keys.end();
 }
 
 // Settings that may change when the user names the run, such as to train it longer.
@@ -41,7 +42,9 @@ std::optional<fs::path> newest_checkpoint(const fs::path& run) {
 }
 
 Config config_of(const fs::path& checkpoint) {
-  return config_from_toml(read_manifest(checkpoint).config, checkpoint.string());
+  Config config = config_from_toml(read_manifest(checkpoint).config, checkpoint.string());
+  resolve_paths(config);  // model.weights is the same file, wherever it is named from
+  return config;
 }
 
 void refuse_another_run(const Config& config, const fs::path& checkpoint) {
@@ -58,7 +61,7 @@ void refuse_another_run(const Config& config, const fs::path& checkpoint) {
 
 bool can_go_on(const Config& config, const fs::path& checkpoint) {
   const Manifest manifest = read_manifest(checkpoint);
-  const auto changed = differences(config_from_toml(manifest.config, checkpoint.string()), config);
+  const auto changed = differences(config_of(checkpoint), config);
   return manifest.epoch < config.train.epochs &&
          std::all_of(changed.begin(), changed.end(), [](const Difference& d) { return is_free(d.key); });
 }

@@ -2,7 +2,7 @@
 
 #include "checkpoint/checkpoint_folder.h"
 #include "checkpoint/safetensors_torch.h"
-#include "config/bind.h"
+#include "config/config_file.h"
 
 namespace trainyard {
 

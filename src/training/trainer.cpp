@@ -5,7 +5,7 @@
 
 #include <ATen/Context.h>
 
-#include "config/bind.h"
+#include "config/config_file.h"
 #include "optim/schedule.h"
 #include "training/evaluate.h"
 #include "training/memory.h"

@@ -4,7 +4,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/safetensors_torch.h"
-#include "config/bind.h"
+#include "config/config_file.h"
 #include "training/trained_model.h"
 #include "training/trainer.h"
 

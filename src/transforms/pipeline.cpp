@@ -18,7 +18,18 @@ RandomStream stream_of(std::uint64_t seed, std::uint64_t epoch, std::uint64_t in
   return RandomStream(key_of({seed, epoch, index, place, name_key}));
 }
 
+std::pair<std::string, std::unique_ptr<Transform>> make_transform(const std::string& spec) {
+  TransformArguments arguments = parse_transform(spec);
+  auto transform = TransformRegistry::make(arguments.transform(), arguments);
+  arguments.refuse_unknown();
+  return {arguments.transform(), std::move(transform)};
+}
+
 }  // namespace
+
+void check_transforms(const std::vector<std::string>& specs) {
+  for (const std::string& spec : specs) make_transform(spec);
+}
 
 bool RandomMirror::operator()(std::uint64_t seed, std::uint64_t epoch, std::uint64_t index) const {
   return stream_of(seed, epoch, index, place, name_key).uniform() < p;
@@ -49,11 +60,9 @@ TransformPipeline::TransformPipeline(const std::vector<std::string>& specs, cons
   if (specs.empty()) return;
   ImageSize size = size_of(sample);
   for (const std::string& spec : specs) {
-    TransformArguments arguments = parse_transform(spec);
-    auto transform = TransformRegistry::make(arguments.transform(), arguments);
-    arguments.refuse_unknown();
+    auto [name, transform] = make_transform(spec);
     const std::optional<Frame> frame = transform->frame(size, RandomStream(0));
-    stages_.push_back({arguments.transform(), key_of(arguments.transform()), frame.has_value(), std::move(transform)});
+    stages_.push_back({name, key_of(name), frame.has_value(), std::move(transform)});
     if (!frame) continue;
     framed_ = stages_.size();
     size = frame->size;

@@ -23,6 +23,9 @@ struct RandomMirror {
   bool operator==(const RandomMirror&) const = default;
 };
 
+/// Throws UsageError for what is no transform, or has an argument that its transform does not have or allow.
+void check_transforms(const std::vector<std::string>& specs);
+
 /// Has memory of its own to work in: for one thread of one process. Empty, it hands on what the dataset gives.
 class TransformPipeline {
  public:

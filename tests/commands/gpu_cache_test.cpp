@@ -48,6 +48,7 @@ class GpuCache : public testing::Test {
                         "1",
                         "--transform.train",
                         "resize(size=12)",
+                        "--transform.train",
                         "random_horizontal_flip",
                         "--transform.test",
                         "resize(size=12)"});

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -202,7 +203,19 @@ TEST_P(CommandLineMistake, EndsWithTwoAndSaysWhatIsAllowed) {
 INSTANTIATE_TEST_SUITE_P(
     TrainCommand, CommandLineMistake,
     testing::Values(
-        Mistake{"no_command", {}, "subcommand is required"}, Mistake{"unknown_command", {"trian"}, "train"},
+        Mistake{"no_command", {}, "a command is missing"},
+        Mistake{"unknown_command", {"trian"}, "did you mean 'train'?"},
+        Mistake{"flag_before_the_command", {"--json", "eval", "x"}, "stands before the command"},
+        Mistake{"missing_argument", {"eval"}, "checkpoint is required"},
+        Mistake{"flag_before_a_missing_argument", {"eval", "--jsn"}, "did you mean '--json'?"},
+        Mistake{"positional_argument", {"train", "train.epochs=3"}, "did you mean '--train.epochs'?"},
+        Mistake{"second_item_of_a_list_without_its_flag",
+                {"train", "--transform.train", "random_crop", "random_horizontal_flip"},
+                "the flag of a list is given once for each item"},
+        Mistake{"flag_without_value", {"train", "--train.epochs"}, "needs a value: a whole number"},
+        Mistake{"flag_given_twice", {"train", "--train.epochs", "3", "--train.epochs", "3"}, "is given twice"},
+        Mistake{"range_of_an_argument", {"predict", "x", "y", "--top", "0"}, "1 to 1000"},
+        Mistake{"choice_of_an_argument", {"pack", "x", "--as", "jpg"}, "nearest first: jpeg"},
         Mistake{"misspelt_flag", {"train", "--model.nmae", "convnet"}, "did you mean '--model.name'"},
         Mistake{"unknown_model", {"train", "--model.name", "resnet81"}, "nearest first: resnet"},
         Mistake{"unknown_dataset", {"train", "--data.name", "cifar"}, "cifar10"},
@@ -211,7 +224,13 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"too_many_workers", {"train", "--loader.workers", "5000"}, "from 0 to 256"},
         Mistake{"missing_root", {"train", "--data.root", "/nowhere/at/all"}, "/nowhere/at/all"},
         Mistake{"missing_config", {"train", "--config", "/nowhere.toml"}, "/nowhere.toml"},
+        Mistake{"folder_as_config", {"train", "--config", "/"}, "is a folder"},
         Mistake{"unknown_transform", {"train", "--transform.train", "random_corp"}, "random_crop"},
+        Mistake{"unknown_argument_of_a_transform",
+                {"train", "--transform.test", "random_crop(paddin=3)"},
+                "has no argument 'paddin'"},
+        Mistake{
+            "text_that_is_not_utf8", {"train", "--data.root", "\xff"}, "--data.root is '\\xff', which is not UTF-8"},
         Mistake{"random_transform_with_gpu_cache",
                 {"train", "--data.name", "synthetic", "--loader.cache", "gpu", "--transform.train", "random_crop"},
                 "'random_crop' of transform.train is drawn anew"},
@@ -230,12 +249,29 @@ TEST(TrainyardProgram, VersionNamesEverythingLinkedIn) {
 }
 
 TEST(TrainyardProgram, HelpNamesEveryCommandAndSection) {
-  const Outcome outcome = run_program({TRAINYARD_BINARY, "train", "--help"});
-  EXPECT_EQ(outcome.exit_code, 0);
+  const Outcome train = run_program({TRAINYARD_BINARY, "train", "--help"}, {"COLUMNS=80"});
+  EXPECT_EQ(train.exit_code, 0);
+  for (const char* part : {"--train.dry_run", "--loader.workers 0..256", "[optimizer]", "true|false", "(128)"}) {
+    EXPECT_THAT(train.output, HasSubstr(part));
+  }
+  EXPECT_THAT(train.output, Not(HasSubstr("started_in")));
+  EXPECT_EQ(run_program({TRAINYARD_BINARY, "help", "train"}, {"COLUMNS=80"}).output, train.output);
+
   const Outcome top = run_program({TRAINYARD_BINARY, "--help"});
   EXPECT_EQ(top.exit_code, 0);
-  for (const char* part : {"train", "eval", "predict", "report", "check", "list", "--loader.workers", "[optimizer]"}) {
+  for (const char* part : {"train", "eval", "predict", "report", "check", "list"}) {
     EXPECT_THAT(top.output, HasSubstr(part));
+  }
+}
+
+TEST(TrainyardProgram, HelpFitsTheTerminal) {
+  for (const std::size_t columns : {40, 80, 100}) {
+    const std::vector<std::string> environment = {"COLUMNS=" + std::to_string(columns)};
+    std::istringstream lines(run_program({TRAINYARD_BINARY, "train", "--help"}, environment).output);
+    for (std::string line; std::getline(lines, line);) {
+      // A name with its values stands on one line.
+      if (!line.starts_with("  --")) EXPECT_LE(line.size(), columns) << line;
+    }
   }
 }
 

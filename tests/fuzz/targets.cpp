@@ -8,6 +8,7 @@
 #include "check/check.h"
 #include "check/facts_json.h"
 #include "check/render.h"
+#include "config/config_file.h"
 #include "datasets/file_index.h"
 #include "datasets/idx.h"
 #include "datasets/image_dataset.h"
@@ -117,6 +118,17 @@ void fuzz_facts(std::span<const std::byte> bytes) {
   explain_error(recorded.facts, needs, "cuda:0", recorded.facts.driver.init_error);
 }
 
+// A file for --config, or the configuration in a checkpoint's manifest: what is accepted is written and reads back.
+void fuzz_config(std::span<const std::byte> bytes) {
+  try {
+    const Config config = config_from_toml(text_of(bytes), "x.toml");
+    require(differences(config, config_from_toml(to_toml(config), "written")).empty());
+  } catch (const UsageError& error) {
+    require(!steers_terminals(error.what()));
+    throw;
+  }
+}
+
 // Errors of ours are an answer.
 template <FuzzTarget target>
 void guarded(std::span<const std::byte> bytes) {
@@ -131,9 +143,9 @@ void guarded(std::span<const std::byte> bytes) {
 
 const std::map<std::string, FuzzTarget>& fuzz_targets() {
   static const std::map<std::string, FuzzTarget> targets = {
-      {"cifar10", guarded<fuzz_cifar10>}, {"facts", guarded<fuzz_facts>},        {"idx", guarded<fuzz_idx>},
-      {"image", guarded<fuzz_image>},     {"index", guarded<fuzz_index>},        {"packed", guarded<fuzz_packed>},
-      {"tar", guarded<fuzz_tar>},         {"transform", guarded<fuzz_transform>}};
+      {"cifar10", guarded<fuzz_cifar10>}, {"config", guarded<fuzz_config>}, {"facts", guarded<fuzz_facts>},
+      {"idx", guarded<fuzz_idx>},         {"image", guarded<fuzz_image>},   {"index", guarded<fuzz_index>},
+      {"packed", guarded<fuzz_packed>},   {"tar", guarded<fuzz_tar>},       {"transform", guarded<fuzz_transform>}};
   return targets;
 }
 

@@ -1,0 +1,88 @@
+#include "config/config_file.h"
+
+#include <algorithm>
+
+#include "config/settings.h"
+#include "config/toml_reader.h"
+#include "config/validate.h"
+#include "util/error.h"
+#include "util/printable.h"
+#include "util/system.h"
+
+namespace trainyard {
+namespace {
+
+bool is_section(const std::vector<Setting>& settings, const std::string& name) {
+  return std::any_of(settings.begin(), settings.end(),
+                     [&](const Setting& setting) { return setting.key.starts_with(name + "."); });
+}
+
+void apply_toml(std::string_view text, const std::string& origin, Config& config) {
+  const std::vector<Setting> settings = settings_in(config);
+  for (const TomlEntry& entry : read_toml(text, origin)) {
+    const auto fail = [&](const std::string& what) {
+      throw UsageError("config", "{}:{}:{}: {}", printable(origin), entry.line, entry.column, what);
+    };
+    const Setting* const setting = find_setting(settings, entry.key);
+    if (!setting) {
+      if (std::holds_alternative<Unfit>(entry.value.of) && is_section(settings, entry.key)) continue;  // an empty one
+      fail(fmt::format("there is no key '{}'; did you mean '{}'?", printable(entry.key),
+                       nearest_keys(entry.key).front()));
+    }
+    if (const std::string wrong = assign(setting->field, setting->allowed, entry.value); !wrong.empty()) {
+      fail(setting->key + " " + wrong);
+    }
+  }
+}
+
+}  // namespace
+
+void read_config_file(const std::string& path, Config& config) {
+  constexpr std::size_t most_bytes = 1 << 20;
+  std::string text;
+  try {
+    text = read_text_file(path, "config", most_bytes);
+  } catch (const RunError& error) {
+    throw_error(ExitCode::usage, error.what());
+  }
+  apply_toml(text, path, config);
+}
+
+Config config_from_toml(std::string_view text, const std::string& origin) {
+  Config config;
+  apply_toml(text, origin, config);
+  return config;
+}
+
+std::string to_toml(const Config& config) {
+  validate_values(config);
+  Config copy = config;
+  std::string text;
+  std::string section;
+  for (const Setting& setting : settings_in(copy)) {
+    const std::size_t dot = setting.key.find('.');
+    if (setting.key.substr(0, dot) != section) {
+      section = setting.key.substr(0, dot);
+      text += fmt::format("{}[{}]\n", text.empty() ? "" : "\n", section);
+    }
+    text += fmt::format("{} = {}\n", setting.key.substr(dot + 1), toml_value(value_of(setting.field)));
+  }
+  return text;
+}
+
+std::vector<Difference> differences(const Config& before, const Config& after) {
+  Config copies[] = {before, after};
+  const std::vector<Setting> old_settings = settings_in(copies[0]);
+  const std::vector<Setting> new_settings = settings_in(copies[1]);
+  std::vector<Difference> result;
+  for (std::size_t i = 0; i < old_settings.size(); ++i) {
+    std::string old_value = toml_value(value_of(old_settings[i].field));
+    std::string new_value = toml_value(value_of(new_settings[i].field));
+    if (old_value != new_value) {
+      result.push_back({old_settings[i].key, std::move(old_value), std::move(new_value)});
+    }
+  }
+  return result;
+}
+
+}  // namespace trainyard

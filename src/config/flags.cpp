@@ -1,0 +1,80 @@
+#include "config/flags.h"
+
+#include <algorithm>
+
+#include "config/config_file.h"
+#include "config/paths.h"
+#include "config/settings.h"
+#include "util/error.h"
+#include "util/log.h"
+#include "util/printable.h"
+
+namespace trainyard {
+namespace {
+
+void resolve_and_tell(Config& config) {
+  for (const std::string& note : resolve_paths(config)) log_warning(note);
+}
+
+}  // namespace
+
+SettingFlags::SettingFlags(std::vector<std::string>& arguments) {
+  Config config;
+  const std::vector<Setting> settings = settings_in(config);
+  std::vector<std::string> others;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& word = arguments[i];
+    if (word == "--") {
+      others.insert(others.end(), arguments.begin() + static_cast<std::ptrdiff_t>(i), arguments.end());
+      break;
+    }
+    const std::size_t equals = std::min(word.find('='), word.size());
+    const std::string key = word.starts_with("--") ? word.substr(2, equals - 2) : "";
+    const Setting* const setting = find_setting(settings, key);
+    if (key != "config" && (!setting || !setting->flag)) {
+      others.push_back(word);
+      continue;
+    }
+    const bool repeatable = setting && is_list(setting->field);
+    if (equals < word.size()) {
+      take(key, repeatable, word.substr(equals + 1));
+    } else if (i + 1 < arguments.size() && !arguments[i + 1].starts_with("--")) {
+      take(key, repeatable, arguments[++i]);
+    } else {
+      throw UsageError("trainyard", "--{} needs a value: {}", key, setting ? setting->allowed.words : "a TOML file");
+    }
+  }
+  arguments = std::move(others);
+}
+
+void SettingFlags::take(const std::string& key, bool repeatable, const std::string& text) {
+  const auto found = std::find_if(given_.begin(), given_.end(), [&](const auto& one) { return one.first == key; });
+  if (found == given_.end() && !(key == "config" && file_)) {
+    if (key == "config") {
+      file_ = text;
+    } else {
+      given_.push_back({key, {text}});
+    }
+  } else if (repeatable) {
+    found->second.push_back(text);
+  } else {
+    throw UsageError("trainyard", "--{} is given twice, as '{}' and as '{}'; give it once", key,
+                     printable(key == "config" ? *file_ : found->second.front()), printable(text));
+  }
+}
+
+void SettingFlags::apply_to(Config& config) const {
+  resolve_and_tell(config);
+  if (file_) {
+    read_config_file(*file_, config);
+    resolve_and_tell(config);
+  }
+  const std::vector<Setting> settings = settings_in(config);
+  for (const auto& [key, texts] : given_) {
+    const Setting& setting = *find_setting(settings, key);
+    const std::string wrong = assign(setting.field, setting.allowed, value_from_texts(setting.field, texts));
+    if (!wrong.empty()) throw UsageError("trainyard", "--{} {}", key, wrong);
+  }
+}
+
+}  // namespace trainyard

@@ -1,0 +1,59 @@
+#include "config/paths.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "util/printable.h"
+
+namespace trainyard {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
+void resolve(const char* key, const fs::path& folder, std::string& path, std::vector<std::string>& notes) {
+  if (path.empty() || fs::path(path).is_absolute()) return;
+  const std::string absolute = (folder / path).lexically_normal().string();
+  if (!is_there(absolute) && is_there(path)) {
+    notes.push_back(fmt::format("[{}] {} is not there any more; {} in the current folder is used instead", key,
+                                printable(absolute), printable(path)));
+  } else {
+    path = absolute;
+  }
+}
+
+// An empty data.root means data/<name>, among others.
+void resolve_standard_root(const fs::path& folder, DataConfig& data) {
+  std::string with_dashes = data.name;
+  std::replace(with_dashes.begin(), with_dashes.end(), '_', '-');
+  for (const std::string& name : {data.name, with_dashes}) {
+    const fs::path root = folder / "data" / name;
+    if (data.root.empty() && is_there(root)) data.root = root.string();
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> resolve_paths(Config& config) {
+  std::error_code ignored;
+  const std::string current = fs::current_path(ignored).string();
+  const fs::path folder = std::exchange(config.run.started_in, current);
+  std::vector<std::string> notes;
+  if (folder.empty() || folder == current) return notes;
+  if (config.data.root.empty()) resolve_standard_root(folder, config.data);
+  resolve("data.root", folder, config.data.root, notes);
+  resolve("model.weights", folder, config.model.weights, notes);
+  if (config.run.resume != "auto" && config.run.resume != "never") {
+    resolve("run.resume", folder, config.run.resume, notes);
+  }
+  return notes;
+}
+
+}  // namespace trainyard

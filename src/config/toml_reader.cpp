@@ -1,0 +1,94 @@
+#include "config/toml_reader.h"
+
+#include <algorithm>
+#include <cctype>
+#include <utility>
+
+#define TOML_EXCEPTIONS 1
+#include <toml++/toml.h>
+
+#include "util/error.h"
+#include "util/printable.h"
+
+namespace trainyard {
+namespace {
+
+// toml++ bounds the nesting of values, but not that of dotted keys, and destroys tables recursively. No table is nested
+// deeper than there are dots that stand alone.
+void refuse_deep_keys(std::string_view text, const std::string& origin) {
+  constexpr std::ptrdiff_t most = 2000;
+  std::ptrdiff_t dots = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) dots += text[i] == '.' && (i == 0 || text[i - 1] != '.') ? 1 : 0;
+  if (dots > most) {
+    throw UsageError("config", "{}: holds {} dots, more than the {} of any configuration", printable(origin), dots,
+                     most);
+  }
+}
+
+Value value_from(const toml::node& node) {
+  switch (node.type()) {
+    case toml::node_type::boolean:
+      return {node.as_boolean()->get()};
+    case toml::node_type::integer:
+      return {node.as_integer()->get()};
+    case toml::node_type::floating_point:
+      return {node.as_floating_point()->get()};
+    case toml::node_type::string:
+      return {node.as_string()->get()};
+    case toml::node_type::array: {
+      std::vector<Value> items;
+      for (const toml::node& item : *node.as_array()) {
+        items.push_back(item.is_array() ? Value{Unfit{"a list"}} : value_from(item));
+      }
+      return {std::move(items)};
+    }
+    case toml::node_type::table:
+      return {Unfit{"a table"}};
+    default:
+      return {Unfit{"a date or a time"}};
+  }
+}
+
+// As TOML writes it: a name with a dot in it is another key than two names.
+std::string key_part(const toml::key& key) {
+  const std::string_view name = key.str();
+  const bool bare = !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '_' || c == '-';
+  });
+  return bare ? std::string(name) : toml_value({std::string(name)});
+}
+
+TomlEntry entry(std::string key, const toml::node& node, const toml::source_region& place) {
+  return {std::move(key), value_from(node), place.begin.line, place.begin.column};
+}
+
+}  // namespace
+
+std::vector<TomlEntry> read_toml(std::string_view text, const std::string& origin) {
+  refuse_deep_keys(text, origin);
+  std::vector<TomlEntry> entries;
+  try {
+    const toml::table root = toml::parse(text, origin);
+    for (const auto& [section, node] : root) {
+      const toml::table* const fields = node.as_table();
+      if (!fields || fields->empty()) {
+        entries.push_back(entry(key_part(section), node, section.source()));
+        continue;
+      }
+      for (const auto& [field, value] : *fields) {
+        entries.push_back(entry(key_part(section) + "." + key_part(field), value, field.source()));
+      }
+    }
+  } catch (const toml::parse_error& error) {
+    const bool bare_word = error.description().find("value type") != std::string_view::npos;
+    throw UsageError("config", "{}:{}:{}: {}{}", printable(origin), error.source().begin.line,
+                     error.source().begin.column, printable(error.description()),
+                     bare_word ? "; text stands in quotes" : "");
+  }
+  std::sort(entries.begin(), entries.end(), [](const TomlEntry& a, const TomlEntry& b) {
+    return std::pair(a.line, a.column) < std::pair(b.line, b.column);
+  });
+  return entries;
+}
+
+}  // namespace trainyard

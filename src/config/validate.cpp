@@ -1,0 +1,54 @@
+#include "config/validate.h"
+
+#include <climits>
+
+#include "config/settings.h"
+#include "util/error.h"
+#include "util/printable.h"
+
+namespace trainyard {
+namespace {
+
+void validate_run(const RunConfig& run) {
+  if (run.dir.empty()) throw UsageError("run.dir", "is empty; the current folder is '.'");
+  const std::string& name = run.name;
+  if (name == "." || name == ".." || name.find('/') != std::string::npos || name.size() > NAME_MAX ||
+      printable(name) != name) {
+    throw UsageError("run.name",
+                     "'{}' must be one folder's name, of {} bytes at most and without control characters; its parent "
+                     "is run.dir",
+                     printable(name), NAME_MAX);
+  }
+}
+
+}  // namespace
+
+void validate_values(const Config& config) {
+  Config copy = config;
+  for (const Setting& setting : settings_in(copy)) {
+    if (const std::string wrong = assign(setting.field, setting.allowed, value_of(setting.field)); !wrong.empty()) {
+      throw UsageError(setting.key, "{}", wrong);
+    }
+  }
+}
+
+void validate(const Config& config) {
+  validate_values(config);
+  validate_run(config.run);
+  if (config.model.reset_head && config.model.weights.empty()) {
+    throw UsageError("model.reset_head", "has nothing to leave out without model.weights; give a file, or drop it");
+  }
+  if (!config.loader.cache_name.empty() && config.loader.cache != "shm") {
+    throw UsageError("loader.cache_name", "is '{}', but only loader.cache = shm has a name; set that, or drop the name",
+                     printable(config.loader.cache_name));
+  }
+  if (config.optimizer.name == "sgd" && config.optimizer.nesterov && config.optimizer.momentum == 0) {
+    throw UsageError("optimizer.nesterov", "needs optimizer.momentum over 0; set optimizer.nesterov = false");
+  }
+  if (config.schedule.warmup_epochs >= config.train.epochs) {
+    throw UsageError("schedule.warmup_epochs", "is {}, but the whole run has {} epochs (train.epochs)",
+                     config.schedule.warmup_epochs, config.train.epochs);
+  }
+}
+
+}  // namespace trainyard

@@ -1,0 +1,61 @@
+#include "config/validate.h"
+
+#include <functional>
+#include <limits>
+
+#include <gmock/gmock.h>
+
+#include "support/error_of.h"
+#include "util/error.h"
+
+namespace trainyard {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+std::string refusal(const std::function<void(Config&)>& change) {
+  Config config;
+  change(config);
+  return error_of<UsageError>([&] { validate(config); });
+}
+
+TEST(Validate, DefaultsAreRight) { EXPECT_NO_THROW(validate(Config{})); }
+
+TEST(Validate, ValuesOfEveryOriginAreChecked) {
+  EXPECT_THAT(refusal([](Config& c) { c.optimizer.lr = std::numeric_limits<double>::quiet_NaN(); }),
+              StartsWith("[optimizer.lr] is nan"));
+  EXPECT_THAT(refusal([](Config& c) { c.data.shape = {1, 2}; }), StartsWith("[data.shape]"));
+  EXPECT_THAT(refusal([](Config& c) { c.schedule.name = "x"; }), StartsWith("[schedule.name]"));
+}
+
+TEST(Validate, WarmUpMustBeShorterThanTheRun) {
+  EXPECT_THAT(refusal([](Config& c) { c.schedule.warmup_epochs = c.train.epochs; }),
+              StartsWith("[schedule.warmup_epochs]"));
+}
+
+TEST(Validate, ResettingTheHeadNeedsWeights) {
+  EXPECT_THAT(refusal([](Config& c) { c.model.reset_head = true; }), HasSubstr("model.weights"));
+}
+
+TEST(Validate, CacheNameNeedsTheSharedCache) {
+  EXPECT_THAT(refusal([](Config& c) { c.loader.cache_name = "a"; }), StartsWith("[loader.cache_name]"));
+}
+
+TEST(Validate, NesterovNeedsMomentum) {
+  EXPECT_THAT(refusal([](Config& c) { c.optimizer.momentum = 0; }), StartsWith("[optimizer.nesterov]"));
+}
+
+TEST(Validate, RunNameIsOneFolder) {
+  for (const char* name : {"../elsewhere", ".", "..", "a/b", "a\nb", "a\x1b[31m"}) {
+    EXPECT_THAT(refusal([&](Config& c) { c.run.name = name; }), StartsWith("[run.name]"));
+  }
+  EXPECT_THAT(refusal([&](Config& c) { c.run.name = std::string(256, 'a'); }), StartsWith("[run.name]"));
+  EXPECT_THAT(refusal([](Config& c) { c.run.dir = ""; }), StartsWith("[run.dir]"));
+  Config config;
+  config.run.name = R"(what "he" said: #1, \n)";
+  EXPECT_NO_THROW(validate(config));
+}
+
+}  // namespace
+}  // namespace trainyard
