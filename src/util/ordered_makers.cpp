@@ -32,21 +32,23 @@ void send(int pipe, const Head& head, std::span<const std::byte> bytes, const st
 [[noreturn]] void make_all(std::size_t first, std::size_t step, std::size_t count, const OrderedMakers::Make& make,
                            int pipe, const std::string& where) noexcept {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  set_process_name(fmt::format("{} {}/{}", where, first + 1, step));
+  set_process_name(fmt::format("{} {}/{}", where, first % step + 1, step));
   const auto report = [&](ExitCode code, std::string_view text) {
     send(pipe, {text.size(), code}, std::as_bytes(std::span(text)), where);
   };
-  try {
+  const auto make_one = [&](std::size_t index) {
+    std::span<const std::byte> thing;
     try {
-      for (std::size_t index = first; index < count; index += step) {
-        const std::span<const std::byte> thing = make(index);
-        send(pipe, {thing.size()}, thing, where);
-      }
+      thing = make(index);
     } catch (const Error& error) {
-      report(error.code(), error.what());
+      return report(error.code(), error.what());
     } catch (const std::exception& error) {
-      report(ExitCode::run_failed, fmt::format("[{}] {}", where, error.what()));
+      return report(ExitCode::run_failed, fmt::format("[{}] {}", where, error.what()));
     }
+    send(pipe, {thing.size()}, thing, where);
+  };
+  try {
+    for (std::size_t index = first; index < count; index += step) make_one(index);
   } catch (const std::exception&) {
     _exit(1);  // the pipe is broken: nobody is left to be told
   }
@@ -56,12 +58,14 @@ void send(int pipe, const Head& head, std::span<const std::byte> bytes, const st
 }  // namespace
 
 OrderedMakers::OrderedMakers(std::size_t count, int processes, Make make, std::string where)
-    : count_(count), make_(std::move(make)), where_(std::move(where)) {
-  const std::size_t makers = std::min(static_cast<std::size_t>(processes), count);
-  for (std::size_t number = 0; number < makers; ++number) fork_maker(number, makers);
+    : count_(count),
+      step_(std::min(static_cast<std::size_t>(processes), count)),
+      make_(std::move(make)),
+      where_(std::move(where)) {
+  for (std::size_t first = 0; first < step_; ++first) makers_.push_back(fork_maker(first));
 }
 
-void OrderedMakers::fork_maker(std::size_t number, std::size_t step) {
+OrderedMakers::Maker OrderedMakers::fork_maker(std::size_t first) {
   int ends[2];
   check_call(pipe2(ends, O_CLOEXEC), where_, "pipe2", "a worker's results");
   UniqueFd reading(ends[0]);
@@ -72,9 +76,9 @@ void OrderedMakers::fork_maker(std::size_t number, std::size_t step) {
   if (pid == 0) {
     makers_.clear();  // the others' pipes
     reading.reset();
-    make_all(number, step, count_, make_, writing.get(), where_);
+    make_all(first, step_, count_, make_, writing.get(), where_);
   }
-  makers_.push_back({pid, std::move(reading)});
+  return {pid, std::move(reading)};
 }
 
 OrderedMakers::~OrderedMakers() {
@@ -113,8 +117,10 @@ void OrderedMakers::throw_death(Maker& maker) {
   int status = 0;
   const pid_t pid = std::exchange(maker.pid, 0);
   check_call(retry_on_eintr([&] { return waitpid(pid, &status, 0); }), where_, "waitpid", "a worker");
+  const std::size_t index = taken_ - 1;
+  if (index + step_ < count_) maker = fork_maker(index + step_);
   const std::string how = ends_.describe(status, "give the container more, or lower loader.workers");
-  throw RunError(where_, "worker {} {} at sample {}", pid, how, taken_ - 1);
+  throw RunError(where_, "worker {} {} at sample {}", pid, how, index);
 }
 
 }  // namespace trainyard

@@ -30,7 +30,8 @@ class OrderedMakers {
   ~OrderedMakers();
 
   /// The next thing, valid until the next call. REQUIRES that fewer than `count` have been taken. Throws what `make`
-  /// threw, as the same kind of Error, and RunError where a process has died.
+  /// threw, as the same kind of Error, and RunError if the process that made it has died; another takes its place, and
+  /// the next call returns the thing after it.
   std::span<const std::byte> next();
 
  private:
@@ -39,11 +40,12 @@ class OrderedMakers {
     UniqueFd pipe;
   };
 
-  void fork_maker(std::size_t number, std::size_t step);
+  Maker fork_maker(std::size_t first);
   void read_from(Maker& maker, std::span<std::byte> bytes);
   [[noreturn]] void throw_death(Maker& maker);
 
   std::size_t count_;
+  std::size_t step_;  ///< processes
   std::size_t taken_ = 0;
   Make make_;
   std::string where_;

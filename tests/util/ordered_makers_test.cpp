@@ -53,8 +53,9 @@ TEST(OrderedMakers, ThrowWhatAMakerThrewInItsPlace) {
     OrderedMakers makers(6, processes, make, "test");
     for (int i = 0; i < 3; ++i) EXPECT_TRUE(makers.next().empty());
     EXPECT_EQ(error_of<UsageError>([&] { makers.next(); }), "[thing] number 3 is odd");
-    if (processes == 5) {
+    if (processes > 0) {
       EXPECT_EQ(error_of<RunError>([&] { makers.next(); }), "[test] number 4");
+      EXPECT_TRUE(makers.next().empty());
     }
   }
   EXPECT_FALSE(has_children());
@@ -73,6 +74,26 @@ TEST(OrderedMakers, NameTheDeathOfAMaker) {
               AllOf(HasSubstr("[test] worker"), HasSubstr("was killed by signal 9 (Killed) at sample"),
                     HasSubstr("at sample 2")));
   EXPECT_THAT(error_of<RunError>([&] { makers.next(); }), HasSubstr("exited with code 5 at sample 3"));
+}
+
+TEST(OrderedMakers, ReplaceAMakerThatDied) {
+  const auto make = [](std::size_t index) -> std::span<const std::byte> {
+    if (index % 3 == 1) raise(SIGKILL);
+    static std::byte last;
+    last = static_cast<std::byte>(index);
+    return {&last, 1};
+  };
+  for (const int processes : {1, 2, 4}) {
+    OrderedMakers makers(20, processes, make, "test");
+    for (std::size_t i = 0; i < 20; ++i) {
+      if (i % 3 == 1) {
+        EXPECT_THAT(error_of<RunError>([&] { makers.next(); }), HasSubstr(fmt::format("at sample {}", i)));
+      } else {
+        EXPECT_EQ(makers.next().front(), static_cast<std::byte>(i)) << processes;
+      }
+    }
+  }
+  EXPECT_FALSE(has_children());
 }
 
 TEST(OrderedMakers, EndWhereNobodyTakesTheirThings) {
