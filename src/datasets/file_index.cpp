@@ -1,10 +1,13 @@
 #include "datasets/file_index.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <filesystem>
+#include <optional>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 
@@ -17,7 +20,7 @@
 namespace trainyard {
 namespace {
 
-constexpr std::string_view magic = "TYINDEX2";
+constexpr std::string_view magic = "TYINDEX3";
 constexpr std::int64_t racy_ns = 2'000'000'000;
 
 class Encoder {
@@ -74,14 +77,38 @@ std::filesystem::path cache_folder() {
   return {};
 }
 
+std::int64_t nanoseconds(const timespec& time) { return time.tv_sec * 1'000'000'000 + time.tv_nsec; }
+
+// What the files of the entries are like now; nothing if one of them cannot be asked. They come folder by folder: each
+// is opened once, so that the kernel does not follow every path from the root.
+std::optional<FileIndex::Files> files_now(const FileIndex& index) {
+  FileIndex::Files files;
+  UniqueFd folder;
+  std::string_view opened;
+  for (std::size_t i = 0; i < index.entries.size(); ++i) {
+    const std::string_view name = index.name_of(i);
+    const std::size_t base = name.rfind('/') + 1;  // 0 without one
+    if (!folder || name.substr(0, base) != opened) {
+      opened = name.substr(0, base);
+      folder.reset(open(fmt::format("{}/{}", index.folder, opened).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+      if (!folder) return std::nullopt;
+    }
+    struct stat status{};
+    if (fstatat(folder.get(), name.data() + base, &status, 0) != 0) return std::nullopt;
+    files.add(status);
+  }
+  return files;
+}
+
 bool is_current(const FileIndex& index) {
   for (const FileIndex::Source& source : index.sources) {
     if (source_of(source.path) != source) return false;
   }
-  return true;
+  return index.folder.empty() || files_now(index) == index.files;
 }
 
 void keep(const FileIndex& index, const std::string& key, std::int64_t began_ns, const std::filesystem::path& file) {
+  if (index.files.newest_ns > began_ns - racy_ns) return;
   for (const FileIndex::Source& source : index.sources) {
     if (source.modified_ns > began_ns - racy_ns) return;
   }
@@ -112,9 +139,19 @@ std::uint64_t FileIndex::fingerprint() const {
 
 FileIndex::Source source_of(const std::string& path) {
   struct stat status{};
-  check_call(stat(path.c_str(), &status), "index", "stat", path);
-  const std::int64_t modified_ns = status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec;
-  return {path, modified_ns, S_ISREG(status.st_mode) ? static_cast<std::uint64_t>(status.st_size) : 0};
+  if (stat(path.c_str(), &status) != 0) return {.path = path};
+  return {.path = path,
+          .modified_ns = nanoseconds(status.st_mtim),
+          .size = S_ISREG(status.st_mode) ? static_cast<std::uint64_t>(status.st_size) : 0,
+          .changed_ns = nanoseconds(status.st_ctim),
+          .inode = status.st_ino};
+}
+
+void FileIndex::Files::add(const struct stat& status) {
+  const std::int64_t modified_ns = nanoseconds(status.st_mtim);
+  newest_ns = std::max(newest_ns, modified_ns);
+  key = key_of({key, static_cast<std::uint64_t>(modified_ns), static_cast<std::uint64_t>(nanoseconds(status.st_ctim)),
+                static_cast<std::uint64_t>(status.st_size), status.st_ino});
 }
 
 std::vector<std::byte> encode_index(const FileIndex& index, const std::string& key) {
@@ -125,7 +162,12 @@ std::vector<std::byte> encode_index(const FileIndex& index, const std::string& k
     content.put(source.path);
     content.put(static_cast<std::uint64_t>(source.modified_ns));
     content.put(source.size);
+    content.put(static_cast<std::uint64_t>(source.changed_ns));
+    content.put(source.inode);
   }
+  content.put(index.folder);
+  content.put(index.files.key);
+  content.put(static_cast<std::uint64_t>(index.files.newest_ns));
   content.put(index.class_names.size());
   for (const std::string& name : index.class_names) content.put(name);
   content.put(index.left_out.size());
@@ -157,13 +199,18 @@ FileIndex decode_index(std::span<const std::byte> file, const std::string& key) 
   Decoder content(file.subspan(magic.size() + sizeof checksum));
   if (content.text() != key) throw RunError("index", "belongs to something else");
   FileIndex index;
-  for (std::size_t left = content.count(24); left > 0; --left) {
+  for (std::size_t left = content.count(40); left > 0; --left) {
     FileIndex::Source source;
     source.path = content.text();
     source.modified_ns = static_cast<std::int64_t>(content.number());
     source.size = content.number();
+    source.changed_ns = static_cast<std::int64_t>(content.number());
+    source.inode = content.number();
     index.sources.push_back(std::move(source));
   }
+  index.folder = content.text();
+  index.files.key = content.number();
+  index.files.newest_ns = static_cast<std::int64_t>(content.number());
   for (std::size_t left = content.count(8); left > 0; --left) index.class_names.push_back(content.text());
   for (std::size_t left = content.count(24); left > 0; --left) {
     LeftOut& one = index.left_out.emplace_back();

@@ -9,6 +9,8 @@
 
 #include "datasets/left_out.h"
 
+struct stat;
+
 namespace trainyard {
 
 /// A list of pictures, each a whole file or a piece of one.
@@ -17,8 +19,17 @@ struct FileIndex {
   struct Source {
     std::string path;
     std::int64_t modified_ns = 0;
-    std::uint64_t size = 0;
+    std::uint64_t size = 0;  ///< of a file
+    std::int64_t changed_ns = 0;
+    std::uint64_t inode = 0;  ///< 0: there was nothing, or it could not be asked
     bool operator==(const Source&) const = default;
+  };
+  /// The same of many files, summed up.
+  struct Files {
+    std::uint64_t key = 0;
+    std::int64_t newest_ns = 0;  ///< when the last of them was modified
+    void add(const struct stat& status);
+    bool operator==(const Files&) const = default;
   };
   struct Entry {
     std::uint64_t offset = 0;  ///< of its bytes in the file
@@ -34,6 +45,9 @@ struct FileIndex {
   std::vector<Entry> entries;
   std::string names;  ///< of all entries, each ended by a zero byte
   std::vector<LeftOut> left_out;
+  /// If entries are files of their own: the folder that their names begin in, and their state. They count as sources.
+  std::string folder;
+  Files files;
 
   void add(const std::string& name, Entry entry);
   const char* name_of(std::size_t entry) const { return names.c_str() + entries[entry].name; }
@@ -44,12 +58,12 @@ struct FileIndex {
   bool operator==(const FileIndex&) const = default;
 };
 
-/// What `path` is like now. Throws RunError "index".
+/// What `path` is like now.
 FileIndex::Source source_of(const std::string& path);
 
-/// The index called `key`: from the user's cache folder ($XDG_CACHE_HOME or ~/.cache, trainyard/index) if none of its
-/// sources has changed since, else from `make`, and kept there if that folder can be written. A file's time tells no
-/// two changes within a moment apart: what was made from sources that young is not kept.
+/// The index called `key`: from the user's cache folder ($XDG_CACHE_HOME or ~/.cache, trainyard/index) if each of its
+/// sources still has the same size, times and inode, else from `make`, and kept there if that folder can be written. A
+/// file's time tells no two changes within a moment apart: what was made from sources that young is not kept.
 FileIndex cached_index(const std::string& key, const std::function<FileIndex()>& make);
 
 /// The index as a file: a magic number, a checksum, then the content (file_index.cpp).

@@ -1,7 +1,7 @@
 #include <chrono>
 
 #include <gmock/gmock.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "datasets/image_dataset.h"
 #include "support/error_of.h"
@@ -15,6 +15,10 @@ namespace {
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
+using namespace std::string_literals;
+
+const std::string webp = "RIFF\x10\0\0\0WEBPVP8 "s;
 
 /// A small set on disk, and a cache folder of its own.
 class ImageFolder : public testing::Test {
@@ -51,9 +55,17 @@ class ImageFolder : public testing::Test {
     return result;
   }
 
+  std::vector<LeftOut> left_out(Split split = Split::train) const {
+    const auto dataset = make(split);
+    const std::span<const LeftOut> all = dataset->left_out();
+    return {all.begin(), all.end()};
+  }
+
   // Makes everything old enough for an index to be kept.
   void age() const {
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(dir_.path())) age(entry.path());
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(dir_.path())) {
+      if (entry.exists()) age(entry.path());
+    }
     age(dir_.path());
   }
   static void age(const std::filesystem::path& path) {
@@ -99,18 +111,21 @@ TEST_F(ImageFolder, GivesTestImagesTheLabelsOfTraining) {
   std::vector<std::byte> out(test->spec().bytes());
   EXPECT_EQ(test->get(0, out), 1);
   add("test/bird/a.jpg");
-  EXPECT_THAT(error_of<UsageError>([&] { make(Split::test); }), AllOf(HasSubstr("bird is no class"), HasSubstr("cat")));
+  add("test/cow/a.jpg");
+  EXPECT_THAT(
+      error_of<UsageError>([&] { make(Split::test); }),
+      AllOf(HasSubstr("class folders that the training images lack: bird, cow"), HasSubstr("have 2: cat, dog")));
 }
 
 TEST_F(ImageFolder, NamesWhatItCannotTake) {
   add("train/stray.jpg");
   EXPECT_THAT(error_of<UsageError>([&] { make(); }), HasSubstr("stray.jpg lies beside the class folders"));
   std::filesystem::remove(dir_ / "train/stray.jpg");
-  dir_.write("train/dog/b.webp", "RIFF");
-  EXPECT_THAT(error_of<UsageError>([&] { make(); }), AllOf(HasSubstr("b.webp"), HasSubstr("JPEG or PNG")));
-  std::filesystem::remove(dir_ / "train/dog/b.webp");
   std::filesystem::create_directory(dir_ / "train/empty");
-  EXPECT_THAT(error_of<UsageError>([&] { make(); }), HasSubstr("train/empty holds no JPEG or PNG"));
+  dir_.write("train/void/b.webp", webp);
+  EXPECT_THAT(error_of<UsageError>([&] { make(); }),
+              AllOf(HasSubstr("2 of the 4 class folders of"), HasSubstr("no JPEG or PNG files: empty, void"),
+                    HasSubstr("1 format not read: WebP (void/b.webp)")));
   std::filesystem::remove_all(dir_ / "train");
   EXPECT_THAT(error_of<UsageError>([&] { make(); }), HasSubstr("has no folder train"));
 }
@@ -131,6 +146,120 @@ TEST_F(ImageFolder, FollowsLinksButNotInCircles) {
   std::filesystem::create_directory_symlink(dir_ / "train/dog", dir_ / "train/dog/self");
   EXPECT_THAT(names(), testing::Contains("train/dog/more/a.jpeg"));
   EXPECT_EQ(names().size(), 7u);
+}
+
+TEST_F(ImageFolder, NamesALinkToAFolderAboveIt) {
+  std::filesystem::create_directory_symlink(dir_ / "train/dog", dir_ / "train/dog/self");
+  std::filesystem::create_directory_symlink("round", dir_ / "train/dog/round");
+  EXPECT_THAT(left_out(),
+              ElementsAre(LeftOut{"not a picture", 1, {"cat/notes.txt"}}, LeftOut{"link in a circle", 1, {"dog/round"}},
+                          LeftOut{"link to a folder above it", 1, {"dog/self"}}));
+}
+
+TEST_F(ImageFolder, IgnoresLitterAtEveryLevelAndCountsIt) {
+  add("train/cat/._a.jpeg");
+  add("train/__MACOSX/cat/._a.jpeg");
+  add("train/cat/.ipynb_checkpoints/a.jpeg");
+  add("train/cat/@eaDir/a.jpeg");
+  add("train/._stray.jpg");
+  dir_.write("train/.DS_Store", "");
+  dir_.write("train/dog/Thumbs.db", "");
+  EXPECT_EQ(names().size(), 4u);
+  EXPECT_THAT(make()->class_names(), ElementsAre("cat", "dog"));
+  std::uint64_t litter = 0;
+  for (const LeftOut& one : left_out()) litter += one.reason == litter_reason ? one.count : 0;
+  EXPECT_EQ(litter, 7u);
+}
+
+TEST_F(ImageFolder, TakesFilesByTheirContentNotByTheirEnding) {
+  add("train/dog/b.jfif");
+  add("train/dog/c.JPE");
+  add("train/dog/d.webp");  // a JPEG
+  add("train/dog/no_ending");
+  dir_.write("train/dog/e.webp", webp);
+  dir_.write("train/dog/f.webp", webp);
+  dir_.write("train/dog/g.heic", "\0\0\0\x18"s + "ftypheic" + std::string(64, '\0'));
+  dir_.write("train/dog/LICENSE", "Do what you like.");
+  EXPECT_THAT(names(), testing::IsSupersetOf(
+                           {"train/dog/b.jfif", "train/dog/c.JPE", "train/dog/d.webp", "train/dog/no_ending"}));
+  EXPECT_EQ(names().size(), 8u);
+  EXPECT_THAT(left_out(), ElementsAre(LeftOut{"not a picture", 2, {"cat/notes.txt", "dog/LICENSE"}},
+                                      LeftOut{"format not read: WebP", 2, {"dog/e.webp", "dog/f.webp"}},
+                                      LeftOut{"format not read: HEIC", 1, {"dog/g.heic"}}));
+  EXPECT_EQ(make()->class_counts(), (std::vector<std::uint64_t>{3, 5}));
+}
+
+TEST_F(ImageFolder, LeavesOutADanglingLinkUntilItsTargetIsThere) {
+  std::filesystem::create_symlink(dir_ / "elsewhere.jpg", dir_ / "train/cat/z.jpg");
+  age();
+  for (int i = 0; i < 2; ++i) {  // from the disk and from the kept index
+    EXPECT_THAT(left_out(), testing::Contains(LeftOut{"dangling link", 1, {"cat/z.jpg"}}));
+    EXPECT_EQ(kept(), 1u);
+  }
+  add("elsewhere.jpg");
+  EXPECT_EQ(names().size(), 5u);
+}
+
+TEST_F(ImageFolder, RefusesADanglingLinkInPlaceOfAClassOrSplit) {
+  std::filesystem::create_symlink("../not_mounted/bird", dir_ / "train/bird");
+  EXPECT_THAT(error_of<UsageError>([&] { make(); }),
+              AllOf(HasSubstr("train/bird is a link to ../not_mounted/bird"), HasSubstr("No such file")));
+  std::filesystem::remove(dir_ / "train/bird");
+  std::filesystem::rename(dir_ / "test", dir_ / "val");
+  std::filesystem::create_symlink("../not_mounted", dir_ / "test");
+  EXPECT_THAT(error_of<UsageError>([&] { make(Split::test); }), HasSubstr("/test is a link"));
+}
+
+TEST_F(ImageFolder, RefusesAFolderThatCannotBeRead) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can become a user who may not read a folder";
+  namespace fs = std::filesystem;
+  fs::permissions(dir_.path(), fs::perms::all);
+  fs::permissions(dir_ / "train/cat/old", fs::perms::owner_all);
+  ASSERT_EQ(seteuid(65534), 0);
+  const std::string error = error_of<RunError>([&] { make(); });
+  ASSERT_EQ(seteuid(0), 0);
+  EXPECT_THAT(error, AllOf(HasSubstr("train/cat/old"), HasSubstr("Permission denied")));
+}
+
+TEST_F(ImageFolder, RefusesFoldersThatAreTooDeep) {
+  std::string folder = "train/cat";
+  for (int depth = 1; depth <= 64; ++depth) folder += "/d";
+  add(folder + "/a.jpg");
+  EXPECT_EQ(names().size(), 5u);
+  add(folder + "/d/a.jpg");
+  EXPECT_THAT(error_of<UsageError>([&] { make(); }), HasSubstr("lies deeper than 64 folders below its class"));
+}
+
+TEST_F(ImageFolder, RefusesClassNamesThatAreNotUtf8) {
+  add("train/caf\xe9/a.jpg");
+  EXPECT_THAT(error_of<UsageError>([&] { make(); }), AllOf(HasSubstr("train/caf\\xe9"), HasSubstr("not UTF-8")));
+}
+
+TEST_F(ImageFolder, SaysThatAFolderValIsNotReadBesideTest) {
+  EXPECT_THAT(left_out(Split::test), IsEmpty());
+  add("val/cat/a.jpg");
+  EXPECT_EQ(left_out(Split::test).size(), 1u);
+}
+
+TEST_F(ImageFolder, TurnsPicturesUprightUnlessToldOtherwise) {
+  dir_.write("train/cat/a.jpeg", with_exif(jpeg_file(ramp(8, 10, 3)), exif_of(6)));
+  EXPECT_EQ(make()->spec(), (SampleSpec{{10, 8, 3}, DType::uint8}));
+  DataConfig config{.name = "image_folder", .root = dir_.path(), .exif_orientation = false};
+  EXPECT_EQ(make_dataset(config, Split::train)->spec(), (SampleSpec{{8, 10, 3}, DType::uint8}));
+  EXPECT_NE(make_dataset(config, Split::train)->fingerprint(), make()->fingerprint());
+  config.max_pixels = 79;
+  EXPECT_THAT(error_of<RunError>([&] { make_dataset(config, Split::train); }), HasSubstr("data.max_pixels = 79"));
+}
+
+TEST_F(ImageFolder, SeesThatAFileHasChangedInAnUnchangedFolder) {
+  age();
+  const std::uint64_t fingerprint = make()->fingerprint();
+  EXPECT_EQ(kept(), 1u);
+  const std::string path = dir_ / "train/cat/b.jpg";
+  const auto time = std::filesystem::last_write_time(path);
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) + 1);
+  std::filesystem::last_write_time(path, time);
+  EXPECT_NE(make()->fingerprint(), fingerprint);
 }
 
 TEST_F(ImageFolder, KeepsItsIndexUntilAFolderChanges) {
