@@ -1,6 +1,7 @@
 // trainyard train: from a configuration to a trained model in runs/<name>/.
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include "check/render.h"
@@ -9,10 +10,13 @@
 #include "commands/reported.h"
 #include "commands/splits.h"
 #include "loader/epoch_stats.h"
+#include "loader/split_summary.h"
 #include "training/dry_run.h"
 #include "training/stop_signal.h"
 #include "training/trainer.h"
 #include "util/atomic_file.h"
+#include "util/json_text.h"
+#include "util/log.h"
 #include "util/system.h"
 
 namespace trainyard {
@@ -59,6 +63,7 @@ class TrainCommand : public Command {
     require_room_for_cache(config, pool.splits(), device);
     fmt::print("run     {}{}\n", folder.path.string(),
                folder.checkpoint ? fmt::format(", going on from {}", folder.checkpoint->filename().string()) : "");
+    print_data(pool.splits());
     std::fflush(stdout);
     if (aids_.dry_run) {
       fmt::print("\n{}", dry_run(config, pool, device, folder.path));
@@ -79,7 +84,17 @@ class TrainCommand : public Command {
     Trainer trainer(config, pool, device, folder, aids_);
     const std::string found = to_json_text(check);
     write_file_atomically(folder.path / "check.json", [&](FileWriter& file) { file.write(found); });
+    const std::string data = json_text(to_json(pool.splits()), 2) + "\n";
+    write_file_atomically(folder.path / "data.json", [&](FileWriter& file) { file.write(data); });
     return trainer.run();
+  }
+
+  static void print_data(const std::vector<SplitInfo>& splits) {
+    for (std::size_t i = 0; i < splits.size(); ++i) {
+      const char* const name = to_string(static_cast<Split>(i));
+      fmt::print("{:<8}{:<6}{}\n", i == 0 ? "data" : "", name, summary_of(splits[i]));
+      for (const std::string& line : warnings_about(name, splits[i])) log_warning(line);
+    }
   }
 
   static void print_loading(const EpochStats& stats, const WorkerPool& pool) {

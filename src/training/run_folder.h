@@ -2,6 +2,7 @@
 ///
 ///     runs/<name>/config.toml     the resolved configuration; `train --config` on it does the same run again
 ///                 check.json      what the machine was found to be
+///                 data.json       samples of each class, and what was left out
 ///                 metrics.csv     a row an epoch
 ///                 metrics.jsonl   a line every few steps
 ///                 checkpoints/    step-…/, last, best

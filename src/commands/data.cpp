@@ -1,0 +1,184 @@
+// trainyard data: reads and decodes every sample once, and lists all that cannot be read.
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "commands/command.h"
+#include "datasets/image_dataset.h"
+#include "loader/split_summary.h"
+#include "util/json_text.h"
+#include "util/log.h"
+#include "util/ordered_makers.h"
+#include "util/printable.h"
+
+namespace trainyard {
+namespace {
+
+constexpr std::size_t table_rows = 30;
+
+struct BadSample {
+  std::size_t index;
+  std::string name;
+  std::string error;
+};
+
+/// Reads single samples, pictures whole and at their own size.
+class SampleReader {
+ public:
+  explicit SampleReader(const Dataset& dataset)
+      : dataset_(dataset), images_(dynamic_cast<const ImageDataset*>(&dataset)) {}
+
+  /// Throws what the dataset does, and RunError for a label that no class has.
+  void read(std::size_t index) {
+    const std::int64_t label = images_ != nullptr ? decode(index) : get(index);
+    const auto classes = static_cast<std::int64_t>(dataset_.class_names().size());
+    if (label < 0 || label >= classes) {
+      throw RunError("data", "the label is {}, there are {} classes", label, classes);
+    }
+  }
+
+ private:
+  std::int64_t decode(std::size_t index) {
+    const StoredImage stored = images_->read(index, file_);
+    if (stored.pixels) return stored.label;
+    const auto channels = static_cast<std::size_t>(dataset_.spec().shape[2]);
+    const auto reader = images_->open(stored, index);
+    const std::span<std::byte> pixels = pixels_.take(reader->size().height * reader->size().width * channels);
+    reader->read(Rect::whole(reader->size()), channels, 1, pixels.data());
+    return stored.label;
+  }
+
+  std::int64_t get(std::size_t index) {
+    const SampleSpec& spec = dataset_.spec();
+    const std::size_t rows = spec.varies ? static_cast<std::size_t>(dataset_.rows(index)) : 1;
+    return dataset_.get(index, pixels_.take(rows * spec.row_bytes()));
+  }
+
+  const Dataset& dataset_;
+  const ImageDataset* images_;
+  Scratch file_;
+  Scratch pixels_;
+};
+
+// In processes, so that a decoder that crashes costs the sample it was reading.
+std::vector<BadSample> bad_samples_of(const Dataset& dataset, int workers) {
+  SampleReader reader(dataset);
+  OrderedMakers makers(
+      dataset.size(), std::max(workers, 1),
+      [&](std::size_t index) {
+        reader.read(index);
+        return std::span<const std::byte>();
+      },
+      "data");
+  std::vector<BadSample> bad;
+  for (std::size_t index = 0; index < dataset.size(); ++index) {
+    try {
+      makers.next();
+    } catch (const Error& error) {
+      bad.push_back({index, printable(dataset.name(index), 1024), error.what()});
+    }
+  }
+  return bad;
+}
+
+class DataCommand : public Command {
+ public:
+  void bind(Arguments& arguments) override {
+    arguments.add("checkpoint", checkpoint_, "a run's folder, or one checkpoint of it, whose data is read");
+    arguments.add("--json", json_, "everything as JSON");
+    arguments.add("-v,--verbose", verbose_, "all classes, and what is ignored without a warning, too");
+  }
+
+  std::string checkpoint() const override { return checkpoint_; }
+
+  int run(const Config& config) override {
+    std::vector<LoadedSplit> splits(2);
+    for (const Split split : {Split::train, Split::test}) {
+      splits[static_cast<std::size_t>(split)].dataset = make_dataset(config.data, split);
+    }
+    const std::vector<SplitInfo> infos = describe(splits);
+    if (!json_) print_data(infos);
+    nlohmann::ordered_json json = to_json(infos);
+    std::size_t unreadable = 0;
+    for (std::size_t i = 0; i < splits.size(); ++i) {
+      const std::vector<BadSample> bad = bad_samples_of(*splits[i].dataset, config.loader.workers);
+      unreadable += bad.size();
+      nlohmann::ordered_json& list = json["splits"][i]["unreadable"] = nlohmann::ordered_json::array();
+      for (const auto& [index, name, error] : bad) list.push_back({{"index", index}, {"name", name}, {"error", error}});
+      if (!json_) print_bad(to_string(static_cast<Split>(i)), infos[i].size, bad);
+    }
+    if (json_) fmt::print("{}\n", json_text(json, 2));
+    return unreadable == 0 ? 0 : static_cast<int>(ExitCode::run_failed);
+  }
+
+ private:
+  void print_data(const std::vector<SplitInfo>& splits) const {
+    for (std::size_t i = 0; i < splits.size(); ++i) {
+      const char* const name = to_string(static_cast<Split>(i));
+      fmt::print("{:<8}{}\n", name, summary_of(splits[i]));
+      for (const std::string& line : warnings_about(name, splits[i])) log_warning(line);
+      for (const LeftOut& one : splits[i].left_out) {
+        const bool quiet = one.reason == litter_reason || one.reason == unneeded_reason;
+        if (verbose_ && quiet)
+          fmt::print("        {} {} ({} first)\n", one.count, one.reason, printable(one.first.front()));
+      }
+    }
+    if (!splits[0].class_counts.empty() && !splits[1].class_counts.empty()) print_classes(splits[0], splits[1]);
+    std::fflush(stdout);
+  }
+
+  // In their order, or those with the fewest samples if there are too many.
+  void print_classes(const SplitInfo& train, const SplitInfo& test) const {
+    std::vector<std::size_t> order(train.class_names.size());
+    std::iota(order.begin(), order.end(), 0);
+    fmt::print("\n");
+    if (!verbose_ && order.size() > table_rows) {
+      std::stable_sort(order.begin(), order.end(),
+                       [&](auto a, auto b) { return train.class_counts[a] < train.class_counts[b]; });
+      order.resize(table_rows);
+      fmt::print("  the {} of {} classes with the fewest samples (-v or --json has all)\n", order.size(),
+                 train.class_names.size());
+    }
+    std::vector<std::string> names;
+    std::size_t width = 5;
+    for (const std::size_t label : order) {
+      names.push_back(printable(train.class_names[label]));
+      width = std::max(width, names.back().size());
+    }
+    fmt::print("  {:<{}}  {:>9}  {:>9}\n", "class", width, "train", "test");
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      fmt::print("  {:<{}}  {:>9}  {:>9}\n", names[i], width, train.class_counts[order[i]],
+                 test.class_counts[order[i]]);
+    }
+    fmt::print("\n");
+  }
+
+  static void print_bad(const char* split, std::uint64_t samples, const std::vector<BadSample>& bad) {
+    if (bad.empty()) {
+      fmt::print("{:<8}all {} samples can be read\n", split, samples);
+    } else {
+      fmt::print("{:<8}{} of {} samples cannot be read:\n", split, bad.size(), samples);
+    }
+    for (const auto& [index, name, error] : bad) fmt::print("  {:>8}  {}\n", index, describe_bad(name, error));
+    std::fflush(stdout);
+  }
+
+  // The error alone, if it names the sample.
+  static std::string describe_bad(const std::string& name, const std::string& error) {
+    return error.find(name) != std::string::npos ? error : fmt::format("{}: {}", name, error);
+  }
+
+  std::string checkpoint_;
+  bool json_ = false;
+  bool verbose_ = false;
+};
+
+const CommandRegistry::Registration registered{"data", "read every sample once and list what cannot be read",
+                                               [] { return std::make_unique<DataCommand>(); }, __FILE__};
+
+}  // namespace
+}  // namespace trainyard

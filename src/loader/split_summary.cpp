@@ -1,0 +1,71 @@
+#include "loader/split_summary.h"
+
+#include <algorithm>
+
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include "util/printable.h"
+
+namespace trainyard {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::size_t most_named = 20;
+
+std::string named(const SplitInfo& split, std::vector<std::uint64_t>::const_iterator count) {
+  const auto label = static_cast<std::size_t>(count - split.class_counts.begin());
+  return fmt::format("{} ({})", *count, printable(split.class_names[label]));
+}
+
+}  // namespace
+
+std::string summary_of(const SplitInfo& split) {
+  const std::string all = fmt::format("{} samples of {} classes", split.size, split.class_names.size());
+  if (split.class_counts.empty()) return all;
+  const auto [fewest, most] = std::minmax_element(split.class_counts.begin(), split.class_counts.end());
+  if (*fewest == *most) return fmt::format("{}, {} each", all, *most);
+  return fmt::format("{}, from {} to {}", all, named(split, fewest), named(split, most));
+}
+
+std::vector<std::string> warnings_about(const std::string& name, const SplitInfo& split) {
+  std::vector<std::string> lines;
+  if (const std::string left_out = list_left_out(split.left_out); !left_out.empty()) {
+    lines.push_back(fmt::format("[data] {}: left out: {}", name, left_out));
+  }
+  std::vector<std::string> empty;
+  std::size_t count = 0;
+  for (std::size_t label = 0; label < split.class_counts.size(); ++label) {
+    if (split.class_counts[label] == 0 && ++count <= most_named) empty.push_back(printable(split.class_names[label]));
+  }
+  if (count > 0) {
+    lines.push_back(fmt::format("[data] {}: {} of {} classes have no samples: {}{}", name, count,
+                                split.class_names.size(), fmt::join(empty, ", "), count > most_named ? ", ..." : ""));
+  }
+  return lines;
+}
+
+Json to_json(std::span<const SplitInfo> splits) {
+  Json json = {{"splits", Json::array()}};
+  for (std::size_t i = 0; i < splits.size(); ++i) {
+    const SplitInfo& split = splits[i];
+    Json one = {{"name", to_string(static_cast<Split>(i))},
+                {"samples", split.size},
+                {"classes", Json::array()},
+                {"left_out", Json::array()}};
+    for (std::size_t label = 0; label < split.class_names.size(); ++label) {
+      one["classes"].push_back({{"name", split.class_names[label]},
+                                {"samples", split.class_counts.empty() ? Json() : Json(split.class_counts[label])}});
+    }
+    for (const LeftOut& left_out : split.left_out) {
+      Json first = Json::array();
+      for (const std::string& name : left_out.first) first.push_back(printable(name));
+      one["left_out"].push_back({{"reason", left_out.reason}, {"count", left_out.count}, {"first", first}});
+    }
+    json["splits"].push_back(std::move(one));
+  }
+  return json;
+}
+
+}  // namespace trainyard

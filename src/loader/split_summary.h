@@ -1,0 +1,25 @@
+/// What is told about the data of a run before it starts: how much there is, and what is left out.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "loader/zygote.h"
+
+namespace trainyard {
+
+/// One line: "1200 samples of 3 classes, from 100 (eel) to 800 (cat)".
+std::string summary_of(const SplitInfo& split);
+
+/// What a user should know before training on the split called `name`, a line each: the files that are left out (litter
+/// is not), the classes without samples.
+std::vector<std::string> warnings_about(const std::string& name, const SplitInfo& split);
+
+/// {"splits": [{"name", "samples", "classes": [{"name", "samples"}], "left_out": [{"reason", "count", "first"}]}]}, the
+/// splits in the order of Split. Samples of a class are null if they are not known without reading.
+nlohmann::ordered_json to_json(std::span<const SplitInfo> splits);
+
+}  // namespace trainyard

@@ -1,0 +1,55 @@
+#include "loader/split_summary.h"
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+namespace trainyard {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+SplitInfo split_of(std::vector<std::uint64_t> counts) {
+  SplitInfo split{.class_names = {"cat", "dog", "eel"}, .class_counts = std::move(counts)};
+  for (const std::uint64_t count : split.class_counts) split.size += count;
+  return split;
+}
+
+TEST(SplitSummary, NamesTheSmallestAndTheLargestClass) {
+  EXPECT_EQ(summary_of(split_of({800, 300, 100})), "1200 samples of 3 classes, from 100 (eel) to 800 (cat)");
+  EXPECT_EQ(summary_of(split_of({7, 7, 7})), "21 samples of 3 classes, 7 each");
+  EXPECT_EQ(summary_of(split_of({})), "0 samples of 3 classes");
+}
+
+TEST(SplitSummary, WarnsOfWhatIsLeftOutButNotOfLitter) {
+  SplitInfo split = split_of({1, 1, 1});
+  split.left_out = {{"litter", 9, {"._a"}}};
+  EXPECT_THAT(warnings_about("train", split), IsEmpty());
+  split.left_out.push_back({"format not read: WebP", 5, {"cat/a.webp", "cat/b\x1b.webp", "cat/c.webp"}});
+  split.left_out.push_back({"dangling link", 1, {"dog/x.jpg"}});
+  EXPECT_THAT(warnings_about("train", split),
+              ElementsAre("[data] train: left out: 5 format not read: WebP (cat/a.webp, cat/b\\x1b.webp, cat/c.webp, "
+                          "...), 1 dangling link (dog/x.jpg)"));
+}
+
+TEST(SplitSummary, WarnsOfClassesWithoutSamples) {
+  EXPECT_THAT(warnings_about("test", split_of({3, 0, 0})),
+              ElementsAre("[data] test: 2 of 3 classes have no samples: dog, eel"));
+}
+
+TEST(SplitSummary, IsWrittenAsJson) {
+  std::vector<SplitInfo> splits = {split_of({1, 2, 3}), split_of({})};
+  splits[0].left_out = {{"litter", 1, {"._a"}}};
+  const nlohmann::ordered_json json = to_json(splits);
+  EXPECT_EQ(json["splits"][0]["name"], "train");
+  EXPECT_EQ(json["splits"][0]["samples"], 6);
+  EXPECT_EQ(json["splits"][0]["classes"][2]["name"], "eel");
+  EXPECT_EQ(json["splits"][0]["classes"][2]["samples"], 3);
+  EXPECT_EQ(json["splits"][0]["left_out"][0]["reason"], "litter");
+  EXPECT_EQ(json["splits"][1]["name"], "test");
+  EXPECT_TRUE(json["splits"][1]["classes"][0]["samples"].is_null());
+}
+
+}  // namespace
+}  // namespace trainyard
