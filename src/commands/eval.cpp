@@ -12,11 +12,13 @@
 #include "commands/machine.h"
 #include "commands/splits.h"
 #include "util/json_text.h"
+#include "util/printable.h"
 
 namespace trainyard {
 namespace {
 
 constexpr std::size_t table_rows = 30;
+constexpr std::size_t most_wrong = 10;
 
 std::string figure(const std::optional<double>& share) { return share ? fmt::format("{:.4f}", *share) : "-"; }
 
@@ -33,8 +35,9 @@ class EvalCommand : public Command {
     WorkerPool pool(pool_options(config), dataset_factory(config));  // forks: before CUDA, before any thread
     const CheckResult check = run_check(device_needs_of(config));
     const at::Device device = prepare_device(config, check);
-    const Evaluated result = with_explained_errors(
-        check, device, [&] { return evaluate_checkpoint(resolve_checkpoint(checkpoint_), pool, config, device); });
+    const Evaluated result = with_explained_errors(check, device, [&] {
+      return evaluate_checkpoint(resolve_checkpoint(checkpoint_), pool, config, device, most_wrong);
+    });
     if (json_) {
       fmt::print("{}\n", json_text(to_json(result), 2));
     } else {
@@ -68,6 +71,14 @@ class EvalCommand : public Command {
       const ClassScores& s = scores[i];
       fmt::print("  {:<{}}  {:>7}  {:>7}  {:>7}  {:>9}  {:>7}\n", names[i], width, s.samples, s.right, figure(s.recall),
                  figure(s.precision), figure(s.f1));
+    }
+    if (e.worst.empty()) return;
+    fmt::print("\n  most wrong\n");
+    for (std::size_t i = 0; i < e.worst.size(); ++i) {
+      const Mistake& mistake = e.worst[i];
+      fmt::print("  {}  is {}, taken for {} ({:.1f} %)\n", result.worst_names[i],
+                 printable(names[static_cast<std::size_t>(mistake.label)]),
+                 printable(names[static_cast<std::size_t>(mistake.guess)]), 100 * mistake.guess_probability);
     }
   }
 

@@ -5,6 +5,7 @@
 
 #include "training/precision.h"
 #include "training/trained_model.h"
+#include "util/printable.h"
 
 namespace trainyard {
 namespace {
@@ -32,12 +33,20 @@ Evaluated evaluate_checkpoint(const std::filesystem::path& checkpoint, WorkerPoo
   const RegisteredMemory registered(device.is_cuda() ? pool.memory() : std::span<std::byte>());
   DeviceLoader batches(pool, Split::test, {}, trained.normalize, device);
   Evaluation evaluation = evaluate_samples(*trained.model, batches, config.train.precision, worst);
+  std::vector<std::string> names;
+  if (!evaluation.worst.empty()) {
+    const std::unique_ptr<Dataset> dataset = make_dataset(config.data, Split::test);
+    for (const Mistake& mistake : evaluation.worst) {
+      names.push_back(printable(dataset->name(static_cast<std::size_t>(mistake.index)), 1024));
+    }
+  }
   return {.checkpoint = checkpoint,
           .manifest = std::move(trained.manifest),
           .dataset = config.data.name,
           .device = device.str(),
           .precision = config.train.precision,
-          .evaluation = std::move(evaluation)};
+          .evaluation = std::move(evaluation),
+          .worst_names = std::move(names)};
 }
 
 Json to_json(const Evaluated& evaluated) {
@@ -69,8 +78,10 @@ Json to_json(const Evaluated& evaluated) {
   for (const auto& [pair, count] : e.confusion) {
     json["confusion"].push_back({{"label", pair.first}, {"guess", pair.second}, {"samples", count}});
   }
-  for (const Mistake& mistake : e.worst) {
+  for (std::size_t i = 0; i < e.worst.size(); ++i) {
+    const Mistake& mistake = e.worst[i];
     json["worst"].push_back({{"index", mistake.index},
+                             {"name", evaluated.worst_names[i]},
                              {"label", mistake.label},
                              {"guess", mistake.guess},
                              {"guess_probability", mistake.guess_probability},

@@ -20,6 +20,7 @@ struct Evaluated {
   std::string device;
   std::string precision;
   Evaluation evaluation;
+  std::vector<std::string> worst_names;  ///< what the dataset calls each of evaluation.worst, printable
 };
 
 /// Loads the step folder `checkpoint` and runs it over the test split of `pool`, in config.train.precision, keeping at
@@ -29,7 +30,7 @@ Evaluated evaluate_checkpoint(const std::filesystem::path& checkpoint, WorkerPoo
                               at::Device device, std::size_t worst = 0);
 
 /// Everything, keys in an order to be read: {"checkpoint", ..., "top1", "classes": [{"name", "recall", ...}],
-/// "confusion": [{"label", "guess", "samples"}], "worst": [{"index", "label", "guess", ...}]}.
+/// "confusion": [{"label", "guess", "samples"}], "worst": [{"index", "name", "label", "guess", ...}]}.
 nlohmann::ordered_json to_json(const Evaluated& evaluated);
 
 }  // namespace trainyard

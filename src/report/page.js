@@ -271,6 +271,9 @@ function classCard(e) {
           order.map((one) => [one.name, count(one.samples), meter(one.recall), percent(one.precision), percent(one.f1)])));
 }
 
+// The last part of a path; a sample without a name is called by its number.
+const nameOf = (w) => !w.name || w.name === `${w.index}` ? `#${w.index}` : w.name.split('/').at(-1);
+
 function wrongCard(e) {
   if (e.worst.length === 0) return null;
   const figures = e.worst.map((w) => {
@@ -278,10 +281,10 @@ function wrongCard(e) {
     image.addEventListener('load', () => image.classList.toggle('tiny', image.naturalWidth < 96));
     return element('figure', {}, image, element('b', {}, `${e.classes[w.guess].name} ${shortPercent(w.guess_probability)}`),
         element('span', {}, `is ${e.classes[w.label].name} ${shortPercent(w.label_probability)}`),
-        element('span', {class: 'soft'}, `#${w.index}`));
+        element('span', {class: 'soft', title: w.name ?? ''}, nameOf(w)));
   });
   return element('div', {class: 'card'}, element('h3', {}, 'Most wrong'),
-      element('p', {class: 'soft small'}, 'Test images with the greatest loss: what the model took each for and how sure it was, what it is, its number in the test set.'),
+      element('p', {class: 'soft small'}, 'Test images with the greatest loss: what the model took each for and how sure it was, what it is, its name or number in the test set.'),
       element('div', {class: 'wrong'}, ...figures));
 }
 
