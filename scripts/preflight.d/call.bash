@@ -74,7 +74,8 @@ start_calls() {
   [[ $(type -P docker) != /snap/* ]] || place=$project
   if ! scratch=$(mktemp -d "$place/.preflight.XXXXXX" 2> /dev/null) || [[ ! -d $scratch ]]; then
     scratch=""
-    finding error host-temporary "no temporary folder can be made in $place" "free space there, or set TMPDIR to another folder"
+    finding error host-temporary "no temporary folder can be made in $place" \
+      "free space there, or set TMPDIR to another folder"
     finish 3
   fi
 }

@@ -64,18 +64,23 @@ read_cards() {
   for line in "${rest[@]}"; do
     if [[ $line == [Ww][Aa][Rr][Nn][Ii][Nn][Gg]* ]]; then err+=" $line"; continue; fi
     card_unread=true
-    finding warning card-unreadable "nvidia-smi says of a card that is left out: $line" \
-      "sudo dmesg | grep -i -e nvrm -e xid says more; a card that is lost comes back by a reset or a reboot, if at all"
+    finding warning card-unreadable "a line of nvidia-smi is no card that can be used: $line" \
+      "the other lines are used; sudo dmesg | grep -i -e nvrm -e xid says more of a card that is lost"
   done
-  if [[ $status != 0 || -n $err ]]; then
+  if [[ -n $err ]]; then
     out=""
     said
-    finding warning driver-says "nvidia-smi says beside its cards: $shown" "nvidia-smi -q tells more; the cards are used"
+    finding warning driver-says "nvidia-smi says beside its cards: $shown" \
+      "nvidia-smi -q tells more; the cards are used"
+  elif [[ $status != 0 ]]; then
+    finding warning driver-says "nvidia-smi ends with exit code $status after its cards" \
+      "nvidia-smi -h explains the code; the cards are used"
   fi
 }
 
 add_card() { # a row; fails if it is not one
-  local form='^ *(0|[1-9][0-9]{0,2}), *(GPU-[0-9A-Za-z-]{1,64}), *([^][,]+), *([1-9][0-9]{1,3}(\.[0-9]{1,4}){0,3})(, *(.*))?$'
+  local form='^ *(0|[1-9][0-9]{0,2}), *(GPU-[0-9A-Za-z-]{1,64}), *([^][,]+), *'
+  form+='([1-9][0-9]{1,3}(\.[0-9]{1,4}){0,3})(, *(.*))?$'
   [[ $1 =~ $form ]] || return 1
   local index=${BASH_REMATCH[1]} uuid=${BASH_REMATCH[2]} name=${BASH_REMATCH[3]} version=${BASH_REMATCH[4]}
   local capability=${BASH_REMATCH[7]:-}

@@ -3,8 +3,8 @@
 # docker_runtimes, docker_security), check_compose (compose_version), check_image (image_here), check_disk, check_proxy.
 
 readonly compose_least=2.24 disk_needed_gb=30 disk_needed_with_image_gb=6
-docker_version="" docker_root="" docker_proxy="" docker_system="" docker_runtimes="" docker_security=" " compose_version=""
-docker_hangs=false
+docker_version="" docker_root="" docker_proxy="" docker_system="" docker_runtimes="" docker_security=" "
+compose_version="" docker_hangs=false
 
 podman_instead() {
   finding error podman "Podman stands in Docker's place" \
@@ -23,10 +23,11 @@ check_docker() {
   call docker --version
   if [[ ${out,,}${err,,} == *podman* ]]; then podman_instead; return 0; fi
   if [[ $status == hung ]]; then docker_fails; return 0; fi
-  # A line for each fact, the last of them to tell a whole answer. Some versions print the daemon's errors and end with 0.
+  # A line per fact; only a whole answer has the last. Some versions print the daemon's errors and end with 0.
   local fact='{{println}}preflight:' format line errors="" version=""
   format="${fact}errors={{range .ServerErrors}}{{.}} {{end}}${fact}root={{.DockerRootDir}}"
-  format+="${fact}proxy={{.HTTPProxy}}{{.HTTPSProxy}}${fact}system={{.OperatingSystem}}${fact}runtimes={{json .Runtimes}}"
+  format+="${fact}proxy={{.HTTPProxy}}{{.HTTPSProxy}}${fact}system={{.OperatingSystem}}"
+  format+="${fact}runtimes={{json .Runtimes}}"
   format+="${fact}security={{range .SecurityOptions}}{{.}} {{end}}${fact}version={{.ServerVersion}}{{println}}"
   call docker info --format "$format"
   while IFS= read -r line; do
@@ -106,8 +107,9 @@ check_image() {
 }
 
 check_disk() {
-  local total free form='[[:space:]]([0-9]{1,15})[[:space:]]+[0-9]{1,15}[[:space:]]+(-?[0-9]{1,15})[[:space:]]+[0-9-]+%?[[:space:]]+/'
-  local needed=$disk_needed_gb
+  # Of a POSIX line, from its end: the name of the device may hold spaces.
+  local form=' ([0-9]{1,15}) +[0-9]{1,15} +(-?[0-9]{1,15}) +[0-9-]+%? +/'
+  local total free needed=$disk_needed_gb
   # With Docker Desktop or a remote engine the folder is not on this host.
   [[ $docker_system != *"Docker Desktop"* && -d $root$docker_root ]] || return 0
   ! $image_here || needed=$disk_needed_with_image_gb

@@ -40,7 +40,8 @@ check_snap() {
   engine=snap
   local below=${project#"${HOME:-/root}"/}
   [[ $below == "$project" || $below == .* ]] || return 0
-  finding error docker-snap-folder "Docker from snap sees no folder outside of your home, and none of its hidden ones: $project" \
+  finding error docker-snap-folder \
+    "Docker from snap sees no folder outside of your home, and none of its hidden ones: $project" \
     "move the clone into your home; or sudo snap remove docker, and install Docker Engine's own packages"
 }
 
@@ -67,7 +68,8 @@ check_toolkit() { # any one of these makes Docker accept a request for GPUs
         finding error docker-snap "Docker from snap cannot pass GPUs on" \
           "sudo snap remove docker, and install Docker Engine's own packages; or use the CPU: GPUS=none" ;;
       *)
-        finding error toolkit-missing "Docker cannot pass GPUs on: the NVIDIA Container Toolkit is missing or not set up" \
+        finding error toolkit-missing \
+          "Docker cannot pass GPUs on: the NVIDIA Container Toolkit is missing or not set up" \
           "install nvidia-container-toolkit, then sudo nvidia-ctk runtime configure --runtime=docker and\
  sudo systemctl restart docker; or use the CPU: GPUS=none" ;;
     esac

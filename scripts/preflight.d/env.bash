@@ -17,7 +17,8 @@ read_env() {
   elif [[ ! -f $path ]]; then finding error env-kind "$path is not a file" "remove it, or rename it"
   elif [[ ! -r $path ]]; then finding error env-unreadable "$path may not be read" "chmod u+r .env, or chown it to you"
   elif IFS= read -r -d '' _ < "$path"; then
-    finding error env-encoding "$path is not text in UTF-8: it holds a NUL" "save it as UTF-8 (PowerShell's > writes UTF-16)"
+    finding error env-encoding "$path is not text in UTF-8: it holds a NUL" \
+      "save it as UTF-8 (PowerShell's > writes UTF-16)"
   else
     mapfile -t lines < "$path"
     split_lines "${lines[@]}"
@@ -53,8 +54,9 @@ read_values() {
   local key
   for key in "${!asked[@]}"; do env_value[$key]=${asked[$key]}; done
   for key in BASE_IMAGE GPUS; do
-    [[ ${env_value[$key]:-} != *[\\\"\$]* ]] || finding error env-value "in .env, $key=${env_value[$key]} is no such value" \
-      "correct the line; .env.example shows what it may say"
+    [[ ${env_value[$key]:-} != *[\\\"\$]* ]] ||
+      finding error env-value "in .env, $key=${env_value[$key]} is no such value" \
+        "correct the line; .env.example shows what it may say"
   done
 }
 
@@ -67,10 +69,11 @@ ask_compose() { # a command in front of docker, or nothing
     # shellcheck disable=SC2016 # for Compose
     for key in "${keys[@]}"; do printf '      %s: "${%s+set}=${%s-}"\n' "$key" "$key" "$key"; done
   } > "$scratch/ask.yml"
-  call "$@" docker compose --project-directory "$project" --env-file "$scratch/env" -f "$scratch/ask.yml" config --format json
-  local seen=0
+  call "$@" docker compose --project-directory "$project" --env-file "$scratch/env" -f "$scratch/ask.yml" \
+    config --format json
+  local seen=0 form='^ *"([A-Z_]+)": "(set)?=(.*)",?$'
   while IFS= read -r line; do
-    [[ $line =~ ^[[:space:]]*\"([A-Z_]+)\":\ \"(set)?=(.*)\",?$ && " ${keys[*]} " == *" ${BASH_REMATCH[1]} "* ]] || continue
+    [[ $line =~ $form && " ${keys[*]} " == *" ${BASH_REMATCH[1]} "* ]] || continue
     seen=$((seen + 1))
     [[ -z ${BASH_REMATCH[2]} ]] || asked[${BASH_REMATCH[1]}]=${BASH_REMATCH[3]//\$\$/\$}
   done <<< "$out"
@@ -83,13 +86,14 @@ ask_compose() { # a command in front of docker, or nothing
 
 # Where there is no Compose: plain lines alone, KEY=value with or without quotes. Sets asked.
 read_without_compose() {
-  local line number=0 key value line_form='^[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z0-9_.-]*)[[:space:]]*[=:][[:space:]]*(.*)$'
+  local line number=0 key value
+  local form='^[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z0-9_.-]*)[[:space:]]*[=:][[:space:]]*(.*)$'
   local double='^"([^"\$]*)"[[:space:]]*(#.*)?$' single="^'([^'\\]*)'[[:space:]]*(#.*)?\$" plain="^([^\"'\\\$]*)\$"
   asked=()
   while IFS= read -r line; do
     number=$((number + 1)) line=${line%$'\r'}
     [[ ! $line =~ ^[[:space:]]*(#.*)?$ ]] || continue
-    if [[ $line =~ $line_form ]]; then
+    if [[ $line =~ $form ]]; then
       key=${BASH_REMATCH[2]} value=${BASH_REMATCH[3]}
       if [[ $value =~ $double || $value =~ $single ]]; then
         asked[$key]=${BASH_REMATCH[1]}
@@ -101,7 +105,8 @@ read_without_compose() {
       elif [[ $value != [\"\']* && " ${keys[*]} " != *" $key "* ]]; then continue
       fi
     fi
-    finding error env-unclear "line $number of .env is for Compose alone to read: $line" "install Compose; see compose-missing"
+    finding error env-unclear "line $number of .env is for Compose alone to read: $line" \
+      "install Compose; see compose-missing"
     asked=()
     return 0
   done < "$scratch/env"

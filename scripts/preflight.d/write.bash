@@ -36,9 +36,11 @@ check_settings() {
     key=${line%%=*}
     [[ ${asked[$key]-} != "${line#*=}" && $key != GPUS ]] || continue # GPUS is for preflight alone
     if [[ -n ${!key+set} ]]; then
-      finding warning env-overridden "$key=${!key} in this shell wins over .env, which says $line" "unset $key, unless it is meant"
+      finding warning env-overridden "$key=${!key} in this shell wins over .env, which says $line" \
+        "unset $key, unless it is meant"
     else
-      finding error env-overridden "a line of yours in .env makes Compose read $key as '${asked[$key]-}', not as $line" \
+      finding error env-overridden \
+        "a line of yours in .env makes Compose read $key as '${asked[$key]-}', not as $line" \
         "remove that line, or give it a value"
     fi
   done
@@ -63,7 +65,8 @@ gpus_lines() {
 
 cannot_write() { # path
   said
-  finding error write-fails "$1 cannot be written: $shown" "see to its owner, its folder's permissions and the free space"
+  finding error write-fails "$1 cannot be written: $shown" \
+    "see to its owner, its folder's permissions and the free space"
 }
 
 # Replaces a file whole or not at all, and leaves one that is right untouched.
