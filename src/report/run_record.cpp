@@ -1,5 +1,6 @@
 #include "report/run_record.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <sstream>
@@ -58,6 +59,14 @@ json objects_of_lines(const std::string& text) {
   return objects;
 }
 
+// Reports are passed on: the folder that the run was started in, which may name its user, is left out.
+std::string without_start_folder(std::string config) {
+  const std::size_t begin = config.find("\nstarted_in = ");
+  if (begin == std::string::npos) return config;
+  const std::size_t end = std::min(config.find('\n', begin + 1), config.size());
+  return config.erase(begin, end - begin);
+}
+
 }  // namespace
 
 RunRecord read_run(const fs::path& folder) {
@@ -71,7 +80,7 @@ RunRecord read_run(const fs::path& folder) {
           .epochs = rows_of_csv(text_of(folder / "metrics.csv")),
           .steps = objects_of_lines(text_of(folder / "metrics.jsonl")),
           .check = check.is_object() ? std::move(check) : json(nullptr),
-          .config = text_of(folder / "config.toml")};
+          .config = without_start_folder(text_of(folder / "config.toml"))};
 }
 
 }  // namespace trainyard

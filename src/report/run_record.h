@@ -15,7 +15,7 @@ struct RunRecord {
   nlohmann::json epochs;  ///< an array with an object for each row of metrics.csv; what is no finite number is null
   nlohmann::json steps;   ///< the same of metrics.jsonl
   nlohmann::json check;   ///< check.json, or null
-  std::string config;     ///< config.toml
+  std::string config;     ///< config.toml without run.started_in
 };
 
 /// Reads `folder`. Throws UsageError where it is no run's folder: it has neither a config.toml nor checkpoints/.

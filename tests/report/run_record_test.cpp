@@ -25,6 +25,12 @@ TEST(ReadRun, ReadsWhatIsThereAndPassesOverWhatIsTorn) {
   EXPECT_TRUE(run.check.is_null());
 }
 
+TEST(ReadRun, LeavesOutTheFolderThatTheRunWasStartedIn) {
+  const TempDir dir;
+  dir.write("config.toml", "[run]\nname = \"a\"\nstarted_in = \"/home/somebody\"\n");
+  EXPECT_EQ(read_run(dir.path()).config, "[run]\nname = \"a\"\n");
+}
+
 TEST(ReadRun, RefusesAFolderThatIsNoRuns) {
   const TempDir dir;
   EXPECT_THAT(error_of<UsageError>([&] { read_run(dir.path()); }), testing::HasSubstr("no run's folder"));
