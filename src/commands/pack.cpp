@@ -8,8 +8,10 @@
 #include <fmt/format.h>
 
 #include "commands/command.h"
+#include "datasets/class_counts.h"
 #include "datasets/packed_file.h"
 #include "transforms/pack_dataset.h"
+#include "util/output.h"
 
 namespace trainyard {
 namespace {
@@ -32,7 +34,10 @@ class PackCommand : public Command {
     const std::array splits{Split::train, Split::test};
     std::vector<std::unique_ptr<Dataset>> datasets;  // both first, so that no work is lost where one is not there
     if (!verify_) {
-      for (const Split split : splits) datasets.push_back(make_dataset(config.data, split));
+      for (const Split split : splits) {
+        datasets.push_back(make_dataset(config.data, split));
+        print_what_is_missing(*datasets.back(), to_string(split));
+      }
       std::filesystem::create_directories(folder_);
     }
     for (std::size_t i = 0; i < splits.size(); ++i) {
@@ -49,6 +54,13 @@ class PackCommand : public Command {
   }
 
  private:
+  static void print_what_is_missing(const Dataset& dataset, std::string_view split) {
+    const std::string left_out = list_left_out(dataset.left_out());
+    if (!left_out.empty()) print("{}: left out: {}\n", split, left_out);
+    const std::string empty = classes_without_samples(dataset.class_counts(), dataset.class_names());
+    if (!empty.empty()) print("{}: {}\n", split, empty);
+  }
+
   std::string folder_;
   std::string as_ = "keep";
   PackOptions options_;
