@@ -1,24 +1,28 @@
 // trainyard predict: the classes a checkpoint sees in image files. The preprocessing comes from the checkpoint.
 
 #include <algorithm>
+#include <climits>
 #include <filesystem>
-#include <iostream>
 #include <optional>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include <ATen/Parallel.h>
 
 #include "checkpoint/checkpoint_folder.h"
 #include "commands/command.h"
 #include "commands/machine.h"
+#include "commands/picture_names.h"
+#include "datasets/read_file.h"
 #include "images/decode_image.h"
 #include "training/precision.h"
 #include "training/trained_model.h"
 #include "transforms/pipeline.h"
 #include "util/json_text.h"
-#include "util/system.h"
+#include "util/printable.h"
 
 namespace trainyard {
 namespace {
@@ -26,28 +30,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t batch_size = 32;
-
-bool is_image_name(const fs::path& path) {
-  std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return std::tolower(c); });
-  return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
-}
-
-// Every image below `folder`, in the order of their names.
-std::vector<std::string> images_below(const std::string& folder) {
-  std::vector<std::string> files;
-  try {
-    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
-      if (entry.is_regular_file() && is_image_name(entry.path())) files.push_back(entry.path().string());
-    }
-  } catch (const fs::filesystem_error& error) {
-    throw RunError("predict", "{}: {}", folder, error.code().message());
-  }
-  if (files.empty()) throw RunError("predict", "{} holds no .jpg, .jpeg or .png file", folder);
-  std::sort(files.begin(), files.end());
-  return files;
-}
 
 // A file's pixels, height × width × channels, or why there are none.
 struct Loaded {
@@ -60,8 +42,9 @@ Loaded load_image(const std::string& file, const std::vector<std::int64_t>& shap
                   const ImageOptions& options) {
   try {
     const ImageSize wanted{static_cast<std::size_t>(shape[0]), static_cast<std::size_t>(shape[1])};
-    const Mapping bytes = Mapping::read_only_file(file, "predict");
-    const Image decoded = decode_image(bytes.bytes(), static_cast<std::size_t>(shape[2]), file, options);
+    Scratch scratch;
+    const std::span<const std::byte> bytes = read_whole_file(file, scratch);
+    const Image decoded = decode_image(bytes, static_cast<std::size_t>(shape[2]), file, options);
     const SampleSpec spec{
         {static_cast<std::int64_t>(decoded.height), static_cast<std::int64_t>(decoded.width), shape[2]}, DType::uint8};
     Image image = TransformPipeline(transform.test, spec).apply(decoded, 0, 0, 0);
@@ -109,21 +92,21 @@ class PredictCommand : public Command {
   void predict_path(const std::string& path, at::Device device) {
     std::error_code ignored;
     if (!fs::is_directory(path, ignored)) return predict_files(std::array{path}, device);
-    try {
-      const std::vector<std::string> files = images_below(path);
-      for (std::size_t i = 0; i < files.size(); i += batch_size) {
-        predict_files(std::span(files).subspan(i, std::min(batch_size, files.size() - i)), device);
-      }
-    } catch (const RunError& error) {
-      report_failure(path, error.what());
+    const PicturesBelow pictures = pictures_below(path);
+    const std::span<const std::string> files = pictures.files;
+    for (std::size_t i = 0; i < files.size(); i += batch_size) {
+      predict_files(files.subspan(i, std::min(batch_size, files.size() - i)), device);
+    }
+    for (const auto& [part, error] : pictures.errors) report_failure(part, error);
+    if (files.empty() && pictures.errors.empty()) {
+      report_failure(path, fmt::format("[predict] {} holds no pictures, such as .jpg, .jpeg or .png files", path));
     }
   }
 
   // One at a time: whoever writes a name gets the answer before the next.
   void predict_names_from_input(at::Device device) {
-    for (std::string name; std::getline(std::cin, name);) {
-      if (!name.empty()) predict_path(name, device);
-    }
+    NameReader names(STDIN_FILENO);
+    while (const std::optional<std::string> name = names.next()) predict_path(*name, device);
   }
 
   void predict_files(std::span<const std::string> files, at::Device device) {
@@ -160,12 +143,13 @@ class PredictCommand : public Command {
   void print_prediction(const std::string& file, const at::Tensor& probabilities) const {
     const std::vector<std::string>& class_names = trained_->manifest.class_names;
     const auto [values, indices] = probabilities.topk(std::min<std::int64_t>(top_, probabilities.size(0)));
-    nlohmann::ordered_json line = {{"file", file}, {"predictions", nlohmann::ordered_json::array()}};
-    if (!json_) fmt::print("{}\n", file);
+    nlohmann::ordered_json line = named(file);
+    line["predictions"] = nlohmann::ordered_json::array();
+    if (!json_) fmt::print("{}\n", printable(file, PATH_MAX));
     for (std::int64_t i = 0; i < values.size(0); ++i) {
       const auto index = indices[i].item<std::int64_t>();
       const std::string& name = class_names[static_cast<std::size_t>(index)];
-      if (!json_) fmt::print("  {:6.2f} %  {}\n", 100 * values[i].item<double>(), name);
+      if (!json_) fmt::print("  {:6.2f} %  {}\n", 100 * values[i].item<double>(), printable(name));
       line["predictions"].push_back({{"class", name}, {"index", index}, {"probability", values[i].item<double>()}});
     }
     if (json_) print_line(line);
@@ -174,7 +158,17 @@ class PredictCommand : public Command {
   void report_failure(const std::string& file, const std::string& error) {
     ++failed_;
     fmt::print(stderr, "{}\n", error);
-    if (json_) print_line({{"file", file}, {"error", error}});
+    if (!json_) return;
+    nlohmann::ordered_json line = named(file);
+    line["error"] = printable(error, 2 * PATH_MAX);
+    print_line(line);
+  }
+
+  // JSON holds UTF-8 alone: another name is shown as printable() has it, and its bytes are given in hexadecimal.
+  static nlohmann::ordered_json named(const std::string& file) {
+    if (is_utf8(file)) return {{"file", file}};
+    return {{"file", printable(file, PATH_MAX)},
+            {"file_bytes", fmt::format("{:02x}", fmt::join(std::as_bytes(std::span(file)), ""))}};
   }
 
   static void print_line(const nlohmann::ordered_json& line) { fmt::print("{}\n", json_text(line)); }

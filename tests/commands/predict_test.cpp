@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
+#include <sys/stat.h>
 
 #include "commands/small_run.h"
 #include "datasets/dataset.h"
@@ -81,7 +82,49 @@ TEST_F(PredictCommand, NamesAMissingFileAndAFolderWithoutImages) {
   const TempDir images;
   const Outcome outcome = run_program({TRAINYARD_BINARY, "predict", run(), "/nowhere.png", images.path()});
   EXPECT_EQ(outcome.exit_code, 1);
-  EXPECT_THAT(outcome.output, AllOf(HasSubstr("/nowhere.png"), HasSubstr("holds no .jpg")));
+  EXPECT_THAT(outcome.output, AllOf(HasSubstr("/nowhere.png"), HasSubstr("holds no pictures")));
+}
+
+TEST_F(PredictCommand, ReadsListsFromFindAndFromWindows) {
+  const TempDir images;
+  const std::string a = images.write("a\nb.png", test_image(0));
+  const std::string b = images.write("b.png", test_image(1));
+  const auto predicted = [&](const std::string& list) {
+    const std::string names = images.write("names", list);
+    const Outcome outcome =
+        run_program({"sh", "-c", fmt::format("'{}' predict '{}' --json - < '{}'", TRAINYARD_BINARY, run(), names)});
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+    std::vector<std::string> files;
+    for (const nlohmann::json& line : lines_of(outcome.output)) files.push_back(line["file"]);
+    return files;
+  };
+  EXPECT_THAT(predicted(a + '\0' + b + '\0'), testing::ElementsAre(a, b));
+  EXPECT_THAT(predicted("\xef\xbb\xbf" + b + "\r\n"), testing::ElementsAre(b));
+}
+
+TEST_F(PredictCommand, RefusesOtherKindsOfFilesWithoutWaiting) {
+  const TempDir images;
+  images.write("a.png", test_image(0));
+  ASSERT_EQ(mkfifo((images / "pipe.jpg").c_str(), 0600), 0);
+  std::filesystem::create_symlink("nowhere", images / "gone.jpg");
+  const Outcome outcome =
+      run_program({TRAINYARD_BINARY, "predict", run(), images.path(), "/dev/zero", images / "pipe.jpg"});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.output, AllOf(HasSubstr("a.png\n"), HasSubstr("pipe.jpg is a named pipe"),
+                                    HasSubstr("/dev/zero is a device"), HasSubstr("gone.jpg")));
+}
+
+TEST_F(PredictCommand, ShowsNamesThatAreNotUtf8) {
+  const TempDir images;
+  const std::string file = images.write("\xff\x1b.png", test_image(0));
+  EXPECT_THAT(run_program({TRAINYARD_BINARY, "predict", run(), file}).output, HasSubstr("/\\xff\\x1b.png\n"));
+  const std::vector<nlohmann::json> lines =
+      lines_of(run_program({TRAINYARD_BINARY, "predict", run(), file, file + ".jpg", "--json"}).output);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_THAT(lines[0]["file"].get<std::string>(), HasSubstr("\\xff\\x1b.png"));
+  EXPECT_THAT(lines[0]["file_bytes"].get<std::string>(), HasSubstr("2fff1b2e706e67"));
+  EXPECT_THAT(lines[1]["file_bytes"].get<std::string>(), testing::EndsWith("2fff1b2e706e672e6a7067"));
+  EXPECT_TRUE(lines[1].contains("error"));
 }
 
 TEST_F(PredictCommand, AgreesWithEvalOnTheSameImages) {
