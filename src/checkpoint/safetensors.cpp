@@ -10,6 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/foreign_format.h"
 #include "checkpoint/safetensors_parser.h"
 #include "util/error.h"
 #include "util/json_text.h"
@@ -63,16 +64,16 @@ void check_coverage(const Header& header, std::size_t file_size, std::string_vie
   for (const TensorInfo* tensor : by_place) {
     if (tensor->begin < reached) {
       throw RunError("safetensors", "{}: tensor {} overlaps the one before it by {} bytes, at offset {}", path,
-                     printable(tensor->name), reached - tensor->begin, header.data_begin + tensor->begin);
+                     in_quotes(tensor->name), reached - tensor->begin, header.data_begin + tensor->begin);
     }
     if (tensor->begin > reached) {
       throw RunError("safetensors", "{}: a hole of {} bytes before tensor {}, at offset {}", path,
-                     tensor->begin - reached, printable(tensor->name), header.data_begin + reached);
+                     tensor->begin - reached, in_quotes(tensor->name), header.data_begin + reached);
     }
     if (tensor->end > data_size) {
       throw RunError("safetensors",
                      "{}: tensor {} ends {} bytes past the end of the file, at offset {}; is it cut off?", path,
-                     printable(tensor->name), tensor->end - data_size, file_size);
+                     in_quotes(tensor->name), tensor->end - data_size, file_size);
     }
     reached = tensor->end;
   }
@@ -108,6 +109,7 @@ std::optional<std::size_t> byte_size(ElementType type, std::span<const std::int6
 }
 
 Header parse_header(std::span<const std::byte> file, std::string_view path) {
+  if (const auto what = explain_foreign_format(file, path)) throw RunError("safetensors", "{} {}", path, *what);
   std::uint64_t length = 0;
   if (file.size() < sizeof length) {
     throw RunError("safetensors", "{}: {} bytes, too few for the header's length, at offset 0", path, file.size());
@@ -141,7 +143,7 @@ std::vector<std::size_t> lay_out(std::span<TensorInfo> tensors, std::string_view
     TensorInfo& tensor = tensors[index];
     const auto bytes = byte_size(tensor.type, tensor.shape);
     if (!bytes || *bytes > std::numeric_limits<std::size_t>::max() - reached) {
-      throw RunError("safetensors", "{}: tensor {} has more bytes than 64 bits count", path, printable(tensor.name));
+      throw RunError("safetensors", "{}: tensor {} has more bytes than 64 bits count", path, in_quotes(tensor.name));
     }
     tensor.begin = reached;
     tensor.end = reached += *bytes;
@@ -157,7 +159,7 @@ std::string format_header(std::span<const TensorInfo> tensors, const Metadata& m
   for (const TensorInfo& tensor : tensors) {
     if (tensor.name.empty() || tensor.name == metadata_key || !names.insert(tensor.name).second) {
       throw RunError("safetensors", "{}: the tensor name {} is empty, reserved or used twice", path,
-                     printable(tensor.name));
+                     in_quotes(tensor.name));
     }
     object.push_back(
         {tensor.name,

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "util/error.h"
+#include "util/printable.h"
 
 namespace trainyard::safetensors {
 namespace {
@@ -61,12 +62,12 @@ class Handler final : public nlohmann::json_sax<json> {
   }
 
   bool key(std::string& key) override {
-    if (place_ == Place::top && !names_.insert(key).second) fail("the name {} comes twice", printable(key));
+    if (place_ == Place::top && !names_.insert(key).second) fail("the name {} comes twice", in_quotes(key));
     if (place_ == Place::tensor) {
       if (key != "dtype" && key != "shape" && key != "data_offsets") {
-        fail("tensor {} has an unknown key {}", printable(name_), printable(key));
+        fail("tensor {} has an unknown key {}", in_quotes(name_), in_quotes(key));
       }
-      if (!fields_.insert(key).second) fail("tensor {} has the key {} twice", printable(name_), printable(key));
+      if (!fields_.insert(key).second) fail("tensor {} has the key {} twice", in_quotes(name_), in_quotes(key));
     }
     (place_ == Place::top ? name_ : field_) = key;
     return true;
@@ -74,10 +75,10 @@ class Handler final : public nlohmann::json_sax<json> {
 
   bool string(std::string& value) override {
     if (place_ == Place::metadata) {
-      if (!header_.metadata.emplace(field_, value).second) fail("the metadata key {} comes twice", printable(field_));
+      if (!header_.metadata.emplace(field_, value).second) fail("the metadata key {} comes twice", in_quotes(field_));
     } else if (place_ == Place::tensor && field_ == "dtype") {
       const auto type = element_type_of(value);
-      if (!type) fail("tensor {} has an unknown dtype {}", printable(name_), printable(value));
+      if (!type) fail("tensor {} has an unknown dtype {}", in_quotes(name_), in_quotes(value));
       tensor_.type = *type;
     } else {
       unexpected("a string");
@@ -94,10 +95,10 @@ class Handler final : public nlohmann::json_sax<json> {
   bool number_unsigned(std::uint64_t value) override {
     if (place_ == Place::shape) {
       if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
-        fail("tensor {} has a dimension of {}, over 63 bits", printable(name_), value);
+        fail("tensor {} has a dimension of {}, over 63 bits", in_quotes(name_), value);
       }
       if (tensor_.shape.size() == max_dimensions) {
-        fail("tensor {} has more than {} dimensions", printable(name_), max_dimensions);
+        fail("tensor {} has more than {} dimensions", in_quotes(name_), max_dimensions);
       }
       tensor_.shape.push_back(static_cast<std::int64_t>(value));
     } else if (place_ == Place::offsets && offsets_.size() < 2) {
@@ -110,7 +111,7 @@ class Handler final : public nlohmann::json_sax<json> {
 
   bool end_array() override {
     if (place_ == Place::offsets && offsets_.size() != 2) {
-      fail("tensor {} has {} data_offsets; two are needed", printable(name_), offsets_.size());
+      fail("tensor {} has {} data_offsets; two are needed", in_quotes(name_), offsets_.size());
     }
     place_ = Place::tensor;
     return true;
@@ -133,7 +134,7 @@ class Handler final : public nlohmann::json_sax<json> {
   bool parse_error(std::size_t, const std::string&, const json::exception& error) override {
     // what() quotes the whole token it stopped at, which may be as long as the header.
     const std::string_view what = error.what();
-    fail("the header is not JSON in UTF-8: {}", printable(what.substr(what.find(": ") + 2)));
+    fail("the header is not JSON in UTF-8: {}", in_quotes(what.substr(what.find(": ") + 2)));
   }
 
  private:
@@ -150,25 +151,25 @@ class Handler final : public nlohmann::json_sax<json> {
       case Place::outside:
         fail("{} where the header's object must stand", what);
       case Place::top:
-        fail("{} as the value of {}; it must be an object", what, printable(name_));
+        fail("{} as the value of {}; it must be an object", what, in_quotes(name_));
       case Place::metadata:
-        fail("{} as the metadata value of {}; it must be a string", what, printable(field_));
+        fail("{} as the metadata value of {}; it must be a string", what, in_quotes(field_));
       default:
-        fail("tensor {}: {} in its {}", printable(name_), what, printable(field_));
+        fail("tensor {}: {} in its {}", in_quotes(name_), what, in_quotes(field_));
     }
   }
 
   void finish_tensor() {
-    if (fields_.size() != 3) fail("tensor {} lacks its dtype, shape or data_offsets", printable(name_));
+    if (fields_.size() != 3) fail("tensor {} lacks its dtype, shape or data_offsets", in_quotes(name_));
     tensor_.begin = offsets_[0];
     tensor_.end = offsets_[1];
     if (tensor_.begin > tensor_.end) {
-      fail("tensor {} ends at {}, before its begin at {}", printable(name_), tensor_.end, tensor_.begin);
+      fail("tensor {} ends at {}, before its begin at {}", in_quotes(name_), tensor_.end, tensor_.begin);
     }
     const auto bytes = byte_size(tensor_.type, tensor_.shape);
-    if (!bytes) fail("the shape of tensor {} overflows 63 bits", printable(name_));
+    if (!bytes) fail("the shape of tensor {} overflows 63 bits", in_quotes(name_));
     if (*bytes != tensor_.end - tensor_.begin) {
-      fail("tensor {} needs {} bytes by its dtype and shape; its data_offsets span {}", printable(name_), *bytes,
+      fail("tensor {} needs {} bytes by its dtype and shape; its data_offsets span {}", in_quotes(name_), *bytes,
            tensor_.end - tensor_.begin);
     }
     header_.tensors.push_back(std::move(tensor_));
@@ -201,9 +202,6 @@ Header parse_json(std::string_view text, std::size_t offset, std::string_view pa
   return handler.take();
 }
 
-std::string printable(std::string_view text) {
-  const std::string dumped = json(std::string(text.substr(0, 80))).dump(-1, ' ', true, json::error_handler_t::replace);
-  return text.size() > 80 ? dumped + "..." : dumped;
-}
+std::string in_quotes(std::string_view text) { return fmt::format("\"{}\"", printable(text, 80)); }
 
 }  // namespace trainyard::safetensors

@@ -13,7 +13,7 @@ namespace trainyard::safetensors {
 /// checks how the tensors cover the data. Throws RunError as parse_header does.
 Header parse_json(std::string_view text, std::size_t offset, std::string_view path);
 
-/// Text from a file as it is safe to print: quoted, ASCII, control characters escaped, at most 80 bytes of it.
-std::string printable(std::string_view text);
+/// Text from a file, in quotes, as it is safe to show: printable() of at most 80 bytes.
+std::string in_quotes(std::string_view text);
 
 }  // namespace trainyard::safetensors

@@ -41,13 +41,13 @@ at::ScalarType scalar_type_of(ElementType type) {
 safetensors::TensorInfo info_of(const std::string& name, const at::Tensor& tensor, std::string_view path) {
   if (!tensor.defined() || tensor.layout() != at::kStrided) {
     throw RunError("safetensors", "{}: tensor {} is undefined or not dense; only dense ones can be written", path,
-                   safetensors::printable(name));
+                   safetensors::in_quotes(name));
   }
   const auto* const found =
       std::find_if(types.begin(), types.end(), [&](const auto& pair) { return pair.second == tensor.scalar_type(); });
   if (found == types.end()) {
     throw RunError("safetensors", "{}: tensor {} is of type {}, which the format lacks", path,
-                   safetensors::printable(name), c10::toString(tensor.scalar_type()));
+                   safetensors::in_quotes(name), c10::toString(tensor.scalar_type()));
   }
   return {.name = name, .type = found->first, .shape = tensor.sizes().vec(), .begin = 0, .end = 0};
 }

@@ -115,7 +115,6 @@ const std::string good = tensor("U8", "[2]", "[0,2]");
 INSTANTIATE_TEST_SUITE_P(
     Kinds, MalformedSafetensors,
     testing::Values(
-        Malformed{"Empty", "", "0 bytes, too few"},                                                     //
         Malformed{"SevenBytes", std::string(7, 'a'), "7 bytes, too few"},                               //
         Malformed{"HeaderTooLarge", with_length("{}", 100'000'001), "over the limit"},                  //
         Malformed{"HeaderLengthAllOnes", std::string(16, '\xff'), "over the limit"},                    //
@@ -198,7 +197,7 @@ TEST(Safetensors, ErrorsShowHostileNamesShortAndEscaped) {
       message_of<RunError>([] { parse(file_of("{\"" + std::string(1 << 20, 'x') + R"(\u001b[31m":1})", 0)); });
   EXPECT_LT(message.size(), 300u);
   const std::string escaped = message_of<RunError>([] { parse(file_of(R"({"\u001b[31m":1})", 0)); });
-  EXPECT_THAT(escaped, HasSubstr("\\u001b[31m"));
+  EXPECT_THAT(escaped, HasSubstr("\\x1b[31m"));
 }
 
 TEST(Safetensors, MutatedFilesAreReadConsistentlyOrRefused) {

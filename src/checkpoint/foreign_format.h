@@ -1,0 +1,17 @@
+/// Recognises files that users take for safetensors files, and says how to get one from them.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace trainyard {
+
+/// What `file`, the content of the file `path`, is instead of safetensors, and what to do, as the end of a sentence
+/// that begins with the path: "is a Git LFS pointer; ...". None if it may be safetensors or is of no known format.
+/// Reads the first bytes only.
+std::optional<std::string> explain_foreign_format(std::span<const std::byte> file, std::string_view path);
+
+}  // namespace trainyard
