@@ -10,42 +10,11 @@ and the case's precision; FOLDER/<name>.float64.safetensors the same with everyt
 import json
 import sys
 
+import optimizers
 import reference_nets
 import safetensors_io
 import torch
 from torch import nn
-
-
-class Lion(torch.optim.Optimizer):
-    """Algorithm 2 of Chen et al. 2023."""
-
-    def __init__(self, parameters, lr, betas, weight_decay):
-        super().__init__(parameters, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
-
-    @torch.no_grad()
-    def step(self):
-        for group in self.param_groups:
-            beta1, beta2 = group["betas"]
-            for p in group["params"]:
-                m = self.state[p].setdefault("exp_avg", torch.zeros_like(p))
-                update = (beta1 * m + (1 - beta1) * p.grad).sign()
-                p.sub_(group["lr"] * (update + group["weight_decay"] * p))
-                m.mul_(beta2).add_(p.grad, alpha=1 - beta2)
-
-
-def make_optimizer(net, o):
-    decayed, others = [], []
-    for name, p in net.named_parameters():
-        free = not o["decay_bias_norm"] and (p.ndim <= 1 or name in ("cls_token", "pos_embed"))
-        (others if free else decayed).append(p)
-    groups = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
-    common = {"lr": o["lr"], "weight_decay": o["weight_decay"]}
-    if o["optimizer"] == "sgd":
-        return torch.optim.SGD(groups, momentum=o["momentum"], nesterov=o["nesterov"], **common)
-    betas = (o["beta1"], o["beta2"])
-    if o["optimizer"] == "lion":
-        return Lion(groups, betas=betas, **common)
-    return torch.optim.AdamW(groups, betas=betas, eps=o["eps"], **common)
 
 
 def train(o, tensors, dtype):
@@ -59,7 +28,7 @@ def train(o, tensors, dtype):
     autocast = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(o["precision"]) if dtype == torch.float32 else None
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = o["precision"] != "fp32"
 
-    optimizer = make_optimizer(net, o)
+    optimizer = optimizers.make(net.named_parameters(), o)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, o["lr"], o["steps"], cycle_momentum=False)
     scaler = torch.amp.GradScaler(device.type, enabled=autocast == torch.float16)
     ema = {k: v.clone() for k, v in net.state_dict().items()}

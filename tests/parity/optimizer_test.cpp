@@ -1,0 +1,136 @@
+// Each optimizer here and in PyTorch, from the same weights on the same gradients. Nothing amplifies rounding there, so
+// the bounds hold on every processor.
+
+#include "optim/optimizer.h"
+
+#include <cstdlib>
+#include <map>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <ATen/Context.h>
+#include <ATen/ops/randn_like.h>
+
+#include "checkpoint/safetensors_torch.h"
+#include "support/small_model.h"
+#include "support/subprocess.h"
+#include "support/temp_dir.h"
+
+namespace trainyard {
+namespace {
+
+constexpr int step_count = 10;
+
+struct Case {
+  const char* name;
+  OptimizerConfig optimizer;
+  // An update that is a sign has no bound where its argument cancels: rounding decides it there.
+  bool is_sign = false;
+};
+
+std::vector<Case> cases() {
+  return {
+      {"sgd", {.name = "sgd", .lr = 0x1p-6, .momentum = 0, .nesterov = false, .weight_decay = 0.25}},
+      {"momentum", {.name = "sgd", .lr = 0x1p-6, .momentum = 0.9, .nesterov = false, .weight_decay = 0.25}},
+      {"nesterov", {.name = "sgd", .lr = 0x1p-6, .momentum = 0.9, .nesterov = true, .weight_decay = 0.25}},
+      {"adamw", {.name = "adamw", .lr = 0x1p-6, .weight_decay = 0.5, .decay_bias_norm = false}},
+      {"lion", {.name = "lion", .lr = 0x1p-6, .weight_decay = 0.5, .beta1 = 0.9, .beta2 = 0.99}, /*is_sign=*/true},
+  };
+}
+
+nlohmann::json options_of(const Case& c) {
+  const OptimizerConfig& o = c.optimizer;
+  return {{"name", c.name},
+          {"optimizer", o.name},
+          {"lr", o.lr},
+          {"eps", o.eps},
+          {"beta1", o.beta1},
+          {"beta2", o.beta2},
+          {"momentum", o.momentum},
+          {"nesterov", o.nesterov},
+          {"weight_decay", o.weight_decay},
+          {"steps", step_count},
+          {"decay_bias_norm", o.decay_bias_norm}};
+}
+
+at::Device device() {
+  const char* name = std::getenv("TRAINYARD_TEST_DEVICE");
+  return at::Device(name == nullptr ? "cpu" : name);
+}
+
+using Tensors = std::map<std::string, at::Tensor>;
+
+Tensors load(const std::string& path) {
+  const NamedTensors tensors = load_safetensors(path);
+  return {tensors.begin(), tensors.end()};
+}
+
+std::shared_ptr<Model> model_with(const Tensors& input, at::ScalarType dtype) {
+  const std::shared_ptr<Model> model = small_model();
+  for (auto& [name, parameter] : model->named_parameters()) {
+    parameter.set_data(input.at("weight." + name).to(device(), dtype, /*non_blocking=*/false, /*copy=*/true));
+  }
+  return model;
+}
+
+std::shared_ptr<Model> take_steps(const OptimizerConfig& config, const Tensors& input, at::ScalarType dtype) {
+  const std::shared_ptr<Model> model = model_with(input, dtype);
+  const std::unique_ptr<Optimizer> optimizer = make_optimizer(config, *model);
+  optimizer->set_learning_rate(config.lr);
+  for (int step = 0; step < step_count; ++step) {
+    for (auto& [name, parameter] : model->named_parameters()) {
+      parameter.mutable_grad() = input.at(fmt::format("gradient.{}.{}", step, name)).to(device(), dtype);
+    }
+    optimizer->step();
+  }
+  return model;
+}
+
+// Of the weights in `model`, the share that is further than `bound` from PyTorch's, as a share of the largest.
+double share_apart(const Model& model, const Tensors& pytorch, double bound) {
+  std::int64_t apart = 0;
+  std::int64_t all = 0;
+  for (const auto& [name, parameter] : model.named_parameters()) {
+    const at::Tensor expected = pytorch.at("weight." + name).to(at::kDouble);
+    const at::Tensor difference = (parameter.detach().cpu().to(at::kDouble) - expected).abs();
+    apart += difference.gt(bound * expected.abs().max().item<double>()).sum().item<std::int64_t>();
+    all += expected.numel();
+  }
+  return static_cast<double>(apart) / static_cast<double>(all);
+}
+
+TEST(Parity, OptimizersGiveWhatPyTorchGivesOnTheSameGradients) {
+  const TempDir dir;
+  at::manual_seed(9);
+  NamedTensors input;
+  for (const auto& [name, parameter] : small_model()->named_parameters()) {
+    input.emplace_back("weight." + name, at::randn_like(parameter.detach()));
+    for (int step = 0; step < step_count; ++step) {
+      input.emplace_back(fmt::format("gradient.{}.{}", step, name), at::randn_like(parameter.detach()));
+    }
+  }
+  save_safetensors(dir / "input.safetensors", input);
+  nlohmann::json options = nlohmann::json::array();
+  for (const Case& c : cases()) options.push_back(options_of(c));
+  dir.write("cases.json", options.dump());
+  const Outcome python =
+      run_program({TRAINYARD_PYTHON, TRAINYARD_SOURCE_DIR "/tests/parity/optimizer_steps.py", dir.path()});
+  ASSERT_EQ(python.exit_code, 0) << python.output;
+
+  const Tensors tensors(input.begin(), input.end());
+  for (const Case& c : cases()) {
+    SCOPED_TRACE(c.name);
+    const double rounding_decides = c.is_sign ? 1e-4 : 0;
+    for (const auto& [dtype, name, bound] :
+         {std::tuple(at::kDouble, "float64", 1e-12), std::tuple(at::kFloat, "float32", 1e-5)}) {
+      const auto model = take_steps(c.optimizer, tensors, dtype);
+      EXPECT_LE(share_apart(*model, load(fmt::format("{}/{}.{}.safetensors", dir.path(), c.name, name)), bound),
+                rounding_decides)
+          << name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace trainyard
