@@ -46,7 +46,7 @@ void write_pictures(const Batch& batch, const std::filesystem::path& path) {
 }  // namespace
 
 std::string dry_run(const Config& config, WorkerPool& pool, at::Device device, const std::filesystem::path& run) {
-  constexpr DataLoaderOptions order{.shuffle = true};
+  const DataLoaderOptions order{.shuffle = true, .drop_last = config.loader.drop_last};
   DataLoader loader(pool, Split::train, order);
   const SplitInfo& data = loader.split();
   loader.start_epoch(0);

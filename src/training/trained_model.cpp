@@ -3,18 +3,23 @@
 #include "checkpoint/checkpoint_folder.h"
 #include "checkpoint/safetensors_torch.h"
 #include "config/config_file.h"
+#include "models/check_forward.h"
 
 namespace trainyard {
 
-std::shared_ptr<Model> new_model(const ModelConfig& config, const std::vector<std::int64_t>& sample_shape,
-                                 std::size_t classes, at::Device device) {
+ModelInput model_input(const std::vector<std::int64_t>& sample_shape, std::size_t classes) {
   if (sample_shape.size() != 3) {
     throw RunError("model", "samples have {} dimensions; models take height × width × channels", sample_shape.size());
   }
-  const ModelInput input{.channels = sample_shape[2],
-                         .height = sample_shape[0],
-                         .width = sample_shape[1],
-                         .classes = static_cast<std::int64_t>(classes)};
+  return {.channels = sample_shape[2],
+          .height = sample_shape[0],
+          .width = sample_shape[1],
+          .classes = static_cast<std::int64_t>(classes)};
+}
+
+std::shared_ptr<Model> new_model(const ModelConfig& config, const std::vector<std::int64_t>& sample_shape,
+                                 std::size_t classes, at::Device device) {
+  const ModelInput input = model_input(sample_shape, classes);
   std::shared_ptr<Model> model = make_model(config, input);
   model->to(device);
   // Convolutions are fastest where the weights lie as the images do.
@@ -22,6 +27,7 @@ std::shared_ptr<Model> new_model(const ModelConfig& config, const std::vector<st
   for (at::Tensor& parameter : model->parameters()) {
     if (parameter.dim() == 4) parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
   }
+  check_forward(*model, input, config.name);
   return model;
 }
 

@@ -12,8 +12,12 @@
 
 namespace trainyard {
 
-/// A new model for samples of height × width × channels, on `device`, convolutions in channels-last format.
-/// Initial weights are drawn on the CPU from the default generator, so they are the same for every device.
+/// What samples of height × width × channels ask of a model. Throws RunError for samples of another rank.
+ModelInput model_input(const std::vector<std::int64_t>& sample_shape, std::size_t classes);
+
+/// A new model for such samples, on `device`, convolutions in channels-last format, proved to give one score for each
+/// class (models/check_forward.h). Initial weights are drawn on the CPU from the default generator, so they are the
+/// same for every device. Throws what make_model() and check_forward() throw.
 std::shared_ptr<Model> new_model(const ModelConfig& config, const std::vector<std::int64_t>& sample_shape,
                                  std::size_t classes, at::Device device);
 

@@ -75,6 +75,7 @@ class Trainer {
 
   // trainer_checkpoint.cpp
   void begin();  // from the folder's checkpoint, from model.weights or from the seed
+  void require_batches() const;
   void save();
   void restore(const std::filesystem::path& checkpoint);
 

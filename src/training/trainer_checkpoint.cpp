@@ -5,6 +5,7 @@
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/safetensors_torch.h"
 #include "config/config_file.h"
+#include "models/check_forward.h"
 #include "training/trained_model.h"
 #include "training/trainer.h"
 
@@ -41,6 +42,7 @@ at::Generator generator_of(at::Device device) { return at::globalContext().defau
 }  // namespace
 
 void Trainer::begin() {
+  require_batches();
   if (!folder_.checkpoint && !config_.model.weights.empty()) {
     const std::string& path = config_.model.weights;
     if (!std::filesystem::is_regular_file(path)) throw UsageError("model.weights", "there is no file {}", path);
@@ -52,6 +54,28 @@ void Trainer::begin() {
     ema_.emplace(*model_, *averaged_model_, config_.train.ema_decay);
   }
   if (folder_.checkpoint) restore(*folder_.checkpoint);
+}
+
+// An epoch has at least one batch, and its smallest can be trained on.
+void Trainer::require_batches() const {
+  const auto size = static_cast<std::int64_t>(dataset_.size);
+  const std::int64_t batch_size = config_.loader.batch_size;
+  if (train_loader_.batches() == 0) {
+    throw UsageError("loader.drop_last",
+                     "the training split has {} samples, fewer than one batch of {}, and loader.drop_last leaves out "
+                     "incomplete batches: lower loader.batch_size",
+                     size, batch_size);
+  }
+  const bool is_last_reached = batches_per_epoch() == train_loader_.batches();
+  const std::int64_t rest = config_.loader.drop_last || !is_last_reached ? 0 : size % batch_size;
+  if ((rest == 0 ? batch_size : rest) != 1) return;
+  const std::string failure =
+      failure_on_one_image(*model_, model_input(dataset_.sample.shape, dataset_.class_names.size()));
+  if (failure.empty()) return;
+  throw UsageError("loader.batch_size",
+                   "{} samples in batches of {} leave a batch of one sample, on which {} cannot be trained ({}): set "
+                   "loader.drop_last = true, or change loader.batch_size",
+                   size, batch_size, config_.model.name, failure);
 }
 
 void Trainer::save() {

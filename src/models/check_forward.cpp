@@ -1,0 +1,169 @@
+#include "models/check_forward.h"
+
+#include <exception>
+
+#include <ATen/Context.h>
+#include <ATen/record_function.h>
+
+#include "util/error.h"
+
+namespace trainyard {
+namespace {
+
+// One operation that fails: the innermost one that takes a parameter of the model.
+struct FailedOperation {
+  std::string name;
+  std::string parameter;  ///< its name
+  std::vector<std::int64_t> parameter_shape;
+  std::vector<std::int64_t> input_shape;
+};
+
+// While alive, watches the operations of this thread. RecordFunction calls back at the end of an operation even if it
+// throws; the first that ends so and has a parameter among its inputs is the one to name.
+class FailureWatch {
+ public:
+  explicit FailureWatch(const Model& model)
+      : handle_(at::addThreadLocalCallback(
+            at::RecordFunctionCallback(begin, end).needsInputs(true).scopes({at::RecordScope::FUNCTION}))) {
+    watch = this;
+    for (const auto& [name, parameter] : model.named_parameters()) parameters_.emplace_back(name, parameter.detach());
+  }
+  ~FailureWatch() {
+    at::removeCallback(handle_);
+    watch = nullptr;
+  }
+  FailureWatch(const FailureWatch&) = delete;
+  FailureWatch& operator=(const FailureWatch&) = delete;
+
+  const std::optional<FailedOperation>& failed() const { return failed_; }
+
+ private:
+  struct Operation : at::ObserverContext {
+    explicit Operation(FailedOperation begun) : description(std::move(begun)) {}
+    FailedOperation description;
+  };
+
+  static std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& call) {
+    FailedOperation operation{.name = call.name(), .parameter = "", .parameter_shape = {}, .input_shape = {}};
+    for (const c10::IValue& input : call.inputs()) {
+      if (!input.isTensor() || !input.toTensor().defined()) continue;
+      const at::Tensor tensor = input.toTensor();
+      const std::string name = watch->parameter_with_memory_of(tensor);
+      // A weight has more dimensions than a bias, and comes before it.
+      if (!name.empty() && tensor.dim() > static_cast<std::int64_t>(operation.parameter_shape.size())) {
+        operation.parameter = name;
+        operation.parameter_shape = tensor.sizes().vec();
+      } else if (name.empty() && operation.input_shape.empty()) {
+        operation.input_shape = tensor.sizes().vec();
+      }
+    }
+    return operation.parameter.empty() ? nullptr : std::make_unique<Operation>(std::move(operation));
+  }
+
+  static void end(const at::RecordFunction& /*call*/, at::ObserverContext* context) {
+    if (context == nullptr || std::uncaught_exceptions() == watch->exceptions_ || watch->failed_) return;
+    watch->failed_ = static_cast<const Operation*>(context)->description;
+  }
+
+  std::string parameter_with_memory_of(const at::Tensor& tensor) const {
+    if (!tensor.has_storage()) return "";
+    for (const auto& [name, parameter] : parameters_) {
+      if (parameter.is_alias_of(tensor)) return name;
+    }
+    return "";
+  }
+
+  static thread_local FailureWatch* watch;
+
+  at::CallbackHandle handle_;
+  NamedTensors parameters_;
+  int exceptions_ = std::uncaught_exceptions();
+  std::optional<FailedOperation> failed_;
+};
+
+thread_local FailureWatch* FailureWatch::watch = nullptr;
+
+// Puts back what a forward pass may change: mode, buffers, random number generators.
+class Restore {
+ public:
+  explicit Restore(Model& model) : model_(model), was_training_(model.is_training()) {
+    for (const at::Tensor& buffer : model.buffers()) buffers_.emplace_back(buffer, buffer.clone());
+    for (const at::Device device : {at::Device(at::kCPU), device_of(model)}) {
+      const at::Generator generator = at::globalContext().defaultGenerator(device);
+      generators_.emplace_back(generator, generator.get_state());
+    }
+  }
+  ~Restore() {
+    const at::NoGradGuard no_grad;
+    for (auto& [buffer, before] : buffers_) buffer.copy_(before);
+    for (auto& [generator, state] : generators_) generator.set_state(state);
+    model_.train(was_training_);
+  }
+  Restore(const Restore&) = delete;
+  Restore& operator=(const Restore&) = delete;
+
+  static at::Device device_of(const Model& model) {
+    const std::vector<at::Tensor> parameters = model.parameters();
+    return parameters.empty() ? at::Device(at::kCPU) : parameters.front().device();
+  }
+
+ private:
+  Model& model_;
+  bool was_training_;
+  std::vector<std::pair<at::Tensor, at::Tensor>> buffers_;
+  std::vector<std::pair<at::Generator, at::Tensor>> generators_;
+};
+
+at::Tensor one_image(const Model& model, const ModelInput& input) {
+  return at::zeros({1, input.channels, input.height, input.width}, at::TensorOptions(Restore::device_of(model)));
+}
+
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+std::string shape_text(at::IntArrayRef shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+
+// Everything that is an error of LibTorch becomes one that names the model and the layer.
+at::Tensor forward_one_image(Model& model, const ModelInput& input, const std::string& name) {
+  const at::NoGradGuard no_grad;
+  const FailureWatch watch(model);
+  try {
+    return model.forward(one_image(model, input));
+  } catch (const c10::Error& error) {
+    const std::string where =
+        watch.failed()
+            ? fmt::format(" in {} with {} {} on an input of {}", watch.failed()->name, watch.failed()->parameter,
+                          shape_text(watch.failed()->parameter_shape), shape_text(watch.failed()->input_shape))
+            : "";
+    throw RunError("model", "'{}' fails on one image of {} × {} × {}{}: {}; correct its layers or the image's size",
+                   name, input.channels, input.height, input.width, where, first_line(error.what_without_backtrace()));
+  }
+}
+
+}  // namespace
+
+void check_forward(Model& model, const ModelInput& input, const std::string& name) {
+  const Restore restore(model);
+  model.eval();
+  const at::Tensor scores = forward_one_image(model, input, name);
+  const std::vector<std::int64_t> wanted = {1, input.classes};
+  if (scores.defined() && scores.sizes() == wanted && scores.is_floating_point()) return;
+  throw RunError("model",
+                 "'{}' returns {} {} for one image and {} classes; expected floating-point scores of {}: let its last "
+                 "layer have input.classes outputs",
+                 name, scores.defined() ? shape_text(scores.sizes()) : "nothing",
+                 scores.defined() ? scores.dtype().name() : "", input.classes, shape_text(wanted));
+}
+
+std::string failure_on_one_image(Model& model, const ModelInput& input) {
+  const Restore restore(model);
+  model.train();
+  const at::NoGradGuard no_grad;
+  try {
+    model.forward(one_image(model, input));
+    return "";
+  } catch (const c10::Error& error) {
+    return first_line(error.what_without_backtrace());
+  }
+}
+
+}  // namespace trainyard

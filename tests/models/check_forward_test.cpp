@@ -1,0 +1,82 @@
+#include "models/check_forward.h"
+
+#include <gmock/gmock.h>
+
+#include <ATen/Context.h>
+#include <ATen/ops/rand.h>
+
+#include "models/layers.h"
+#include "models/network.h"
+#include "support/error_of.h"
+#include "support/small_model.h"
+#include "util/error.h"
+
+namespace trainyard {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+constexpr ModelInput input{.channels = 1, .height = 8, .width = 8, .classes = 10};
+
+// Two layers, the second for `features` of the first's 64 values; a random number in each pass.
+class TwoLayers : public Network {
+ public:
+  TwoLayers(std::int64_t features, std::int64_t outputs)
+      : hidden(register_module("hidden", torch::nn::Linear(64, 64))),
+        head(register_module("head", torch::nn::Linear(features, outputs))) {}
+
+  at::Tensor forward(at::Tensor images) override {
+    const at::Tensor noise = at::rand({1});
+    return head(hidden(images.flatten(1)) + noise);
+  }
+
+ private:
+  torch::nn::Linear hidden;
+  torch::nn::Linear head;
+};
+
+TEST(CheckForward, AcceptsTheModelsThatComeAlong) {
+  for (const std::string& name : ModelRegistry::names()) {
+    const ModelInput large{.channels = 3, .height = 32, .width = 32, .classes = 7};
+    const auto model = make_model({.name = name, .patch_size = 8}, large);
+    EXPECT_NO_THROW(check_forward(*model, large, name)) << name;
+  }
+}
+
+TEST(CheckForward, NamesTheLayerThatDoesNotFit) {
+  TwoLayers model(60, 10);
+  EXPECT_THAT(error_of<RunError>([&] { check_forward(model, input, "mynet"); }),
+              AllOf(HasSubstr("[model] 'mynet' fails on one image of 1 × 8 × 8"), HasSubstr("head.weight"),
+                    HasSubstr("an input of [1, 64]"), HasSubstr("shapes cannot be multiplied")));
+}
+
+TEST(CheckForward, NamesTheShapeOfAWrongResult) {
+  TwoLayers model(64, 7);
+  EXPECT_THAT(error_of<RunError>([&] { check_forward(model, input, "mynet"); }),
+              AllOf(HasSubstr("'mynet' returns [1, 7] float for one image and 10 classes"), HasSubstr("[1, 10]")));
+}
+
+TEST(CheckForward, ChangesNothing) {
+  const auto model = small_model();
+  const at::Tensor mean = tensor_of(*model, "bn1.running_mean").clone();
+  at::manual_seed(3);
+  const at::Tensor expected = at::rand({4});
+  at::manual_seed(3);
+  TwoLayers random(64, 10);
+  at::manual_seed(3);
+  check_forward(random, input, "mynet");
+  check_forward(*model, {.channels = 1, .height = 28, .width = 28, .classes = 10}, "convnet");
+  EXPECT_TRUE(at::equal(at::rand({4}), expected));
+  EXPECT_TRUE(model->is_training());
+  EXPECT_EQ(failure_on_one_image(*model, {.channels = 1, .height = 28, .width = 28, .classes = 10}), "");
+  EXPECT_TRUE(at::equal(tensor_of(*model, "bn1.running_mean"), mean));
+}
+
+TEST(FailureOnOneImage, IsOneValueForEachChannelOfANorm) {
+  const auto model = small_model();  // 8 × 8 pixels are 1 × 1 in front of the last norm
+  EXPECT_THAT(failure_on_one_image(*model, input), HasSubstr("Expected more than 1 value per channel"));
+}
+
+}  // namespace
+}  // namespace trainyard
