@@ -1,13 +1,22 @@
 # Every target gets what it needs first, and a second run touches nothing that is up to date.
-#   ARGS="--train.epochs 3"   goes to the trainer (train, check), to ctest (test) or to the benchmark (bench)
+#   ARGS="--train.epochs 3"   is passed to the trainer (train, check), to ctest (test) or to the benchmark (bench)
+#   CONFIG=configs/mine.toml  is the configuration to train; configs/fashion_mnist.toml if not given
 #   PRESET=debug|asan|tsan    another build for build and test; release if not given
 #   JOBS=4                    compile jobs; as many as cores and memory allow if not given
 SHELL := bash
 .DEFAULT_GOAL := help
 PRESET ?= release
 ARGS ?=
+CONFIG ?= configs/fashion_mnist.toml
 JOBS ?= $(shell scripts/jobs)
 export PATH := $(CURDIR)/build/bin:$(PATH)
+
+# ARGS may have several lines; a recipe's command has one.
+define newline
+
+
+endef
+override ARGS := $(subst $(newline), ,$(ARGS))
 
 compile = scripts/alone cmake --build --preset $(1) --parallel $(JOBS)
 
@@ -21,7 +30,7 @@ help:
 train: export GOMP_SPINCOUNT ?= 20000
 train: build/release/build.ninja ## train on Fashion-MNIST: gets the toolchain, builds, checks the machine, shows the result
 	@$(call compile,release) --target trainyard
-	build/release/trainyard train --config configs/fashion_mnist.toml $(ARGS)
+	build/release/trainyard train $(if $(findstring --config,$(ARGS)),,--config $(CONFIG)) $(ARGS)
 
 test: build parity ## build and run every test
 	ctest --preset $(PRESET) --parallel $(shell nproc) $(ARGS)
@@ -84,6 +93,8 @@ linters:
 # Bootstrap always runs, and leaves this file alone when nothing changed.
 build/toolchain.cmake: bootstrap ;
 
-# Another LibTorch or CUDA compiler cannot be changed into in a configured tree. One who waited finds it configured.
+# A configured tree cannot change to another LibTorch, CUDA compiler or folder. Whoever had to wait finds it configured.
+# Editors find the compile commands of the last build with LibTorch in build/.
 build/%/build.ninja: build/toolchain.cmake
 	scripts/alone sh -c 'test $@ -nt $< || cmake --fresh --preset $*'
+	@case $* in release | debug) ln -sfn $*/compile_commands.json build/compile_commands.json ;; esac

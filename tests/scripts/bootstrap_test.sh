@@ -122,6 +122,16 @@ test_second_run_touches_nothing() {
   expect "changes no file" [ "$(cd "$machine" && find clone cache -printf '%p %T@\n' | sort)" = "$before" ]
 }
 
+test_moved_clone_is_configured_anew() {
+  bare_machine moved
+  bootstrap
+  mv "$machine/clone" "$machine/elsewhere"
+  ln -s elsewhere "$machine/clone"
+  bootstrap
+  expect "succeeds" [ "$status" = 0 ]
+  expect "names the new folder, so that make configures anew" toolchain "$machine/elsewhere"
+}
+
 test_what_was_deleted_is_repaired() {
   bare_machine repaired
   bootstrap
