@@ -13,6 +13,7 @@
 #include "util/json_text.h"
 #include "util/log.h"
 #include "util/ordered_makers.h"
+#include "util/output.h"
 #include "util/printable.h"
 
 namespace trainyard {
@@ -111,7 +112,7 @@ class DataCommand : public Command {
       for (const auto& [index, name, error] : bad) list.push_back({{"index", index}, {"name", name}, {"error", error}});
       if (!json_) print_bad(to_string(static_cast<Split>(i)), infos[i].size, bad);
     }
-    if (json_) fmt::print("{}\n", json_text(json, 2));
+    if (json_) write_output(json_text(json, 2) + "\n");
     return unreadable == 0 ? 0 : static_cast<int>(ExitCode::run_failed);
   }
 
@@ -119,29 +120,28 @@ class DataCommand : public Command {
   void print_data(const std::vector<SplitInfo>& splits) const {
     for (std::size_t i = 0; i < splits.size(); ++i) {
       const char* const name = to_string(static_cast<Split>(i));
-      fmt::print("{:<8}{}\n", name, summary_of(splits[i]));
+      print("{:<8}{}\n", name, summary_of(splits[i]));
       for (const std::string& line : warnings_about(name, splits[i])) log_warning(line);
       for (const LeftOut& one : splits[i].left_out) {
         const bool quiet = one.reason == litter_reason || one.reason == unneeded_reason;
-        if (verbose_ && quiet)
-          fmt::print("        {} {} ({} first)\n", one.count, one.reason, printable(one.first.front()));
+        if (verbose_ && quiet) print("        {} {} ({} first)\n", one.count, one.reason, printable(one.first.front()));
       }
     }
     if (!splits[0].class_counts.empty() && !splits[1].class_counts.empty()) print_classes(splits[0], splits[1]);
-    std::fflush(stdout);
+    flush_output();
   }
 
   // In their order, or those with the fewest samples if there are too many.
   void print_classes(const SplitInfo& train, const SplitInfo& test) const {
     std::vector<std::size_t> order(train.class_names.size());
     std::iota(order.begin(), order.end(), 0);
-    fmt::print("\n");
+    print("\n");
     if (!verbose_ && order.size() > table_rows) {
       std::stable_sort(order.begin(), order.end(),
                        [&](auto a, auto b) { return train.class_counts[a] < train.class_counts[b]; });
       order.resize(table_rows);
-      fmt::print("  the {} of {} classes with the fewest samples (-v or --json has all)\n", order.size(),
-                 train.class_names.size());
+      print("  the {} of {} classes with the fewest samples (-v or --json has all)\n", order.size(),
+            train.class_names.size());
     }
     std::vector<std::string> names;
     std::size_t width = 5;
@@ -149,22 +149,21 @@ class DataCommand : public Command {
       names.push_back(printable(train.class_names[label]));
       width = std::max(width, names.back().size());
     }
-    fmt::print("  {:<{}}  {:>9}  {:>9}\n", "class", width, "train", "test");
+    print("  {:<{}}  {:>9}  {:>9}\n", "class", width, "train", "test");
     for (std::size_t i = 0; i < order.size(); ++i) {
-      fmt::print("  {:<{}}  {:>9}  {:>9}\n", names[i], width, train.class_counts[order[i]],
-                 test.class_counts[order[i]]);
+      print("  {:<{}}  {:>9}  {:>9}\n", names[i], width, train.class_counts[order[i]], test.class_counts[order[i]]);
     }
-    fmt::print("\n");
+    print("\n");
   }
 
   static void print_bad(const char* split, std::uint64_t samples, const std::vector<BadSample>& bad) {
     if (bad.empty()) {
-      fmt::print("{:<8}all {} samples can be read\n", split, samples);
+      print("{:<8}all {} samples can be read\n", split, samples);
     } else {
-      fmt::print("{:<8}{} of {} samples cannot be read:\n", split, bad.size(), samples);
+      print("{:<8}{} of {} samples cannot be read:\n", split, bad.size(), samples);
     }
-    for (const auto& [index, name, error] : bad) fmt::print("  {:>8}  {}\n", index, describe_bad(name, error));
-    std::fflush(stdout);
+    for (const auto& [index, name, error] : bad) print("  {:>8}  {}\n", index, describe_bad(name, error));
+    flush_output();
   }
 
   // The error alone, if it names the sample.
