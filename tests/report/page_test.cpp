@@ -80,7 +80,7 @@ ReportedRun run(const std::string& name) {
                          {{"label", 2}, {"guess", 2}, {"samples", 10}}}},
                        {"worst",
                         {{{"index", 3},
-                          {"name", "test/" + hostile},
+                          {"name", std::string("test/") + hostile},
                           {"label", 1},
                           {"guess", 2},
                           {"guess_probability", 0.9},
