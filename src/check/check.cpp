@@ -4,13 +4,33 @@
 
 #include "check/anonymous.h"
 #include "check/facts_json.h"
+#include "check/facts_text.h"
 #include "check/render.h"
 #include "util/json_text.h"
 
 namespace trainyard {
 CheckResult judge(Facts facts, const Needs& needs) {
-  auto findings = diagnose(facts, needs);
-  return {needs, std::move(facts), std::move(findings)};
+  Facts shown = printable_facts(std::move(facts));
+  Needs shown_needs = printable_needs(needs);
+  auto findings = diagnose(shown, shown_needs);
+  return {std::move(shown_needs), std::move(shown), std::move(findings)};
+}
+
+Needs with_given(Needs recorded, const Needs& now, const std::vector<std::string>& given) {
+  for (const std::string& key : given) {
+    if (key == "train.device") recorded.device = now.device;
+    if (key == "train.precision") recorded.precision = now.precision;
+    if (key == "run.dir") recorded.run_dir = now.run_dir;
+    if (key == "data.root") recorded.data_root = now.data_root;
+    if (key == "loader.batch_size") recorded.batch_size = now.batch_size;
+    if (key == "loader.workers") {
+      recorded.workers = now.workers;
+      recorded.memory = now.memory;
+    }
+    if (key.starts_with("loader.") || key.starts_with("data."))
+      recorded.shared_memory = recorded.shared_memory_least = 0;
+  }
+  return recorded;
 }
 
 ExitCode exit_code(const CheckResult& result) {

@@ -33,8 +33,14 @@ struct CheckResult {
 /// machine that is not fit is no exception but a finding. (check_torch.cpp)
 CheckResult run_check(const Needs& needs, const CheckOptions& options = {});
 
-/// Diagnoses facts from elsewhere, as from facts_from_json.
+/// Diagnoses facts from elsewhere, e.g. from recorded_from_json. The result holds texts that can be shown anywhere
+/// (facts_text.h).
 CheckResult judge(Facts facts, const Needs& needs);
+
+/// The needs of a recorded run with what was given now: for each key in `given` ("train.device", "loader.workers", ...)
+/// the value of `now`. With other settings of loader or data the shared memory of the recorded run says nothing: then
+/// it is 0, not known.
+Needs with_given(Needs recorded, const Needs& now, const std::vector<std::string>& given);
 
 /// done, or machine_not_fit where there is an error among the findings.
 ExitCode exit_code(const CheckResult& result);

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "check/rules.h"
+#include "util/printable.h"
 
 namespace trainyard {
 namespace {
@@ -19,8 +20,10 @@ Finding named(const char* code, const char* subject, Finding finding) {
 }
 
 std::optional<Finding> why_missing(const Facts& facts, const Needs& needs) {
-  for (const rules::Rule& rule : rules::missing_gpu()) {
-    if (auto found = rule.apply(facts, needs)) return named(rule.code, rule.subject, std::move(*found));
+  for (const auto& table : {rules::engine(), rules::missing_gpu(), rules::failing_driver()}) {
+    for (const rules::Rule& rule : table) {
+      if (auto found = rule.apply(facts, needs)) return named(rule.code, rule.subject, std::move(*found));
+    }
   }
   return std::nullopt;
 }
@@ -42,6 +45,13 @@ void add_device_finding(std::vector<Finding>& findings, std::size_t first, Findi
   } else {
     same->what += fmt::format("; also cuda:{}", index);
     same->devices.push_back(index);
+  }
+}
+
+void add_findings(std::vector<Finding>& findings, std::span<const rules::Rule> table, const Facts& facts,
+                  const Needs& needs) {
+  for (const rules::Rule& rule : table) {
+    if (auto found = rule.apply(facts, needs)) findings.push_back(named(rule.code, rule.subject, std::move(*found)));
   }
 }
 
@@ -68,19 +78,18 @@ void add_gpu_findings(std::vector<Finding>& findings, const Facts& facts, const 
       }
     }
   }
-  for (const rules::Rule& rule : rules::gpu_group()) {
-    if (auto found = rule.apply(facts, needs)) findings.push_back(named(rule.code, rule.subject, std::move(*found)));
-  }
+  add_findings(findings, rules::gpu_group(), facts, needs);
 }
 
 }  // namespace
 
 std::vector<Finding> diagnose(const Facts& facts, const Needs& needs) {
   std::vector<Finding> findings;
-  if (needs.device != "cpu") add_gpu_findings(findings, facts, needs);
-  for (const rules::Rule& rule : rules::host()) {
-    if (auto found = rule.apply(facts, needs)) findings.push_back(named(rule.code, rule.subject, std::move(*found)));
+  if (needs.device != "cpu") {
+    add_gpu_findings(findings, facts, needs);
+    add_findings(findings, rules::environment(), facts, needs);
   }
+  add_findings(findings, rules::host(), facts, needs);
   std::stable_sort(findings.begin(), findings.end(),
                    [](const Finding& a, const Finding& b) { return a.severity > b.severity; });
   return findings;
@@ -97,9 +106,37 @@ std::vector<int> usable_devices(const Facts& facts, const Needs& needs) {
   return usable;
 }
 
+namespace {
+
+// What the container engine said is about the host, of which this process knows nothing but its kind.
+std::optional<Finding> explain_engine(const Facts& facts, ProbeFacts words) {
+  Facts known;
+  known.host.wsl2 = facts.host.wsl2;
+  known.host.container = facts.host.container;
+  known.probes = {std::move(words)};
+  return why_missing(known, Needs{});
+}
+
+// The last rule for a device knows any words: those of CUDA and its libraries name it.
+bool is_of_cuda(std::string_view message) {
+  constexpr const char* families[] = {"CUDA", "CUBLAS", "CUDNN", "CUSOLVER", "CUSPARSE"};
+  return std::any_of(std::begin(families), std::end(families),
+                     [&](const char* name) { return rules::contains(message, name); });
+}
+
+}  // namespace
+
 std::optional<Finding> explain_error(Facts facts, Needs needs, const std::string& device, const std::string& message) {
+  constexpr std::size_t most = 1 << 20;
+  const std::string words = printable(message, most);
+  const ProbeFacts probe{device, "", "error", words, 0, std::numeric_limits<double>::quiet_NaN()};
+  if (rules::is_of_engine(words)) {
+    ProbeFacts of_engine = probe;
+    of_engine.device = rules::engine_device;
+    return explain_engine(facts, std::move(of_engine));
+  }
   needs.device = facts.devices.empty() ? "auto" : device;  // with no device known, that is not the news
-  facts.probes = {{device, "training", "error", message, 0, std::numeric_limits<double>::quiet_NaN()}};
+  facts.probes = {probe};
   if (auto found = why_missing(facts, needs)) return found;
   for (const rules::Rule& rule : rules::gpu_group()) {
     if (auto found = rule.apply(facts, needs)) return named(rule.code, rule.subject, std::move(*found));
@@ -112,12 +149,7 @@ std::optional<Finding> explain_error(Facts facts, Needs needs, const std::string
   DeviceFacts nameless;
   nameless.index = *index;
   auto found = why_broken(facts, needs, known == facts.devices.end() ? nameless : *known);
-  if (!found || found->code != "probe-error") return found;
-  // The last rule knows any words. An error of CUDA's it is only when they say so.
-  constexpr const char* families[] = {"CUDA", "cuda", "CUBLAS", "cuBLAS", "CUDNN", "cuDNN", "CUSOLVER", "CUSPARSE"};
-  const bool of_cuda = std::any_of(std::begin(families), std::end(families),
-                                   [&](const char* name) { return message.find(name) != std::string::npos; });
-  return of_cuda ? found : std::nullopt;
+  return found && (found->code != "probe-error" || is_of_cuda(words)) ? found : std::nullopt;
 }
 
 std::string sentence(const Finding& finding) {
@@ -126,11 +158,17 @@ std::string sentence(const Finding& finding) {
 
 std::vector<std::string> finding_codes() {
   std::vector<std::string> codes;
-  for (const rules::Rule& rule : rules::missing_gpu()) codes.emplace_back(rule.code);
-  for (const rules::DeviceRule& rule : rules::broken_gpu()) codes.emplace_back(rule.code);
-  for (const rules::DeviceRule& rule : rules::gpu_state()) codes.emplace_back(rule.code);
-  for (const rules::Rule& rule : rules::gpu_group()) codes.emplace_back(rule.code);
-  for (const rules::Rule& rule : rules::host()) codes.emplace_back(rule.code);
+  const auto add = [&](const auto& table) {
+    for (const auto& rule : table) codes.emplace_back(rule.code);
+  };
+  add(rules::engine());
+  add(rules::missing_gpu());
+  add(rules::failing_driver());
+  add(rules::broken_gpu());
+  add(rules::gpu_state());
+  add(rules::gpu_group());
+  add(rules::environment());
+  add(rules::host());
   return codes;
 }
 

@@ -12,14 +12,21 @@ namespace trainyard {
 
 enum class Severity { note, warning, error };
 
+/// A state of the machine or of the run that a remedy asks for; remedy.h lists the keys.
+struct Change {
+  std::string key;
+  std::string value;
+};
+
 struct Finding {
   Severity severity = Severity::note;
-  std::string code;          ///< stable, as in "gpu-too-old"; its row is in docs/troubleshooting.md
-  std::string subject;       ///< the line of the table it belongs to: "gpu", "driver", "libtorch", "memory", ...
-  std::string what;          ///< what is the matter, with the numbers
-  std::string why;           ///< the cause
-  std::string remedy;        ///< what to do; never empty
-  std::vector<int> devices;  ///< the GPUs it is about, as N of cuda:N; empty: none in particular
+  std::string code;             ///< stable, e.g. "gpu-too-old"; its row is in docs/troubleshooting.md
+  std::string subject;          ///< the line of the table it belongs to: "gpu", "driver", "libtorch", "memory", ...
+  std::string what;             ///< what is the matter, with the numbers
+  std::string why;              ///< the cause
+  std::string remedy;           ///< what to do; never empty
+  std::vector<Change> changes;  ///< what the remedy would change, as far as the facts can tell whether it was
+  std::vector<int> devices;     ///< the GPUs it is about, as N of cuda:N; empty: none in particular
 };
 
 /// All findings, errors first, then warnings, then notes; within these the causes of a missing GPU first.
@@ -32,9 +39,11 @@ std::vector<Finding> diagnose(const Facts& facts, const Needs& needs);
 /// Indices of the GPUs that can be trained on: visible, served by the compiled architectures, no failed probe.
 std::vector<int> usable_devices(const Facts& facts, const Needs& needs);
 
-/// What the rules say of an error that came up later, say during training on `device` ("cuda:N"), in its own words
-/// alone: the facts are from before it, their probes are left aside. Nothing where no rule knows the words, and they
-/// are not of CUDA or one of its libraries.
+/// What the rules say of an error in its own words: one that came up later, e.g. during training on `device`
+/// ("cuda:N"), or a line that somebody pasted. The facts are from before it; their probes are left aside. Words of the
+/// container engine (Docker, Podman, nvidia-container-cli) are judged by the rules about the host, which know nothing
+/// of the facts but the kind of machine. Returns nullopt if no rule knows the words, and they are not of CUDA, one of
+/// its libraries or the engine.
 std::optional<Finding> explain_error(Facts facts, Needs needs, const std::string& device, const std::string& message);
 
 /// One line: what, why, the remedy, and the code in brackets at its end.

@@ -26,6 +26,7 @@ struct HostFacts {
   std::string kernel;        ///< release, as uname -r
   std::string container;     ///< "docker", "podman", "kubernetes", "lxc", "other"; empty: none
   bool wsl2 = false;         ///< Windows Subsystem for Linux
+  bool shares_ipc = false;   ///< this process is in the host's IPC namespace, as with --ipc=host
   std::string name;          ///< of the host; empty unless asked for
   std::string user;          ///< who runs this; empty unless asked for
   int uid = 0;               ///< effective user, 0 is root
@@ -71,6 +72,7 @@ struct CardFacts {
   std::uint64_t ecc_corrected = 0;      ///< ECC errors since the driver was loaded
   std::uint64_t ecc_uncorrected = 0;    ///< the same, uncorrected
   bool repair_pending = false;          ///< broken memory rows or pages will be replaced at the next reset
+  bool repair_failed = false;           ///< broken memory rows could not be replaced
   std::vector<std::string> slowed_by;   ///< reasons of lowered clocks: "hardware", "thermal", "power brake"
   int temperature = 0;                  ///< degrees Celsius; 0: not known
   double power = 0;                     ///< watts now; 0: not known
@@ -149,19 +151,19 @@ struct FolderFacts {
   std::string purpose;  ///< "runs" (written) or "data" (read)
   std::string path;     ///< as configured
   bool exists = false;
-  bool usable = false;  ///< "runs": can be written, or made; "data": can be listed
-  std::uint64_t free = 0;
-  int owner = -1;           ///< user id of the folder, or of the nearest parent that is there; -1: not known
-  std::string mode;         ///< its rights, "0755"; empty: not known
-  bool read_only = false;   ///< mounted so
-  std::int64_t newest = 0;  ///< when its newest entry was written, seconds since 1970; 0: there is none
-  std::string error;        ///< "data": why the dataset cannot be read, in its own words; empty: it can, or not tried
+  bool usable = false;                ///< "runs": can be written, or made; "data": can be listed
+  std::optional<std::uint64_t> free;  ///< bytes of its disk; nullopt: not known
+  int owner = -1;                     ///< user id of the folder, or of the nearest parent that is there; -1: not known
+  std::string mode;                   ///< its rights, "0755"; empty: not known
+  bool read_only = false;             ///< mounted so
+  std::int64_t newest = 0;            ///< when its newest entry was written, seconds since 1970; 0: there is none
+  std::string error;  ///< "data": why the dataset cannot be read, in its own words; empty: it can, or not tried
 };
 
 /// One small computation on one device, its numbers compared with the CPU's in double precision.
 struct ProbeFacts {
-  std::string device;   ///< "cpu", "cuda:0", "gpus" for what several do together
-  std::string name;     ///< "matmul bf16"
+  std::string device;  ///< "cpu", "cuda:0", "gpus" for what several do together, "engine" for words of Docker or Podman
+  std::string name;    ///< "matmul bf16"
   std::string outcome;  ///< "ok", "error", "wrong", "crashed", "hung"
   std::string message;  ///< the error's words; empty when ok
   double seconds = 0;

@@ -2,14 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <concepts>
 #include <limits>
 #include <type_traits>
 #include <utility>
 
 #include <nlohmann/json.hpp>
 
+#include "check/facts_fields.h"
 #include "util/error.h"
+#include "util/printable.h"
 
 namespace trainyard {
 namespace {
@@ -18,108 +19,8 @@ using Json = nlohmann::json;
 
 constexpr std::size_t max_bytes = 4u << 20;
 constexpr int max_depth = 8;
-
-// One list of fields for each struct serves both directions: T or const T.
-template <typename T, typename Facts>
-concept Of = std::same_as<std::remove_const_t<T>, Facts>;
-
-template <typename Visitor>
-void fields(Visitor& v, Of<DeviceNode> auto& f) {
-  v("name", f.name), v("error", f.error);
-}
-
-template <typename Visitor>
-void fields(Visitor& v, Of<HostFacts> auto& f) {
-  v("distribution", f.distribution), v("kernel", f.kernel), v("container", f.container), v("wsl2", f.wsl2);
-  v("name", f.name), v("user", f.user), v("uid", f.uid), v("cgroup", f.cgroup), v("cores", f.cores);
-  v("cpu_quota", f.cpu_quota), v("logical_cores", f.logical_cores), v("physical_cores", f.physical_cores);
-  v("memory", f.memory), v("memory_available", f.memory_available), v("memory_limit", f.memory_limit);
-  v("memory_used", f.memory_used), v("out_of_memory_kills", f.out_of_memory_kills);
-  v("processes_limit", f.processes_limit), v("nvidia_cards", f.nvidia_cards), v("nvswitches", f.nvswitches);
-  v("kernel_module", f.kernel_module), v("device_nodes", f.device_nodes), v("clock", f.clock);
-  v("program_time", f.program_time);
-}
-
-template <typename Visitor>
-void fields(Visitor& v, Of<ProcessFacts> auto& f) {
-  v("pid", f.pid), v("name", f.name), v("memory", f.memory);
-}
-
-template <typename Visitor>
-void fields(Visitor& v, Of<CardFacts> auto& f) {
-  v("pci", f.pci), v("name", f.name), v("uuid", f.uuid), v("serial", f.serial), v("memory", f.memory);
-  v("memory_free", f.memory_free), v("mig", f.mig), v("mig_instances", f.mig_instances);
-  v("persistence", f.persistence), v("compute_mode", f.compute_mode), v("ecc", f.ecc);
-  v("ecc_corrected", f.ecc_corrected), v("ecc_uncorrected", f.ecc_uncorrected), v("repair_pending", f.repair_pending);
-  v("slowed_by", f.slowed_by), v("temperature", f.temperature), v("power", f.power), v("power_limit", f.power_limit);
-  v("pcie_generation", f.pcie_generation), v("pcie_width", f.pcie_width), v("pcie_width_most", f.pcie_width_most);
-  v("fabric", f.fabric), v("processes", f.processes);
-}
-
-template <typename Visitor>
-void fields(Visitor& v, Of<DriverFacts> auto& f) {
-  v("libcuda", f.libcuda), v("libcuda_error", f.libcuda_error), v("cuda_version", f.cuda_version);
-  v("init_code", f.init_code), v("init_error", f.init_error), v("nvml_code", f.nvml_code);
-  v("nvml_error", f.nvml_error), v("version", f.version), v("cards", f.cards);
-}
-
-template <typename Visitor>
-void fields(Visitor& v, Of<TorchFacts> auto& f) {
-  v("version", f.version), v("cuda_compiled", f.cuda_compiled), v("cuda_linked", f.cuda_linked);
-  v("cuda_runtime", f.cuda_runtime), v("cudnn", f.cudnn), v("nccl", f.nccl), v("cudnn_compiled", f.cudnn_compiled);
-  v("nccl_compiled", f.nccl_compiled), v("architectures", f.architectures);
-  v("own_architectures", f.own_architectures);
-}
-
-template <typename Visitor>
-void fields(Visitor& v, Of<LibraryFacts> auto& f) {
-  v("name", f.name), v("path", f.path), v("loaded", f.loaded);
-}
-
-template <typename Visitor>
-void fields(Visitor& v, Of<DeviceFacts> auto& f) {
-  v("index", f.index), v("name", f.name), v("major", f.major), v("minor", f.minor), v("memory", f.memory);
-  v("memory_free", f.memory_free), v("pci", f.pci);
-}
-
-template <typename Visitor>
-void fields(Visitor& v, Of<SharedMemoryFacts> auto& f) {
-  v("path", f.path), v("size", f.size), v("free", f.free), v("writable", f.writable), v("tried", f.tried);
-  v("error", f.error);
-}
-
-template <typename Visitor>
-void fields(Visitor& v, Of<LimitFacts> auto& f) {
-  v("open_files", f.open_files), v("open_files_most", f.open_files_most), v("open_now", f.open_now);
-  v("memlock", f.memlock), v("processes", f.processes), v("stack", f.stack), v("address_space", f.address_space);
-}
-
-template <typename Visitor>
-void fields(Visitor& v, Of<FolderFacts> auto& f) {
-  v("purpose", f.purpose), v("path", f.path), v("exists", f.exists), v("usable", f.usable), v("free", f.free);
-  v("owner", f.owner), v("mode", f.mode), v("read_only", f.read_only), v("newest", f.newest), v("error", f.error);
-}
-
-template <typename Visitor>
-void fields(Visitor& v, Of<ProbeFacts> auto& f) {
-  v("device", f.device), v("name", f.name), v("outcome", f.outcome), v("message", f.message);
-  v("seconds", f.seconds), v("max_error", f.max_error), v("bytes_per_second", f.bytes_per_second);
-}
-
-template <typename Visitor>
-void fields(Visitor& v, Of<Facts> auto& f) {
-  v("host", f.host), v("driver", f.driver), v("torch", f.torch), v("libraries", f.libraries), v("devices", f.devices);
-  v("shared_memory", f.shared_memory), v("limits", f.limits), v("folders", f.folders);
-  v("environment", f.environment), v("probes", f.probes);
-}
-
-template <typename Visitor>
-void fields(Visitor& v, Of<Needs> auto& f) {
-  v("device", f.device), v("precision", f.precision), v("workers", f.workers), v("batch_size", f.batch_size);
-  v("shared_memory", f.shared_memory), v("shared_memory_least", f.shared_memory_least), v("memory", f.memory),
-      v("disk", f.disk), v("run_dir", f.run_dir);
-  v("data_root", f.data_root);
-}
+constexpr std::size_t max_elements = 1024;         // of a list: more GPUs, libraries or probes than any machine has
+constexpr std::size_t max_characters = 64u << 10;  // of a text: the longest that is gathered
 
 struct Writer {
   Json object = Json::object();
@@ -161,9 +62,8 @@ struct Reader {
   }
 
   [[noreturn]] static void refuse(const Json& json, const std::string& place, const char* wanted) {
-    std::string shown = json.dump(-1, ' ', true, Json::error_handler_t::replace);
-    if (shown.size() > 40) shown = shown.substr(0, 40) + "...";
-    throw UsageError("check", "{} is {}; it must be {}", place, shown, wanted);
+    const std::string shown = json.dump(-1, ' ', true, Json::error_handler_t::replace);
+    throw UsageError("check", "{} is {}; it must be {}", place, printable(shown, 40), wanted);
   }
 
   template <typename T>
@@ -185,6 +85,9 @@ struct Reader {
     } else {
       refuse(json, place, std::is_signed_v<T> ? "a whole number in range" : "a whole number from 0, in range");
     }
+    if constexpr (std::is_signed_v<T>) {
+      if (value < -1) refuse(json, place, "a whole number from -1 on");  // -1 is "not known"
+    }
   }
   static void from_json(const Json& json, const std::string& place, double& value) {
     if (json.is_null()) {
@@ -203,6 +106,7 @@ struct Reader {
   static void from_json(const Json& json, const std::string& place, std::string& value) {
     if (!json.is_string()) refuse(json, place, "a string");
     value = json.get<std::string>();
+    if (value.size() > max_characters) refuse(json, place, "a string of at most 65536 bytes");
     bool after_c2 = false;  // U+0080 to U+009F are two bytes, the first 0xc2
     for (const unsigned char c : value) {
       const bool control = c < 0x20 || c == 0x7f || (after_c2 && c < 0xa0);
@@ -213,6 +117,7 @@ struct Reader {
   template <typename T>
   static void from_json(const Json& json, const std::string& place, std::vector<T>& values) {
     if (!json.is_array()) refuse(json, place, "an array");
+    if (json.size() > max_elements) refuse(json, place, "an array of at most 1024 elements");
     values.clear();
     for (const Json& element : json) {
       const std::string here = fmt::format("{}[{}]", place, values.size());
@@ -221,30 +126,70 @@ struct Reader {
   }
   static void from_json(const Json& json, const std::string& place, std::map<std::string, std::string>& values) {
     if (!json.is_object()) refuse(json, place, "an object");
+    if (json.size() > max_elements) refuse(json, place, "an object of at most 1024 keys");
     values.clear();
     for (const auto& [key, element] : json.items()) {
       std::string name;
       from_json(Json(key), place, name);
-      from_json(element, fmt::format("{}.{}", place, key), values[key]);
+      from_json(element, fmt::format("{}.{}", place, printable(key, 40)), values[key]);
     }
   }
 };
 
-Json parse(std::string_view text) {
-  if (text.size() > max_bytes) {
-    throw UsageError("check", "the facts have {} bytes; at most {} are read", text.size(), max_bytes);
+// What a person takes for the facts, told by its first bytes; empty: nothing known.
+const char* kind_of(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+  if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) return "is empty";
+  if ((byte(0) == 0xff && byte(1) == 0xfe) || (byte(0) == 0xfe && byte(1) == 0xff)) {
+    return "is UTF-16, as `>` in PowerShell writes it: use `trainyard check --json | Out-File -Encoding utf8 "
+           "facts.json`";
   }
-  const auto shallow = [](int depth, Json::parse_event_t, const Json&) {
-    if (depth > max_depth) throw UsageError("check", "the facts are nested deeper than {} levels", max_depth);
+  if (text.find('\0') != std::string_view::npos) return "is no text";
+  return "";
+}
+
+Json parse(std::string_view text, const std::string& name) {
+  constexpr const char* wanted = "`trainyard check --json` writes what is read here";
+  if (text.size() > max_bytes) {
+    throw UsageError("check", "{} has {} bytes, at most {} are read; {}", name, text.size(), max_bytes, wanted);
+  }
+  if (const std::string_view kind = kind_of(text); !kind.empty()) {
+    throw UsageError("check", "{} {}; {}", name, kind, wanted);
+  }
+  const auto shallow = [&](int depth, Json::parse_event_t, const Json&) {
+    if (depth > max_depth) throw UsageError("check", "{} is nested deeper than {} levels; {}", name, max_depth, wanted);
     return true;
   };
   try {
     return Json::parse(text, shallow);
   } catch (const Json::exception& error) {
-    std::string reason = error.what();  // which quotes the text, control characters of more than one byte included
-    std::replace_if(reason.begin(), reason.end(), [](unsigned char c) { return c < 0x20 || c > 0x7e; }, '?');
-    throw UsageError("check", "the facts are no JSON: {}", reason);
+    throw UsageError("check", "{} is no JSON; {} ({})", name, wanted, printable(error.what()));
   }
+}
+
+// The keys of an object that is not of the facts, for the person who took another file.
+std::string keys_of(const Json& json) {
+  std::string keys;
+  for (const auto& [key, value] : json.items()) {
+    if (keys.size() > 60) return keys + ", ...";
+    keys += (keys.empty() ? "" : ", ") + printable(key, 30);
+  }
+  return keys.empty() ? "none" : keys;
+}
+
+void check_schema(const Json& json, const std::string& name) {
+  const auto schema = json.find("schema");
+  if (schema == json.end()) {
+    throw UsageError("check",
+                     "{} is JSON of another kind (its keys: {}); `trainyard check --json` writes what is read here",
+                     name, keys_of(json));
+  }
+  int version = 0;
+  Reader::from_json(*schema, "facts.schema", version);
+  if (version == facts_schema) return;
+  throw UsageError("check", "{} is of {} trainyard (schema {}, this one reads {}); {}", name,
+                   version > facts_schema ? "a newer" : "an older", version, facts_schema,
+                   version > facts_schema ? "read it with that one" : "write it again with this one, on that machine");
 }
 
 }  // namespace
@@ -259,17 +204,16 @@ Json needs_to_json(const Needs& needs) { return Writer::to_json(needs); }
 
 Json probe_to_json(const ProbeFacts& probe) { return Writer::to_json(probe); }
 
-Recorded recorded_from_json(std::string_view text) {
-  const Json whole = parse(text);
-  const bool result = whole.is_object() && whole.contains("facts");
+Recorded recorded_from_json(std::string_view text, const std::string& name) {
+  const Json whole = parse(text, name);
+  if (!whole.is_object()) {
+    throw UsageError("check", "{} is JSON of another kind ({}); `trainyard check --json` writes what is read here",
+                     name, whole.type_name());
+  }
+  const bool result = whole.contains("facts");
   const Json& json = result ? whole["facts"] : whole;
   if (!json.is_object()) Reader::refuse(json, "facts", "an object");
-  int schema = 0;
-  Reader{json, "facts"}("schema", schema);
-  if (schema != facts_schema) {
-    throw UsageError("check", "the facts have schema {}, this trainyard reads {}; use the version that wrote them",
-                     schema, facts_schema);
-  }
+  check_schema(json, name);
   Recorded recorded;
   Reader::from_json(json, "facts", recorded.facts);
   if (result && whole.contains("needs")) Reader::from_json(whole["needs"], "needs", recorded.needs.emplace());
@@ -278,7 +222,7 @@ Recorded recorded_from_json(std::string_view text) {
 
 ProbeFacts probe_from_json(std::string_view text) {
   ProbeFacts probe;
-  Reader::from_json(parse(text), "probe", probe);
+  Reader::from_json(parse(text, "the probe's line"), "probe", probe);
   return probe;
 }
 

@@ -12,7 +12,7 @@
 namespace trainyard {
 
 /// The version of the layout, "schema" in the file. Any change of a key's name, type or meaning raises it.
-inline constexpr int facts_schema = 2;
+inline constexpr int facts_schema = 3;
 
 /// Every field of the facts under its name; `Limit` none and numbers that are not finite are null.
 nlohmann::json facts_to_json(const Facts& facts);
@@ -26,10 +26,11 @@ struct Recorded {
 };
 
 /// The opposite. `text` is not trusted: UsageError with the place ("facts.host.cores") and what is wrong, for text that
-/// is no JSON, another schema, a missing key, a wrong type, a number out of range, control characters in a string, more
-/// than 4 MiB, or nesting deeper than the facts'.
+/// is no JSON or JSON of another kind, another schema, a missing key, a wrong type, a number out of range, control
+/// characters in a string, more than 4 MiB, lists of over 1024 elements, or nesting deeper than the facts'. `name` is
+/// what the text is called in errors.
 /// The text may also be a whole result of `trainyard check --json`, of which "facts" and "needs" are then read.
-Recorded recorded_from_json(std::string_view text);
+Recorded recorded_from_json(std::string_view text, const std::string& name = "the facts");
 /// Reads one line of a probe's process. Throws UsageError as above.
 ProbeFacts probe_from_json(std::string_view text);
 

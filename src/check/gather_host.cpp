@@ -66,6 +66,12 @@ std::string container() {
   return "";
 }
 
+// The first IPC namespace has this number on every Linux; a container that got its own has another.
+bool shares_ipc() {
+  std::error_code error;
+  return fs::read_symlink("/proc/self/ns/ipc", error) == "ipc:[4026531839]";
+}
+
 int physical_cores() {
   std::set<std::string> cores;
   for (const fs::path& cpu : entries("/sys/devices/system/cpu")) {
@@ -166,6 +172,7 @@ HostFacts gather_host(bool names) {
   if (uname(&system) == 0) host.kernel = anonymous(system.release);
   host.container = container();
   host.wsl2 = host.kernel.find("microsoft") != std::string::npos || host.kernel.find("WSL2") != std::string::npos;
+  host.shares_ipc = shares_ipc();
   host.cores = usable_cores();
   host.logical_cores = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
   host.physical_cores = physical_cores();

@@ -151,6 +151,7 @@ CardFacts gather_card(const Card& card, bool names) {
   unsigned failed = 0;
   if (card.ask("nvmlDeviceGetRemappedRows", &corrected, &uncorrected, &pending, &failed)) {
     facts.repair_pending = pending != 0;  // Ampere and newer
+    facts.repair_failed = failed != 0;
   } else if (card.ask("nvmlDeviceGetRetiredPagesPendingStatus", &on)) {
     facts.repair_pending = on == 1;
   }

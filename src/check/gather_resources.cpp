@@ -119,6 +119,7 @@ std::vector<FolderFacts> gather_folders(const Needs& needs, const std::string& d
 std::map<std::string, std::string> gather_environment() {
   std::map<std::string, std::string> environment;
   for (const char* name : {"CUDA_VISIBLE_DEVICES",
+                           "CUDA_DEVICE_MAX_CONNECTIONS",
                            "CUDA_DEVICE_ORDER",
                            "CUDA_LAUNCH_BLOCKING",
                            "CUDA_MODULE_LOADING",

@@ -33,60 +33,96 @@ std::string row(const CheckResult& result, const Painter& paint, const std::stri
   return row(result, paint, [&](const Finding& finding) { return finding.subject == subject; }, name, text);
 }
 
+/// Pieces of a line, of which those that are not known are left out.
+class Pieces {
+ public:
+  Pieces& add(bool known, std::string text) {
+    if (known) text_ += (text_.empty() ? "" : ", ") + text;
+    return *this;
+  }
+  Pieces& add(const std::string& text) { return add(!text.empty(), text); }
+  std::string text() const { return text_.empty() ? "not known" : text_; }
+
+ private:
+  std::string text_;
+};
+
 std::string host_text(const HostFacts& host) {
-  std::string text = host.name.empty() ? "" : host.name + ", ";
-  text += host.distribution.empty() ? "Linux" : host.distribution;
-  text += ", kernel " + host.kernel;
-  if (host.wsl2) text += ", WSL2";
-  if (!host.container.empty()) text += ", in a container (" + host.container + ")";
-  if (!host.user.empty()) text += ", user " + host.user;
-  return text;
+  return Pieces()
+      .add(host.name)
+      .add(host.distribution)
+      .add(!host.kernel.empty(), "kernel " + host.kernel)
+      .add(host.wsl2, "WSL2")
+      .add(!host.container.empty(), "in a container (" + host.container + ")")
+      .add(!host.user.empty(), "user " + host.user)
+      .text();
 }
 
 std::string cpu_text(const HostFacts& host) {
-  std::string text = fmt::format("{} cores usable; the machine has {}, with hyper-threads {}", host.cores,
-                                 host.physical_cores, host.logical_cores);
-  if (host.cpu_quota > 0) text += fmt::format("; the cgroup's quota is {:.1f}", host.cpu_quota);
-  return text;
+  return Pieces()
+      .add(host.cores > 0, fmt::format("{} cores usable", host.cores))
+      .add(host.physical_cores > 0, fmt::format("the machine has {}", host.physical_cores))
+      .add(host.logical_cores > 0, fmt::format("with hyper-threads {}", host.logical_cores))
+      .add(host.cpu_quota > 0, fmt::format("the cgroup's quota is {:.1f}", host.cpu_quota))
+      .text();
 }
 
 std::string memory_text(const HostFacts& host) {
-  std::string text = fmt::format("{}, {} available", size_text(host.memory), size_text(host.memory_available));
-  if (host.memory_limit) text += ", limit " + size_text(*host.memory_limit);
-  if (host.out_of_memory_kills > 0) text += fmt::format(", {} killed for memory so far", host.out_of_memory_kills);
-  return text;
+  return Pieces()
+      .add(host.memory > 0, size_text(host.memory))
+      .add(host.memory_available > 0, size_text(host.memory_available) + " available")
+      .add(host.memory_limit.has_value(), "limit " + size_text(host.memory_limit.value_or(0)))
+      .add(host.out_of_memory_kills > 0, fmt::format("{} killed for memory so far", host.out_of_memory_kills))
+      .text();
 }
 
 std::string driver_text(const DriverFacts& driver) {
-  if (driver.libcuda.empty()) return "none";
-  std::string text = driver.version.empty() ? "version unknown" : driver.version;
-  text += fmt::format(", CUDA up to {}.{}", driver.cuda_version / 1000, driver.cuda_version % 1000 / 10);
-  if (!driver.init_error.empty()) text += ", " + driver.init_error;
-  if (!driver.nvml_error.empty()) text += ", NVML: " + driver.nvml_error;
-  return text;
+  if (driver.libcuda.empty() && driver.version.empty()) return "none";
+  const int cuda = driver.cuda_version;
+  return Pieces()
+      .add(driver.version)
+      .add(cuda >= 1000, fmt::format("CUDA up to {}.{}", cuda / 1000, cuda % 1000 / 10))
+      .add(driver.init_error)
+      .add(!driver.nvml_error.empty(), "NVML: " + driver.nvml_error)
+      .text();
 }
 
 std::string torch_text(const TorchFacts& torch) {
-  if (torch.cuda_compiled.empty()) return torch.version + ", without CUDA";
-  std::string text = fmt::format("{}, CUDA {}", torch.version, torch.cuda_compiled);
-  if (!torch.cudnn.empty()) text += ", cuDNN " + torch.cudnn;
-  if (!torch.nccl.empty()) text += ", NCCL " + torch.nccl;
-  return text;
+  return Pieces()
+      .add(torch.version)
+      .add(torch.cuda_compiled.empty() && !torch.version.empty(), "without CUDA")
+      .add(!torch.cuda_compiled.empty(), "CUDA " + torch.cuda_compiled)
+      .add(!torch.cudnn.empty(), "cuDNN " + torch.cudnn)
+      .add(!torch.nccl.empty(), "NCCL " + torch.nccl)
+      .text();
+}
+
+std::string card_text(const CardFacts& card) {
+  std::string link = card.pcie_generation > 0 ? fmt::format(" {}.0", card.pcie_generation) : "";
+  if (card.pcie_width > 0) link += fmt::format(" x{}", card.pcie_width);
+  const std::string limit = card.power_limit > 0 ? fmt::format(" of {:.0f}", card.power_limit) : "";
+  return Pieces()
+      .add(card.temperature > 0, fmt::format("{} °C", card.temperature))
+      .add(card.power > 0, fmt::format("{:.0f}{} W", card.power, limit))
+      .add(!link.empty(), "PCI Express" + link)
+      .add(card.ecc ? "ECC on" : "ECC off")
+      .add(card.persistence ? "persistence on" : "persistence off")
+      .add(!card.compute_mode.empty(), "compute mode " + card.compute_mode)
+      .add(rules::processes_text(card.processes))
+      .add(card.uuid)
+      .add(!card.serial.empty(), "serial number " + card.serial)
+      .text();
 }
 
 std::string device_text(const Facts& facts, const DeviceFacts& device, bool verbose) {
-  std::string text = fmt::format("{}, compute capability {}.{}, {}", device.name, device.major, device.minor,
-                                 size_text(device.memory));
-  if (device.memory_free > 0) text += fmt::format(", {} free", size_text(device.memory_free));
   const CardFacts* card = rules::card_of(facts, device);
-  if (!verbose || !card) return text;
-  text += fmt::format("; {} °C, {:.0f} of {:.0f} W, PCI Express {}.0 x{}, ECC {}, persistence {}, compute mode {}",
-                      card->temperature, card->power, card->power_limit, card->pcie_generation, card->pcie_width,
-                      card->ecc ? "on" : "off", card->persistence ? "on" : "off", card->compute_mode);
-  if (!card->processes.empty()) text += "; " + rules::processes_text(card->processes);
-  if (!card->uuid.empty()) text += "; " + card->uuid;
-  if (!card->serial.empty()) text += "; serial number " + card->serial;
-  return text;
+  return Pieces()
+      .add(device.name)
+      .add(device.major > 0, fmt::format("compute capability {}.{}", device.major, device.minor))
+      .add(device.memory > 0, size_text(device.memory))
+      .add(device.memory_free > 0, size_text(device.memory_free) + " free")
+      .add(verbose && card != nullptr, card ? card_text(*card) : "")
+      .text();
 }
 
 std::string missing_gpu_text(const HostFacts& host) {
@@ -102,23 +138,26 @@ std::string limits_text(const LimitFacts& limits, bool verbose) {
   std::string text = fmt::format("open files {}, locked memory {}", limit_text(limits.open_files, false),
                                  limit_text(limits.memlock, true));
   if (!verbose) return text;
-  return text + fmt::format("; open files at most {}, {} open now, processes {}, stack {}, address space {}",
-                            limit_text(limits.open_files_most, false), limits.open_now,
-                            limit_text(limits.processes, false), limit_text(limits.stack, true),
-                            limit_text(limits.address_space, true));
+  text += "; open files at most " + limit_text(limits.open_files_most, false);
+  if (limits.open_now > 0) text += fmt::format(", {} open now", limits.open_now);
+  return text + fmt::format(", processes {}, stack {}, address space {}", limit_text(limits.processes, false),
+                            limit_text(limits.stack, true), limit_text(limits.address_space, true));
 }
 
 std::string shared_memory_text(const SharedMemoryFacts& memory) {
-  if (memory.size == 0) return memory.path + ": none";
-  std::string text = fmt::format("{}: {}, {} free", memory.path, size_text(memory.size), size_text(memory.free));
+  if (memory.size == 0) return memory.path.empty() ? "none" : memory.path + ": none";
+  std::string text = memory.path.empty() ? "" : memory.path + ": ";
+  text += fmt::format("{}, {} free", size_text(memory.size), size_text(memory.free));
   text += memory.writable ? ", writable" : ", not writable";
   return memory.error.empty() ? text : text + ", " + memory.error;
 }
 
 std::string folder_text(const FolderFacts& folder) {
   if (!folder.error.empty()) return folder.error;
-  return fmt::format("{}, {} free", folder.path, size_text(folder.free));
+  return Pieces().add(folder.path).add(folder.free.has_value(), size_text(folder.free.value_or(0)) + " free").text();
 }
+
+std::string name_of(const ProbeFacts& probe) { return probe.name.empty() ? "a computation" : probe.name; }
 
 // "matmul" and "bf16" of "matmul bf16"; another name is whole.
 std::pair<std::string, std::string> operation_and_precision(const std::string& name) {
@@ -142,23 +181,24 @@ std::string passed_probes(const std::vector<ProbeFacts>& probes, const std::stri
   double seconds = 0;
   for (const ProbeFacts& probe : probes) {
     if (probe.device != device || probe.outcome != "ok") continue;
-    const auto [operation, precision] = operation_and_precision(probe.name);
+    const auto [operation, precision] = operation_and_precision(name_of(probe));
     if (precision.empty() || operation != last) text += (text.empty() ? "" : ", ") + operation;
     if (!precision.empty()) text += " " + precision;
     text += measured(probe);
     last = operation;
     seconds += probe.seconds;
   }
-  return text.empty() ? text : text + fmt::format("; {:.1f} s", seconds);
+  return text.empty() || seconds == 0 ? text : text + fmt::format("; {:.1f} s", seconds);
 }
 
 std::string probe_row(const ProbeFacts& probe, const Painter& paint) {
   const bool ok = probe.outcome == "ok";
-  std::string line = ok ? fmt::format("{:.1f} ms", probe.seconds * 1000) : probe.outcome;
+  std::string line = ok && probe.seconds > 0 ? fmt::format("{:.1f} ms", probe.seconds * 1000) : probe.outcome;
+  if (line.empty()) line = "failed";
   if (std::isfinite(probe.max_error)) line += fmt::format(", relative error {:.1e}", probe.max_error);
   if (const std::string more = measured(probe); !more.empty()) line += "," + more;
   return fmt::format("{} {:<7} {}\n", ok ? paint.green("+") : paint.severity(Severity::error, "x"), probe.device,
-                     wrapped(fmt::format("{:<17} {}", probe.name, line), 10));
+                     wrapped(fmt::format("{:<17} {}", name_of(probe), line), 10));
 }
 
 std::string probe_rows(const CheckResult& result, const Painter& paint, bool verbose) {
@@ -179,7 +219,11 @@ std::string probe_rows(const CheckResult& result, const Painter& paint, bool ver
 std::string library_rows(const std::vector<LibraryFacts>& libraries) {
   std::string text;
   for (const LibraryFacts& library : libraries) {
-    text += wrapped(fmt::format("  {}{}", library.path, library.loaded ? ", loaded" : ""), 4) + "\n";
+    if (library.path.empty() && library.name.empty()) continue;
+    text += wrapped(fmt::format("  {}{}", library.path.empty() ? library.name : library.path,
+                                library.loaded ? ", loaded" : ""),
+                    4) +
+            "\n";
   }
   return text;
 }
@@ -224,15 +268,16 @@ std::string render_full(const CheckResult& result, const RenderOptions& options)
   text += row(result, paint, "shared memory", "shared memory", shared_memory_text(facts.shared_memory));
   text += row(result, paint, "limits", "limits", limits_text(facts.limits, verbose));
   for (const FolderFacts& folder : facts.folders) {
-    text += row(result, paint, folder.purpose, folder.purpose, folder_text(folder));
+    const std::string name = folder.purpose.empty() ? "folder" : folder.purpose;
+    text += row(result, paint, name, name, folder_text(folder));
   }
   text += row(result, paint, "libtorch", "LibTorch", torch_text(facts.torch));
-  if (!facts.torch.architectures.empty()) {
-    text += row(result, paint, "libtorch", "compiled for", readable(facts.torch.architectures));
-    text += row(result, paint, "libtorch", "own kernels", readable(facts.torch.own_architectures));
+  for (const auto& [name, architectures] : {std::pair{"compiled for", &facts.torch.architectures},
+                                            std::pair{"own kernels", &facts.torch.own_architectures}}) {
+    if (oldest(*architectures) > 0) text += row(result, paint, "libtorch", name, readable(*architectures));
   }
   if (result.needs.device == "cpu") {
-    text += row(result, paint, "gpu", "GPU", "not looked at, train.device = cpu");
+    text += row(result, paint, "gpu", "GPU", "not checked, train.device = cpu");
   } else {
     text += row(result, paint, "driver", "driver", driver_text(facts.driver));
     if (facts.devices.empty()) text += row(result, paint, "gpu", "GPU", missing_gpu_text(facts.host));
@@ -253,11 +298,16 @@ std::string render_full(const CheckResult& result, const RenderOptions& options)
 std::string render_short(const CheckResult& result, bool colour) {
   const Painter paint(colour);
   const Facts& facts = result.facts;
-  std::string text = wrapped(fmt::format("machine: {} cores, {}, {} {} free", facts.host.cores,
-                                         size_text(facts.host.memory_limit.value_or(facts.host.memory)),
-                                         facts.shared_memory.path, size_text(facts.shared_memory.free)),
-                             2) +
-                     "\n";
+  const std::uint64_t memory = facts.host.memory_limit.value_or(facts.host.memory);
+  const SharedMemoryFacts& shared = facts.shared_memory;
+  const std::string machine =
+      Pieces()
+          .add(facts.host.cores > 0, fmt::format("{} cores", facts.host.cores))
+          .add(memory > 0, size_text(memory))
+          .add(shared.size > 0,
+               fmt::format("{} {} free", shared.path.empty() ? "shared memory" : shared.path, size_text(shared.free)))
+          .text();
+  std::string text = wrapped("machine: " + machine, 2) + "\n";
   text += wrapped("LibTorch: " + torch_text(facts.torch), 2) + "\n";
   text += painted_verdict(result, paint) + "\n";
   for (const Finding& finding : result.findings) {
@@ -271,10 +321,12 @@ std::string verdict(const CheckResult& result) {
     return fmt::format("not ready: {} ({})", result.findings.front().what, result.findings.front().code);
   }
   const Device device = resolve_device(result.needs, result.facts);
-  if (!device.cuda) return fmt::format("ready: cpu, {} cores", result.facts.host.cores);
+  const int cores = result.facts.host.cores;
+  if (!device.cuda) return cores > 0 ? fmt::format("ready: cpu, {} cores", cores) : "ready: cpu";
   const auto facts = std::find_if(result.facts.devices.begin(), result.facts.devices.end(),
                                   [&](const DeviceFacts& each) { return each.index == device.index; });
-  return fmt::format("ready: {} {}, {}", device.name(), facts->name, result.needs.precision);
+  return "ready: " + device.name() + (facts->name.empty() ? "" : " " + facts->name) +
+         (result.needs.precision.empty() ? "" : ", " + result.needs.precision);
 }
 
 }  // namespace trainyard

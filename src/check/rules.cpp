@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "util/printable.h"
+
 namespace trainyard::rules {
 
 const CardFacts* card_of(const Facts& facts, const DeviceFacts& device) {
@@ -16,13 +18,83 @@ const CardFacts* card_of(const Facts& facts, const DeviceFacts& device) {
   return nullptr;
 }
 
+bool contains(std::string_view text, std::string_view words) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 'a' - 'A') : c; };
+  const auto same = [&](char a, char b) { return lower(a) == lower(b); };
+  return std::search(text.begin(), text.end(), words.begin(), words.end(), same) != text.end() || words.empty();
+}
+
 bool said(const Facts& facts, std::string_view words) {
-  return std::any_of(facts.probes.begin(), facts.probes.end(),
-                     [&](const ProbeFacts& probe) { return probe.message.find(words) != std::string::npos; });
+  return std::any_of(facts.probes.begin(), facts.probes.end(), [&](const ProbeFacts& probe) {
+    return probe.device != engine_device && contains(probe.message, words);
+  });
+}
+
+bool engine_said(const Facts& facts, std::string_view words) {
+  return std::any_of(facts.probes.begin(), facts.probes.end(), [&](const ProbeFacts& probe) {
+    return probe.device == engine_device && contains(probe.message, words);
+  });
+}
+
+bool is_of_engine(std::string_view message) {
+  // The programs' names, and words that no other program says.
+  constexpr const char* marks[] = {
+      "nvidia-container-",
+      "NVIDIA Container Runtime",
+      "nvidia-ctk",
+      "error response from daemon",
+      "OCI runtime",
+      "runc create failed",
+      "CDI device",
+      "GPU vendor from CDI",
+      "could not select device driver",
+      "runtime name: nvidia",
+      "BPF_CGROUP_DEVICE",
+      "unsatisfied condition:",
+      "failed to set inheritable capabilities",
+      "failed: /proc/driver",
+      "failed to fulfil mount request",
+  };
+  return std::any_of(std::begin(marks), std::end(marks), [&](const char* mark) { return contains(message, mark); });
 }
 
 bool cuda_error(const Facts& facts, int code, std::string_view words) {
   return facts.driver.init_code == code || said(facts, words);
+}
+
+std::string in_words(std::string_view words) {
+  constexpr std::size_t most = 300;
+  return words.empty() ? "" : ": " + printable(words, most);
+}
+
+int gpu_nodes(const Facts& facts) {
+  const auto is_gpu = [](const DeviceNode& node) {
+    constexpr std::string_view prefix = "nvidia";
+    const bool named = node.name.starts_with(prefix) && node.name.size() > prefix.size();
+    return named && node.name.find_first_not_of("0123456789", prefix.size()) == std::string::npos;
+  };
+  return static_cast<int>(std::count_if(facts.host.device_nodes.begin(), facts.host.device_nodes.end(), is_gpu));
+}
+
+bool gpu_on_host(const Facts& facts) {
+  const auto& nodes = facts.host.device_nodes;
+  const bool dxg = std::any_of(nodes.begin(), nodes.end(), [](const DeviceNode& node) { return node.name == "dxg"; });
+  return !facts.host.nvidia_cards.empty() || !facts.host.kernel_module.empty() || dxg || gpu_nodes(facts) > 0 ||
+         !facts.driver.cards.empty();
+}
+
+bool missed(const Facts& facts, const Needs& needs) {
+  return facts.devices.empty() && (gpu_on_host(facts) || needs.device.starts_with("cuda"));
+}
+
+// "580.65.06" of "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06  Wed Jul ..."
+std::string driver_version(const Facts& facts) {
+  if (!facts.driver.version.empty()) return facts.driver.version;
+  const std::string& line = facts.host.kernel_module;
+  const std::size_t dot = line.find('.');
+  if (dot == std::string::npos) return "";
+  const std::size_t start = line.find_last_of(' ', dot) + 1;
+  return line.substr(start, line.find(' ', dot) - start);
 }
 
 std::string processes_text(std::vector<ProcessFacts> processes) {

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "check/architectures.h"
+#include "check/place.h"
 #include "check/rules.h"
 
 namespace trainyard::rules {
@@ -25,14 +26,14 @@ const ProbeFacts* probe_of(const Facts& facts, const DeviceFacts& device, std::s
                            std::string_view words = "") {
   const std::string name = fmt::format("cuda:{}", device.index);
   for (const ProbeFacts& probe : facts.probes) {
-    if (probe.device == name && probe.outcome == outcome && probe.message.find(words) != std::string::npos) {
+    if (probe.device == name && probe.outcome == outcome && contains(probe.message, words)) {
       return &probe;
     }
   }
   return nullptr;
 }
 
-// What stands between two phrases, empty where they are not there.
+// The text between two phrases, empty if they are not there.
 std::string between(std::string_view text, std::string_view start, std::string_view end) {
   const std::size_t first = text.find(start);
   if (first == std::string_view::npos) return "";
@@ -42,48 +43,115 @@ std::string between(std::string_view text, std::string_view start, std::string_v
   return std::string(text.substr(begin, stop - begin));
 }
 
-std::string compiled_for(const std::vector<std::string>& architectures) {
-  return "compiled for " + readable(architectures);
+// The first of the words that a probe of the device failed with.
+const ProbeFacts* probe_of(const Facts& facts, const DeviceFacts& device, std::initializer_list<const char*> words) {
+  for (const char* each : words) {
+    if (const ProbeFacts* probe = probe_of(facts, device, "error", each)) return probe;
+  }
+  return nullptr;
 }
 
-Result gpu_too_old(const Facts& facts, const Needs&, const DeviceFacts& device) {
+std::string probe_name(const ProbeFacts& probe) {
+  return probe.name.empty() ? std::string("a computation") : "`" + probe.name + "`";
+}
+
+// "LibTorch 2.14.0 for CUDA 13.0", as far as known.
+std::string libtorch_text(const TorchFacts& torch) {
+  return "LibTorch" + (torch.version.empty() ? "" : " " + torch.version) +
+         (torch.cuda_compiled.empty() ? "" : " for CUDA " + torch.cuda_compiled);
+}
+
+// The packages of LibTorch that serve a card, newest first, and what is left for one that none serves.
+void add_serving_libtorch(Remedy& remedy, const Facts& facts, const DeviceFacts& device) {
+  const struct {
+    const char* cuda;
+    std::vector<std::string> architectures;
+  } packages[] = {{"13.0", {"sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"}},
+                  {"12.8", {"sm_70", "sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"}},
+                  {"12.6", {"sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90"}}};
+  int offered = 0;
+  for (const auto& package : packages) {
+    if (offered == 2 || !serves(package.architectures, device.major, device.minor)) continue;
+    const std::size_t before = remedy.words().size();
+    add_libtorch(remedy, facts, package.cuda);
+    offered += remedy.words().size() > before ? 1 : 0;
+  }
+  if (offered > 0) return;
+  // Jetson and Thor: no package on PyPI has their kernels.
+  if (device.major == 11 || (device.minor == 7 && device.major == 8) || (device.minor == 2 && device.major == 7)) {
+    remedy.way("take NVIDIA's own image for it, nvcr.io/nvidia/pytorch (Thor: 25.08 or later), as BASE_IMAGE in .env");
+  }
+  remedy.way(device.major >= 5
+                 ? fmt::format("build LibTorch from source with TORCH_CUDA_ARCH_LIST={}.{}", device.major, device.minor)
+                 : "use a GPU of compute capability 5.0 or higher");
+  add_cpu(remedy);
+}
+
+Result not_served(const Facts& facts, const Needs& needs, const DeviceFacts& device, const char* how) {
+  Remedy remedy(facts, needs);
+  add_serving_libtorch(remedy, facts, device);
+  return finding(error, fmt::format("{} is {} this LibTorch serves", name_and_capability(device), how),
+                 libtorch_text(facts.torch) + " is compiled for " + readable(facts.torch.architectures), remedy);
+}
+
+bool known_and_not_served(const std::vector<std::string>& compiled, const DeviceFacts& device) {
+  return oldest(compiled) > 0 && device.major > 0 && !serves(compiled, device.major, device.minor);
+}
+
+bool is_older(const std::vector<std::string>& compiled, const DeviceFacts& device) {
+  return 10 * std::int64_t{device.major} + device.minor <= oldest(compiled);
+}
+
+Result gpu_too_old(const Facts& facts, const Needs& needs, const DeviceFacts& device) {
   const auto& compiled = facts.torch.architectures;
-  if (compiled.empty() || serves(compiled, device.major, device.minor)) return {};
-  if (10 * std::int64_t{device.major} + device.minor > oldest(compiled)) return {};
-  return finding(error, fmt::format("{} is older than anything this LibTorch serves", name_and_capability(device)),
-                 fmt::format("LibTorch {} for CUDA {} is {}", facts.torch.version, facts.torch.cuda_compiled,
-                             compiled_for(compiled)),
-                 device.major >= 5 ? "take LibTorch for CUDA 12.6: the container's cuda12.6 tag serves 5.0 to 9.0"
-                                   : "use a GPU of compute capability 5.0 or higher, or --train.device cpu");
+  if (!known_and_not_served(compiled, device) || !is_older(compiled, device)) return {};
+  return not_served(facts, needs, device, "older than anything");
 }
 
-Result gpu_too_new(const Facts& facts, const Needs&, const DeviceFacts& device) {
+Result gpu_too_new(const Facts& facts, const Needs& needs, const DeviceFacts& device) {
   const auto& compiled = facts.torch.architectures;
-  if (compiled.empty() || serves(compiled, device.major, device.minor)) return {};
-  return finding(error, fmt::format("{} is newer than this LibTorch serves", name_and_capability(device)),
-                 fmt::format("LibTorch {} for CUDA {} is {}", facts.torch.version, facts.torch.cuda_compiled,
-                             compiled_for(compiled)),
-                 device.major >= 10 && device.major <= 12
-                     ? "take LibTorch for CUDA 13.0 (the container's cuda13.0 tag, driver 580) or 12.8 "
-                       "(TORCH_VERSION=2.10.0, driver 570)"
-                     : "take the newest LibTorch for the newest CUDA the driver serves");
+  if (!known_and_not_served(compiled, device) || is_older(compiled, device)) return {};
+  return not_served(facts, needs, device, "newer than, or between, those that");
 }
 
+// LibTorch serves the card, by the rules before.
 Result own_kernels_missing(const Facts& facts, const Needs&, const DeviceFacts& device) {
   const auto& compiled = facts.torch.own_architectures;
-  const bool served = compiled.empty() || serves(compiled, device.major, device.minor);
-  if (served && !probe_of(facts, device, "error", "no kernel image")) return {};
+  if (oldest(compiled) == 0) return {};
+  const bool absent = known_and_not_served(compiled, device);
+  if (!absent && !probe_of(facts, device, "error", "no kernel image")) return {};
   return finding(
       error, fmt::format("Trainyard's own kernels were not compiled for {}", name_and_capability(device)),
-      fmt::format("they are {}; LibTorch's own serve it", compiled_for(compiled)),
-      fmt::format("build again with -DTRAINYARD_CUDA_ARCHS={}{}, or with the GPU present", device.major, device.minor));
+      "they are compiled for " + readable(compiled),
+      device.major > 0 && absent
+          ? fmt::format("build again with CUDA_ARCHS={}{}, or on the machine with the GPU: `make distclean && "
+                        "CUDA_ARCHS={}{} make train`",
+                        device.major, device.minor, device.major, device.minor)
+          : "build again on the machine with the GPU: `make distclean && make train`");
+}
+
+// Nothing is known of what was compiled, or it should serve the card.
+Result no_kernel_image(const Facts& facts, const Needs& needs, const DeviceFacts& device) {
+  if (!probe_of(facts, device, "error", "no kernel image")) return {};
+  Remedy remedy(facts, needs);
+  if (device.major > 0) {
+    add_serving_libtorch(remedy, facts, device);
+  } else {
+    add_libtorch(remedy, facts, "12.6");
+    add_libtorch(remedy, facts, "13.0");
+  }
+  return finding(
+      error, fmt::format("no kernel was compiled for {}: no kernel image is available", name_and_capability(device)),
+      "LibTorch has kernels for some cards alone: for CUDA 12.6 from Maxwell to Hopper, for CUDA 13.0 from "
+      "Turing to Blackwell; `trainyard check` compares the card with what is compiled in",
+      remedy);
 }
 
 Result gpu_exclusive(const Facts& facts, const Needs&, const DeviceFacts& device) {
   const CardFacts* card = card_of(facts, device);
   if (card && card->compute_mode == "prohibited") {
     return finding(error, fmt::format("{} is in compute mode PROHIBITED", name_of(device)),
-                   "its administrator forbade computing on it", "on the host: `sudo nvidia-smi -c DEFAULT`");
+                   "its administrator forbade computing on it", on_host(facts) + "`sudo nvidia-smi -c DEFAULT`");
   }
   const bool refused = probe_of(facts, device, "error", "busy or unavailable") != nullptr;
   const bool exclusive = card && card->compute_mode.starts_with("exclusive");
@@ -92,125 +160,147 @@ Result gpu_exclusive(const Facts& facts, const Needs&, const DeviceFacts& device
                  exclusive && !card->processes.empty()
                      ? fmt::format("it is in compute mode EXCLUSIVE_PROCESS; {}", processes_text(card->processes))
                      : "it is in compute mode EXCLUSIVE_PROCESS, or the driver is being reset",
-                 "wait for that process (`nvidia-smi` shows it), take another GPU, or `sudo nvidia-smi -c DEFAULT`");
+                 on_host(facts) +
+                     "`nvidia-smi` shows that process: wait for it, or end it; or `sudo nvidia-smi -c "
+                     "DEFAULT`; or take another GPU");
 }
 
 Result gpu_out_of_memory(const Facts& facts, const Needs& needs, const DeviceFacts& device) {
-  const ProbeFacts* probe = nullptr;
-  for (const char* words : {"out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED",
-                            "unable to find an engine to execute this computation"}) {  // cuDNN, without workspace
-    if (!probe) probe = probe_of(facts, device, "error", words);
-  }
+  const ProbeFacts* probe =
+      probe_of(facts, device,
+               {"out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED",
+                "unable to find an engine to execute this computation"});  // cuDNN, without workspace
   const bool little = device.memory_free > 0 && device.memory_free < least_free_memory;
   if (!little && !probe) return {};
   // LibTorch's own words know better than what was measured before: what was asked, what is free now, what we hold.
   const std::string_view message = probe ? std::string_view(probe->message) : std::string_view();
   const std::string asked = between(message, "Tried to allocate ", ". ");
-  const std::string free = between(message, " of which ", " is free");
+  std::string free = between(message, " of which ", " is free");
   const std::string ours = between(message, "allocated memory ", " is allocated by PyTorch");
   const std::string unused = between(message, "and ", " is reserved by PyTorch but unallocated");
-  std::string what =
-      fmt::format("{} is out of memory: {}{} free of {}", name_of(device), asked.empty() ? "" : asked + " asked for, ",
-                  free.empty() ? size_text(device.memory_free) : free, size_text(device.memory));
+  if (free.empty() && device.memory_free > 0) free = size_text(device.memory_free);
+  std::string what = name_of(device) + " is out of memory";
+  const char* separator = ": ";
+  if (!asked.empty()) what += separator + asked + " asked for", separator = ", ";
+  if (!free.empty()) what += separator + free + " free";
+  if (!free.empty() && device.memory > 0) what += " of " + size_text(device.memory);
   const CardFacts* card = card_of(facts, device);
   const bool others = card && !card->processes.empty();
   std::string why = others ? processes_text(card->processes) : "this run asks for more than is free";
-  if (!ours.empty()) why += fmt::format("; this run holds {}, {} of it unused", ours, unused);
-  std::string remedy = others ? "end those processes (`nvidia-smi` shows them), take another GPU, or use " : "use ";
-  remedy += needs.batch_size > 1
-                ? fmt::format("--loader.batch_size {} (it is {})", needs.batch_size / 2, needs.batch_size)
-                : std::string("a smaller --loader.batch_size");
-  if (needs.precision != "bf16" && device.major >= 8) remedy += ", --train.precision bf16";
-  remedy += ", smaller images or a smaller model";
-  if (unused.find("GiB") != std::string::npos) remedy += "; PYTORCH_ALLOC_CONF=expandable_segments:True reuses more";
-  return finding(error, std::move(what), std::move(why), std::move(remedy));
-}
-
-Result library_error(const Facts& facts, const Needs&, const DeviceFacts& device) {
-  const ProbeFacts* probe = nullptr;
-  for (const char* words : {"version incompatibility", "CUDNN_STATUS_VERSION_MISMATCH", "CUDNN_STATUS_SUBLIBRARY",
-                            "cannot open shared object file", "undefined symbol"}) {
-    if (!probe) probe = probe_of(facts, device, "error", words);
+  if (!ours.empty()) why += "; this run holds " + ours + (unused.empty() ? "" : ", " + unused + " of it unused");
+  Remedy remedy(facts, needs);
+  if (others) remedy.way(on_host(facts) + "`nvidia-smi` shows those processes: end them; or take another GPU");
+  if (needs.batch_size > 1) {
+    const std::string half = std::to_string(needs.batch_size / 2);
+    remedy.way(fmt::format("use --loader.batch_size {} (it is {})", half, needs.batch_size),
+               {{"loader.batch_size", half}});
+  } else {
+    remedy.way("use a smaller --loader.batch_size", {{"loader.batch_size", "1"}});
   }
-  if (!probe) return {};
-  return finding(error, fmt::format("a CUDA library does not fit on {}: {}", name_of(device), probe->message),
-                 "another version of it than LibTorch's own is found first" + library_path(facts),
-                 "unset LD_LIBRARY_PATH: LibTorch brings its own; `trainyard check --verbose` lists what is loaded");
+  if (device.major >= 8 && needs.precision != "fp16") {
+    remedy.way("--train.precision bf16", {{"train.precision", "bf16"}});
+  }
+  remedy.way("use smaller images or a smaller model");
+  if (unused.find("GiB") != std::string::npos) {
+    remedy.way("PYTORCH_ALLOC_CONF=expandable_segments:True, which reuses more",
+               {{"env.PYTORCH_ALLOC_CONF", "expandable_segments:True"}});
+  }
+  return finding(error, std::move(what), std::move(why), remedy);
 }
 
-Result device_assert(const Facts& facts, const Needs&, const DeviceFacts& device) {
+Result library_error(const Facts& facts, const Needs& needs, const DeviceFacts& device) {
+  const ProbeFacts* probe = probe_of(facts, device,
+                                     {"version incompatibility", "CUDNN_STATUS_VERSION_MISMATCH",
+                                      "CUDNN_STATUS_SUBLIBRARY", "cannot open shared object file", "undefined symbol"});
+  if (!probe) return {};
+  Remedy remedy(facts, needs);
+  remedy.way("unset LD_LIBRARY_PATH: LibTorch brings its own libraries", {{"env.LD_LIBRARY_PATH", ""}});
+  remedy.way(
+      "`trainyard check --verbose` lists what is loaded and from where: remove the other copy, or reinstall torch");
+  return finding(error, fmt::format("a CUDA library does not fit on {}{}", name_of(device), in_words(probe->message)),
+                 "another version of it than LibTorch's own is found first, or one is missing" + library_path(facts),
+                 remedy);
+}
+
+Result device_assert(const Facts& facts, const Needs& needs, const DeviceFacts& device) {
   if (!probe_of(facts, device, "error", "device-side assert")) return {};
+  Remedy remedy(facts, needs);
+  remedy.way("check the labels of the dataset; --train.device cpu makes the error name the index",
+             {{"train.device", "cpu"}});
+  remedy.way("CUDA_LAUNCH_BLOCKING=1 makes it name the call", {{"env.CUDA_LAUNCH_BLOCKING", "1"}});
   return finding(error, fmt::format("a kernel's own check failed on {}: device-side assert triggered", name_of(device)),
-                 "an index is out of range: most often a label that is not in 0 to classes - 1",
-                 "look at the labels of the dataset; CUDA_LAUNCH_BLOCKING=1 makes the error name the call, and "
-                 "--train.device cpu the index");
+                 "an index is out of range: most often a label that is not in 0 to classes - 1", remedy);
 }
 
-Result illegal_access(const Facts& facts, const Needs&, const DeviceFacts& device) {
-  const ProbeFacts* probe = nullptr;
-  for (const char* words : {"illegal memory access", "illegal instruction", "misaligned address",
-                            "invalid program counter", "invalid device function"}) {
-    if (!probe) probe = probe_of(facts, device, "error", words);
-  }
+Result illegal_access(const Facts& facts, const Needs& needs, const DeviceFacts& device) {
+  const ProbeFacts* probe = probe_of(facts, device,
+                                     {"illegal memory access", "illegal instruction", "misaligned address",
+                                      "invalid program counter", "invalid device function"});
   if (!probe) return {};
-  return finding(error, fmt::format("a kernel went wrong on {}: {}", name_of(device), probe->message),
-                 "a fault in a kernel (a new one of ours, or of a library), seldom in the GPU; the call that is named "
-                 "is often a later one",
-                 "CUDA_LAUNCH_BLOCKING=1 makes the error name the call; `compute-sanitizer build/release/trainyard "
-                 "train ...` finds the place");
+  Remedy remedy(facts, needs);
+  remedy.way("CUDA_LAUNCH_BLOCKING=1 makes the error name the call", {{"env.CUDA_LAUNCH_BLOCKING", "1"}});
+  remedy.way("`compute-sanitizer build/release/trainyard train ...` finds the place");
+  return finding(
+      error, fmt::format("a kernel went wrong on {}{}", name_of(device), in_words(probe->message)),
+      "a fault in a kernel (one of ours, or of a library), seldom in the GPU; the call that is named is often "
+      "a later one",
+      remedy);
 }
 
 Result gpu_lost(const Facts& facts, const Needs&, const DeviceFacts& device) {
-  const ProbeFacts* probe = nullptr;
-  for (const char* words : {"GPU is lost", "fallen off the bus", "unspecified launch failure", "hardware stack error",
-                            "uncorrectable ECC error", "Unable to determine the device handle", "launch timed out",
-                            "over nvlink or a hardware error"}) {
-    if (!probe) probe = probe_of(facts, device, "error", words);
-  }
+  const ProbeFacts* probe =
+      probe_of(facts, device,
+               {"GPU is lost", "fallen off the bus", "unspecified launch failure", "hardware stack error",
+                "uncorrectable ECC error", "Unable to determine the device handle", "launch timed out",
+                "over nvlink or a hardware error"});
   if (!probe) return {};
-  return finding(
-      error, fmt::format("{} stopped working: {}", name_of(device), probe->message),
-      "a fault of the card, its power supply or its slot, or the driver gave a kernel up",
-      "`dmesg | grep -i xid` on the host has the driver's words; `sudo nvidia-smi -r` or reboot; the run goes "
-      "on from its last checkpoint; if it comes back, have the card looked at");
+  return finding(error, fmt::format("{} stopped working{}", name_of(device), in_words(probe->message)),
+                 "a fault of the card, its power supply or its slot, or the driver gave a kernel up",
+                 kernel_log(facts, "xid") + "; " + reset_gpu(facts) +
+                     "; the same command resumes from the last checkpoint; if it comes back, have the card examined");
 }
 
 Result probe_crashed(const Facts& facts, const Needs&, const DeviceFacts& device) {
   const ProbeFacts* probe = probe_of(facts, device, "crashed");
   if (!probe) return {};
-  return finding(error, fmt::format("the probe `{}` crashed on {}: {}", probe->name, name_of(device), probe->message),
-                 "a driver or library that does not fit, or a defective GPU",
-                 "look for Xid errors with `dmesg | grep -i xid` on the host; reboot it");
+  return finding(
+      error, fmt::format("{} crashed on {}{}", probe_name(*probe), name_of(device), in_words(probe->message)),
+      "a driver or library that does not fit, or a defective GPU", kernel_log(facts, "xid") + "; " + reboot(facts));
 }
 
 Result probe_hung(const Facts& facts, const Needs&, const DeviceFacts& device) {
   const ProbeFacts* probe = probe_of(facts, device, "hung");
   if (!probe) return {};
-  return finding(error, fmt::format("the probe `{}` hung on {}: {}", probe->name, name_of(device), probe->message),
+  return finding(error, fmt::format("{} hung on {}{}", probe_name(*probe), name_of(device), in_words(probe->message)),
                  "the GPU does not answer: another process blocks it, or it has fallen off the bus",
-                 "look at `nvidia-smi` and `dmesg | grep -i xid` on the host; reset the GPU or reboot");
+                 "`nvidia-smi` shows whether it answers; " + kernel_log(facts, "xid") + "; " + reset_gpu(facts));
 }
 
 Result probe_wrong(const Facts& facts, const Needs&, const DeviceFacts& device) {
   const ProbeFacts* probe = probe_of(facts, device, "wrong");
   if (!probe) return {};
-  return finding(error, fmt::format("`{}` gives wrong numbers on {}: {}", probe->name, name_of(device), probe->message),
-                 "defective GPU memory, overclocking, or a library that does not fit the driver",
-                 "do not train on it; look at `nvidia-smi -q -d ECC`, run `trainyard check` again");
+  return finding(
+      error,
+      fmt::format("{} gives wrong values on {}{}", probe_name(*probe), name_of(device), in_words(probe->message)),
+      "defective GPU memory, overclocking, or a library that does not fit the driver",
+      "do not train on it; `nvidia-smi -q -d ECC` counts memory errors; run `trainyard check --full` again");
 }
 
-Result probe_error(const Facts& facts, const Needs&, const DeviceFacts& device) {
+Result probe_error(const Facts& facts, const Needs& needs, const DeviceFacts& device) {
   const ProbeFacts* probe = probe_of(facts, device, "error");
   if (!probe) return {};
-  return finding(error, fmt::format("`{}` failed on {}: {}", probe->name, name_of(device), probe->message),
-                 "CUDA, cuBLAS or cuDNN refused in these words",
-                 "run it alone with CUDA_LAUNCH_BLOCKING=1; look at `dmesg | grep -i -e nvrm -e xid` on the host");
+  Remedy remedy(facts, needs);
+  remedy.way("run it alone with CUDA_LAUNCH_BLOCKING=1", {{"env.CUDA_LAUNCH_BLOCKING", "1"}});
+  remedy.way(kernel_log(facts, "nvrm -e xid"));
+  return finding(error, fmt::format("{} failed on {}{}", probe_name(*probe), name_of(device), in_words(probe->message)),
+                 "CUDA, cuBLAS or cuDNN refused in these words", remedy);
 }
 
 constexpr DeviceRule table[] = {
     {"gpu-too-old", gpu_too_old},
     {"gpu-too-new", gpu_too_new},
     {"own-kernels-missing", own_kernels_missing},
+    {"no-kernel-image", no_kernel_image},
     {"gpu-exclusive", gpu_exclusive},
     {"gpu-out-of-memory", gpu_out_of_memory},
     {"library-error", library_error},

@@ -3,40 +3,52 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "check/place.h"
 #include "check/rules.h"
 
 namespace trainyard::rules {
 namespace {
 
-Result gpu_memory_held(const Facts& facts, const Needs&, const DeviceFacts& device) {
+Result gpu_memory_held(const Facts& facts, const Needs& needs, const DeviceFacts& device) {
   const CardFacts* card = card_of(facts, device);
   if (!card || card->mig || card->processes.empty()) return {};
   if (device.memory_free >= device.memory / 2 || device.memory_free < least_free_memory) return {};
+  Remedy remedy(facts, needs);
+  remedy.way("if memory runs out, end them (" + on_host(facts) + "`nvidia-smi` shows them)");
+  remedy.way("use a smaller --loader.batch_size", {{"loader.batch_size", "1"}});
   return finding(
       Severity::warning,
       fmt::format("cuda:{} has {} free of {}", device.index, size_text(device.memory_free), size_text(device.memory)),
-      processes_text(card->processes),
-      "if memory runs out: end them (`nvidia-smi` shows them), or use a smaller --loader.batch_size");
+      processes_text(card->processes), remedy);
 }
 
 Result ecc_errors(const Facts& facts, const Needs&, const DeviceFacts& device) {
   const CardFacts* card = card_of(facts, device);
-  if (!card || (card->ecc_uncorrected == 0 && !card->repair_pending)) return {};
+  if (!card || (card->ecc_uncorrected == 0 && !card->repair_pending && !card->repair_failed)) return {};
+  if (card->repair_failed) {
+    return finding(Severity::warning,
+                   fmt::format("cuda:{} has broken memory rows and no spare ones left for them", device.index),
+                   "its memory is failing; results may be wrong", "have the card replaced; train on another one");
+  }
   return finding(Severity::warning,
                  card->repair_pending
                      ? fmt::format("cuda:{} has broken memory that is replaced only at a reset", device.index)
                      : fmt::format("cuda:{} counts {} uncorrected memory errors", device.index, card->ecc_uncorrected),
                  "its memory is failing; results since the driver was loaded may be wrong",
-                 "reset the GPU (`sudo nvidia-smi -r`); if they come back, have it replaced");
+                 reset_gpu(facts) + "; if they come back, have it replaced");
 }
 
 Result gpu_slowed(const Facts& facts, const Needs&, const DeviceFacts& device) {
   const CardFacts* card = card_of(facts, device);
   if (!card || card->slowed_by.empty()) return {};
+  std::string now;
+  if (card->temperature > 0) now = fmt::format("{} °C", card->temperature);
+  if (card->power > 0 && card->power_limit > 0) {
+    now += fmt::format("{}{:.0f} of {:.0f} W", now.empty() ? "" : ", ", card->power, card->power_limit);
+  }
   return finding(Severity::warning,
                  fmt::format("cuda:{} runs at lowered clocks: {}", device.index, fmt::join(card->slowed_by, ", ")),
-                 fmt::format("it is too hot, or its power supply limits it (now {} °C, {:.0f} of {:.0f} W)",
-                             card->temperature, card->power, card->power_limit),
+                 "it is too hot, or its power supply limits it" + (now.empty() ? "" : " (now " + now + ")"),
                  "see to cooling and power; `nvidia-smi -q -d PERFORMANCE` has the details");
 }
 
@@ -45,7 +57,7 @@ Result persistence_off(const Facts& facts, const Needs&, const DeviceFacts& devi
   if (!card || card->persistence || facts.host.wsl2) return {};
   return finding(Severity::note, fmt::format("persistence mode is off on cuda:{}", device.index),
                  "the driver starts the GPU anew for every program, which takes a second or more",
-                 "on the host: `sudo nvidia-smi -pm 1`");
+                 on_host(facts) + "`sudo nvidia-smi -pm 1`");
 }
 
 // A link narrower than it could be, or copies far slower than any link.
@@ -69,15 +81,18 @@ Result slow_link(const Facts& facts, const Needs&, const DeviceFacts& device) {
   return finding(
       Severity::note,
       fmt::format("{} is linked by {} of {} PCI Express lanes", name, card->pcie_width, card->pcie_width_most),
-      "the slot has no more, or the card sits badly", "where data waits for the copy: try another slot");
+      "the slot has no more, or the card sits badly", "if training waits for its data: try another slot");
 }
 
-Result precision_unsupported(const Facts&, const Needs& needs, const DeviceFacts& device) {
-  if (device.major >= 8 || (needs.precision != "bf16" && needs.precision != "tf32")) return {};
+Result precision_unsupported(const Facts& facts, const Needs& needs, const DeviceFacts& device) {
+  const bool wanted = needs.precision == "bf16" || needs.precision == "tf32";
+  if (!wanted || device.major == 0 || device.major >= 8) return {};
+  Remedy remedy(facts, needs);
+  remedy.way("use --train.precision fp32", {{"train.precision", "fp32"}});
   return finding(Severity::warning,
                  fmt::format("train.precision = {}, which cuda:{} (compute capability {}.{}) has no hardware for",
                              needs.precision, device.index, device.major, device.minor),
-                 "it came with compute capability 8.0", "use --train.precision fp32");
+                 "it came with compute capability 8.0", remedy);
 }
 
 constexpr DeviceRule table[] = {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "check/place.h"
 #include "check/rules.h"
 
 namespace trainyard::rules {
@@ -10,8 +11,6 @@ namespace {
 constexpr auto error = Severity::error;
 constexpr auto warning = Severity::warning;
 constexpr std::int64_t year_2026 = 1'767'225'600;
-
-bool container(const Facts& facts) { return !facts.host.container.empty(); }
 
 const FolderFacts* folder(const Facts& facts, std::string_view purpose) {
   const auto found = std::find_if(facts.folders.begin(), facts.folders.end(),
@@ -22,47 +21,65 @@ const FolderFacts* folder(const Facts& facts, std::string_view purpose) {
 Result cpu_probe_failed(const Facts& facts, const Needs&) {
   for (const ProbeFacts& probe : facts.probes) {
     if (probe.device != "cpu" || probe.outcome == "ok") continue;
-    return finding(error, fmt::format("`{}` failed on the CPU ({}): {}", probe.name, probe.outcome, probe.message),
+    return finding(error,
+                   (probe.name.empty() ? std::string("a computation") : "`" + probe.name + "`") + " failed on the CPU" +
+                       (probe.outcome.empty() ? "" : " (" + probe.outcome + ")") + in_words(probe.message),
                    "LibTorch itself does not compute here: a broken installation, or a processor it does not serve",
-                   "install LibTorch again: make distclean && make train");
+                   "install LibTorch again (`python3 -m pip install --force-reinstall torch`), then `make distclean && "
+                   "make train`");
   }
   return {};
 }
 
+std::string place_of(const SharedMemoryFacts& memory) { return memory.path.empty() ? "/dev/shm" : memory.path; }
+
+std::uint64_t twice(std::uint64_t bytes) { return bytes > ~std::uint64_t{0} / 4 ? bytes : 2 * bytes + (64u << 20); }
+
 Result shared_memory_missing(const Facts& facts, const Needs& needs) {
   const auto& memory = facts.shared_memory;
   if (needs.shared_memory == 0 || memory.size > 0) return {};
-  return finding(error, fmt::format("there is no shared memory at {}", memory.path),
-                 memory.error.empty() ? "nothing is mounted there" : memory.error,
-                 "mount it: `mount -t tmpfs tmpfs /dev/shm`; or --loader.workers 0");
+  Remedy remedy(facts, needs);
+  if (in_container(facts)) {
+    add_larger_shared_memory(remedy, facts, twice(needs.shared_memory));
+  } else {
+    remedy.way("mount it: `sudo mount -t tmpfs tmpfs /dev/shm`");
+  }
+  remedy.way("--loader.workers 0", {{"loader.workers", "0"}});
+  return finding(error, "there is no shared memory at " + place_of(memory),
+                 memory.error.empty() ? "nothing is mounted there" : memory.error, remedy);
 }
 
 Result shared_memory_small(const Facts& facts, const Needs& needs) {
   const auto& memory = facts.shared_memory;
   if (memory.size == 0 || memory.free >= needs.shared_memory) return {};
   const bool full = memory.size >= needs.shared_memory;
+  const bool own = in_container(facts) && !facts.host.shares_ipc;
   const std::uint64_t least = needs.shared_memory_least > 0 ? needs.shared_memory_least : needs.shared_memory;
+  Remedy remedy(facts, needs);
+  if (full) remedy.way(fmt::format("{}remove what is left over in /dev/shm", own ? "" : on_host(facts)));
+  add_larger_shared_memory(remedy, facts, twice(full ? memory.size : needs.shared_memory));
+  remedy.way("use a smaller --loader.prefetch");
   return finding(
       memory.free < least ? error : warning,
       fmt::format("the loader needs {} of shared memory, {} has {} free of {}", size_text(needs.shared_memory),
-                  memory.path, size_text(memory.free), size_text(memory.size)),
-      full               ? "other processes fill it; the loader then prepares fewer batches ahead, or none"
-      : container(facts) ? "a container gets 64 MB unless told otherwise; another loader would die of a bus error"
-                         : "it is mounted with a small size",
-      container(facts) ? fmt::format("start the container with `--shm-size={}m` or `--ipc=host`; or use fewer "
-                                     "--loader.prefetch, a smaller --loader.batch_size",
-                                     ((2 * needs.shared_memory) >> 20) + 64)
-      : full           ? "remove what is left over in /dev/shm; or use fewer --loader.prefetch"
-                       : fmt::format("`mount -o remount,size={}m {}`; or use fewer --loader.prefetch",
-                                     ((2 * needs.shared_memory) >> 20) + 64, memory.path));
+                  place_of(memory), size_text(memory.free), size_text(memory.size)),
+      full  ? "other processes fill it; the loader then prepares fewer batches ahead, or none"
+      : own ? "a container gets 64 MB unless told otherwise; another loader would die of a bus error"
+            : "it is mounted with a small size",
+      remedy);
 }
 
 Result shared_memory_unwritable(const Facts& facts, const Needs& needs) {
   const auto& memory = facts.shared_memory;
   if (needs.shared_memory == 0 || memory.size == 0 || memory.writable) return {};
-  return finding(error, fmt::format("{} cannot be written: {}", memory.path, memory.error),
+  Remedy remedy(facts, needs);
+  const bool own = in_container(facts) && !facts.host.shares_ipc;
+  remedy.way(own ? std::string("start the container without --read-only and without a mount of its own at /dev/shm")
+                 : on_host(facts) + "`sudo chmod 1777 /dev/shm`, `sudo mount -o remount,rw /dev/shm`");
+  remedy.way("--loader.workers 0", {{"loader.workers", "0"}});
+  return finding(error, place_of(memory) + " cannot be written" + in_words(memory.error),
                  "it is mounted read-only, this user has no right to it, or it holds as many files as it may (`df -i`)",
-                 fmt::format("`chmod 1777 {0}`, `mount -o remount,rw {0}`; or --loader.workers 0", memory.path));
+                 remedy);
 }
 
 Result shared_memory_refused(const Facts& facts, const Needs& needs) {
@@ -70,10 +87,11 @@ Result shared_memory_refused(const Facts& facts, const Needs& needs) {
   const bool promised = memory.size > 0 && memory.writable && memory.free >= needs.shared_memory;
   if (needs.shared_memory == 0 || !promised || memory.error.empty()) return {};
   return finding(error,
-                 fmt::format("{} claims {} free, yet {} could not be taken: {}", memory.path, size_text(memory.free),
-                             size_text(memory.tried), memory.error),
+                 fmt::format("{} claims {} free, yet {} could not be taken{}", place_of(memory), size_text(memory.free),
+                             memory.tried > 0 ? size_text(memory.tried) : "memory", in_words(memory.error)),
                  "shared memory counts as memory: the limit of the container or the machine is reached",
-                 "give the container more memory, or use fewer --loader.prefetch");
+                 (in_container(facts) ? "give the container more memory (`--memory`)" : "free memory") +
+                     std::string("; or use a smaller --loader.prefetch"));
 }
 
 Result memory_limit(const Facts& facts, const Needs& needs) {
@@ -86,68 +104,107 @@ Result memory_limit(const Facts& facts, const Needs& needs) {
     need = more > ~need ? ~std::uint64_t{0} : need + more;
   }
   if (*limit / 5 * 4 >= need) return {};
+  Remedy remedy(facts, needs);
+  remedy.way(in_container(facts) ? "give the container more (`--memory`)"
+                                 : "give the service or session more (MemoryMax)");
+  remedy.way("use fewer --loader.workers", {{"loader.workers", "1"}});
+  remedy.way("use a smaller --loader.prefetch");
   return finding(warning,
                  fmt::format("this run takes about {}, the memory limit is {}", size_text(need), size_text(*limit)),
-                 "over the limit the kernel kills a process without a word",
-                 "give the container more (`--memory`), or use fewer --loader.workers and --loader.prefetch");
+                 "over the limit the kernel kills a process without a word", remedy);
 }
 
 Result processes_low(const Facts& facts, const Needs& needs) {
-  constexpr std::uint64_t room = 64;  // threads of LibTorch, CUDA and the shell around it
-  const std::uint64_t need = room + static_cast<std::uint64_t>(std::max(needs.workers, 0)) +
+  constexpr std::uint64_t others = 64;  // threads of LibTorch, CUDA and the shell around it
+  constexpr const char* enough = "4096";
+  const std::uint64_t need = others + static_cast<std::uint64_t>(std::max(needs.workers, 0)) +
                              static_cast<std::uint64_t>(std::max(facts.host.cores, 0));
-  Limit limit = facts.host.processes_limit;
-  if (facts.limits.processes && (!limit || *facts.limits.processes < *limit)) limit = facts.limits.processes;
-  if (!limit || *limit >= need) return {};
-  return finding(warning, fmt::format("at most {} processes and threads may run; {} are wanted", *limit, need),
-                 "the limit of this user (ulimit -u) or container (pids) is low",
-                 "`ulimit -u 4096`, in a container `--pids-limit 4096`; or fewer --loader.workers");
+  const Limit& of_cgroup = facts.host.processes_limit;
+  const Limit& of_user = facts.limits.processes;
+  const bool cgroup_low = of_cgroup && *of_cgroup < need;
+  const bool user_low = of_user && *of_user < need;
+  if (!cgroup_low && !user_low) return {};
+  Remedy remedy(facts, needs);
+  if (cgroup_low) {
+    remedy.way(in_container(facts) ? "start the container with `--pids-limit 4096`"
+                                   : "`sudo systemctl set-property user-$(id -u).slice TasksMax=4096`");
+  } else {
+    remedy.way("`ulimit -u 4096`", {{"limits.processes", enough}});
+  }
+  remedy.way("use fewer --loader.workers", {{"loader.workers", "1"}});
+  const std::uint64_t least = std::min(of_cgroup.value_or(~0ull), of_user.value_or(~0ull));
+  return finding(warning, fmt::format("at most {} processes and threads may run; {} are wanted", least, need),
+                 cgroup_low ? "the limit of this container or session (pids) is low" : "the limit of this user is low",
+                 remedy);
 }
 
 Result too_many_workers(const Facts& facts, const Needs& needs) {
-  if (facts.host.cores == 0 || needs.workers <= facts.host.cores) return {};
+  const int cores = facts.host.cores;
+  if (cores <= 0 || needs.workers <= cores) return {};
+  const int all = facts.host.logical_cores;
+  Remedy remedy(facts, needs);
+  remedy.way(fmt::format("use --loader.workers {}", cores), {{"loader.workers", std::to_string(cores)}});
+  if (in_container(facts) && (all == 0 || all > cores)) remedy.way("give the container more cores (`--cpus`)");
   return finding(warning,
-                 fmt::format("loader.workers = {}, and this process may use {} of the machine's {} cores",
-                             needs.workers, facts.host.cores, facts.host.logical_cores),
-                 "more workers than cores take turns and slow each other down",
-                 fmt::format("use --loader.workers {}, or give the container more cores (`--cpus`)", facts.host.cores));
+                 fmt::format("loader.workers = {}, and this process may use {}{} cores", needs.workers, cores,
+                             all > 0 ? fmt::format(" of the machine's {}", all) : ""),
+                 "more workers than cores take turns and slow each other down", remedy);
 }
 
 Result open_files_low(const Facts& facts, const Needs& needs) {
   const std::uint64_t need = 256 + 8 * static_cast<std::uint64_t>(std::max(needs.workers, 0));
-  if (!facts.limits.open_files || *facts.limits.open_files >= need) return {};
-  return finding(warning, fmt::format("at most {} files may be open; {} are wanted", *facts.limits.open_files, need),
-                 "the limit of this shell or container (ulimit -n) is low",
-                 "`ulimit -n 65536`, in a container `--ulimit nofile=65536`");
+  const Limit& limit = facts.limits.open_files;
+  if (!limit || *limit >= need) return {};
+  // A shell may raise its soft limit to the hard one, and no further.
+  const Limit& most = facts.limits.open_files_most;
+  const std::uint64_t reachable = std::min<std::uint64_t>(most.value_or(65'536), 65'536);
+  Remedy remedy(facts, needs);
+  if (reachable >= need) {
+    remedy.way(fmt::format("`ulimit -n {}`", reachable), {{"limits.open_files", std::to_string(reachable)}});
+  }
+  if (in_container(facts)) remedy.way("start the container with `--ulimit nofile=65536`");
+  if (remedy.empty())
+    remedy.way("raise the user's limit: `* hard nofile 65536` in /etc/security/limits.conf, log in again");
+  return finding(warning, fmt::format("at most {} files may be open; {} are wanted", *limit, need),
+                 "the limit of this shell or container (ulimit -n) is low", remedy);
 }
 
-Result run_dir_unwritable(const Facts& facts, const Needs&) {
+Result run_dir_unwritable(const Facts& facts, const Needs& needs) {
   const FolderFacts* runs = folder(facts, "runs");
   if (!runs || runs->usable) return {};
-  const std::string what = fmt::format("run.dir = {} {}", runs->path,
-                                       runs->exists ? "cannot be written" : "does not exist and cannot be made");
+  const std::string what = "run.dir" + (runs->path.empty() ? "" : " = " + runs->path) +
+                           (runs->exists ? " cannot be written" : " does not exist and cannot be made");
+  Remedy remedy(facts, needs);
+  remedy.way("choose another folder with --run.dir");
   if (runs->read_only) {
-    return finding(error, what, "it is mounted read-only",
-                   "choose another folder with --run.dir, or mount it writable");
+    remedy.way("mount it writable");
+    return finding(error, what, "it is mounted read-only", remedy);
   }
   const bool foreign = runs->owner >= 0 && runs->owner != facts.host.uid;
-  return finding(error, what,
-                 foreign
-                     ? fmt::format("{} belongs to user {} with rights {}, and this is user {}",
-                                   runs->exists ? "it" : "the folder above it", runs->owner, runs->mode, facts.host.uid)
-                     : fmt::format("its rights are {}", runs->mode.empty() ? "not known" : runs->mode),
-                 container(facts) ? "start the container with `--user $(id -u):$(id -g)`, or `sudo chown -R $(id -u)` "
-                                    "the folder on the host"
-                                  : "`sudo chown -R $(id -u):$(id -g)` that folder, or choose another with --run.dir");
+  const std::string rights = runs->mode.empty() ? "" : " with rights " + runs->mode;
+  std::string why = runs->mode.empty() ? "this user may not write there" : "its rights are " + runs->mode;
+  if (foreign) {
+    why = fmt::format("{} belongs to user {}{}, and this is user {}", runs->exists ? "it" : "the folder above it",
+                      runs->owner, rights, facts.host.uid);
+    if (in_container(facts)) {
+      remedy.way(fmt::format("start the container with `--user {}` (HOST_UID in .env)", runs->owner));
+      remedy.way(fmt::format("on the host: `sudo chown -R {}` the folder", facts.host.uid));
+    } else {
+      remedy.way("`sudo chown -R $(id -u):$(id -g)` that folder");
+    }
+  } else {
+    remedy.way("`chmod u+rwx` that folder");
+  }
+  return finding(error, what, std::move(why), remedy);
 }
 
 Result disk_full(const Facts& facts, const Needs& needs) {
   const FolderFacts* runs = folder(facts, "runs");
-  if (!runs || !runs->usable || runs->free >= needs.disk) return {};
-  return finding(
-      warning,
-      fmt::format("run.dir = {} has {} free, {} are wanted", runs->path, size_text(runs->free), size_text(needs.disk)),
-      "checkpoints may not fit", "remove old runs, or choose another disk with --run.dir");
+  if (!runs || !runs->usable || !runs->free || *runs->free >= needs.disk) return {};
+  return finding(warning,
+                 fmt::format("run.dir{} has {} free, {} are wanted", runs->path.empty() ? "" : " = " + runs->path,
+                             size_text(*runs->free), size_text(needs.disk)),
+                 "checkpoints may not fit", "remove old runs, or choose another disk with --run.dir");
 }
 
 // Asked for by name, the data must be there; the default places may be filled later.
@@ -158,10 +215,12 @@ Result data_missing(const Facts& facts, const Needs& needs) {
   const Severity severity = named ? error : warning;
   if (named && !data->usable) {
     return finding(severity,
-                   fmt::format("data.root = {} {}", data->path, data->exists ? "cannot be read" : "does not exist"),
-                   container(facts) ? "a folder of the host is seen in a container only when it is mounted"
-                                    : "the path is wrong, or this user has no right to it",
-                   "correct --data.root; in a container mount the folder (`-v /host/folder:/data`)");
+                   "data.root" + (data->path.empty() ? "" : " = " + data->path) +
+                       (data->exists ? " cannot be read" : " does not exist"),
+                   in_container(facts) ? "a folder of the host is seen in a container only when it is mounted"
+                                       : "the path is wrong, or this user has no right to it",
+                   in_container(facts) ? "correct --data.root, or mount the folder: `-v /host/folder:/data:ro`"
+                                       : "correct --data.root, or the folder's rights");
   }
   if (data->error.empty()) return {};
   return finding(severity, "the dataset cannot be read", data->error,
@@ -184,14 +243,16 @@ Result clock_wrong(const Facts& facts, const Needs&) {
     what = fmt::format("the clock is behind: this program was built {} days from now",
                        (facts.host.program_time - now) / day);
   } else if (runs && runs->newest > 0 && now < runs->newest - day) {
-    what =
-        fmt::format("the clock is wrong: {} has entries of {} days from now", runs->path, (runs->newest - now) / day);
+    what = fmt::format("the clock is wrong: {} has entries of {} days from now",
+                       runs->path.empty() ? "run.dir" : runs->path, (runs->newest - now) / day);
     why = "it is behind, or was ahead when they were written";
   } else {
     return {};
   }
   return finding(warning, std::move(what), std::move(why),
-                 "set it: `sudo timedatectl set-ntp true`; the times of runs and checkpoints are wrong until then");
+                 on_host(facts) + "`sudo timedatectl set-ntp true`" +
+                     (facts.host.wsl2 ? " (WSL2: `sudo hwclock -s` after a suspend)" : "") +
+                     "; the times of runs and checkpoints are wrong until then");
 }
 
 // LibTorch brings its CUDA libraries; an older one found before them is loaded in their place.
@@ -211,11 +272,15 @@ Result library_mismatch(const Facts& facts, const Needs& needs) {
     const auto from =
         std::find_if(facts.libraries.begin(), facts.libraries.end(),
                      [&, prefix = file](const auto& each) { return each.loaded && each.name.starts_with(prefix); });
-    return finding(
-        warning, fmt::format("{} {} is loaded, LibTorch was built with {}", name, loaded, compiled),
-        (from == facts.libraries.end() ? std::string("another copy is found first") : from->path + " is found first") +
-            library_path(facts),
-        "unset LD_LIBRARY_PATH, or take that folder out of it: LibTorch brings its own");
+    Remedy remedy(facts, needs);
+    remedy.way("unset LD_LIBRARY_PATH, or take that folder out of it: LibTorch brings its own",
+               {{"env.LD_LIBRARY_PATH", ""}});
+    remedy.way("remove that copy, or install torch again, which brings its own");
+    return finding(warning, fmt::format("{} {} is loaded, LibTorch was built with {}", name, loaded, compiled),
+                   (from == facts.libraries.end() || from->path.empty() ? std::string("another copy is found first")
+                                                                        : from->path + " is found first") +
+                       library_path(facts),
+                   remedy);
   }
   return {};
 }
@@ -227,20 +292,13 @@ Result stray_libcuda(const Facts& facts, const Needs& needs) {
   if (needs.device == "cpu" || place == std::string::npos || facts.driver.version.empty()) return {};
   const std::string version = facts.driver.libcuda.substr(place + file.size());
   if (major_of(version) < 100 || compare_versions(version, facts.driver.version) >= 0) return {};
+  Remedy remedy(facts, needs);
+  remedy.way("take its folder out of LD_LIBRARY_PATH", {{"env.LD_LIBRARY_PATH", ""}});
+  remedy.way("remove it: a compat package that is older than the driver is no longer needed");
   return finding(
       warning,
       fmt::format("libcuda is of driver {}, the driver is {}: {}", version, facts.driver.version, facts.driver.libcuda),
-      "an older copy is found before the driver's own" + library_path(facts),
-      "take its folder out of LD_LIBRARY_PATH or remove it; for a compat package: it is older than the "
-      "driver, and no longer needed");
-}
-
-Result launch_blocking(const Facts& facts, const Needs& needs) {
-  const std::string* value = variable(facts, "CUDA_LAUNCH_BLOCKING");
-  if (needs.device == "cpu" || facts.devices.empty() || !value || value->empty() || *value == "0") return {};
-  return finding(warning, fmt::format("CUDA_LAUNCH_BLOCKING={}", *value),
-                 "every kernel is waited for: right for finding a fault, slow for training",
-                 "unset CUDA_LAUNCH_BLOCKING");
+      "an older copy is found before the driver's own" + library_path(facts), remedy);
 }
 
 constexpr Rule table[] = {
@@ -258,7 +316,6 @@ constexpr Rule table[] = {
     {"too-many-workers", "cpu", too_many_workers},
     {"open-files-low", "limits", open_files_low},
     {"processes-low", "limits", processes_low},
-    {"launch-blocking", "gpu", launch_blocking},
     {"clock-wrong", "host", clock_wrong},
 };
 

@@ -11,6 +11,8 @@
 #include "commands/command.h"
 #include "commands/machine.h"
 #include "commands/splits.h"
+#include "config/config_file.h"
+#include "util/printable.h"
 #include "util/system.h"
 
 namespace trainyard {
@@ -38,8 +40,9 @@ class CheckCommand : public Command {
     arguments.add("--verbose", verbose_, "every probe, library and variable; names of host, user and cards, too");
     arguments.add("--json", json_, "facts, probes and findings as JSON");
     arguments.add("--facts", facts_, "diagnose the facts of another machine, as --json wrote them",
-                  {.existing_file = true});
-    arguments.add("--error", error_, "explain the words of an error instead of looking", {.excludes = "--json"});
+                  {.excludes = "--full"});
+    arguments.add("--error", error_, "explain the words of an error, e.g. a whole line of Docker",
+                  {.excludes = "--json"});
     arguments.add("--probe", probe_, "how the check runs itself for each GPU", {.hidden = true});
   }
 
@@ -63,8 +66,21 @@ class CheckCommand : public Command {
   }
 
   CheckResult judge_recorded(const Config& config) const {
-    Recorded recorded = recorded_from_json(read_text_file(facts_, "check"));
-    return judge(std::move(recorded.facts), recorded.needs.value_or(needs_of(config)));
+    Recorded recorded = recorded_from_json(facts_text(), printable(facts_));
+    const Needs now = needs_of(config);
+    if (!recorded.needs) return judge(std::move(recorded.facts), now);
+    std::vector<std::string> given;
+    for (const Difference& difference : differences(Config{}, config)) given.push_back(difference.key);
+    return judge(std::move(recorded.facts), with_given(*recorded.needs, now, given));
+  }
+
+  // Not a file that can be read is the same mistake as a file that holds something else.
+  std::string facts_text() const {
+    try {
+      return read_text_file(facts_, "check");
+    } catch (const RunError& error) {
+      throw_error(ExitCode::usage, error.what());
+    }
   }
 
   int explain(const Config& config) const {
@@ -72,7 +88,8 @@ class CheckCommand : public Command {
     const std::string& device = known.needs.device;
     const auto found = explain_error(known.facts, known.needs, device.starts_with("cuda:") ? device : "cuda:0", error_);
     if (!found)
-      throw UsageError("check", "no rule knows the words '{}'; docs/troubleshooting.md has all rules", error_);
+      throw UsageError("check", "no rule knows the words '{}'; docs/troubleshooting.md has all rules",
+                       printable(error_));
     fmt::print("{}", render_finding(*found, wants_colour(STDOUT_FILENO)));
     return static_cast<int>(ExitCode::machine_not_fit);
   }

@@ -64,8 +64,14 @@ struct Fault {
   Severity severity;
   const char* device;  ///< train.device
   Facts facts;
-  Needs needs = {};
+  Needs needs = needs_of("auto");
 };
+
+Needs precision(const std::string& name) {
+  Needs needs = needs_of("auto");
+  needs.precision = name;
+  return needs;
+}
 
 template <typename Change>
 Facts changed(Facts facts, Change change) {
@@ -79,6 +85,13 @@ Facts with_words(const std::string& words) {
     f.probes[2].outcome = "error";
     f.probes[2].message = words;
   });
+}
+
+// A machine on which the container engine said this.
+Facts with_engine_words(const std::string& words) {
+  Facts facts = machines::with_gpus(1);
+  facts.probes = {{"engine", "", "error", words, 0, 0}};
+  return facts;
 }
 
 ProbeFacts& group(Facts& facts, std::string_view name) {
@@ -107,9 +120,19 @@ std::vector<Fault> gpu_faults() {
                  f.driver.nvml_error = "Unknown Error";
                  f.driver.cards.clear();
                })},
-      {"devices-revoked", w, "auto",
+      {"devices-revoked", e, "cuda",
+       changed(without_devices(docker(), 100, no_device),
+               [](Facts& f) { f.host.device_nodes[1].error = "Operation not permitted"; })},
+      {"device-permission", w, "auto",
        changed(without_devices(with_gpus(1), 100, no_device),
                [](Facts& f) { f.host.device_nodes[1].error = "Permission denied"; })},
+      {"device-permission", e, "cuda",
+       changed(without_devices(machines::podman(), 100, no_device),
+               [](Facts& f) {
+                 f.driver.nvml_code = 4;
+                 f.driver.nvml_error = "Insufficient Permissions";
+                 f.driver.cards.clear();
+               })},
       {"driver-library-mismatch", w, "auto",
        changed(without_devices(with_gpus(1), 803, "mismatch"),
                [](Facts& f) {
@@ -148,15 +171,44 @@ std::vector<Fault> gpu_faults() {
                [](Facts& f) {
                  f.host.nvidia_cards = {"0x15f8"};
                  f.host.kernel_module = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  590.48.01  Mon Dec  8";
+                 f.driver.version = "590.48.01";
+                 f.driver.libcuda = "/usr/lib/x86_64-linux-gnu/libcuda.so.590.48.01";
                  f.driver.cards.clear();
                })},
-      {"container-toolkit-missing", e, "cuda:0",
-       with_words("could not select device driver \"\" with capabilities: [[gpu]]")},
-      {"image-needs-newer-driver", e, "cuda:0",
-       with_words("nvidia-container-cli: requirement error: unsatisfied condition: cuda>=13.0")},
       {"address-space-limited", e, "cuda",
        changed(without_devices(with_gpus(1), 2, "CUDA_ERROR_OUT_OF_MEMORY: out of memory"),
                [](Facts& f) { f.limits.address_space = 32ull << 30; })},
+      {"cuda-visible-devices", w, "auto",
+       changed(without_devices(with_gpus(2), 101, "CUDA_ERROR_INVALID_DEVICE: invalid device ordinal"),
+               [](Facts& f) { f.environment["CUDA_VISIBLE_DEVICES"] = "0,0"; })},
+      {"cuda-visible-devices", e, "cuda",
+       changed(without_devices(wsl2(), 100, no_device), [](Facts& f) { f.environment["CUDA_VISIBLE_DEVICES"] = ""; })},
+      {"cuda-304", e, "cuda", without_devices(docker(), 304, "CUDA_ERROR_OPERATING_SYSTEM: OS call failed")},
+      {"cuda-304", w, "auto", without_devices(with_gpus(1), 304, "CUDA_ERROR_OPERATING_SYSTEM: OS call failed")},
+      {"visible-devices-cut", w, "auto",
+       changed(with_gpus(1), [](Facts& f) { f.environment["CUDA_VISIBLE_DEVICES"] = "0,7,1"; })},
+      {"fewer-gpus", w, "auto",
+       changed(with_gpus(2),
+               [](Facts& f) {
+                 f.devices.pop_back();
+                 std::erase_if(f.probes, [](const ProbeFacts& probe) { return probe.device != "cuda:0"; });
+               })},
+      {"fewer-gpus", w, "cuda:0", changed(docker(), [](Facts& f) { f.environment["NVIDIA_VISIBLE_DEVICES"] = "0,1"; })},
+      {"one-connection", w, "auto",
+       changed(with_gpus(1), [](Facts& f) { f.environment["CUDA_DEVICE_MAX_CONNECTIONS"] = "1"; })},
+      {"memory-caching-off", w, "auto",
+       changed(with_gpus(1), [](Facts& f) { f.environment["PYTORCH_NO_CUDA_MEMORY_CACHING"] = "0"; })},
+      {"tf32-override", w, "auto", changed(with_gpus(1), [](Facts& f) { f.environment["NVIDIA_TF32_OVERRIDE"] = "0"; }),
+       precision("tf32")},
+      {"tf32-override", w, "auto", changed(with_gpus(1), [](Facts& f) { f.environment["NVIDIA_TF32_OVERRIDE"] = "1"; }),
+       precision("fp32")},
+      {"preloaded-library", w, "auto",
+       changed(with_gpus(1), [](Facts& f) { f.environment["LD_PRELOAD"] = "/usr/lib/libtrace.so"; })},
+      {"launch-blocking", w, "auto",
+       changed(with_gpus(1), [](Facts& f) { f.environment["CUDA_LAUNCH_BLOCKING"] = "1"; })},
+      {"no-kernel-image", e, "cuda",
+       changed(with_words("CUDA error: no kernel image is available for execution on the device"),
+               [](Facts& f) { f.torch.own_architectures.clear(); })},
       {"cuda-unknown-error", w, "auto", without_devices(with_gpus(1), 999, "CUDA_ERROR_UNKNOWN: unknown error")},
       {"driver-too-old", e, "cuda:0",
        changed(with_gpus(1),
@@ -286,19 +338,112 @@ std::vector<Fault> host_faults() {
       make("clock-wrong", w, [](Facts& f) { f.host.program_time = f.host.clock + std::int64_t{864'000}; }),
       make("clock-wrong", w, [](Facts& f) { f.folders[0].newest = f.host.clock + std::int64_t{864'000}; }),
       make("processes-low", w, [](Facts& f) { f.host.processes_limit = 32; }),
-      make("launch-blocking", w, [](Facts& f) { f.environment["CUDA_LAUNCH_BLOCKING"] = "1"; }),
   };
+}
+
+// Whole lines as people paste them, and the code of the rule about the host that must answer.
+struct EngineLine {
+  const char* code;
+  const char* line;
+};
+
+// What Docker puts before the words of NVIDIA's toolkit.
+#define BY_DOCKER                                                                                                     \
+  "docker: Error response from daemon: failed to create task for container: failed to create shim task: OCI runtime " \
+  "create failed: runc create failed: unable to start container process: error during container init: error running " \
+  "prestart hook #0: exit status 1, stdout: , stderr: Auto-detected mode as 'legacy'\n"
+
+constexpr EngineLine engine_lines[] = {
+    {"container-toolkit-missing",
+     "docker: Error response from daemon: could not select device driver \"\" with capabilities: [[gpu]]."},
+    {"container-toolkit-missing",
+     "Error response from daemon: could not select device driver \"nvidia\" with capabilities: [[gpu]]"},
+    {"container-toolkit-missing",
+     "docker: Error response from daemon: could not select device driver \"cdi\" with capabilities: []."},
+    {"container-toolkit-missing", "docker: Error response from daemon: unknown or invalid runtime name: nvidia."},
+    {"container-toolkit-missing",
+     "docker: Error response from daemon: exec: \"nvidia-container-runtime-hook\": executable file not found in "
+     "$PATH."},
+    {"image-needs-newer-driver", BY_DOCKER
+     "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=13.0, please update your driver to "
+     "a newer version, or use an earlier cuda container: unknown."},
+    {"wsl-without-gpu", BY_DOCKER
+     "nvidia-container-cli: initialization error: WSL environment detected but no adapters were found: unknown"},
+    {"host-driver-missing",
+     BY_DOCKER "nvidia-container-cli: initialization error: load library failed: libnvidia-ml.so.1: cannot open shared "
+               "object file: no such file or directory: unknown."},
+    {"host-driver-missing",
+     "nvidia-container-cli: initialization error: load library failed: libcuda.so.1: cannot open shared object file"},
+    {"host-driver-missing",
+     BY_DOCKER "nvidia-container-cli: initialization error: nvml error: driver not loaded: unknown"},
+    {"cdi-device-unknown", "Error: setting up CDI devices: unresolvable CDI devices nvidia.com/gpu=all"},
+    {"cdi-device-unknown",
+     "docker: Error response from daemon: CDI device injection failed: unresolvable CDI devices nvidia.com/gpu=all."},
+    {"cdi-device-unknown",
+     "docker: Error response from daemon: failed to create task for container: failed to create shim task: OCI runtime "
+     "create failed: could not apply required modification to OCI specification: error modifying OCI spec: failed to "
+     "inject CDI devices: unresolvable CDI devices runtime.nvidia.com/gpu=all: unknown"},
+    {"cdi-device-unknown",
+     "docker: Error response from daemon: failed to discover GPU vendor from CDI: no known GPU vendor found"},
+    {"cdi-file-stale",
+     "docker: Error response from daemon: failed to create task for container: OCI runtime create failed: runc create "
+     "failed: unable to start container process: error during container init: error mounting "
+     "\"/usr/lib/x86_64-linux-gnu/libcuda.so.570.86.10\" to rootfs: failed to fulfil mount request: open "
+     "/usr/lib/x86_64-linux-gnu/libcuda.so.570.86.10: no such file or directory"},
+    {"gpu-id-unknown", BY_DOCKER "nvidia-container-cli: device error: 1: unknown device: unknown."},
+    {"gpu-id-unknown", BY_DOCKER "nvidia-container-cli: device error: unknown device id: 2: unknown."},
+    {"cgroup-refused", BY_DOCKER
+     "nvidia-container-cli: mount error: failed to add device rules: unable to find any existing device filters "
+     "attached to the cgroup: bpf_prog_query(BPF_CGROUP_DEVICE) failed: operation not permitted: unknown."},
+    {"cgroup-refused", BY_DOCKER "nvidia-container-cli: container error: cgroup subsystem devices not found: unknown."},
+    {"cgroup-refused", "bpf_prog_query(BPF_CGROUP_DEVICE) failed: operation not permitted"},
+    {"image-has-driver-files",
+     BY_DOCKER "nvidia-container-cli: mount error: file creation failed: /var/lib/docker/overlay2/5e7d/merged/usr/lib/"
+               "x86_64-linux-gnu/libnvidia-ml.so.1: file exists: unknown."},
+    {"proc-masked",
+     BY_DOCKER "nvidia-container-cli: mount error: stat failed: /proc/driver/nvidia/gpus/cfdd:00:00.0: no such file or "
+               "directory: unknown."},
+    {"hook-refused",
+     "Error response from daemon: OCI runtime create failed: stderr: Using requested mode 'cdi'\ninvoking the NVIDIA "
+     "Container Runtime Hook directly (e.g. specifying the docker --gpus flag) is not supported. Please use the NVIDIA "
+     "Container Runtime (e.g. specify the --runtime=nvidia flag) instead.: unknown"},
+    {"ldconfig-missing", BY_DOCKER
+     "nvidia-container-cli: ldcache error: open failed: /sbin/ldconfig.real: no such file or directory: unknown."},
+    {"toolkit-without-rights", "W0323 07:31:52.059423 30762 nvc.c:273] failed to set inheritable capabilities"},
+    {"toolkit-without-rights",
+     "nvidia-container-cli: permission error: capability change failed: operation not permitted"},
+    {"engine-failed", BY_DOCKER "nvidia-container-cli: timeout error: rpc error: timed out: unknown."},
+    // The same words from the engine and from a process, about the same cause.
+    {"driver-library-mismatch",
+     BY_DOCKER "nvidia-container-cli: initialization error: nvml error: driver/library version mismatch: unknown."},
+    {"device-permission",
+     BY_DOCKER "nvidia-container-cli: initialization error: nvml error: insufficient permissions: unknown"},
+};
+
+std::vector<Fault> engine_faults() {
+  std::vector<Fault> faults;
+  for (const auto& [code, line] : engine_lines) {
+    faults.push_back({code, Severity::error, "cuda:0", with_engine_words(line)});
+  }
+  return faults;
 }
 
 std::vector<Fault> all_faults() {
   auto faults = gpu_faults();
+  for (Fault& fault : engine_faults()) faults.push_back(std::move(fault));
   for (Fault& fault : host_faults()) faults.push_back(std::move(fault));
   return faults;
 }
 
+Needs needs_for(const Fault& fault) {
+  Needs needs = fault.needs;
+  needs.device = fault.device;
+  return needs;
+}
+
 TEST(Diagnose, EachFaultGivesItsFindingFirst) {
   for (const Fault& fault : all_faults()) {
-    const auto findings = diagnose(fault.facts, needs_of(fault.device));
+    const auto findings = diagnose(fault.facts, needs_for(fault));
     ASSERT_FALSE(findings.empty()) << fault.code;
     EXPECT_EQ(findings[0].code, fault.code) << findings[0].what;
     EXPECT_EQ(findings[0].severity, fault.severity) << fault.code;
@@ -310,7 +455,7 @@ TEST(Diagnose, OneFaultGivesOneFinding) {
   for (const Fault& fault : all_faults()) {
     // V100 and P100 lack bf16 too, as the T4 does.
     const auto findings = diagnose(fault.facts, [&] {
-      Needs needs = needs_of(fault.device);
+      Needs needs = needs_for(fault);
       if (std::string(fault.code) == "gpu-too-old") needs.precision = "fp32";
       return needs;
     }());
@@ -333,10 +478,26 @@ TEST(Diagnose, CodesAreUnique) {
 TEST(Diagnose, TheTroubleshootingPageHasARowForEachCodeAndNoOther) {
   const std::string page = read_text_file(TRAINYARD_SOURCE_DIR "/docs/troubleshooting.md", "test");
   std::vector<std::string> rows;
-  for (std::size_t start = page.find("\n| `"); start != std::string::npos; start = page.find("\n| `", start + 1)) {
+  for (std::size_t start = page.find("\n| `", page.find("## Findings")); start != std::string::npos;
+       start = page.find("\n| `", start + 1)) {
     rows.push_back(page.substr(start + 4, page.find('`', start + 4) - start - 4));
   }
   EXPECT_EQ(rows, finding_codes());
+}
+
+TEST(Diagnose, TheTroubleshootingPageFindsCodesByMessage) {
+  const std::string page = read_text_file(TRAINYARD_SOURCE_DIR "/docs/troubleshooting.md", "test");
+  const std::size_t end = page.find("## Findings");
+  int rows = 0;
+  for (std::size_t start = page.find("\n| `"); start < end; start = page.find("\n| `", start + 1)) {
+    const std::string row = page.substr(start + 3, page.find(" |\n", start) - start - 3);
+    const std::size_t code = row.rfind("| `");
+    const auto found = explain_error({}, needs_of("auto"), "cuda:0", row.substr(0, code));
+    ASSERT_TRUE(found.has_value()) << row;
+    EXPECT_EQ("| `" + found->code + "`", row.substr(code));
+    ++rows;
+  }
+  EXPECT_GT(rows, 40);
 }
 
 TEST(Diagnose, ForTheCpuAGpuDoesNotMatter) {
@@ -402,11 +563,16 @@ struct Words {
 };
 
 constexpr Words symptoms[] = {
-    {"could not select device driver \"\" with capabilities: [[gpu]]", "container-toolkit-missing"},
-    {"nvidia-container-cli: requirement error: unsatisfied condition: cuda>=13.0, please update your driver",
-     "image-needs-newer-driver"},
     {"CUDA driver version is insufficient for CUDA runtime version", "driver-too-old"},
-    {"CUDA error: no kernel image is available for execution on the device", "own-kernels-missing"},
+    {"the provided PTX was compiled with an unsupported toolchain.", "driver-too-old"},
+    {"CUDA error 304: cudaErrorOperatingSystem - OS call failed or operation not supported on this OS", "cuda-304"},
+    {"Failed to initialize NVML: Insufficient Permissions", "device-permission"},
+    {"libnvidia-ml.so.1: cannot open shared object file: No such file or directory", "libcuda-missing"},
+    {"ImportError: libcuda.so.1: cannot open shared object file: No such file or directory", "libcuda-missing"},
+    {"Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU", "kernel-module-missing"},
+    {"RuntimeError: No CUDA GPUs are available", "gpu-not-visible"},
+    {"CUDA error: no CUDA-capable device is detected", "gpu-not-visible"},
+    {"ImportError: libcudnn.so.9: cannot open shared object file: No such file or directory", "library-error"},
     {"Error 803: system has unsupported display driver / cuda driver combination", "cuda-803"},
     {"Error 804: forward compatibility was attempted on non supported HW", "cuda-804"},
     {"Error 802: system not yet initialized", "fabric-manager"},
@@ -439,6 +605,113 @@ TEST(ExplainError, EachSymptomHasItsRule) {
   }
 }
 
+TEST(ExplainError, EngineLinesAreJudgedByRulesAboutTheHost) {
+  // Whatever is known of the machine where they are pasted.
+  for (const Facts& facts : {Facts{}, machines::with_gpus(1), machines::docker(), machines::container_without_gpu(),
+                             machines::wsl2(), machines::cpu_only()}) {
+    for (const auto& [code, line] : engine_lines) {
+      const auto found = explain_error(facts, needs_of("auto"), "cuda:0", line);
+      ASSERT_TRUE(found.has_value()) << line;
+      EXPECT_EQ(found->code, code) << line;
+    }
+  }
+}
+
+TEST(ExplainError, AMissingDriverOfTheHostIsNotTheLibraryPath) {
+  const auto found = explain_error({}, needs_of("auto"), "cuda:0",
+                                   BY_DOCKER
+                                   "nvidia-container-cli: initialization error: load library failed: "
+                                   "libnvidia-ml.so.1: cannot open shared object file");
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->remedy.find("LD_LIBRARY_PATH"), std::string::npos) << found->remedy;
+  EXPECT_NE(found->what.find(": nvidia-container-cli: initialization error"), std::string::npos) << found->what;
+}
+
+TEST(ExplainError, OtherLinesOfTheEngineAreNotOurs) {
+  for (const char* line : {"Error response from daemon: No such container: trainer",
+                           "docker: Error response from daemon: pull access denied for trainyard"}) {
+    EXPECT_FALSE(explain_error({}, needs_of("auto"), "cuda:0", line)) << line;
+  }
+}
+
+TEST(ExplainError, AMissingKernelIsTheCardsUnlessKernelsOfOursAreCompiled) {
+  const char* words = "CUDA error: no kernel image is available for execution on the device";
+  const auto code = [&](const Facts& facts) { return explain_error(facts, needs_of("auto"), "cuda:0", words)->code; };
+  EXPECT_EQ(code(machines::with_gpus(1)), "own-kernels-missing");
+  EXPECT_EQ(code({}), "no-kernel-image");
+  Facts facts = machines::with_gpus(1, "Tesla P100", 6, 0);
+  facts.torch.own_architectures.clear();
+  EXPECT_EQ(code(facts), "gpu-too-old");
+  facts = machines::with_gpus(1, "NVIDIA Thor", 11, 0);
+  facts.torch.own_architectures.clear();
+  EXPECT_EQ(code(facts), "gpu-too-new");
+  // What is known of LibTorch says nothing about a card of which nothing is known.
+  Facts cardless;
+  cardless.torch = facts.torch;
+  EXPECT_EQ(code(cardless), "no-kernel-image");
+}
+
+TEST(ExplainError, ThorIsNotSentToTheLibTorchItHas) {
+  const auto findings = diagnose(machines::with_gpus(1, "NVIDIA Thor", 11, 0), needs_of("cuda"));
+  ASSERT_EQ(findings[0].code, "gpu-too-new");
+  EXPECT_EQ(findings[0].remedy.find("CUDA 13.0"), std::string::npos) << findings[0].remedy;
+  EXPECT_NE(findings[0].remedy.find("nvcr.io/nvidia/pytorch"), std::string::npos) << findings[0].remedy;
+}
+
+TEST(Diagnose, VisibleDevicesSayWhichEntryEndsThem) {
+  const struct {
+    const char* value;
+    const char* why;
+  } lists[] = {{"0,7,1", "7 is not here, and what follows it is left out"},
+               {"0,,1", "an empty entry ends the list"},
+               {"0,gpu1", "gpu1 is no index and no identifier"},
+               {"0,-1", "-1 is no index and no identifier"},
+               {"0,GPU-*", "indices and identifiers cannot stand in one list"},
+               {"GPU-*,GPU-*", "GPU-* is not here, and what follows it is left out"},
+               {"0;1", "0;1 is read as 0; entries are separated by commas"},
+               {"0 1", "0 1 is read as 0; entries are separated by commas"}};
+  for (const auto& [value, why] : lists) {
+    Facts facts = machines::with_gpus(1);
+    facts.environment["CUDA_VISIBLE_DEVICES"] = value;
+    const auto findings = diagnose(facts, needs_of("auto"));
+    ASSERT_EQ(findings.size(), 1u) << value;
+    EXPECT_EQ(findings[0].code, "visible-devices-cut");
+    EXPECT_EQ(findings[0].why, why);
+  }
+  for (const char* value : {"0", " 0", "0,", "0, ", "GPU-*", "01", "+0"}) {
+    Facts facts = machines::with_gpus(1);
+    facts.environment["CUDA_VISIBLE_DEVICES"] = value;
+    EXPECT_TRUE(diagnose(facts, needs_of("auto")).empty()) << value;
+  }
+}
+
+TEST(Diagnose, VisibleDevicesThatShowNoGpuSayWhy) {
+  const struct {
+    const char* value;
+    int code;
+    const char* why;
+  } lists[] = {{"", 100, "an empty list shows none"},
+               {"-1", 100, "-1 is no index and no identifier"},
+               {"7,0", 100, "its first entry, 7, is not here; this machine has 2, counted from 0"},
+               {"MIG-*", 100, "its first entry, MIG-*, is not here; this machine has 2, counted from 0"},
+               {"NoDevFiles", 100, "NoDevFiles is no index and no identifier"},
+               {"1,1", 101, "it names a GPU twice, which CUDA refuses (error 101)"}};
+  for (const auto& [value, code, why] : lists) {
+    Facts facts = machines::without_devices(machines::with_gpus(2), code, no_device);
+    facts.environment["CUDA_VISIBLE_DEVICES"] = value;
+    const auto findings = diagnose(facts, needs_of("cuda"));
+    ASSERT_EQ(findings.size(), 1u) << value;
+    EXPECT_EQ(findings[0].code, "cuda-visible-devices");
+    EXPECT_EQ(findings[0].why, why);
+  }
+}
+
+TEST(Diagnose, PreloadedAllocatorsAreFine) {
+  Facts facts = machines::with_gpus(1);
+  facts.environment["LD_PRELOAD"] = "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2";
+  EXPECT_TRUE(diagnose(facts, needs_of("auto")).empty());
+}
+
 TEST(ExplainError, ACardThatIsTooOldIsTheCauseOfAMissingKernel) {
   const auto found = explain_error(machines::with_gpus(1, "Tesla P100", 6, 0), needs_of("auto"), "cuda:0",
                                    "CUDA error: no kernel image is available for execution on the device");
@@ -466,7 +739,7 @@ TEST(ExplainError, OutOfMemorySaysWhatWasAskedWhatIsFreeAndWhatToTurnDown) {
   ASSERT_TRUE(found.has_value());
   EXPECT_EQ(found->what, "cuda:0 NVIDIA H200 is out of memory: 12.25 GiB asked for, 1.50 GiB free of 140.0 GiB");
   EXPECT_EQ(found->why, "this run asks for more than is free; this run holds 70.12 GiB, 6.51 GiB of it unused");
-  EXPECT_TRUE(found->remedy.starts_with("use --loader.batch_size 256 (it is 512), --train.precision bf16"))
+  EXPECT_TRUE(found->remedy.starts_with("use --loader.batch_size 256 (it is 512); or --train.precision bf16"))
       << found->remedy;
   EXPECT_NE(found->remedy.find("expandable_segments"), std::string::npos);
 }
