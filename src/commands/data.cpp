@@ -113,6 +113,7 @@ class DataCommand : public Command {
       if (!json_) print_bad(to_string(static_cast<Split>(i)), infos[i].size, bad);
     }
     if (json_) write_output(json_text(json, 2) + "\n");
+    flush_output();
     return unreadable == 0 ? 0 : static_cast<int>(ExitCode::run_failed);
   }
 
