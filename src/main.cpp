@@ -1,3 +1,7 @@
+#include <csignal>
+#include <filesystem>
+#include <system_error>
+
 #include <fmt/format.h>
 
 #include <c10/util/Exception.h>
@@ -5,20 +9,59 @@
 #include "commands/command_line.h"
 #include "util/error.h"
 #include "util/log.h"
+#include "util/output.h"
+
+namespace trainyard {
+namespace {
+
+int run(int argc, char** argv) {
+  const std::optional<CommandLine> line = parse_command_line(argc, argv);
+  if (line && !line->command->product_is_output()) continue_without_output();
+  const int code = line ? line->command->run(line->config) : static_cast<int>(ExitCode::done);
+  flush_output();
+  return code;
+}
+
+// Quietly, as a program ends that does not ignore the signal; a shell sees 141.
+int end_by_closed_pipe() {
+  std::signal(SIGPIPE, SIG_DFL);
+  std::raise(SIGPIPE);
+  return 128 + SIGPIPE;
+}
+
+// A thread that cannot be started throws no more than the system's words.
+std::string explained(const std::system_error& error) {
+  const bool refused =
+      error.code() == std::errc::resource_unavailable_try_again || error.code() == std::errc::operation_not_permitted;
+  return fmt::format("[trainyard] {}{}", error.what(),
+                     refused ? "; a thread was probably refused: see `ulimit -u`, the container's limit of processes "
+                               "(--pids-limit) and its seccomp profile"
+                             : "");
+}
+
+}  // namespace
+}  // namespace trainyard
 
 int main(int argc, char** argv) {
   using namespace trainyard;
-  log_to_stderr();
+  prepare_standard_streams();
   try {
-    const std::optional<CommandLine> line = parse_command_line(argc, argv);
-    return line ? line->command->run(line->config) : static_cast<int>(ExitCode::done);
+    log_to_stderr();
+    return run(argc, argv);
+  } catch (const OutputError& error) {
+    if (error.closed_pipe()) return end_by_closed_pipe();
+    print_error(error.what());
   } catch (const Error& error) {
-    fmt::print(stderr, "{}\n", error.what());
+    print_error(error.what());
     return static_cast<int>(error.code());
   } catch (const c10::Error& error) {
-    fmt::print(stderr, "[libtorch] {}\n", error.what_without_backtrace());
+    print_error(fmt::format("[libtorch] {}", error.what_without_backtrace()));
+  } catch (const std::filesystem::filesystem_error& error) {
+    print_error(fmt::format("[trainyard] {}", error.what()));
+  } catch (const std::system_error& error) {
+    print_error(explained(error));
   } catch (const std::exception& error) {
-    fmt::print(stderr, "[trainyard] {}\n", error.what());
+    print_error(fmt::format("[trainyard] {}", error.what()));
   }
   return static_cast<int>(ExitCode::run_failed);
 }

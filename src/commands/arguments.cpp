@@ -26,14 +26,13 @@ void apply(const ArgumentRules& rules, CLI::App& subcommand, CLI::Option& option
   option.required(rules.required);
   if (!rules.one_of.empty()) option.check(one_of(rules.one_of));
   if (rules.range) option.check(CLI::Range(rules.range->first, rules.range->second));
-  if (rules.existing_file) option.check(CLI::ExistingFile);
   if (!rules.excludes.empty()) option.excludes(subcommand.get_option(rules.excludes));
 }
 
 std::string hint_of(const ArgumentRules& rules, const char* type) {
   if (!rules.one_of.empty()) return fmt::format("{}", fmt::join(rules.one_of, "|"));
   if (rules.range) return fmt::format("{}..{}", rules.range->first, rules.range->second);
-  return rules.existing_file ? "FILE" : type;
+  return type;
 }
 
 void describe(std::vector<ArgumentHelp>& all, const std::string& name, const std::string& help,

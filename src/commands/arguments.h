@@ -19,7 +19,6 @@ struct ArgumentRules {
   bool required = false;
   std::vector<std::string> one_of{};
   std::optional<std::pair<std::int64_t, std::int64_t>> range{};  ///< of a number, both included
-  bool existing_file = false;
   std::string excludes{};  ///< the name of an argument that it cannot stand beside
   std::string group{};     ///< its heading in --help, "Options" if empty
   bool hidden = false;     ///< not for people: not in --help

@@ -2,7 +2,6 @@
 
 #include "check/check.h"
 
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include "check/facts_json.h"
@@ -12,11 +11,14 @@
 #include "commands/machine.h"
 #include "commands/splits.h"
 #include "config/config_file.h"
+#include "util/output.h"
 #include "util/printable.h"
-#include "util/system.h"
+#include "util/text_input.h"
 
 namespace trainyard {
 namespace {
+
+constexpr std::size_t most_facts = 4 << 20;  // bytes, as recorded_from_json() takes
 
 // Opens the dataset, as the loader would, for what it needs of shared memory. Returns why it cannot be read, if so.
 std::string look_at_data(const Config& config, Needs& needs) {
@@ -39,7 +41,8 @@ class CheckCommand : public Command {
     arguments.add("--full", full_, "more probes: memory, copies, several GPUs together");
     arguments.add("--verbose", verbose_, "every probe, library and variable; names of host, user and cards, too");
     arguments.add("--json", json_, "facts, probes and findings as JSON");
-    arguments.add("--facts", facts_, "diagnose the facts of another machine, as --json wrote them",
+    arguments.add("--facts", facts_,
+                  "diagnose the facts of another machine, as --json wrote them; - reads standard input",
                   {.excludes = "--full"});
     arguments.add("--error", error_, "explain the words of an error, e.g. a whole line of Docker",
                   {.excludes = "--json"});
@@ -51,9 +54,9 @@ class CheckCommand : public Command {
     if (!error_.empty()) return explain(config);
     const CheckResult result = facts_.empty() ? look(config) : judge_recorded(config);
     if (json_) {
-      fmt::print("{}", to_json_text(result));
+      write_output(to_json_text(result));
     } else {
-      fmt::print("{}", render_full(result, {.colour = wants_colour(STDOUT_FILENO), .verbose = verbose_}));
+      write_output(render_full(result, {.colour = wants_colour(STDOUT_FILENO), .verbose = verbose_}));
     }
     return static_cast<int>(exit_code(result));
   }
@@ -77,7 +80,7 @@ class CheckCommand : public Command {
   // Not a file that can be read is the same mistake as a file that holds something else.
   std::string facts_text() const {
     try {
-      return read_text_file(facts_, "check");
+      return read_text_input(facts_, "check", most_facts);
     } catch (const RunError& error) {
       throw_error(ExitCode::usage, error.what());
     }
@@ -90,7 +93,7 @@ class CheckCommand : public Command {
     if (!found)
       throw UsageError("check", "no rule knows the words '{}'; docs/troubleshooting.md has all rules",
                        printable(error_));
-    fmt::print("{}", render_finding(*found, wants_colour(STDOUT_FILENO)));
+    write_output(render_finding(*found, wants_colour(STDOUT_FILENO)));
     return static_cast<int>(ExitCode::machine_not_fit);
   }
 

@@ -23,6 +23,10 @@ class Command {
   /// no flag has to be repeated. Empty: none. Valid once the command line is parsed.
   virtual std::string checkpoint() const { return {}; }
 
+  /// Whether what the command is for is its standard output. If that cannot be written, such a command fails; others
+  /// warn and continue (util/output.h).
+  virtual bool product_is_output() const { return true; }
+
   /// Does the work; returns what the process exits with. Throws Error.
   virtual int run(const Config& config) = 0;
 };

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <numeric>
 
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "checkpoint/checkpoint_folder.h"
@@ -12,6 +11,7 @@
 #include "commands/machine.h"
 #include "commands/splits.h"
 #include "util/json_text.h"
+#include "util/output.h"
 #include "util/printable.h"
 
 namespace trainyard {
@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::size_t table_rows = 30;
 constexpr std::size_t most_wrong = 10;
+constexpr std::size_t longest_name = 60;
 
 std::string figure(const std::optional<double>& share) { return share ? fmt::format("{:.4f}", *share) : "-"; }
 
@@ -39,7 +40,7 @@ class EvalCommand : public Command {
       return evaluate_checkpoint(resolve_checkpoint(checkpoint_), pool, config, device, most_wrong);
     });
     if (json_) {
-      fmt::print("{}\n", json_text(to_json(result), 2));
+      write_output(json_text(to_json(result), 2) + "\n");
     } else {
       print_table(result);
     }
@@ -49,11 +50,12 @@ class EvalCommand : public Command {
  private:
   static void print_table(const Evaluated& result) {
     const Evaluation& e = result.evaluation;
-    fmt::print("{} on {}, {}, {}\n", result.checkpoint.string(), result.dataset, result.device, result.precision);
-    fmt::print("  test accuracy  {:.4f} on all {} test images\n", e.top1, e.samples);
-    fmt::print("  top-5          {:.4f}\n  test loss      {:.4f}\n\n", e.top5, e.loss);
+    print("{} on {}, {}, {}\n", result.checkpoint.string(), result.dataset, result.device, result.precision);
+    print("  test accuracy  {:.4f} on all {} test images\n", e.top1, e.samples);
+    print("  top-5          {:.4f}\n  test loss      {:.4f}\n\n", e.top5, e.loss);
 
-    const std::vector<std::string>& names = result.manifest.class_names;
+    std::vector<std::string> names;
+    for (const std::string& name : result.manifest.class_names) names.push_back(printable(name, longest_name));
     const std::vector<ClassScores> scores = class_scores(e);
     std::vector<std::size_t> order(scores.size());
     std::iota(order.begin(), order.end(), 0);
@@ -61,24 +63,24 @@ class EvalCommand : public Command {
       std::stable_sort(order.begin(), order.end(),
                        [&](auto a, auto b) { return scores[a].recall.value_or(2) < scores[b].recall.value_or(2); });
       order.resize(table_rows);
-      fmt::print("  the {} of {} classes that are recognised least (--json has all)\n", order.size(), scores.size());
+      print("  the {} of {} classes that are recognised least (--json has all)\n", order.size(), scores.size());
     }
     std::size_t width = 5;
     for (const std::size_t i : order) width = std::max(width, names[i].size());
-    fmt::print("  {:<{}}  {:>7}  {:>7}  {:>7}  {:>9}  {:>7}\n", "class", width, "images", "right", "recall",
-               "precision", "F1");
+    print("  {:<{}}  {:>7}  {:>7}  {:>7}  {:>9}  {:>7}\n", "class", width, "images", "right", "recall", "precision",
+          "F1");
     for (const std::size_t i : order) {
       const ClassScores& s = scores[i];
-      fmt::print("  {:<{}}  {:>7}  {:>7}  {:>7}  {:>9}  {:>7}\n", names[i], width, s.samples, s.right, figure(s.recall),
-                 figure(s.precision), figure(s.f1));
+      print("  {:<{}}  {:>7}  {:>7}  {:>7}  {:>9}  {:>7}\n", names[i], width, s.samples, s.right, figure(s.recall),
+            figure(s.precision), figure(s.f1));
     }
     if (e.worst.empty()) return;
-    fmt::print("\n  most wrong\n");
+    print("\n  most wrong\n");
     for (std::size_t i = 0; i < e.worst.size(); ++i) {
       const Mistake& mistake = e.worst[i];
-      fmt::print("  {}  is {}, taken for {} ({:.1f} %)\n", result.worst_names[i],
-                 printable(names[static_cast<std::size_t>(mistake.label)]),
-                 printable(names[static_cast<std::size_t>(mistake.guess)]), 100 * mistake.guess_probability);
+      print("  {}  is {}, taken for {} ({:.1f} %)\n", result.worst_names[i],
+            printable(names[static_cast<std::size_t>(mistake.label)]),
+            printable(names[static_cast<std::size_t>(mistake.guess)]), 100 * mistake.guess_probability);
     }
   }
 

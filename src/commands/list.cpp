@@ -1,21 +1,20 @@
 // trainyard list: what there is to choose from.
 
-#include <fmt/format.h>
-
 #include "commands/command.h"
 #include "datasets/dataset.h"
 #include "models/model.h"
 #include "optim/optimizer.h"
 #include "transforms/transform.h"
+#include "util/output.h"
 
 namespace trainyard {
 namespace {
 
 template <typename AnyRegistry>
 void print_entries(const std::string& heading) {
-  fmt::print("{}\n", heading);
+  print("{}\n", heading);
   for (const std::string& name : AnyRegistry::names()) {
-    fmt::print("  {:<24}{}\n", name, AnyRegistry::find(name).description);
+    print("  {:<24}{}\n", name, AnyRegistry::find(name).description);
   }
 }
 
@@ -23,13 +22,13 @@ void print_entries(const std::string& heading) {
 constexpr ModelInput image_net{.channels = 3, .height = 224, .width = 224, .classes = 1000};
 
 void print_models_with_sizes() {
-  fmt::print("models, for {}×{} images of {} classes\n  {:<16}{:>14}{:>18}\n", image_net.height, image_net.width,
-             image_net.classes, "", "parameters", "multiply-adds");
+  print("models, for {}×{} images of {} classes\n  {:<16}{:>14}{:>18}\n", image_net.height, image_net.width,
+        image_net.classes, "", "parameters", "multiply-adds");
   for (const std::string& name : ModelRegistry::names()) {
     const std::shared_ptr<Model> model = make_model({.name = name}, image_net);
     const std::int64_t parameters = parameter_count(*model);
-    fmt::print("  {:<16}{:>12.2f} M{:>16.2f} G  {}\n", name, static_cast<double>(parameters) / 1e6,
-               static_cast<double>(multiply_adds(*model, image_net)) / 1e9, ModelRegistry::find(name).description);
+    print("  {:<16}{:>12.2f} M{:>16.2f} G  {}\n", name, static_cast<double>(parameters) / 1e6,
+          static_cast<double>(multiply_adds(*model, image_net)) / 1e9, ModelRegistry::find(name).description);
   }
 }
 

@@ -5,13 +5,12 @@
 #include <memory>
 #include <vector>
 
-#include <fmt/format.h>
-
 #include "commands/command.h"
 #include "datasets/class_counts.h"
 #include "datasets/packed_file.h"
 #include "transforms/pack_dataset.h"
 #include "util/output.h"
+#include "util/output_file.h"
 
 namespace trainyard {
 namespace {
@@ -28,6 +27,8 @@ class PackCommand : public Command {
     arguments.add("--verify", verify_, "only check the files that are there against their checksums");
   }
 
+  bool product_is_output() const override { return verify_; }
+
   int run(const Config& config) override {
     options_.as = as_ == "keep" ? PackAs::keep : as_ == "jpeg" ? PackAs::jpeg : PackAs::raw;
     options_.workers = config.loader.workers;
@@ -42,14 +43,14 @@ class PackCommand : public Command {
     }
     for (std::size_t i = 0; i < splits.size(); ++i) {
       const auto path = std::filesystem::path(folder_) / fmt::format("{}.packed", to_string(splits[i]));
-      if (!verify_) pack_dataset(*datasets[i], options_, path);
+      if (!verify_) pack_dataset(*datasets[i], options_, replaceable_file(path, "pack"));
       const PackedFile file(path.string());
       if (verify_) file.verify();
-      fmt::print("{}: {} records, {} bytes{}\n", path.string(), file.records().size(), file.size(),
-                 verify_ ? ", all checksums right" : "");
-      std::fflush(stdout);
+      print("{}: {} records, {} bytes{}\n", path.string(), file.records().size(), file.size(),
+            verify_ ? ", all checksums right" : "");
+      flush_output();
     }
-    if (!verify_) fmt::print("train on it with --data.name packed --data.root {}\n", folder_);
+    if (!verify_) print("train on it with --data.name packed --data.root {}\n", folder_);
     return 0;
   }
 

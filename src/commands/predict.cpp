@@ -22,6 +22,7 @@
 #include "training/trained_model.h"
 #include "transforms/pipeline.h"
 #include "util/json_text.h"
+#include "util/output.h"
 #include "util/printable.h"
 
 namespace trainyard {
@@ -130,7 +131,7 @@ class PredictCommand : public Command {
         report_failure(files[i], loaded[i].error);
       }
     }
-    std::fflush(stdout);
+    flush_output();
   }
 
   // Probabilities of all classes, N × classes, on the CPU.
@@ -145,11 +146,11 @@ class PredictCommand : public Command {
     const auto [values, indices] = probabilities.topk(std::min<std::int64_t>(top_, probabilities.size(0)));
     nlohmann::ordered_json line = named(file);
     line["predictions"] = nlohmann::ordered_json::array();
-    if (!json_) fmt::print("{}\n", printable(file, PATH_MAX));
+    if (!json_) print("{}\n", printable(file, PATH_MAX));
     for (std::int64_t i = 0; i < values.size(0); ++i) {
       const auto index = indices[i].item<std::int64_t>();
       const std::string& name = class_names[static_cast<std::size_t>(index)];
-      if (!json_) fmt::print("  {:6.2f} %  {}\n", 100 * values[i].item<double>(), printable(name));
+      if (!json_) print("  {:6.2f} %  {}\n", 100 * values[i].item<double>(), printable(name));
       line["predictions"].push_back({{"class", name}, {"index", index}, {"probability", values[i].item<double>()}});
     }
     if (json_) print_line(line);
@@ -157,7 +158,7 @@ class PredictCommand : public Command {
 
   void report_failure(const std::string& file, const std::string& error) {
     ++failed_;
-    fmt::print(stderr, "{}\n", error);
+    print_error(error);
     if (!json_) return;
     nlohmann::ordered_json line = named(file);
     line["error"] = printable(error, 2 * PATH_MAX);
@@ -171,7 +172,7 @@ class PredictCommand : public Command {
             {"file_bytes", fmt::format("{:02x}", fmt::join(std::as_bytes(std::span(file)), ""))}};
   }
 
-  static void print_line(const nlohmann::ordered_json& line) { fmt::print("{}\n", json_text(line)); }
+  static void print_line(const nlohmann::ordered_json& line) { write_output(json_text(line) + "\n"); }
 
   std::string checkpoint_;
   std::vector<std::string> files_;

@@ -2,8 +2,6 @@
 
 #include <filesystem>
 
-#include <fmt/format.h>
-
 #include "checkpoint/manifest.h"
 #include "commands/command.h"
 #include "commands/machine.h"
@@ -12,6 +10,8 @@
 #include "config/config_file.h"
 #include "config/paths.h"
 #include "util/log.h"
+#include "util/output.h"
+#include "util/printable.h"
 
 namespace trainyard {
 namespace {
@@ -60,6 +60,8 @@ class ReportCommand : public Command {
                   "the page; if not given, report.html in the run's folder, or beside the first of several");
   }
 
+  bool product_is_output() const override { return false; }
+
   int run(const Config& config) override {
     for (const std::string& run : runs_) read_run(run);  // a mistyped name ends the command before anything heavy
     std::vector<Job> jobs;
@@ -77,12 +79,13 @@ class ReportCommand : public Command {
       reported.push_back(job.pool ? report_run(job.run, job.checkpoint, *job.pool, job.config, device)
                                   : ReportedRun{.record = read_run(job.run), .evaluation = nullptr, .note = job.note});
       if (!reported.back().note.empty()) {
-        fmt::print(stderr, "{}\n  {} is shown without its predictions\n", reported.back().note, job.run.string());
+        print_error(fmt::format("{}\n  {} is shown without its predictions", reported.back().note,
+                                printable(job.run.string())));
       }
     }
     const fs::path output = output_.empty() ? default_output() : fs::path(output_);
     write_report(output, reported);
-    fmt::print("report  {}\n", output.string());
+    print("report  {}\n", output.string());
   }
 
   fs::path default_output() const {

@@ -9,7 +9,7 @@
 #include "commands/splits.h"
 #include "images/encode_png.h"
 #include "report/picture.h"
-#include "util/atomic_file.h"
+#include "util/output_file.h"
 
 namespace trainyard {
 namespace {
@@ -54,7 +54,7 @@ ReportedRun report_run(const fs::path& run, const fs::path& checkpoint, WorkerPo
 void write_report(const fs::path& path, const std::vector<ReportedRun>& runs) {
   const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
   const std::string page = report_page(runs, fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(now)));
-  write_file_atomically(path, [&](FileWriter& file) { file.write(page); });
+  write_output_file(path, page, "report");
 }
 
 }  // namespace trainyard

@@ -17,6 +17,7 @@
 #include "util/atomic_file.h"
 #include "util/json_text.h"
 #include "util/log.h"
+#include "util/output.h"
 #include "util/system.h"
 
 namespace trainyard {
@@ -50,6 +51,8 @@ class TrainCommand : public Command {
                   "show parameters, a step's memory and a batch's pictures; train nothing", {.group = group});
   }
 
+  bool product_is_output() const override { return false; }
+
   int run(const Config& given) override {
     if (!aids_.profile.empty()) parse_step_range(aids_.profile);
     Config config = given;
@@ -57,16 +60,16 @@ class TrainCommand : public Command {
     WorkerPool pool(pool_options(config), dataset_factory(config));  // forks: before CUDA, before any thread
     const RunFolder folder = aids_.scratch() ? scratch_folder(config) : choose_run_folder(config);
     const CheckResult check = run_check(needs_of(config));
-    fmt::print("{}", render_short(check, wants_colour(STDOUT_FILENO)));
-    std::fflush(stdout);
+    write_output(render_short(check, wants_colour(STDOUT_FILENO)));
+    flush_output();
     const at::Device device = prepare_device(config, check);
     require_room_for_cache(config, pool.splits(), device);
-    fmt::print("run     {}{}\n", folder.path.string(),
-               folder.checkpoint ? fmt::format(", going on from {}", folder.checkpoint->filename().string()) : "");
+    print("run     {}{}\n", folder.path.string(),
+          folder.checkpoint ? fmt::format(", going on from {}", folder.checkpoint->filename().string()) : "");
     print_data(pool.splits());
-    std::fflush(stdout);
+    flush_output();
     if (aids_.dry_run) {
-      fmt::print("\n{}", dry_run(config, pool, device, folder.path));
+      print("\n{}", dry_run(config, pool, device, folder.path));
       return 0;
     }
     const RunResult result =
@@ -92,7 +95,7 @@ class TrainCommand : public Command {
   static void print_data(const std::vector<SplitInfo>& splits) {
     for (std::size_t i = 0; i < splits.size(); ++i) {
       const char* const name = to_string(static_cast<Split>(i));
-      fmt::print("{:<8}{:<6}{}\n", i == 0 ? "data" : "", name, summary_of(splits[i]));
+      print("{:<8}{:<6}{}\n", i == 0 ? "data" : "", name, summary_of(splits[i]));
       for (const std::string& line : warnings_about(name, splits[i])) log_warning(line);
     }
   }
@@ -112,22 +115,21 @@ class TrainCommand : public Command {
       if (best) write_report(page, {report_run(folder.path, *best, pool, config, device)});
       row("report", page.string());
     } catch (const Error& error) {
-      fmt::print(stderr, "{}\n", error.what());
+      print_error(error.what());
     }
   }
 
-  static void row(const char* name, const std::string& value) { fmt::print("  {:<15}{}\n", name, value); }
+  static void row(const char* name, const std::string& value) { print("  {:<15}{}\n", name, value); }
 
   void print_result(const RunResult& result, const Config& config, const RunFolder& folder) const {
     if (result.signal != 0) {
-      fmt::print("stopped by signal {} after step {}: the same command goes on from there\n", result.signal,
-                 result.steps);
+      print("stopped by signal {} after step {}: the same command goes on from there\n", result.signal, result.steps);
     }
     if (result.samples == 0 && result.signal == 0) {
-      fmt::print("{} has all of its {} epochs: nothing left to train. More: --train.epochs, or another --run.name\n",
-                 folder.path.string(), config.train.epochs);
+      print("{} has all of its {} epochs: nothing left to train. More: --train.epochs, or another --run.name\n",
+            folder.path.string(), config.train.epochs);
     }
-    fmt::print("\n");
+    print("\n");
     row("epochs", fmt::format("{} of {}, {} steps", result.epochs, config.train.epochs, result.steps));
     if (result.last) {
       row("test accuracy",
@@ -145,7 +147,7 @@ class TrainCommand : public Command {
     }
     row("run", folder.path.string());
     row("checkpoint", (folder.checkpoints() / "last").string());
-    std::fflush(stdout);
+    flush_output();
   }
 
   Aids aids_;

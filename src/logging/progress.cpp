@@ -1,6 +1,7 @@
 #include "logging/progress.h"
 
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <string_view>
 #include <vector>
@@ -9,28 +10,35 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "util/output.h"
+
 namespace trainyard {
 namespace {
 
 constexpr auto terminal_interval = std::chrono::milliseconds(100);
 constexpr auto plain_interval = std::chrono::seconds(30);
 
-std::size_t terminal_columns(std::FILE* out) {
+std::size_t terminal_columns() {
   struct winsize size{};
-  return ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-bool can_overwrite(std::FILE* out) {
+bool can_overwrite() {
   const char* const term = std::getenv("TERM");
-  return isatty(fileno(out)) == 1 && !(term != nullptr && std::string_view(term) == "dumb");
+  return isatty(STDOUT_FILENO) == 1 && term != nullptr && std::string_view(term) != "dumb";
+}
+
+void write_at_once(const std::string& text) {
+  write_output(text);
+  flush_output();
 }
 
 }  // namespace
 
-Progress::Progress(std::FILE* out) : out_(out), terminal_(can_overwrite(out)) {}
+Progress::Progress() : terminal_(can_overwrite()) {}
 
 Progress::~Progress() {
-  if (line_open_) fmt::print(out_, "\n");
+  if (line_open_) std::fputs("\n", stdout);  // unlike write_output(), it does not throw
 }
 
 bool Progress::due() const {
@@ -41,18 +49,16 @@ bool Progress::due() const {
 void Progress::show(const ProgressState& state) {
   shown_ = Clock::now();
   if (terminal_) {
-    fmt::print(out_, "\r\033[K{}", format_progress(state, terminal_columns(out_) - 1));
+    write_at_once(fmt::format("\r\033[K{}", format_progress(state, terminal_columns() - 1)));
     line_open_ = true;
   } else {
-    fmt::print(out_, "{}\n", format_progress(state));
+    write_at_once(format_progress(state) + "\n");
   }
-  std::fflush(out_);
 }
 
 void Progress::print(const std::string& line) {
-  fmt::print(out_, "{}{}\n", line_open_ ? "\r\033[K" : "", line);
+  write_at_once(fmt::format("{}{}\n", line_open_ ? "\r\033[K" : "", line));
   line_open_ = false;
-  std::fflush(out_);
 }
 
 std::string format_progress(const ProgressState& s, std::size_t columns) {

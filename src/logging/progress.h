@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <cstdio>
 #include <string>
 
 namespace trainyard {
@@ -22,10 +21,10 @@ struct ProgressState {
   std::uint64_t gpu_memory = 0;  ///< bytes, the most so far; 0: no GPU
 };
 
-/// Writes to `out`, which must outlive it. Used from one thread.
+/// Writes to standard output (util/output.h). Used from one thread.
 class Progress {
  public:
-  explicit Progress(std::FILE* out = stdout);
+  Progress();
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -41,7 +40,6 @@ class Progress {
  private:
   using Clock = std::chrono::steady_clock;
 
-  std::FILE* out_;
   bool terminal_;
   bool line_open_ = false;
   Clock::time_point shown_ = Clock::now();

@@ -15,7 +15,7 @@
 #include "training/memory.h"
 #include "training/train_step.h"
 #include "training/trained_model.h"
-#include "util/atomic_file.h"
+#include "util/output_file.h"
 
 namespace trainyard {
 namespace {
@@ -40,7 +40,7 @@ void write_pictures(const Batch& batch, const std::filesystem::path& path) {
   const auto columns = static_cast<std::size_t>(std::ceil(std::sqrt(static_cast<double>(pictures.size()))));
   const std::string file = encode_png(picture_grid(pictures, columns));
   std::filesystem::create_directories(path.parent_path());
-  write_file_atomically(path, [&](FileWriter& out) { out.write(file); });
+  write_output_file(path, file, "train.dry_run");
 }
 
 }  // namespace

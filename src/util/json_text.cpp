@@ -1,14 +1,33 @@
 #include "util/json_text.h"
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace trainyard {
 namespace {
 
+// The controls that JSON leaves alone, DEL and U+0080 to U+009F, in the other spelling of the same string.
+std::string escape_controls(const std::string& text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
+    if (byte == 0x7f) {
+      out += "\\u007f";
+    } else if (byte == 0xc2 && next >= 0x80 && next < 0xa0) {
+      out += fmt::format("\\u00{:02x}", next);
+      ++i;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
 template <typename Json>
 std::string text_of(const Json& json, int indent, NotUtf8 not_utf8) {
   const auto handler = not_utf8 == NotUtf8::replaced ? Json::error_handler_t::replace : Json::error_handler_t::strict;
-  return json.dump(indent, ' ', /*ensure_ascii=*/false, handler);
+  return escape_controls(json.dump(indent, ' ', /*ensure_ascii=*/false, handler));
 }
 
 }  // namespace

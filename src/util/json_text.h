@@ -16,6 +16,7 @@ enum class NotUtf8 : std::uint8_t {
 };
 
 /// `json` in one line, or, with an indent, in several, with so many spaces a level.
+/// Nothing in it steers a terminal.
 std::string json_text(const nlohmann::json& json, int indent = -1, NotUtf8 not_utf8 = NotUtf8::replaced);
 /// Its keys keep their order.
 std::string json_text(const nlohmann::ordered_json& json, int indent = -1, NotUtf8 not_utf8 = NotUtf8::replaced);

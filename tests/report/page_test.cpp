@@ -115,6 +115,14 @@ TEST(ReportPage, NamesThatAreNotUtf8AreShownAsFarAsTheyGo) {
               HasSubstr("a\xef\xbf\xbd"));
 }
 
+TEST(ReportPage, KeepsZeroBytesAndLongNames) {
+  const std::string name = std::string("a\0b</script>", 12) + std::string(1 << 20, 'w');
+  const std::string page = report_page({run(name)}, "now");
+  EXPECT_EQ(page.find('\0'), std::string::npos);
+  const std::size_t begin = page.find("id=\"data\">") + 10;
+  EXPECT_EQ(json::parse(page.substr(begin, page.find("</script>", begin) - begin))["runs"][0]["name"], name);
+}
+
 TEST(ReportPage, NamesNoOtherPlaceToLoadFrom) {
   std::string page = report_page({run("a")}, "now");
   page = std::regex_replace(page, std::regex("'http://www\\.w3\\.org/2000/svg'"), "");  // a name, never fetched

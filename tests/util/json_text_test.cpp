@@ -26,5 +26,13 @@ TEST(JsonText, WhatIsNoJsonGivesADiscardedValue) {
   for (const char* text : {"", "{", "{} {}", "nan"}) EXPECT_TRUE(json_from(text).is_discarded()) << text;
 }
 
+TEST(JsonText, EscapesEveryControlCharacter) {
+  const nlohmann::json json =
+      "\x1b[2J\x7f \xc2\x9b"
+      "2J caf\xc3\xa9\xc2\xa0";
+  EXPECT_EQ(json_text(json), "\"\\u001b[2J\\u007f \\u009b2J caf\xc3\xa9\xc2\xa0\"");
+  EXPECT_EQ(json_from(json_text(json)), json);
+}
+
 }  // namespace
 }  // namespace trainyard
