@@ -15,10 +15,11 @@
 namespace trainyard {
 
 struct CheckOptions {
-  bool full = false;                        ///< more probes: memory, copies, several GPUs together
-  bool names = false;                       ///< gather the names of host and user and the cards' serial numbers too
-  std::string data_error;                   ///< why the configured dataset cannot be read; empty: it can, or not tried
-  std::string program = "/proc/self/exe";   ///< run as `program check --probe N [--full]` for each GPU
+  bool full = false;                       ///< more probes: memory, copies, several GPUs together
+  bool names = false;                      ///< gather the names of host and user and the cards' serial numbers too
+  std::string data_error;                  ///< why the configured dataset cannot be read; empty: it can, or not tried
+  std::string saving_error;                ///< why a checkpoint cannot be saved in run.dir; empty: it can, or not tried
+  std::string program = "/proc/self/exe";  ///< run as `program check --probe N [--full]` for each GPU
   std::chrono::milliseconds limit{60'000};  ///< of each GPU's probes; GPUs are probed at the same time
 };
 

@@ -60,7 +60,7 @@ CheckResult run_check(const Needs& needs, const CheckOptions& options) {
   facts.host = gather_host(options.names);
   facts.shared_memory = gather_shared_memory("/dev/shm", needs.shared_memory);
   facts.limits = gather_limits();
-  facts.folders = gather_folders(needs, options.data_error);
+  facts.folders = gather_folders(needs, options.data_error, options.saving_error);
   facts.environment = gather_environment();
   const char* search_path = std::getenv("LD_LIBRARY_PATH");
   facts.libraries = gather_libraries(search_path ? search_path : "");

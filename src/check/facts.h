@@ -157,7 +157,7 @@ struct FolderFacts {
   std::string mode;                   ///< its rights, "0755"; empty: not known
   bool read_only = false;             ///< mounted so
   std::int64_t newest = 0;            ///< when its newest entry was written, seconds since 1970; 0: there is none
-  std::string error;  ///< "data": why the dataset cannot be read, in its own words; empty: it can, or not tried
+  std::string error;  ///< in its own words, why the dataset cannot be read ("data"), or no checkpoint be saved ("runs")
 };
 
 /// One small computation on one device, its numbers compared with the CPU's in double precision.

@@ -35,8 +35,10 @@ SharedMemoryFacts gather_shared_memory(const std::string& path, std::uint64_t wa
 
 LimitFacts gather_limits();
 
-/// The folders that `needs` names. `data_error` is why the configured dataset cannot be read, empty where it can.
-std::vector<FolderFacts> gather_folders(const Needs& needs, const std::string& data_error = "");
+/// The folders that `needs` names. `data_error` is why the configured dataset cannot be read, `saving_error` why a
+/// checkpoint cannot be saved; empty if they can.
+std::vector<FolderFacts> gather_folders(const Needs& needs, const std::string& data_error = "",
+                                        const std::string& saving_error = "");
 
 /// The variables that decide which GPUs and libraries are seen, and how CUDA, NCCL and LibTorch behave.
 std::map<std::string, std::string> gather_environment();

@@ -106,9 +106,13 @@ LimitFacts gather_limits() {
           .address_space = soft_limit(RLIMIT_AS)};
 }
 
-std::vector<FolderFacts> gather_folders(const Needs& needs, const std::string& data_error) {
+std::vector<FolderFacts> gather_folders(const Needs& needs, const std::string& data_error,
+                                        const std::string& saving_error) {
   std::vector<FolderFacts> folders;
-  if (!needs.run_dir.empty()) folders.push_back(gather_folder("runs", needs.run_dir, true));
+  if (!needs.run_dir.empty()) {
+    folders.push_back(gather_folder("runs", needs.run_dir, true));
+    folders.back().error = anonymous(saving_error);
+  }
   if (!needs.data_root.empty() || !data_error.empty()) {
     folders.push_back(gather_folder("data", needs.data_root, false));
     folders.back().error = anonymous(data_error);

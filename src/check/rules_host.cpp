@@ -198,6 +198,14 @@ Result run_dir_unwritable(const Facts& facts, const Needs& needs) {
   return finding(error, what, std::move(why), remedy);
 }
 
+Result saving_refused(const Facts& facts, const Needs&) {
+  const FolderFacts* runs = folder(facts, "runs");
+  if (!runs || !runs->usable || runs->error.empty()) return {};
+  return finding(error,
+                 fmt::format("a run with these settings could not save its checkpoints in run.dir = {}", runs->path),
+                 runs->error, "remove the cause, or choose another folder with --run.dir");
+}
+
 Result disk_full(const Facts& facts, const Needs& needs) {
   const FolderFacts* runs = folder(facts, "runs");
   if (!runs || !runs->usable || !runs->free || *runs->free >= needs.disk) return {};
@@ -310,6 +318,7 @@ constexpr Rule table[] = {
     {"shared-memory-small", "shared memory", shared_memory_small},
     {"shared-memory-refused", "shared memory", shared_memory_refused},
     {"run-dir-unwritable", "runs", run_dir_unwritable},
+    {"saving-refused", "runs", saving_refused},
     {"data-missing", "data", data_missing},
     {"disk-full", "runs", disk_full},
     {"memory-limit", "memory", memory_limit},

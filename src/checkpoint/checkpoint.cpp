@@ -1,14 +1,14 @@
 #include "checkpoint/checkpoint.h"
 
 #include <cstdio>
-#include <system_error>
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "util/error.h"
+#include "checkpoint/temporary_folder.h"
 #include "util/file_system.h"
+#include "util/system_error.h"
 
 namespace trainyard {
 namespace fs = std::filesystem;
@@ -16,63 +16,54 @@ namespace {
 
 constexpr const char* where = "checkpoint";
 
-// A folder that goes away with all that is in it; after it was renamed to its place there is nothing left to remove.
-class TemporaryFolder {
- public:
-  explicit TemporaryFolder(fs::path path) : path_(std::move(path)) {
-    remove();  // left over by a dead process of the same number
-    check_call(mkdir(path_.c_str(), 0777), where, "mkdir", path_.string());
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() { remove(); }
-
-  const fs::path& path() const { return path_; }
-
- private:
-  void remove() const {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-
-  fs::path path_;
-};
-
-// Slightly more than the files will take: data, header entries, blocks not filled.
-std::uint64_t bytes_needed(const Checkpoint& contents) {
-  std::uint64_t bytes = 64 * 1024 + contents.manifest.config.size();
-  for (const std::string& name : contents.manifest.class_names) bytes += 2 * name.size() + 8;
-  for (const NamedTensors* tensors : {&contents.model, &contents.ema, &contents.state}) {
-    for (const auto& [name, tensor] : *tensors) bytes += 256 + name.size() + (tensor.defined() ? tensor.nbytes() : 0);
-  }
-  return bytes;
-}
-
 void check_space(const fs::path& checkpoints, const Checkpoint& contents) {
-  const std::uint64_t needed = bytes_needed(contents);
-  const std::uint64_t available = free_bytes(checkpoints, where);
-  if (available < needed) {
-    throw RunError(where, "{}: step {} needs {} bytes, the disk has {} free; earlier checkpoints are whole; make room",
-                   checkpoints.string(), contents.manifest.step, needed, available);
+  const std::uint64_t needed = bytes_of(contents);
+  const std::optional<FileSystemSpace> space = space_at(checkpoints.string());
+  if (!space) throw_system_error(where, "statfs", checkpoints.string(), errno);
+  if (space->size > 0 && space->free < needed) {  // some FUSE file systems do not tell their size
+    throw SystemError(ENOSPC, where, "{}: step {} needs {} bytes, the disk has {} free", checkpoints.string(),
+                      contents.manifest.step, needed, space->free);
   }
 }
 
-// Renames a folder to its place. One that is there already changes places with it, in one step where the file system
-// can; elsewhere it is moved away first.
+// The folder itself alone: if its run's folder is gone, half of a run must not come back.
+void make_folder(const fs::path& checkpoints) {
+  if (mkdir(checkpoints.c_str(), 0777) == 0) return fsync_directory(checkpoints.parent_path());
+  if (errno != EEXIST) throw_system_error(where, "mkdir", checkpoints.string(), errno);
+}
+
+// Renames a folder to its place. One that is there already changes places with it, in one step if the file system can;
+// otherwise it is moved away first, and back if the rename fails.
 void commit(const fs::path& temporary, const fs::path& place) {
   if (std::rename(temporary.c_str(), place.c_str()) == 0) return;
-  if (errno != ENOTEMPTY && errno != EEXIST) throw_system_error(where, "rename", place.string(), errno);
+  const int error = errno;
+  std::error_code ignored;
+  if (!fs::exists(place, ignored)) throw_system_error(where, "rename", place.string(), error);
   if (renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, place.c_str(), RENAME_EXCHANGE) == 0) return;
-  if (errno != EINVAL) throw_system_error(where, "exchange", place.string(), errno);
   const TemporaryFolder aside(temporary.string() + "-replaced");
   check_call(std::rename(place.c_str(), aside.path().c_str()), where, "rename", place.string());
-  check_call(std::rename(temporary.c_str(), place.c_str()), where, "rename", place.string());
+  if (std::rename(temporary.c_str(), place.c_str()) == 0) return;
+  const int last_error = errno;
+  std::rename(aside.path().c_str(), place.c_str());
+  throw_system_error(where, "rename", place.string(), last_error);
 }
 
 }  // namespace
 
+std::uint64_t bytes_of(const NamedTensors& tensors) {
+  std::uint64_t bytes = 0;
+  for (const auto& [name, tensor] : tensors) bytes += 256 + name.size() + (tensor.defined() ? tensor.nbytes() : 0);
+  return bytes;
+}
+
+std::uint64_t bytes_of(const Checkpoint& contents) {
+  std::uint64_t bytes = 64 * 1024 + contents.manifest.config.size();
+  for (const std::string& name : contents.manifest.class_names) bytes += 2 * name.size() + 8;
+  return bytes + bytes_of(contents.model) + bytes_of(contents.ema) + bytes_of(contents.state);
+}
+
 fs::path write_checkpoint(const fs::path& checkpoints, const Checkpoint& contents) {
-  make_folders(checkpoints);
+  make_folder(checkpoints);
   check_space(checkpoints, contents);
   const std::string name = step_folder_name(contents.manifest.step);
   const TemporaryFolder temporary(checkpoints / fmt::format(".tmp-{}-{}", name, getpid()));

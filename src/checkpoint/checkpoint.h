@@ -23,10 +23,14 @@ struct Checkpoint {
   NamedTensors state;
 };
 
+/// Bytes that a file of these tensors takes, or a whole checkpoint: slightly more than will be written.
+std::uint64_t bytes_of(const NamedTensors& tensors);
+std::uint64_t bytes_of(const Checkpoint& contents);
+
 /// Writes `checkpoints`/step-<manifest.step>/ and returns its path; manifest.files and .trainyard_version are filled
-/// in. The folder is made where it is missing; a checkpoint of the same step is replaced. The tensors must not change
-/// meanwhile. Every file, the folder and its parent are flushed to the disk before the return. Throws RunError, with
-/// nothing changed, when the disk lacks the space or anything else fails. One writer at a time.
+/// in. The folder is made if only it is missing, not its parents; a checkpoint of the same step is replaced. The
+/// tensors must not change meanwhile. Every file, the folder and its parent are flushed to the disk before the return.
+/// Throws RunError, with nothing changed, when the disk lacks the space or anything else fails. One writer at a time.
 std::filesystem::path write_checkpoint(const std::filesystem::path& checkpoints, const Checkpoint& contents);
 
 /// Reads a step folder, comparing sizes and checksums with the manifest; tensors are on the CPU. Throws RunError that

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <mutex>
 #include <set>
 #include <system_error>
 
@@ -9,6 +10,7 @@
 #include <fmt/ranges.h>
 
 #include "util/error.h"
+#include "util/log.h"
 
 namespace trainyard {
 namespace fs = std::filesystem;
@@ -53,7 +55,23 @@ bool is_there(const fs::path& path) {
   return fs::exists(path, error);
 }
 
+// The name of the step folder that a text file names; none if it is no such file.
+std::optional<std::string> step_name_in(const fs::path& file) {
+  constexpr std::size_t most = 64;
+  std::error_code error;
+  if (!fs::is_regular_file(file, error) || fs::file_size(file, error) > most) return std::nullopt;
+  std::string text = read_text_file(file.string(), where);
+  while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
+  return step_of(text) ? std::optional(text) : std::nullopt;
+}
+
 }  // namespace
+
+fs::path follow_link(const fs::path& path) {
+  const fs::path file = path.has_filename() ? path : path.parent_path();  // a user may have written last/
+  const std::optional<std::string> name = step_name_in(file);
+  return name ? file.parent_path() / *name : path;
+}
 
 std::string step_folder_name(std::int64_t step) { return fmt::format("{}{:08}", step_prefix, step); }
 
@@ -103,14 +121,30 @@ std::optional<fs::path> newest_valid(const fs::path& checkpoints,
 }
 
 void point_link(const fs::path& checkpoints, const std::string& name, const fs::path& step_folder) {
-  replace_link_atomically(checkpoints / name, step_folder.filename());
+  const fs::path target = step_folder.filename();
+  try {
+    replace_link_atomically(checkpoints / name, target);
+  } catch (const RunError& refused) {
+    write_file_atomically(checkpoints / name, [&](FileWriter& file) { file.write(target.string() + "\n"); });
+    static std::once_flag said;
+    std::call_once(said, [&] {
+      log_warning("{}; `last` and `best` become text files that name the step's folder", refused.what());
+    });
+  }
+}
+
+std::optional<fs::path> linked(const fs::path& checkpoints, const std::string& name) {
+  const fs::path link = checkpoints / name;
+  std::error_code error;
+  const fs::path target = fs::is_symlink(link, error) ? fs::read_symlink(link, error) : follow_link(link);
+  const fs::path folder = checkpoints / target.filename();
+  return is_there(folder / Manifest::file_name) ? std::optional(folder) : std::nullopt;
 }
 
 void prune(const fs::path& checkpoints, std::size_t keep) {
   std::set<std::string> kept;
-  for (const char* link : {"last", "best"}) {
-    std::error_code error;
-    kept.insert(fs::read_symlink(checkpoints / link, error).filename().string());
+  for (const char* name : {"last", "best"}) {
+    if (const auto folder = linked(checkpoints, name)) kept.insert(folder->filename().string());
   }
   const std::vector<fs::path> folders = step_folders(checkpoints);
   for (std::size_t i = 0; i + keep < folders.size(); ++i) {
@@ -127,7 +161,8 @@ void prune(const fs::path& checkpoints, std::size_t keep) {
 }
 
 fs::path resolve_checkpoint(const fs::path& path) {
-  for (const fs::path& place : {path, path / "last", path / "checkpoints" / "last"}) {
+  for (const fs::path& link : {path, path / "last", path / "checkpoints" / "last"}) {
+    const fs::path place = follow_link(link);
     if (is_there(place / Manifest::file_name)) return fs::canonical(place);
   }
   if (!is_there(path)) throw UsageError(where, "there is no checkpoint {}: no such file or folder", path.string());

@@ -6,8 +6,8 @@
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
-#include "util/error.h"
 #include "util/log.h"
+#include "util/system_error.h"
 
 namespace trainyard {
 namespace {
@@ -48,9 +48,18 @@ Snapshot snapshot_of(const Checkpoint& contents) {
   return snapshot;
 }
 
-// On a thread of its own. Copies to the host go over a stream of their own, so that they do not wait for later steps.
-bool write_snapshot(const Snapshot& snapshot, const std::filesystem::path& checkpoints, const CheckpointConfig& config,
-                    bool best) {
+std::string_view what_is_left(const std::filesystem::path& checkpoints) noexcept {
+  try {
+    return step_folders(checkpoints).empty() ? "no checkpoint is there" : "the checkpoint before is whole";
+  } catch (const std::exception&) {  // the folder cannot be listed
+    return "nothing else changed there";
+  }
+}
+
+// On its own thread. Copies to the host use their own stream, so that they do not wait for later steps.
+std::optional<CheckpointWriter::Failure> write_snapshot(const Snapshot& snapshot, const std::filesystem::path& folder,
+                                                        const CheckpointConfig& config, bool best) {
+  std::optional<CheckpointWriter::Failure> failure;
   try {
     std::optional<c10::StreamGuard> on_copy_stream;
     if (snapshot.copied) {
@@ -58,19 +67,27 @@ bool write_snapshot(const Snapshot& snapshot, const std::filesystem::path& check
       on_copy_stream.emplace(c10::impl::VirtualGuardImpl(gpu.type()).getStreamFromGlobalPool(gpu));
       snapshot.copied->synchronize();
     }
-    const std::filesystem::path written = write_checkpoint(checkpoints, snapshot.contents);
-    point_link(checkpoints, "last", written);
-    if (best && config.keep_best) point_link(checkpoints, "best", written);
-    prune(checkpoints, static_cast<std::size_t>(config.keep));
-    return true;
+    save_checkpoint(folder, snapshot.contents, best, config);
+  } catch (const SystemError& error) {
+    failure = {.step = snapshot.contents.manifest.step, .cause = error.what(), .error = error.error()};
   } catch (const std::exception& error) {
-    log_error("{}; step {} is not saved, the checkpoint before is whole, training goes on", error.what(),
-              snapshot.contents.manifest.step);
-    return false;
+    failure = {.step = snapshot.contents.manifest.step, .cause = error.what(), .error = 0};
   }
+  if (failure) {
+    log_error("{}; step {} is not saved, {}, training continues", failure->cause, failure->step, what_is_left(folder));
+  }
+  return failure;
 }
 
 }  // namespace
+
+void save_checkpoint(const std::filesystem::path& checkpoints, const Checkpoint& contents, bool best,
+                     const CheckpointConfig& config) {
+  const std::filesystem::path written = write_checkpoint(checkpoints, contents);
+  point_link(checkpoints, "last", written);
+  if (best && config.keep_best) point_link(checkpoints, "best", written);
+  prune(checkpoints, static_cast<std::size_t>(config.keep));
+}
 
 CheckpointWriter::CheckpointWriter(std::filesystem::path checkpoints, const CheckpointConfig& config)
     : checkpoints_(std::move(checkpoints)), config_(config) {}
@@ -80,7 +97,7 @@ CheckpointWriter::~CheckpointWriter() {
 }
 
 void CheckpointWriter::write(const Checkpoint& contents, bool best) {
-  if (writing_.valid()) last_went_well_ = writing_.get();
+  if (writing_.valid()) last_failure_ = writing_.get();
   auto snapshot = std::make_shared<Snapshot>(snapshot_of(contents));
   writing_ = std::async(std::launch::async, [snapshot, folder = checkpoints_, config = config_, best] {
     return write_snapshot(*snapshot, folder, config, best);
@@ -88,12 +105,11 @@ void CheckpointWriter::write(const Checkpoint& contents, bool best) {
 }
 
 void CheckpointWriter::finish() {
-  if (writing_.valid()) last_went_well_ = writing_.get();
-  if (last_went_well_) return;
-  throw RunError("checkpoint",
-                 "the last checkpoint could not be written to {}; make room and give the same command: "
-                 "it goes on from the one before",
-                 checkpoints_.string());
+  if (writing_.valid()) last_failure_ = writing_.get();
+  if (!last_failure_) return;
+  throw RunError("checkpoint", "step {} could not be saved in {}: {}; {}; {}, then rerun the same command to resume",
+                 last_failure_->step, checkpoints_.string(), without_where(last_failure_->cause),
+                 what_is_left(checkpoints_), remedy_of(last_failure_->error));
 }
 
 }  // namespace trainyard

@@ -1,4 +1,4 @@
-/// Checkpoints written behind the training's back.
+/// Writes checkpoints on a thread while training continues.
 #pragma once
 
 #include <filesystem>
@@ -10,9 +10,21 @@
 
 namespace trainyard {
 
+/// Writes a checkpoint, points `last` and, if it is the best, `best` to it, and removes those no longer kept.
+/// Throws RunError.
+void save_checkpoint(const std::filesystem::path& checkpoints, const Checkpoint& contents, bool best,
+                     const CheckpointConfig& config);
+
 /// Owns the folder `checkpoints` of a run: one writer at a time. Used from one thread.
 class CheckpointWriter {
  public:
+  /// A write that failed.
+  struct Failure {
+    std::int64_t step;
+    std::string cause;
+    int error;  ///< errno; 0: no system call failed
+  };
+
   CheckpointWriter(std::filesystem::path checkpoints, const CheckpointConfig& config);
   /// Waits for a write under way.
   ~CheckpointWriter();
@@ -20,19 +32,18 @@ class CheckpointWriter {
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
 
   /// Copies the tensors where they are (on a GPU: behind the work already given to its current stream) and begins to
-  /// write; the tensors may change afterwards. `last`, and `best` where this is the best, point to it once it is whole,
-  /// and those no longer kept go. Waits for the write before, if that is still under way. A write that fails is logged
-  /// and leaves what was there before.
+  /// save; the tensors may change afterwards. Waits for the write before, if that is still under way. A write that
+  /// fails is logged and leaves what was there before.
   void write(const Checkpoint& contents, bool best);
 
-  /// Waits until all is written. Throws RunError where the last write failed.
+  /// Waits until all is written. Throws RunError with the cause if the last write failed.
   void finish();
 
  private:
   std::filesystem::path checkpoints_;
   CheckpointConfig config_;
-  std::future<bool> writing_;  // whether it went well
-  bool last_went_well_ = true;
+  std::future<std::optional<Failure>> writing_;
+  std::optional<Failure> last_failure_;
 };
 
 }  // namespace trainyard

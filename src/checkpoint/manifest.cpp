@@ -6,11 +6,13 @@
 #include <cstdlib>
 #include <limits>
 #include <span>
+#include <sstream>
 
 #include <nlohmann/json.hpp>
 
 #include "util/error.h"
 #include "util/json_text.h"
+#include "util/printable.h"
 #include "util/system.h"
 
 namespace trainyard {
@@ -135,9 +137,27 @@ class Reader {
   std::string_view path_;
 };
 
+// JSON holds UTF-8 alone.
+void require_utf8(std::string_view what, std::string_view text, std::string_view hint) {
+  if (is_utf8(text)) return;
+  throw RunError(where, "{} '{}' is not UTF-8, and a checkpoint's manifest holds nothing else; {}", what,
+                 printable(text), hint);
+}
+
+void require_utf8(const Manifest& manifest) {
+  for (const std::string& name : manifest.class_names) {
+    require_utf8("the class", name, "rename it in the data (of an image folder: the class's folder)");
+  }
+  require_utf8("the model's name", manifest.model, "rename it");
+  require_utf8("the dataset's name", manifest.dataset, "rename it");
+  std::istringstream lines(manifest.config);
+  for (std::string line; std::getline(lines, line);) require_utf8("the setting", line, "rename the file or folder");
+}
+
 }  // namespace
 
 std::string to_json(const Manifest& manifest) {
+  require_utf8(manifest);
   json scalars = json::object();
   for (const auto& [name, value] : manifest.scalars) scalars[name] = number_to_json(value);
   json files = json::object();
@@ -157,12 +177,8 @@ std::string to_json(const Manifest& manifest) {
                  {"scalars", scalars},
                  {"config", manifest.config},
                  {"files", files}};
-  try {
-    result[checksum_key] = hex(checksum_of(result), 8);
-    return json_text(result, 2, NotUtf8::refused) + "\n";
-  } catch (const json::exception& error) {
-    throw RunError(where, "a text for the manifest is not UTF-8: {}", error.what());
-  }
+  result[checksum_key] = hex(checksum_of(result), 8);
+  return json_text(result, 2, NotUtf8::refused) + "\n";
 }
 
 Manifest parse_manifest(std::string_view text, std::string_view path) {

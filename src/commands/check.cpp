@@ -2,6 +2,8 @@
 
 #include "check/check.h"
 
+#include <filesystem>
+
 #include <unistd.h>
 
 #include "check/facts_json.h"
@@ -11,6 +13,8 @@
 #include "commands/machine.h"
 #include "commands/splits.h"
 #include "config/config_file.h"
+#include "training/saved_run.h"
+#include "training/trained_model.h"
 #include "util/output.h"
 #include "util/printable.h"
 #include "util/text_input.h"
@@ -20,15 +24,38 @@ namespace {
 
 constexpr std::size_t most_facts = 4 << 20;  // bytes, as recorded_from_json() takes
 
-// Opens the dataset, as the loader would, for what it needs of shared memory. Returns why it cannot be read, if so.
-std::string look_at_data(const Config& config, Needs& needs) {
+namespace fs = std::filesystem;
+
+// What is found by opening the dataset as the loader would.
+struct DataLook {
+  std::vector<SplitInfo> splits;  ///< none if it cannot be read
+  std::string error;              ///< why it cannot
+};
+
+DataLook look_at_data(const Config& config) {
   try {
-    std::vector<SplitInfo> splits;
-    for (const LoadedSplit& split : dataset_factory(config)()) splits.emplace_back().sample = split.dataset->spec();
-    if (config.loader.workers == 0) return {};  // the loader then needs none
-    const ArenaShape shape = arena_shape(pool_options(config), splits);
-    needs.shared_memory = Arena::bytes(shape);
-    needs.shared_memory_least = Arena::least_bytes(shape);
+    return {.splits = describe(dataset_factory(config)()), .error = {}};
+  } catch (const Error& error) {
+    return {.splits = {}, .error = error.what()};
+  }
+}
+
+void add_shared_memory(const Config& config, const std::vector<SplitInfo>& splits, Needs& needs) {
+  if (splits.empty() || config.loader.workers == 0) return;  // the loader then needs none
+  const ArenaShape shape = arena_shape(pool_options(config), splits);
+  needs.shared_memory = Arena::bytes(shape);
+  needs.shared_memory_least = Arena::least_bytes(shape);
+}
+
+// Why a run with these settings could not save its checkpoints; empty if it could. Its number does not matter.
+std::string why_not_saved(const Config& config, const std::vector<SplitInfo>& splits) {
+  if (splits.empty()) return {};
+  const SplitInfo& data = splits.at(static_cast<std::size_t>(Split::train));
+  const auto model = new_model(config.model, data.sample.shape, data.class_names.size(), at::kCPU);
+  const auto optimizer = make_optimizer(config.optimizer, *model);
+  const std::string name = config.run.name.empty() ? config.data.name + "-" + config.model.name : config.run.name;
+  try {
+    prove_saving_of(config, data, *model, *optimizer, fs::path(config.run.dir) / name / "checkpoints");
     return {};
   } catch (const Error& error) {
     return error.what();
@@ -64,8 +91,12 @@ class CheckCommand : public Command {
  private:
   CheckResult look(const Config& config) const {
     Needs needs = needs_of(config);
-    const std::string data_error = look_at_data(config, needs);
-    return run_check(needs, {.full = full_, .names = verbose_, .data_error = data_error});
+    const DataLook data = look_at_data(config);
+    add_shared_memory(config, data.splits, needs);
+    return run_check(needs, {.full = full_,
+                             .names = verbose_,
+                             .data_error = data.error,
+                             .saving_error = why_not_saved(config, data.splits)});
   }
 
   CheckResult judge_recorded(const Config& config) const {

@@ -31,8 +31,7 @@ void add_pictures(nlohmann::json& mistakes, const LoadedSplit& split) {
 
 std::optional<fs::path> checkpoint_to_report(const fs::path& run) {
   for (const char* const name : {"best", "last"}) {
-    const fs::path link = run / "checkpoints" / name;
-    if (fs::exists(link)) return resolve_checkpoint(link);
+    if (const auto checkpoint = linked(run / "checkpoints", name)) return fs::canonical(*checkpoint);
   }
   return std::nullopt;
 }

@@ -25,7 +25,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Runs that only look whether something works are made anew each time, where no run to go on with can be.
+// Runs that only try whether something works are made anew each time, where no run to resume can be.
 RunFolder scratch_folder(const Config& config) {
   const std::string name = config.run.name.empty() ? config.data.name + "-" + config.model.name : config.run.name;
   const RunFolder folder{.path = fs::path(config.run.dir) / "scratch" / name, .checkpoint = std::nullopt};
@@ -65,7 +65,8 @@ class TrainCommand : public Command {
     const at::Device device = prepare_device(config, check);
     require_room_for_cache(config, pool.splits(), device);
     print("run     {}{}\n", folder.path.string(),
-          folder.checkpoint ? fmt::format(", going on from {}", folder.checkpoint->filename().string()) : "");
+          folder.checkpoint ? fmt::format(", resuming from {}", folder.checkpoint->filename().string()) : "");
+    for (const std::string& note : folder.notes) print("        {}\n", note);
     print_data(pool.splits());
     flush_output();
     if (aids_.dry_run) {
@@ -85,10 +86,12 @@ class TrainCommand : public Command {
                   const CheckResult& check) const {
     const StopSignal stop_signal;
     Trainer trainer(config, pool, device, folder, aids_);
-    const std::string found = to_json_text(check);
-    write_file_atomically(folder.path / "check.json", [&](FileWriter& file) { file.write(found); });
-    const std::string data = json_text(to_json(pool.splits()), 2) + "\n";
-    write_file_atomically(folder.path / "data.json", [&](FileWriter& file) { file.write(data); });
+    if (!trainer.finished()) {
+      const std::string found = to_json_text(check);
+      write_file_atomically(folder.path / "check.json", [&](FileWriter& file) { file.write(found); });
+      const std::string data = json_text(to_json(pool.splits()), 2) + "\n";
+      write_file_atomically(folder.path / "data.json", [&](FileWriter& file) { file.write(data); });
+    }
     return trainer.run();
   }
 
@@ -112,7 +115,8 @@ class TrainCommand : public Command {
     const fs::path page = folder.path / "report.html";
     try {
       const std::optional<fs::path> best = checkpoint_to_report(folder.path);
-      if (best) write_report(page, {report_run(folder.path, *best, pool, config, device)});
+      if (!best) throw RunError("report", "{} has no checkpoint to report on", folder.path.string());
+      write_report(page, {report_run(folder.path, *best, pool, config, device)});
       row("report", page.string());
     } catch (const Error& error) {
       print_error(error.what());
@@ -123,11 +127,14 @@ class TrainCommand : public Command {
 
   void print_result(const RunResult& result, const Config& config, const RunFolder& folder) const {
     if (result.signal != 0) {
-      print("stopped by signal {} after step {}: the same command goes on from there\n", result.signal, result.steps);
+      print("stopped by signal {} after step {}: rerun the same command to resume there\n", result.signal,
+            result.steps);
     }
     if (result.samples == 0 && result.signal == 0) {
-      print("{} has all of its {} epochs: nothing left to train. More: --train.epochs, or another --run.name\n",
-            folder.path.string(), config.train.epochs);
+      print(
+          "{} is finished already, after {} epochs: nothing left to train. More: --train.epochs N, or another "
+          "--run.name\n",
+          folder.path.string(), result.epochs);
     }
     print("\n");
     row("epochs", fmt::format("{} of {}, {} steps", result.epochs, config.train.epochs, result.steps));

@@ -55,7 +55,10 @@ const bytes = orDash((v) => v >= 2 ** 30 ? `${(v / 2 ** 30).toFixed(1)} GiB` : `
 function summary(run) {
   const last = run.epochs.at(-1) ?? {};
   const mean = (key) => run.epochs.length ? run.epochs.reduce((sum, e) => sum + (e[key] ?? 0), 0) / run.epochs.length : null;
-  const best = run.epochs.reduce((b, e) => isNumber(e.val_accuracy) && !(b.val_accuracy >= e.val_accuracy) ? e : b, {});
+  // As training chooses it: equal accuracies go to the lower loss, then to the later epoch.
+  const isBetter = (e, b) => !isNumber(b.val_accuracy) || e.val_accuracy > b.val_accuracy ||
+      e.val_accuracy === b.val_accuracy && !(e.val_loss > b.val_loss);
+  const best = run.epochs.reduce((b, e) => isNumber(e.val_accuracy) && isBetter(e, b) ? e : b, {});
   const e = run.evaluation ?? {};
   return {
     accuracy: e.top1 ?? best.val_accuracy, top5: e.top5, loss: e.loss ?? best.val_loss, samples: e.samples,
@@ -192,6 +195,13 @@ function curve(rows, stepsPerEpoch, key) {
   return points;
 }
 
+// What a run's training loss includes and its test loss does not.
+function extraLoss(run) {
+  const all = settings(run.config);
+  return [['train.label_smoothing', 'label smoothing'], ['train.mixup', 'mixup'], ['train.cutmix', 'cutmix']]
+      .filter(([key]) => Number(all.get(key)) > 0).map(([, name]) => name).join(', ');
+}
+
 function curves() {
   const name = (index, what) => runs.length > 1 ? `${runs[index].name} ${what}` : what;
   // The optimizer's steps become epochs, so that runs of other batch sizes lie over each other.
@@ -218,6 +228,8 @@ function curves() {
       element('div', {class: 'legend'}, ...(runs.length > 1 ? runs.map((run, i) => element('span', {}, chip(i), run.name)) : []),
           sample('while', 'while training'), sample('after', 'after each epoch, on the test set'),
           element('span', {}, 'across: epochs')),
+      ...runs.filter(extraLoss).map((run) => element('p', {class: 'soft small'},
+          `${runs.length > 1 ? `${run.name}: the` : 'The'} training loss includes ${extraLoss(run)}; the test loss does not.`)),
       element('div', {class: 'grid curves'}, ...cards));
 }
 

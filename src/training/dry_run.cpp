@@ -13,6 +13,7 @@
 #include "report/picture.h"
 #include "training/device_loader.h"
 #include "training/memory.h"
+#include "training/saved_run.h"
 #include "training/train_step.h"
 #include "training/trained_model.h"
 #include "util/output_file.h"
@@ -25,7 +26,7 @@ constexpr std::size_t picture_side = 224;
 
 std::string mib(double bytes) { return fmt::format("{:.1f} MiB", bytes / (1 << 20)); }
 
-std::int64_t bytes_of(const NamedTensors& tensors) {
+std::int64_t memory_of(const NamedTensors& tensors) {
   std::int64_t bytes = 0;
   for (const auto& [name, tensor] : tensors) bytes += static_cast<std::int64_t>(tensor.nbytes());
   return bytes;
@@ -65,7 +66,7 @@ std::string dry_run(const Config& config, WorkerPool& pool, at::Device device, c
     loss = step(*batch, config.optimizer.lr).loss.item<double>();
   }
 
-  const std::int64_t weights = bytes_of(model->state_dict());
+  const std::int64_t weights = memory_of(model->state_dict());
   const auto batch_bytes = static_cast<double>(data.sample.bytes()) * config.loader.batch_size;
   std::string text;
   const auto row = [&text](const char* name, const std::string& value) {
@@ -74,12 +75,13 @@ std::string dry_run(const Config& config, WorkerPool& pool, at::Device device, c
   row("model", fmt::format("{}, {} trained parameters, {}", config.model.name, parameter_count(*model),
                            mib(static_cast<double>(weights))));
   row("optimizer",
-      fmt::format("{}, state of {}", config.optimizer.name, mib(static_cast<double>(bytes_of(optimizer->state())))));
+      fmt::format("{}, state of {}", config.optimizer.name, mib(static_cast<double>(memory_of(optimizer->state())))));
   row("one step", fmt::format("loss {:.4f}, at most {} beside the weights, on {}", loss,
                               mib(static_cast<double>(memory.peak())), device.str()));
   row("batch", fmt::format("{} samples of [{}], {}; {} batches an epoch", config.loader.batch_size,
                            fmt::join(data.sample.shape, ", "), mib(batch_bytes), loader.batches()));
   row("pictures", (run / "batch.png").string());
+  row("checkpoints", described(prove_saving_of(config, data, *model, *optimizer, run / "checkpoints")));
   return text;
 }
 

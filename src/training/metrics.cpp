@@ -1,8 +1,15 @@
 #include "training/metrics.h"
 
+#include <cmath>
+
 #include <ATen/ops/full_like.h>
 
 namespace trainyard {
+
+bool is_better(const Scores& later, const Scores& earlier) {
+  if (later.accuracy != earlier.accuracy) return later.accuracy > earlier.accuracy;
+  return later.loss <= earlier.loss || std::isnan(earlier.loss);
+}
 
 at::Tensor sums_of(const at::Tensor& loss, const at::Tensor& logits, const at::Tensor& labels) {
   const at::NoGradGuard no_grad;

@@ -14,6 +14,9 @@ struct Scores {
   std::int64_t samples = 0;
 };
 
+/// Whether an evaluation is better than an earlier one: by its accuracy, then by its loss, then as the later one.
+bool is_better(const Scores& later, const Scores& earlier);
+
 /// A batch's sum of losses, right answers and samples: 3 × float64, zeros where the loss is not finite. loss: the
 /// batch's mean, a scalar. logits: N × classes; labels: N.
 at::Tensor sums_of(const at::Tensor& loss, const at::Tensor& logits, const at::Tensor& labels);

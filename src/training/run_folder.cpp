@@ -2,21 +2,25 @@
 
 #include <algorithm>
 #include <array>
-
-#include <fcntl.h>
-#include <sys/file.h>
+#include <charconv>
+#include <map>
 
 #include "checkpoint/checkpoint_folder.h"
 #include "config/config_file.h"
 #include "config/paths.h"
 #include "util/atomic_file.h"
 #include "util/error.h"
+#include "util/folder_lock.h"
 #include "util/log.h"
 
 namespace trainyard {
 namespace {
 
 namespace fs = std::filesystem;
+
+std::string run_name(const std::string& base, int number) {
+  return number == 1 ? base : fmt::format("{}-{}", base, number);
+}
 
 // Settings that may change in the middle of a run without making another run of it.
 bool is_free(const std::string& key) {
@@ -47,11 +51,16 @@ Config config_of(const fs::path& checkpoint) {
   return config;
 }
 
+std::vector<Difference> changes_since(const fs::path& checkpoint, const Config& config) {
+  return differences(config_of(checkpoint), config);
+}
+
+std::string described(const Difference& d) { return fmt::format("{} was {}, now {}", d.key, d.before, d.after); }
+
 void refuse_another_run(const Config& config, const fs::path& checkpoint) {
   std::string listed;
-  for (const Difference& d : differences(config_of(checkpoint), config)) {
-    if (is_free_when_named(d.key)) continue;
-    listed += fmt::format("\n  {} was {}, now {}", d.key, d.before, d.after);
+  for (const Difference& d : changes_since(checkpoint, config)) {
+    if (!is_free_when_named(d.key)) listed += "\n  " + described(d);
   }
   if (listed.empty()) return;
   throw UsageError("run.resume",
@@ -59,49 +68,102 @@ void refuse_another_run(const Config& config, const fs::path& checkpoint) {
                    checkpoint.string(), listed);
 }
 
-bool can_go_on(const Config& config, const fs::path& checkpoint) {
-  const Manifest manifest = read_manifest(checkpoint);
-  const auto changed = differences(config_of(checkpoint), config);
-  return manifest.epoch < config.train.epochs &&
-         std::all_of(changed.begin(), changed.end(), [](const Difference& d) { return is_free(d.key); });
+RunFolder resumed(const Config& config, const fs::path& run, const fs::path& checkpoint) {
+  RunFolder folder{.path = run, .checkpoint = checkpoint};
+  for (const Difference& d : changes_since(checkpoint, config)) {
+    if (!d.key.starts_with("run.")) folder.notes.push_back(described(d));
+  }
+  return folder;
 }
 
 RunFolder choose_named(const Config& config) {
-  RunFolder run{.path = fs::path(config.run.dir) / config.run.name, .checkpoint = std::nullopt};
-  const std::optional<fs::path> newest = newest_checkpoint(run.path);
-  if (!newest) return run;
+  const fs::path run = fs::path(config.run.dir) / config.run.name;
+  const std::optional<fs::path> newest = newest_checkpoint(run);
+  if (!newest) return {.path = run, .checkpoint = std::nullopt};
   if (config.run.resume == "never") {
     throw UsageError("run.resume", "is never, but {} already holds a run; choose another run.name or remove the folder",
-                     run.path.string());
+                     run.string());
   }
   refuse_another_run(config, *newest);
-  run.checkpoint = newest;
-  return run;
+  return resumed(config, run, *newest);
 }
 
-// The folder with its lock, if it exists; nothing where another process has the lock.
-std::optional<UniqueFd> try_to_hold(const fs::path& run) {
-  UniqueFd folder(open(run.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (folder && flock(folder.get(), LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK) return std::nullopt;
-  return folder;
+// Another process trains there, or this user may not look.
+bool is_in_use(const fs::path& run) {
+  try {
+    return fs::exists(run) && !try_to_lock(run);
+  } catch (const std::exception&) {
+    return true;
+  }
+}
+
+// The runs of `parent` that are named `base` or `base`-<number from 2>, by their number.
+std::map<int, fs::path> numbered_runs(const fs::path& parent, const std::string& base) {
+  std::map<int, fs::path> runs;
+  std::error_code error;
+  for (fs::directory_iterator entry(parent, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (!name.starts_with(base)) continue;
+    int number = 1;
+    const char* const digits = name.data() + std::min(base.size() + 1, name.size());
+    std::from_chars(digits, name.data() + name.size(), number);
+    if (name == run_name(base, number)) runs[number] = entry->path();
+  }
+  return runs;
+}
+
+// Epochs that a run of exactly these settings has done; none if `run` is another or has no checkpoint.
+std::optional<std::int64_t> epochs_of_same_run(const Config& config, const fs::path& run) {
+  std::vector<fs::path> steps = step_folders(run / "checkpoints");
+  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+    try {
+      const Manifest manifest = read_manifest(*step);
+      const std::vector<Difference> changed = changes_since(*step, config);
+      const bool same = std::all_of(changed.begin(), changed.end(), [](const Difference& d) { return is_free(d.key); });
+      return same ? std::optional(manifest.epoch) : std::nullopt;
+    } catch (const UsageError& error) {  // of another program
+      log_warning("{} is not considered for resuming: {}", run.string(), error.what());
+      return std::nullopt;
+    } catch (const RunError&) {  // torn: the one before may be whole
+    }
+  }
+  return std::nullopt;
 }
 
 RunFolder choose_unnamed(const Config& config) {
   const fs::path parent = config.run.dir;
   const std::string base = config.data.name + "-" + config.model.name;
-  std::optional<fs::path> latest;
-  for (int number = 1;; ++number) {
-    const fs::path candidate = parent / (number == 1 ? base : fmt::format("{}-{}", base, number));
-    if (!try_to_hold(candidate)) continue;
-    if (fs::exists(candidate / "checkpoints")) {
-      latest = candidate;
+  const std::map<int, fs::path> runs = numbered_runs(parent, base);
+  std::vector<std::string> notes;
+  for (auto run = runs.rbegin(); run != runs.rend() && config.run.resume == "auto"; ++run) {
+    const auto& [number, path] = *run;
+    if (is_in_use(path)) {
+      notes.push_back(fmt::format("{} is in use: another process trains there", path.string()));
       continue;
     }
-    if (latest && config.run.resume == "auto") {
-      const std::optional<fs::path> newest = newest_checkpoint(*latest);
-      if (newest && can_go_on(config, *newest)) return {.path = *latest, .checkpoint = newest};
+    const std::optional<std::int64_t> epochs = epochs_of_same_run(config, path);
+    if (!epochs) continue;
+    if (*epochs >= config.train.epochs) {
+      notes.push_back(
+          fmt::format("{} is finished already, with the same settings; to train it longer: --run.name {} "
+                      "--train.epochs N",
+                      path.string(), path.filename().string()));
+    } else if (const std::optional<fs::path> newest = newest_checkpoint(path)) {
+      return resumed(config, path, *newest);
     }
-    return {.path = candidate, .checkpoint = std::nullopt};
+  }
+  int number = 1;
+  const auto is_taken = [&](const fs::path& path) { return fs::exists(path / "checkpoints") || is_in_use(path); };
+  while (is_taken(parent / run_name(base, number))) ++number;
+  return {.path = parent / run_name(base, number), .checkpoint = std::nullopt, .notes = std::move(notes)};
+}
+
+// What interrupted writes left, and proofs of saving (checkpoint/prove_saving.h).
+void remove_temporaries(const fs::path& run) {
+  std::error_code error;
+  for (fs::directory_iterator entry(run, error), end; !error && entry != end; entry.increment(error)) {
+    std::error_code ignored;
+    if (entry->path().filename().string().starts_with(".tmp-")) fs::remove_all(entry->path(), ignored);
   }
 }
 
@@ -112,20 +174,34 @@ RunFolder choose_run_folder(const Config& config) {
     const fs::path checkpoint = resolve_checkpoint(config.run.resume);
     refuse_another_run(config, checkpoint);
     const fs::path own = checkpoint.parent_path().parent_path();
-    return {.path = config.run.name.empty() ? own : fs::path(config.run.dir) / config.run.name,
-            .checkpoint = checkpoint};
+    return resumed(config, config.run.name.empty() ? own : fs::path(config.run.dir) / config.run.name, checkpoint);
   }
   return config.run.name.empty() ? choose_unnamed(config) : choose_named(config);
 }
 
 UniqueFd hold_run_folder(const fs::path& run) {
   make_folders(run);
-  std::optional<UniqueFd> held = try_to_hold(run);
+  std::optional<UniqueFd> held = try_to_lock(run);
   if (!held) {
     throw UsageError("run", "another process is training in {}: wait for it, stop it, or choose another run.name",
                      run.string());
   }
+  remove_temporaries(run);
   return std::move(*held);
+}
+
+void require_in_place(const fs::path& run, const UniqueFd& held) {
+  if (names_folder(run, held)) return;
+  std::error_code error;
+  const fs::path now = fs::read_symlink(fmt::format("/proc/self/fd/{}", held.get()), error);
+  if (error || !names_folder(now, held)) {
+    throw RunError("run", "{} was removed while it was trained, and its checkpoints with it: the run ends here",
+                   run.string());
+  }
+  throw RunError("run",
+                 "{} was moved to {} while it was trained: the run ends here. To resume from its last checkpoint: "
+                 "--run.dir {} --run.name {}",
+                 run.string(), now.string(), now.parent_path().string(), now.filename().string());
 }
 
 }  // namespace trainyard

@@ -1,15 +1,17 @@
-/// Which folder a run lives in, and whether it goes on from a checkpoint there.
+/// Which folder a run lives in, and whether it resumes from a checkpoint there.
 ///
 ///     runs/<name>/config.toml     the resolved configuration; `train --config` on it does the same run again
 ///                 check.json      what the machine was found to be
 ///                 data.json       samples of each class, and what was left out
-///                 metrics.csv     a row an epoch
+///                 metrics.csv     a row per epoch
 ///                 metrics.jsonl   a line every few steps
 ///                 checkpoints/    step-…/, last, best
 #pragma once
 
 #include <filesystem>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "config/config.h"
 #include "util/system.h"
@@ -18,25 +20,31 @@ namespace trainyard {
 
 struct RunFolder {
   std::filesystem::path path;                       ///< run.dir/<name>
-  std::optional<std::filesystem::path> checkpoint;  ///< to go on from; none for a run from the start
+  std::optional<std::filesystem::path> checkpoint;  ///< to resume from; none for a run from the start
+  std::vector<std::string> notes = {};              ///< what the user should know of the choice, a line each
 
   std::filesystem::path checkpoints() const { return path / "checkpoints"; }
 };
 
 /// Chooses the folder; creates nothing.
 ///
-/// With run.name: that folder. run.resume = auto goes on from its newest whole checkpoint, if any; never refuses a
-/// folder that has one. Without run.name: <data.name>-<model.name>, or with -2, -3, ... behind it: auto goes on with
-/// the latest of them when it is unfinished, was configured the same and nobody trains in it, otherwise takes the first
-/// free one, as never does. A path in run.resume: from that checkpoint, in run.name's folder or else in the
-/// checkpoint's own. Throws UsageError for a path without a checkpoint, and where going on would make another run of
-/// it: the settings that make the weights (model, data, transforms, batch size, optimizer, seed) must be the
+/// With run.name: that folder. run.resume = auto resumes from its newest whole checkpoint, if any; never refuses a
+/// folder that has one. Without run.name: <data.name>-<model.name>, or with -2, -3, ... behind it: auto resumes the one
+/// with the highest number that is unfinished, was configured the same and that nobody trains. If there is none, or
+/// with never, it is the first number that is free; a finished run of the same configuration is noted. A path in
+/// run.resume: from that checkpoint, in run.name's folder or else in the checkpoint's own. Settings that differ from
+/// the checkpoint's are noted. Throws UsageError for a path without a checkpoint, and if resuming would make another
+/// run of it: the settings that make the weights (model, data, transforms, batch size, optimizer, seed) must be the
 /// checkpoint's.
 RunFolder choose_run_folder(const Config& config);
 
-/// Creates a run's folder and keeps other trainers out of it until the descriptor is closed, which the end of the
-/// process does, too. Throws UsageError where another trainer is in it, RunError where it cannot be created. Network
-/// file systems that lock no folders keep nobody out.
+/// Creates a run's folder, keeps other trainers out of it until the descriptor is closed (as try_to_lock does), and
+/// removes what interrupted writes left there. Throws UsageError if another trainer is in it, RunError if it cannot be
+/// created.
 UniqueFd hold_run_folder(const std::filesystem::path& run);
+
+/// Throws RunError if `run` is no longer the folder that is open as `held`: it was moved, removed or replaced. What is
+/// written there afterwards would make half a run.
+void require_in_place(const std::filesystem::path& run, const UniqueFd& held);
 
 }  // namespace trainyard

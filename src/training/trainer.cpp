@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include <ATen/Context.h>
 
@@ -30,6 +31,15 @@ std::string listed(const std::vector<std::uint64_t>& indices) {
                      count < indices.size() ? fmt::format(", and {} more", indices.size() - count) : "");
 }
 
+// What the training loss includes and the loss on the test set does not: "label smoothing, mixup".
+std::string extra_loss(const TrainConfig& config) {
+  std::vector<std::string> parts;
+  if (config.label_smoothing > 0) parts.emplace_back("label smoothing");
+  if (config.mixup > 0) parts.emplace_back("mixup");
+  if (config.cutmix > 0) parts.emplace_back("cutmix");
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
 Normalize normalize_of(const SplitInfo& dataset, at::Device device) {
   return {dataset.channel_mean, dataset.channel_std, device};
 }
@@ -51,11 +61,14 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, cons
       optimizer_(make_optimizer(config.optimizer, *model_)),
       train_step_(*model_, *optimizer_, config_.train),
       epoch_sums_(device),
+      window_{.sums = ScoreSums(device)},
       checkpoints_(folder.checkpoints(), config.checkpoint),
       profile_(aids.profile.empty() ? std::nullopt : std::optional(parse_step_range(aids.profile)),
                folder.path / "trace.json", device) {
   begin();
+  if (!finished()) prove_saving();
   held_ = hold_run_folder(folder_.path);
+  if (finished()) return;  // what is there describes the run as it was trained
   const std::string resolved = to_toml(config_);
   write_file_atomically(folder_.path / "config.toml", [&](FileWriter& file) { file.write(resolved); });
   files_.emplace(folder_.path, place_.step);
@@ -91,9 +104,6 @@ bool Trainer::train_epoch() {
   model_->train();
   epoch_seconds_ = epoch_waited_ = 0;
   epoch_samples_ = 0;
-  ScoreSums window(device_);
-  double window_seconds = 0;
-  double window_waited = 0;
 
   while (std::optional<DeviceBatch> batch = train_loader_.next()) {
     const double lr = lr_of(place_.step);
@@ -101,23 +111,20 @@ bool Trainer::train_epoch() {
     mix(*batch, config_.train, place_.epoch);
     const StepResult result = train_step_(*batch, lr, part);
     epoch_sums_.add(result.sums);
-    window.add(result.sums);
+    window_.sums.add(result.sums);
     losses_.add(result.loss, {place_.epoch, batch->number, place_.step + 1, lr});
     judge_losses(/*all=*/false);
     ++place_.batch;
     epoch_samples_ += batch->count;
-    epoch_seconds_ = seconds_since(epoch_start);
-    epoch_waited_ = train_loader_.waited_seconds();
+    const double seconds = seconds_since(epoch_start);
+    const double waited = train_loader_.waited_seconds();
+    window_.seconds += seconds - std::exchange(epoch_seconds_, seconds);
+    window_.waited += waited - std::exchange(epoch_waited_, waited);
     if (!part.last) continue;
     ++place_.step;
     if (ema_) ema_->update(place_.step);
 
-    if (place_.step % config_.train.log_every == 0) {
-      log_window(window, epoch_seconds_ - window_seconds, epoch_waited_ - window_waited, lr);
-      window = ScoreSums(device_);
-      window_seconds = epoch_seconds_;
-      window_waited = epoch_waited_;
-    }
+    if (line_is_due()) log_window(lr);
     if (progress_.due()) progress_.show(progress(epoch_sums_.mean()));
     profile_.step_done();
     if (StopSignal::received() != 0) return false;
@@ -126,6 +133,15 @@ bool Trainer::train_epoch() {
     if (asked || checkpoint_is_due()) save();
   }
   return true;
+}
+
+// Every train.log_every steps; also at the last step of an epoch that has no line yet, and of the run.
+bool Trainer::line_is_due() const {
+  const std::int64_t every = config_.train.log_every;
+  if (place_.step % every == 0) return true;
+  if (place_.batch < batches_per_epoch()) return false;
+  const std::int64_t epoch_begin = place_.step - steps_per_epoch();
+  return place_.step / every == epoch_begin / every || place_.epoch + 1 == config_.train.epochs;
 }
 
 // Within an epoch; its end is saved anyway.
@@ -178,9 +194,11 @@ void Trainer::finish_epoch() {
   ++place_.epoch;
   place_.batch = 0;
   epoch_sums_ = ScoreSums(device_);
-  const bool best = place_.best_epoch == 0 || val.accuracy > place_.best_accuracy;
+  const Scores best_before{.loss = place_.best_loss, .accuracy = place_.best_accuracy};
+  const bool best = place_.best_epoch == 0 || is_better(val, best_before);
   if (best) {
     place_.best_accuracy = val.accuracy;
+    place_.best_loss = val.loss;
     place_.best_epoch = place_.epoch;
   }
   result_.last = val;
@@ -195,30 +213,35 @@ void Trainer::finish_epoch() {
                            .samples_per_second = rate,
                            .data_wait = epoch_seconds_ > 0 ? epoch_waited_ / epoch_seconds_ : 0});
   add_metrics(LoadingMetrics{.epoch = place_.epoch, .step = place_.step, .stats = result_.loading});
-  progress_.print(fmt::format("epoch {}/{}  train loss {:.4f} acc {:.4f}  test loss {:.4f} acc {:.4f}{}  {:.0f}/s  {}",
-                              place_.epoch, config_.train.epochs, train.loss, train.accuracy, val.loss, val.accuracy,
-                              best ? " (best)" : "", rate, format_duration(epoch_seconds_)));
+  const std::string extra = extra_loss(config_.train);
+  progress_.print(fmt::format(
+      "epoch {}/{}  train loss {:.4f}{} acc {:.4f}  test loss {:.4f} acc {:.4f}{}  {:.0f}/s  {}", place_.epoch,
+      config_.train.epochs, train.loss, extra.empty() ? "" : fmt::format(" (with {})", extra), train.accuracy, val.loss,
+      val.accuracy, best ? " (best)" : "", rate, format_duration(epoch_seconds_)));
 }
 
 // A full disk costs lines of metrics, not the run.
 template <typename Metrics>
 void Trainer::add_metrics(const Metrics& metrics) {
+  require_in_place(folder_.path, held_);
   try {
     files_->add(metrics);
   } catch (const RunError& error) {
-    log_error("{}; step {} is missing there, training goes on", error.what(), metrics.step);
+    log_error("{}; step {} is missing there, training continues", error.what(), metrics.step);
   }
 }
 
-void Trainer::log_window(const ScoreSums& window, double seconds, double waited, double lr) {
-  const Scores scores = window.mean();
-  add_metrics(StepMetrics{.epoch = place_.epoch + 1,
-                          .step = place_.step,
-                          .loss = scores.loss,
-                          .accuracy = scores.accuracy,
-                          .lr = lr,
-                          .samples_per_second = seconds > 0 ? static_cast<double>(scores.samples) / seconds : 0,
-                          .data_wait = seconds > 0 ? waited / seconds : 0});
+void Trainer::log_window(double lr) {
+  const Scores scores = window_.sums.mean();
+  add_metrics(
+      StepMetrics{.epoch = place_.epoch + 1,
+                  .step = place_.step,
+                  .loss = scores.loss,
+                  .accuracy = scores.accuracy,
+                  .lr = lr,
+                  .samples_per_second = window_.seconds > 0 ? static_cast<double>(scores.samples) / window_.seconds : 0,
+                  .data_wait = window_.seconds > 0 ? window_.waited / window_.seconds : 0});
+  window_ = {.sums = ScoreSums(device_)};
 }
 
 ProgressState Trainer::progress(const Scores& scores) const {

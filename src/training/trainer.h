@@ -39,12 +39,16 @@ struct RunResult {
 /// Trains `config.model` on split 0 of `pool` and evaluates on split 1, on `device`. Everything it writes goes into
 /// `folder`. The same configuration gives the same losses bit for bit on the CPU, and on a GPU with
 /// train.deterministic, with any number of workers, at one go or in parts. Used from one thread; StopSignal ends it at
-/// the next step. Throws UsageError where another process trains in `folder`.
+/// the next step. Throws UsageError if another process trains in `folder`, and what prove_saving() throws if the run
+/// could not be saved there, both before a step and with nothing written.
 class Trainer {
  public:
   Trainer(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder, const Aids& aids = {});
 
   RunResult run();
+
+  /// Whether all epochs are trained. If so from the start, nothing is written.
+  bool finished() const { return place_.epoch >= config_.train.epochs; }
 
  private:
   // Where the run stands; with the weights, the optimizer and the generators it is all that a checkpoint needs.
@@ -53,19 +57,28 @@ class Trainer {
     std::int64_t batch = 0;  // batches of the epoch under way that are done: whole steps of them
     std::int64_t step = 0;   // optimizer steps done
     double best_accuracy = 0;
+    double best_loss = 0;  // of that epoch, on the test split
     std::int64_t best_epoch = 0;
+  };
+
+  // Training since the last line of metrics.jsonl.
+  struct Window {
+    ScoreSums sums;
+    double seconds = 0;
+    double waited = 0;
   };
 
   // trainer.cpp
   void keep_data_on_device();
   bool train_epoch();
   void finish_epoch();
+  bool line_is_due() const;
   bool checkpoint_is_due() const;
   StepPart part_of_step(const DeviceBatch& batch) const;
   void judge_losses(bool all);
   template <typename Metrics>
   void add_metrics(const Metrics& metrics);
-  void log_window(const ScoreSums& window, double seconds, double waited, double lr);
+  void log_window(double lr);
   ProgressState progress(const Scores& scores) const;
   std::uint64_t data_epoch(std::int64_t epoch) const;
   std::int64_t batches_per_epoch() const;
@@ -76,7 +89,9 @@ class Trainer {
   // trainer_checkpoint.cpp
   void begin();  // from the folder's checkpoint, from model.weights or from the seed
   void require_batches() const;
+  void prove_saving();
   void save();
+  Checkpoint contents();
   void restore(const std::filesystem::path& checkpoint);
 
   const Config config_;
@@ -97,6 +112,7 @@ class Trainer {
 
   Place place_;
   ScoreSums epoch_sums_;
+  Window window_;
   double epoch_seconds_ = 0;  // of the epoch under way, in this process
   double epoch_waited_ = 0;
   std::int64_t epoch_samples_ = 0;

@@ -1,11 +1,13 @@
-// What a trainer leaves on the disk, and how it goes on from there.
+// What a trainer leaves on the disk, and how it resumes from there.
+
+#include <cmath>
 
 #include <ATen/Context.h>
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/safetensors_torch.h"
-#include "config/config_file.h"
 #include "models/check_forward.h"
+#include "training/saved_run.h"
 #include "training/trained_model.h"
 #include "training/trainer.h"
 
@@ -37,6 +39,11 @@ double scalar_named(const Manifest& manifest, const std::string& name) {
   return found->second;
 }
 
+// One that older checkpoints lack.
+double scalar_or(double otherwise, const Manifest& manifest, const std::string& name) {
+  return manifest.scalars.contains(name) ? manifest.scalars.at(name) : otherwise;
+}
+
 at::Generator generator_of(at::Device device) { return at::globalContext().defaultGenerator(device); }
 
 }  // namespace
@@ -44,7 +51,8 @@ at::Generator generator_of(at::Device device) { return at::globalContext().defau
 void Trainer::begin() {
   require_batches();
   if (!folder_.checkpoint && !config_.model.weights.empty()) {
-    const std::string& path = config_.model.weights;
+    const std::filesystem::path given = config_.model.weights;
+    const std::string path = follow_link(given.parent_path()) / given.filename();
     if (!std::filesystem::is_regular_file(path)) throw UsageError("model.weights", "there is no file {}", path);
     load_weights(*model_, load_safetensors(path), config_.model.reset_head, path);
   }
@@ -78,32 +86,39 @@ void Trainer::require_batches() const {
                    size, batch_size, config_.model.name, failure);
 }
 
+void Trainer::prove_saving() {
+  require_readable(config_);
+  trainyard::prove_saving(folder_.checkpoints(), contents(), config_.checkpoint, saves_of(config_, steps_per_epoch()));
+}
+
 void Trainer::save() {
   judge_losses(/*all=*/true);  // weights that a loss of NaN has touched are not for keeping
+  require_in_place(folder_.path, held_);
+  const bool best = place_.batch == 0 && place_.best_epoch == place_.epoch;
+  checkpoints_.write(contents(), best);
+}
+
+Checkpoint Trainer::contents() {
   Checkpoint checkpoint;
   Manifest& manifest = checkpoint.manifest;
+  manifest = manifest_of(config_, dataset_);
   manifest.step = place_.step;
   manifest.epoch = place_.epoch;
-  manifest.model = config_.model.name;
-  manifest.dataset = config_.data.name;
-  manifest.dataset_fingerprint = dataset_.fingerprint;
-  manifest.class_names = dataset_.class_names;
-  manifest.sample_shape = dataset_.sample.shape;
-  manifest.channel_mean = dataset_.channel_mean;
-  manifest.channel_std = dataset_.channel_std;
-  manifest.config = to_toml(config_);
   manifest.scalars = {{"batch", static_cast<double>(place_.batch)},
                       {"best_accuracy", place_.best_accuracy},
-                      {"best_epoch", static_cast<double>(place_.best_epoch)}};
+                      {"best_loss", place_.best_loss},
+                      {"best_epoch", static_cast<double>(place_.best_epoch)},
+                      {"window_seconds", window_.seconds},
+                      {"window_waited", window_.waited}};
   checkpoint.model = model_->state_dict();
   if (averaged_model_) checkpoint.ema = averaged_model_->state_dict();
   append(checkpoint.state, "optimizer.", optimizer_->state());
   append(checkpoint.state, "scaler.", train_step_.scaler().state());
   checkpoint.state.emplace_back("epoch_sums", epoch_sums_.snapshot());
+  checkpoint.state.emplace_back("window_sums", window_.sums.snapshot());
   checkpoint.state.emplace_back("generator.cpu", generator_of(at::kCPU).get_state());
   if (device_.is_cuda()) checkpoint.state.emplace_back("generator.cuda", generator_of(device_).get_state());
-  const bool best = place_.batch == 0 && place_.best_epoch == place_.epoch;
-  checkpoints_.write(checkpoint, best);
+  return checkpoint;
 }
 
 void Trainer::restore(const std::filesystem::path& path) {
@@ -120,9 +135,14 @@ void Trainer::restore(const std::filesystem::path& path) {
   optimizer_->load_state(without_prefix("optimizer.", checkpoint.state));
   train_step_.scaler().load_state(without_prefix("scaler.", checkpoint.state));
   epoch_sums_.restore(tensor_named(checkpoint.state, "epoch_sums", path));
+  for (const auto& [name, tensor] : checkpoint.state) {  // older checkpoints have none: an empty window
+    if (name == "window_sums") window_.sums.restore(tensor);
+  }
+  window_.seconds = scalar_or(0, manifest, "window_seconds");
+  window_.waited = scalar_or(0, manifest, "window_waited");
   generator_of(at::kCPU).set_state(tensor_named(checkpoint.state, "generator.cpu", path));
   if (device_.is_cuda()) {
-    // A run that moves from the CPU to a GPU goes on with the generator as seeded.
+    // A run that moves from the CPU to a GPU continues with the generator as seeded.
     for (const auto& [name, tensor] : checkpoint.state) {
       if (name == "generator.cuda") generator_of(device_).set_state(tensor);
     }
@@ -131,6 +151,7 @@ void Trainer::restore(const std::filesystem::path& path) {
             .batch = static_cast<std::int64_t>(scalar_named(manifest, "batch")),
             .step = manifest.step,
             .best_accuracy = scalar_named(manifest, "best_accuracy"),
+            .best_loss = scalar_or(HUGE_VAL, manifest, "best_loss"),
             .best_epoch = static_cast<std::int64_t>(scalar_named(manifest, "best_epoch"))};
 }
 

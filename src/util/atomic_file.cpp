@@ -1,6 +1,8 @@
 #include "util/atomic_file.h"
 
 #include <algorithm>
+#include <cstring>
+#include <mutex>
 #include <string>
 #include <system_error>
 
@@ -9,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
+
+#include "util/log.h"
 
 namespace trainyard {
 namespace {
@@ -28,6 +32,11 @@ std::filesystem::path fresh_temporary(const std::filesystem::path& path) {
 void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to) {
   check_call(rename(from.c_str(), to.c_str()), where, "rename", to.string());
   fsync_directory(to.parent_path());
+}
+
+// What virtiofs, some FUSE and network file systems say to the fsync of a folder.
+bool means_unsupported(int error) {
+  return error == EINVAL || error == EOPNOTSUPP || error == ENOSYS || error == EBADF;
 }
 
 // Removes the temporary of an operation that did not get to its end.
@@ -99,7 +108,13 @@ void make_folders(const std::filesystem::path& folder) {
 void fsync_directory(const std::filesystem::path& folder) {
   const std::string name = folder.empty() ? "." : folder.string();
   const UniqueFd fd(check_call(open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), where, "open folder", name));
-  check_call(retry_on_eintr([&] { return fsync(fd.get()); }), where, "fsync folder", name);
+  if (retry_on_eintr([&] { return fsync(fd.get()); }) == 0) return;
+  if (!means_unsupported(errno)) throw_system_error(where, "fsync folder", name, errno);
+  static std::once_flag said;
+  std::call_once(said, [&, error = errno] {
+    log_warning("[file] {}: this file system flushes no folders ({}); if the power fails, the newest files may be lost",
+                name, std::strerror(error));
+  });
 }
 
 }  // namespace trainyard

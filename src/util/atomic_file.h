@@ -1,5 +1,5 @@
 /// Files and links that are there whole or not at all, also after a crash or a power cut.
-/// All functions throw RunError, may be called from any thread, and keep no state.
+/// All functions throw RunError and may be called from any thread.
 #pragma once
 
 #include <cstddef>
@@ -51,7 +51,8 @@ void replace_link_atomically(const std::filesystem::path& link, const std::files
 /// Makes a folder and the parents it lacks; each of them is on the disk when this returns.
 void make_folders(const std::filesystem::path& folder);
 
-/// Flushes a folder's entries to the disk: a rename counts only after this.
+/// Flushes a folder's entries to the disk: a rename counts only after this. A file system that cannot is warned about
+/// once a process.
 void fsync_directory(const std::filesystem::path& folder);
 
 }  // namespace trainyard

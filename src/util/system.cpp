@@ -12,13 +12,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "util/error.h"
+#include "util/system_error.h"
 
 namespace trainyard {
 
 void throw_system_error(std::string_view where, std::string_view call, std::string_view subject, int error,
                         std::string_view hint) {
-  throw RunError(where, "{} ({}): {}{}{}", call, subject, std::strerror(error), hint.empty() ? "" : "; ", hint);
+  throw SystemError(error, where, "{} ({}): {}{}{}", call, subject, std::strerror(error), hint.empty() ? "" : "; ",
+                    hint);
 }
 
 void UniqueFd::reset(int fd) noexcept {
@@ -30,12 +31,17 @@ namespace {
 
 const char* kind_of_file(mode_t mode) {
   switch (mode & S_IFMT) {
-    case S_IFDIR: return "a folder";
-    case S_IFIFO: return "a named pipe";
-    case S_IFSOCK: return "a socket";
+    case S_IFDIR:
+      return "a folder";
+    case S_IFIFO:
+      return "a named pipe";
+    case S_IFSOCK:
+      return "a socket";
     case S_IFCHR:
-    case S_IFBLK: return "a device";
-    default: return "something else";
+    case S_IFBLK:
+      return "a device";
+    default:
+      return "something else";
   }
 }
 

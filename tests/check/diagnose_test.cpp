@@ -324,6 +324,7 @@ std::vector<Fault> host_faults() {
              f.folders[0].usable = f.folders[0].exists = false;
              f.folders[0].read_only = true;
            }),
+      make("saving-refused", e, [](Facts& f) { f.folders[0].error = "[checkpoint] symlink: not permitted"; }),
       make("data-missing", w,
            [](Facts& f) {
              f.folders.emplace_back().purpose = "data";

@@ -64,7 +64,10 @@ TEST(CheckpointWriter, AFailureKeepsTheOneBeforeAndIsForgottenOnceTheNextGoesWel
   CheckpointWriter writer(folder.path(), {});
   writer.write(example(1, at::zeros({2})), false);
   writer.write(example(2, at::zeros({2}, at::kComplexDouble)), false);  // the format lacks the type
-  EXPECT_THAT(message_of<RunError>([&] { writer.finish(); }), testing::HasSubstr("goes on from the one before"));
+  EXPECT_THAT(message_of<RunError>([&] { writer.finish(); }),
+              testing::AllOf(testing::HasSubstr("step 2 could not be saved"),
+                             testing::HasSubstr("the checkpoint before is whole"), testing::HasSubstr("to resume"),
+                             testing::Not(testing::HasSubstr("make room"))));
   EXPECT_EQ(fs::read_symlink(folder / "last"), "step-00000001");
   writer.write(example(3, at::zeros({2})), false);
   writer.finish();

@@ -46,6 +46,16 @@ TEST(Manifest, KeepsNotANumber) {
   EXPECT_TRUE(std::isnan(parse_manifest(to_json(manifest), "m.json").scalars["loss"]));
 }
 
+TEST(Manifest, ATextThatIsNotUtf8IsNamed) {
+  Manifest manifest = example();
+  manifest.class_names = {"tea", "caf\xe9"};
+  EXPECT_THAT(message_of<RunError>([&] { to_json(manifest); }), HasSubstr(R"(the class 'caf\xe9' is not UTF-8)"));
+  manifest = example();
+  manifest.config = "[data]\nname = \"a\"\nroot = \"caf\xe9\"\n";
+  EXPECT_THAT(message_of<RunError>([&] { to_json(manifest); }),
+              HasSubstr(R"(the setting 'root = "caf\xe9"' is not UTF-8)"));
+}
+
 TEST(Manifest, EveryFlippedBitIsRefusedOrChangesNothing) {
   const std::string text = to_json(example());
   int refused = 0;

@@ -45,6 +45,12 @@ class TrainOptions : public testing::Test {
   }
   fs::path last(const std::string& run) const { return dir_ / ("runs/" + run + "/checkpoints/last"); }
 
+  // Whether it has logged a step.
+  bool trains(const std::string& run) const {
+    const std::string lines = dir_ / ("runs/" + run + "/metrics.jsonl");
+    return fs::exists(lines) && fs::file_size(lines) > 0;
+  }
+
   // Waits for at most a minute until `condition` holds.
   template <typename Condition>
   static bool eventually(Condition condition) {
@@ -57,9 +63,7 @@ class TrainOptions : public testing::Test {
 
 TEST_F(TrainOptions, Sigusr1SavesInTheMiddleOfAnEpochAndTrainingGoesOn) {
   Subprocess child(command("a", {"--data.samples", "1000000", "--train.log_every", "1"}));
-  ASSERT_TRUE(eventually([&] {
-    return fs::exists(dir_ / "runs/a/metrics.jsonl") && fs::file_size(dir_ / "runs/a/metrics.jsonl") > 0;
-  })) << child.output_so_far();
+  ASSERT_TRUE(eventually([&] { return trains("a"); })) << child.output_so_far();
   child.signal(SIGUSR1);
   ASSERT_TRUE(eventually([&] { return fs::exists(last("a") / "manifest.json"); })) << child.output_so_far();
   const fs::path first = fs::read_symlink(last("a"));
@@ -69,6 +73,27 @@ TEST_F(TrainOptions, Sigusr1SavesInTheMiddleOfAnEpochAndTrainingGoesOn) {
   const Outcome outcome = child.wait();
   EXPECT_EQ(outcome.exit_code, 128 + SIGTERM) << outcome.output;
   EXPECT_THAT(outcome.output, HasSubstr("SIGUSR1: saving step "));
+}
+
+TEST_F(TrainOptions, ARunMovedWhileItTrainsEndsAndIsNotMadeAnew) {
+  Subprocess child(command("a", {"--data.samples", "1000000", "--train.log_every", "1"}));
+  ASSERT_TRUE(eventually([&] { return trains("a"); })) << child.output_so_far();
+  fs::rename(dir_ / "runs/a", dir_ / "runs/b");
+  const Outcome outcome = child.wait();
+  EXPECT_EQ(outcome.exit_code, 1) << outcome.output;
+  EXPECT_THAT(outcome.output, AllOf(HasSubstr("was moved to"), HasSubstr("--run.name b")));
+  EXPECT_FALSE(fs::exists(dir_ / "runs/a"));
+}
+
+TEST_F(TrainOptions, ARunRemovedWhileItTrainsEndsAndIsNotMadeAnew) {
+  Subprocess child(command("a", {"--data.samples", "1000000", "--train.log_every", "1"}));
+  ASSERT_TRUE(eventually([&] { return trains("a"); })) << child.output_so_far();
+  fs::rename(dir_ / "runs/a", dir_ / "b");  // in one step, as no file must be written there meanwhile
+  fs::remove_all(dir_ / "b");
+  const Outcome outcome = child.wait();
+  EXPECT_EQ(outcome.exit_code, 1) << outcome.output;
+  EXPECT_THAT(outcome.output, testing::ContainsRegex("was (removed|moved to .*) while it was trained"));
+  EXPECT_TRUE(fs::is_empty(dir_ / "runs"));
 }
 
 TEST_F(TrainOptions, FineTuningBeginsFromAnotherRunsWeights) {

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
 #include <signal.h>
 
 #include "checkpoint/safetensors_torch.h"
@@ -47,19 +48,21 @@ class TrainCommand : public testing::Test {
     write_slice(dir_, Split::test, 200);
   }
 
-  std::vector<std::string> command(const std::string& run, std::vector<std::string> more) const {
-    std::vector<std::string> words = {
-        TRAINYARD_BINARY,    "train", "--config",  config(),      "--data.root", dir_ / "data",
-        "--train.device",    "cpu",   "--run.dir", dir_ / "runs", "--run.name",  run,
-        "--train.log_every", "1"};
+  std::vector<std::string> command(const std::string& run, std::vector<std::string> more,
+                                   const std::string& log_every = "1") const {
+    std::vector<std::string> words = {TRAINYARD_BINARY,    "train",       "--config",       config(),
+                                      "--data.root",       dir_ / "data", "--train.device", "cpu",
+                                      "--run.dir",         dir_ / "runs", "--run.name",     run,
+                                      "--train.log_every", log_every};
     words.insert(words.end(), more.begin(), more.end());
     return words;
   }
 
   static std::string config() { return TRAINYARD_SOURCE_DIR "/configs/fashion_mnist.toml"; }
 
-  Outcome train(const std::string& run, const std::vector<std::string>& more = {}) const {
-    return run_program(command(run, more));
+  Outcome train(const std::string& run, const std::vector<std::string>& more = {},
+                const std::string& log_every = "1") const {
+    return run_program(command(run, more, log_every));
   }
 
   std::string file(const std::string& run, const std::string& name) const {
@@ -128,20 +131,77 @@ TEST_F(TrainCommand, StoppedInTheMiddleOfAnEpochGoesOnBitForBit) {
   child.signal(SIGTERM);
   const Outcome stopped = child.wait();
   ASSERT_EQ(stopped.exit_code, 128 + SIGTERM) << stopped.output;
-  EXPECT_THAT(stopped.output, HasSubstr("goes on from there"));
+  EXPECT_THAT(stopped.output, HasSubstr("rerun the same command to resume"));
 
   const Outcome resumed = train("parts", {"--train.epochs", "3", "--loader.workers", "1"});
   ASSERT_EQ(resumed.exit_code, 0) << resumed.output;
-  EXPECT_THAT(resumed.output, HasSubstr("going on from step-"));
+  EXPECT_THAT(resumed.output, HasSubstr("resuming from step-"));
   EXPECT_EQ(losses("parts"), losses("whole"));
   EXPECT_EQ(file("parts", "checkpoints/last/model.safetensors"), file("whole", "checkpoints/last/model.safetensors"));
+}
+
+TEST_F(TrainCommand, FirstLineAfterAResumeAveragesSinceTheLineBefore) {
+  const std::vector<std::string> more = {"--train.epochs", "2", "--checkpoint.every_steps", "2"};
+  ASSERT_EQ(train("whole", more, "4").exit_code, 0);
+  // Back to the checkpoint of step 6, two steps after the line of step 4.
+  ASSERT_EQ(train("parts", {"--train.epochs", "2", "--checkpoint.every_steps", "2", "--checkpoint.keep", "100"}, "4")
+                .exit_code,
+            0);
+  for (const auto& entry : std::filesystem::directory_iterator(dir_ / "runs/parts/checkpoints")) {
+    if (entry.path().filename() > "step-00000006") std::filesystem::remove_all(entry.path());
+  }
+  const Outcome resumed = train("parts", more, "4");
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.output;
+  EXPECT_THAT(resumed.output, HasSubstr("resuming from step-00000006"));
+  EXPECT_EQ(losses("parts"), losses("whole"));
+  EXPECT_EQ(losses("whole").size(), 3u) << "steps 4, 8 and 12";
+}
+
+TEST_F(TrainCommand, EpochsShorterThanLogEveryHaveALineEach) {
+  ASSERT_EQ(train("a", {"--train.epochs", "2"}, "50").exit_code, 0);
+  EXPECT_EQ(losses("a").size(), 2u);
+}
+
+TEST_F(TrainCommand, TheLastStepOfTheRunIsLogged) {
+  ASSERT_EQ(train("a", {"--train.epochs", "1"}, "4").exit_code, 0);
+  EXPECT_EQ(losses("a").size(), 2u) << "steps 4 and 6";
+}
+
+TEST_F(TrainCommand, TrainingLossWithLabelSmoothingSaysSo) {
+  const Outcome outcome = train("a", {"--train.epochs", "1", "--train.label_smoothing", "0.1", "--train.mixup", "0.2"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, testing::ContainsRegex("train loss [0-9.]+ .with label smoothing, mixup. acc"));
+}
+
+TEST_F(TrainCommand, AChangedSettingOfANamedRunIsShown) {
+  ASSERT_EQ(train("a", {"--train.epochs", "1"}).exit_code, 0);
+  const Outcome outcome = train("a", {"--train.epochs", "2"});
+  EXPECT_THAT(outcome.output, HasSubstr("train.epochs was 1, now 2"));
+}
+
+TEST_F(TrainCommand, ThePreparedDebuggingStartsAnyNumberOfTimes) {
+  const nlohmann::json launch =
+      nlohmann::json::parse(read_text_file(TRAINYARD_SOURCE_DIR "/.vscode/launch.json", "test"));
+  std::vector<std::string> words = launch["configurations"][0]["args"];
+  const auto dir = std::find(words.begin(), words.end(), "--run.dir");
+  ASSERT_NE(dir, words.end());
+  *(dir + 1) = dir_ / "runs";
+  *std::find(words.begin(), words.end(), "configs/fashion_mnist.toml") = config();
+  words.insert(words.begin(), TRAINYARD_BINARY);
+  words.insert(words.end(), {"--data.root", dir_ / "data", "--train.epochs", "1", "--train.device", "cpu"});
+  for (const char* run : {"fashion_mnist-convnet", "fashion_mnist-convnet-2"}) {
+    const Outcome outcome = run_program(words);
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+    EXPECT_TRUE(std::filesystem::exists(dir_ / ("runs/" + std::string(run) + "/checkpoints/last"))) << run;
+  }
 }
 
 TEST_F(TrainCommand, FinishedRunHasNothingLeftToDo) {
   ASSERT_EQ(train("a", {"--train.epochs", "1"}).exit_code, 0);
   const Outcome again = train("a", {"--train.epochs", "1"});
   EXPECT_EQ(again.exit_code, 0);
-  EXPECT_THAT(again.output, HasSubstr("nothing left to train"));
+  EXPECT_THAT(again.output, AllOf(HasSubstr("is finished already, after 1 epochs: nothing left to train"),
+                                  HasSubstr("--train.epochs N")));
   EXPECT_EQ(losses("a").size(), 6u) << "the metrics must still be there";
 }
 

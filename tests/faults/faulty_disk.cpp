@@ -7,7 +7,11 @@
 //                 renamed or exchanged after their folder's last fsync
 //   enospc:n      from call n on, the first two writes fail: no space left on the device
 //   eio:n         from call n on, the first two writes or fsyncs fail: input/output error
+//   quota:n       from call n on, every write fails: disk quota exceeded
 //   short:0       every write writes half of what it was given
+//
+// TRAINYARD_REFUSE names what the file system does not have, separated by spaces: symlink, fsync_folder, flock,
+// renameat2, fallocate.
 //
 // What is removed is gone at once: a program may not rely on a removal being lost.
 
@@ -29,6 +33,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -69,6 +74,10 @@ class Disk {
       for (;;) pause();
     }
     if (number < first_) return false;
+    if (kind_ == "quota") {
+      errno = EDQUOT;
+      return is_write;
+    }
     if (kind_ == "enospc" && is_write)
       errno = ENOSPC;
     else if (kind_ == "eio" && (is_write || is_fsync))
@@ -78,6 +87,12 @@ class Disk {
     return failures_++ < 2;
   }
   bool writes_are_short() const { return kind_ == "short"; }
+  // Sets errno if it refuses.
+  bool refuses(const std::string& what, int error) const {
+    if (refused_.find(what) == std::string::npos) return false;
+    errno = error;
+    return true;
+  }
 
   void opened(const std::string& path, bool is_new) {
     const std::lock_guard lock(mutex_);
@@ -140,6 +155,7 @@ class Disk {
  private:
   Disk() {
     if (const char* root = std::getenv("TRAINYARD_FAULT_ROOT")) root_ = root;
+    if (const char* refused = std::getenv("TRAINYARD_REFUSE")) refused_ = refused;
     const char* fault = std::getenv("TRAINYARD_FAULT");
     if (fault == nullptr || std::strchr(fault, ':') == nullptr) return;
     kind_.assign(fault, std::strchr(fault, ':'));
@@ -166,6 +182,7 @@ class Disk {
   }
 
   std::string root_;
+  std::string refused_;
   std::string kind_;
   long first_ = 0;
   std::atomic<long> calls_ = 0;
@@ -214,6 +231,7 @@ int fsync(int fd) {
   static auto* const next = real<int(int)>("fsync");
   const std::string path = path_of(fd);
   if (!Disk::instance().covers_folder(path)) return next(fd);
+  if (fs::is_directory(path) && Disk::instance().refuses("fsync_folder", EINVAL)) return -1;
   if (Disk::instance().call_fails(/*is_write=*/false, /*is_fsync=*/true)) return -1;
   const int result = next(fd);
   if (result == 0) Disk::instance().flushed(path);
@@ -235,6 +253,7 @@ int renameat2(int from_folder, const char* from, int to_folder, const char* to, 
   static auto* const next = real<int(int, const char*, int, const char*, unsigned)>("renameat2");
   Disk& disk = Disk::instance();
   if (flags != RENAME_EXCHANGE || !disk.covers(absolute(to))) return next(from_folder, from, to_folder, to, flags);
+  if (disk.refuses("renameat2", EINVAL)) return -1;
   if (disk.call_fails(/*is_write=*/false, /*is_fsync=*/false)) return -1;
   const int result = next(from_folder, from, to_folder, to, flags);
   if (result == 0) {
@@ -249,10 +268,23 @@ int symlink(const char* target, const char* path) noexcept {
   static auto* const next = real<int(const char*, const char*)>("symlink");
   Disk& disk = Disk::instance();
   if (!disk.covers(absolute(path))) return next(target, path);
+  if (disk.refuses("symlink", EPERM)) return -1;
   if (disk.call_fails(/*is_write=*/false, /*is_fsync=*/false)) return -1;
   const int result = next(target, path);
   if (result == 0) disk.made(absolute(path));
   return result;
+}
+
+int flock(int fd, int operation) noexcept {
+  static auto* const next = real<int(int, int)>("flock");
+  if (Disk::instance().covers_folder(path_of(fd)) && Disk::instance().refuses("flock", ENOLCK)) return -1;
+  return next(fd, operation);
+}
+
+int fallocate(int fd, int mode, off_t offset, off_t length) {
+  static auto* const next = real<int(int, int, off_t, off_t)>("fallocate");
+  if (Disk::instance().covers(path_of(fd)) && Disk::instance().refuses("fallocate", EOPNOTSUPP)) return -1;
+  return next(fd, mode, offset, length);
 }
 
 int mkdir(const char* path, mode_t mode) noexcept {

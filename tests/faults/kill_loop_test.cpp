@@ -70,7 +70,7 @@ class KillLoop : public testing::Test {
             "--train.threads",
             "1",
             "--train.log_every",
-            "1",
+            "5",
             "--checkpoint.every_steps",
             "2",
             "--checkpoint.keep",

@@ -1,5 +1,7 @@
 #include "training/metrics.h"
 
+#include <cmath>
+
 #include <gtest/gtest.h>
 
 namespace trainyard {
@@ -30,6 +32,18 @@ TEST(ScoreSums, GoesOnFromASnapshot) {
 }
 
 TEST(ScoreSums, OfNothingAreZero) { EXPECT_EQ(ScoreSums(at::kCPU).mean().samples, 0); }
+
+TEST(IsBetter, OrdersByAccuracyThenLossThenTime) {
+  const Scores earlier{.loss = 0.5, .accuracy = 0.9};
+  EXPECT_TRUE(is_better({.loss = 9, .accuracy = 0.91}, earlier));
+  EXPECT_FALSE(is_better({.loss = 0.1, .accuracy = 0.89}, earlier));
+  EXPECT_TRUE(is_better({.loss = 0.4, .accuracy = 0.9}, earlier));
+  EXPECT_FALSE(is_better({.loss = 0.6, .accuracy = 0.9}, earlier));
+  EXPECT_TRUE(is_better(earlier, earlier));
+  const Scores nan{.loss = std::nan(""), .accuracy = 0.9};
+  EXPECT_FALSE(is_better(nan, earlier));
+  EXPECT_TRUE(is_better(earlier, nan));
+}
 
 }  // namespace
 }  // namespace trainyard

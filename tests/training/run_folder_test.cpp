@@ -5,12 +5,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "checkpoint/checkpoint.h"
+#include "config/config_file.h"
 #include "support/error_of.h"
 #include "support/temp_dir.h"
 
 namespace trainyard {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 TEST(RunFolder, IsHeldAgainstASecondTrainerUntilTheFirstEnds) {
@@ -35,6 +39,94 @@ TEST(RunFolder, WithoutANameIsTheNextOneWhileAnotherTrainsInTheFirst) {
     EXPECT_EQ(choose_run_folder(config).path, dir / "synthetic-convnet-2");
   }
   EXPECT_EQ(choose_run_folder(config).path, dir / "synthetic-convnet");
+}
+
+class RunChoice : public testing::Test {
+ protected:
+  RunChoice() {
+    config_.data.name = "synthetic";
+    config_.model.name = "convnet";
+    config_.run.dir = dir_.path();
+    config_.train.epochs = 5;
+  }
+
+  // Leaves a run of `config` as it is after `epoch` epochs.
+  void leave_run(const std::string& name, const Config& config, std::int64_t epoch) const {
+    leave_run(name, to_toml(config), epoch);
+  }
+  void leave_run(const std::string& name, const std::string& config, std::int64_t epoch) const {
+    Checkpoint checkpoint;
+    checkpoint.manifest.step = checkpoint.manifest.epoch = epoch;
+    checkpoint.manifest.config = config;
+    make_folders(dir_ / name);
+    write_checkpoint(dir_ / (name + "/checkpoints"), checkpoint);
+  }
+
+  TempDir dir_;
+  Config config_;
+};
+
+TEST_F(RunChoice, ResumesAnUnfinishedRunBehindNewerOnes) {
+  Config other = config_;
+  other.optimizer.lr = 0.5;
+  leave_run("synthetic-convnet", config_, 2);
+  leave_run("synthetic-convnet-2", other, 5);
+  leave_run("synthetic-convnet-4", other, 1);
+  const RunFolder run = choose_run_folder(config_);
+  EXPECT_EQ(run.path, dir_ / "synthetic-convnet");
+  EXPECT_EQ(run.checkpoint, dir_ / "synthetic-convnet/checkpoints/step-00000002");
+  EXPECT_EQ(choose_run_folder(other).path, dir_ / "synthetic-convnet-4");
+  other.run.resume = "never";
+  EXPECT_EQ(choose_run_folder(other).path, dir_ / "synthetic-convnet-3");
+}
+
+TEST_F(RunChoice, AFinishedRunIsNotedAndANewOneStarts) {
+  leave_run("synthetic-convnet", config_, 5);
+  const RunFolder run = choose_run_folder(config_);
+  EXPECT_EQ(run.path, dir_ / "synthetic-convnet-2");
+  EXPECT_EQ(run.checkpoint, std::nullopt);
+  EXPECT_THAT(run.notes, ElementsAre(AllOf(HasSubstr("synthetic-convnet is finished already"),
+                                           HasSubstr("--run.name synthetic-convnet --train.epochs N"))));
+}
+
+TEST_F(RunChoice, ARunOfAnotherVersionStopsNobody) {
+  leave_run("synthetic-convnet", "[train]\nno_such_setting = 1\n", 2);
+  const RunFolder run = choose_run_folder(config_);
+  EXPECT_EQ(run.path, dir_ / "synthetic-convnet-2");
+  EXPECT_EQ(run.checkpoint, std::nullopt);
+}
+
+TEST_F(RunChoice, ANamedRunListsEachChangedSetting) {
+  config_.run.name = "a";
+  leave_run("a", config_, 2);
+  EXPECT_THAT(choose_run_folder(config_).notes, ElementsAre());
+  config_.train.epochs = 9;
+  config_.loader.workers = 7;
+  EXPECT_THAT(choose_run_folder(config_).notes,
+              ElementsAre("loader.workers was 2, now 7", "train.epochs was 5, now 9"));
+}
+
+TEST(RunFolder, InterruptedWritesAreRemovedOnceItIsHeld) {
+  const TempDir dir;
+  dir.write("run/.tmp-config.toml-123", "half");
+  dir.write("run/metrics.csv", "whole");
+  const UniqueFd held = hold_run_folder(dir / "run");
+  EXPECT_FALSE(std::filesystem::exists(dir / "run/.tmp-config.toml-123"));
+  EXPECT_TRUE(std::filesystem::exists(dir / "run/metrics.csv"));
+}
+
+TEST(RunFolder, IsMissedOnceMovedOrRemoved) {
+  const TempDir dir;
+  const std::filesystem::path run = dir / "run";
+  const UniqueFd held = hold_run_folder(run);
+  require_in_place(run, held);
+  std::filesystem::rename(run, dir / "elsewhere");
+  const auto message = [&] { return error_of<RunError>([&] { require_in_place(run, held); }); };
+  EXPECT_THAT(message(), AllOf(HasSubstr("was moved to"), HasSubstr("--run.name elsewhere")));
+  std::filesystem::create_directory(run);
+  EXPECT_THAT(message(), HasSubstr("was moved to")) << "another folder has the name";
+  std::filesystem::remove(dir / "elsewhere");
+  EXPECT_THAT(message(), HasSubstr("was removed"));
 }
 
 }  // namespace

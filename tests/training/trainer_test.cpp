@@ -1,14 +1,48 @@
 #include "training/trainer.h"
 
-#include <gtest/gtest.h>
+#include <filesystem>
+
+#include <gmock/gmock.h>
 #include <signal.h>
 
 #include "support/checkable_pool.h"
+#include "support/error_of.h"
 #include "support/temp_dir.h"
 #include "training/stop_signal.h"
 
 namespace trainyard {
 namespace {
+
+// Its own class names: one of CheckableDataset's is not UTF-8.
+class NamedDataset : public CheckableDataset {
+ public:
+  using CheckableDataset::CheckableDataset;
+  const std::vector<std::string>& class_names() const override { return names_; }
+
+ private:
+  std::vector<std::string> names_ = {"a", "b", "c", "d", "e"};
+};
+
+DatasetFactory named(const GetHook& hook) {
+  return [hook] {
+    std::vector<LoadedSplit> splits(2);
+    splits[0].dataset = std::make_unique<NamedDataset>(100, hook);
+    splits[1].dataset = std::make_unique<NamedDataset>(100, nullptr);
+    return splits;
+  };
+}
+
+TEST(Trainer, RefusesAClassThatNoManifestCanHoldBeforeAStep) {
+  const TempDir dir;
+  Config config;
+  config.model.name = "resnet18";
+  WorkerPool pool({.workers = 0, .batch_size = 1}, checkable(100, 100));
+  const std::string message = error_of<RunError>(
+      [&] { const Trainer trainer(config, pool, at::kCPU, {.path = dir / "runs/a", .checkpoint = std::nullopt}); });
+  EXPECT_THAT(message, testing::AllOf(testing::HasSubstr("could not save its checkpoints"),
+                                      testing::HasSubstr("the class '\\xff not UTF-8' is not UTF-8")));
+  EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
+}
 
 TEST(Trainer, ASignalToStopWhileSplitsAreReadOntoTheDeviceEndsTheRunBeforeAStep) {
   const TempDir dir;
@@ -16,7 +50,7 @@ TEST(Trainer, ASignalToStopWhileSplitsAreReadOntoTheDeviceEndsTheRunBeforeAStep)
   config.model.name = "resnet18";  // takes images of 37×1
   config.loader.cache = "gpu";     // read onto the CPU all the same
   int read = 0;
-  WorkerPool pool({.workers = 0, .batch_size = 1}, checkable(100, 100, [&read](std::size_t) {
+  WorkerPool pool({.workers = 0, .batch_size = 1}, named([&read](std::size_t) {
                     if (++read == 3) raise(SIGTERM);
                   }));
   const StopSignal stop_signal;

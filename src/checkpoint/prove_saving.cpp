@@ -1,0 +1,130 @@
+#include "checkpoint/prove_saving.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <ATen/ops/zeros.h>
+
+#include "checkpoint/checkpoint_writer.h"
+#include "checkpoint/temporary_folder.h"
+#include "util/file_system.h"
+#include "util/folder_lock.h"
+#include "util/printable.h"
+#include "util/system_error.h"
+
+namespace trainyard {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* where = "checkpoint";
+constexpr std::string_view scratch_prefix = ".tmp-proof-";
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(fs::symlink_status(path, ignored));  // a link to nowhere is there: nothing can be made in its place
+}
+
+// What a process that was killed in its proof left; a proof takes seconds.
+void remove_old_scratch(const fs::path& folder) {
+  std::error_code ignored;
+  const auto hour_ago = fs::file_time_type::clock::now() - std::chrono::hours(1);
+  for (fs::directory_iterator entry(folder, ignored), end; !ignored && entry != end; entry.increment(ignored)) {
+    std::error_code error;
+    if (!entry->path().filename().string().starts_with(scratch_prefix)) continue;
+    if (entry->last_write_time(error) < hour_ago && !error) fs::remove_all(entry->path(), error);
+  }
+}
+
+// The same names and types, one value each.
+NamedTensors small(const NamedTensors& tensors) {
+  NamedTensors result;
+  for (const auto& [name, tensor] : tensors) {
+    result.emplace_back(name, tensor.defined() ? at::zeros({1}, tensor.scalar_type()) : tensor);
+  }
+  return result;
+}
+
+std::uint64_t bytes_in(const fs::path& checkpoints) {
+  std::uint64_t bytes = 0;
+  for (const fs::path& folder : step_folders(checkpoints)) {
+    for (const fs::directory_entry& file : fs::directory_iterator(folder)) {
+      if (file.is_regular_file()) bytes += file.file_size();
+    }
+  }
+  return bytes;
+}
+
+std::string mib(std::uint64_t bytes) { return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20)); }
+
+SavingProof require_space(const fs::path& checkpoints, const fs::path& anchor, const Checkpoint& contents,
+                          const CheckpointConfig& config, std::int64_t saves) {
+  const std::int64_t kept = std::int64_t{config.keep} + (config.keep_best ? 1 : 0);
+  const std::int64_t most =
+      std::max<std::int64_t>(1, std::min(saves, kept + 1));  // those kept, and the one being written
+  const std::optional<FileSystemSpace> space = space_at(anchor.string());
+  if (!space) throw_system_error(where, "statfs", anchor.string(), errno);
+  SavingProof proof{.checkpoint = bytes_of(contents), .at_once = 0, .free = space->free};
+  proof.at_once = static_cast<std::uint64_t>(most) * proof.checkpoint;
+  if (space->size == 0) return proof;  // some FUSE file systems do not tell
+  const std::uint64_t there = bytes_in(checkpoints);
+  const std::uint64_t needed = std::max(proof.checkpoint, proof.at_once > there ? proof.at_once - there : 0);
+  if (proof.free >= needed) return proof;
+  throw MachineError(
+      where,
+      "{}: a checkpoint takes {} and {} of them lie there at once: {} are needed, {} are free; make room, "
+      "choose another run.dir{}",
+      checkpoints.string(), mib(proof.checkpoint), most, mib(needed), mib(proof.free),
+      most > 1 && proof.free >= proof.checkpoint ? ", or lower checkpoint.keep" : "");
+}
+
+// Quotas and limits on the size of a file show in no other way. A file system that reserves nothing says so at once.
+void reserve(const fs::path& path, std::uint64_t bytes) {
+  const UniqueFd fd(
+      check_call(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666), where, "create", path.string()));
+  if (retry_on_eintr([&] { return fallocate(fd.get(), 0, 0, static_cast<off_t>(bytes)); }) == 0) return;
+  if (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL) return;
+  throw_system_error(where, fmt::format("reserve {}", mib(bytes)), path.string(), errno);
+}
+
+void save_and_read_back(const fs::path& checkpoints, const Checkpoint& contents, const CheckpointConfig& config) {
+  make_folders(checkpoints.parent_path());
+  const std::optional<UniqueFd> lock = try_to_lock(checkpoints.parent_path());
+  const Checkpoint example{.manifest = contents.manifest,
+                           .model = small(contents.model),
+                           .ema = small(contents.ema),
+                           .state = small(contents.state)};
+  for (int i = 0; i < 2; ++i) save_checkpoint(checkpoints, example, /*best=*/true, config);  // the second replaces one
+  read_checkpoint(resolve_checkpoint(checkpoints));
+  reserve(checkpoints / Manifest::model_file, bytes_of(contents.model));
+  reserve(checkpoints / Manifest::state_file, bytes_of(contents.state));
+  if (!contents.ema.empty()) reserve(checkpoints / Manifest::ema_file, bytes_of(contents.ema));
+}
+
+}  // namespace
+
+SavingProof prove_saving(const fs::path& checkpoints, const Checkpoint& contents, const CheckpointConfig& config,
+                         std::int64_t saves) {
+  fs::path anchor = checkpoints.lexically_normal();
+  fs::path below;
+  for (; anchor.has_filename() && !is_there(anchor); anchor = anchor.parent_path()) below = anchor.filename() / below;
+  if (anchor.empty()) anchor = ".";
+  try {
+    const SavingProof proof = require_space(checkpoints, anchor, contents, config, saves);
+    remove_old_scratch(anchor);
+    const TemporaryFolder scratch(anchor / fmt::format("{}{}", scratch_prefix, getpid()));
+    save_and_read_back(below.empty() ? scratch.path() / "checkpoints" : scratch.path() / below.parent_path(), contents,
+                       config);
+    return proof;
+  } catch (const SystemError& error) {
+    throw RunError(where, "{}: this run could not save its checkpoints: {}; {}", checkpoints.string(),
+                   without_where(error.what()), remedy_of(error.error()));
+  } catch (const RunError& error) {
+    throw RunError(where, "{}: this run could not save its checkpoints: {}", checkpoints.string(),
+                   without_where(error.what()));
+  }
+}
+
+}  // namespace trainyard

@@ -1,0 +1,52 @@
+#include "training/saved_run.h"
+
+#include "config/config_file.h"
+
+namespace trainyard {
+
+Manifest manifest_of(const Config& config, const SplitInfo& data) {
+  Manifest manifest;
+  manifest.model = config.model.name;
+  manifest.dataset = config.data.name;
+  manifest.dataset_fingerprint = data.fingerprint;
+  manifest.class_names = data.class_names;
+  manifest.sample_shape = data.sample.shape;
+  manifest.channel_mean = data.channel_mean;
+  manifest.channel_std = data.channel_std;
+  manifest.config = to_toml(config);
+  return manifest;
+}
+
+std::int64_t saves_of(const Config& config, std::int64_t steps_per_epoch) {
+  const std::int64_t every = config.checkpoint.every_steps;
+  return config.train.epochs * (1 + (every > 0 ? steps_per_epoch / every : 0));
+}
+
+SavingProof prove_saving_of(const Config& config, const SplitInfo& data, const Model& model, const Optimizer& optimizer,
+                            const std::filesystem::path& checkpoints) {
+  require_readable(config);
+  Checkpoint contents{
+      .manifest = manifest_of(config, data), .model = model.state_dict(), .ema = {}, .state = optimizer.state()};
+  if (config.train.ema_decay > 0) contents.ema = contents.model;
+  const std::int64_t samples_per_step = std::int64_t{config.loader.batch_size} * config.train.accumulate;
+  const std::int64_t steps = (static_cast<std::int64_t>(data.size) + samples_per_step - 1) / samples_per_step;
+  return prove_saving(checkpoints, contents, config.checkpoint, saves_of(config, steps));
+}
+
+void require_readable(const Config& config) {
+  for (const Difference& d : differences(config_from_toml(to_toml(config), "the saved configuration"), config)) {
+    throw UsageError(d.key, "{} would be read back from the run's config.toml as {}; choose another value", d.after,
+                     d.before);
+  }
+}
+
+std::string described(const SavingProof& proof) {
+  const auto size = [](std::uint64_t bytes) {
+    const auto mib = static_cast<double>(bytes) / (1 << 20);
+    return mib < 1024 ? fmt::format("{:.1f} MiB", mib) : fmt::format("{:.1f} GiB", mib / 1024);
+  };
+  return fmt::format("{} each, at most {} at once: {}; {} are free", size(proof.checkpoint),
+                     proof.at_once / proof.checkpoint, size(proof.at_once), size(proof.free));
+}
+
+}  // namespace trainyard
