@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "checkpoint/foreign_format.h"
 #include "util/error.h"
 #include "util/log.h"
 
@@ -19,16 +20,6 @@ namespace {
 constexpr const char* where = "checkpoint";
 constexpr std::string_view step_prefix = "step-";
 constexpr std::string_view temporary_prefix = ".tmp-";
-
-std::optional<std::int64_t> step_of(const std::string& name) {
-  std::int64_t step = 0;
-  if (!name.starts_with(step_prefix)) return std::nullopt;
-  const char* const begin = name.data() + step_prefix.size();
-  const char* const end = name.data() + name.size();
-  const auto [reached, error] = std::from_chars(begin, end, step);
-  if (error != std::errc() || reached != end || step < 0 || name != step_folder_name(step)) return std::nullopt;
-  return step;
-}
 
 // The names in a folder, sorted; none when there is no such folder.
 std::vector<std::string> names_in(const fs::path& folder) {
@@ -75,6 +66,16 @@ fs::path follow_link(const fs::path& path) {
 
 std::string step_folder_name(std::int64_t step) { return fmt::format("{}{:08}", step_prefix, step); }
 
+std::optional<std::int64_t> step_of(const std::string& name) {
+  std::int64_t step = 0;
+  if (!name.starts_with(step_prefix)) return std::nullopt;
+  const char* const begin = name.data() + step_prefix.size();
+  const char* const end = name.data() + name.size();
+  const auto [reached, error] = std::from_chars(begin, end, step);
+  if (error != std::errc() || reached != end || step < 0 || name != step_folder_name(step)) return std::nullopt;
+  return step;
+}
+
 std::vector<fs::path> step_folders(const fs::path& checkpoints) {
   std::vector<std::pair<std::int64_t, fs::path>> found;
   for (const std::string& name : names_in(checkpoints)) {
@@ -91,7 +92,9 @@ Mapping map_verified(const fs::path& folder, const std::string& name, const File
   Mapping mapping = Mapping::read_only_file(path, where);
   const auto bytes = mapping.bytes();
   if (bytes.size() != sum.bytes) {
-    throw RunError(where, "{}: {} bytes, the manifest says {}", path, bytes.size(), sum.bytes);
+    const auto foreign = explain_foreign_format(bytes, path);
+    throw RunError(where, "{}: {} bytes, the manifest says {}{}", path, bytes.size(), sum.bytes,
+                   foreign ? "; it " + *foreign : "");
   }
   if (const std::uint32_t crc32 = crc32_of(bytes); crc32 != sum.crc32) {
     throw RunError(where, "{}: damaged: its CRC-32 is {:08x}, the manifest says {:08x}", path, crc32, sum.crc32);

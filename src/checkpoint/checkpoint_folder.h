@@ -27,6 +27,9 @@ namespace trainyard {
 /// "step-00001170".
 std::string step_folder_name(std::int64_t step);
 
+/// The step that step_folder_name() gives this name; none if it gives it to no step.
+std::optional<std::int64_t> step_of(const std::string& name);
+
 /// The step folders there, lowest step first; none when `checkpoints` is not a folder.
 std::vector<std::filesystem::path> step_folders(const std::filesystem::path& checkpoints);
 

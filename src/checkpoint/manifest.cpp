@@ -10,6 +10,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/checkpoint_folder.h"
+#include "checkpoint/foreign_format.h"
+#include "checkpoint/manifest_rules.h"
 #include "util/error.h"
 #include "util/json_text.h"
 #include "util/printable.h"
@@ -57,11 +60,13 @@ class Reader {
   std::string text(const char* key) const { return text(at(key), key); }
   std::int64_t count(const char* key) const { return count(at(key), key); }
 
-  std::uint64_t hex(const char* key) const {
+  std::uint64_t hex(const char* key, std::size_t most_digits) const {
     const std::string digits = text(key);
     std::uint64_t value = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
-    if (error != std::errc() || end != digits.data() + digits.size()) wrong(key, "a hexadecimal number");
+    if (error != std::errc() || end != digits.data() + digits.size() || digits.size() > most_digits) {
+      wrong(key, fmt::format("a hexadecimal number of at most {} digits", most_digits));
+    }
     return value;
   }
 
@@ -105,7 +110,8 @@ class Reader {
         wrong(key, "a list of a checkpoint's files");
       }
       const Reader file(item, path_);
-      result[name] = {static_cast<std::uint64_t>(file.count("bytes")), static_cast<std::uint32_t>(file.hex("crc32"))};
+      result[name] = {static_cast<std::uint64_t>(file.count("bytes")),
+                      static_cast<std::uint32_t>(file.hex("crc32", 8))};
     }
     if (!result.contains(Manifest::model_file) || !result.contains(Manifest::state_file)) {
       wrong(key, "complete: model and state belong in it");
@@ -114,7 +120,7 @@ class Reader {
   }
 
  private:
-  [[noreturn]] void wrong(const char* key, const char* expected) const {
+  [[noreturn]] void wrong(const char* key, std::string_view expected) const {
     throw RunError(where, "{}: the value of '{}' is not {}", path_, key, expected);
   }
   std::string text(const json& value, const char* key) const {
@@ -122,9 +128,8 @@ class Reader {
     return value.get<std::string>();
   }
   std::int64_t count(const json& value, const char* key) const {
-    if (!value.is_number_unsigned() ||
-        value.get<std::uint64_t>() > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
-      wrong(key, "a whole number");
+    if (!value.is_number_unsigned() || value.get<std::uint64_t>() > static_cast<std::uint64_t>(most_count)) {
+      wrong(key, fmt::format("a whole number from 0 to {}", most_count));
     }
     return value.get<std::int64_t>();
   }
@@ -162,6 +167,7 @@ std::string to_json(const Manifest& manifest) {
   for (const auto& [name, value] : manifest.scalars) scalars[name] = number_to_json(value);
   json files = json::object();
   for (const auto& [name, sum] : manifest.files) files[name] = {{"bytes", sum.bytes}, {"crc32", hex(sum.crc32, 8)}};
+  check_manifest(manifest, Manifest::file_name);
   json result = {{"format", format_name},
                  {"format_version", Manifest::format_version},
                  {"trainyard_version", manifest.trainyard_version},
@@ -183,10 +189,13 @@ std::string to_json(const Manifest& manifest) {
 
 Manifest parse_manifest(std::string_view text, std::string_view path) {
   json object = json_from(text);
-  if (object.is_discarded()) throw RunError(where, "{}: not JSON; it is damaged or cut off", path);
+  if (object.is_discarded()) {
+    const auto foreign = explain_foreign_format(std::as_bytes(std::span(text)), path);
+    throw RunError(where, "{}: not JSON; it {}", path, foreign.value_or("is damaged or cut off"));
+  }
   const Reader reader(object, path);
   if (reader.text("format") != format_name) throw RunError(where, "{}: not the manifest of a checkpoint", path);
-  const std::uint64_t checksum = reader.hex(checksum_key);
+  const std::uint64_t checksum = reader.hex(checksum_key, 8);
   object.erase(checksum_key);
   if (checksum_of(object) != checksum) {
     throw RunError(where, "{}: damaged: its CRC-32 is {}, it says {}", path, hex(checksum_of(object), 8),
@@ -194,7 +203,7 @@ Manifest parse_manifest(std::string_view text, std::string_view path) {
   }
   if (const auto version = reader.count("format_version"); version != Manifest::format_version) {
     throw UsageError(where, "{}: format version {}, written by Trainyard {}; this one reads version {}: use that one",
-                     path, version, reader.text("trainyard_version"), Manifest::format_version);
+                     path, version, printable(reader.text("trainyard_version")), Manifest::format_version);
   }
   Manifest manifest;
   manifest.step = reader.count("step");
@@ -202,7 +211,7 @@ Manifest parse_manifest(std::string_view text, std::string_view path) {
   manifest.trainyard_version = reader.text("trainyard_version");
   manifest.model = reader.text("model");
   manifest.dataset = reader.text("dataset");
-  manifest.dataset_fingerprint = reader.hex("dataset_fingerprint");
+  manifest.dataset_fingerprint = reader.hex("dataset_fingerprint", 16);
   manifest.class_names = reader.texts("class_names");
   manifest.sample_shape = reader.counts("sample_shape");
   manifest.channel_mean = reader.floats("channel_mean");
@@ -210,6 +219,7 @@ Manifest parse_manifest(std::string_view text, std::string_view path) {
   manifest.scalars = reader.numbers("scalars");
   manifest.config = reader.text("config");
   manifest.files = reader.files("files");
+  check_manifest(manifest, path);
   return manifest;
 }
 
@@ -218,7 +228,12 @@ Manifest read_manifest(const std::filesystem::path& folder) {
   const Mapping mapping = Mapping::read_only_file(path, where);
   const auto bytes = mapping.bytes();
   if (bytes.size() > max_manifest_bytes) throw RunError(where, "{}: {} bytes, too many", path, bytes.size());
-  return parse_manifest({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path);
+  Manifest manifest = parse_manifest({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path);
+  if (const auto step = step_of(folder.filename().string()); step && *step != manifest.step) {
+    throw RunError(where, "{}: it is of step {}, its folder's name of step {}; give the folder its right name, {}",
+                   path, manifest.step, *step, step_folder_name(manifest.step));
+  }
+  return manifest;
 }
 
 }  // namespace trainyard

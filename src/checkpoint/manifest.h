@@ -29,21 +29,23 @@ struct Manifest {
   std::vector<std::int64_t> sample_shape;  ///< as the model gets them: height, width, channels
   std::vector<float> channel_mean;         ///< what inputs were normalised with, in units of 0..1
   std::vector<float> channel_std;
-  std::map<std::string, double> scalars;  ///< anything else, as best_accuracy; infinities and NaN included
+  std::map<std::string, double> scalars;  ///< named numbers: those that manifest_rules.cpp lists, and no others
   std::string config;                     ///< the resolved configuration, TOML
   std::map<std::string, FileSum>
       files;  ///< of the three above, ema_file if there is one; filled in by write_checkpoint
   bool operator==(const Manifest&) const = default;
 };
 
-/// The text of manifest.json, with a checksum over itself. Throws RunError when a string is not UTF-8.
+/// The text of manifest.json, with a checksum over itself. Throws RunError if a string is not UTF-8 or check_manifest()
+/// (manifest_rules.h) refuses a value: what is written can be read.
 std::string to_json(const Manifest& manifest);
 
-/// Parses what to_json wrote; `path` is for errors. Throws RunError for a damaged text, UsageError for a text that is
-/// whole but of another format version.
+/// Parses what to_json wrote; `path` is for errors. Throws RunError for a damaged text and for a value that
+/// check_manifest() refuses, UsageError for a text that is whole but of another format version.
 Manifest parse_manifest(std::string_view text, std::string_view path);
 
-/// Reads `folder`/manifest.json. Throws as parse_manifest does. Does not look at the other files.
+/// Reads `folder`/manifest.json. Throws as parse_manifest does, and RunError if the folder is named as that of another
+/// step. Does not read the other files.
 Manifest read_manifest(const std::filesystem::path& folder);
 
 }  // namespace trainyard

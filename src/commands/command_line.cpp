@@ -8,8 +8,8 @@
 
 #include "check/version.h"
 #include "checkpoint/checkpoint_folder.h"
+#include "checkpoint/run_config.h"
 #include "commands/help.h"
-#include "config/config_file.h"
 #include "config/flags.h"
 #include "config/settings.h"
 #include "config/validate.h"
@@ -114,7 +114,7 @@ Config resolved_config(const Command& command, const SettingFlags& flags) {
   Config config;
   if (const std::string given = command.checkpoint(); !given.empty()) {
     const std::filesystem::path checkpoint = resolve_checkpoint(given);
-    config = config_from_toml(read_manifest(checkpoint).config, checkpoint.string());
+    config = read_config(checkpoint);
   }
   flags.apply_to(config);
   validate(config);

@@ -2,12 +2,11 @@
 
 #include <filesystem>
 
-#include "checkpoint/manifest.h"
+#include "checkpoint/run_config.h"
 #include "commands/command.h"
 #include "commands/machine.h"
 #include "commands/reported.h"
 #include "commands/splits.h"
-#include "config/config_file.h"
 #include "config/paths.h"
 #include "util/log.h"
 #include "util/output.h"
@@ -29,7 +28,7 @@ struct Job {
 
 // The run's own settings; where to compute and where the data lies are matters of this machine.
 Config config_of(const fs::path& checkpoint, const Config& given) {
-  Config config = config_from_toml(read_manifest(checkpoint).config, checkpoint.string());
+  Config config = read_config(checkpoint);
   for (const std::string& note : resolve_paths(config)) log_warning(note);
   config.train.device = given.train.device;
   config.loader.workers = given.loader.workers;

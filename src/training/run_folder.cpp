@@ -6,6 +6,7 @@
 #include <map>
 
 #include "checkpoint/checkpoint_folder.h"
+#include "checkpoint/run_config.h"
 #include "config/config_file.h"
 #include "config/paths.h"
 #include "util/atomic_file.h"
@@ -45,14 +46,14 @@ std::optional<fs::path> newest_checkpoint(const fs::path& run) {
                       [](const std::string& torn) { log_warning("{}; going back to the one before", torn); });
 }
 
-Config config_of(const fs::path& checkpoint) {
-  Config config = config_from_toml(read_manifest(checkpoint).config, checkpoint.string());
+Config config_with_paths(const fs::path& checkpoint) {
+  Config config = read_config(checkpoint);
   resolve_paths(config);  // model.weights is the same file, wherever it is named from
   return config;
 }
 
 std::vector<Difference> changes_since(const fs::path& checkpoint, const Config& config) {
-  return differences(config_of(checkpoint), config);
+  return differences(config_with_paths(checkpoint), config);
 }
 
 std::string described(const Difference& d) { return fmt::format("{} was {}, now {}", d.key, d.before, d.after); }

@@ -1,9 +1,10 @@
 #include "training/trained_model.h"
 
 #include "checkpoint/checkpoint_folder.h"
+#include "checkpoint/run_config.h"
 #include "checkpoint/safetensors_torch.h"
-#include "config/config_file.h"
 #include "models/check_forward.h"
+#include "util/torch_errors.h"
 
 namespace trainyard {
 
@@ -36,9 +37,14 @@ TrainedModel load_trained_model(const std::filesystem::path& checkpoint, at::Dev
   const char* const name = manifest.files.contains(Manifest::ema_file) ? Manifest::ema_file : Manifest::model_file;
   const std::string path = (checkpoint / name).string();
   const Mapping file = map_verified(checkpoint, name, manifest.files.at(name));
-  Config config = config_from_toml(manifest.config, checkpoint.string());
-  std::shared_ptr<Model> model = new_model(config.model, manifest.sample_shape, manifest.class_names.size(), device);
-  load_state_dict(*model, parse_safetensors(file.bytes(), path), path);
+  Config config = config_of(manifest, checkpoint);
+  std::shared_ptr<Model> model = with_torch_errors("checkpoint", checkpoint.string() + ": its model", [&] {
+    // On the CPU: what fails here is the checkpoint's fault, not the device's.
+    auto result = new_model(config.model, manifest.sample_shape, manifest.class_names.size(), at::kCPU);
+    load_state_dict(*result, parse_safetensors(file.bytes(), path), path);
+    return result;
+  });
+  model->to(device);
   model->eval();
   Normalize normalize(manifest.channel_mean, manifest.channel_std, device);
   return {std::move(manifest), std::move(config), std::move(model), std::move(normalize)};

@@ -1,5 +1,7 @@
 #include "util/json_text.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -30,6 +32,26 @@ std::string text_of(const Json& json, int indent, NotUtf8 not_utf8) {
   return escape_controls(json.dump(indent, ' ', /*ensure_ascii=*/false, handler));
 }
 
+// How deep brackets are nested; what is not JSON may have any depth.
+std::size_t depth_of(std::string_view text) {
+  std::size_t depth = 0;
+  std::size_t deepest = 0;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string && c == '\\') {
+      ++i;
+    } else if (c == '"') {
+      in_string = !in_string;
+    } else if (!in_string && (c == '[' || c == '{')) {
+      deepest = std::max(deepest, ++depth);
+    } else if (!in_string && (c == ']' || c == '}') && depth > 0) {
+      --depth;
+    }
+  }
+  return deepest;
+}
+
 }  // namespace
 
 std::string json_text(const nlohmann::json& json, int indent, NotUtf8 not_utf8) {
@@ -41,6 +63,7 @@ std::string json_text(const nlohmann::ordered_json& json, int indent, NotUtf8 no
 }
 
 nlohmann::json json_from(std::string_view text) {
+  if (depth_of(text) > max_json_depth) return nlohmann::json(nlohmann::json::value_t::discarded);
   return nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
 }
 

@@ -1,6 +1,7 @@
 /// JSON as text. nlohmann's reader and writer are compiled here once: in every file that uses them they take seconds.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -21,7 +22,10 @@ std::string json_text(const nlohmann::json& json, int indent = -1, NotUtf8 not_u
 /// Its keys keep their order.
 std::string json_text(const nlohmann::ordered_json& json, int indent = -1, NotUtf8 not_utf8 = NotUtf8::replaced);
 
-/// The value that `text` stands for; a discarded one (is_discarded()) where it is not JSON.
+/// How deep json_from() lets arrays and objects be nested. nlohmann copies and writes them by recursion.
+inline constexpr std::size_t max_json_depth = 256;
+
+/// The value that `text` stands for; a discarded one (is_discarded()) if it is not JSON or nested over max_json_depth.
 nlohmann::json json_from(std::string_view text);
 
 }  // namespace trainyard

@@ -13,6 +13,7 @@
 
 #include <ATen/ops/full_like.h>
 
+#include "checkpoint/manifest_example.h"
 #include "checkpoint/test_folder.h"
 #include "util/torch.h"
 
@@ -27,12 +28,7 @@ using testing::HasSubstr;
 // A checkpoint whose tensors all hold its step.
 Checkpoint example(std::int64_t step, std::int64_t elements = 100) {
   Checkpoint checkpoint;
-  checkpoint.manifest.step = step;
-  checkpoint.manifest.epoch = step / 10;
-  checkpoint.manifest.model = "convnet";
-  checkpoint.manifest.class_names = {"cat", "dog"};
-  checkpoint.manifest.config = "[train]\nepochs = 5\n";
-  checkpoint.manifest.scalars = {{"best_accuracy", 0.91}};
+  checkpoint.manifest = valid_manifest(step);
   checkpoint.model = {{"fc.weight", at::full({elements}, step, at::kFloat)}, {"steps", at::full({}, step, at::kLong)}};
   checkpoint.state = {{"momentum.fc.weight", at::full({elements}, -step, at::kFloat)}};
   return checkpoint;

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "checkpoint/manifest_example.h"
 #include "checkpoint/test_folder.h"
 #include "util/torch.h"
 
@@ -12,7 +13,7 @@ namespace fs = std::filesystem;
 
 Checkpoint example(std::int64_t step, const at::Tensor& weight) {
   Checkpoint checkpoint;
-  checkpoint.manifest.step = step;
+  checkpoint.manifest = valid_manifest(step);
   checkpoint.model = {{"weight", weight}};
   checkpoint.state = {{"momentum", weight}};
   return checkpoint;

@@ -8,6 +8,8 @@
 #include "check/check.h"
 #include "check/facts_json.h"
 #include "check/render.h"
+#include "checkpoint/manifest.h"
+#include "checkpoint/safetensors.h"
 #include "config/config_file.h"
 #include "datasets/file_index.h"
 #include "datasets/idx.h"
@@ -20,6 +22,7 @@
 #include "transforms/arguments.h"
 #include "transforms/picture.h"
 #include "util/error.h"
+#include "util/json_text.h"
 
 namespace trainyard {
 namespace {
@@ -87,6 +90,24 @@ void fuzz_image(std::span<const std::byte> bytes) {
   picture.pixels();
 }
 
+void fuzz_safetensors(std::span<const std::byte> bytes) {
+  const safetensors::Header header = safetensors::parse_header(bytes, "weights");
+  for (const safetensors::TensorInfo& tensor : header.tensors) {
+    require(tensor.begin <= tensor.end && tensor.end <= bytes.size() - header.data_begin);
+  }
+}
+
+// As it is, and with a checksum that fits, so that what comes behind the checksum is reached.
+void fuzz_manifest(std::span<const std::byte> bytes) {
+  nlohmann::json json = json_from(text_of(bytes));
+  if (!json.is_object()) parse_manifest(text_of(bytes), "manifest");
+  json.erase("manifest_crc32");
+  const std::string text = json_text(json);
+  json["manifest_crc32"] = fmt::format("{:08x}", crc32_of(std::as_bytes(std::span(text))));
+  const Manifest manifest = parse_manifest(json_text(json), "manifest");
+  require(parse_manifest(to_json(manifest), "manifest") == manifest);
+}
+
 void fuzz_transform(std::span<const std::byte> bytes) { parse_transform(std::string(text_of(bytes))); }
 
 // Whether there is a control character in it: of ASCII, or U+0080 to U+009F in UTF-8.
@@ -142,10 +163,17 @@ void guarded(std::span<const std::byte> bytes) {
 }  // namespace
 
 const std::map<std::string, FuzzTarget>& fuzz_targets() {
-  static const std::map<std::string, FuzzTarget> targets = {
-      {"cifar10", guarded<fuzz_cifar10>}, {"config", guarded<fuzz_config>}, {"facts", guarded<fuzz_facts>},
-      {"idx", guarded<fuzz_idx>},         {"image", guarded<fuzz_image>},   {"index", guarded<fuzz_index>},
-      {"packed", guarded<fuzz_packed>},   {"tar", guarded<fuzz_tar>},       {"transform", guarded<fuzz_transform>}};
+  static const std::map<std::string, FuzzTarget> targets = {{"cifar10", guarded<fuzz_cifar10>},
+                                                            {"config", guarded<fuzz_config>},
+                                                            {"facts", guarded<fuzz_facts>},
+                                                            {"idx", guarded<fuzz_idx>},
+                                                            {"image", guarded<fuzz_image>},
+                                                            {"index", guarded<fuzz_index>},
+                                                            {"packed", guarded<fuzz_packed>},
+                                                            {"manifest", guarded<fuzz_manifest>},
+                                                            {"safetensors", guarded<fuzz_safetensors>},
+                                                            {"tar", guarded<fuzz_tar>},
+                                                            {"transform", guarded<fuzz_transform>}};
   return targets;
 }
 

@@ -12,6 +12,14 @@ TEST(JsonText, ReadsBackWhatItWrote) {
   EXPECT_EQ(json_from(json_text(json, 2)), json);
 }
 
+TEST(JsonText, NestingIsLimitedAndBracketsInStringsDoNotCount) {
+  const auto nested = [](std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
+  EXPECT_FALSE(json_from(nested(max_json_depth)).is_discarded());
+  EXPECT_TRUE(json_from(nested(max_json_depth + 1)).is_discarded());
+  EXPECT_TRUE(json_from(nested(10'000'000)).is_discarded());
+  EXPECT_FALSE(json_from("[\"\\\"" + std::string(10'000, '[') + "\"]").is_discarded());
+}
+
 TEST(JsonText, OrderedKeysKeepTheirOrder) {
   EXPECT_EQ(json_text(nlohmann::ordered_json{{"b", 1}, {"a", 2}}), R"({"b":1,"a":2})");
 }

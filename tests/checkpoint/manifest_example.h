@@ -1,0 +1,70 @@
+/// A manifest that a run could have written.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "checkpoint/manifest.h"
+
+namespace trainyard {
+
+/// Of step `step`, after as many epochs as that has tens; its files are filled in by write_checkpoint.
+inline Manifest valid_manifest(std::int64_t step) {
+  Manifest manifest;
+  manifest.step = step;
+  manifest.epoch = step / 10;
+  manifest.model = "convnet";
+  manifest.dataset = "synthetic";
+  manifest.class_names = {"cat", "dog"};
+  manifest.sample_shape = {28, 28, 1};
+  manifest.channel_mean = {0.5f};
+  manifest.channel_std = {0.25f};
+  manifest.config = "[train]\nepochs = 5\n";
+  manifest.scalars = {{"batch", 0}, {"best_accuracy", 0}, {"best_epoch", 0}};
+  return manifest;
+}
+
+/// The text of a manifest whose values someone changed, with the checksum that fits them.
+inline std::string sealed(nlohmann::json manifest) {
+  manifest.erase("manifest_crc32");
+  const std::string text = manifest.dump();
+  manifest["manifest_crc32"] = fmt::format("{:08x}", crc32_of(std::as_bytes(std::span(text))));
+  return manifest.dump();
+}
+
+/// JSON values, written as text, that no count, share or size of a manifest can be, and some that a few can.
+inline const std::vector<nlohmann::json>& hostile_numbers() {
+  static const std::vector<nlohmann::json> numbers = {-1,
+                                                      0,
+                                                      1,
+                                                      0.5,
+                                                      1e18,
+                                                      9223372036854775808u,
+                                                      18446744073709551615u,
+                                                      1e300,
+                                                      -1e300,
+                                                      1e-320,
+                                                      "nan",
+                                                      "inf",
+                                                      "-inf",
+                                                      "text",
+                                                      nullptr,
+                                                      true,
+                                                      nlohmann::json::array(),
+                                                      nlohmann::json::object()};
+  return numbers;
+}
+
+/// The places of all numbers in `value`.
+inline std::vector<nlohmann::json::json_pointer> places_of_numbers(const nlohmann::json& value) {
+  std::vector<nlohmann::json::json_pointer> places;
+  const nlohmann::json flat = value.flatten();
+  for (const auto& [place, item] : flat.items()) {
+    if (item.is_number()) places.emplace_back(place);
+  }
+  return places;
+}
+
+}  // namespace trainyard
