@@ -37,12 +37,4 @@ NamedTensors GradScaler::state() const {
   return {{"scale", scale_}, {"growth_tracker", growth_tracker_}};
 }
 
-void GradScaler::load_state(const NamedTensors& state) {
-  for (auto& [name, target] : this->state()) {
-    for (const auto& [given, tensor] : state) {
-      if (given == name) target.copy_(tensor);
-    }
-  }
-}
-
 }  // namespace trainyard

@@ -26,10 +26,8 @@ class GradScaler {
   /// After the step: halves the scale where found_inf is 1, doubles it after 2000 steps without.
   void update(const at::Tensor& found_inf);
 
-  /// "scale" and "growth_tracker"; shares memory. Empty when disabled.
+  /// "scale" and "growth_tracker"; shares memory, so that a resume copies into them. Empty when disabled.
   NamedTensors state() const;
-  /// Takes over what state() gave; names that are missing keep their first values.
-  void load_state(const NamedTensors& state);
 
  private:
   bool enabled_;

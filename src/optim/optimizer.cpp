@@ -1,7 +1,5 @@
 #include "optim/optimizer.h"
 
-#include <map>
-
 #include <ATen/ops/zeros_like.h>
 
 namespace trainyard {
@@ -58,25 +56,6 @@ NamedTensors Optimizer::state() const {
     }
   }
   return result;
-}
-
-void Optimizer::load_state(const NamedTensors& state) {
-  const at::NoGradGuard no_grad;
-  std::map<std::string, at::Tensor> given(state.begin(), state.end());
-  const NamedTensors own = this->state();
-  if (given.size() != own.size()) {
-    throw RunError("optimizer",
-                   "the checkpoint has {} state tensors, this optimizer has {}; was optimizer.name changed?",
-                   given.size(), own.size());
-  }
-  for (const auto& [name, target] : own) {
-    const auto found = given.find(name);
-    if (found == given.end() || found->second.sizes() != target.sizes()) {
-      throw RunError("optimizer",
-                     "the checkpoint's state does not fit at '{}'; was optimizer.name or the model changed?", name);
-    }
-    target.copy_(found->second);
-  }
 }
 
 std::size_t Optimizer::add_state(const std::string& name, bool scalar) {

@@ -37,11 +37,9 @@ class Optimizer {
   /// The gradients there are. Share the parameters' memory.
   std::vector<at::Tensor> gradients() const;
 
-  /// All state that a bit-exact continuation needs, as "<state>.<parameter>". Shares the optimizer's memory.
+  /// All state that a bit-exact continuation needs, as "<state>.<parameter>". Shares the optimizer's memory: a resume
+  /// copies into these tensors.
   NamedTensors state() const;
-
-  /// Takes over what state() gave. Throws RunError that names a missing, unexpected or misshapen tensor.
-  void load_state(const NamedTensors& state);
 
  protected:
   /// Parameters that one call updates.

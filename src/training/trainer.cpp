@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <utility>
 
 #include <ATen/Context.h>
@@ -198,7 +199,7 @@ void Trainer::finish_epoch() {
   const bool best = place_.best_epoch == 0 || is_better(val, best_before);
   if (best) {
     place_.best_accuracy = val.accuracy;
-    place_.best_loss = val.loss;
+    place_.best_loss = std::isnan(val.loss) ? HUGE_VAL : val.loss;
     place_.best_epoch = place_.epoch;
   }
   result_.last = val;

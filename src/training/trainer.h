@@ -87,12 +87,18 @@ class Trainer {
   Model& evaluated_model() const { return averaged_model_ ? *averaged_model_ : *model_; }
 
   // trainer_checkpoint.cpp
-  void begin();  // from the folder's checkpoint, from model.weights or from the seed
-  void require_batches() const;
   void prove_saving();
   void save();
   Checkpoint contents();
+  NamedTensors state();
+
+  // trainer_resume.cpp
+  void begin();  // from the folder's checkpoint, from model.weights or from the seed
+  void require_batches() const;
+  void start_from_weights(const std::string& path);
   void restore(const std::filesystem::path& checkpoint);
+  Place checked_place(const Manifest& manifest, const std::filesystem::path& checkpoint) const;
+  void restore_state(const NamedTensors& given, const std::string& path);
 
   const Config config_;
   const Aids aids_;

@@ -1,11 +1,15 @@
 #include "models/model.h"
 
+#include <cmath>
+
 #include <gmock/gmock.h>
 
 #include <ATen/Context.h>
+#include <ATen/ops/full_like.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/zeros_like.h>
 
+#include "support/error_of.h"
 #include "support/small_model.h"
 #include "util/error.h"
 
@@ -52,43 +56,64 @@ TEST(LoadStateDict, TakesOverEveryTensor) {
   }
 }
 
-TEST(LoadStateDict, ListsEveryMissingUnexpectedAndMisshapenTensorAndChangesNothing) {
+TEST(LoadStateDict, NamesEveryTensorThatDoesNotFitAndChangesNothing) {
   const auto model = make_model(ModelConfig{.name = "convnet"}, input);
   const at::Tensor before = model->parameters()[0].clone();
   NamedTensors state;
   for (const auto& [name, tensor] : model->state_dict()) {
     if (name == "bn1.weight") continue;
-    state.emplace_back(name, name == "fc.bias" ? at::zeros({7}) : at::zeros_like(tensor));
+    state.emplace_back(name, name == "fc.bias"        ? at::zeros({7})
+                             : name == "fc.weight"    ? at::full_like(tensor, std::nan(""))
+                             : name == "conv2.weight" ? at::zeros_like(tensor, at::kHalf)
+                                                      : at::zeros_like(tensor));
   }
-  state.emplace_back("head.weight", at::zeros({1}));
-  try {
-    load_state_dict(*model, state, "weights.safetensors");
-    FAIL() << "nothing was thrown";
-  } catch (const RunError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("weights.safetensors"));
-    EXPECT_THAT(error.what(), HasSubstr("missing: bn1.weight"));
-    EXPECT_THAT(error.what(), HasSubstr("unexpected: head.weight"));
-    EXPECT_THAT(error.what(), HasSubstr("fc.bias has shape [7], the model's has [10]"));
-  }
+  state.emplace_back("bn_1.weight", at::zeros({1}));
+  const std::string message = error_of<RunError>([&] { load_state_dict(*model, state, "w.safetensors"); });
+  EXPECT_THAT(message, HasSubstr("[checkpoint] w.safetensors: "));
+  EXPECT_THAT(message, testing::ContainsRegex("[0-9]+ of the model's [0-9]+ tensors fit"));
+  EXPECT_THAT(message, HasSubstr("tensor 'bn1.weight' is missing"));
+  EXPECT_THAT(message, HasSubstr("tensor 'bn_1.weight' is unexpected; missing is 'bn1.weight'"));
+  EXPECT_THAT(message, HasSubstr("tensor 'fc.bias' is [7], the model's is [10]"));
+  EXPECT_THAT(message, HasSubstr("tensor 'fc.weight' holds NaN"));
+  EXPECT_THAT(message, HasSubstr("tensor 'conv2.weight' is of type Half, the model's is of type Float"));
   EXPECT_TRUE(at::equal(model->parameters()[0], before));
+}
+
+TEST(LoadStateDict, MegabytesOfHostileNamesGiveAShortError) {
+  const auto model = make_model(ModelConfig{.name = "convnet"}, input);
+  NamedTensors state;
+  for (int i = 0; i < 1000; ++i)
+    state.emplace_back(std::string(10'000, 'x') + "\x1b[31m" + std::to_string(i), at::zeros({1}));
+  const std::string message = error_of<RunError>([&] { load_state_dict(*model, state, "w.safetensors"); });
+  EXPECT_LT(message.size(), 4096u);
+  EXPECT_THAT(message, testing::AllOf(HasSubstr("and 995 more that are unexpected"), testing::Not(HasSubstr("\x1b"))));
 }
 
 class LoadWeights : public testing::Test {
  protected:
+  std::string refusal(bool reset_head = false) {
+    return error_of<RunError>([&] { load_weights(*model_, state_, reset_head, "w.safetensors"); });
+  }
+  void prepend(const std::string& prefix) {
+    for (auto& [name, tensor] : state_) name.insert(0, prefix);
+  }
+
   // Weights of a net for other classes.
   NamedTensors state_ =
       make_model({.name = "convnet"}, {.channels = 1, .height = 28, .width = 28, .classes = 3})->state_dict();
   std::shared_ptr<Model> model_ = make_model({.name = "convnet"}, input);
 };
 
-TEST_F(LoadWeights, AHeadOfAnotherSizeIsRefusedAndTheWayOutNamed) {
-  try {
-    load_weights(*model_, state_, /*reset_head=*/false, "w.safetensors");
-    FAIL() << "nothing was thrown";
-  } catch (const RunError& error) {
-    EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("fc.weight has shape [3, 128], the model's has [10, 128]"),
-                                             HasSubstr("--model.reset_head")));
-  }
+TEST_F(LoadWeights, HeadOfOtherClassesIsRefusedWithTheRemedy) {
+  EXPECT_THAT(refusal(), testing::AllOf(HasSubstr("[model.weights] w.safetensors: its head 'fc' is for 3 classes, the "
+                                                  "data have 10: give --model.reset_head true"),
+                                        HasSubstr("tensor 'fc.weight' is [3, 128], the model's is [10, 128]")));
+}
+
+TEST_F(LoadWeights, MissingHeadIsRefusedWithTheRemedy) {
+  std::erase_if(state_, [](const auto& entry) { return entry.first.starts_with("fc."); });
+  EXPECT_THAT(refusal(), HasSubstr("it has no fc.weight: give --model.reset_head true"));
+  load_weights(*model_, state_, /*reset_head=*/true, "w.safetensors");
 }
 
 TEST_F(LoadWeights, ResetHeadTakesAllButTheHead) {
@@ -101,12 +126,50 @@ TEST_F(LoadWeights, ResetHeadTakesAllButTheHead) {
 TEST_F(LoadWeights, ResetHeadDoesNotHideWhatElseIsMissing) {
   std::erase_if(state_, [](const auto& entry) { return entry.first == "bn2.bias"; });
   state_.emplace_back("layer9.weight", at::zeros({1}));
-  try {
-    load_weights(*model_, state_, /*reset_head=*/true, "w.safetensors");
-    FAIL() << "nothing was thrown";
-  } catch (const RunError& error) {
-    EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("missing: bn2.bias"), HasSubstr("unexpected: layer9.weight")));
+  const std::string message = refusal(/*reset_head=*/true);
+  EXPECT_THAT(message, testing::AllOf(HasSubstr("'bn2.bias' is missing"), HasSubstr("'layer9.weight' is unexpected")));
+  EXPECT_THAT(message, testing::Not(HasSubstr("reset_head")));
+}
+
+TEST_F(LoadWeights, HeadIsNoRemedyIfTheRestDoesNotFitEither) {
+  std::erase_if(state_, [](const auto& entry) { return entry.first == "bn2.bias"; });
+  EXPECT_THAT(refusal(), testing::AllOf(HasSubstr("'fc.weight' is [3, 128]"), HasSubstr("'bn2.bias' is missing"),
+                                        testing::Not(HasSubstr("reset_head"))));
+}
+
+TEST_F(LoadWeights, PrefixOfAllNamesIsLeftOut) {
+  for (const char* prefix : {"module.", "_orig_mod.", "model.", "module._orig_mod.", "model._orig_mod.module."}) {
+    const auto source = make_model({.name = "convnet"}, input);
+    state_ = source->state_dict();
+    prepend(prefix);
+    testing::internal::CaptureStdout();  // the log's
+    load_weights(*model_, state_, /*reset_head=*/false, "w.safetensors");
+    EXPECT_THAT(testing::internal::GetCapturedStdout(), HasSubstr(prefix));
+    EXPECT_TRUE(at::equal(tensor_of(*model_, "fc.weight"), tensor_of(*source, "fc.weight"))) << prefix;
   }
+}
+
+TEST_F(LoadWeights, PrefixIsLeftOutBeforeTheHeadIsJudged) {
+  prepend("module.");
+  EXPECT_THAT(refusal(), testing::AllOf(HasSubstr("without the prefix 'module.'"), HasSubstr("is for 3 classes")));
+  load_weights(*model_, state_, /*reset_head=*/true, "w.safetensors");
+}
+
+TEST_F(LoadWeights, PrefixOfSomeNamesIsAnError) {
+  state_.front().first.insert(0, "module.");
+  EXPECT_THAT(refusal(/*reset_head=*/true),
+              testing::AllOf(HasSubstr("'module.conv1.weight' is unexpected"), HasSubstr("'conv1.weight' is missing")));
+}
+
+TEST_F(LoadWeights, OtherFloatingPointTypesAreConverted) {
+  state_ = make_model({.name = "convnet"}, input)->state_dict();
+  for (auto& [name, tensor] : state_) {
+    if (tensor.is_floating_point()) tensor = tensor.to(at::kBFloat16);
+  }
+  load_weights(*model_, state_, /*reset_head=*/false, "w.safetensors");
+  EXPECT_TRUE(at::equal(tensor_of(*model_, "conv1.weight"), state_[0].second.to(at::kFloat)));
+  state_[0].second = state_[0].second.to(at::kLong);
+  EXPECT_THAT(refusal(), HasSubstr("'conv1.weight' is of type Long, the model's is of type Float"));
 }
 
 }  // namespace

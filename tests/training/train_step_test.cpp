@@ -2,12 +2,14 @@
 
 #include <cmath>
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <ATen/Context.h>
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
+
+#include "models/tensor_fit.h"
 
 namespace trainyard {
 namespace {
@@ -131,7 +133,7 @@ TEST(TrainStep, Fp16ThatOverflowsChangesOnlyTheScale) {
   const auto optimizer = make_optimizer({.name = "adamw", .lr = 0.01}, *model);
   const TrainConfig config{.precision = "fp16"};
   TrainStep step(*model, *optimizer, config);
-  step.scaler().load_state({{"scale", at::scalar_tensor(1e30)}});
+  step.scaler().state()[0].second.fill_(1e30);
   const at::Tensor before = model->parameters()[0].detach().clone();
   step(random_batch(1, 28), 0.01);
   EXPECT_TRUE(at::equal(model->parameters()[0], before));
@@ -171,7 +173,7 @@ TEST(Optimizer, StateGoesOnWhereItStopped) {
     const auto copy = make_model({.name = "convnet"}, input);
     load_state_dict(*copy, model->state_dict(), "test");
     const auto copied_optimizer = make_optimizer({.name = name, .lr = 0.01}, *copy);
-    copied_optimizer->load_state(optimizer->state());
+    TensorFit(copied_optimizer->state(), optimizer->state(), Types::same).copy();
     TrainStep copied_step(*copy, *copied_optimizer, config);
 
     step(batch, 0.01);
@@ -187,7 +189,9 @@ TEST(Optimizer, StateOfAnotherOptimizerIsRefused) {
   const auto model = make_model({.name = "convnet"}, input);
   const auto sgd = make_optimizer({.name = "sgd"}, *model);
   const auto adamw = make_optimizer({.name = "adamw"}, *model);
-  EXPECT_THROW(adamw->load_state(sgd->state()), RunError);
+  const TensorFit fit(adamw->state(), sgd->state(), Types::same);
+  EXPECT_FALSE(fit.whole());
+  EXPECT_THAT(fit.problems("the optimizer"), testing::HasSubstr("'exp_avg.conv1.weight' is missing"));
 }
 
 TEST(Optimizer, NesterovWithoutMomentumIsRefused) {

@@ -1,0 +1,199 @@
+// How a trainer begins: from a checkpoint, from weights or from the seed. A checkpoint may be anybody's: all that is
+// read of it is checked against the run before it is used.
+
+#include <algorithm>
+#include <array>
+#include <cfloat>
+#include <cmath>
+
+#include <ATen/Context.h>
+
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/checkpoint_folder.h"
+#include "checkpoint/run_config.h"
+#include "checkpoint/safetensors_torch.h"
+#include "models/check_forward.h"
+#include "models/tensor_fit.h"
+#include "training/trained_model.h"
+#include "training/trainer.h"
+#include "util/printable.h"
+#include "util/torch_errors.h"
+
+namespace trainyard {
+namespace {
+
+constexpr const char* where = "checkpoint";
+
+const at::Tensor& tensor_named(const NamedTensors& tensors, std::string_view name) {
+  return std::find_if(tensors.begin(), tensors.end(), [&](const auto& entry) { return entry.first == name; })->second;
+}
+
+// A scalar that older checkpoints lack.
+double scalar_or(double otherwise, const Manifest& manifest, const std::string& name) {
+  return manifest.scalars.contains(name) ? manifest.scalars.at(name) : otherwise;
+}
+
+// Drops the tensors of a group unless both sides have some: a run may gain or lose them, as with another precision.
+void drop_unless_in_both(const std::string& prefix, NamedTensors& a, NamedTensors& b) {
+  const auto of_group = [&](const auto& entry) { return entry.first.starts_with(prefix); };
+  if (std::any_of(a.begin(), a.end(), of_group) && std::any_of(b.begin(), b.end(), of_group)) return;
+  std::erase_if(a, of_group);
+  std::erase_if(b, of_group);
+}
+
+// What the values of a tensor in the state may be.
+struct ValueRange {
+  std::string_view prefix;  // of the tensor's name
+  double least;
+  double most;
+  bool whole;
+};
+
+void check_values(const NamedTensors& state, std::int64_t step, const std::string& path) {
+  const std::array ranges = {
+      ValueRange{"optimizer.step.", 0, static_cast<double>(step), true},
+      ValueRange{"scaler.scale", FLT_MIN, FLT_MAX, false},
+      ValueRange{"scaler.growth_tracker", 0, static_cast<double>(step), true},
+  };
+  for (const auto& [name, tensor] : state) {
+    for (const ValueRange& range : ranges) {
+      if (!name.starts_with(range.prefix)) continue;
+      const auto value = tensor.to(at::kDouble).item<double>();
+      if (value >= range.least && value <= range.most && (!range.whole || value == std::floor(value))) continue;
+      throw RunError(where, "{}: tensor '{}' is {}; allowed: {}numbers from {} to {}", path, printable(name), value,
+                     range.whole ? "whole " : "", range.least, range.most);
+    }
+  }
+}
+
+// sums: loss, right answers, samples of an epoch of which at most `most_samples` are done.
+void check_sums(const NamedTensors& state, std::string_view name, std::int64_t most_samples, const std::string& path) {
+  const at::Tensor& sums = tensor_named(state, name);
+  const auto loss = sums[0].item<double>();
+  const auto right = sums[1].item<double>();
+  const auto samples = sums[2].item<double>();
+  const bool fits = std::isfinite(loss) && right >= 0 && right <= samples &&
+                    samples <= static_cast<double>(most_samples) && samples == std::floor(samples);
+  if (fits) return;
+  throw RunError(
+      where,
+      "{}: tensor '{}' is [{}, {}, {}]; allowed: a finite loss, then right answers of at most as many "
+      "samples, then samples of at most {}",
+      path, name, loss, right, samples, most_samples);
+}
+
+void set_generator(at::Device device, const at::Tensor& state, const std::string& path, std::string_view name) {
+  at::Generator generator = at::globalContext().defaultGenerator(device);
+  with_torch_errors(where, fmt::format("{}: tensor '{}'", path, name), [&] { generator.set_state(state); });
+}
+
+}  // namespace
+
+void Trainer::begin() {
+  require_batches();
+  if (!folder_.checkpoint && !config_.model.weights.empty()) start_from_weights(config_.model.weights);
+  if (config_.train.ema_decay > 0) {
+    averaged_model_ = new_model(config_.model, dataset_.sample.shape, dataset_.class_names.size(), device_);
+    averaged_model_->eval();
+    ema_.emplace(*model_, *averaged_model_, config_.train.ema_decay);
+  }
+  if (folder_.checkpoint) restore(*folder_.checkpoint);
+}
+
+// An epoch has at least one batch, and its smallest can be trained on.
+void Trainer::require_batches() const {
+  const auto size = static_cast<std::int64_t>(dataset_.size);
+  const std::int64_t batch_size = config_.loader.batch_size;
+  if (train_loader_.batches() == 0) {
+    throw UsageError("loader.drop_last",
+                     "the training split has {} samples, fewer than one batch of {}, and loader.drop_last leaves out "
+                     "incomplete batches: lower loader.batch_size",
+                     size, batch_size);
+  }
+  const bool is_last_reached = batches_per_epoch() == train_loader_.batches();
+  const std::int64_t rest = config_.loader.drop_last || !is_last_reached ? 0 : size % batch_size;
+  if ((rest == 0 ? batch_size : rest) != 1) return;
+  const std::string failure =
+      failure_on_one_image(*model_, model_input(dataset_.sample.shape, dataset_.class_names.size()));
+  if (failure.empty()) return;
+  throw UsageError("loader.batch_size",
+                   "{} samples in batches of {} leave a batch of one sample, on which {} cannot be trained ({}): set "
+                   "loader.drop_last = true, or change loader.batch_size",
+                   size, batch_size, config_.model.name, failure);
+}
+
+void Trainer::start_from_weights(const std::string& given) {
+  const std::filesystem::path name = given;
+  const std::string path = follow_link(name.parent_path()) / name.filename();
+  try {
+    open_regular_file(path, "model.weights");
+  } catch (const RunError& error) {  // the setting's value is wrong, not the run
+    throw_error(ExitCode::usage, error.what());
+  }
+  load_weights(*model_, load_safetensors(path), config_.model.reset_head, path);
+}
+
+void Trainer::restore(const std::filesystem::path& path) {
+  const Checkpoint checkpoint = read_checkpoint(path);
+  const Manifest& manifest = checkpoint.manifest;
+  if (manifest.dataset_fingerprint != dataset_.fingerprint) {
+    throw UsageError("run.resume",
+                     "{} was trained on other data: the fingerprint of {} was {:016x} and is {:016x}; "
+                     "choose another run.name, or restore the data",
+                     path.string(), printable(manifest.dataset), manifest.dataset_fingerprint, dataset_.fingerprint);
+  }
+  place_ = checked_place(manifest, path);
+  window_.seconds = scalar_or(0, manifest, "window_seconds");
+  window_.waited = scalar_or(0, manifest, "window_waited");
+  load_state_dict(*model_, checkpoint.model, (path / Manifest::model_file).string());
+  if (averaged_model_) load_state_dict(*averaged_model_, checkpoint.ema, (path / Manifest::ema_file).string());
+  restore_state(checkpoint.state, (path / Manifest::state_file).string());
+}
+
+// The place that a manifest names, if this run has it.
+Trainer::Place Trainer::checked_place(const Manifest& manifest, const std::filesystem::path& path) const {
+  const Place place{.epoch = manifest.epoch,
+                    .batch = static_cast<std::int64_t>(manifest.scalars.at("batch")),
+                    .step = manifest.step,
+                    .best_accuracy = manifest.scalars.at("best_accuracy"),
+                    .best_loss = scalar_or(HUGE_VAL, manifest, "best_loss"),
+                    .best_epoch = static_cast<std::int64_t>(manifest.scalars.at("best_epoch"))};
+  config_of(manifest, path);  // bounds the epochs
+  const std::int64_t batches = batches_per_epoch();
+  const std::int64_t accumulate = config_.train.accumulate;
+  if (place.batch > batches || (place.batch < batches && place.batch % accumulate != 0)) {
+    throw RunError(where, "{}: its manifest says that {} batches of an epoch are done; an epoch has {}, a step {}",
+                   path.string(), place.batch, batches, accumulate);
+  }
+  const std::int64_t steps = place.epoch * steps_per_epoch() + (place.batch + accumulate - 1) / accumulate;
+  if (place.step != steps) {
+    throw RunError(where, "{}: its manifest says step {}; {} epochs of {} steps and {} batches are {} steps",
+                   path.string(), place.step, place.epoch, steps_per_epoch(), place.batch, steps);
+  }
+  return place;
+}
+
+void Trainer::restore_state(const NamedTensors& given, const std::string& path) {
+  NamedTensors wanted = state();
+  NamedTensors read = given;
+  for (const char* group : {"scaler.", "generator.cuda", "window_sums"}) drop_unless_in_both(group, wanted, read);
+  const TensorFit fit(wanted, read, Types::same);
+  if (!fit.whole()) {
+    throw RunError(where, "{}: {}; were optimizer settings changed?", path, fit.problems("the run"));
+  }
+  check_values(read, place_.step, path);
+  const std::int64_t done = place_.batch * config_.loader.batch_size;
+  const std::int64_t most_samples = std::min(done, static_cast<std::int64_t>(dataset_.size));
+  for (const auto& [name, tensor] : read) {
+    if (name.ends_with("_sums")) check_sums(read, name, most_samples, path);
+  }
+  fit.copy();
+  for (const auto& [name, tensor] : read) {
+    if (name == "epoch_sums") epoch_sums_.restore(tensor);
+    if (name == "window_sums") window_.sums.restore(tensor);
+    if (name == "generator.cpu") set_generator(at::kCPU, tensor, path, name);
+    if (name == "generator.cuda") set_generator(device_, tensor, path, name);
+  }
+}
+
+}  // namespace trainyard

@@ -1,0 +1,233 @@
+// Checkpoints with right checksums and wrong values: a resume continues bit for bit or refuses them in words.
+
+#include <filesystem>
+#include <functional>
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/manifest_example.h"
+#include "checkpoint/safetensors_torch.h"
+#include "commands/splits.h"
+#include "support/error_of.h"
+#include "support/temp_dir.h"
+#include "training/trained_model.h"
+#include "training/trainer.h"
+
+namespace trainyard {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using testing::AllOf;
+using testing::HasSubstr;
+
+constexpr std::int64_t all_steps = 6;  // two epochs of three batches
+
+class TrainerResume : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    dir_ = std::make_unique<TempDir>();
+    Config config = small_config();
+    config.checkpoint.every_steps = 1;
+    config.checkpoint.keep = 100;
+    train(config, {.path = *dir_ / "run", .checkpoint = std::nullopt});
+  }
+  static void TearDownTestSuite() { dir_.reset(); }
+
+  void SetUp() override {
+    fs::copy(*dir_ / "run/checkpoints/step-00000004", checkpoint(), fs::copy_options::recursive);
+  }
+
+  static Config small_config() {
+    Config config;
+    config.data.name = "synthetic";
+    config.data.shape = {8, 8, 1};
+    config.data.samples = 24;
+    config.data.classes = 3;
+    config.loader.batch_size = 8;
+    config.loader.workers = 0;
+    config.optimizer.lr = 0.01;
+    config.train.epochs = 2;
+    config.train.device = "cpu";
+    return config;
+  }
+
+  static RunResult train(const Config& config, const RunFolder& folder) {
+    WorkerPool pool(pool_options(config), dataset_factory(config));
+    return Trainer(config, pool, at::kCPU, folder).run();
+  }
+
+  // Step 4, one batch into the second epoch; each test has its own copy.
+  fs::path checkpoint() const { return case_ / "step-00000004"; }
+
+  RunResult resume(const Config& config = small_config()) const {
+    const fs::path run = case_ / "resumed";
+    fs::remove_all(run);
+    return train(config, {.path = run, .checkpoint = checkpoint()});
+  }
+
+  std::string refusal() const {
+    return error_of<RunError>([&] { resume(); });
+  }
+
+  json manifest() const { return json::parse(read_text_file(checkpoint() / "manifest.json", "test")); }
+  void write_manifest(const json& manifest) const { case_.write("step-00000004/manifest.json", sealed(manifest)); }
+  void change_manifest(const std::string& pointer, const json& value) const {
+    json changed = manifest();
+    changed[json::json_pointer(pointer)] = value;
+    write_manifest(changed);
+  }
+
+  // Changes the tensors of one file, and what the manifest says of it.
+  void change_file(const std::string& name, const std::function<void(NamedTensors&)>& change) const {
+    NamedTensors tensors = load_safetensors(checkpoint() / name);
+    change(tensors);
+    const FileSum sum = save_safetensors(checkpoint() / name, tensors);
+    json changed = manifest();
+    changed["files"][name] = {{"bytes", sum.bytes}, {"crc32", fmt::format("{:08x}", sum.crc32)}};
+    write_manifest(changed);
+  }
+  void change_tensor(const std::string& file, const std::string& tensor, const at::Tensor& value) const {
+    change_file(file, [&](NamedTensors& tensors) {
+      for (auto& [name, old] : tensors) {
+        if (name == tensor) old = value;
+      }
+    });
+  }
+
+  std::string final_weights(const fs::path& run) const {
+    return read_text_file(run / "checkpoints/last/model.safetensors", "test");
+  }
+
+  TempDir case_;
+  static inline std::unique_ptr<TempDir> dir_;
+};
+
+TEST_F(TrainerResume, ContinuesBitForBit) {
+  EXPECT_EQ(resume().steps, all_steps);
+  EXPECT_EQ(final_weights(case_ / "resumed"), final_weights(*dir_ / "run"));
+}
+
+TEST_F(TrainerResume, AnyNumberInTheManifestContinuesBitForBitOrIsRefused) {
+  const json valid = manifest();
+  int refused = 0;
+  int resumed = 0;
+  for (const json::json_pointer& place : places_of_numbers(valid)) {
+    for (const json& value : hostile_numbers()) {
+      json changed = valid;
+      changed[place] = value;
+      try {
+        parse_manifest(sealed(changed), "m.json");
+      } catch (const Error&) {
+        continue;  // refused before a run sees it: tests/checkpoint/manifest_test.cpp
+      }
+      write_manifest(changed);
+      try {
+        const RunResult result = resume();
+        ASSERT_EQ(result.steps, all_steps) << place << value;
+        ASSERT_EQ(final_weights(case_ / "resumed"), final_weights(*dir_ / "run")) << place << value;
+        ++resumed;
+      } catch (const Error& error) {
+        ASSERT_THAT(error.what(), HasSubstr("step-00000004")) << place << value;
+        ++refused;
+      }
+    }
+  }
+  EXPECT_GT(refused, 5);
+  EXPECT_GT(resumed, 5);
+}
+
+TEST_F(TrainerResume, PlacesThatTheRunDoesNotHaveAreRefused) {
+  change_manifest("/scalars/batch", 4);
+  EXPECT_THAT(refusal(), HasSubstr("4 batches of an epoch are done; an epoch has 3"));
+  change_manifest("/scalars/batch", 2);
+  EXPECT_THAT(refusal(), HasSubstr("step 4; 1 epochs of 3 steps and 2 batches are 5 steps"));
+  change_manifest("/scalars/batch", 1);
+  change_manifest("/epoch", 2);
+  EXPECT_THAT(refusal(), HasSubstr("contradicts itself: epoch is 2 with 1 batches of the next, train.epochs"));
+}
+
+TEST_F(TrainerResume, BatchThatEndsNoStepIsRefused) {
+  Config config = small_config();
+  config.train.accumulate = 2;
+  EXPECT_THAT(error_of<RunError>([&] { resume(config); }), HasSubstr("1 batches of an epoch are done"));
+}
+
+TEST_F(TrainerResume, ConfigurationInTheManifestIsHostileToo) {
+  const std::string config = manifest()["config"];
+  for (const std::string text : {"\x1b[31m", "[train]\nepochs = 1e99\n", "[nothing]\nx = 1\n", "[[[", "help = true\n",
+                                 "version = true\n", "config = \"/etc/passwd\"\n", "[train]\nepochs = [1, 2]\n"}) {
+    change_manifest("/config", text);
+    EXPECT_THAT(refusal(),
+                AllOf(HasSubstr("[checkpoint] "), HasSubstr("step-00000004"), testing::Not(HasSubstr("\x1b"))))
+        << text;
+  }
+  change_manifest("/config", config);
+  change_manifest("/model", "resnet18");
+  EXPECT_THAT(refusal(), HasSubstr("model is resnet18, model.name of its configuration is convnet"));
+}
+
+TEST_F(TrainerResume, MisshapenModelTensorIsNamedWithBothShapes) {
+  change_tensor("model.safetensors", "fc.bias", at::zeros({7}));
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("[checkpoint] "), HasSubstr("step-00000004/model.safetensors: "),
+                               HasSubstr("tensor 'fc.bias' is [7], the model's is [3]")));
+  change_tensor("model.safetensors", "fc.bias", at::zeros({3}, at::kDouble));
+  EXPECT_THAT(refusal(), HasSubstr("tensor 'fc.bias' is of type Double, the model's is of type Float"));
+}
+
+TEST_F(TrainerResume, StateThatDoesNotFitIsNamed) {
+  const std::string buffer = "optimizer.momentum_buffer.fc.weight";
+  const auto refusal_with = [&](const std::string& name, const at::Tensor& value) {
+    change_tensor("state.safetensors", name, value);
+    const std::string message = refusal();
+    EXPECT_THAT(message,
+                AllOf(HasSubstr("[checkpoint] "), HasSubstr("step-00000004/state.safetensors"), HasSubstr(name)));
+    return message;
+  };
+  const NamedTensors whole = load_safetensors(checkpoint() / "state.safetensors");
+  const auto restore_whole = [&] { change_file("state.safetensors", [&](NamedTensors& tensors) { tensors = whole; }); };
+  EXPECT_THAT(refusal_with(buffer, at::zeros({2, 2})), HasSubstr("is [2, 2], the run's is [3, 128]"));
+  EXPECT_THAT(refusal_with(buffer, at::full({3, 128}, NAN)), HasSubstr("holds NaN"));
+  restore_whole();
+  for (const at::Tensor& sums :
+       {at::full({3}, NAN, at::kDouble), at::tensor({0.0, 9.0, 8.0}, at::kDouble),
+        at::tensor({0.0, 0.0, 9.0}, at::kDouble), at::tensor({0.0, -1.0, 8.0}, at::kDouble),
+        at::tensor({HUGE_VAL, 1.0, 8.0}, at::kDouble), at::zeros({3}), at::zeros({4}, at::kDouble)}) {
+    refusal_with("epoch_sums", sums);
+  }
+  restore_whole();
+  refusal_with("generator.cpu", at::zeros({3}, at::kByte));
+  refusal_with("generator.cpu", at::zeros({5056}));
+  restore_whole();
+  change_file("state.safetensors",
+              [&](NamedTensors& tensors) { tensors.front().first = "\x1b" + std::string(1000, 'n'); });
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("' is missing"), HasSubstr("\\x1b"), testing::Not(HasSubstr("\x1b"))));
+  restore_whole();
+  EXPECT_EQ(resume().steps, all_steps);
+}
+
+TEST_F(TrainerResume, EveryByteOfTheGeneratorMayBeWrong) {
+  for (const int byte : {0, 1, 127, 255}) {
+    change_tensor("state.safetensors", "generator.cpu", at::full({5056}, byte, at::kByte));
+    try {
+      EXPECT_EQ(resume().steps, all_steps);
+    } catch (const RunError& error) {
+      EXPECT_THAT(error.what(), AllOf(HasSubstr("[checkpoint] "), HasSubstr("'generator.cpu'")));
+    }
+  }
+}
+
+TEST_F(TrainerResume, TrainedModelThatDoesNotFitItsManifestIsRefused) {
+  const auto refusal = [&] { return error_of<RunError>([&] { load_trained_model(checkpoint(), at::kCPU); }); };
+  change_manifest("/class_names", {"a", "b"});
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("step-00000004/model.safetensors: "),
+                               HasSubstr("'fc.weight' is [3, 128], the model's is [2, 128]")));
+  change_manifest("/class_names", {"a", "b", "c"});
+  change_tensor("model.safetensors", "fc.weight", at::full({3, 128}, NAN));
+  EXPECT_THAT(refusal(), HasSubstr("'fc.weight' holds NaN"));
+}
+
+}  // namespace
+}  // namespace trainyard
