@@ -66,7 +66,7 @@ void check_values(const NamedTensors& state, std::int64_t step, const std::strin
   }
 }
 
-// sums: loss, right answers, samples of an epoch of which at most `most_samples` are done.
+// Sums hold loss, right answers and samples, of which at most `most_samples` are done.
 void check_sums(const NamedTensors& state, std::string_view name, std::int64_t most_samples, const std::string& path) {
   const at::Tensor& sums = tensor_named(state, name);
   const auto loss = sums[0].item<double>();
@@ -182,11 +182,13 @@ void Trainer::restore_state(const NamedTensors& given, const std::string& path) 
     throw RunError(where, "{}: {}; were optimizer settings changed?", path, fit.problems("the run"));
   }
   check_values(read, place_.step, path);
-  const std::int64_t done = place_.batch * config_.loader.batch_size;
-  const std::int64_t most_samples = std::min(done, static_cast<std::int64_t>(dataset_.size));
-  for (const auto& [name, tensor] : read) {
-    if (name.ends_with("_sums")) check_sums(read, name, most_samples, path);
-  }
+  const std::int64_t batch_size = config_.loader.batch_size;
+  const std::int64_t done = std::min(place_.batch * batch_size, static_cast<std::int64_t>(dataset_.size));
+  check_sums(read, "epoch_sums", done, path);
+  // The window goes from line to line of the metrics, over the end of an epoch.
+  const std::int64_t ever_done = place_.step * config_.train.accumulate * batch_size;
+  const auto has_window = [](const auto& entry) { return entry.first == "window_sums"; };
+  if (std::any_of(read.begin(), read.end(), has_window)) check_sums(read, "window_sums", ever_done, path);
   fit.copy();
   for (const auto& [name, tensor] : read) {
     if (name == "epoch_sums") epoch_sums_.restore(tensor);
