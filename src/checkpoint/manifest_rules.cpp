@@ -107,13 +107,9 @@ void check_data(const Manifest& manifest, std::string_view path) {
     if (value < FLT_MIN)
       refuse(path, "'channel_std' holds {}; allowed: numbers over 0, as inputs are divided by them", value);
   }
-  // A model has a weight, of four bytes, for every class: a few bytes of text cannot ask for gigabytes of memory.
   const std::size_t classes = manifest.class_names.size();
-  const auto model = manifest.files.find(Manifest::model_file);
-  const std::uint64_t bytes = model == manifest.files.end() ? 0 : model->second.bytes;
-  if (classes < 1 || classes > most_classes || classes > bytes / 4) {
-    refuse(path, "'class_names' has {} names, {} has {} bytes; allowed: 1 to {} names, four bytes for each", classes,
-           Manifest::model_file, bytes, most_classes);
+  if (classes < 1 || classes > most_classes) {
+    refuse(path, "'class_names' has {} names; allowed: 1 to {}", classes, most_classes);
   }
 }
 

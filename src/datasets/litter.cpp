@@ -7,9 +7,10 @@
 namespace trainyard {
 namespace {
 
-constexpr std::array<std::string_view, 11> litter_names = {
-    "__macosx",  "thumbs.db",    "ehthumbs.db",               "desktop.ini", "@eadir", "#recycle",
-    "#snapshot", "$recycle.bin", "system volume information", "lost+found",  "icon\r"};
+constexpr std::array<std::string_view, 11> litter_names = {"__macosx",    "thumbs.db",    "ehthumbs.db",
+                                                           "desktop.ini", "@eadir",       "#recycle",
+                                                           "#snapshot",   "$recycle.bin", "system volume information",
+                                                           "lost+found",  "icon\r"};
 
 bool same_ignoring_case(std::string_view text, std::string_view lower_case) {
   return std::equal(text.begin(), text.end(), lower_case.begin(), lower_case.end(),

@@ -1,6 +1,7 @@
 // JPEG by libjpeg-turbo.
 #include <algorithm>
 #include <cstring>
+#include <string_view>
 #include <vector>
 
 #include <jerror.h>
@@ -50,6 +51,7 @@ class Decompressor {
   ~Decompressor() { jpeg_destroy_decompress(&jpeg_); }
 
   bool read_header(const unsigned char* data, std::size_t size) {
+    file_ = {reinterpret_cast<const char*>(data), size};
     if (setjmp(errors_.jump) != 0) return false;
     jpeg_create_decompress(&jpeg_);
     jpeg_.progress = &progress_;
@@ -92,12 +94,19 @@ class Decompressor {
   std::size_t width() const { return jpeg_.output_width; }
   J_COLOR_SPACE color_space() const { return jpeg_.out_color_space; }
   const char* message() const { return errors_.message; }
-  bool is_truncated() const { return errors_.base.msg_code == JWRN_JPEG_EOF; }
+  /// Whether the file lacks its end, which libjpegs word in different ways: no end marker stands behind the last scan.
+  /// Neither marker occurs within a scan.
+  bool is_truncated() const {
+    const std::size_t end = file_.rfind("\xff\xd9");
+    const std::size_t scan = file_.rfind("\xff\xda");
+    return end == std::string_view::npos || (scan != std::string_view::npos && end < scan);
+  }
 
  private:
   jpeg_decompress_struct jpeg_{};
   jpeg_progress_mgr progress_{};
   JpegErrors errors_;
+  std::string_view file_;
   std::size_t left_ = 0;
 };
 

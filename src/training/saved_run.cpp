@@ -14,6 +14,7 @@ Manifest manifest_of(const Config& config, const SplitInfo& data) {
   manifest.channel_mean = data.channel_mean;
   manifest.channel_std = data.channel_std;
   manifest.config = to_toml(config);
+  manifest.scalars = {{"batch", 0}, {"best_accuracy", 0}, {"best_epoch", 0}};
   return manifest;
 }
 

@@ -12,7 +12,7 @@
 
 namespace trainyard {
 
-/// Everything that a manifest says of the run, but for where it stands.
+/// The manifest of the run before its first step.
 Manifest manifest_of(const Config& config, const SplitInfo& data);
 
 /// How many checkpoints the whole run writes.

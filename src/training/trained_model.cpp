@@ -38,6 +38,11 @@ TrainedModel load_trained_model(const std::filesystem::path& checkpoint, at::Dev
   const std::string path = (checkpoint / name).string();
   const Mapping file = map_verified(checkpoint, name, manifest.files.at(name));
   Config config = config_of(manifest, checkpoint);
+  // A model has a weight, of four bytes, for every class: a few bytes of text cannot ask for gigabytes of memory.
+  if (manifest.class_names.size() > file.bytes().size() / 4) {
+    throw RunError("checkpoint", "{}: its manifest names {} classes, too many for the {} bytes of {}",
+                   checkpoint.string(), manifest.class_names.size(), file.bytes().size(), name);
+  }
   std::shared_ptr<Model> model = with_torch_errors("checkpoint", checkpoint.string() + ": its model", [&] {
     // On the CPU: what fails here is the checkpoint's fault, not the device's.
     auto result = new_model(config.model, manifest.sample_shape, manifest.class_names.size(), at::kCPU);

@@ -75,11 +75,10 @@ void check_sums(const NamedTensors& state, std::string_view name, std::int64_t m
   const bool fits = std::isfinite(loss) && right >= 0 && right <= samples &&
                     samples <= static_cast<double>(most_samples) && samples == std::floor(samples);
   if (fits) return;
-  throw RunError(
-      where,
-      "{}: tensor '{}' is [{}, {}, {}]; allowed: a finite loss, then right answers of at most as many "
-      "samples, then samples of at most {}",
-      path, name, loss, right, samples, most_samples);
+  throw RunError(where,
+                 "{}: tensor '{}' is [{}, {}, {}]; allowed: a finite loss, then right answers of at most as many "
+                 "samples, then samples of at most {}",
+                 path, name, loss, right, samples, most_samples);
 }
 
 void set_generator(at::Device device, const at::Tensor& state, const std::string& path, std::string_view name) {

@@ -61,8 +61,8 @@ class UniqueFd {
 /// The size of an open file in bytes. Throws RunError with its kind if it is not a regular file.
 std::uint64_t regular_file_size(int fd, std::string_view where, std::string_view subject);
 
-/// Opens a regular file for reading, without waiting: anything else (a folder, a named pipe, a device) is refused by its
-/// kind. Throws RunError.
+/// Opens a regular file for reading, without waiting: anything else (a folder, a named pipe, a device) is refused by
+/// its kind. Throws RunError.
 UniqueFd open_regular_file(const std::string& path, std::string_view where);
 
 /// Owns a memory mapping; unmaps it when destroyed. Movable, not copyable.

@@ -6,8 +6,9 @@ namespace trainyard {
 namespace {
 
 TEST(Litter, IsWhatSystemsLeaveBeside) {
-  for (const char* name : {".DS_Store", "._001.jpg", ".ipynb_checkpoints", ".git", "__MACOSX", "Thumbs.db", "desktop.ini",
-                           "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found", "Icon\r"}) {
+  for (const char* name :
+       {".DS_Store", "._001.jpg", ".ipynb_checkpoints", ".git", "__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir",
+        "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found", "Icon\r"}) {
     EXPECT_TRUE(is_litter(name)) << name;
   }
   for (const char* name : {"001.jpg", "cat", "thumbs", "icon", "_001.jpg", "mac.osx"}) {

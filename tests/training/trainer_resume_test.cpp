@@ -227,6 +227,8 @@ TEST_F(TrainerResume, TrainedModelThatDoesNotFitItsManifestIsRefused) {
   change_manifest("/class_names", {"a", "b", "c"});
   change_tensor("model.safetensors", "fc.weight", at::full({3, 128}, NAN));
   EXPECT_THAT(refusal(), HasSubstr("'fc.weight' holds NaN"));
+  change_manifest("/class_names", std::vector<std::string>(std::size_t{1} << 20, "x"));
+  EXPECT_THAT(refusal(), HasSubstr("names 1048576 classes, too many for the"));
 }
 
 }  // namespace
