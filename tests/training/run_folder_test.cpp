@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/manifest_example.h"
 #include "config/config_file.h"
 #include "support/error_of.h"
 #include "support/temp_dir.h"
@@ -55,7 +56,7 @@ class RunChoice : public testing::Test {
     leave_run(name, to_toml(config), epoch);
   }
   void leave_run(const std::string& name, const std::string& config, std::int64_t epoch) const {
-    Checkpoint checkpoint;
+    Checkpoint checkpoint{.manifest = valid_manifest(0), .model = {}, .ema = {}, .state = {}};
     checkpoint.manifest.step = checkpoint.manifest.epoch = epoch;
     checkpoint.manifest.config = config;
     make_folders(dir_ / name);
