@@ -1,6 +1,7 @@
 #include "check/place.h"
 
 #include <algorithm>
+#include <stdexcept>
 
 #include <fmt/format.h>
 
@@ -71,6 +72,7 @@ void add_libtorch(Remedy& remedy, const Facts& facts, const std::string& version
   };
   const auto* package =
       std::find_if(std::begin(packages), std::end(packages), [&](const auto& each) { return each.cuda == version; });
+  if (package == std::end(packages)) throw std::logic_error("no package is for CUDA " + version);
   const int branch = major_of(driver_version(facts));
   const std::string driver = branch >= package->driver ? "" : fmt::format(", driver {} or newer", package->driver);
   const std::string how =

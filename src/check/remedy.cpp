@@ -41,7 +41,7 @@ bool is_so(const Change& change, const Facts& facts, const Needs& needs) {
   throw std::logic_error("no change is called " + key);
 }
 
-Remedy& Remedy::way(std::string words, std::vector<Change> changes) {
+Remedy& Remedy::way(const std::string& words, const std::vector<Change>& changes) {
   const bool taken =
       std::any_of(changes.begin(), changes.end(), [&](const Change& change) { return is_so(change, facts_, needs_); });
   if (taken) return *this;

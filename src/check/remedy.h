@@ -27,7 +27,7 @@ class Remedy {
   Remedy(const Facts& facts, const Needs& needs) : facts_(facts), needs_(needs) {}
 
   /// Adds a way in words, unless one of its changes is so already.
-  Remedy& way(std::string words, std::vector<Change> changes = {});
+  Remedy& way(const std::string& words, const std::vector<Change>& changes = {});
 
   bool empty() const { return words_.empty(); }
   const std::string& words() const { return words_; }

@@ -36,7 +36,7 @@ std::string row(const CheckResult& result, const Painter& paint, const std::stri
 /// Pieces of a line, of which those that are not known are left out.
 class Pieces {
  public:
-  Pieces& add(bool known, std::string text) {
+  Pieces& add(bool known, const std::string& text) {
     if (known) text_ += (text_.empty() ? "" : ", ") + text;
     return *this;
   }

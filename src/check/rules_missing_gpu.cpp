@@ -90,7 +90,7 @@ Result driver_too_new(const Facts& facts, const Needs& needs) {
     add_libtorch(libtorch, facts, "12.6");
     if (!libtorch.empty()) words += "; then " + libtorch.words();
     changes.insert(changes.end(), libtorch.changes().begin(), libtorch.changes().end());
-    remedy.way(std::move(words), std::move(changes));
+    remedy.way(words, changes);
     return finding(error, fmt::format("driver {} is too new for this card (PCI id {})", version, card),
                    fmt::format("the card is older than Turing; driver {} is the last that serves it", last_branch),
                    remedy);

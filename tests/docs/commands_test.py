@@ -150,8 +150,9 @@ def main():
         pictures(folder)
         for name in ("RUN", "RUN2"):
             settings = ["--data.name", "image_folder", "--data.root", "photos", "--run.dir", ".", "--run.name", name]
-            size = ["--transform.train", "resize(size=28)", "center_crop(size=28)"]
-            size += ["--transform.test", "resize(size=28)", "center_crop(size=28)"]
+            size = []
+            for step in ("resize(size=28)", "center_crop(size=28)"):
+                size += ["--transform.train", step, "--transform.test", step]
             subprocess.run([binary, "train", *settings, *size, *TRAINED], check=True, stdout=subprocess.DEVNULL)
         for document in documents:
             for block in blocks(open(document).read()):
