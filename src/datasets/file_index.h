@@ -9,7 +9,7 @@
 
 #include "datasets/left_out.h"
 
-struct stat;
+struct stat;  // NOLINT(readability-identifier-naming): the system names it
 
 namespace trainyard {
 
