@@ -22,7 +22,7 @@ std::string named(const SplitInfo& split, std::vector<std::uint64_t>::const_iter
 }  // namespace
 
 std::string summary_of(const SplitInfo& split) {
-  const std::string all = fmt::format("{} samples of {} classes", split.size, split.class_names.size());
+  std::string all = fmt::format("{} samples of {} classes", split.size, split.class_names.size());
   if (split.class_counts.empty()) return all;
   const auto [fewest, most] = std::minmax_element(split.class_counts.begin(), split.class_counts.end());
   if (*fewest == *most) return fmt::format("{}, {} each", all, *most);

@@ -88,7 +88,8 @@ def trainer(command):
 
 
 def quick_training(command):
-    run(f"{command} --train.fast_dev_run --train.device cpu")
+    """Builds the model, reads a batch, takes one step and proves that the run could save."""
+    run(f"{command} --train.dry_run --train.device cpu --train.precision fp32 --loader.batch_size 8")
 
 
 def made_training(command):
