@@ -2,17 +2,16 @@
 
 #include <algorithm>
 
-#include <fmt/ranges.h>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "datasets/class_counts.h"
 #include "util/printable.h"
 
 namespace trainyard {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr std::size_t most_named = 20;
 
 std::string named(const SplitInfo& split, std::vector<std::uint64_t>::const_iterator count) {
   const auto label = static_cast<std::size_t>(count - split.class_counts.begin());
@@ -34,15 +33,8 @@ std::vector<std::string> warnings_about(const std::string& name, const SplitInfo
   if (const std::string left_out = list_left_out(split.left_out); !left_out.empty()) {
     lines.push_back(fmt::format("[data] {}: left out: {}", name, left_out));
   }
-  std::vector<std::string> empty;
-  std::size_t count = 0;
-  for (std::size_t label = 0; label < split.class_counts.size(); ++label) {
-    if (split.class_counts[label] == 0 && ++count <= most_named) empty.push_back(printable(split.class_names[label]));
-  }
-  if (count > 0) {
-    lines.push_back(fmt::format("[data] {}: {} of {} classes have no samples: {}{}", name, count,
-                                split.class_names.size(), fmt::join(empty, ", "), count > most_named ? ", ..." : ""));
-  }
+  const std::string empty = classes_without_samples(split.class_counts, split.class_names);
+  if (!empty.empty()) lines.push_back(fmt::format("[data] {}: {}", name, empty));
   return lines;
 }
 
