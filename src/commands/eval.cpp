@@ -7,7 +7,7 @@
 
 #include "checkpoint/checkpoint_folder.h"
 #include "commands/command.h"
-#include "commands/evaluated.h"
+#include "commands/evaluate_checkpoint.h"
 #include "commands/machine.h"
 #include "commands/splits.h"
 #include "util/json_text.h"
@@ -36,7 +36,7 @@ class EvalCommand : public Command {
     WorkerPool pool(pool_options(config), dataset_factory(config));  // forks: before CUDA, before any thread
     const CheckResult check = run_check(device_needs_of(config));
     const at::Device device = prepare_device(config, check);
-    const Evaluated result = with_explained_errors(check, device, [&] {
+    const CheckpointEvaluation result = with_explained_errors(check, device, [&] {
       return evaluate_checkpoint(resolve_checkpoint(checkpoint_), pool, config, device, most_wrong);
     });
     if (json_) {
@@ -48,8 +48,8 @@ class EvalCommand : public Command {
   }
 
  private:
-  static void print_table(const Evaluated& result) {
-    const Evaluation& e = result.evaluation;
+  static void print_table(const CheckpointEvaluation& result) {
+    const ClassificationReport& e = result.evaluation;
     print("{} on {}, {}, {}\n", result.checkpoint.string(), result.dataset, result.device, result.precision);
     print("  test accuracy  {:.4f} on all {} test images\n", e.top1, e.samples);
     print("  top-5          {:.4f}\n  test loss      {:.4f}\n\n", e.top5, e.loss);

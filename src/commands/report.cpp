@@ -3,9 +3,9 @@
 #include <filesystem>
 
 #include "checkpoint/run_config.h"
+#include "commands/build_report.h"
 #include "commands/command.h"
 #include "commands/machine.h"
-#include "commands/reported.h"
 #include "commands/splits.h"
 #include "config/paths.h"
 #include "util/log.h"
@@ -73,10 +73,10 @@ class ReportCommand : public Command {
 
  private:
   void write_page(const std::vector<Job>& jobs, at::Device device) const {
-    std::vector<ReportedRun> reported;
+    std::vector<RunReport> reported;
     for (const Job& job : jobs) {
-      reported.push_back(job.pool ? report_run(job.run, job.checkpoint, *job.pool, job.config, device)
-                                  : ReportedRun{.record = read_run(job.run), .evaluation = nullptr, .note = job.note});
+      reported.push_back(job.pool ? build_report(job.run, job.checkpoint, *job.pool, job.config, device)
+                                  : RunReport{.record = read_run(job.run), .evaluation = nullptr, .note = job.note});
       if (!reported.back().note.empty()) {
         print_error(fmt::format("{}\n  {} is shown without its predictions", reported.back().note,
                                 printable(job.run.string())));

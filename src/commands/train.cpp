@@ -5,9 +5,9 @@
 #include <unistd.h>
 
 #include "check/render.h"
+#include "commands/build_report.h"
 #include "commands/command.h"
 #include "commands/machine.h"
-#include "commands/reported.h"
 #include "commands/splits.h"
 #include "loader/epoch_stats.h"
 #include "loader/split_summary.h"
@@ -40,25 +40,25 @@ class TrainCommand : public Command {
  public:
   void bind(Arguments& arguments) override {
     const std::string group = "looking into a run";
-    arguments.add("--train.fast_dev_run", aids_.fast_dev_run,
+    arguments.add("--train.fast_dev_run", debug_.fast_dev_run,
                   "one epoch of 3 batches, evaluation and report too, in runs/scratch/", {.group = group});
-    arguments.add("--train.overfit_batches", aids_.overfit_batches,
+    arguments.add("--train.overfit_batches", debug_.overfit_batches,
                   "train on this many batches, the same in every epoch, in runs/scratch/",
                   {.range = {{1, 1'000'000}}, .group = group});
-    arguments.add("--train.profile", aids_.profile,
+    arguments.add("--train.profile", debug_.profile,
                   "steps to trace, as 10:15, into the run's trace.json, for ui.perfetto.dev", {.group = group});
-    arguments.add("--train.dry_run", aids_.dry_run,
+    arguments.add("--train.dry_run", debug_.dry_run,
                   "show parameters, a step's memory and a batch's pictures; train nothing", {.group = group});
   }
 
   bool product_is_output() const override { return false; }
 
   int run(const Config& given) override {
-    if (!aids_.profile.empty()) parse_step_range(aids_.profile);
+    if (!debug_.profile.empty()) parse_step_range(debug_.profile);
     Config config = given;
-    if (aids_.fast_dev_run) config.train.epochs = 1;
+    if (debug_.fast_dev_run) config.train.epochs = 1;
     WorkerPool pool(pool_options(config), dataset_factory(config));  // forks: before CUDA, before any thread
-    const RunFolder folder = aids_.scratch() ? scratch_folder(config) : choose_run_folder(config);
+    const RunFolder folder = debug_.scratch() ? scratch_folder(config) : choose_run_folder(config);
     const CheckResult check = run_check(needs_of(config));
     write_output(render_short(check, wants_colour(STDOUT_FILENO)));
     flush_output();
@@ -69,7 +69,7 @@ class TrainCommand : public Command {
     for (const std::string& note : folder.notes) print("        {}\n", note);
     print_data(pool.splits());
     flush_output();
-    if (aids_.dry_run) {
+    if (debug_.dry_run) {
       print("\n{}", dry_run(config, pool, device, folder.path));
       return 0;
     }
@@ -85,7 +85,7 @@ class TrainCommand : public Command {
   RunResult train(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder,
                   const CheckResult& check) const {
     const StopSignal stop_signal;
-    Trainer trainer(config, pool, device, folder, aids_);
+    Trainer trainer(config, pool, device, folder, debug_);
     if (!trainer.finished()) {
       const std::string found = to_json_text(check);
       write_file_atomically(folder.path / "check.json", [&](FileWriter& file) { file.write(found); });
@@ -116,7 +116,7 @@ class TrainCommand : public Command {
     try {
       const std::optional<fs::path> best = checkpoint_to_report(folder.path);
       if (!best) throw RunError("report", "{} has no checkpoint to report on", folder.path.string());
-      write_report(page, {report_run(folder.path, *best, pool, config, device)});
+      write_report(page, {build_report(folder.path, *best, pool, config, device)});
       row("report", page.string());
     } catch (const Error& error) {
       print_error(error.what());
@@ -141,7 +141,7 @@ class TrainCommand : public Command {
     if (result.last) {
       row("test accuracy",
           fmt::format("{:.4f} on {} {} test images, loss {:.4f}", result.last->accuracy,
-                      aids_.fast_dev_run ? "the first" : "all", result.last->samples, result.last->loss));
+                      debug_.fast_dev_run ? "the first" : "all", result.last->samples, result.last->loss));
     }
     if (result.best_epoch > 0) {
       row("best", fmt::format("{:.4f} after epoch {}", result.best_accuracy, result.best_epoch));
@@ -157,7 +157,7 @@ class TrainCommand : public Command {
     flush_output();
   }
 
-  Aids aids_;
+  DebugOptions debug_;
 };
 
 const CommandRegistry::Registration registered{"train", "train a model",

@@ -24,7 +24,7 @@ ImageOptions image_options(const DataConfig& config);
 /// of the first picture; only without a transform that decides the size must all have that size.
 class ImageDataset : public Dataset {
  public:
-  /// Picture `index`, 0 <= index < size(); a view of the dataset's own memory or of `scratch`, into which it may read.
+  /// Image `index`, 0 <= index < size(); a view of the dataset's own memory or of `scratch`, into which it may read.
   /// Called as get() is. Throws RunError that names the picture.
   virtual StoredImage read(std::size_t index, Scratch& scratch) const = 0;
 
@@ -34,7 +34,7 @@ class ImageDataset : public Dataset {
   /// Decodes the whole picture; throws RunError with both sizes for one that is not of the size of the first.
   std::int64_t get(std::size_t index, std::span<std::byte> out) const final;
 
-  // Picture `index`, as read() has given it in `stored`. They throw RunError with its name for a damaged file.
+  // Image `index`, as read() has given it in `stored`. They throw RunError with its name for a damaged file.
 
   /// A reader of it. REQUIRES that it is a file.
   std::unique_ptr<ImageReader> open(const StoredImage& stored, std::size_t index) const;

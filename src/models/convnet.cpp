@@ -7,7 +7,7 @@
 #include "layers/batch_norm.h"
 #include "layers/max_pool.h"
 #include "models/layers.h"
-#include "models/network.h"
+#include "models/model_module.h"
 #include "util/error.h"
 
 namespace trainyard {
@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::array<std::int64_t, 4> widths = {24, 64, 96, 128};
 
-class ConvNet : public Network {
+class ConvNet : public ModelModule {
  public:
   explicit ConvNet(const ModelInput& input)
       : conv1(register_module("conv1", convolution(input.channels, widths[0]))),

@@ -1,5 +1,5 @@
 /// What a model is to the rest of the program: images in, one score a class out, with weights that have names. A new
-/// model is one file here that derives from Network (models/network.h) and registers itself.
+/// model is one file here that derives from ModelModule (models/model_module.h) and registers itself.
 #pragma once
 
 #include <cstdint>

@@ -8,7 +8,7 @@
 #include "layers/batch_norm.h"
 #include "layers/max_pool.h"
 #include "models/layers.h"
-#include "models/network.h"
+#include "models/model_module.h"
 
 namespace trainyard {
 namespace {
@@ -87,7 +87,7 @@ class Bottleneck : public Block {
 };
 
 template <typename BlockType>
-class ResNet : public Network {
+class ResNet : public ModelModule {
  public:
   ResNet(const std::array<int, 4>& depths, bool small_stem, const ModelInput& input)
       : small_stem_(small_stem),

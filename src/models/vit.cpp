@@ -5,7 +5,7 @@
 #include "layers/bias_gelu.h"
 #include "layers/layer_norm.h"
 #include "models/layers.h"
-#include "models/network.h"
+#include "models/model_module.h"
 #include "util/error.h"
 
 namespace trainyard {
@@ -109,7 +109,7 @@ class PatchEmbed : public torch::nn::Module {
   torch::nn::Conv2d proj;
 };
 
-class VisionTransformer : public Network {
+class VisionTransformer : public ModelModule {
  public:
   VisionTransformer(const Size& size, std::int64_t patch, const ModelInput& input)
       : cls_token(register_parameter("cls_token", at::empty({1, 1, size.width}).normal_(0, 1e-6))),

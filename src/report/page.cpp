@@ -46,9 +46,9 @@ std::string embeddable(const nlohmann::json& json) {
 
 }  // namespace
 
-std::string report_page(const std::vector<ReportedRun>& runs, const std::string& created) {
+std::string report_page(const std::vector<RunReport>& runs, const std::string& created) {
   nlohmann::json data = {{"version", TRAINYARD_VERSION}, {"created", created}, {"runs", nlohmann::json::array()}};
-  for (const ReportedRun& run : runs) {
+  for (const RunReport& run : runs) {
     data["runs"].push_back({{"name", run.record.name},
                             {"path", run.record.path},
                             {"epochs", run.record.epochs},

@@ -9,15 +9,15 @@
 namespace trainyard {
 
 /// A run as the page shows it.
-struct ReportedRun {
+struct RunReport {
   RunRecord record;
-  nlohmann::json evaluation;  ///< to_json(Evaluated), each of `worst` with an "image"; null: there is none
+  nlohmann::json evaluation;  ///< to_json(CheckpointEvaluation), each of `worst` with an "image"; null: there is none
   std::string note;           ///< why there is none
 };
 
 /// The page for one run, or for several side by side. No text in `runs` can become markup or script. `created` is
 /// shown as it is.
-std::string report_page(const std::vector<ReportedRun>& runs, const std::string& created);
+std::string report_page(const std::vector<RunReport>& runs, const std::string& created);
 
 /// An image file's bytes as a URL that holds them (RFC 2397).
 std::string png_url(const std::string& file);

@@ -10,7 +10,7 @@
 #include "images/encode_png.h"
 #include "loader/data_loader.h"
 #include "optim/optimizer.h"
-#include "report/picture.h"
+#include "report/sample_image.h"
 #include "training/device_loader.h"
 #include "training/memory.h"
 #include "training/saved_run.h"
@@ -36,10 +36,10 @@ void write_pictures(const Batch& batch, const std::filesystem::path& path) {
   const std::size_t bytes = batch.sample().bytes();
   std::vector<Image> pictures;
   for (std::size_t i = 0; i < std::min(batch.count(), most_pictures); ++i) {
-    pictures.push_back(thumbnail(picture_of(batch.images().subspan(i * bytes, bytes), batch.sample()), picture_side));
+    pictures.push_back(thumbnail(sample_image(batch.images().subspan(i * bytes, bytes), batch.sample()), picture_side));
   }
   const auto columns = static_cast<std::size_t>(std::ceil(std::sqrt(static_cast<double>(pictures.size()))));
-  const std::string file = encode_png(picture_grid(pictures, columns));
+  const std::string file = encode_png(image_grid(pictures, columns));
   std::filesystem::create_directories(path.parent_path());
   write_output_file(path, file, "train.dry_run");
 }

@@ -47,9 +47,10 @@ Normalize normalize_of(const SplitInfo& dataset, at::Device device) {
 
 }  // namespace
 
-Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder, const Aids& aids)
+Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder,
+                 const DebugOptions& debug)
     : config_(config),
-      aids_(aids),
+      debug_(debug),
       folder_(folder),
       device_(device),
       registered_(device.is_cuda() ? pool.memory() : std::span<std::byte>()),
@@ -64,7 +65,7 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, cons
       epoch_sums_(device),
       window_{.sums = ScoreSums(device)},
       checkpoints_(folder.checkpoints(), config.checkpoint),
-      profile_(aids.profile.empty() ? std::nullopt : std::optional(parse_step_range(aids.profile)),
+      profile_(debug.profile.empty() ? std::nullopt : std::optional(parse_step_range(debug.profile)),
                folder.path / "trace.json", device) {
   begin();
   if (!finished()) prove_saving();
@@ -190,7 +191,7 @@ void Trainer::finish_epoch() {
   result_.loading = train_loader_.stats();
   const bool ends = place_.epoch + 1 == config_.train.epochs;
   test_loader_.follow_with(ends ? nullptr : &train_loader_, data_epoch(place_.epoch + 1));
-  const Scores val = evaluate(evaluated_model(), test_loader_, config_.train.precision, aids_.test_batches());
+  const Scores val = evaluate(evaluated_model(), test_loader_, config_.train.precision, debug_.test_batches());
 
   ++place_.epoch;
   place_.batch = 0;
@@ -264,10 +265,10 @@ ProgressState Trainer::progress(const Scores& scores) const {
 
 // An epoch's batches are a function of its number, augmentation included.
 std::uint64_t Trainer::data_epoch(std::int64_t epoch) const {
-  return aids_.overfit_batches > 0 ? 0 : static_cast<std::uint64_t>(epoch);
+  return debug_.overfit_batches > 0 ? 0 : static_cast<std::uint64_t>(epoch);
 }
 
-std::int64_t Trainer::batches_per_epoch() const { return std::min(train_loader_.batches(), aids_.train_batches()); }
+std::int64_t Trainer::batches_per_epoch() const { return std::min(train_loader_.batches(), debug_.train_batches()); }
 
 std::int64_t Trainer::steps_per_epoch() const {
   return (batches_per_epoch() + config_.train.accumulate - 1) / config_.train.accumulate;

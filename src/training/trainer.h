@@ -11,7 +11,7 @@
 #include "models/model.h"
 #include "optim/ema.h"
 #include "optim/optimizer.h"
-#include "training/aids.h"
+#include "training/debug_options.h"
 #include "training/device_loader.h"
 #include "training/loss_watch.h"
 #include "training/metrics.h"
@@ -43,7 +43,8 @@ struct RunResult {
 /// could not be saved there, both before a step and with nothing written.
 class Trainer {
  public:
-  Trainer(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder, const Aids& aids = {});
+  Trainer(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder,
+          const DebugOptions& debug = {});
 
   RunResult run();
 
@@ -101,7 +102,7 @@ class Trainer {
   void restore_state(const NamedTensors& given, const std::string& path);
 
   const Config config_;
-  const Aids aids_;
+  const DebugOptions debug_;
   RunFolder folder_;
   UniqueFd held_;  // the folder, which no other trainer may write to meanwhile
   at::Device device_;

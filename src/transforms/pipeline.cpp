@@ -87,13 +87,13 @@ std::string TransformPipeline::first_drawn_anew() const {
   return "";
 }
 
-void TransformPipeline::run(Picture& picture, std::size_t begin, std::size_t end, const Draws& draws) const {
+void TransformPipeline::run(LazyImage& image, std::size_t begin, std::size_t end, const Draws& draws) const {
   for (std::size_t place = begin; place < end; ++place) {
     const Stage& stage = stages_[place];
     if (stage.frames) {
-      picture.frame(*stage.transform->frame(picture.size(), draws.of(place, stage)));
+      image.frame(*stage.transform->frame(image.size(), draws.of(place, stage)));
     } else {
-      stage.transform->apply(picture.pixels(), draws.of(place, stage));
+      stage.transform->apply(image.pixels(), draws.of(place, stage));
     }
   }
 }
@@ -105,19 +105,19 @@ void TransformPipeline::change(const ImageView& image, const Draws& draws, std::
   }
 }
 
-void TransformPipeline::finish(Picture& picture, const Draws& draws, std::size_t end, const std::string& name,
+void TransformPipeline::finish(LazyImage& image, const Draws& draws, std::size_t end, const std::string& name,
                                ImageSize size, std::byte* out) const {
-  run(picture, 0, framed_, draws);
-  if (picture.size() != size) throw_size_mismatch(name, picture.size(), size);
-  picture.write_to(out);
-  change({out, size.height, size.width, picture.channels()}, draws, end);
+  run(image, 0, framed_, draws);
+  if (image.size() != size) throw_size_mismatch(name, image.size(), size);
+  image.write_to(out);
+  change({out, size.height, size.width, image.channels()}, draws, end);
 }
 
-Image TransformPipeline::finish(Picture& picture, const Draws& draws) const {
-  run(picture, 0, stages_.size(), draws);
-  Image result{picture.size().height, picture.size().width, picture.channels(), {}};
+Image TransformPipeline::finish(LazyImage& image, const Draws& draws) const {
+  run(image, 0, stages_.size(), draws);
+  Image result{image.size().height, image.size().width, image.channels(), {}};
   result.pixels.resize(result.height * result.width * result.channels);
-  picture.write_to(result.pixels.data());
+  image.write_to(result.pixels.data());
   return result;
 }
 
@@ -137,27 +137,27 @@ std::int64_t TransformPipeline::read(const Dataset& dataset, std::size_t index, 
     if (framed_ == 0) {
       change({out.data(), size.height, size.width, channels}, draws, end);
     } else {
-      Picture picture(ConstImageView(pixels.data(), size_of(sample), channels), memory_->picture);
-      finish(picture, draws, end, "a sample", size, out.data());
+      LazyImage image(ConstImageView(pixels.data(), size_of(sample), channels), memory_->image);
+      finish(image, draws, end, "a sample", size, out.data());
     }
     return label;
   }
   const StoredImage stored = images->read(index, memory_->file);
   if (stored.pixels) {
-    Picture picture(ConstImageView(stored.bytes.data(), *stored.pixels, channels), memory_->picture);
-    finish(picture, draws, end, images->name(index), size, out.data());
+    LazyImage image(ConstImageView(stored.bytes.data(), *stored.pixels, channels), memory_->image);
+    finish(image, draws, end, images->name(index), size, out.data());
   } else {
     const auto reader = images->open(stored, index);
-    Picture picture(*reader, channels, decode_, memory_->picture);
-    finish(picture, draws, end, images->name(index), size, out.data());
+    LazyImage image(*reader, channels, decode_, memory_->image);
+    finish(image, draws, end, images->name(index), size, out.data());
   }
   return stored.label;
 }
 
-Image TransformPipeline::apply(const ConstImageView& image, std::uint64_t seed, std::uint64_t epoch,
+Image TransformPipeline::apply(const ConstImageView& pixels, std::uint64_t seed, std::uint64_t epoch,
                                std::uint64_t index) const {
-  Picture picture(image, memory_->picture);
-  return finish(picture, Draws(seed, epoch, index));
+  LazyImage image(pixels, memory_->image);
+  return finish(image, Draws(seed, epoch, index));
 }
 
 Image TransformPipeline::apply(const ImageDataset& dataset, std::size_t index, std::uint64_t seed,
@@ -166,8 +166,8 @@ Image TransformPipeline::apply(const ImageDataset& dataset, std::size_t index, s
   const auto channels = static_cast<std::size_t>(dataset.spec().shape[2]);
   if (stored.pixels) return apply(ConstImageView(stored.bytes.data(), *stored.pixels, channels), seed, epoch, index);
   const auto reader = dataset.open(stored, index);
-  Picture picture(*reader, channels, decode_, memory_->picture);
-  return finish(picture, Draws(seed, epoch, index));
+  LazyImage image(*reader, channels, decode_, memory_->image);
+  return finish(image, Draws(seed, epoch, index));
 }
 
 }  // namespace trainyard

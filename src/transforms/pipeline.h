@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "datasets/image_dataset.h"
-#include "transforms/picture.h"
+#include "transforms/lazy_image.h"
 
 namespace trainyard {
 
@@ -64,16 +64,16 @@ class TransformPipeline {
   };
   struct Memory {
     Scratch file;
-    Picture::Memory picture;
+    LazyImage::Memory image;
   };
   /// The stages' random numbers for one sample.
   class Draws;
 
-  void run(Picture& picture, std::size_t begin, std::size_t end, const Draws& draws) const;
+  void run(LazyImage& image, std::size_t begin, std::size_t end, const Draws& draws) const;
   void change(const ImageView& image, const Draws& draws, std::size_t end) const;
-  void finish(Picture& picture, const Draws& draws, std::size_t end, const std::string& name, ImageSize size,
+  void finish(LazyImage& image, const Draws& draws, std::size_t end, const std::string& name, ImageSize size,
               std::byte* out) const;
-  Image finish(Picture& picture, const Draws& draws) const;
+  Image finish(LazyImage& image, const Draws& draws) const;
 
   std::vector<Stage> stages_;
   std::optional<SampleSpec> spec_;  ///< where there are stages

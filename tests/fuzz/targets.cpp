@@ -20,7 +20,7 @@
 #include "support/memory_file.h"
 #include "support/temp_dir.h"
 #include "transforms/arguments.h"
-#include "transforms/picture.h"
+#include "transforms/lazy_image.h"
 #include "util/error.h"
 #include "util/json_text.h"
 
@@ -78,9 +78,9 @@ void fuzz_image(std::span<const std::byte> bytes) {
   const auto option = [&](std::size_t i) { return std::to_integer<std::size_t>(bytes[i]); };
   const auto reader = ImageReader::open(bytes.subspan(4), "image");
   if (reader->size().height * reader->size().width > 1'000'000) return;  // slow, and nothing new
-  Picture::Memory memory;
-  Picture picture(*reader, option(0) % 2 == 0 ? 1 : 3, option(0) % 4 < 2 ? DecodeMode::exact : DecodeMode::scaled,
-                  memory);
+  LazyImage::Memory memory;
+  LazyImage picture(*reader, option(0) % 2 == 0 ? 1 : 3, option(0) % 4 < 2 ? DecodeMode::exact : DecodeMode::scaled,
+                    memory);
   const ImageSize size = picture.size();
   const std::size_t height = 1 + option(1) % size.height;
   const std::size_t width = 1 + option(2) % size.width;

@@ -6,7 +6,7 @@
 #include <ATen/ops/rand.h>
 
 #include "models/layers.h"
-#include "models/network.h"
+#include "models/model_module.h"
 #include "support/error_of.h"
 #include "support/small_model.h"
 #include "util/error.h"
@@ -20,7 +20,7 @@ using testing::HasSubstr;
 constexpr ModelInput input{.channels = 1, .height = 8, .width = 8, .classes = 10};
 
 // Two layers, the second for `features` of the first's 64 values; a random number in each pass.
-class TwoLayers : public Network {
+class TwoLayers : public ModelModule {
  public:
   TwoLayers(std::int64_t features, std::int64_t outputs)
       : hidden(register_module("hidden", torch::nn::Linear(64, 64))),

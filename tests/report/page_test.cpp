@@ -6,7 +6,7 @@
 #include <gmock/gmock.h>
 
 #include "images/encode_png.h"
-#include "report/picture.h"
+#include "report/sample_image.h"
 #include "support/subprocess.h"
 #include "support/temp_dir.h"
 
@@ -36,8 +36,8 @@ json class_json(const std::string& name, int samples, int right) {
 }
 
 // A run of three classes with everything a page shows; one name is as bad as a name can be.
-ReportedRun run(const std::string& name) {
-  ReportedRun result;
+RunReport run(const std::string& name) {
+  RunReport result;
   result.record = {.name = name,
                    .path = "runs/" + name,
                    .epochs = json::array(),
@@ -144,7 +144,7 @@ TEST(PngUrl, EncodesEveryLength) {  // RFC 4648, section 10
 // Screenshots go to REPORT_SCREENSHOTS where that is set.
 TEST(ReportPage, ABrowserDrawsItAtDesktopAndPhoneWidthInLightAndDark) {
   const TempDir dir;
-  ReportedRun empty = run("empty");
+  RunReport empty = run("empty");
   empty.evaluation = nullptr;
   empty.note = "[report] there is no checkpoint yet";
   empty.record.steps = empty.record.epochs = json::array();

@@ -22,7 +22,7 @@
 #include "support/subprocess.h"
 #include "support/temp_dir.h"
 #include "transforms/color_jitter.h"
-#include "transforms/picture.h"
+#include "transforms/lazy_image.h"
 #include "util/system.h"
 
 namespace trainyard {
@@ -81,8 +81,8 @@ std::unique_ptr<Transform> make_transform(const std::string& spec) {
 Image applied(Transform& transform, const File& file, RandomStream random) {
   const Mapping mapping = Mapping::read_only_file(file.path, "test");
   const auto reader = ImageReader::open(mapping.bytes(), file.path);
-  Picture::Memory memory;
-  Picture picture(*reader, file.channels, DecodeMode::exact, memory);
+  LazyImage::Memory memory;
+  LazyImage picture(*reader, file.channels, DecodeMode::exact, memory);
   if (const auto frame = transform.frame(picture.size(), random)) {
     picture.frame(*frame);
   } else {

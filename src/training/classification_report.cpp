@@ -1,4 +1,4 @@
-#include "training/evaluation.h"
+#include "training/classification_report.h"
 
 #include <ATen/ops/cat.h>
 
@@ -29,8 +29,9 @@ std::optional<double> share(std::int64_t part, std::int64_t whole) {
   return static_cast<double>(part) / static_cast<double>(whole);
 }
 
-Evaluation summed(const at::Tensor& labels, const at::Tensor& guesses, const at::Tensor& numbers, std::size_t worst) {
-  Evaluation result;
+ClassificationReport summed(const at::Tensor& labels, const at::Tensor& guesses, const at::Tensor& numbers,
+                            std::size_t worst) {
+  ClassificationReport result;
   result.samples = labels.size(0);
   const at::Tensor losses = numbers.select(1, 0);
   const at::Tensor right = guesses.eq(labels);
@@ -58,7 +59,8 @@ Evaluation summed(const at::Tensor& labels, const at::Tensor& guesses, const at:
 
 }  // namespace
 
-Evaluation evaluate_samples(Model& model, DeviceLoader& batches, const std::string& precision, std::size_t worst) {
+ClassificationReport classification_report(Model& model, DeviceLoader& batches, const std::string& precision,
+                                           std::size_t worst) {
   const at::NoGradGuard no_grad;
   const bool was_training = model.is_training();
   model.eval();
@@ -69,7 +71,7 @@ Evaluation evaluate_samples(Model& model, DeviceLoader& batches, const std::stri
     answers.add(model.forward(batch->images), batch->labels);
   }
   model.train(was_training);
-  Evaluation result;
+  ClassificationReport result;
   if (!answers.labels.empty()) {
     result =
         summed(at::cat(answers.labels).cpu(), at::cat(answers.guesses).cpu(), at::cat(answers.numbers).cpu(), worst);
@@ -78,7 +80,7 @@ Evaluation evaluate_samples(Model& model, DeviceLoader& batches, const std::stri
   return result;
 }
 
-std::vector<ClassScores> class_scores(const Evaluation& evaluation) {
+std::vector<ClassScores> class_scores(const ClassificationReport& evaluation) {
   std::vector<ClassScores> scores(static_cast<std::size_t>(evaluation.classes));
   for (const auto& [pair, count] : evaluation.confusion) {
     scores.at(static_cast<std::size_t>(pair.first)).samples += count;

@@ -1,4 +1,4 @@
-#include "transforms/picture.h"
+#include "transforms/lazy_image.h"
 
 #include <algorithm>
 #include <cstring>
@@ -39,23 +39,23 @@ std::size_t shrink_for(const ImageReader& reader, ImageSize region, ImageSize wa
 
 }  // namespace
 
-Picture::Picture(ImageReader& reader, std::size_t channels, DecodeMode mode, Memory& memory)
+LazyImage::LazyImage(ImageReader& reader, std::size_t channels, DecodeMode mode, Memory& memory)
     : memory_(memory), reader_(&reader), channels_(channels), mode_(mode) {
   start_from(reader.size());
 }
 
-Picture::Picture(const ConstImageView& pixels, Memory& memory)
+LazyImage::LazyImage(const ConstImageView& pixels, Memory& memory)
     : memory_(memory), view_(pixels), channels_(pixels.channels) {
   start_from(pixels.size());
 }
 
-void Picture::start_from(ImageSize source) {
+void LazyImage::start_from(ImageSize source) {
   region_ = Rect::whole(source);
   scaled_ = source;
   window_ = Rect::whole(source);
 }
 
-void Picture::frame(const Frame& frame) {
+void LazyImage::frame(const Frame& frame) {
   const Rect& cut = frame.region;
   if (cut.size() == frame.size) {
     // What is outside of the picture is black, not what an earlier crop has cut off.
@@ -75,7 +75,7 @@ void Picture::frame(const Frame& frame) {
   window_ = Rect::whole(scaled_);
 }
 
-ImageView Picture::pixels() {
+ImageView LazyImage::pixels() {
   const ImageSize result = size();
   const bool done = used_ >= 0 && reader_ == nullptr && region_ == Rect::whole(view_.size()) && !scales() &&
                     window_ == Rect::whole(scaled_);
@@ -92,7 +92,7 @@ ImageView Picture::pixels() {
   return {const_cast<std::byte*>(view_.pixels), result.height, result.width, channels_};  // in our own memory
 }
 
-void Picture::write_to(std::byte* out) {
+void LazyImage::write_to(std::byte* out) {
   if (window_.lies_in(scaled_)) return produce(window_, out);
   const Rect kept = inside(window_, scaled_);
   const std::size_t row_bytes = window_.width * channels_;
@@ -108,7 +108,7 @@ void Picture::write_to(std::byte* out) {
 }
 
 // `window` lies in the scaled picture.
-void Picture::produce(const Rect& window, std::byte* out) {
+void LazyImage::produce(const Rect& window, std::byte* out) {
   if (!scales()) {
     const Rect part = moved(window, region_.top, region_.left);
     if (reader_ != nullptr) return reader_->read(part, channels_, 1, out);

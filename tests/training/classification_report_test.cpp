@@ -1,17 +1,17 @@
-#include "training/evaluation.h"
+#include "training/classification_report.h"
 
 #include <gmock/gmock.h>
 
 #include <ATen/ops/one_hot.h>
 
-#include "models/network.h"
+#include "models/model_module.h"
 #include "support/checkable_pool.h"
 
 namespace trainyard {
 namespace {
 
 TEST(ClassScores, CountsWhatWasRightAndWhatWasTakenForAClass) {
-  Evaluation evaluation;
+  ClassificationReport evaluation;
   evaluation.classes = 4;
   evaluation.confusion = {{{0, 0}, 6}, {{0, 1}, 2}, {{1, 1}, 3}, {{2, 1}, 1}};
   const std::vector<ClassScores> scores = class_scores(evaluation);
@@ -28,7 +28,7 @@ TEST(ClassScores, CountsWhatWasRightAndWhatWasTakenForAClass) {
 }
 
 // Says the class of the first pixel's value plus one, surer the brighter it is.
-class NextClass : public Network {
+class NextClass : public ModelModule {
  public:
   at::Tensor forward(at::Tensor images) override {
     const at::Tensor value = (images.select(1, 0).select(1, 0).select(1, 0) * 255).round();
@@ -47,7 +47,7 @@ TEST(EvaluateSamples, FindsTheWorstMistakesAndAgreesWithTheCounts) {
   }
   NextClass model;
   DeviceLoader batches(pool, Split::test, {}, Normalize({0}, {1}, at::kCPU), at::kCPU);
-  const Evaluation result = evaluate_samples(model, batches, "fp32", /*worst=*/3);
+  const ClassificationReport result = classification_report(model, batches, "fp32", /*worst=*/3);
   EXPECT_EQ(result.samples, 11);
   EXPECT_EQ(result.classes, 5);
   EXPECT_EQ(result.top5, 1);

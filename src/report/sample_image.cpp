@@ -1,4 +1,4 @@
-#include "report/picture.h"
+#include "report/sample_image.h"
 
 #include <algorithm>
 #include <cmath>
@@ -22,7 +22,7 @@ std::byte pixel(std::span<const std::byte> sample, std::size_t element, DType ty
 
 }  // namespace
 
-Image picture_of(std::span<const std::byte> sample, const SampleSpec& spec) {
+Image sample_image(std::span<const std::byte> sample, const SampleSpec& spec) {
   if (spec.shape.size() != 3) throw RunError("picture", "samples of {} dimensions are no pictures", spec.shape.size());
   const auto channels = static_cast<std::size_t>(spec.shape[2]);
   Image image{static_cast<std::size_t>(spec.shape[0]),
@@ -45,7 +45,7 @@ Image thumbnail(const Image& image, std::size_t side) {
   return resize(image, {scaled(image.height), scaled(image.width)});
 }
 
-Image picture_grid(const std::vector<Image>& pictures, std::size_t columns) {
+Image image_grid(const std::vector<Image>& pictures, std::size_t columns) {
   const Image& first = pictures.at(0);
   columns = std::clamp<std::size_t>(columns, 1, pictures.size());
   const std::size_t rows = (pictures.size() + columns - 1) / columns;

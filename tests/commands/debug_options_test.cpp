@@ -15,14 +15,14 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-class TrainAids : public SmallRun {
+class DebugOptions : public SmallRun {
  protected:
   static void SetUpTestSuite() { dir_ = std::make_unique<TempDir>(); }  // each trains its own
 
   static std::string file(const std::string& name) { return read_text_file(*dir_ / name, "test"); }
 };
 
-TEST_F(TrainAids, FastDevRunGoesThroughEveryPartAndLeavesNoRunToGoOnWith) {
+TEST_F(DebugOptions, FastDevRunGoesThroughEveryPartAndLeavesNoRunToGoOnWith) {
   for (int time = 0; time < 2; ++time) {  // a second one begins anew
     const Outcome outcome = train("quick", {"--train.fast_dev_run", "--loader.batch_size", "32"});
     ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
@@ -34,7 +34,7 @@ TEST_F(TrainAids, FastDevRunGoesThroughEveryPartAndLeavesNoRunToGoOnWith) {
   }
 }
 
-TEST_F(TrainAids, OverfitBatchesTrainsOnTheSameBatchesInEveryEpoch) {
+TEST_F(DebugOptions, OverfitBatchesTrainsOnTheSameBatchesInEveryEpoch) {
   // The learning rate is 0 from the second step on, so the same batches have the same loss.
   const std::vector<std::string> words = {
       "--schedule.name",     "step", "--schedule.step_epochs",  "0.001",
@@ -50,7 +50,7 @@ TEST_F(TrainAids, OverfitBatchesTrainsOnTheSameBatchesInEveryEpoch) {
   EXPECT_EQ(losses[1], losses[2]);
 }
 
-TEST_F(TrainAids, ProfileWritesATraceOfTheStepsAskedFor) {
+TEST_F(DebugOptions, ProfileWritesATraceOfTheStepsAskedFor) {
   const Outcome outcome = train("traced", {"--train.profile", "2:3"}, "1");
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
   const nlohmann::json trace = nlohmann::json::parse(file("traced/trace.json"));
@@ -60,7 +60,7 @@ TEST_F(TrainAids, ProfileWritesATraceOfTheStepsAskedFor) {
   EXPECT_EQ(convolutions % 2, 0) << "two steps";
 }
 
-TEST_F(TrainAids, ProfileRefusesWhatIsNoRange) {
+TEST_F(DebugOptions, ProfileRefusesWhatIsNoRange) {
   for (const char* range : {"0", "5:3", "a:b", "3:", ":3", "1:2:3", "-1:2"}) {
     const Outcome outcome = train("refused", {std::string("--train.profile=") + range});
     EXPECT_EQ(outcome.exit_code, 2) << range << outcome.output;
@@ -69,7 +69,7 @@ TEST_F(TrainAids, ProfileRefusesWhatIsNoRange) {
   EXPECT_FALSE(std::filesystem::exists(*dir_ / "refused"));
 }
 
-TEST_F(TrainAids, DryRunShowsTheModelAndABatchAndTrainsNothing) {
+TEST_F(DebugOptions, DryRunShowsTheModelAndABatchAndTrainsNothing) {
   const Outcome outcome = train("dry", {"--train.dry_run", "--loader.batch_size", "10"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
   for (const char* part : {"trained parameters", "MiB beside the weights", "64 batches an epoch", "batch.png"}) {

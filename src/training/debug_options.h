@@ -7,7 +7,7 @@
 
 namespace trainyard {
 
-struct Aids {
+struct DebugOptions {
   bool fast_dev_run = false;         ///< one epoch of a few batches, to see that every part works
   std::int64_t overfit_batches = 0;  ///< train on this many batches, the same in every epoch; 0: on all
   std::string profile;               ///< steps to trace, as parse_step_range takes them; empty: none

@@ -1,5 +1,7 @@
-/// What a model's file needs: torch::nn, and a base that is both a torch::nn::Module and a Model. Precompiled for the
-/// models; nothing else includes it.
+/// The base class of every model: a torch::nn::Module that is also a Model.
+///
+/// The two are apart because torch::nn's headers take longer to compile than everything that is done with a model. Only
+/// the files of models include this header, which is precompiled for them; all others use Model (models/model.h).
 #pragma once
 
 #include <torch/nn/module.h>
@@ -10,7 +12,7 @@ namespace trainyard {
 
 /// A torch::nn::Module like any other. A model derives from it, writes forward(), and registers itself in
 /// ModelRegistry.
-class Network : public torch::nn::Module, public Model {
+class ModelModule : public torch::nn::Module, public Model {
  public:
   using torch::nn::Module::buffers;
   using torch::nn::Module::eval;

@@ -1,4 +1,4 @@
-#include "commands/evaluated.h"
+#include "commands/evaluate_checkpoint.h"
 
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
@@ -16,8 +16,8 @@ Json figure(const std::optional<double>& share) { return share ? Json(*share) : 
 
 }  // namespace
 
-Evaluated evaluate_checkpoint(const std::filesystem::path& checkpoint, WorkerPool& pool, const Config& config,
-                              at::Device device, std::size_t worst) {
+CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint, WorkerPool& pool,
+                                         const Config& config, at::Device device, std::size_t worst) {
   TrainedModel trained = load_trained_model(checkpoint, device);
   const SplitInfo& data = pool.splits().at(static_cast<std::size_t>(Split::test));
   if (data.class_names != trained.manifest.class_names) {
@@ -32,7 +32,7 @@ Evaluated evaluate_checkpoint(const std::filesystem::path& checkpoint, WorkerPoo
   set_float32_arithmetic(config.train.precision);
   const RegisteredMemory registered(device.is_cuda() ? pool.memory() : std::span<std::byte>());
   DeviceLoader batches(pool, Split::test, {}, trained.normalize, device);
-  Evaluation evaluation = evaluate_samples(*trained.model, batches, config.train.precision, worst);
+  ClassificationReport evaluation = classification_report(*trained.model, batches, config.train.precision, worst);
   std::vector<std::string> names;
   if (!evaluation.worst.empty()) {
     const std::unique_ptr<Dataset> dataset = make_dataset(config.data, Split::test);
@@ -49,8 +49,8 @@ Evaluated evaluate_checkpoint(const std::filesystem::path& checkpoint, WorkerPoo
           .worst_names = std::move(names)};
 }
 
-Json to_json(const Evaluated& evaluated) {
-  const Evaluation& e = evaluated.evaluation;
+Json to_json(const CheckpointEvaluation& evaluated) {
+  const ClassificationReport& e = evaluated.evaluation;
   Json json = {{"checkpoint", evaluated.checkpoint.string()},
                {"step", evaluated.manifest.step},
                {"epoch", evaluated.manifest.epoch},

@@ -14,7 +14,7 @@ namespace trainyard {
 enum class DecodeMode : std::uint8_t { exact, scaled };
 
 /// For one sample; uses the memory of its `Memory`, which it leaves to the next. For one thread.
-class Picture {
+class LazyImage {
  public:
   struct Memory {
     Scratch decoded;
@@ -23,9 +23,9 @@ class Picture {
   };
 
   /// Of a file. The reader must outlive it.
-  Picture(ImageReader& reader, std::size_t channels, DecodeMode mode, Memory& memory);
+  LazyImage(ImageReader& reader, std::size_t channels, DecodeMode mode, Memory& memory);
   /// Of pixels, which must outlive it and are not changed.
-  Picture(const ConstImageView& pixels, Memory& memory);
+  LazyImage(const ConstImageView& pixels, Memory& memory);
 
   /// Its size with what has been noted.
   ImageSize size() const { return window_.size(); }

@@ -1,14 +1,14 @@
-#include "commands/reported.h"
+#include "commands/build_report.h"
 
 #include <chrono>
 
 #include <fmt/chrono.h>
 
 #include "checkpoint/checkpoint_folder.h"
-#include "commands/evaluated.h"
+#include "commands/evaluate_checkpoint.h"
 #include "commands/splits.h"
 #include "images/encode_png.h"
-#include "report/picture.h"
+#include "report/sample_image.h"
 #include "util/output_file.h"
 
 namespace trainyard {
@@ -23,7 +23,7 @@ void add_pictures(nlohmann::json& mistakes, const LoadedSplit& split) {
   std::vector<std::byte> sample(split.spec().bytes());
   for (nlohmann::json& mistake : mistakes) {
     split.read(mistake.at("index").get<std::size_t>(), /*seed=*/0, /*epoch=*/0, sample);
-    mistake["image"] = png_url(encode_png(thumbnail(picture_of(sample, split.spec()), picture_side)));
+    mistake["image"] = png_url(encode_png(thumbnail(sample_image(sample, split.spec()), picture_side)));
   }
 }
 
@@ -36,9 +36,9 @@ std::optional<fs::path> checkpoint_to_report(const fs::path& run) {
   return std::nullopt;
 }
 
-ReportedRun report_run(const fs::path& run, const fs::path& checkpoint, WorkerPool& pool, const Config& config,
+RunReport build_report(const fs::path& run, const fs::path& checkpoint, WorkerPool& pool, const Config& config,
                        at::Device device) {
-  ReportedRun result{.record = read_run(run), .evaluation = nullptr, .note = ""};
+  RunReport result{.record = read_run(run), .evaluation = nullptr, .note = ""};
   try {
     result.evaluation = to_json(evaluate_checkpoint(checkpoint, pool, config, device, most_worst));
     result.evaluation["checkpoint"] = checkpoint.filename().string();
@@ -50,7 +50,7 @@ ReportedRun report_run(const fs::path& run, const fs::path& checkpoint, WorkerPo
   return result;
 }
 
-void write_report(const fs::path& path, const std::vector<ReportedRun>& runs) {
+void write_report(const fs::path& path, const std::vector<RunReport>& runs) {
   const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
   const std::string page = report_page(runs, fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(now)));
   write_output_file(path, page, "report");

@@ -17,10 +17,10 @@ std::optional<std::filesystem::path> checkpoint_to_report(const std::filesystem:
 
 /// Reads the run's folder and evaluates `checkpoint` on the test split of `pool`, with pictures of the worst mistakes.
 /// What goes wrong with the evaluation becomes the note in its place.
-ReportedRun report_run(const std::filesystem::path& run, const std::filesystem::path& checkpoint, WorkerPool& pool,
+RunReport build_report(const std::filesystem::path& run, const std::filesystem::path& checkpoint, WorkerPool& pool,
                        const Config& config, at::Device device);
 
 /// Writes the page for `runs` to `path`.
-void write_report(const std::filesystem::path& path, const std::vector<ReportedRun>& runs);
+void write_report(const std::filesystem::path& path, const std::vector<RunReport>& runs);
 
 }  // namespace trainyard

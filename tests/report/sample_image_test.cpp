@@ -1,4 +1,4 @@
-#include "report/picture.h"
+#include "report/sample_image.h"
 
 #include <cmath>
 #include <limits>
@@ -22,18 +22,18 @@ std::vector<int> values(const Image& image) {
 TEST(PictureOf, ShowsColoursAsTheyAreAndTheFirstOfOtherChannels) {
   const std::vector<std::byte> bytes = {std::byte{1}, std::byte{2}, std::byte{3},
                                         std::byte{4}, std::byte{5}, std::byte{6}};
-  EXPECT_THAT(values(picture_of(bytes, {{1, 2, 3}, DType::uint8})), ElementsAre(1, 2, 3, 4, 5, 6));
-  EXPECT_THAT(values(picture_of(bytes, {{1, 3, 2}, DType::uint8})), ElementsAre(1, 3, 5));
+  EXPECT_THAT(values(sample_image(bytes, {{1, 2, 3}, DType::uint8})), ElementsAre(1, 2, 3, 4, 5, 6));
+  EXPECT_THAT(values(sample_image(bytes, {{1, 3, 2}, DType::uint8})), ElementsAre(1, 3, 5));
 }
 
 TEST(PictureOf, TakesFloatsAsZeroToOne) {
   const std::vector<float> floats = {-1, 0.5F, 7, std::numeric_limits<float>::quiet_NaN()};
-  EXPECT_THAT(values(picture_of(std::as_bytes(std::span(floats)), {{2, 2, 1}, DType::float32})),
+  EXPECT_THAT(values(sample_image(std::as_bytes(std::span(floats)), {{2, 2, 1}, DType::float32})),
               ElementsAre(0, 128, 255, 0));
 }
 
 TEST(PictureOf, RefusesSamplesThatAreNoPictures) {
-  EXPECT_THAT(error_of<RunError>([] { picture_of({}, {{4}, DType::uint8}); }), testing::HasSubstr("1 dimensions"));
+  EXPECT_THAT(error_of<RunError>([] { sample_image({}, {{4}, DType::uint8}); }), testing::HasSubstr("1 dimensions"));
 }
 
 TEST(Thumbnail, KeepsTheShapeAndNeverScalesUp) {
@@ -46,7 +46,7 @@ TEST(Thumbnail, KeepsTheShapeAndNeverScalesUp) {
 
 TEST(PictureGrid, LaysPicturesRowByRow) {
   const auto flat = [](int value) { return Image{1, 1, 1, {static_cast<std::byte>(value)}}; };
-  const Image grid = picture_grid({flat(1), flat(2), flat(3)}, 2);
+  const Image grid = image_grid({flat(1), flat(2), flat(3)}, 2);
   EXPECT_EQ(grid.height, 4u);
   EXPECT_EQ(grid.width, 4u);
   EXPECT_THAT(values(grid), ElementsAre(1, 32, 32, 2, 32, 32, 32, 32, 32, 32, 32, 32, 3, 32, 32, 32));

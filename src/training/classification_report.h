@@ -23,7 +23,7 @@ struct Mistake {
 };
 
 /// Counts and means over every sample of the split, each once.
-struct Evaluation {
+struct ClassificationReport {
   std::int64_t classes = 0;
   std::int64_t samples = 0;
   double loss = 0;  ///< mean cross-entropy, without label smoothing
@@ -36,7 +36,8 @@ struct Evaluation {
 
 /// Runs `model` in evaluation mode over all of the split of `batches`, which must not be shuffled, and keeps at most
 /// `worst` mistakes.
-Evaluation evaluate_samples(Model& model, DeviceLoader& batches, const std::string& precision, std::size_t worst = 0);
+ClassificationReport classification_report(Model& model, DeviceLoader& batches, const std::string& precision,
+                                           std::size_t worst = 0);
 
 /// One class among the others. A share of nothing is none.
 struct ClassScores {
@@ -49,6 +50,6 @@ struct ClassScores {
 };
 
 /// One entry a class.
-std::vector<ClassScores> class_scores(const Evaluation& evaluation);
+std::vector<ClassScores> class_scores(const ClassificationReport& evaluation);
 
 }  // namespace trainyard
