@@ -23,6 +23,8 @@ struct DataConfig {
   int channels = 3;                       ///< of image files: 3 (RGB) or 1 (grey)
   std::int64_t max_pixels = 178'956'970;  ///< larger image files are refused; the default is Pillow's limit
   bool exif_orientation = true;           ///< turn image files upright, as their EXIF orientation asks
+  double val = 0.1;  ///< taken out of train if the data has no val split: a share if below 1, otherwise a number
+  std::uint64_t val_seed = 0;  ///< which samples these are; a setting apart from train.seed, so that seeds compare
   // For data.name = "synthetic":
   std::vector<std::int64_t> shape = {32, 32, 3};  ///< height, width, channels of a sample
   std::int64_t samples = 10'000;                  ///< training samples; a fifth as many test samples
@@ -84,6 +86,7 @@ struct TrainConfig {
   bool deterministic = false;  ///< the same bits in every run on a GPU too; slower
   bool cuda_graph = true;      ///< on a GPU, capture the step once and replay it (training/step_graph.h)
   int threads = 0;             ///< CPU threads of the training process; 0: all cores it may use
+  int patience = 0;            ///< epochs without a better val result after which the run ends; 0: all epochs
   int log_every = 50;          ///< steps between two lines of metrics.jsonl
 };
 

@@ -87,6 +87,11 @@ std::vector<Setting> settings_in(Config& c) {
   add("data.exif_orientation", &c.data.exif_orientation,
       "turn image files upright, as their EXIF orientation asks; false gives the pixels of torchvision's ImageFolder",
       true_or_false());
+  add("data.val", &c.data.val,
+      "validation samples to take out of train if the data has no val split: a share if below 1, otherwise a number",
+      from_to(1e-6, 1e12));
+  add("data.val_seed", &c.data.val_seed, "which samples data.val takes; independent of train.seed",
+      from_to<std::int64_t>(0, std::numeric_limits<std::int64_t>::max()));
   add("data.shape", &c.data.shape, "synthetic only: height, width, channels, as 28,28,1",
       list_of(3, from_to<std::int64_t>(1, 65'536)));
   add("data.samples", &c.data.samples, "synthetic only: training samples", from_to<std::int64_t>(1, 1'000'000'000));
@@ -154,6 +159,8 @@ std::vector<Setting> settings_in(Config& c) {
   add("train.cuda_graph", &c.train.cuda_graph,
       "on a GPU, capture the step once and replay it; false for a model that decides on the CPU", true_or_false());
   add("train.threads", &c.train.threads, "CPU threads of the training process; 0: all cores", from_to(0, 4096));
+  add("train.patience", &c.train.patience, "epochs without a better val result after which to stop; 0: never",
+      from_to(0, 1'000'000));
   add("train.log_every", &c.train.log_every, "steps between two lines of metrics.jsonl", from_to(1, 1'000'000));
 
   add("checkpoint.every_steps", &c.checkpoint.every_steps, "steps between checkpoints; 0: after each epoch only",

@@ -46,6 +46,14 @@ TEST(Validate, NesterovNeedsMomentum) {
   EXPECT_THAT(refusal([](Config& c) { c.optimizer.momentum = 0; }), StartsWith("[optimizer.nesterov]"));
 }
 
+TEST(Validate, ValFromOneOnIsAWholeNumber) {
+  EXPECT_THAT(refusal([](Config& c) { c.data.val = 1.5; }), StartsWith("[data.val] is 1.5"));
+  EXPECT_THAT(refusal([](Config& c) { c.data.val = 0; }), StartsWith("[data.val] is 0"));
+  Config config;
+  config.data.val = 5000;
+  EXPECT_NO_THROW(validate(config));
+}
+
 TEST(Validate, RunNameIsOneFolder) {
   for (const char* name : {"../elsewhere", ".", "..", "a/b", "a\nb", "a\x1b[31m"}) {
     EXPECT_THAT(refusal([&](Config& c) { c.run.name = name; }), StartsWith("[run.name]"));
