@@ -5,7 +5,6 @@
 #include <fmt/chrono.h>
 
 #include "checkpoint/checkpoint_folder.h"
-#include "commands/evaluate_checkpoint.h"
 #include "commands/splits.h"
 #include "images/encode_png.h"
 #include "report/sample_image.h"
@@ -16,7 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t most_worst = 30;
 constexpr std::size_t picture_side = 160;
 
 void add_pictures(nlohmann::json& mistakes, const LoadedSplit& split) {
@@ -36,13 +34,14 @@ std::optional<fs::path> checkpoint_to_report(const fs::path& run) {
   return std::nullopt;
 }
 
-RunReport build_report(const fs::path& run, const fs::path& checkpoint, WorkerPool& pool, const Config& config,
-                       at::Device device) {
+RunReport build_report(const fs::path& run, const Config& config,
+                       const std::function<CheckpointEvaluation()>& evaluate) {
   RunReport result{.record = read_run(run), .evaluation = nullptr, .note = ""};
   try {
-    result.evaluation = to_json(evaluate_checkpoint(checkpoint, pool, config, device, most_worst));
-    result.evaluation["checkpoint"] = checkpoint.filename().string();
-    add_pictures(result.evaluation["worst"], load_split(config.data, config.transform, Split::test));
+    const CheckpointEvaluation evaluated = evaluate();
+    result.evaluation = to_json(evaluated);
+    result.evaluation["checkpoint"] = evaluated.checkpoint.filename().string();
+    add_pictures(result.evaluation["worst"], load_split(config.data, config.transform, evaluated.split));
   } catch (const std::exception& error) {
     result.evaluation = nullptr;
     result.note = error.what();

@@ -2,23 +2,26 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <vector>
 
+#include "commands/evaluate_checkpoint.h"
 #include "config/config.h"
-#include "loader/worker_pool.h"
 #include "report/page.h"
-#include "util/torch.h"
 
 namespace trainyard {
+
+/// Mistakes that an evaluation for a report keeps.
+inline constexpr std::size_t most_reported_mistakes = 30;
 
 /// The run's best checkpoint, or its last where no epoch has ended yet; none where it has none.
 std::optional<std::filesystem::path> checkpoint_to_report(const std::filesystem::path& run);
 
-/// Reads the run's folder and evaluates `checkpoint` on the test split of `pool`, with pictures of the worst mistakes.
-/// What goes wrong with the evaluation becomes the note in its place.
-RunReport build_report(const std::filesystem::path& run, const std::filesystem::path& checkpoint, WorkerPool& pool,
-                       const Config& config, at::Device device);
+/// Reads the run's folder; adds the evaluation of its checkpoint, with pictures of the worst mistakes. What `evaluate`
+/// throws, and what goes wrong with the pictures, becomes the note in its place.
+RunReport build_report(const std::filesystem::path& run, const Config& config,
+                       const std::function<CheckpointEvaluation()>& evaluate);
 
 /// Writes the page for `runs` to `path`.
 void write_report(const std::filesystem::path& path, const std::vector<RunReport>& runs);

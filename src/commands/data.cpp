@@ -9,6 +9,7 @@
 
 #include "commands/command.h"
 #include "datasets/image_dataset.h"
+#include "datasets/splits.h"
 #include "loader/split_summary.h"
 #include "util/json_text.h"
 #include "util/log.h"
@@ -97,9 +98,9 @@ class DataCommand : public Command {
   std::string checkpoint() const override { return checkpoint_; }
 
   int run(const Config& config) override {
-    std::vector<LoadedSplit> splits(2);
-    for (const Split split : {Split::train, Split::test}) {
-      splits[static_cast<std::size_t>(split)].dataset = make_dataset(config.data, split);
+    std::vector<LoadedSplit> splits;
+    for (SplitDataset& made : make_splits(config.data)) {
+      splits.push_back({.dataset = std::move(made.dataset), .transforms = {}, .from_train = made.from_train});
     }
     const std::vector<SplitInfo> infos = describe(splits);
     if (!json_) print_data(infos);
@@ -128,12 +129,15 @@ class DataCommand : public Command {
         if (verbose_ && quiet) print("        {} {} ({} first)\n", one.count, one.reason, printable(one.first.front()));
       }
     }
-    if (!splits[0].class_counts.empty() && !splits[1].class_counts.empty()) print_classes(splits[0], splits[1]);
+    if (const std::string note = note_on_test(splits); !note.empty()) print("{:<8}{}\n", "test", note);
+    const auto counted = [](const SplitInfo& split) { return !split.class_counts.empty(); };
+    if (std::all_of(splits.begin(), splits.end(), counted)) print_classes(splits);
     flush_output();
   }
 
   // In their order, or those with the fewest samples if there are too many.
-  void print_classes(const SplitInfo& train, const SplitInfo& test) const {
+  void print_classes(const std::vector<SplitInfo>& splits) const {
+    const SplitInfo& train = splits.front();
     std::vector<std::size_t> order(train.class_names.size());
     std::iota(order.begin(), order.end(), 0);
     print("\n");
@@ -150,9 +154,13 @@ class DataCommand : public Command {
       names.push_back(printable(train.class_names[label]));
       width = std::max(width, names.back().size());
     }
-    print("  {:<{}}  {:>9}  {:>9}\n", "class", width, "train", "test");
+    print("  {:<{}}", "class", width);
+    for (std::size_t i = 0; i < splits.size(); ++i) print("  {:>9}", to_string(static_cast<Split>(i)));
+    print("\n");
     for (std::size_t i = 0; i < order.size(); ++i) {
-      print("  {:<{}}  {:>9}  {:>9}\n", names[i], width, train.class_counts[order[i]], test.class_counts[order[i]]);
+      print("  {:<{}}", names[i], width);
+      for (const SplitInfo& split : splits) print("  {:>9}", split.class_counts[order[i]]);
+      print("\n");
     }
     print("\n");
   }

@@ -1,4 +1,4 @@
-// trainyard eval: a checkpoint on the whole test set, as a table or as JSON.
+// trainyard eval: a checkpoint on the whole test split, or on val, as a table or as JSON.
 
 #include <algorithm>
 #include <numeric>
@@ -27,6 +27,8 @@ class EvalCommand : public Command {
  public:
   void bind(Arguments& arguments) override {
     arguments.add("checkpoint", checkpoint_, "a run's folder, or one checkpoint of it", {.required = true});
+    arguments.add("--split", split_, "test or val; if not given, test, or val if the data has no test",
+                  {.one_of = {"test", "val"}});
     arguments.add("--json", json_, "everything as JSON, the confusion matrix too");
   }
 
@@ -37,7 +39,8 @@ class EvalCommand : public Command {
     const CheckResult check = run_check(device_needs_of(config));
     const at::Device device = prepare_device(config, check);
     const CheckpointEvaluation result = with_explained_errors(check, device, [&] {
-      return evaluate_checkpoint(resolve_checkpoint(checkpoint_), pool, config, device, most_wrong);
+      const Split split = split_.empty() ? judging_split(pool) : split_ == "val" ? Split::val : Split::test;
+      return evaluate_checkpoint(resolve_checkpoint(checkpoint_), pool, split, config, device, most_wrong);
     });
     if (json_) {
       write_output(json_text(to_json(result), 2) + "\n");
@@ -48,11 +51,14 @@ class EvalCommand : public Command {
   }
 
  private:
-  static void print_table(const CheckpointEvaluation& result) {
+  void print_table(const CheckpointEvaluation& result) const {
     const ClassificationReport& e = result.evaluation;
-    print("{} on {}, {}, {}\n", result.checkpoint.string(), result.dataset, result.device, result.precision);
-    print("  test accuracy  {:.4f} on all {} test images\n", e.top1, e.samples);
-    print("  top-5          {:.4f}\n  test loss      {:.4f}\n\n", e.top5, e.loss);
+    const std::string split = to_string(result.split);
+    print("{} on {} of {}, {}, {}\n", result.checkpoint.string(), split, result.dataset, result.device,
+          result.precision);
+    if (split_.empty() && result.split == Split::val) print("  {} has no test split\n", result.dataset);
+    print("  {:<15}{:.4f} on all {} samples\n", split + "/accuracy", e.top1, e.samples);
+    print("  {:<15}{:.4f}\n  {:<15}{:.4f}\n\n", split + "/top5", e.top5, split + "/loss", e.loss);
 
     std::vector<std::string> names;
     for (const std::string& name : result.manifest.class_names) names.push_back(printable(name, longest_name));
@@ -85,10 +91,11 @@ class EvalCommand : public Command {
   }
 
   std::string checkpoint_;
+  std::string split_;
   bool json_ = false;
 };
 
-const CommandRegistry::Registration registered{"eval", "evaluate a checkpoint on the test set",
+const CommandRegistry::Registration registered{"eval", "evaluate a checkpoint on the test split",
                                                [] { return std::make_unique<EvalCommand>(); }, __FILE__};
 
 }  // namespace

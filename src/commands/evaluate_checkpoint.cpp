@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "datasets/splits.h"
 #include "training/precision.h"
 #include "training/trained_model.h"
 #include "util/printable.h"
@@ -16,10 +17,18 @@ Json figure(const std::optional<double>& share) { return share ? Json(*share) : 
 
 }  // namespace
 
-CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint, WorkerPool& pool,
+Split judging_split(const WorkerPool& pool) {
+  return pool.splits().size() > static_cast<std::size_t>(Split::test) ? Split::test : Split::val;
+}
+
+CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint, WorkerPool& pool, Split split,
                                          const Config& config, at::Device device, std::size_t worst) {
   TrainedModel trained = load_trained_model(checkpoint, device);
-  const SplitInfo& data = pool.splits().at(static_cast<std::size_t>(Split::test));
+  if (pool.splits().size() <= static_cast<std::size_t>(split)) {
+    throw UsageError("data.name", "{} has no {} split; evaluate on val (eval --split val)", config.data.name,
+                     to_string(split));
+  }
+  const SplitInfo& data = pool.splits()[static_cast<std::size_t>(split)];
   if (data.class_names != trained.manifest.class_names) {
     throw UsageError("data.name", "{} has other classes than the data that {} was trained on", config.data.name,
                      checkpoint.string());
@@ -31,11 +40,11 @@ CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint
   }
   set_float32_arithmetic(config.train.precision);
   const RegisteredMemory registered(device.is_cuda() ? pool.memory() : std::span<std::byte>());
-  DeviceLoader batches(pool, Split::test, {}, trained.normalize, device);
+  DeviceLoader batches(pool, split, {}, trained.normalize, device);
   ClassificationReport evaluation = classification_report(*trained.model, batches, config.train.precision, worst);
   std::vector<std::string> names;
   if (!evaluation.worst.empty()) {
-    const std::unique_ptr<Dataset> dataset = make_dataset(config.data, Split::test);
+    const std::unique_ptr<Dataset> dataset = make_split(config.data, split).dataset;
     for (const Mistake& mistake : evaluation.worst) {
       names.push_back(printable(dataset->name(static_cast<std::size_t>(mistake.index)), 1024));
     }
@@ -43,6 +52,7 @@ CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint
   return {.checkpoint = checkpoint,
           .manifest = std::move(trained.manifest),
           .dataset = config.data.name,
+          .split = split,
           .device = device.str(),
           .precision = config.train.precision,
           .evaluation = std::move(evaluation),
@@ -51,17 +61,19 @@ CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint
 
 Json to_json(const CheckpointEvaluation& evaluated) {
   const ClassificationReport& e = evaluated.evaluation;
+  const std::string split = to_string(evaluated.split);
   Json json = {{"checkpoint", evaluated.checkpoint.string()},
                {"step", evaluated.manifest.step},
                {"epoch", evaluated.manifest.epoch},
                {"model", evaluated.manifest.model},
                {"dataset", evaluated.dataset},
+               {"split", split},
                {"device", evaluated.device},
                {"precision", evaluated.precision},
                {"samples", e.samples},
-               {"loss", e.loss},
-               {"top1", e.top1},
-               {"top5", e.top5},
+               {split + "/loss", e.loss},
+               {split + "/accuracy", e.top1},
+               {split + "/top5", e.top5},
                {"classes", Json::array()},
                {"confusion", Json::array()},
                {"worst", Json::array()}};

@@ -59,7 +59,7 @@ void require_room_for_cache(const Config& config, const std::vector<SplitInfo>& 
         "gpu needs Trainyard's own kernels, and this program was built without a CUDA compiler; build it "
         "with one, or set loader.cache = none or shm");
   }
-  require_room_for(splits, free_device_memory(device.index()));
+  require_room_for({splits.begin(), splits.begin() + cached_splits}, free_device_memory(device.index()));
 }
 
 void rethrow_explained(const CheckResult& check, at::Device device, const c10::Error& error) {

@@ -1,6 +1,5 @@
-// trainyard pack: both splits of any dataset as two packed files, which load faster than many small ones.
+// trainyard pack: the splits of any dataset as packed files, which load faster than many small ones.
 
-#include <array>
 #include <filesystem>
 #include <memory>
 #include <vector>
@@ -15,10 +14,14 @@
 namespace trainyard {
 namespace {
 
+namespace fs = std::filesystem;
+
 class PackCommand : public Command {
  public:
   void bind(Arguments& arguments) override {
-    arguments.add("folder", folder_, "where train.packed and test.packed are written", {.required = true});
+    arguments.add("folder", folder_,
+                  "where train.packed, val.packed and test.packed are written: the splits that the data itself has",
+                  {.required = true});
     arguments.add("--as", as_, "keep (files as they are), jpeg (encoded anew) or raw (pixels)",
                   {.one_of = {"keep", "jpeg", "raw"}});
     arguments.add("--transform", options_.transforms,
@@ -32,18 +35,10 @@ class PackCommand : public Command {
   int run(const Config& config) override {
     options_.as = as_ == "keep" ? PackAs::keep : as_ == "jpeg" ? PackAs::jpeg : PackAs::raw;
     options_.workers = config.loader.workers;
-    const std::array splits{Split::train, Split::test};
-    std::vector<std::unique_ptr<Dataset>> datasets;  // both first, so that no work is lost where one is not there
-    if (!verify_) {
-      for (const Split split : splits) {
-        datasets.push_back(make_dataset(config.data, split));
-        print_what_is_missing(*datasets.back(), to_string(split));
-      }
-      std::filesystem::create_directories(folder_);
-    }
-    for (std::size_t i = 0; i < splits.size(); ++i) {
-      const auto path = std::filesystem::path(folder_) / fmt::format("{}.packed", to_string(splits[i]));
-      if (!verify_) pack_dataset(*datasets[i], options_, replaceable_file(path, "pack"));
+    std::vector<Made> splits = verify_ ? packed_before() : splits_of(config.data);
+    for (const auto& [split, dataset] : splits) {
+      const fs::path path = path_of(split);
+      if (dataset) pack_dataset(*dataset, options_, replaceable_file(path, "pack"));
       const PackedFile file(path.string());
       if (verify_) file.verify();
       print("{}: {} records, {} bytes{}\n", path.string(), file.records().size(), file.size(),
@@ -55,6 +50,41 @@ class PackCommand : public Command {
   }
 
  private:
+  struct Made {
+    Split split;
+    std::unique_ptr<Dataset> dataset;
+  };
+
+  fs::path path_of(Split split) const { return fs::path(folder_) / fmt::format("{}.packed", to_string(split)); }
+
+  std::vector<Made> packed_before() const {
+    std::vector<Made> splits;
+    for (const Split split : all_splits) {
+      std::error_code ignored;
+      const bool is_there = fs::symlink_status(path_of(split), ignored).type() != fs::file_type::not_found;
+      if (is_there || split == Split::train) splits.push_back({split, nullptr});
+    }
+    return splits;
+  }
+
+  // The source's own splits, all before the first is packed, so that no work is lost if one cannot be read. A file of
+  // a split that it does not have would be taken for one of it later.
+  std::vector<Made> splits_of(const DataConfig& config) const {
+    std::vector<Made> splits;
+    for (const Split split : all_splits) {
+      if (std::unique_ptr<Dataset> dataset = make_dataset(config, split)) {
+        print_what_is_missing(*dataset, to_string(split));
+        splits.push_back({split, std::move(dataset)});
+      } else if (fs::exists(path_of(split))) {
+        throw UsageError("pack",
+                         "{} is there already, but the data has no {} split: remove it, or choose another folder",
+                         path_of(split).string(), to_string(split));
+      }
+    }
+    fs::create_directories(folder_);
+    return splits;
+  }
+
   static void print_what_is_missing(const Dataset& dataset, std::string_view split) {
     const std::string left_out = list_left_out(dataset.left_out());
     if (!left_out.empty()) print("{}: left out: {}\n", split, left_out);
@@ -68,7 +98,7 @@ class PackCommand : public Command {
   bool verify_ = false;
 };
 
-const CommandRegistry::Registration registered{"pack", "write a dataset as two files that load fast",
+const CommandRegistry::Registration registered{"pack", "write a dataset as files that load fast",
                                                [] { return std::make_unique<PackCommand>(); }, __FILE__};
 
 }  // namespace

@@ -75,8 +75,11 @@ class ReportCommand : public Command {
   void write_page(const std::vector<Job>& jobs, at::Device device) const {
     std::vector<RunReport> reported;
     for (const Job& job : jobs) {
-      reported.push_back(job.pool ? build_report(job.run, job.checkpoint, *job.pool, job.config, device)
-                                  : RunReport{.record = read_run(job.run), .evaluation = nullptr, .note = job.note});
+      reported.push_back(build_report(job.run, job.config, [&] {
+        if (!job.pool) throw_error(ExitCode::run_failed, job.note);
+        return evaluate_checkpoint(job.checkpoint, *job.pool, judging_split(*job.pool), job.config, device,
+                                   most_reported_mistakes);
+      }));
       if (!reported.back().note.empty()) {
         print_error(fmt::format("{}\n  {} is shown without its predictions", reported.back().note,
                                 printable(job.run.string())));

@@ -1,8 +1,25 @@
 #include "commands/splits.h"
 
+#include "datasets/splits.h"
 #include "util/error.h"
 
 namespace trainyard {
+namespace {
+
+LoadedSplit with_transforms(SplitDataset made, const DataConfig& data, const TransformConfig& transform, Split split) {
+  const SampleSpec& sample = made.dataset->spec();
+  if (sample.varies) {
+    throw UsageError("data.name",
+                     "the samples of '{}' vary in size, and models take images of one size; a training loop "
+                     "of your own reads them through DataLoader (docs/extending.md)",
+                     data.name);
+  }
+  const DecodeMode decode = transform.decode == "scaled" ? DecodeMode::scaled : DecodeMode::exact;
+  TransformPipeline pipeline(split == Split::train ? transform.train : transform.test, sample, decode);
+  return {.dataset = std::move(made.dataset), .transforms = std::move(pipeline), .from_train = made.from_train};
+}
+
+}  // namespace
 
 PoolOptions pool_options(const Config& config) {
   return {.workers = config.loader.workers,
@@ -15,29 +32,19 @@ PoolOptions pool_options(const Config& config) {
           .seed = config.train.seed};
 }
 
-LoadedSplit load_split(const DataConfig& data, const TransformConfig& transform, Split split) {
-  const DecodeMode decode = transform.decode == "scaled" ? DecodeMode::scaled : DecodeMode::exact;
-  LoadedSplit loaded;
-  loaded.dataset = make_dataset(data, split);
-  if (loaded.dataset->spec().varies) {
-    throw UsageError("data.name",
-                     "the samples of '{}' vary in size, and models take images of one size; a training loop "
-                     "of your own reads them through DataLoader (docs/extending.md)",
-                     data.name);
-  }
-  loaded.transforms =
-      TransformPipeline(split == Split::train ? transform.train : transform.test, loaded.dataset->spec(), decode);
-  return loaded;
-}
-
 DatasetFactory dataset_factory(const Config& config) {
   return [data = config.data, transform = config.transform] {
-    std::vector<LoadedSplit> splits(2);
-    for (const Split split : {Split::train, Split::test}) {
-      splits[static_cast<std::size_t>(split)] = load_split(data, transform, split);
+    std::vector<LoadedSplit> splits;
+    for (SplitDataset& made : make_splits(data)) {
+      const auto split = static_cast<Split>(splits.size());
+      splits.push_back(with_transforms(std::move(made), data, transform, split));
     }
     return splits;
   };
+}
+
+LoadedSplit load_split(const DataConfig& data, const TransformConfig& transform, Split split) {
+  return with_transforms(make_split(data, split), data, transform, split);
 }
 
 }  // namespace trainyard

@@ -75,13 +75,20 @@ class TrainCommand : public Command {
     }
     const RunResult result =
         with_explained_errors(check, device, [&] { return train(config, pool, device, folder, check); });
-    print_result(result, config, folder);
+    const Judged judged = result.signal == 0 && result.samples > 0 ? judge(config, pool, device, folder) : Judged();
+    print_result(result, config, folder, judged);
     print_loading(result.loading, pool);
-    if (result.signal == 0 && result.samples > 0) print_report(config, pool, device, folder);
+    if (result.signal == 0 && result.samples > 0) print_report(config, folder, judged);
     return result.signal == 0 ? 0 : 128 + result.signal;
   }
 
  private:
+  /// The best checkpoint on test (on val if there is no test), or why that is not known.
+  struct Judged {
+    std::optional<CheckpointEvaluation> best;
+    std::string error;
+  };
+
   RunResult train(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder,
                   const CheckResult& check) const {
     const StopSignal stop_signal;
@@ -101,6 +108,7 @@ class TrainCommand : public Command {
       print("{:<8}{:<6}{}\n", i == 0 ? "data" : "", name, summary_of(splits[i]));
       for (const std::string& line : warnings_about(name, splits[i])) log_warning(line);
     }
+    if (const std::string note = note_on_test(splits); !note.empty()) print("{:<8}{:<6}{}\n", "", "test", note);
   }
 
   static void print_loading(const EpochStats& stats, const WorkerPool& pool) {
@@ -110,13 +118,27 @@ class TrainCommand : public Command {
     if (!advice.empty()) row("bottleneck", advice);
   }
 
-  // Costs one more evaluation. A run that is trained and saved does not fail for want of a page.
-  static void print_report(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder) {
-    const fs::path page = folder.path / "report.html";
+  // The only time that test is read. A run that is trained and saved does not fail for want of it, or of a page.
+  static Judged judge(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder) {
     try {
       const std::optional<fs::path> best = checkpoint_to_report(folder.path);
       if (!best) throw RunError("report", "{} has no checkpoint to report on", folder.path.string());
-      write_report(page, {build_report(folder.path, *best, pool, config, device)});
+      return {.best = evaluate_checkpoint(*best, pool, judging_split(pool), config, device, most_reported_mistakes),
+              .error = ""};
+    } catch (const std::exception& error) {
+      return {.best = std::nullopt, .error = error.what()};
+    }
+  }
+
+  static void print_report(const Config& config, const RunFolder& folder, const Judged& judged) {
+    const fs::path page = folder.path / "report.html";
+    try {
+      const RunReport report = build_report(folder.path, config, [&] {
+        if (!judged.best) throw_error(ExitCode::run_failed, judged.error);
+        return *judged.best;
+      });
+      if (!report.note.empty()) print_error(report.note);
+      write_report(page, {report});
       row("report", page.string());
     } catch (const Error& error) {
       print_error(error.what());
@@ -125,27 +147,44 @@ class TrainCommand : public Command {
 
   static void row(const char* name, const std::string& value) { print("  {:<15}{}\n", name, value); }
 
-  void print_result(const RunResult& result, const Config& config, const RunFolder& folder) const {
+  static std::string early_stop(const Config& config, const RunResult& result) {
+    return fmt::format(" (stopped early: none of {} after epoch {} was better)", config.train.patience,
+                       result.best_epoch);
+  }
+
+  static void print_judged(const CheckpointEvaluation& best) {
+    if (best.split == Split::test) {
+      row("test/accuracy",
+          fmt::format("{:.4f} on all {} samples, test/loss {:.4f}, of {}", best.evaluation.top1,
+                      best.evaluation.samples, best.evaluation.loss, best.checkpoint.filename().string()));
+    } else {
+      row("test", "none: the data has no test split, and the figures on val chose the best checkpoint");
+    }
+  }
+
+  void print_result(const RunResult& result, const Config& config, const RunFolder& folder,
+                    const Judged& judged) const {
     if (result.signal != 0) {
       print("stopped by signal {} after step {}: rerun the same command to resume there\n", result.signal,
             result.steps);
     }
     if (result.samples == 0 && result.signal == 0) {
-      print(
-          "{} is finished already, after {} epochs: nothing left to train. More: --train.epochs N, or another "
-          "--run.name\n",
-          folder.path.string(), result.epochs);
+      print("{} is finished already, after {} epochs{}: nothing left to train. More: {}, or another --run.name\n",
+            folder.path.string(), result.epochs, result.early_stopped ? early_stop(config, result) : "",
+            result.early_stopped ? "--train.patience N" : "--train.epochs N");
     }
     print("\n");
-    row("epochs", fmt::format("{} of {}, {} steps", result.epochs, config.train.epochs, result.steps));
+    row("epochs", fmt::format("{} of {}, {} steps{}", result.epochs, config.train.epochs, result.steps,
+                              result.early_stopped ? early_stop(config, result) : ""));
     if (result.last) {
-      row("test accuracy",
-          fmt::format("{:.4f} on {} {} test images, loss {:.4f}", result.last->accuracy,
+      row("val/accuracy",
+          fmt::format("{:.4f} on {} {} samples, val/loss {:.4f}", result.last->accuracy,
                       debug_.fast_dev_run ? "the first" : "all", result.last->samples, result.last->loss));
     }
     if (result.best_epoch > 0) {
-      row("best", fmt::format("{:.4f} after epoch {}", result.best_accuracy, result.best_epoch));
+      row("best", fmt::format("val/accuracy {:.4f} after epoch {}", result.best_accuracy, result.best_epoch));
     }
+    if (judged.best) print_judged(*judged.best);
     if (result.training_seconds > 0) {
       row("training",
           fmt::format("{}, {:.0f} samples/s, {:.1f} % of it waiting for data", format_duration(result.training_seconds),

@@ -44,6 +44,9 @@ class Cifar10 final : public Dataset {
   std::vector<float> channel_mean() const override { return {0.4914F, 0.4822F, 0.4465F}; }
   std::vector<float> channel_std() const override { return {0.2470F, 0.2435F, 0.2616F}; }
   std::vector<std::uint64_t> class_counts() const override { return class_counts_; }
+  std::optional<std::uint64_t> stratum(std::size_t index) const override {
+    return std::to_integer<std::uint64_t>(labels_[index]);
+  }
 
   std::int64_t get(std::size_t index, std::span<std::byte> out) const override {
     auto file = files_.begin();
@@ -101,7 +104,7 @@ class Cifar10 final : public Dataset {
 };
 
 std::unique_ptr<Dataset> make_cifar10(const DataConfig& config, Split split) {
-  return std::make_unique<Cifar10>(config, split);
+  return split == Split::val ? nullptr : std::make_unique<Cifar10>(config, split);
 }
 
 const DatasetRegistry::Registration registered{"cifar10", "CIFAR-10: 32x32 colour, 10 classes", make_cifar10, __FILE__};

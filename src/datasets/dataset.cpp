@@ -17,7 +17,10 @@ void Dataset::collate(std::span<const std::int64_t> rows, std::span<std::int64_t
 
 std::string Dataset::name(std::size_t index) const { return std::to_string(index); }
 
-const char* to_string(Split split) { return split == Split::train ? "train" : "test"; }
+const char* to_string(Split split) {
+  constexpr std::array names = {"train", "val", "test"};
+  return names[static_cast<std::size_t>(split)];
+}
 
 std::unique_ptr<Dataset> make_dataset(const DataConfig& config, Split split) {
   return DatasetRegistry::make(config.name, config, split);

@@ -1,10 +1,12 @@
 /// What a dataset is: a size and `get`. A new dataset is one file here that registers itself.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -38,9 +40,12 @@ struct SampleSpec {
   bool operator==(const SampleSpec&) const = default;
 };
 
-enum class Split : std::uint8_t { train, test };
+/// What samples are for: to learn from; to choose by (the best checkpoint, when to stop); to be judged by, once.
+enum class Split : std::uint8_t { train, val, test };
 
-/// "train" or "test".
+inline constexpr std::array all_splits = {Split::train, Split::val, Split::test};
+
+/// "train", "val" or "test".
 const char* to_string(Split split);
 
 /// A finite set of labelled samples with random access.
@@ -84,6 +89,9 @@ class Dataset {
   /// What reports call sample `index`: a picture's path; its number, unless a dataset knows better.
   virtual std::string name(std::size_t index) const;
 
+  /// The class of sample `index`, from an index in memory; none, for every sample, if only reading tells it.
+  virtual std::optional<std::uint64_t> stratum(std::size_t /*index*/) const { return std::nullopt; }
+
   /// Samples of each class, from an index in memory; empty if they are known by reading the samples only.
   virtual std::vector<std::uint64_t> class_counts() const { return {}; }
 
@@ -95,10 +103,11 @@ struct DatasetKind {
   static constexpr const char* name = "dataset";
 };
 
-/// Factories read files and throw UsageError where `data.root` has none, RunError where one is damaged.
+/// Factories return null if the data has no split of this kind of its own (see datasets/splits.h); it always has train.
+/// They read files and throw UsageError if `data.root` has none, RunError if one is damaged.
 using DatasetRegistry = Registry<DatasetKind, std::unique_ptr<Dataset>(const DataConfig&, Split)>;
 
-/// The dataset named by `config.name`.
+/// The split that the dataset named by `config.name` brings itself; null if it has none of this kind.
 std::unique_ptr<Dataset> make_dataset(const DataConfig& config, Split split);
 
 }  // namespace trainyard

@@ -6,6 +6,7 @@ namespace trainyard {
 namespace {
 
 std::unique_ptr<Dataset> make_fashion_mnist(const DataConfig& config, Split split) {
+  if (split == Split::val) return nullptr;
   static const IdxImages::Kind kind{
       .name = "fashion_mnist",
       .places = {.title = "Fashion-MNIST",

@@ -22,8 +22,8 @@ class IdxImages final : public Dataset {
     float std;
   };
 
-  /// Finds and reads the split's two files. Throws UsageError where there are none; RunError for a damaged file, for
-  /// unequal counts of images and labels and for a label out of range.
+  /// Finds and reads the two files of train or test; there is no val. Throws UsageError where there are none; RunError
+  /// for a damaged file, for unequal counts of images and labels and for a label out of range.
   IdxImages(const Kind& kind, const DataConfig& config, Split split);
 
   std::size_t size() const override { return labels_.values.size(); }
@@ -34,6 +34,9 @@ class IdxImages final : public Dataset {
   std::vector<float> channel_mean() const override { return {kind_.mean}; }
   std::vector<float> channel_std() const override { return {kind_.std}; }
   std::vector<std::uint64_t> class_counts() const override;
+  std::optional<std::uint64_t> stratum(std::size_t index) const override {
+    return std::to_integer<std::uint64_t>(labels_.values[index]);
+  }
 
  private:
   Kind kind_;

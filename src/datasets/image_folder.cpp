@@ -1,9 +1,9 @@
 // A folder of pictures, sorted into a folder a class, as torchvision's ImageFolder reads it:
-//     <data.root>/train/<class>/**.jpg      <data.root>/test/<class>/**.jpg (or val/)
+//     <data.root>/train/<class>/**.jpg      <data.root>/val/..., test/... (may be missing)
 // JPEG and PNG, told by their content; what is read and in which order is said in class_folders.h.
 #include <filesystem>
+#include <optional>
 
-#include <fmt/ranges.h>
 #include <sys/stat.h>
 
 #include "datasets/class_folders.h"
@@ -20,38 +20,39 @@ namespace fs = std::filesystem;
 
 fs::path root_of(const DataConfig& config) { return config.root.empty() ? "data/image_folder" : config.root; }
 
-fs::path split_folder(const fs::path& root, Split split) {
-  const std::vector<std::string> names =
-      split == Split::train ? std::vector<std::string>{"train"} : std::vector<std::string>{"test", "val"};
-  for (const std::string& name : names) {
-    const std::string path = (root / name).string();
-    struct stat status{};
-    const int error = stat(path.c_str(), &status) == 0 ? 0 : errno;
-    if (error == 0 && S_ISDIR(status.st_mode)) return path;
-    if (lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode)) {
-      throw UsageError("data.root", "{} is a link to something that is no folder, or is not there", path);
-    }
-    if (error != 0 && error != ENOENT && error != ENOTDIR) throw_system_error("image_folder", "stat", path, error);
+// None if it is not there.
+std::optional<fs::path> split_folder(const fs::path& root, Split split) {
+  const fs::path path = root / to_string(split);
+  struct stat status{};
+  const int error = stat(path.c_str(), &status) == 0 ? 0 : errno;
+  if (error == 0 && S_ISDIR(status.st_mode)) return path;
+  if (lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode)) {
+    throw UsageError("data.root", "{} is a link to something that is no folder, or is not there", path.string());
   }
+  if (error != 0 && error != ENOENT && error != ENOTDIR) {
+    throw_system_error("image_folder", "stat", path.string(), error);
+  }
+  return std::nullopt;
+}
+
+fs::path train_folder(const fs::path& root) {
+  if (const std::optional<fs::path> folder = split_folder(root, Split::train)) return *folder;
   throw UsageError("data.root",
-                   "{} has no folder {}; image_folder reads <data.root>/train/<class>/*.jpg and "
-                   "<data.root>/test/<class>/*.jpg (or val): set data.root to the folder of these",
-                   root.string(), fmt::join(names, " or "));
+                   "{} has no folder train; image_folder reads <data.root>/train/<class>/*.jpg, and val/ and test/ "
+                   "beside it if there are any: set data.root to the folder of these",
+                   root.string());
 }
 
 class ImageFolder final : public ImageDataset {
  public:
-  ImageFolder(const DataConfig& config, Split split)
-      : ImageDataset(image_options(config)), folder_(split_folder(root_of(config), split)) {
-    const fs::path train = split_folder(root_of(config), Split::train);
+  ImageFolder(const DataConfig& config, Split split, fs::path folder)
+      : ImageDataset(image_options(config)), folder_(std::move(folder)) {
+    const fs::path train = train_folder(root_of(config));
     index_ = cached_index("image_folder " + fs::absolute(folder_).string() + " " + fs::absolute(train).string(), [&] {
       FileIndex index = find_pictures(folder_.string(), class_folders_in(train.string()), split);
       index.sources.push_back(source_of(train.string()));
       return index;
     });
-    if (folder_.filename() == "test" && fs::is_directory(folder_.parent_path() / "val")) {
-      leave_out(index_.left_out, "unused split, as there is test", "../val");
-    }
     const auto [height, width] = first_size();
     spec_.shape = {static_cast<std::int64_t>(height), static_cast<std::int64_t>(width), config.channels};
   }
@@ -60,6 +61,7 @@ class ImageFolder final : public ImageDataset {
   const SampleSpec& spec() const override { return spec_; }
   const std::vector<std::string>& class_names() const override { return index_.class_names; }
   std::vector<std::uint64_t> class_counts() const override { return index_.class_counts(); }
+  std::optional<std::uint64_t> stratum(std::size_t index) const override { return index_.entries[index].label; }
   std::span<const LeftOut> left_out() const override { return index_.left_out; }
   std::uint64_t fingerprint() const override { return fingerprint_of(index_.fingerprint()); }
   std::vector<float> channel_mean() const override { return usual_mean(spec_); }
@@ -77,12 +79,14 @@ class ImageFolder final : public ImageDataset {
 };
 
 std::unique_ptr<Dataset> make_image_folder(const DataConfig& config, Split split) {
-  return std::make_unique<ImageFolder>(config, split);
+  if (split == Split::train) return std::make_unique<ImageFolder>(config, split, train_folder(root_of(config)));
+  std::optional<fs::path> folder = split_folder(root_of(config), split);
+  return folder ? std::make_unique<ImageFolder>(config, split, std::move(*folder)) : nullptr;
 }
 
 const DatasetRegistry::Registration registered{
-    "image_folder", "JPEG and PNG files, a folder a class: <data.root>/train/<class>/, test/ or val/",
-    make_image_folder, __FILE__};
+    "image_folder", "JPEG and PNG files, a folder a class: <data.root>/train/<class>/, val/, test/", make_image_folder,
+    __FILE__};
 
 }  // namespace
 }  // namespace trainyard

@@ -1,4 +1,5 @@
-// Packed files, as `trainyard pack` writes them: <data.root>/train.packed and test.packed.
+// Packed files, as `trainyard pack` writes them: <data.root>/train.packed, val.packed and test.packed; all but the
+// first may be missing.
 #include <filesystem>
 
 #include "datasets/image_dataset.h"
@@ -26,6 +27,7 @@ class PackedArrays final : public Dataset {
   std::vector<float> channel_mean() const override { return file_.description().mean; }
   std::vector<float> channel_std() const override { return file_.description().std; }
   std::vector<std::uint64_t> class_counts() const override { return class_counts_of(file_); }
+  std::optional<std::uint64_t> stratum(std::size_t index) const override { return file_.records()[index].label; }
   std::int64_t get(std::size_t index, std::span<std::byte> out) const override {
     file_.read(index, out);
     return file_.records()[index].label;
@@ -52,6 +54,7 @@ class PackedImages final : public ImageDataset {
   std::vector<float> channel_mean() const override { return file_.description().mean; }
   std::vector<float> channel_std() const override { return file_.description().std; }
   std::vector<std::uint64_t> class_counts() const override { return class_counts_of(file_); }
+  std::optional<std::uint64_t> stratum(std::size_t index) const override { return file_.records()[index].label; }
   std::string name(std::size_t index) const override { return fmt::format("{}, record {}", file_.path(), index); }
 
   StoredImage read(std::size_t index, Scratch& scratch) const override {
@@ -73,6 +76,7 @@ std::unique_ptr<Dataset> make_packed(const DataConfig& config, Split split) {
   const std::filesystem::path path = root / fmt::format("{}.packed", to_string(split));
   std::error_code ignored;  // opening it says what is wrong with it
   if (std::filesystem::symlink_status(path, ignored).type() == std::filesystem::file_type::not_found) {
+    if (split != Split::train) return nullptr;
     throw UsageError("data.root",
                      "there is no file {}; set data.root to the folder that `trainyard pack <folder>` has written",
                      path.string());
@@ -85,7 +89,7 @@ std::unique_ptr<Dataset> make_packed(const DataConfig& config, Split split) {
 }
 
 const DatasetRegistry::Registration registered{
-    "packed", "what `trainyard pack` wrote: <data.root>/train.packed, test.packed", make_packed, __FILE__};
+    "packed", "what `trainyard pack` wrote: <data.root>/train.packed, val.packed, test.packed", make_packed, __FILE__};
 
 }  // namespace
 }  // namespace trainyard

@@ -46,17 +46,6 @@ Shards shards_in(const fs::path& folder) {
   return shards;
 }
 
-Shards shards_of(const fs::path& root, Split split) {
-  const std::vector<std::string> folders =
-      split == Split::train ? std::vector<std::string>{"train"} : std::vector<std::string>{"test", "val"};
-  for (const std::string& folder : folders) {
-    Shards shards = shards_in(root / folder);
-    if (!shards.paths.empty()) return shards;
-  }
-  throw UsageError("data.root", "{} has no tar files in {}; set data.root to the folder of train/*.tar and test/*.tar",
-                   root.string(), fmt::join(folders, "/ or "));
-}
-
 /// A sample of the largest class.
 struct Largest {
   explicit Largest(const FileIndex& index) {
@@ -127,8 +116,14 @@ FileIndex find_samples(const fs::path& root, Shards shards, Split split) {
 
 }  // namespace
 
-FileIndex index_shards(const fs::path& root, Split split) {
-  const Shards shards = shards_of(root, split);
+std::optional<FileIndex> index_shards(const fs::path& root, Split split) {
+  const Shards shards = shards_in(root / to_string(split));
+  if (shards.paths.empty()) {
+    std::error_code ignored;
+    if (split != Split::train && !fs::exists(shards.folder, ignored)) return std::nullopt;
+    throw UsageError("data.root", "{} has no tar files in {}/; set data.root to the folder of train/*.tar",
+                     root.string(), to_string(split));
+  }
   return cached_index(fmt::format("tar_shards {} {}", fs::absolute(root).string(), fmt::join(shards.paths, " ")),
                       [&] { return find_samples(root, shards, split); });
 }

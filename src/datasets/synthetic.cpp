@@ -60,6 +60,8 @@ class Synthetic final : public Dataset {
     return counts;
   }
 
+  std::optional<std::uint64_t> stratum(std::size_t index) const override { return index % class_names_.size(); }
+
   std::int64_t get(std::size_t index, std::span<std::byte> out) const override {
     const std::size_t label = index % class_names_.size();
     paint_pattern(label, out);
@@ -118,6 +120,7 @@ class Synthetic final : public Dataset {
 
 std::unique_ptr<Dataset> make_synthetic(const DataConfig& config, Split split) {
   check(config);
+  if (split == Split::val) return nullptr;
   return std::make_unique<Synthetic>(config, split);
 }
 

@@ -1,6 +1,6 @@
 // Tar files in the layout of WebDataset (datasets/shard_samples.h):
-//     <data.root>/train/*.tar, <data.root>/test/*.tar (or val/), <data.root>/classes.txt (a name a line; may be
-//     missing)
+//     <data.root>/train/*.tar, val/*.tar, test/*.tar, <data.root>/classes.txt (a name per line); all but train may be
+//     missing
 //
 // WebDataset streams shards and shuffles within a buffer, because its shards are remote. Ours are local files: their
 // tables of contents are read once and kept, and then every sample is reached directly. That gives a true shuffle, the
@@ -40,9 +40,9 @@ void allow_open_files(std::size_t shards) {
 /// cut.
 class TarShards final : public ImageDataset {
  public:
-  TarShards(const DataConfig& config, Split split)
-      : ImageDataset(image_options(config)), index_(index_shards(root_of(config), split)) {
-    if (split != Split::train) use_classes_of_training(index_shards(root_of(config), Split::train));
+  TarShards(const DataConfig& config, Split split, FileIndex index)
+      : ImageDataset(image_options(config)), index_(std::move(index)) {
+    if (split != Split::train) use_classes_of_training(*index_shards(root_of(config), Split::train), split);
     open_shards();
     const auto [height, width] = first_size();
     spec_.shape = {static_cast<std::int64_t>(height), static_cast<std::int64_t>(width), config.channels};
@@ -52,6 +52,7 @@ class TarShards final : public ImageDataset {
   const SampleSpec& spec() const override { return spec_; }
   const std::vector<std::string>& class_names() const override { return index_.class_names; }
   std::vector<std::uint64_t> class_counts() const override { return index_.class_counts(); }
+  std::optional<std::uint64_t> stratum(std::size_t index) const override { return index_.entries[index].label; }
   std::span<const LeftOut> left_out() const override { return index_.left_out; }
   std::uint64_t fingerprint() const override { return fingerprint_of(index_.fingerprint()); }
   std::vector<float> channel_mean() const override { return usual_mean(spec_); }
@@ -71,10 +72,10 @@ class TarShards final : public ImageDataset {
   }
 
  private:
-  void use_classes_of_training(const FileIndex& training) {
+  void use_classes_of_training(const FileIndex& training, Split split) {
     if (index_.class_names.size() > training.class_names.size()) {
-      throw UsageError("data.root", "the test shards have classes up to {}, the training shards up to {}",
-                       index_.class_names.size() - 1, training.class_names.size() - 1);
+      throw UsageError("data.root", "the {} shards have classes up to {}, the training shards up to {}",
+                       to_string(split), index_.class_names.size() - 1, training.class_names.size() - 1);
     }
     index_.class_names = training.class_names;
   }
@@ -103,11 +104,12 @@ class TarShards final : public ImageDataset {
 };
 
 std::unique_ptr<Dataset> make_tar_shards(const DataConfig& config, Split split) {
-  return std::make_unique<TarShards>(config, split);
+  std::optional<FileIndex> index = index_shards(root_of(config), split);
+  return index ? std::make_unique<TarShards>(config, split, std::move(*index)) : nullptr;
 }
 
 const DatasetRegistry::Registration registered{
-    "tar_shards", "tar files in WebDataset's layout (key.jpg, key.cls): <data.root>/train/*.tar, test/ or val/",
+    "tar_shards", "tar files in WebDataset's layout (key.jpg, key.cls): <data.root>/train/*.tar, val/, test/",
     make_tar_shards, __FILE__};
 
 }  // namespace

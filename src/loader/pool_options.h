@@ -1,6 +1,7 @@
 /// What a worker pool is asked for.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -17,9 +18,12 @@ enum class OnWorkerError : std::uint8_t {
 /// Where samples are kept once they have been read.
 enum class SampleCache : std::uint8_t {
   none,
-  shm,  ///< in shared memory, every sample of every split (sample_cache.h)
+  shm,  ///< in shared memory, every sample of train and val (sample_cache.h)
   gpu,  ///< on the GPU, by the trainer (training/resident_split.h); the pool sees to it that samples can be kept
 };
+
+/// The splits that are kept: train and val, the first two. Test is read once.
+inline constexpr std::size_t cached_splits = 2;
 
 /// How often one sample is tried in one epoch.
 constexpr int max_tries = 3;

@@ -6,7 +6,7 @@
 
 #include <unistd.h>
 
-#include "datasets/image_dataset.h"
+#include "datasets/dataset_view.h"
 #include "loader/shared_file.h"
 #include "util/error.h"
 #include "util/file_system.h"
@@ -105,10 +105,10 @@ class Store {
 };
 
 /// Samples of one size, or that vary in their rows.
-class CachedDataset final : public Dataset {
+class CachedDataset final : public DatasetView<Dataset> {
  public:
-  CachedDataset(std::unique_ptr<Dataset> dataset, const CachePlace& place)
-      : dataset_(std::move(dataset)), store_(*dataset_, size() * spec().bytes(), place) {}
+  CachedDataset(std::shared_ptr<const Dataset> dataset, const CachePlace& place)
+      : DatasetView(std::move(dataset)), store_(source(), size() * spec().bytes(), place) {}
 
   std::int64_t get(std::size_t index, std::span<std::byte> out) const override {
     std::byte* const stored = store_.at(index * spec().bytes());
@@ -116,7 +116,7 @@ class CachedDataset final : public Dataset {
       std::memcpy(out.data(), stored, out.size());
       return label;
     }
-    const std::int64_t label = dataset_->get(index, out);
+    const std::int64_t label = source().get(index, out);
     if (label >= 0 && store_.claim(index)) {
       std::memcpy(stored, out.data(), out.size());
       store_.keep(index, label);
@@ -124,23 +124,7 @@ class CachedDataset final : public Dataset {
     return label;
   }
 
-  std::int64_t rows(std::size_t index) const override { return dataset_->rows(index); }
-  void collate(std::span<const std::int64_t> rows, std::span<std::int64_t> begins) const override {
-    dataset_->collate(rows, begins);
-  }
-
-  std::size_t size() const override { return dataset_->size(); }
-  const SampleSpec& spec() const override { return dataset_->spec(); }
-  const std::vector<std::string>& class_names() const override { return dataset_->class_names(); }
-  std::uint64_t fingerprint() const override { return dataset_->fingerprint(); }
-  std::vector<float> channel_mean() const override { return dataset_->channel_mean(); }
-  std::vector<float> channel_std() const override { return dataset_->channel_std(); }
-  std::string name(std::size_t index) const override { return dataset_->name(index); }
-  std::vector<std::uint64_t> class_counts() const override { return dataset_->class_counts(); }
-  std::span<const LeftOut> left_out() const override { return dataset_->left_out(); }
-
  private:
-  std::unique_ptr<Dataset> dataset_;
   Store store_;
 };
 
@@ -173,14 +157,10 @@ PicturePlaces measure(const ImageDataset& images, const CachePlace& place) {
 }
 
 /// Pictures, decoded whole.
-class CachedImages final : public ImageDataset {
+class CachedImages final : public DatasetView<ImageDataset> {
  public:
-  CachedImages(std::unique_ptr<Dataset> dataset, const ImageDataset& images, const CachePlace& place)
-      : ImageDataset(images.options()),
-        dataset_(std::move(dataset)),
-        images_(images),
-        places_(measure(images, place)),
-        store_(images, places_.bytes, place) {}
+  CachedImages(std::shared_ptr<const ImageDataset> images, const CachePlace& place)
+      : DatasetView(std::move(images)), places_(measure(source(), place)), store_(source(), places_.bytes, place) {}
 
   StoredImage read(std::size_t index, Scratch& scratch) const override {
     const ImageSize size = places_.sizes[index];
@@ -188,21 +168,11 @@ class CachedImages final : public ImageDataset {
     std::byte* const pixels = store_.at(places_.offsets[index]);
     const StoredImage cached{.bytes = {pixels, bytes}, .pixels = size, .label = store_.label(index)};
     if (cached.label >= 0) return cached;
-    StoredImage stored = images_.read(index, scratch);
+    StoredImage stored = source().read(index, scratch);
     if (bytes == 0 || stored.label < 0 || !store_.claim(index) || !decode(stored, index, size, pixels)) return stored;
     store_.keep(index, stored.label);
     return {.bytes = cached.bytes, .pixels = size, .label = stored.label};
   }
-
-  std::string name(std::size_t index) const override { return images_.name(index); }
-  std::size_t size() const override { return images_.size(); }
-  const SampleSpec& spec() const override { return images_.spec(); }
-  const std::vector<std::string>& class_names() const override { return images_.class_names(); }
-  std::uint64_t fingerprint() const override { return images_.fingerprint(); }
-  std::vector<float> channel_mean() const override { return images_.channel_mean(); }
-  std::vector<float> channel_std() const override { return images_.channel_std(); }
-  std::vector<std::uint64_t> class_counts() const override { return images_.class_counts(); }
-  std::span<const LeftOut> left_out() const override { return images_.left_out(); }
 
  private:
   std::size_t channels() const { return static_cast<std::size_t>(spec().shape[2]); }
@@ -210,14 +180,12 @@ class CachedImages final : public ImageDataset {
   // False for a picture that is damaged, maybe where no transform looks, or that was changed since it was measured.
   bool decode(const StoredImage& stored, std::size_t index, ImageSize size, std::byte* pixels) const {
     try {
-      return images_.decode_whole(stored, index, size, pixels) == size;
+      return source().decode_whole(stored, index, size, pixels) == size;
     } catch (const RunError&) {
       return false;
     }
   }
 
-  std::unique_ptr<Dataset> dataset_;
-  const ImageDataset& images_;  ///< the same
   PicturePlaces places_;
   Store store_;
 };
@@ -226,10 +194,11 @@ class CachedImages final : public ImageDataset {
 
 std::unique_ptr<Dataset> cached_in_shared_memory(std::unique_ptr<Dataset> dataset, const CachePlace& place) {
   if (dataset->size() == 0) return dataset;
-  if (const auto* const images = dynamic_cast<const ImageDataset*>(dataset.get())) {
-    return std::make_unique<CachedImages>(std::move(dataset), *images, place);
+  const std::shared_ptr<const Dataset> shared = std::move(dataset);
+  if (auto images = std::dynamic_pointer_cast<const ImageDataset>(shared)) {
+    return std::make_unique<CachedImages>(std::move(images), place);
   }
-  return std::make_unique<CachedDataset>(std::move(dataset), place);
+  return std::make_unique<CachedDataset>(shared, place);
 }
 
 }  // namespace trainyard

@@ -21,11 +21,14 @@ std::string named(const SplitInfo& split, std::vector<std::uint64_t>::const_iter
 }  // namespace
 
 std::string summary_of(const SplitInfo& split) {
-  std::string all = fmt::format("{} samples of {} classes", split.size, split.class_names.size());
-  if (split.class_counts.empty()) return all;
-  const auto [fewest, most] = std::minmax_element(split.class_counts.begin(), split.class_counts.end());
-  if (*fewest == *most) return fmt::format("{}, {} each", all, *most);
-  return fmt::format("{}, from {} to {}", all, named(split, fewest), named(split, most));
+  std::string line = fmt::format("{} samples of {} classes", split.size, split.class_names.size());
+  if (!split.class_counts.empty()) {
+    const auto [fewest, most] = std::minmax_element(split.class_counts.begin(), split.class_counts.end());
+    line += *fewest == *most ? fmt::format(", {} each", *most)
+                             : fmt::format(", from {} to {}", named(split, fewest), named(split, most));
+  }
+  if (split.from_train) line += ", taken out of train (data.val)";
+  return line;
 }
 
 std::vector<std::string> warnings_about(const std::string& name, const SplitInfo& split) {
@@ -38,12 +41,18 @@ std::vector<std::string> warnings_about(const std::string& name, const SplitInfo
   return lines;
 }
 
+std::string note_on_test(std::span<const SplitInfo> splits) {
+  if (splits.size() > static_cast<std::size_t>(Split::test)) return "";
+  return "none: results are those on val, which the best checkpoint is chosen by";
+}
+
 Json to_json(std::span<const SplitInfo> splits) {
   Json json = {{"splits", Json::array()}};
   for (std::size_t i = 0; i < splits.size(); ++i) {
     const SplitInfo& split = splits[i];
     Json one = {{"name", to_string(static_cast<Split>(i))},
                 {"samples", split.size},
+                {"from_train", split.from_train},
                 {"classes", Json::array()},
                 {"left_out", Json::array()}};
     for (std::size_t label = 0; label < split.class_names.size(); ++label) {

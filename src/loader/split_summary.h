@@ -11,15 +11,18 @@
 
 namespace trainyard {
 
-/// One line: "1200 samples of 3 classes, from 100 (eel) to 800 (cat)".
+/// One line: "1200 samples of 3 classes, from 100 (eel) to 800 (cat)"; of a val that was taken out of train, that too.
 std::string summary_of(const SplitInfo& split);
 
 /// What a user should know before training on the split called `name`, a line each: the files that are left out (litter
 /// is not), the classes without samples.
 std::vector<std::string> warnings_about(const std::string& name, const SplitInfo& split);
 
-/// {"splits": [{"name", "samples", "classes": [{"name", "samples"}], "left_out": [{"reason", "count", "first"}]}]}, the
-/// splits in the order of Split. Samples of a class are null if they are not known without reading.
+/// What to say in place of the test split if there is none; empty if there is one.
+std::string note_on_test(std::span<const SplitInfo> splits);
+
+/// {"splits": [{"name", "samples", "from_train", "classes": [{"name", "samples"}], "left_out": [{"reason", "count",
+/// "first"}]}]}, the splits in the order of Split. Samples of a class are null if they are not known without reading.
 nlohmann::ordered_json to_json(std::span<const SplitInfo> splits);
 
 }  // namespace trainyard

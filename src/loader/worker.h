@@ -21,6 +21,7 @@ namespace trainyard {
 struct LoadedSplit {
   std::unique_ptr<Dataset> dataset;
   TransformPipeline transforms;
+  bool from_train = false;  ///< as in SplitDataset
 
   /// What read() writes.
   const SampleSpec& spec() const { return transforms.spec(*dataset); }
@@ -31,7 +32,8 @@ struct LoadedSplit {
   }
 };
 
-/// Builds all splits; the place in the vector is the split's number (static_cast of Split). Throws any Error.
+/// Builds all splits there are; the place in the vector is the split's number (static_cast of Split), so that test, the
+/// last, may be missing. Throws any Error.
 using DatasetFactory = std::function<std::vector<LoadedSplit>()>;
 
 /// Fills chunks, as one of the arena's workers. For one thread; what it is given must outlive it.

@@ -66,14 +66,15 @@ void refuse_what_changes(const LoadedSplit& split, const char* name) {
 std::vector<LoadedSplit> load_splits(const PoolOptions& options, const DatasetFactory& factory) {
   refuse_unusable_name(options);
   std::vector<LoadedSplit> splits = factory();
+  const std::size_t kept = std::min(splits.size(), cached_splits);
   if (options.cache == SampleCache::shm) {
-    for (std::size_t i = 0; i < splits.size(); ++i) {
+    for (std::size_t i = 0; i < kept; ++i) {
       refuse_scaled_decoding(splits[i]);
       splits[i].dataset = cached_in_shared_memory(std::move(splits[i].dataset), cache_place(options, i));
     }
   }
   if (options.cache == SampleCache::gpu) {
-    for (std::size_t i = 0; i < splits.size(); ++i) refuse_what_changes(splits[i], to_string(static_cast<Split>(i)));
+    for (std::size_t i = 0; i < kept; ++i) refuse_what_changes(splits[i], to_string(static_cast<Split>(i)));
   }
   return splits;
 }
@@ -82,7 +83,7 @@ std::vector<SplitInfo> describe(const std::vector<LoadedSplit>& splits) {
   std::vector<SplitInfo> result;
   for (const LoadedSplit& split : splits) {
     const Dataset& dataset = *split.dataset;
-    const std::span<const LeftOut> left_out = dataset.left_out();
+    const std::span<const LeftOut> left_out = split.from_train ? std::span<const LeftOut>() : dataset.left_out();
     result.push_back({.size = dataset.size(),
                       .sample = split.spec(),
                       .class_names = dataset.class_names(),
@@ -91,6 +92,7 @@ std::vector<SplitInfo> describe(const std::vector<LoadedSplit>& splits) {
                       .channel_std = dataset.channel_std(),
                       .class_counts = dataset.class_counts(),
                       .left_out = {left_out.begin(), left_out.end()},
+                      .from_train = split.from_train,
                       .mirror = split.transforms.mirror()});
   }
   return result;

@@ -32,12 +32,14 @@ struct SplitInfo {
   std::vector<float> channel_mean;
   std::vector<float> channel_std;
   std::vector<std::uint64_t> class_counts;  ///< samples of each class; empty if they are not known without reading
-  std::vector<LeftOut> left_out;
-  std::optional<RandomMirror> mirror;  ///< the random_horizontal_flip that ends its transforms, if one does
+  std::vector<LeftOut> left_out;            ///< of the split's own source: none if it was taken from train
+  bool from_train = false;                  ///< as in SplitDataset
+  std::optional<RandomMirror> mirror;       ///< the random_horizontal_flip that ends its transforms, if one does
 };
 
-/// What `factory` builds, behind the cache that `options` ask for. Throws UsageError, with the transform's name, where
-/// samples are to be kept on the GPU and a transform is drawn anew in each epoch that cannot be done there.
+/// What `factory` builds, train and val behind the cache that `options` ask for; test is read once and never kept.
+/// Throws UsageError, with the transform's name, where samples are to be kept on the GPU and a transform is drawn anew
+/// in each epoch that cannot be done there.
 std::vector<LoadedSplit> load_splits(const PoolOptions& options, const DatasetFactory& factory);
 
 std::vector<SplitInfo> describe(const std::vector<LoadedSplit>& splits);

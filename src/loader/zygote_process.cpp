@@ -220,6 +220,7 @@ std::vector<std::uint8_t> encode(const Hello& hello) {
                       {"mean", split.channel_mean},
                       {"std", split.channel_std},
                       {"class_counts", split.class_counts},
+                      {"from_train", split.from_train},
                       {"left_out", nlohmann::json::array()}});
     for (const LeftOut& one : split.left_out) {
       splits.back()["left_out"].push_back({{"reason", one.reason}, {"count", one.count}, {"first", one.first}});
@@ -246,6 +247,7 @@ Hello decode_hello(std::span<const std::byte> bytes) {
          .channel_std = split.at("std"),
          .class_counts = split.at("class_counts"),
          .left_out = {},
+         .from_train = split.at("from_train"),
          .mirror = std::nullopt});
     for (const nlohmann::json& one : split.at("left_out")) {
       hello.splits.back().left_out.push_back({one.at("reason"), one.at("count"), one.at("first")});

@@ -16,7 +16,7 @@ namespace trainyard {
 namespace {
 
 constexpr const char* epochs_header =
-    "epoch,step,train_loss,train_accuracy,val_loss,val_accuracy,lr,samples_per_second,data_wait\n";
+    "epoch,step,train/loss,train/accuracy,val/loss,val/accuracy,lr,samples_per_second,data_wait\n";
 
 constexpr const char* loading_header =
     "epoch,step,samples_per_second,wait_share,wait_p50,wait_p99,workers_busy,bytes,deaths,hangs,retries,skipped\n";
@@ -67,10 +67,10 @@ MetricsFiles::MetricsFiles(const std::filesystem::path& folder, std::int64_t las
 void MetricsFiles::add(const EpochMetrics& m) {
   append(csv_, fmt::format("{},{},{},{},{},{},{},{},{}\n", m.epoch, m.step, m.train_loss, m.train_accuracy, m.val_loss,
                            m.val_accuracy, m.lr, m.samples_per_second, m.data_wait));
-  events_.add(m.step, {{"epoch/train_loss", m.train_loss},
-                       {"epoch/train_accuracy", m.train_accuracy},
-                       {"epoch/val_loss", m.val_loss},
-                       {"epoch/val_accuracy", m.val_accuracy}});
+  events_.add(m.step, {{"train/loss_epoch", m.train_loss},
+                       {"train/accuracy_epoch", m.train_accuracy},
+                       {"val/loss", m.val_loss},
+                       {"val/accuracy", m.val_accuracy}});
 }
 
 void MetricsFiles::add(const LoadingMetrics& m) {
@@ -86,13 +86,16 @@ void MetricsFiles::add(const LoadingMetrics& m) {
 }
 
 void MetricsFiles::add(const StepMetrics& m) {
-  const nlohmann::ordered_json object = {
-      {"epoch", m.epoch},        {"step", m.step}, {"loss", m.loss},
-      {"accuracy", m.accuracy},  {"lr", m.lr},     {"samples_per_second", m.samples_per_second},
-      {"data_wait", m.data_wait}};
+  const nlohmann::ordered_json object = {{"epoch", m.epoch},
+                                         {"step", m.step},
+                                         {"train/loss", m.train_loss},
+                                         {"train/accuracy", m.train_accuracy},
+                                         {"lr", m.lr},
+                                         {"samples_per_second", m.samples_per_second},
+                                         {"data_wait", m.data_wait}};
   append(jsonl_, json_text(object) + "\n");
-  events_.add(m.step, {{"train/loss", m.loss},
-                       {"train/accuracy", m.accuracy},
+  events_.add(m.step, {{"train/loss", m.train_loss},
+                       {"train/accuracy", m.train_accuracy},
                        {"train/lr", m.lr},
                        {"speed/samples_per_second", m.samples_per_second},
                        {"speed/data_wait", m.data_wait}});

@@ -10,14 +10,15 @@
 
 namespace trainyard {
 
-/// A row of metrics.csv. Accuracies are from 0 to 1, losses are means over the samples.
+/// A row of metrics.csv, in columns train/loss, val/accuracy, .... Accuracies are from 0 to 1, losses are means over
+/// the samples.
 struct EpochMetrics {
   std::int64_t epoch;         ///< whole epochs done, from 1
   std::int64_t step;          ///< optimizer steps done
   double train_loss;          ///< while training, with label smoothing
   double train_accuracy;      ///< while training
-  double val_loss;            ///< after the epoch, on the whole test split
-  double val_accuracy;        ///< after the epoch, on the whole test split
+  double val_loss;            ///< after the epoch, on the whole val split
+  double val_accuracy;        ///< after the epoch, on the whole val split
   double lr;                  ///< of the epoch's last step
   double samples_per_second;  ///< training samples over the epoch's training time
   double data_wait;           ///< share of that time in which the step waited for data, 0 to 1
@@ -34,8 +35,8 @@ struct LoadingMetrics {
 struct StepMetrics {
   std::int64_t epoch;  ///< the epoch under way, from 1
   std::int64_t step;   ///< optimizer steps done
-  double loss;
-  double accuracy;
+  double train_loss;
+  double train_accuracy;
   double lr;
   double samples_per_second;
   double data_wait;

@@ -69,8 +69,8 @@ std::string format_progress(const ProgressState& s, std::size_t columns) {
   const auto gib = static_cast<double>(s.gpu_memory) / (1 << 30);
   std::vector<Part> parts = {{0, fmt::format("epoch {}/{}", s.epoch, s.epochs)},
                              {3, fmt::format("step {}/{}", s.step, s.steps)},
-                             {1, fmt::format("loss {:.4f}", s.loss)},
-                             {4, fmt::format("acc {:.3f}", s.accuracy)},
+                             {1, fmt::format("train/loss {:.4f}", s.loss)},
+                             {4, fmt::format("train/accuracy {:.3f}", s.accuracy)},
                              {5, fmt::format("{:.0f}/s", s.samples_per_second)},
                              {6, fmt::format("wait {:.0f} %", 100 * s.data_wait)},
                              {7, s.gpu_memory > 0 ? fmt::format("GPU {:.1f} GiB", gib) : ""},

@@ -56,12 +56,15 @@ function summary(run) {
   const last = run.epochs.at(-1) ?? {};
   const mean = (key) => run.epochs.length ? run.epochs.reduce((sum, e) => sum + (e[key] ?? 0), 0) / run.epochs.length : null;
   // As training chooses it: equal accuracies go to the lower loss, then to the later epoch.
-  const isBetter = (e, b) => !isNumber(b.val_accuracy) || e.val_accuracy > b.val_accuracy ||
-      e.val_accuracy === b.val_accuracy && !(e.val_loss > b.val_loss);
-  const best = run.epochs.reduce((b, e) => isNumber(e.val_accuracy) && isBetter(e, b) ? e : b, {});
+  const accuracy = (epoch) => epoch['val/accuracy'];
+  const isBetter = (e, b) => !isNumber(accuracy(b)) || accuracy(e) > accuracy(b) ||
+      accuracy(e) === accuracy(b) && !(e['val/loss'] > b['val/loss']);
+  const best = run.epochs.reduce((b, e) => isNumber(accuracy(e)) && isBetter(e, b) ? e : b, {});
   const e = run.evaluation ?? {};
+  const split = e.split ?? 'val';
+  const figures = run.evaluation ?? best;
   return {
-    accuracy: e.top1 ?? best.val_accuracy, top5: e.top5, loss: e.loss ?? best.val_loss, samples: e.samples,
+    split, accuracy: figures[`${split}/accuracy`], top5: e[`${split}/top5`], loss: figures[`${split}/loss`], samples: e.samples,
     best: best.epoch, epochs: last.epoch ?? 0, steps: last.step ?? run.steps.at(-1)?.step ?? 0,
     rate: mean('samples_per_second'), wait: mean('data_wait'), checkpoint: e.checkpoint, classes: e.classes?.length ?? 0,
   };
@@ -78,19 +81,19 @@ function heading() {
         element('div', {class: 'label'}, label), element('div', {class: 'value'}, value),
         element('div', {class: 'more'}, more));
     main.append(element('div', {class: 'tiles'},
-        tile('Test accuracy', percent(s.accuracy), s.samples ? `on all ${count(s.samples)} test images` : `epoch ${s.best ?? '–'}`, 'first'),
-        s.classes > 5 ? tile('Top-5', percent(s.top5), 'the class among five guesses') : null,
-        tile('Test loss', loss(s.loss), s.best ? `best after epoch ${s.best}` : ''),
+        tile(`${s.split}/accuracy`, percent(s.accuracy), s.samples ? `on all ${count(s.samples)} samples` : `epoch ${s.best ?? '–'}`, 'first'),
+        s.classes > 5 ? tile(`${s.split}/top5`, percent(s.top5), 'the class among five guesses') : null,
+        tile(`${s.split}/loss`, loss(s.loss), s.best ? `best after epoch ${s.best}` : ''),
         tile('Trained', `${count(s.epochs)} epoch${s.epochs === 1 ? '' : 's'}`, `${count(s.steps)} steps`),
         tile('Throughput', `${rate(s.rate)}/s`, 'training samples'),
         tile('Data wait', shortPercent(s.wait), 'of the training time')));
     return;
   }
-  const head = [['run'], ['test accuracy', 'number'], ['top-5', 'number'], ['test loss', 'number'], ['epochs', 'number'],
+  const head = [['run'], ['split'], ['accuracy', 'number'], ['top5', 'number'], ['loss', 'number'], ['epochs', 'number'],
     ['steps', 'number'], ['samples/s', 'number'], ['data wait', 'number']];
   main.append(element('div', {class: 'card'}, table(head, runs.map((run, i) => {
     const s = summary(run);
-    return [element('span', {}, chip(i), run.name), percent(s.accuracy), percent(s.top5), loss(s.loss), count(s.epochs),
+    return [element('span', {}, chip(i), run.name), s.split, percent(s.accuracy), percent(s.top5), loss(s.loss), count(s.epochs),
       count(s.steps), rate(s.rate), shortPercent(s.wait)];
   }))));
 }
@@ -195,7 +198,7 @@ function curve(rows, stepsPerEpoch, key) {
   return points;
 }
 
-// What a run's training loss includes and its test loss does not.
+// What a run's training loss includes and its val loss does not.
 function extraLoss(run) {
   const all = settings(run.config);
   return [['train.label_smoothing', 'label smoothing'], ['train.mixup', 'mixup'], ['train.cutmix', 'cutmix']]
@@ -213,9 +216,9 @@ function curves() {
   });
   const one = (key, what) => lines([['steps', key, what, 'after']]).map((line) => ({...line, kind: 'only'}));
   const cards = [
-    chart('Loss', lines([['steps', 'loss', 'training', 'while'], ['epochs', 'val_loss', 'test', 'after']]),
+    chart('Loss', lines([['steps', 'train/loss', 'train', 'while'], ['epochs', 'val/loss', 'val', 'after']]),
         {format: plain, canLog: true}),
-    chart('Accuracy', lines([['steps', 'accuracy', 'training', 'while'], ['epochs', 'val_accuracy', 'test', 'after']]),
+    chart('Accuracy', lines([['steps', 'train/accuracy', 'train', 'while'], ['epochs', 'val/accuracy', 'val', 'after']]),
         {format: shortPercent, top: 1}),
     chart('Learning rate', one('lr', 'learning rate'), {format: plain, zero: true}),
     chart('Training samples per second', one('samples_per_second', 'samples/s'), {format: count, zero: true}),
@@ -226,10 +229,10 @@ function curves() {
       drawing('line', {x1: 0, x2: 26, y1: 5, y2: 5, 'stroke-width': kind === 'after' ? 2.25 : 1.25})), text);
   section('Curves',
       element('div', {class: 'legend'}, ...(runs.length > 1 ? runs.map((run, i) => element('span', {}, chip(i), run.name)) : []),
-          sample('while', 'while training'), sample('after', 'after each epoch, on the test set'),
+          sample('while', 'while training'), sample('after', 'after each epoch, on val'),
           element('span', {}, 'across: epochs')),
       ...runs.filter(extraLoss).map((run) => element('p', {class: 'soft small'},
-          `${runs.length > 1 ? `${run.name}: the` : 'The'} training loss includes ${extraLoss(run)}; the test loss does not.`)),
+          `${runs.length > 1 ? `${run.name}: the` : 'The'} training loss includes ${extraLoss(run)}; the val loss does not.`)),
       element('div', {class: 'grid curves'}, ...cards));
 }
 
@@ -289,14 +292,14 @@ const nameOf = (w) => !w.name || w.name === `${w.index}` ? `#${w.index}` : w.nam
 function wrongCard(e) {
   if (e.worst.length === 0) return null;
   const figures = e.worst.map((w) => {
-    const image = element('img', {src: w.image, alt: `test image ${w.index}`});
+    const image = element('img', {src: w.image, alt: `${e.split} image ${w.index}`});
     image.addEventListener('load', () => image.classList.toggle('tiny', image.naturalWidth < 96));
     return element('figure', {}, image, element('b', {}, `${e.classes[w.guess].name} ${shortPercent(w.guess_probability)}`),
         element('span', {}, `is ${e.classes[w.label].name} ${shortPercent(w.label_probability)}`),
         element('span', {class: 'soft', title: w.name ?? ''}, nameOf(w)));
   });
   return element('div', {class: 'card'}, element('h3', {}, 'Most wrong'),
-      element('p', {class: 'soft small'}, 'Test images with the greatest loss: what the model took each for and how sure it was, what it is, its name or number in the test set.'),
+      element('p', {class: 'soft small'}, `Samples of ${e.split} with the greatest loss: what the model took each for and how sure it was, what it is, its name or number in the split.`),
       element('div', {class: 'wrong'}, ...figures));
 }
 
@@ -306,7 +309,7 @@ function predictions() {
     if (!e) return element('div', {class: 'stack'}, runTitle(index), element('p', {class: 'card soft'}, run.note));
     return element('div', {class: 'stack'},
         element('div', {}, runTitle(index), element('p', {class: 'soft small', style: {margin: '0'}},
-            `${e.checkpoint}, after epoch ${e.epoch}, on all ${count(e.samples)} test images of ${e.dataset}, ${e.precision}`)),
+            `${e.checkpoint}, after epoch ${e.epoch}, on all ${count(e.samples)} samples of ${e.split} of ${e.dataset}, ${e.precision}`)),
         ...(runs.length > 1 ? [confusionCard(e), pairsCard(e), classCard(e), wrongCard(e)] : [
           element('div', {class: 'grid runs'}, ...[confusionCard(e), element('div', {class: 'stack'}, classCard(e), pairsCard(e))]
               .filter((card) => card !== null)), wrongCard(e)]));

@@ -22,7 +22,7 @@ struct DebugOptions {
     return overfit_batches > 0 ? overfit_batches : all_batches;
   }
   /// Most batches of an evaluation.
-  std::int64_t test_batches() const { return fast_dev_run ? fast_dev_batches : all_batches; }
+  std::int64_t val_batches() const { return fast_dev_run ? fast_dev_batches : all_batches; }
   /// Whether what is trained is no run to go on with.
   bool scratch() const { return fast_dev_run || overfit_batches > 0; }
 };

@@ -32,7 +32,7 @@ std::string listed(const std::vector<std::uint64_t>& indices) {
                      count < indices.size() ? fmt::format(", and {} more", indices.size() - count) : "");
 }
 
-// What the training loss includes and the loss on the test set does not: "label smoothing, mixup".
+// What the training loss includes and the loss on val does not: "label smoothing, mixup".
 std::string extra_loss(const TrainConfig& config) {
   std::vector<std::string> parts;
   if (config.label_smoothing > 0) parts.emplace_back("label smoothing");
@@ -57,7 +57,7 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, cons
       dataset_(pool.splits().at(static_cast<std::size_t>(Split::train))),
       train_loader_(pool, Split::train, {.shuffle = true, .drop_last = config.loader.drop_last},
                     normalize_of(dataset_, device), device),
-      test_loader_(pool, Split::test, {}, normalize_of(dataset_, device), device),
+      val_loader_(pool, Split::val, {}, normalize_of(dataset_, device), device),
       model_((at::manual_seed(config.train.seed),
               new_model(config.model, dataset_.sample.shape, dataset_.class_names.size(), device))),
       optimizer_(make_optimizer(config.optimizer, *model_)),
@@ -77,8 +77,8 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, cons
 }
 
 RunResult Trainer::run() {
-  if (config_.loader.cache == "gpu" && place_.epoch < config_.train.epochs) keep_data_on_device();
-  while (place_.epoch < config_.train.epochs && (result_.signal = StopSignal::received()) == 0) {
+  if (config_.loader.cache == "gpu" && !finished()) keep_data_on_device();
+  while (!finished() && (result_.signal = StopSignal::received()) == 0) {
     if (train_epoch()) finish_epoch();
     save();
   }
@@ -87,21 +87,27 @@ RunResult Trainer::run() {
   result_.steps = place_.step;
   result_.best_accuracy = place_.best_accuracy;
   result_.best_epoch = place_.best_epoch;
+  result_.early_stopped = stops_early();
   return result_;
+}
+
+bool Trainer::stops_early() const {
+  const std::int64_t patience = config_.train.patience;
+  return patience > 0 && place_.batch == 0 && place_.epoch - place_.best_epoch >= patience;
 }
 
 void Trainer::keep_data_on_device() {
   const Clock::time_point start = Clock::now();
-  for (DeviceLoader* const loader : {&train_loader_, &test_loader_}) loader->keep_on_device();
+  for (DeviceLoader* const loader : {&train_loader_, &val_loader_}) loader->keep_on_device();
   if (StopSignal::received() != 0) return;
-  progress_.print(fmt::format("{} + {} samples put on {} in {}", train_loader_.split().size, test_loader_.split().size,
+  progress_.print(fmt::format("{} + {} samples put on {} in {}", train_loader_.split().size, val_loader_.split().size,
                               device_.str(), format_duration(seconds_since(start))));
 }
 
 // Trains from the place to the end of its epoch; false when a signal ended it before.
 bool Trainer::train_epoch() {
   const Clock::time_point epoch_start = Clock::now();
-  train_loader_.follow_with(&test_loader_, 0);
+  train_loader_.follow_with(&val_loader_, 0);
   train_loader_.start_epoch(data_epoch(place_.epoch), place_.batch, batches_per_epoch());
   model_->train();
   epoch_seconds_ = epoch_waited_ = 0;
@@ -189,9 +195,9 @@ void Trainer::finish_epoch() {
   result_.data_wait += epoch_waited_;
   result_.samples += epoch_samples_;
   result_.loading = train_loader_.stats();
-  const bool ends = place_.epoch + 1 == config_.train.epochs;
-  test_loader_.follow_with(ends ? nullptr : &train_loader_, data_epoch(place_.epoch + 1));
-  const Scores val = evaluate(evaluated_model(), test_loader_, config_.train.precision, debug_.test_batches());
+  const bool ends = place_.epoch + 1 == config_.train.epochs;  // or earlier: then what is read ahead is for nothing
+  val_loader_.follow_with(ends ? nullptr : &train_loader_, data_epoch(place_.epoch + 1));
+  const Scores val = evaluate(evaluated_model(), val_loader_, config_.train.precision, debug_.val_batches());
 
   ++place_.epoch;
   place_.batch = 0;
@@ -217,9 +223,9 @@ void Trainer::finish_epoch() {
   add_metrics(LoadingMetrics{.epoch = place_.epoch, .step = place_.step, .stats = result_.loading});
   const std::string extra = extra_loss(config_.train);
   progress_.print(fmt::format(
-      "epoch {}/{}  train loss {:.4f}{} acc {:.4f}  test loss {:.4f} acc {:.4f}{}  {:.0f}/s  {}", place_.epoch,
-      config_.train.epochs, train.loss, extra.empty() ? "" : fmt::format(" (with {})", extra), train.accuracy, val.loss,
-      val.accuracy, best ? " (best)" : "", rate, format_duration(epoch_seconds_)));
+      "epoch {}/{}  train/loss {:.4f}{} train/accuracy {:.4f}  val/loss {:.4f} val/accuracy {:.4f}{}  {:.0f}/s  {}",
+      place_.epoch, config_.train.epochs, train.loss, extra.empty() ? "" : fmt::format(" (with {})", extra),
+      train.accuracy, val.loss, val.accuracy, best ? " (best)" : "", rate, format_duration(epoch_seconds_)));
 }
 
 // A full disk costs lines of metrics, not the run.
@@ -238,8 +244,8 @@ void Trainer::log_window(double lr) {
   add_metrics(
       StepMetrics{.epoch = place_.epoch + 1,
                   .step = place_.step,
-                  .loss = scores.loss,
-                  .accuracy = scores.accuracy,
+                  .train_loss = scores.loss,
+                  .train_accuracy = scores.accuracy,
                   .lr = lr,
                   .samples_per_second = window_.seconds > 0 ? static_cast<double>(scores.samples) / window_.seconds : 0,
                   .data_wait = window_.seconds > 0 ? window_.waited / window_.seconds : 0});

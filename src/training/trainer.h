@@ -24,11 +24,12 @@ namespace trainyard {
 
 /// What a run came to.
 struct RunResult {
-  int signal = 0;  ///< the signal that ended it, after saving; 0: it has all its epochs
+  int signal = 0;              ///< the signal that ended it, after saving; 0: it is finished
+  bool early_stopped = false;  ///< finished before its last epoch (train.patience)
   std::int64_t epochs = 0;
   std::int64_t steps = 0;
-  std::optional<Scores> last;  ///< of the last evaluation; none when nothing was left to do
-  double best_accuracy = 0;    ///< on the test split, over all epochs
+  std::optional<Scores> last;  ///< of the last evaluation, on val; none when nothing was left to do
+  double best_accuracy = 0;    ///< on val, over all epochs
   std::int64_t best_epoch = 0;
   double training_seconds = 0;  ///< of this process, evaluation not counted
   std::int64_t samples = 0;     ///< trained in this process
@@ -36,11 +37,12 @@ struct RunResult {
   EpochStats loading;           ///< of the last epoch trained
 };
 
-/// Trains `config.model` on split 0 of `pool` and evaluates on split 1, on `device`. Everything it writes goes into
-/// `folder`. The same configuration gives the same losses bit for bit on the CPU, and on a GPU with
-/// train.deterministic, with any number of workers, at one go or in parts. Used from one thread; StopSignal ends it at
-/// the next step. Throws UsageError if another process trains in `folder`, and what prove_saving() throws if the run
-/// could not be saved there, both before a step and with nothing written.
+/// Trains `config.model` on the train split of `pool` and evaluates on val after each epoch, on `device`: the best
+/// checkpoint and train.patience follow val, test is never read. Everything it writes goes into `folder`. The same
+/// configuration gives the same losses bit for bit on the CPU, and on a GPU with train.deterministic, with any number
+/// of workers, at one go or in parts. Used from one thread; StopSignal ends it at the next step. Throws UsageError if
+/// another process trains in `folder`, and what prove_saving() throws if the run could not be saved there, both before
+/// a step and with nothing written.
 class Trainer {
  public:
   Trainer(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder,
@@ -48,8 +50,8 @@ class Trainer {
 
   RunResult run();
 
-  /// Whether all epochs are trained. If so from the start, nothing is written.
-  bool finished() const { return place_.epoch >= config_.train.epochs; }
+  /// Whether all epochs are trained, or train.patience has ended the run. If so from the start, nothing is written.
+  bool finished() const { return place_.epoch >= config_.train.epochs || stops_early(); }
 
  private:
   // Where the run stands; with the weights, the optimizer and the generators it is all that a checkpoint needs.
@@ -58,7 +60,7 @@ class Trainer {
     std::int64_t batch = 0;  // batches of the epoch under way that are done: whole steps of them
     std::int64_t step = 0;   // optimizer steps done
     double best_accuracy = 0;
-    double best_loss = 0;  // of that epoch, on the test split
+    double best_loss = 0;  // of that epoch, on val
     std::int64_t best_epoch = 0;
   };
 
@@ -70,6 +72,7 @@ class Trainer {
   };
 
   // trainer.cpp
+  bool stops_early() const;
   void keep_data_on_device();
   bool train_epoch();
   void finish_epoch();
@@ -109,7 +112,7 @@ class Trainer {
   RegisteredMemory registered_;
   const SplitInfo& dataset_;
   DeviceLoader train_loader_;
-  DeviceLoader test_loader_;
+  DeviceLoader val_loader_;
   std::shared_ptr<Model> model_;
   std::unique_ptr<Optimizer> optimizer_;
   TrainStep train_step_;

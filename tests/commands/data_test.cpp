@@ -19,7 +19,7 @@ using testing::Not;
 class DataCommand : public testing::Test {
  protected:
   DataCommand() {
-    for (const char* folder : {"train/cat", "train/dog", "test/cat", "test/dog"}) {
+    for (const char* folder : {"train/cat", "train/dog", "val/cat", "val/dog", "test/cat", "test/dog"}) {
       for (int i = 0; i < 4; ++i) {
         dir_.write(fmt::format("{}/{}.jpg", folder, i), jpeg_file(noisy_ramp(16, 16, 3), 90));
       }
@@ -43,6 +43,15 @@ TEST_F(DataCommand, CountsClassesAndReadsEverySample) {
   EXPECT_THAT(outcome.output,
               AllOf(HasSubstr("train   8 samples of 2 classes, 4 each"), HasSubstr("train   all 8 samples can be read"),
                     HasSubstr("test    all 8 samples can be read"), Not(HasSubstr("warning"))));
+}
+
+TEST_F(DataCommand, ShowsValTakenOutOfTrainAndAMissingTest) {
+  std::filesystem::remove_all(dir_ / "val");
+  std::filesystem::remove_all(dir_ / "test");
+  const Outcome outcome = program("data", {"--data.val", "3"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, AllOf(HasSubstr("train   5 samples of 2 classes"), HasSubstr("val     3 samples"),
+                                    HasSubstr("taken out of train (data.val)"), HasSubstr("test    none: ")));
 }
 
 TEST_F(DataCommand, ListsEverySampleThatCannotBeRead) {

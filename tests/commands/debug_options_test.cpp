@@ -26,7 +26,7 @@ TEST_F(DebugOptions, FastDevRunGoesThroughEveryPartAndLeavesNoRunToGoOnWith) {
   for (int time = 0; time < 2; ++time) {  // a second one begins anew
     const Outcome outcome = train("quick", {"--train.fast_dev_run", "--loader.batch_size", "32"});
     ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
-    EXPECT_THAT(outcome.output, AllOf(HasSubstr("1 of 1, 3 steps"), HasSubstr("on the first 96 test images")));
+    EXPECT_THAT(outcome.output, AllOf(HasSubstr("1 of 1, 3 steps"), HasSubstr("on the first 96 samples")));
   }
   EXPECT_FALSE(std::filesystem::exists(*dir_ / "quick"));
   for (const char* name : {"report.html", "metrics.csv", "checkpoints/last/manifest.json"}) {
@@ -45,7 +45,7 @@ TEST_F(DebugOptions, OverfitBatchesTrainsOnTheSameBatchesInEveryEpoch) {
   EXPECT_THAT(outcome.output, HasSubstr("3 of 3, 6 steps"));
   std::vector<double> losses;
   std::istringstream lines(file("scratch/heart/metrics.jsonl"));
-  for (std::string line; std::getline(lines, line);) losses.push_back(nlohmann::json::parse(line)["loss"]);
+  for (std::string line; std::getline(lines, line);) losses.push_back(nlohmann::json::parse(line)["train/loss"]);
   ASSERT_EQ(losses.size(), 3u);
   EXPECT_EQ(losses[1], losses[2]);
 }
@@ -72,7 +72,7 @@ TEST_F(DebugOptions, ProfileRefusesWhatIsNoRange) {
 TEST_F(DebugOptions, DryRunShowsTheModelAndABatchAndTrainsNothing) {
   const Outcome outcome = train("dry", {"--train.dry_run", "--loader.batch_size", "10"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
-  for (const char* part : {"trained parameters", "MiB beside the weights", "64 batches an epoch", "batch.png"}) {
+  for (const char* part : {"trained parameters", "MiB beside the weights", "52 batches an epoch", "batch.png"}) {
     EXPECT_THAT(outcome.output, HasSubstr(part));
   }
   const std::string png = file("dry/batch.png");

@@ -1,3 +1,5 @@
+#include <filesystem>
+
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
@@ -6,6 +8,7 @@
 namespace trainyard {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 using EvalCommand = SmallRun;
@@ -32,29 +35,58 @@ TEST_F(EvalCommand, CountsEverySampleOnceInEveryFigure) {
   EXPECT_EQ(json["classes"].size(), 5u);
   EXPECT_EQ(samples, 128);
   EXPECT_EQ(confused, 128);
-  EXPECT_DOUBLE_EQ(json["top1"].get<double>(), static_cast<double>(right) / 128);
-  EXPECT_EQ(json["top5"], 1) << "of five classes, the right one is always among the first five";
+  EXPECT_DOUBLE_EQ(json["test/accuracy"].get<double>(), static_cast<double>(right) / 128);
+  EXPECT_EQ(json["test/top5"], 1) << "of five classes, the right one is always among the first five";
 }
 
 TEST_F(EvalCommand, AnotherBatchSizeGivesTheSame) {
   const nlohmann::json a = eval_json({run()});
   const nlohmann::json b = eval_json({run(), "--loader.batch_size", "37", "--loader.workers", "0"});
   EXPECT_EQ(a["confusion"], b["confusion"]);
-  EXPECT_NEAR(a["loss"].get<double>(), b["loss"].get<double>(), 1e-6);
+  EXPECT_NEAR(a["test/loss"].get<double>(), b["test/loss"].get<double>(), 1e-6);
 }
 
 TEST_F(EvalCommand, TakesAnotherPrecisionThanTheRunWasTrainedIn) {
   const nlohmann::json json = eval_json({run(), "--train.precision", "bf16"});
   EXPECT_EQ(json["precision"], "bf16");
-  EXPECT_NEAR(json["loss"].get<double>(), eval_json({run()})["loss"].get<double>(), 0.05);
+  EXPECT_NEAR(json["test/loss"].get<double>(), eval_json({run()})["test/loss"].get<double>(), 0.05);
 }
 
 TEST_F(EvalCommand, PrintsATableOfTheClasses) {
   const Outcome outcome = run_program({TRAINYARD_BINARY, "eval", run()});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
-  for (const char* part : {"on all 128 test images", "top-5          1.0000", "precision", "class 4 "}) {
+  for (const char* part : {"on all 128 samples", "test/top5      1.0000", "precision", "class 4 "}) {
     EXPECT_THAT(outcome.output, HasSubstr(part));
   }
+}
+
+TEST_F(EvalCommand, EvaluatesValWhenAsked) {
+  const nlohmann::json val = eval_json({run(), "--split", "val"});
+  EXPECT_EQ(val["split"], "val");
+  EXPECT_EQ(val["samples"], 128);
+  EXPECT_TRUE(val.contains("val/accuracy"));
+  EXPECT_FALSE(val.contains("test/accuracy"));
+  EXPECT_EQ(eval_json({run()})["split"], "test");
+}
+
+TEST_F(EvalCommand, WithoutATestSplitValIsEvaluatedAndSaidToBe) {
+  const std::string root = *dir_ / "no_test";
+  const Outcome packed = run_program({TRAINYARD_BINARY, "pack", root, "--data.name", "synthetic", "--data.samples",
+                                      "200", "--data.classes", "5", "--data.shape", "16,16,3"});
+  ASSERT_EQ(packed.exit_code, 0) << packed.output;
+  EXPECT_FALSE(std::filesystem::exists(root + "/val.packed"));
+  std::filesystem::remove(root + "/test.packed");
+  const Outcome trained =
+      run_program({TRAINYARD_BINARY, "train", "--data.name", "packed", "--data.root", root, "--train.epochs", "1",
+                   "--run.dir", *dir_ / "", "--run.name", "b", "--train.device", "cpu", "--loader.workers", "0"});
+  ASSERT_EQ(trained.exit_code, 0) << trained.output;
+  EXPECT_THAT(trained.output, HasSubstr("test           none: the data has no test split"));
+  const Outcome evaluated = run_program({TRAINYARD_BINARY, "eval", *dir_ / "b"});
+  EXPECT_EQ(evaluated.exit_code, 0);
+  EXPECT_THAT(evaluated.output, AllOf(HasSubstr("packed has no test split"), HasSubstr("val/accuracy")));
+  const Outcome refused = run_program({TRAINYARD_BINARY, "eval", *dir_ / "b", "--split", "test"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.output, HasSubstr("has no test split"));
 }
 
 TEST_F(EvalCommand, RefusesSamplesOfAnotherShape) {

@@ -41,7 +41,7 @@ class MovedRun : public testing::Test {
 TEST_F(MovedRun, IsEvaluatedAndReportedFromAnotherFolder) {
   const Outcome evaluated = in("elsewhere", "eval ../clone/runs/a --train.device cpu");
   EXPECT_EQ(evaluated.exit_code, 0) << evaluated.output;
-  EXPECT_THAT(evaluated.output, HasSubstr("on all 128 test images"));
+  EXPECT_THAT(evaluated.output, HasSubstr("on all 128 samples"));
   const Outcome reported = in("elsewhere", "report ../clone/runs/a --train.device cpu");
   EXPECT_EQ(reported.exit_code, 0) << reported.output;
   EXPECT_THAT(reported.output, Not(HasSubstr("without its predictions")));

@@ -137,7 +137,7 @@ TEST_F(PredictCommand, AgreesWithEvalOnTheSameImages) {
   for (std::size_t i = 0; i < lines.size(); ++i) right += lines[i]["predictions"][0]["index"] == i % 5 ? 1 : 0;
   const nlohmann::json evaluated =
       nlohmann::json::parse(run_program({TRAINYARD_BINARY, "eval", run(), "--json"}).output);
-  EXPECT_DOUBLE_EQ(evaluated["top1"].get<double>(), right / 128.0);
+  EXPECT_DOUBLE_EQ(evaluated["test/accuracy"].get<double>(), right / 128.0);
 }
 
 }  // namespace

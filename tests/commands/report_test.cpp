@@ -17,12 +17,12 @@ TEST_F(ReportCommand, WritesOnePageWithCurvesAndPredictions) {
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
   EXPECT_THAT(outcome.output, HasSubstr("report  " + dir / "page.html"));
   const std::string page = read_text_file(dir / "page.html", "test");
-  EXPECT_THAT(page, AllOf(HasSubstr("\"val_accuracy\":"), HasSubstr("\"samples\":128"), HasSubstr("class 4"),
+  EXPECT_THAT(page, AllOf(HasSubstr("\"val/accuracy\":"), HasSubstr("\"samples\":128"), HasSubstr("class 4"),
                           HasSubstr("\"ready\":"), HasSubstr("samples = 640")));
 }
 
 TEST_F(ReportCommand, TrainingEndsWithAPageInTheRunsFolder) {
-  EXPECT_THAT(read_text_file(run() + "/report.html", "test"), HasSubstr("\"top1\":"));
+  EXPECT_THAT(read_text_file(run() + "/report.html", "test"), HasSubstr("\"test/accuracy\":"));
 }
 
 TEST_F(ReportCommand, ShowsSeveralRunsAndOneWithoutACheckpoint) {

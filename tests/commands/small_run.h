@@ -11,8 +11,8 @@
 
 namespace trainyard {
 
-/// Trained by the program as a user runs it, on made-up images of 5 classes: 640 to train on, 128 to test on. Shared by
-/// the tests of a suite.
+/// Trained by the program as a user runs it, on made-up images of 5 classes: 512 to train on, 128 for val and for test.
+/// Shared by the tests of a suite.
 class SmallRun : public testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -25,10 +25,10 @@ class SmallRun : public testing::Test {
   static Outcome train(const std::string& name, const std::vector<std::string>& more = {},
                        const std::string& epochs = "2") {
     std::vector<std::string> words = {
-        TRAINYARD_BINARY,   "train", "--data.name",    "synthetic", "--data.samples",    "640",
-        "--data.classes",   "5",     "--data.shape",   "16,16,3",   "--train.log_every", "2",
-        "--train.epochs",   epochs,  "--run.dir",      *dir_ / "",  "--run.name",        name,
-        "--loader.workers", "1",     "--train.device", "cpu",       "--optimizer.lr",    "0.01"};
+        TRAINYARD_BINARY, "train",    "--data.name",  "synthetic", "--data.samples",    "640", "--data.val",     "128",
+        "--data.classes", "5",        "--data.shape", "16,16,3",   "--train.log_every", "2",   "--train.epochs", epochs,
+        "--run.dir",      *dir_ / "", "--run.name",   name,        "--loader.workers",  "1",   "--train.device", "cpu",
+        "--optimizer.lr", "0.01"};
     words.insert(words.end(), more.begin(), more.end());
     return run_program(words);
   }

@@ -142,7 +142,7 @@ TEST_F(TrainOptions, AveragedWeightsAreEvaluatedAndSaved) {
             read_text_file(last("a") / "model.safetensors", "test"));
   const Outcome evaluated = run_program({TRAINYARD_BINARY, "eval", dir_ / "runs/a"});
   ASSERT_EQ(evaluated.exit_code, 0) << evaluated.output;
-  const std::size_t at = trained.output.find("test accuracy");
+  const std::size_t at = trained.output.find("test/accuracy");
   ASSERT_NE(at, std::string::npos);
   const std::string accuracy = trained.output.substr(trained.output.find_first_of("01", at), 6);
   EXPECT_THAT(evaluated.output, HasSubstr(accuracy));

@@ -44,7 +44,7 @@ void write_slice(const TempDir& dir, Split split, std::size_t count) {
 class TrainCommand : public testing::Test {
  protected:
   TrainCommand() {
-    write_slice(dir_, Split::train, 700);
+    write_slice(dir_, Split::train, 770);
     write_slice(dir_, Split::test, 200);
   }
 
@@ -79,7 +79,10 @@ class TrainCommand : public testing::Test {
 TEST_F(TrainCommand, TrainsAndLeavesAWholeRunBehind) {
   const Outcome outcome = train("a", {"--train.epochs", "2"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
-  EXPECT_THAT(outcome.output, HasSubstr("on all 200 test images"));
+  EXPECT_THAT(outcome.output,
+              AllOf(HasSubstr("data    train 693 samples"), HasSubstr("val   77 samples"),
+                    HasSubstr("taken out of train (data.val)"), HasSubstr("test  200 samples"),
+                    HasSubstr("on all 77 samples, val/loss"), HasSubstr("on all 200 samples, test/loss")));
   const std::string csv = file("a", "metrics.csv");
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 3);
   EXPECT_EQ(losses("a").size(), 12u);
@@ -170,7 +173,8 @@ TEST_F(TrainCommand, TheLastStepOfTheRunIsLogged) {
 TEST_F(TrainCommand, TrainingLossWithLabelSmoothingSaysSo) {
   const Outcome outcome = train("a", {"--train.epochs", "1", "--train.label_smoothing", "0.1", "--train.mixup", "0.2"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
-  EXPECT_THAT(outcome.output, testing::ContainsRegex("train loss [0-9.]+ .with label smoothing, mixup. acc"));
+  EXPECT_THAT(outcome.output,
+              testing::ContainsRegex("train/loss [0-9.]+ .with label smoothing, mixup. train/accuracy"));
 }
 
 TEST_F(TrainCommand, AChangedSettingOfANamedRunIsShown) {
@@ -216,7 +220,7 @@ TEST_F(TrainCommand, AnotherModelInTheSameRunIsRefusedWithTheDifference) {
 
 TEST_F(TrainCommand, OtherDataInTheSameRunIsRefused) {
   ASSERT_EQ(train("a", {"--train.epochs", "1"}).exit_code, 0);
-  write_slice(dir_, Split::train, 699);
+  write_slice(dir_, Split::train, 769);
   const Outcome other = train("a", {"--train.epochs", "2"});
   EXPECT_EQ(other.exit_code, 2);
   EXPECT_THAT(other.output, HasSubstr("fingerprint"));
@@ -225,10 +229,10 @@ TEST_F(TrainCommand, OtherDataInTheSameRunIsRefused) {
 TEST_F(TrainCommand, EvalReadsEverythingFromTheCheckpoint) {
   const Outcome trained = train("a", {"--train.epochs", "1"});
   ASSERT_EQ(trained.exit_code, 0);
-  const std::string accuracy = trained.output.substr(trained.output.find("test accuracy  ") + 15, 6);
+  const std::string accuracy = trained.output.substr(trained.output.find("test/accuracy  ") + 15, 6);
   const Outcome evaluated = run_program({TRAINYARD_BINARY, "eval", dir_ / "runs/a"});
   ASSERT_EQ(evaluated.exit_code, 0) << evaluated.output;
-  EXPECT_THAT(evaluated.output, HasSubstr("test accuracy  " + accuracy + " on all 200 test images"));
+  EXPECT_THAT(evaluated.output, HasSubstr("test/accuracy  " + accuracy + " on all 200 samples"));
 }
 
 TEST_F(TrainCommand, DivergedLossEndsTheRunAndKeepsTheLastCheckpoint) {

@@ -100,9 +100,19 @@ TEST_F(ImageFolder, GivesPixelsAndLabels) {
   EXPECT_EQ(make(Split::train, 1)->channel_mean().size(), 1u);
 }
 
-TEST_F(ImageFolder, TakesValForTest) {
+TEST_F(ImageFolder, EachSplitIsTheFolderOfItsName) {
+  EXPECT_EQ(make(Split::val), nullptr);
   std::filesystem::rename(dir_ / "test", dir_ / "val");
-  EXPECT_EQ(names(Split::test).front(), "val/cat/z.png");
+  EXPECT_EQ(names(Split::val).front(), "val/cat/z.png");
+  EXPECT_EQ(make(Split::test), nullptr);
+  std::filesystem::remove_all(dir_ / "train");
+  EXPECT_THAT(error_of<UsageError>([&] { make(); }), HasSubstr("has no folder train"));
+}
+
+TEST_F(ImageFolder, KnowsClassesWithoutReadingPictures) {
+  const auto dataset = make();
+  EXPECT_EQ(dataset->stratum(0), 0u);
+  EXPECT_EQ(dataset->stratum(3), 1u);
 }
 
 TEST_F(ImageFolder, GivesTestImagesTheLabelsOfTraining) {
@@ -233,12 +243,6 @@ TEST_F(ImageFolder, RefusesFoldersThatAreTooDeep) {
 TEST_F(ImageFolder, RefusesClassNamesThatAreNotUtf8) {
   add("train/caf\xe9/a.jpg");
   EXPECT_THAT(error_of<UsageError>([&] { make(); }), AllOf(HasSubstr("train/caf\\xe9"), HasSubstr("not UTF-8")));
-}
-
-TEST_F(ImageFolder, SaysThatAFolderValIsNotReadBesideTest) {
-  EXPECT_THAT(left_out(Split::test), IsEmpty());
-  add("val/cat/a.jpg");
-  EXPECT_EQ(left_out(Split::test).size(), 1u);
 }
 
 TEST_F(ImageFolder, TurnsPicturesUprightUnlessToldOtherwise) {

@@ -88,7 +88,9 @@ TEST_F(TarShards, GivesEachPictureWithItsClass) {
   EXPECT_EQ(out, ramp(8, 10, 3).pixels);
   EXPECT_EQ(train->get(2, out), 1);
   EXPECT_THAT(dynamic_cast<const ImageDataset&>(*train).name(2), HasSubstr("train/1.tar: x/c.JPEG"));
-  EXPECT_THAT(make(Split::test)->class_names(), ElementsAre("0", "1", "2"));
+  EXPECT_THAT(make(Split::val)->class_names(), ElementsAre("0", "1", "2"));
+  EXPECT_EQ(make(Split::test), nullptr);
+  EXPECT_EQ(train->stratum(0), 2u);
 }
 
 TEST_F(TarShards, TakesNamesFromClassesTxt) {

@@ -73,7 +73,7 @@ TEST_P(DataLoaderWith, LeavesOutTheLastPartialBatchWhenAsked) {
 
 TEST_P(DataLoaderWith, HasNoBatchesForAnEmptySplit) {
   WorkerPool pool({.workers = GetParam(), .batch_size = 10}, checkable(29, 0));
-  DataLoader loader(pool, Split::test);
+  DataLoader loader(pool, Split::val);
   loader.start_epoch(0);
   EXPECT_EQ(loader.batches(), 0u);
   EXPECT_FALSE(loader.next());
@@ -139,7 +139,7 @@ TEST_P(DataLoaderWith, AnAbandonedEpochLeavesNothingBehind) {
 TEST_P(DataLoaderWith, WhatFollowsHasTheSameOrder) {
   WorkerPool pool({.workers = GetParam(), .batch_size = 7, .prefetch = 4, .seed = 2}, checkable(60, 30));
   DataLoader train(pool, Split::train, {.shuffle = true});
-  DataLoader test(pool, Split::test);
+  DataLoader test(pool, Split::val);
   for (std::uint64_t epoch = 0; epoch < 5; ++epoch) {
     train.follow_with(&test, 0);
     train.start_epoch(epoch);
@@ -166,7 +166,7 @@ TEST_P(DataLoaderWith, WhatFollowsIsBegunBeforeItIsStarted) {
 TEST_P(DataLoaderWith, WhatFollowsIsGivenUpWhenSomethingElseIsStarted) {
   WorkerPool pool({.workers = GetParam(), .batch_size = 7, .prefetch = 5}, checkable(60, 30));
   DataLoader train(pool, Split::train, {.shuffle = true});
-  DataLoader test(pool, Split::test);
+  DataLoader test(pool, Split::val);
   train.follow_with(&test, 0);
   const auto start_again = [&](std::uint64_t epoch, std::uint64_t batch) {
     train.start_epoch(epoch, batch);
@@ -189,7 +189,7 @@ TEST_P(DataLoaderWith, WhatFollowsIsGivenUpWhenSomethingElseIsStarted) {
 TEST_P(DataLoaderWith, LoadersInterleaveOverOnePool) {
   WorkerPool pool({.workers = GetParam(), .batch_size = 7}, checkable(100, 50));
   DataLoader train(pool, Split::train, {.shuffle = true});
-  DataLoader test(pool, Split::test);
+  DataLoader test(pool, Split::val);
   Indices every_test_sample(50);
   std::iota(every_test_sample.begin(), every_test_sample.end(), 0);
 
@@ -248,7 +248,7 @@ TEST_P(DataLoaderWith, AFailingSampleIsNamedAtItsPlaceAndThePoolStaysUsable) {
         EXPECT_STREQ(e.what(), "[loader] sample 77 of train cannot be read: [datasets] photo 77 is torn");
       }
     }
-    DataLoader test(pool, Split::test);
+    DataLoader test(pool, Split::val);
     test.start_epoch(0);
     EXPECT_EQ(flatten(rest_of_epoch(test)).size(), 20u);
   }

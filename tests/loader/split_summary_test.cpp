@@ -38,6 +38,14 @@ TEST(SplitSummary, WarnsOfClassesWithoutSamples) {
               ElementsAre("[data] test: 2 of 3 classes have no samples: dog, eel"));
 }
 
+TEST(SplitSummary, SaysThatValIsPartOfTrainAndThatTestIsMissing) {
+  SplitInfo val = split_of({1, 1, 1});
+  val.from_train = true;
+  EXPECT_EQ(summary_of(val), "3 samples of 3 classes, 1 each, taken out of train (data.val)");
+  EXPECT_THAT(note_on_test(std::vector<SplitInfo>(2)), HasSubstr("none"));
+  EXPECT_THAT(note_on_test(std::vector<SplitInfo>(3)), IsEmpty());
+}
+
 TEST(SplitSummary, IsWrittenAsJson) {
   std::vector<SplitInfo> splits = {split_of({1, 2, 3}), split_of({})};
   splits[0].left_out = {{"litter", 1, {"._a"}}};
@@ -47,7 +55,7 @@ TEST(SplitSummary, IsWrittenAsJson) {
   EXPECT_EQ(json["splits"][0]["classes"][2]["name"], "eel");
   EXPECT_EQ(json["splits"][0]["classes"][2]["samples"], 3);
   EXPECT_EQ(json["splits"][0]["left_out"][0]["reason"], "litter");
-  EXPECT_EQ(json["splits"][1]["name"], "test");
+  EXPECT_EQ(json["splits"][1]["name"], "val");
   EXPECT_TRUE(json["splits"][1]["classes"][0]["samples"].is_null());
 }
 

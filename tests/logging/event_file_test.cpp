@@ -120,7 +120,7 @@ TEST(EventFile, TensorBoardReadsEveryScalarOnceAfterAResume) {
   const Outcome read = run_program({python, TRAINYARD_SOURCE_DIR "/tests/logging/read_events.py", dir.path()});
   ASSERT_EQ(read.exit_code, 0) << read.output;
   std::string expected =
-      "epoch/train_accuracy 300 0.25\nepoch/train_loss 300 2\nepoch/val_accuracy 300 0.75\nepoch/val_loss 300 1.5\n";
+      "train/accuracy_epoch 300 0.25\ntrain/loss_epoch 300 2\nval/accuracy 300 0.75\nval/loss 300 1.5\n";
   for (const auto& [tag, values] : std::initializer_list<std::pair<std::string, std::vector<std::string>>>{
            {"speed/data_wait", {"0", "0", "0"}},
            {"speed/samples_per_second", {"1000", "1000", "1000"}},

@@ -50,7 +50,7 @@ TEST(MetricsFiles, WritesAHeaderAndFloatsThatReadBackExactly) {
   const TempDir dir;
   MetricsFiles(dir.path(), 0).add(epoch(1));
   EXPECT_EQ(text(dir / "metrics.csv"),
-            "epoch,step,train_loss,train_accuracy,val_loss,val_accuracy,lr,samples_per_second,data_wait\n"
+            "epoch,step,train/loss,train/accuracy,val/loss,val/accuracy,lr,samples_per_second,data_wait\n"
             "1,10,0.30000000000000004,0.3333333333333333,1e-20,1,0.05,1234.5,0\n");
 }
 
@@ -68,7 +68,7 @@ TEST(MetricsFiles, WritesOneJsonObjectALine) {
   MetricsFiles(dir.path(), 0).add(step(5));
   const auto object = nlohmann::json::parse(text(dir / "metrics.jsonl"));
   EXPECT_EQ(object["step"], 5);
-  EXPECT_EQ(object["loss"], 0.1);
+  EXPECT_EQ(object["train/loss"], 0.1);
 }
 
 TEST(MetricsFiles, ResumingDropsWhatIsAboutToBeDoneAgain) {

@@ -48,8 +48,8 @@ RunReport run(const std::string& name) {
                    .config = "[model]\nname = \"convnet\"\n\n[run]\nname = \"" + name + "\"\n"};
   for (int step = 1; step <= 40; ++step) {
     result.record.steps.push_back({{"step", step},
-                                   {"loss", step == 7 ? json(nullptr) : json(30.0 / step)},
-                                   {"accuracy", step / 50.0},
+                                   {"train/loss", step == 7 ? json(nullptr) : json(30.0 / step)},
+                                   {"train/accuracy", step / 50.0},
                                    {"lr", 0.1},
                                    {"samples_per_second", 1000},
                                    {"data_wait", 0.01}});
@@ -57,8 +57,8 @@ RunReport run(const std::string& name) {
   for (int epoch = 1; epoch <= 2; ++epoch) {
     result.record.epochs.push_back({{"epoch", epoch},
                                     {"step", 20 * epoch},
-                                    {"val_loss", 1.0 / epoch},
-                                    {"val_accuracy", 0.4 * epoch},
+                                    {"val/loss", 1.0 / epoch},
+                                    {"val/accuracy", 0.4 * epoch},
                                     {"samples_per_second", 1000},
                                     {"data_wait", 0.01}});
   }
@@ -66,11 +66,12 @@ RunReport run(const std::string& name) {
   result.evaluation = {{"checkpoint", "step-00000040"},
                        {"epoch", 2},
                        {"dataset", "synthetic"},
+                       {"split", "test"},
                        {"precision", "fp32"},
                        {"samples", 30},
-                       {"loss", 0.5},
-                       {"top1", 0.87654},
-                       {"top5", 1},
+                       {"test/loss", 0.5},
+                       {"test/accuracy", 0.87654},
+                       {"test/top5", 1},
                        {"classes", {class_json("cat", 10, 9), class_json(hostile, 10, 8), class_json("dog", 10, 10)}},
                        {"confusion",
                         {{{"label", 0}, {"guess", 0}, {"samples", 9}},

@@ -12,14 +12,14 @@ namespace {
 TEST(ReadRun, ReadsWhatIsThereAndPassesOverWhatIsTorn) {
   const TempDir dir;
   dir.write("config.toml", "[model]\n");
-  dir.write("metrics.csv", "epoch,step,val_loss\n1,10,0.5\n2,20,nan\n3,3");
+  dir.write("metrics.csv", "epoch,step,val/loss\n1,10,0.5\n2,20,nan\n3,3");
   dir.write("metrics.jsonl", "{\"step\":1,\"loss\":0.25}\n{\"step\":2,\"lo");
   dir.write("check.json", "{\"ready\": tru");
   const RunRecord run = read_run(dir.path());
   EXPECT_EQ(run.name, std::filesystem::path(dir.path()).filename());
   ASSERT_EQ(run.epochs.size(), 2u);
-  EXPECT_EQ(run.epochs[0]["val_loss"], 0.5);
-  EXPECT_TRUE(run.epochs[1]["val_loss"].is_null());
+  EXPECT_EQ(run.epochs[0]["val/loss"], 0.5);
+  EXPECT_TRUE(run.epochs[1]["val/loss"].is_null());
   ASSERT_EQ(run.steps.size(), 1u);
   EXPECT_EQ(run.steps[0]["loss"], 0.25);
   EXPECT_TRUE(run.check.is_null());

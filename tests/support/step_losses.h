@@ -18,7 +18,7 @@ inline std::vector<std::pair<double, double>> step_losses(const std::string& run
   std::istringstream lines(read_text_file(run + "/metrics.jsonl", "test"));
   for (std::string line; std::getline(lines, line);) {
     const auto object = nlohmann::json::parse(line);
-    result.emplace_back(object["loss"], object["accuracy"]);
+    result.emplace_back(object["train/loss"], object["train/accuracy"]);
   }
   return result;
 }

@@ -39,14 +39,14 @@ class NextClass : public ModelModule {
 
 TEST(EvaluateSamples, FindsTheWorstMistakesAndAgreesWithTheCounts) {
   WorkerPool pool({.workers = 0, .batch_size = 4}, checkable(1, 11));
-  DataLoader loader(pool, Split::test);
+  DataLoader loader(pool, Split::val);
   std::vector<std::int64_t> labels;
   loader.start_epoch(0);
   while (const std::optional<Batch> batch = loader.next()) {
     labels.insert(labels.end(), batch->labels().begin(), batch->labels().end());
   }
   NextClass model;
-  DeviceLoader batches(pool, Split::test, {}, Normalize({0}, {1}, at::kCPU), at::kCPU);
+  DeviceLoader batches(pool, Split::val, {}, Normalize({0}, {1}, at::kCPU), at::kCPU);
   const ClassificationReport result = classification_report(model, batches, "fp32", /*worst=*/3);
   EXPECT_EQ(result.samples, 11);
   EXPECT_EQ(result.classes, 5);

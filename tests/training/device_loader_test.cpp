@@ -20,7 +20,7 @@ const PoolOptions pool_options{.workers = 0, .batch_size = 8, .cache = SampleCac
 std::vector<LoadedSplit> pictures() {
   const DataConfig config{.name = "synthetic", .shape = {9, 11, 3}, .samples = 101};
   std::vector<LoadedSplit> splits(2);
-  for (const Split split : {Split::train, Split::test}) {
+  for (const Split split : {Split::train, Split::val}) {
     LoadedSplit& loaded = splits[static_cast<std::size_t>(split)];
     loaded.dataset = make_dataset(config, split);
     loaded.transforms =
@@ -69,7 +69,7 @@ TEST_P(DeviceLoaderOn, ASplitKeptThereHasTheSameBatchesBitForBit) {
   WorkerPool pool(pool_options, pictures);
   for (const DataLoaderOptions& options : {DataLoaderOptions{.shuffle = true}, DataLoaderOptions{},
                                            DataLoaderOptions{.shuffle = true, .drop_last = true}}) {
-    for (const Split split : {Split::train, Split::test}) {
+    for (const Split split : {Split::train, Split::val}) {
       DeviceLoader loaded = loader(pool, split, options);
       DeviceLoader kept = loader(pool, split, options);
       kept.keep_on_device();
@@ -123,7 +123,7 @@ TEST_P(DeviceLoaderOn, LeavesNoSlotOccupiedWhenAnotherLoaderTakesItsTurn) {
   options.prefetch = 1;
   WorkerPool pool(options, pictures);
   DeviceLoader train = loader(pool, Split::train, {.shuffle = true});
-  DeviceLoader test = loader(pool, Split::test);
+  DeviceLoader test = loader(pool, Split::val);
   for (std::uint64_t epoch = 0; epoch < 3; ++epoch) {
     int batches = 0;
     for (train.start_epoch(epoch, 0, 4); train.next();) ++batches;

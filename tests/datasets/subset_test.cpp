@@ -1,0 +1,83 @@
+#include "datasets/subset.h"
+
+#include <gmock/gmock.h>
+
+#include "datasets/image_dataset.h"
+#include "support/image_files.h"
+#include "support/temp_dir.h"
+#include "transforms/pipeline.h"
+
+namespace trainyard {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+std::shared_ptr<const Dataset> synthetic() {
+  DataConfig config;
+  config.name = "synthetic";
+  config.shape = {4, 4, 1};
+  config.samples = 40;
+  config.classes = 4;
+  return make_dataset(config, Split::train);
+}
+
+TEST(Subset, GivesTheSamplesOfItsIndicesInTheirOrder) {
+  const auto whole = synthetic();
+  const std::vector<std::uint64_t> indices = {7, 3, 39};
+  const auto part = subset(whole, indices);
+  ASSERT_EQ(part->size(), 3u);
+  EXPECT_EQ(part->spec(), whole->spec());
+  EXPECT_EQ(part->class_names(), whole->class_names());
+  EXPECT_EQ(part->channel_mean(), whole->channel_mean());
+  EXPECT_EQ(part->channel_std(), whole->channel_std());
+  std::vector<std::byte> found(whole->spec().bytes());
+  std::vector<std::byte> expected(whole->spec().bytes());
+  for (std::size_t i = 0; i < indices.size(); ++i) {
+    EXPECT_EQ(part->get(i, found), whole->get(indices[i], expected));
+    EXPECT_EQ(found, expected);
+    EXPECT_EQ(part->name(i), whole->name(indices[i]));
+    EXPECT_EQ(part->stratum(i), whole->stratum(indices[i]));
+  }
+}
+
+TEST(Subset, CountsItsOwnClasses) {
+  EXPECT_THAT(subset(synthetic(), std::vector<std::uint64_t>{0, 4, 1})->class_counts(), ElementsAre(2, 1, 0, 0));
+}
+
+TEST(Subset, FingerprintDependsOnDataAndIndices) {
+  const auto whole = synthetic();
+  const auto of = [&](const std::vector<std::uint64_t>& indices) { return subset(whole, indices)->fingerprint(); };
+  EXPECT_EQ(of({1, 2}), of({1, 2}));
+  EXPECT_NE(of({1, 2}), of({2, 1}));
+  EXPECT_NE(of({1, 2}), of({1, 3}));
+  EXPECT_NE(of({1}), whole->fingerprint());
+}
+
+TEST(Subset, OfPicturesIsADatasetOfPictures) {
+  const TempDir dir;
+  const TempDir cache;
+  const auto add = [&](const char* path, const Image& image) { dir.write(path, png_file(image)); };
+  add("train/cat/a.png", ramp(8, 10, 3));
+  add("train/cat/b.png", ramp(20, 30, 3));
+  add("train/dog/c.png", ramp(31, 22, 3));
+  setenv("XDG_CACHE_HOME", cache.path().c_str(), 1);
+  DataConfig config;
+  config.name = "image_folder";
+  config.root = dir.path();
+  const std::shared_ptr<const Dataset> whole = make_dataset(config, Split::train);
+  unsetenv("XDG_CACHE_HOME");
+  const auto part = subset(whole, std::vector<std::uint64_t>{2, 1});
+  ASSERT_NE(dynamic_cast<const ImageDataset*>(part.get()), nullptr);
+  EXPECT_THAT(part->name(0), HasSubstr("train/dog/c.png"));
+
+  const TransformPipeline pipeline({"resize(size=12)", "center_crop(size=8)"}, whole->spec());
+  std::vector<std::byte> found(pipeline.spec(*part).bytes());
+  std::vector<std::byte> expected(found.size());
+  EXPECT_EQ(pipeline.read(*part, 1, 0, 0, found), pipeline.read(*whole, 1, 0, 0, expected));
+  EXPECT_EQ(found, expected);
+  EXPECT_EQ(pipeline.read(*part, 0, 0, 0, found), 1);
+}
+
+}  // namespace
+}  // namespace trainyard
