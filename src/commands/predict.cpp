@@ -38,7 +38,8 @@ struct Loaded {
   std::string error;
 };
 
-// It goes through the transforms of the test set, and is scaled to the model's size where these do not give it.
+// It goes through the transforms of val and test (transform.test), and is scaled to the model's size where these do not
+// give it.
 Loaded load_image(const std::string& file, const std::vector<std::int64_t>& shape, const TransformConfig& transform,
                   const ImageOptions& options) {
   try {

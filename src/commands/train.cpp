@@ -148,7 +148,7 @@ class TrainCommand : public Command {
   static void row(const char* name, const std::string& value) { print("  {:<15}{}\n", name, value); }
 
   static std::string early_stop(const Config& config, const RunResult& result) {
-    return fmt::format(" (stopped early: none of {} after epoch {} was better)", config.train.patience,
+    return fmt::format(" (stopped early: none of {} epochs after epoch {} was better)", config.train.patience,
                        result.best_epoch);
   }
 

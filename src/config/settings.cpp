@@ -94,13 +94,14 @@ std::vector<Setting> settings_in(Config& c) {
       from_to<std::int64_t>(0, std::numeric_limits<std::int64_t>::max()));
   add("data.shape", &c.data.shape, "synthetic only: height, width, channels, as 28,28,1",
       list_of(3, from_to<std::int64_t>(1, 65'536)));
-  add("data.samples", &c.data.samples, "synthetic only: training samples", from_to<std::int64_t>(1, 1'000'000'000));
+  add("data.samples", &c.data.samples, "synthetic only: samples of train, val included",
+      from_to<std::int64_t>(1, 1'000'000'000));
   add("data.classes", &c.data.classes, "synthetic only: classes", from_to<std::int64_t>(2, 1'000'000));
 
   add("transform.train", &c.transform.train,
       "what is done to a training sample, in order; one flag for each; \"\": nothing", any);
-  add("transform.test", &c.transform.test, "what is done to a test sample, in order; one flag for each; \"\": nothing",
-      any);
+  add("transform.test", &c.transform.test,
+      "what is done to a val or test sample, in order; one flag for each; \"\": nothing", any);
   add("transform.decode", &c.transform.decode, "JPEGs that become smaller: exact, or scaled (faster, softer)",
       one_of({"exact", "scaled"}));
 
@@ -166,7 +167,7 @@ std::vector<Setting> settings_in(Config& c) {
   add("checkpoint.every_steps", &c.checkpoint.every_steps, "steps between checkpoints; 0: after each epoch only",
       from_to(0, 1'000'000'000));
   add("checkpoint.keep", &c.checkpoint.keep, "newest checkpoints that stay", from_to(1, 1'000'000));
-  add("checkpoint.keep_best", &c.checkpoint.keep_best, "keep the one with the best test accuracy too", true_or_false());
+  add("checkpoint.keep_best", &c.checkpoint.keep_best, "keep the one that is best on val too", true_or_false());
 
   add("run.dir", &c.run.dir, "parent folder of the runs", any);
   add("run.name", &c.run.name, "folder of this run; empty: <data.name>-<model.name>", any);

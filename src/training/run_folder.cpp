@@ -34,9 +34,10 @@ bool is_free(const std::string& key) {
 
 // Settings that may change when the user names the run, such as to train it longer.
 bool is_free_when_named(const std::string& key) {
-  constexpr std::array free_keys = {
-      "train.epochs", "train.precision",      "train.label_smoothing", "optimizer.lr",       "train.mixup",
-      "train.cutmix", "train.clip_grad_norm", "optimizer.momentum",    "optimizer.nesterov", "optimizer.weight_decay"};
+  constexpr std::array free_keys = {"train.epochs",          "train.patience",        "train.precision",
+                                    "train.label_smoothing", "optimizer.lr",          "train.mixup",
+                                    "train.cutmix",          "train.clip_grad_norm",  "optimizer.momentum",
+                                    "optimizer.nesterov",    "optimizer.weight_decay"};
   return is_free(key) || key.starts_with("schedule.") ||
          std::find(free_keys.begin(), free_keys.end(), key) != free_keys.end();
 }

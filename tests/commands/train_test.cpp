@@ -209,6 +209,34 @@ TEST_F(TrainCommand, FinishedRunHasNothingLeftToDo) {
   EXPECT_EQ(losses("a").size(), 6u) << "the metrics must still be there";
 }
 
+TEST_F(TrainCommand, StopsEarlyOnceValHasNotImprovedForLongEnough) {
+  const std::vector<std::string> words = {"--train.epochs",  "30",      "--train.patience", "2",
+                                          "--schedule.name", "constant"};
+  const Outcome trained = train("a", words);
+  ASSERT_EQ(trained.exit_code, 0) << trained.output;
+  EXPECT_THAT(trained.output, HasSubstr("(stopped early: none of 2 epochs after epoch "));
+  const std::string csv = file("a", "metrics.csv");
+  const std::ptrdiff_t epochs = std::count(csv.begin(), csv.end(), '\n') - 1;
+  EXPECT_LT(epochs, 30);
+  EXPECT_THAT(trained.output,
+              HasSubstr(fmt::format("val/accuracy {} after epoch {}",
+                                    trained.output.substr(trained.output.rfind("val/accuracy ") + 13, 6), epochs - 2)));
+  const Outcome again = train("a", words);
+  EXPECT_EQ(again.exit_code, 0);
+  EXPECT_THAT(again.output, AllOf(HasSubstr("is finished already"), HasSubstr("stopped early"),
+                                  HasSubstr("More: --train.patience N")));
+  const Outcome longer = train("a", {"--train.epochs", std::to_string(epochs + 1), "--schedule.name", "constant"});
+  EXPECT_EQ(longer.exit_code, 0) << longer.output;
+  EXPECT_THAT(longer.output, AllOf(HasSubstr("resuming from step-"), HasSubstr("train.patience was 2, now 0")));
+}
+
+TEST_F(TrainCommand, AnotherSplitForValIsAnotherRun) {
+  ASSERT_EQ(train("a", {"--train.epochs", "1"}).exit_code, 0);
+  const Outcome other = train("a", {"--train.epochs", "2", "--data.val_seed", "1"});
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_THAT(other.output, HasSubstr("data.val_seed was 0, now 1"));
+}
+
 TEST_F(TrainCommand, AnotherModelInTheSameRunIsRefusedWithTheDifference) {
   ASSERT_EQ(train("a", {"--train.epochs", "1"}).exit_code, 0);
   const std::string before = file("a", "config.toml");
