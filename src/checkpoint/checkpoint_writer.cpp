@@ -1,6 +1,10 @@
 #include "checkpoint/checkpoint_writer.h"
 
 #include <memory>
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
 
 #include <c10/core/Event.h>
 #include <c10/core/StreamGuard.h>
@@ -56,6 +60,17 @@ std::string_view what_is_left(const std::filesystem::path& checkpoints) noexcept
   }
 }
 
+// What `best` names although a better checkpoint could not be saved.
+std::string best_that_is_left(const std::filesystem::path& checkpoints) {
+  try {
+    const std::optional<std::filesystem::path> best = linked(checkpoints, "best");
+    return best ? fmt::format("; `best` stays {}, which is worse", best->filename().string())
+                : "; there is no `best` yet";
+  } catch (const std::exception& error) {  // the text file in its place cannot be read
+    return fmt::format("; `best` cannot be read: {}", error.what());
+  }
+}
+
 // On its own thread. Copies to the host use their own stream, so that they do not wait for later steps.
 std::optional<CheckpointWriter::Failure> write_snapshot(const Snapshot& snapshot, const std::filesystem::path& folder,
                                                         const CheckpointConfig& config, bool best) {
@@ -74,7 +89,8 @@ std::optional<CheckpointWriter::Failure> write_snapshot(const Snapshot& snapshot
     failure = {.step = snapshot.contents.manifest.step, .cause = error.what(), .error = 0};
   }
   if (failure) {
-    log_error("{}; step {} is not saved, {}, training continues", failure->cause, failure->step, what_is_left(folder));
+    log_error("{}; step {} is not saved, {}, training continues{}", failure->cause, failure->step, what_is_left(folder),
+              best && config.keep_best ? best_that_is_left(folder) : "");
   }
   return failure;
 }
@@ -99,9 +115,17 @@ CheckpointWriter::~CheckpointWriter() {
 void CheckpointWriter::write(const Checkpoint& contents, bool best) {
   if (writing_.valid()) last_failure_ = writing_.get();
   auto snapshot = std::make_shared<Snapshot>(snapshot_of(contents));
-  writing_ = std::async(std::launch::async, [snapshot, folder = checkpoints_, config = config_, best] {
+  const auto save = [snapshot, folder = checkpoints_, config = config_, best] {
     return write_snapshot(*snapshot, folder, config, best);
-  });
+  };
+  try {
+    writing_ = std::async(std::launch::async, save);
+  } catch (const std::system_error& refused) {
+    if (!std::exchange(warned_of_thread_, true)) {
+      log_warning("[checkpoint] no thread to save on: {}; training waits while checkpoints are saved", refused.what());
+    }
+    last_failure_ = save();
+  }
 }
 
 void CheckpointWriter::finish() {

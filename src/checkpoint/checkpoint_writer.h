@@ -33,7 +33,8 @@ class CheckpointWriter {
 
   /// Copies the tensors where they are (on a GPU: behind the work already given to its current stream) and begins to
   /// save; the tensors may change afterwards. Waits for the write before, if that is still under way. A write that
-  /// fails is logged and leaves what was there before.
+  /// fails is logged and leaves what was there before. If the system refuses a thread, which is warned about once, it
+  /// returns after the save.
   void write(const Checkpoint& contents, bool best);
 
   /// Waits until all is written. Throws RunError with the cause if the last write failed.
@@ -44,6 +45,7 @@ class CheckpointWriter {
   CheckpointConfig config_;
   std::future<std::optional<Failure>> writing_;
   std::optional<Failure> last_failure_;
+  bool warned_of_thread_ = false;
 };
 
 }  // namespace trainyard

@@ -1,9 +1,12 @@
 #include "checkpoint/checkpoint_writer.h"
 
+#include <thread>
+
 #include <gmock/gmock.h>
 
 #include "checkpoint/manifest_example.h"
 #include "checkpoint/test_folder.h"
+#include "support/refuse_calls.h"
 #include "util/torch.h"
 
 namespace trainyard {
@@ -73,6 +76,40 @@ TEST(CheckpointWriter, AFailureKeepsTheOneBeforeAndIsForgottenOnceTheNextGoesWel
   writer.write(example(3, at::zeros({2})), false);
   writer.finish();
   EXPECT_EQ(fs::read_symlink(folder / "last"), "step-00000003");
+}
+
+TEST(CheckpointWriter, SaysThatBestStaysWhenABetterOneIsNotSaved) {
+  const TestFolder folder;
+  const at::Tensor weight = at::zeros({2});
+  const at::Tensor refused = at::zeros({2}, at::kComplexDouble);
+  CheckpointWriter writer(folder.path(), {});
+  testing::internal::CaptureStdout();
+  writer.write(example(1, refused), true);
+  writer.write(example(2, weight), true);
+  writer.write(example(3, refused), true);
+  writer.write(example(4, refused), false);
+  writer.write(example(5, weight), false);
+  writer.finish();
+  const std::string said = testing::internal::GetCapturedStdout();
+  EXPECT_THAT(said, testing::ContainsRegex("step 1 is not saved.*there is no `best` yet"));
+  EXPECT_THAT(said, testing::ContainsRegex("step 3 is not saved.*`best` stays step-00000002, which is worse"));
+  EXPECT_THAT(said, testing::Not(testing::ContainsRegex("step 4 is not saved.*`best`")));
+}
+
+TEST(CheckpointWriter, SavesWithoutAThreadIfTheSystemRefusesOne) {
+  const TestFolder folder;
+  std::thread([&] {
+    const std::string refused = R"(\[checkpoint\] no thread to save on: Resource temporarily unavailable)";
+    CheckpointWriter writer(folder.path(), {.keep = 2});
+    refuse_threads_and_forks(EAGAIN);
+    testing::internal::CaptureStdout();
+    for (const std::int64_t step : {1, 2}) writer.write(example(step, at::zeros({2})), false);
+    writer.finish();
+    EXPECT_THAT(testing::internal::GetCapturedStdout(),
+                testing::AllOf(testing::ContainsRegex(refused),
+                               testing::Not(testing::ContainsRegex(refused + ".*\n.*" + refused))));
+  }).join();
+  EXPECT_EQ(fs::read_symlink(folder / "last"), "step-00000002");
 }
 
 }  // namespace
