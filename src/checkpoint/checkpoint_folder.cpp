@@ -111,16 +111,22 @@ Manifest verify_checkpoint(const fs::path& folder) {
 std::optional<fs::path> newest_valid(const fs::path& checkpoints,
                                      const std::function<void(const std::string&)>& on_torn) {
   std::vector<fs::path> folders = step_folders(checkpoints);
+  if (folders.empty()) return std::nullopt;
   std::reverse(folders.begin(), folders.end());
+  std::vector<std::string> refused;
   for (const fs::path& folder : folders) {
     try {
       verify_checkpoint(folder);
+      for (const std::string& reason : refused) on_torn("passing over " + reason);
       return folder;
     } catch (const RunError& error) {
-      on_torn(fmt::format("passing over {}: {}", folder.string(), error.what()));
+      refused.push_back(fmt::format("{}: {}", folder.filename().string(), error.what()));
     }
   }
-  return std::nullopt;
+  throw RunError(where,
+                 "{} has checkpoints, and none of them can be read:\n  {}\nmove the run's folder away, or choose "
+                 "another run.name",
+                 checkpoints.string(), fmt::join(refused, "\n  "));
 }
 
 void point_link(const fs::path& checkpoints, const std::string& name, const fs::path& step_folder) {

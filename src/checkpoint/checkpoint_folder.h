@@ -40,8 +40,9 @@ Mapping map_verified(const std::filesystem::path& folder, const std::string& nam
 /// names the file and the mismatch, UsageError for another format version.
 Manifest verify_checkpoint(const std::filesystem::path& folder);
 
-/// The whole checkpoint of the highest step. Each torn one that is passed over goes to `on_torn`, as one line.
-/// One of another format version is not passed over: UsageError.
+/// The whole checkpoint of the highest step; none if there are no step folders. Each torn one that is passed over goes
+/// to `on_torn`, as one line. Throws RunError that lists the reasons if all are torn. One of another format version is
+/// not passed over: UsageError.
 std::optional<std::filesystem::path> newest_valid(const std::filesystem::path& checkpoints,
                                                   const std::function<void(const std::string&)>& on_torn);
 

@@ -80,12 +80,12 @@ RunFolder resumed(const Config& config, const fs::path& run, const fs::path& che
 
 RunFolder choose_named(const Config& config) {
   const fs::path run = fs::path(config.run.dir) / config.run.name;
-  const std::optional<fs::path> newest = newest_checkpoint(run);
-  if (!newest) return {.path = run, .checkpoint = std::nullopt};
-  if (config.run.resume == "never") {
+  if (config.run.resume == "never" && !step_folders(run / "checkpoints").empty()) {
     throw UsageError("run.resume", "is never, but {} already holds a run; choose another run.name or remove the folder",
                      run.string());
   }
+  const std::optional<fs::path> newest = newest_checkpoint(run);
+  if (!newest) return {.path = run, .checkpoint = std::nullopt};
   refuse_another_run(config, *newest);
   return resumed(config, run, *newest);
 }
@@ -117,6 +117,7 @@ std::map<int, fs::path> numbered_runs(const fs::path& parent, const std::string&
 // Epochs that a run of exactly these settings has done; none if `run` is another or has no checkpoint.
 std::optional<std::int64_t> epochs_of_same_run(const Config& config, const fs::path& run) {
   std::vector<fs::path> steps = step_folders(run / "checkpoints");
+  std::string torn;
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
     try {
       const Manifest manifest = read_manifest(*step);
@@ -126,8 +127,12 @@ std::optional<std::int64_t> epochs_of_same_run(const Config& config, const fs::p
     } catch (const UsageError& error) {  // of another program
       log_warning("{} is not considered for resuming: {}", run.string(), error.what());
       return std::nullopt;
-    } catch (const RunError&) {  // torn: the one before may be whole
+    } catch (const RunError& error) {  // the one before may be whole
+      torn = error.what();
     }
+  }
+  if (!torn.empty()) {
+    log_warning("{} is not considered for resuming: none of its checkpoints can be read: {}", run.string(), torn);
   }
   return std::nullopt;
 }

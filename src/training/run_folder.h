@@ -29,13 +29,13 @@ struct RunFolder {
 /// Chooses the folder; creates nothing.
 ///
 /// With run.name: that folder. run.resume = auto resumes from its newest whole checkpoint, if any; never refuses a
-/// folder that has one. Without run.name: <data.name>-<model.name>, or with -2, -3, ... behind it: auto resumes the one
-/// with the highest number that is unfinished, was configured the same and that nobody trains. If there is none, or
-/// with never, it is the first number that is free; a finished run of the same configuration is noted. A path in
-/// run.resume: from that checkpoint, in run.name's folder or else in the checkpoint's own. Settings that differ from
+/// folder that has checkpoints. Without run.name: <data.name>-<model.name>, or with -2, -3, ... behind it: auto resumes
+/// the one with the highest number that is unfinished, was configured the same and that nobody trains. If there is
+/// none, or with never, it is the first number that is free; a finished run of the same configuration is noted. A path
+/// in run.resume: from that checkpoint, in run.name's folder or else in the checkpoint's own. Settings that differ from
 /// the checkpoint's are noted. Throws UsageError for a path without a checkpoint, and if resuming would make another
 /// run of it: the settings that make the weights (model, data, transforms, batch size, optimizer, seed) must be the
-/// checkpoint's.
+/// checkpoint's. Throws RunError if the run to resume has checkpoints and none can be read.
 RunFolder choose_run_folder(const Config& config);
 
 /// Creates a run's folder, keeps other trainers out of it until the descriptor is closed (as try_to_lock does), and

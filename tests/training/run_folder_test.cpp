@@ -107,6 +107,20 @@ TEST_F(RunChoice, ANamedRunListsEachChangedSetting) {
               ElementsAre("loader.workers was 2, now 7", "train.epochs was 5, now 9"));
 }
 
+TEST_F(RunChoice, ARunWithoutAReadableCheckpointIsRefused) {
+  leave_run("synthetic-convnet", config_, 2);
+  leave_run("synthetic-convnet", config_, 3);
+  dir_.write("synthetic-convnet/checkpoints/step-00000002/model.safetensors", "");
+  dir_.write("synthetic-convnet/checkpoints/step-00000003/state.safetensors", "");
+  const auto refused = AllOf(HasSubstr("none of them can be read"), HasSubstr("step-00000002/model.safetensors"),
+                             HasSubstr("step-00000003/state.safetensors"), HasSubstr("choose another run.name"));
+  EXPECT_THAT(error_of<RunError>([&] { choose_run_folder(config_); }), refused);
+  config_.run.name = "synthetic-convnet";
+  EXPECT_THAT(error_of<RunError>([&] { choose_run_folder(config_); }), refused);
+  config_.run.resume = "never";
+  EXPECT_THAT(error_of<UsageError>([&] { choose_run_folder(config_); }), HasSubstr("already holds a run"));
+}
+
 TEST(RunFolder, InterruptedWritesAreRemovedOnceItIsHeld) {
   const TempDir dir;
   dir.write("run/.tmp-config.toml-123", "half");
