@@ -126,7 +126,8 @@ class DataCommand : public Command {
       for (const std::string& line : warnings_about(name, splits[i])) log_warning(line);
       for (const LeftOut& one : splits[i].left_out) {
         const bool quiet = one.reason == litter_reason || one.reason == unneeded_reason;
-        if (verbose_ && quiet) print("        {} {} ({} first)\n", one.count, one.reason, printable(one.first.front()));
+        if (verbose_ && quiet)
+          print("        {}: {} (first {})\n", one.reason, one.count, printable(one.first.front()));
       }
     }
     if (const std::string note = note_on_test(splits); !note.empty()) print("{:<8}{}\n", "test", note);

@@ -216,7 +216,7 @@ class Finder {
       const int error = errno;
       return leave_out_watched(error == ENOENT  ? "dangling link"
                                : error == ELOOP ? "link in a circle"
-                                                : fmt::format("unreadable: {}", std::strerror(error)),
+                                                : fmt::format("unreadable ({})", std::strerror(error)),
                                path);
     }
     if (S_ISDIR(file.status.st_mode)) return walk(folder.fd(), one.name, path);
@@ -233,10 +233,10 @@ class Finder {
     const std::string full = folder_ + "/" + path;
     std::array<std::byte, format_bytes> begin;
     const UniqueFd fd(retry_on_eintr([&] { return open(full.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); }));
-    if (!fd) return fmt::format("unreadable: {}", std::strerror(errno));
+    if (!fd) return fmt::format("unreadable ({})", std::strerror(errno));
     const FileFormat format = format_of(std::span(begin).first(read_at(fd.get(), begin, 0, where, full)));
     if (format.kind == FileFormat::Kind::read) return "";
-    return format.kind == FileFormat::Kind::picture ? fmt::format("format not read: {}", format.name) : "not a picture";
+    return format.kind == FileFormat::Kind::picture ? fmt::format("unread format {}", format.name) : "not a picture";
   }
 
   // What may become a picture without a change of its folder.

@@ -20,7 +20,7 @@
 namespace trainyard {
 namespace {
 
-constexpr std::string_view magic = "TYINDEX3";
+constexpr std::string_view magic = "TYINDEX4";
 constexpr std::int64_t racy_ns = 2'000'000'000;
 
 class Encoder {

@@ -21,7 +21,7 @@ std::string list_left_out(std::span<const LeftOut> all) {
     if (one.reason == litter_reason || one.reason == unneeded_reason) continue;
     std::vector<std::string> names;
     for (const std::string& name : one.first) names.push_back(printable(name));
-    text += fmt::format("{}{} {} ({}{})", text.empty() ? "" : ", ", one.count, printable(one.reason),
+    text += fmt::format("{}{}: {} ({}{})", text.empty() ? "" : "; ", printable(one.reason), one.count,
                         fmt::join(names, ", "), one.count > names.size() ? ", ..." : "");
   }
   return text;

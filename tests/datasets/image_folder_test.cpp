@@ -135,7 +135,7 @@ TEST_F(ImageFolder, NamesWhatItCannotTake) {
   dir_.write("train/void/b.webp", webp);
   EXPECT_THAT(error_of<UsageError>([&] { make(); }),
               AllOf(HasSubstr("2 of the 4 class folders of"), HasSubstr("no JPEG or PNG files: empty, void"),
-                    HasSubstr("1 format not read: WebP (void/b.webp)")));
+                    HasSubstr("unread format WebP: 1 (void/b.webp)")));
   std::filesystem::remove_all(dir_ / "train");
   EXPECT_THAT(error_of<UsageError>([&] { make(); }), HasSubstr("has no folder train"));
 }
@@ -194,8 +194,8 @@ TEST_F(ImageFolder, TakesFilesByTheirContentNotByTheirEnding) {
                            {"train/dog/b.jfif", "train/dog/c.JPE", "train/dog/d.webp", "train/dog/no_ending"}));
   EXPECT_EQ(names().size(), 8u);
   EXPECT_THAT(left_out(), ElementsAre(LeftOut{"not a picture", 2, {"cat/notes.txt", "dog/LICENSE"}},
-                                      LeftOut{"format not read: WebP", 2, {"dog/e.webp", "dog/f.webp"}},
-                                      LeftOut{"format not read: HEIC", 1, {"dog/g.heic"}}));
+                                      LeftOut{"unread format WebP", 2, {"dog/e.webp", "dog/f.webp"}},
+                                      LeftOut{"unread format HEIC", 1, {"dog/g.heic"}}));
   EXPECT_EQ(make()->class_counts(), (std::vector<std::uint64_t>{3, 5}));
 }
 

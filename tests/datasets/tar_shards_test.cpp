@@ -170,8 +170,8 @@ TEST_F(TarShards, CountsWhatItLeavesOut) {
                   "1 symbolic link: 0.tar: d.jpg", "1 not needed: 0.tar: a.json",
                   "1 sample without a class (.cls): 0.tar: b.jpg",
                   "2 sample without a picture (.jpg, .jpeg, .png): 0.tar: c with cls, webp, 0.tar: d with cls"));
-  EXPECT_THAT(list_left_out(train->left_out()),
-              AllOf(HasSubstr("1 sample without a class"), Not(HasSubstr("litter")), Not(HasSubstr("a.json"))));
+  EXPECT_THAT(list_left_out(train->left_out()), AllOf(HasSubstr("sample without a class (.cls): 1 ("),
+                                                      Not(HasSubstr("litter")), Not(HasSubstr("a.json"))));
 }
 
 TEST_F(TarShards, ReadsHardLinks) {
@@ -219,9 +219,9 @@ TEST_F(TarShards, RefusesANumberFarAboveTheOthers) {
 TEST_F(TarShards, NamesWhatIsWrong) {
   EXPECT_THAT(error_of<UsageError>([&] { make(); }), HasSubstr("has no tar files in train"));
   write("train/0.tar", tar_member("a.jpg", "x") + tar_member("b.txt", "x"));
-  EXPECT_THAT(
-      error_of<UsageError>([&] { make(); }),
-      AllOf(HasSubstr("holds no samples"), HasSubstr("left out: 1 sample without a class (.cls)"), HasSubstr("a.jpg")));
+  EXPECT_THAT(error_of<UsageError>([&] { make(); }),
+              AllOf(HasSubstr("holds no samples"), HasSubstr("left out: sample without a class (.cls): 1"),
+                    HasSubstr("a.jpg")));
   dir_.write("train/0.tar", std::string(2000, 'x'));
   EXPECT_THAT(error_of<RunError>([&] { make(); }), HasSubstr("is no tar file (compressed?)"));
   std::filesystem::remove(dir_ / "train/0.tar");

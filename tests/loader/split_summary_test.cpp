@@ -26,11 +26,11 @@ TEST(SplitSummary, WarnsOfWhatIsLeftOutButNotOfLitter) {
   SplitInfo split = split_of({1, 1, 1});
   split.left_out = {{"litter", 9, {"._a"}}};
   EXPECT_THAT(warnings_about("train", split), IsEmpty());
-  split.left_out.push_back({"format not read: WebP", 5, {"cat/a.webp", "cat/b\x1b.webp", "cat/c.webp"}});
+  split.left_out.push_back({"unread format WebP", 5, {"cat/a.webp", "cat/b\x1b.webp", "cat/c.webp"}});
   split.left_out.push_back({"dangling link", 1, {"dog/x.jpg"}});
   EXPECT_THAT(warnings_about("train", split),
-              ElementsAre("[data] train: left out: 5 format not read: WebP (cat/a.webp, cat/b\\x1b.webp, cat/c.webp, "
-                          "...), 1 dangling link (dog/x.jpg)"));
+              ElementsAre("[data] train: left out: unread format WebP: 5 (cat/a.webp, cat/b\\x1b.webp, cat/c.webp, "
+                          "...); dangling link: 1 (dog/x.jpg)"));
 }
 
 TEST(SplitSummary, WarnsOfClassesWithoutSamples) {
