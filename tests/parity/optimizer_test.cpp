@@ -3,24 +3,18 @@
 
 #include "optim/optimizer.h"
 
-#include <cstdlib>
-#include <map>
-
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include <ATen/Context.h>
 #include <ATen/ops/randn_like.h>
 
-#include "checkpoint/safetensors_torch.h"
+#include "parity/parity.h"
 #include "support/small_model.h"
 #include "support/subprocess.h"
 #include "support/temp_dir.h"
 
 namespace trainyard {
 namespace {
-
-constexpr int step_count = 10;
 
 struct Case {
   const char* name;
@@ -37,33 +31,6 @@ std::vector<Case> cases() {
       {"adamw", {.name = "adamw", .lr = 0x1p-6, .weight_decay = 0.5, .decay_bias_norm = false}},
       {"lion", {.name = "lion", .lr = 0x1p-6, .weight_decay = 0.5, .beta1 = 0.9, .beta2 = 0.99}, /*is_sign=*/true},
   };
-}
-
-nlohmann::json options_of(const Case& c) {
-  const OptimizerConfig& o = c.optimizer;
-  return {{"name", c.name},
-          {"optimizer", o.name},
-          {"lr", o.lr},
-          {"eps", o.eps},
-          {"beta1", o.beta1},
-          {"beta2", o.beta2},
-          {"momentum", o.momentum},
-          {"nesterov", o.nesterov},
-          {"weight_decay", o.weight_decay},
-          {"steps", step_count},
-          {"decay_bias_norm", o.decay_bias_norm}};
-}
-
-at::Device device() {
-  const char* name = std::getenv("TRAINYARD_TEST_DEVICE");
-  return at::Device(name == nullptr ? "cpu" : name);
-}
-
-using Tensors = std::map<std::string, at::Tensor>;
-
-Tensors load(const std::string& path) {
-  const NamedTensors tensors = load_safetensors(path);
-  return {tensors.begin(), tensors.end()};
 }
 
 std::shared_ptr<Model> model_with(const Tensors& input, at::ScalarType dtype) {
@@ -112,7 +79,7 @@ TEST(Parity, OptimizersGiveWhatPyTorchGivesOnTheSameGradients) {
   }
   save_safetensors(dir / "input.safetensors", input);
   nlohmann::json options = nlohmann::json::array();
-  for (const Case& c : cases()) options.push_back(options_of(c));
+  for (const Case& c : cases()) options.push_back(optimizer_options(c.name, c.optimizer));
   dir.write("cases.json", options.dump());
   const Outcome python =
       run_program({TRAINYARD_PYTHON, TRAINYARD_SOURCE_DIR "/tests/parity/optimizer_steps.py", dir.path()});

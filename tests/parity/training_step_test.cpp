@@ -9,20 +9,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
-#include <map>
 
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/randint.h>
 
-#include "checkpoint/safetensors_torch.h"
 #include "optim/ema.h"
 #include "optim/schedule.h"
+#include "parity/parity.h"
 #include "support/subprocess.h"
 #include "support/temp_dir.h"
 #include "training/normalize.h"
@@ -32,7 +29,6 @@
 namespace trainyard {
 namespace {
 
-constexpr int step_count = 10;
 constexpr std::int64_t batch_size = 8;
 constexpr float mean_of_pixels = 0.286F;
 constexpr float std_of_pixels = 0.353F;
@@ -53,11 +49,6 @@ const OptimizerConfig small_sgd{.name = "sgd", .lr = 0x1p-10, .momentum = 0.9, .
 const OptimizerConfig tiny_sgd{.name = "sgd", .lr = 0x1p-22, .momentum = 0.9, .nesterov = true};
 // eps is large: with 1e-8 a gradient of nearly zero, whose sign is rounding, moves a weight by the whole rate.
 const OptimizerConfig adam_w{.name = "adamw", .lr = 0x1p-10, .weight_decay = 0.05, .eps = 1e-3};
-
-at::Device device() {
-  const char* name = std::getenv("TRAINYARD_TEST_DEVICE");
-  return at::Device(name == nullptr ? "cpu" : name);
-}
 
 std::vector<Case> cases() {
   std::vector<Case> all = {
@@ -111,31 +102,21 @@ ModelInput input_of(const Case& c) {
 
 nlohmann::json options_of(const Case& c) {
   const ModelInput input = input_of(c);
-  const OptimizerConfig& o = c.optimizer;
-  return {{"name", c.name},
-          {"model", c.model.name},
-          {"channels", input.channels},
-          {"size", input.height},
-          {"small_stem", c.model.stem == "small"},
-          {"patch_size", c.model.patch_size},
-          {"optimizer", o.name},
-          {"lr", o.lr},
-          {"eps", o.eps},
-          {"beta1", o.beta1},
-          {"beta2", o.beta2},
-          {"momentum", o.momentum},
-          {"nesterov", o.nesterov},
-          {"weight_decay", o.weight_decay},
-          {"decay_bias_norm", o.decay_bias_norm},
-          {"label_smoothing", c.train.label_smoothing},
-          {"clip_grad_norm", c.train.clip_grad_norm},
-          {"ema_decay", c.train.ema_decay},
-          {"precision", c.train.precision},
-          {"device", device().str()},
-          {"one_cycle", c.one_cycle},
-          {"steps", step_count},
-          {"mean", mean_of_pixels},
-          {"std", std_of_pixels}};
+  nlohmann::json options = optimizer_options(c.name, c.optimizer);
+  options.update(nlohmann::json{{"model", c.model.name},
+                                {"channels", input.channels},
+                                {"size", input.height},
+                                {"small_stem", c.model.stem == "small"},
+                                {"patch_size", c.model.patch_size},
+                                {"label_smoothing", c.train.label_smoothing},
+                                {"clip_grad_norm", c.train.clip_grad_norm},
+                                {"ema_decay", c.train.ema_decay},
+                                {"precision", c.train.precision},
+                                {"device", device().str()},
+                                {"one_cycle", c.one_cycle},
+                                {"mean", mean_of_pixels},
+                                {"std", std_of_pixels}});
+  return options;
 }
 
 // The same bits on both sides of the comparison.
@@ -173,8 +154,6 @@ at::Tensor normalized(const at::Tensor& pixels, at::ScalarType dtype) {
                    device())(pixels.to(device()));
 }
 
-using Tensors = std::map<std::string, at::Tensor>;
-
 // Under the names that training_step.py gives them.
 Tensors take_steps(const Case& c, at::ScalarType dtype) {
   TrainConfig train = c.train;
@@ -209,12 +188,6 @@ Tensors take_steps(const Case& c, at::ScalarType dtype) {
 at::Tensor exact(const at::Tensor& tensor) { return tensor.detach().cpu().to(at::kDouble); }
 
 double largest(const at::Tensor& tensor) { return tensor.numel() == 0 ? 0 : tensor.abs().max().item<double>(); }
-
-Tensors load(const std::string& path) {
-  Tensors result;
-  for (auto& [name, tensor] : load_safetensors(path)) result[name] = tensor;
-  return result;
-}
 
 // The largest difference, as a share of the largest number, or of `least` where all are smaller: that of single numbers
 // says nothing where they cancel.
