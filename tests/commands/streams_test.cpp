@@ -226,6 +226,14 @@ TEST_F(Streams, SharedMemoryThatIsMissingOrReadOnlyIsTheMachinesFault) {
               AllOf(HasSubstr("there is no shared memory at /dev/shm"), HasSubstr("(shared-memory-missing)")));
 }
 
+TEST_F(Streams, ADeletedWorkingFolderIsNamed) {
+  const std::string gone = *dir_ / "gone";
+  const Outcome outcome = run_program(
+      {"sh", "-c", fmt::format("mkdir '{0}' && cd '{0}' && rmdir '{0}' && '{1}' list", gone, TRAINYARD_BINARY)});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.output, testing::StartsWith("[trainyard] the working directory has been deleted"));
+}
+
 TEST_F(Streams, ARefusedThreadOrProcessIsNamed) {
   const auto train_refused = [](const std::string& workers) {
     Outcome outcome{};
