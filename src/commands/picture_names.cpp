@@ -23,6 +23,9 @@ constexpr std::array<std::string_view, 15> picture_endings{".jpg", ".jpeg", ".pn
                                                            ".gif", ".heic", ".heif", ".jfif", ".jp2",
                                                            ".pgm", ".ppm",  ".tif",  ".tiff", ".webp"};
 
+// More in a row is no list: /dev/zero.
+constexpr std::size_t most_empty_names = 1'000'000;
+
 bool is_picture_name(const fs::path& path) {
   std::string ending = path.extension().string();
   std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return std::tolower(c); });
@@ -66,6 +69,7 @@ class Walk {
 }  // namespace
 
 bool NameReader::fill() {
+  before_read_();
   const ssize_t count = retry_on_eintr([&] { return read(file_, buffer_.data(), buffer_.size()); });
   check_call(count, "predict", "read", "the names on standard input");
   begin_ = 0;
@@ -93,12 +97,16 @@ std::optional<std::string> NameReader::next_raw() {
 }
 
 std::optional<std::string> NameReader::next() {
+  std::size_t empty = 0;
   while (std::optional<std::string> name = next_raw()) {
     if (!zero_ended_) {
       const std::vector<std::string> lines = text_lines(*name);
       name = lines.empty() ? "" : lines.front();
     }
     if (!name->empty()) return name;
+    if (++empty == most_empty_names) {
+      throw RunError("predict", "{} empty names in a row on standard input; expected names of pictures", empty);
+    }
   }
   return std::nullopt;
 }

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -14,10 +15,13 @@ namespace trainyard {
 /// a zero byte, names of any bytes that end with one (find -print0). Empty names are skipped.
 class NameReader {
  public:
-  explicit NameReader(int file) : file_(file) {}
+  /// `before_read` is called before each read of the file, which may wait until more is written.
+  explicit NameReader(
+      int file, std::function<void()> before_read = [] {})
+      : file_(file), before_read_(std::move(before_read)) {}
 
-  /// The next name, none at the end. Throws RunError "predict" if the file cannot be read, or for a name of more bytes
-  /// than a path can have.
+  /// The next name, none at the end. Throws RunError "predict" if the file cannot be read, for a name of more bytes
+  /// than a path can have, and for a file of empty names.
   std::optional<std::string> next();
 
  private:
@@ -25,6 +29,7 @@ class NameReader {
   std::optional<std::string> next_raw();
 
   int file_;
+  std::function<void()> before_read_;
   std::array<char, std::size_t{64} << 10> buffer_{};
   std::size_t begin_ = 0;
   std::size_t end_ = 0;

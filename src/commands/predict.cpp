@@ -10,17 +10,15 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
-#include <ATen/Parallel.h>
-
 #include "checkpoint/checkpoint_folder.h"
 #include "commands/command.h"
 #include "commands/machine.h"
 #include "commands/picture_names.h"
-#include "datasets/read_file.h"
-#include "images/decode_image.h"
+#include "commands/picture_reader.h"
+#include "commands/splits.h"
+#include "datasets/image_dataset.h"
 #include "training/precision.h"
 #include "training/trained_model.h"
-#include "transforms/pipeline.h"
 #include "util/json_text.h"
 #include "util/output.h"
 #include "util/printable.h"
@@ -30,31 +28,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t batch_size = 32;
+constexpr int batch_size = 32;
 
-// A file's pixels, height × width × channels, or why there are none.
-struct Loaded {
-  Image image;
-  std::string error;
-};
-
-// It goes through the transforms of val and test (transform.test), and is scaled to the model's size where these do not
-// give it.
-Loaded load_image(const std::string& file, const std::vector<std::int64_t>& shape, const TransformConfig& transform,
-                  const ImageOptions& options) {
-  try {
-    const ImageSize wanted{static_cast<std::size_t>(shape[0]), static_cast<std::size_t>(shape[1])};
-    Scratch scratch;
-    const std::span<const std::byte> bytes = read_whole_file(file, scratch);
-    const Image decoded = decode_image(bytes, static_cast<std::size_t>(shape[2]), file, options);
-    const SampleSpec spec{
-        {static_cast<std::int64_t>(decoded.height), static_cast<std::int64_t>(decoded.width), shape[2]}, DType::uint8};
-    Image image = TransformPipeline(transform.test, spec).apply(decoded, 0, 0, 0);
-    if (ImageSize{image.height, image.width} != wanted) image = resize(image, wanted);
-    return {std::move(image), ""};
-  } catch (const std::exception& error) {  // one bad file does not keep the others from being looked at
-    return {{}, error.what()};
-  }
+PoolOptions predict_pool_options(const Config& config) {
+  PoolOptions options = pool_options(config);
+  options.batch_size = batch_size;
+  return options;
 }
 
 class PredictCommand : public Command {
@@ -70,66 +49,81 @@ class PredictCommand : public Command {
   std::string checkpoint() const override { return checkpoint_; }
 
   int run(const Config& config) override {
+    const fs::path checkpoint = resolve_checkpoint(checkpoint_);
+    const Manifest manifest = read_manifest(checkpoint);
+    model_input(manifest.sample_shape, manifest.class_names.size());  // refuses what is no picture
+    reader_.emplace(
+        predict_pool_options(config),  // forks: before CUDA, before any thread
+        PictureOptions{
+            .shape = manifest.sample_shape, .transforms = config.transform.test, .image = image_options(config.data)});
     const CheckResult check = run_check(device_needs_of(config));
-    const at::Device device = prepare_device(config, check);
-    with_explained_errors(check, device, [&] { predict_all(config, device); });
+    device_ = prepare_device(config, check);
+    precision_ = config.train.precision;
+    with_explained_errors(check, device_, [&] {
+      trained_.emplace(load_trained_model(checkpoint, device_));
+      for (const std::string& file : files_) {
+        if (file == "-") {
+          add_names_from_input();
+        } else {
+          add_path(file);
+        }
+      }
+      finish_added();
+    });
     return failed_ == 0 ? 0 : static_cast<int>(ExitCode::run_failed);
   }
 
  private:
-  void predict_all(const Config& config, at::Device device) {
-    trained_.emplace(load_trained_model(resolve_checkpoint(checkpoint_), device));
-    precision_ = config.train.precision;
-    transform_ = config.transform;
-    image_options_ = image_options(config.data);
-    for (const std::string& file : files_) {
-      if (file == "-") {
-        predict_names_from_input(device);
-      } else {
-        predict_path(file, device);
-      }
-    }
-  }
-
-  void predict_path(const std::string& path, at::Device device) {
+  void add_path(const std::string& path) {
     std::error_code ignored;
-    if (!fs::is_directory(path, ignored)) return predict_files(std::array{path}, device);
+    if (!fs::is_directory(path, ignored)) return add_file(path);
     const PicturesBelow pictures = pictures_below(path);
-    const std::span<const std::string> files = pictures.files;
-    for (std::size_t i = 0; i < files.size(); i += batch_size) {
-      predict_files(files.subspan(i, std::min(batch_size, files.size() - i)), device);
-    }
-    for (const auto& [part, error] : pictures.errors) report_failure(part, error);
-    if (files.empty() && pictures.errors.empty()) {
-      report_failure(path, fmt::format("[predict] {} holds no pictures, such as .jpg, .jpeg or .png files", path));
+    for (const std::string& file : pictures.files) add_file(file);
+    for (const auto& [part, error] : pictures.errors) report_in_turn(part, error);
+    if (pictures.files.empty() && pictures.errors.empty()) {
+      report_in_turn(path, fmt::format("[predict] {} holds no pictures, such as .jpg, .jpeg or .png files", path));
     }
   }
 
-  // One at a time: whoever writes a name gets the answer before the next.
-  void predict_names_from_input(at::Device device) {
-    NameReader names(STDIN_FILENO);
-    while (const std::optional<std::string> name = names.next()) predict_path(*name, device);
+  // Whoever writes a name and waits gets the answer before the next name.
+  void add_names_from_input() {
+    NameReader names(STDIN_FILENO, [this] { finish_added(); });
+    while (const std::optional<std::string> name = names.next()) add_path(*name);
   }
 
-  void predict_files(std::span<const std::string> files, at::Device device) {
+  void add_file(const std::string& file) {
+    if (file.size() > PATH_MAX) {
+      return report_in_turn(file, fmt::format("[predict] a name of {} bytes is too long: {}", file.size(), file));
+    }
+    while (reader_->is_full()) predict_batch(*reader_->take());
+    reader_->add(file);
+  }
+
+  void finish_added() {
+    reader_->flush();
+    while (const std::optional<PictureBatch> batch = reader_->take()) predict_batch(*batch);
+  }
+
+  void report_in_turn(const std::string& path, const std::string& error) {
+    finish_added();
+    report_failure(path, error);
+    flush_output();
+  }
+
+  void predict_batch(const PictureBatch& batch) {
     const std::vector<std::int64_t>& shape = trained_->manifest.sample_shape;
-    std::vector<Loaded> loaded(files.size());
-    at::parallel_for(0, static_cast<std::int64_t>(files.size()), 1, [&](std::int64_t begin, std::int64_t end) {
-      for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
-        loaded[i] = load_image(files[i], shape, transform_, image_options_);
-      }
-    });
     std::vector<at::Tensor> pixels;
-    for (Loaded& one : loaded) {
-      if (one.error.empty()) pixels.push_back(at::from_blob(one.image.pixels.data(), shape, at::kByte));
+    for (const NamedPicture& picture : batch.pictures) {
+      if (!picture.error.empty()) continue;
+      pixels.push_back(at::from_blob(const_cast<std::byte*>(picture.pixels.data()), shape, at::kByte));
     }
-    const at::Tensor probabilities = pixels.empty() ? at::Tensor() : predict(at::stack(pixels).to(device));
+    const at::Tensor probabilities = pixels.empty() ? at::Tensor() : predict(at::stack(pixels).to(device_));
     std::int64_t row = 0;
-    for (std::size_t i = 0; i < files.size(); ++i) {
-      if (loaded[i].error.empty()) {
-        print_prediction(files[i], probabilities[row++]);
+    for (const NamedPicture& picture : batch.pictures) {
+      if (picture.error.empty()) {
+        print_prediction(picture.name, probabilities[row++]);
       } else {
-        report_failure(files[i], loaded[i].error);
+        report_failure(picture.name, picture.error);
       }
     }
     flush_output();
@@ -180,10 +174,10 @@ class PredictCommand : public Command {
   int top_ = 3;
   bool json_ = false;
 
+  std::optional<PictureReader> reader_;
   std::optional<TrainedModel> trained_;
+  at::Device device_ = at::kCPU;
   std::string precision_;
-  TransformConfig transform_;
-  ImageOptions image_options_;
   int failed_ = 0;
 };
 

@@ -64,6 +64,28 @@ TEST(NameReader, ReturnsANameBeforeTheNextIsWritten) {
   }
 }
 
+TEST(NameReader, SaysBeforeItMayWait) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const UniqueFd in(ends[0]);
+  UniqueFd out(ends[1]);
+  int reads = 0;
+  NameReader reader(in.get(), [&] { ++reads; });
+  write_all(out.get(), std::as_bytes(std::span(std::string_view("a\nb\n"))), "test", "pipe");
+  out.reset();
+  EXPECT_EQ(reader.next(), "a");
+  EXPECT_EQ(reader.next(), "b");
+  EXPECT_EQ(reads, 1);
+  EXPECT_EQ(reader.next(), std::nullopt);
+  EXPECT_EQ(reads, 2);
+}
+
+TEST(NameReader, RefusesEndlessEmptyNames) {
+  const UniqueFd zeros(open("/dev/zero", O_RDONLY));
+  EXPECT_THAT(error_of<RunError>([&] { NameReader(zeros.get()).next(); }), HasSubstr("1000000 empty names in a row"));
+  EXPECT_THAT(error_of<RunError>([&] { names_in(std::string(2'000'000, '\n')); }), HasSubstr("empty names in a row"));
+}
+
 TEST(NameReader, NamesAnInputThatCannotBeRead) {
   EXPECT_THAT(error_of<RunError>([&] { names_in(std::string(1 << 20, 'x')); }), HasSubstr("longer than 4096 bytes"));
   const UniqueFd folder(open("/", O_RDONLY));

@@ -1,0 +1,176 @@
+#include "commands/picture_reader.h"
+
+#include <algorithm>
+#include <climits>
+#include <cstring>
+
+#include "datasets/image_dataset.h"
+#include "datasets/read_file.h"
+#include "transforms/pipeline.h"
+#include "util/error.h"
+
+namespace trainyard {
+namespace {
+
+// Where the names stand that are being read.
+class NamedFiles final : public ImageDataset {
+ public:
+  NamedFiles(const SharedNames& names, const PictureOptions& options)
+      : ImageDataset(options.image), names_(names), spec_{.shape = options.shape} {}
+
+  std::size_t size() const override { return names_.size(); }
+  const SampleSpec& spec() const override { return spec_; }
+  const std::vector<std::string>& class_names() const override { return class_names_; }
+  std::uint64_t fingerprint() const override { return 0; }
+  std::vector<float> channel_mean() const override { return usual_mean(spec_); }
+  std::vector<float> channel_std() const override { return usual_std(spec_); }
+  std::string name(std::size_t index) const override { return names_.name(index); }
+
+  StoredImage read(std::size_t index, Scratch& scratch) const override {
+    return {.bytes = read_whole_file(name(index), scratch), .pixels = {}, .label = 0};
+  }
+
+ private:
+  const SharedNames& names_;
+  SampleSpec spec_;
+  std::vector<std::string> class_names_{"picture"};
+};
+
+// Transformed pictures of one size. One that cannot be read is no failure of the batch: its error is noted.
+class ReadablePictures final : public Dataset {
+ public:
+  ReadablePictures(const SharedNames& names, const PictureOptions& options)
+      : names_(names), files_(names, options), pipeline_(options.transforms, files_.spec()) {}
+
+  std::size_t size() const override { return files_.size(); }
+  const SampleSpec& spec() const override { return files_.spec(); }
+  const std::vector<std::string>& class_names() const override { return files_.class_names(); }
+  std::uint64_t fingerprint() const override { return files_.fingerprint(); }
+  std::vector<float> channel_mean() const override { return files_.channel_mean(); }
+  std::vector<float> channel_std() const override { return files_.channel_std(); }
+
+  std::int64_t get(std::size_t index, std::span<std::byte> out) const override {
+    std::string error;
+    try {
+      const ImageSize wanted{static_cast<std::size_t>(spec().shape[0]), static_cast<std::size_t>(spec().shape[1])};
+      Image image = pipeline_.apply(files_, index, 0, 0);
+      if (ImageSize{image.height, image.width} != wanted) image = resize(image, wanted);
+      std::copy(image.pixels.begin(), image.pixels.end(), out.begin());
+    } catch (const std::exception& caught) {
+      error = caught.what();
+    }
+    names_.set_error(index, error);
+    return 0;
+  }
+
+ private:
+  const SharedNames& names_;
+  NamedFiles files_;
+  TransformPipeline pipeline_;
+};
+
+PoolOptions usable(PoolOptions options) {
+  options.on_worker_error = OnWorkerError::skip;
+  options.cache = SampleCache::none;
+  options.cache_name.clear();
+  return options;
+}
+
+}  // namespace
+
+struct SharedNames::Record {
+  std::uint32_t name_size;
+  std::uint32_t error_size;
+  char name[PATH_MAX];
+  char error[2 * PATH_MAX];
+};
+
+SharedNames::SharedNames(std::size_t rows, std::size_t per_row)
+    : memory_(Mapping::anonymous(rows * per_row * sizeof(Record), "predict")) {}
+
+std::span<SharedNames::Record> SharedNames::records() const {
+  const std::span<std::byte> bytes = memory_.bytes();
+  return {reinterpret_cast<Record*>(bytes.data()), bytes.size() / sizeof(Record)};
+}
+
+std::size_t SharedNames::size() const { return records().size(); }
+
+void SharedNames::set_name(std::size_t place, std::string_view name) const {
+  Record& record = records()[place];
+  record.name_size = static_cast<std::uint32_t>(name.size());
+  std::memcpy(record.name, name.data(), name.size());
+}
+
+std::string SharedNames::name(std::size_t place) const {
+  const Record& record = records()[place];
+  return {record.name, record.name_size};
+}
+
+void SharedNames::set_error(std::size_t place, std::string_view error) const {
+  Record& record = records()[place];
+  const std::string_view kept = error.substr(0, sizeof record.error);
+  record.error_size = static_cast<std::uint32_t>(kept.size());
+  std::memcpy(record.error, kept.data(), kept.size());
+}
+
+std::string SharedNames::error(std::size_t place) const {
+  const Record& record = records()[place];
+  return {record.error, record.error_size};
+}
+
+PictureReader::PictureReader(const PoolOptions& pool, const PictureOptions& pictures)
+    : options_(usable(pool)),
+      rows_(static_cast<std::size_t>(options_.prefetch) + 2 * static_cast<std::size_t>(options_.workers) + 1),
+      names_(rows_, static_cast<std::size_t>(options_.batch_size)),
+      pool_(options_, [&] {
+        std::vector<LoadedSplit> splits(1);
+        splits[0].dataset = std::make_unique<ReadablePictures>(names_, pictures);
+        return splits;
+      }) {}
+
+bool PictureReader::is_full() { return gathered_ == 0 && (handed_over_.size() == rows_ || !pool_.can_publish()); }
+
+void PictureReader::add(std::string_view name) {
+  names_.set_name(row_ * static_cast<std::size_t>(options_.batch_size) + gathered_, name);
+  if (++gathered_ == static_cast<std::uint32_t>(options_.batch_size)) flush();
+}
+
+void PictureReader::flush() {
+  if (gathered_ == 0) return;
+  pool_.publish({.first = row_ * static_cast<std::size_t>(options_.batch_size), .count = gathered_});
+  handed_over_.push_back({row_, std::exchange(gathered_, 0)});
+  row_ = (row_ + 1) % rows_;
+}
+
+std::optional<PictureBatch> PictureReader::take() {
+  if (handed_over_.empty()) return std::nullopt;
+  TakenBatch taken = pool_.take();
+  const Row row = handed_over_.front();
+  handed_over_.erase(handed_over_.begin());
+  std::vector<std::uint32_t> kept = std::move(taken.kept);
+  if (kept.empty()) {
+    for (std::uint32_t i = 0; i < row.count; ++i) kept.push_back(i);
+  }
+  const std::span<const std::byte> pixels = pool_.arena().images(taken.lease.slot());
+  const std::size_t bytes = pool_.splits()[0].sample.bytes();
+  PictureBatch batch{std::move(taken.lease), {}};
+  auto next = kept.begin();
+  for (std::uint32_t i = 0; i < row.count; ++i) {
+    const std::size_t place = row.number * static_cast<std::size_t>(options_.batch_size) + i;
+    NamedPicture picture{.name = names_.name(place), .error = {}, .pixels = {}};
+    if (next == kept.end() || *next != i) {
+      picture.error =
+          fmt::format("[predict] {}: reading it ended or stopped its process {} times", picture.name, max_tries);
+    } else {
+      picture.error = names_.error(place);
+      if (picture.error.empty()) {
+        picture.pixels = pixels.subspan(static_cast<std::size_t>(next - kept.begin()) * bytes, bytes);
+      }
+      ++next;
+    }
+    batch.pictures.push_back(std::move(picture));
+  }
+  return batch;
+}
+
+}  // namespace trainyard
