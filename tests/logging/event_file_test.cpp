@@ -93,8 +93,8 @@ TEST(EventFile, TensorBoardReadsEveryScalarOnceAfterAResume) {
   const auto log = [](MetricsFiles& files, std::int64_t step) {
     files.add(StepMetrics{.epoch = 1,
                           .step = step,
-                          .loss = static_cast<double>(step) / 4,
-                          .accuracy = 0.5,
+                          .train_loss = static_cast<double>(step) / 4,
+                          .train_accuracy = 0.5,
                           .lr = 0.125,
                           .samples_per_second = 1000,
                           .data_wait = 0});

@@ -27,8 +27,13 @@ EpochMetrics epoch(std::int64_t number) {
 }
 
 StepMetrics step(std::int64_t number) {
-  return {
-      .epoch = 1, .step = number, .loss = 0.1, .accuracy = 0.5, .lr = 0.1, .samples_per_second = 10, .data_wait = 0};
+  return {.epoch = 1,
+          .step = number,
+          .train_loss = 0.1,
+          .train_accuracy = 0.5,
+          .lr = 0.1,
+          .samples_per_second = 10,
+          .data_wait = 0};
 }
 
 LoadingMetrics loading(std::int64_t number) {
