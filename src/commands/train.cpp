@@ -92,7 +92,7 @@ class TrainCommand : public Command {
   RunResult train(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder,
                   const CheckResult& check) const {
     const StopSignal stop_signal;
-    Trainer trainer(config, pool, device, folder, debug_);
+    Trainer trainer(config, pool, device, folder, debug_, stop_signal.token());
     if (!trainer.finished()) {
       const std::string found = to_json_text(check);
       write_file_atomically(folder.path / "check.json", [&](FileWriter& file) { file.write(found); });

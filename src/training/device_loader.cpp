@@ -24,7 +24,7 @@ DeviceLoader::DeviceLoader(WorkerPool& pool, Split split, const DataLoaderOption
 
 DeviceLoader::~DeviceLoader() { wait_for_copies(0); }
 
-void DeviceLoader::keep_on_device() { resident_.emplace(pool_, split_, device_); }
+void DeviceLoader::keep_on_device(StopToken stop) { resident_.emplace(pool_, split_, device_, stop); }
 
 void DeviceLoader::start_epoch(std::uint64_t epoch, std::int64_t first_batch, std::int64_t most_batches) {
   wait_for_copies(0);

@@ -35,9 +35,9 @@ class DeviceLoader {
   DeviceLoader& operator=(const DeviceLoader&) = delete;
 
   /// Reads the whole split onto the device. From then on the batches are gathered there, the same bit for bit, and the
-  /// workers have nothing to do. Throws as ResidentSplit does. REQUIRES a pool with SampleCache::gpu, which has looked
-  /// at the transforms.
-  void keep_on_device();
+  /// workers have nothing to do. Stops early and throws as ResidentSplit does. REQUIRES a pool with SampleCache::gpu,
+  /// which has looked at the transforms.
+  void keep_on_device(StopToken stop = {});
 
   /// Begins `epoch` at batch `first_batch`; it ends before batch `most_batches`. What was left of another is dropped.
   /// Where the split is kept on the device, this takes time for each sample; the time counts as waited for.

@@ -1,12 +1,11 @@
 #include "training/resident_split.h"
 
 #include "training/slot_tensors.h"
-#include "training/stop_signal.h"
 #include "util/error.h"
 
 namespace trainyard {
 
-ResidentSplit::ResidentSplit(WorkerPool& pool, Split split, at::Device device)
+ResidentSplit::ResidentSplit(WorkerPool& pool, Split split, at::Device device, StopToken stop)
     : device_(device), seed_(pool.options().seed) {
   DataLoader loader(pool, split, {.unmirrored = true});
   const SplitInfo& info = loader.split();
@@ -21,7 +20,7 @@ ResidentSplit::ResidentSplit(WorkerPool& pool, Split split, at::Device device)
   std::int64_t row = 0;
   loader.start_epoch(0);
   while (const std::optional<Batch> batch = loader.next()) {
-    if (StopSignal::received() != 0) return;
+    if (stop.stop_requested()) return;
     const auto count = static_cast<std::int64_t>(batch->count());
     images_.narrow(0, row, count).copy_(images_in_slot(*batch));
     labels_.narrow(0, row, count).copy_(labels_in_slot(*batch));

@@ -6,6 +6,7 @@
 
 #include "loader/data_loader.h"
 #include "training/normalize.h"
+#include "util/stop_token.h"
 #include "util/torch.h"
 
 namespace trainyard {
@@ -16,9 +17,9 @@ namespace trainyard {
 /// epoch. Used from one thread.
 class ResidentSplit {
  public:
-  /// Reads every sample once, through the workers, but none more once a StopSignal has come. Throws as DataLoader::next
-  /// does, and LibTorch's error where the device has no room.
-  ResidentSplit(WorkerPool& pool, Split split, at::Device device);
+  /// Reads every sample once, through the workers, until `stop` requests a stop: the split is incomplete then.
+  /// Throws as DataLoader::next does, and LibTorch's error if the device lacks the memory.
+  ResidentSplit(WorkerPool& pool, Split split, at::Device device, StopToken stop = {});
 
   /// Chooses what the batches from `first` on and before `end` are made of, in the order that `order` has in `epoch`.
   /// Throws RunError where nothing of one could be read.

@@ -1,11 +1,13 @@
-/// Signals as requests. SIGINT, SIGTERM and SIGHUP: finish the step, save, leave with 128 + n. SIGUSR1: save and go on.
+/// Signals as requests. SIGINT, SIGTERM and SIGHUP: finish the step, save, leave with 128 + n. SIGUSR1: save and continue.
 #pragma once
+
+#include "util/stop_token.h"
 
 namespace trainyard {
 
-/// While one lives, the first of the signals to stop is only noted; a second one ends the process at once, as by
-/// default. SIGUSR1 is noted each time.
-/// Destroying it restores what was there before. At most one at a time; made and destroyed on the main thread.
+/// Installs the signal handlers for its lifetime and restores the former ones afterwards. The first signal to stop only
+/// becomes a request; a second one ends the process at once, as by default. Every SIGUSR1 requests a save. At most one
+/// at a time; made and destroyed on the main thread.
 class StopSignal {
  public:
   StopSignal();
@@ -13,11 +15,8 @@ class StopSignal {
   StopSignal(const StopSignal&) = delete;
   StopSignal& operator=(const StopSignal&) = delete;
 
-  /// The signal that came, 0 for none yet and where no StopSignal lives. May be called from any thread.
-  static int received();
-
-  /// Whether SIGUSR1 came since this was asked last. May be called from any thread.
-  static bool take_save_request();
+  /// Sees the requests of this one's lifetime.
+  StopToken token() const;
 };
 
 }  // namespace trainyard

@@ -12,7 +12,6 @@
 #include "training/evaluate.h"
 #include "training/memory.h"
 #include "training/mix.h"
-#include "training/stop_signal.h"
 #include "training/trained_model.h"
 #include "util/log.h"
 
@@ -48,9 +47,10 @@ Normalize normalize_of(const SplitInfo& dataset, at::Device device) {
 }  // namespace
 
 Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder,
-                 const DebugOptions& debug)
+                 const DebugOptions& debug, StopToken stop)
     : config_(config),
       debug_(debug),
+      stop_(stop),
       folder_(folder),
       device_(device),
       registered_(device.is_cuda() ? pool.memory() : std::span<std::byte>()),
@@ -78,7 +78,7 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, cons
 
 RunResult Trainer::run() {
   if (config_.loader.cache == "gpu" && !finished()) keep_data_on_device();
-  while (!finished() && (result_.signal = StopSignal::received()) == 0) {
+  while (!finished() && (result_.signal = stop_.signal()) == 0) {
     if (train_epoch()) finish_epoch();
     save();
   }
@@ -98,8 +98,8 @@ bool Trainer::stops_early() const {
 
 void Trainer::keep_data_on_device() {
   const Clock::time_point start = Clock::now();
-  for (DeviceLoader* const loader : {&train_loader_, &val_loader_}) loader->keep_on_device();
-  if (StopSignal::received() != 0) return;
+  for (DeviceLoader* const loader : {&train_loader_, &val_loader_}) loader->keep_on_device(stop_);
+  if (stop_.stop_requested()) return;
   progress_.print(fmt::format("{} + {} samples put on {} in {}", train_loader_.split().size, val_loader_.split().size,
                               device_.str(), format_duration(seconds_since(start))));
 }
@@ -135,8 +135,8 @@ bool Trainer::train_epoch() {
     if (line_is_due()) log_window(lr);
     if (progress_.due()) progress_.show(progress(epoch_sums_.mean()));
     profile_.step_done();
-    if (StopSignal::received() != 0) return false;
-    const bool asked = StopSignal::take_save_request();
+    if (stop_.stop_requested()) return false;
+    const bool asked = stop_.take_save_request();
     if (asked) progress_.print(fmt::format("SIGUSR1: saving step {}", place_.step));
     if (asked || checkpoint_is_due()) save();
   }

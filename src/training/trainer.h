@@ -18,6 +18,7 @@
 #include "training/profile.h"
 #include "training/run_folder.h"
 #include "training/train_step.h"
+#include "util/stop_token.h"
 #include "util/system.h"
 
 namespace trainyard {
@@ -40,13 +41,13 @@ struct RunResult {
 /// Trains `config.model` on the train split of `pool` and evaluates on val after each epoch, on `device`: the best
 /// checkpoint and train.patience follow val, test is never read. Everything it writes goes into `folder`. The same
 /// configuration gives the same losses bit for bit on the CPU, and on a GPU with train.deterministic, with any number
-/// of workers, at one go or in parts. Used from one thread; StopSignal ends it at the next step. Throws UsageError if
-/// another process trains in `folder`, and what prove_saving() throws if the run could not be saved there, both before
-/// a step and with nothing written.
+/// of workers, at one go or in parts. Used from one thread; a stop that `stop` requests ends it at the next step.
+/// Throws UsageError if another process trains in `folder`, and what prove_saving() throws if the run could not be
+/// saved there, both before a step and with nothing written.
 class Trainer {
  public:
   Trainer(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder,
-          const DebugOptions& debug = {});
+          const DebugOptions& debug = {}, StopToken stop = {});
 
   RunResult run();
 
@@ -106,6 +107,7 @@ class Trainer {
 
   const Config config_;
   const DebugOptions debug_;
+  const StopToken stop_;
   RunFolder folder_;
   UniqueFd held_;  // the folder, which no other trainer may write to meanwhile
   at::Device device_;

@@ -6,11 +6,13 @@
 namespace trainyard {
 namespace {
 
-TEST(StopSignal, FirstSignalIsNotedOnly) {
+TEST(StopSignal, FirstSignalBecomesARequest) {
   const StopSignal stop_signal;
-  EXPECT_EQ(StopSignal::received(), 0);
+  const StopToken token = stop_signal.token();
+  EXPECT_FALSE(token.stop_requested());
   raise(SIGTERM);
-  EXPECT_EQ(StopSignal::received(), SIGTERM);
+  EXPECT_TRUE(token.stop_requested());
+  EXPECT_EQ(token.signal(), SIGTERM);
 }
 
 TEST(StopSignal, SecondSignalEndsTheProcess) {
@@ -23,26 +25,26 @@ TEST(StopSignal, SecondSignalEndsTheProcess) {
       testing::KilledBySignal(SIGTERM), "");
 }
 
-TEST(StopSignal, ARequestToSaveIsAnsweredOnceAndStopsNothing) {
+TEST(StopSignal, SaveRequestIsTakenOnceAndStopsNothing) {
   const StopSignal stop_signal;
-  EXPECT_FALSE(StopSignal::take_save_request());
+  const StopToken token = stop_signal.token();
+  EXPECT_FALSE(token.take_save_request());
   for (int i = 0; i < 2; ++i) {
     raise(SIGUSR1);
-    EXPECT_TRUE(StopSignal::take_save_request());
-    EXPECT_FALSE(StopSignal::take_save_request());
+    EXPECT_TRUE(token.take_save_request());
+    EXPECT_FALSE(token.take_save_request());
   }
-  EXPECT_EQ(StopSignal::received(), 0);
+  EXPECT_FALSE(token.stop_requested());
 }
 
-TEST(StopSignal, OneRunsSignalIsNotTheNexts) {
+TEST(StopSignal, NextRunDoesNotSeeTheLastOnesSignal) {
   {
     const StopSignal stop_signal;
     raise(SIGHUP);
-    EXPECT_EQ(StopSignal::received(), SIGHUP);
+    EXPECT_EQ(stop_signal.token().signal(), SIGHUP);
   }
-  EXPECT_EQ(StopSignal::received(), 0);
   const StopSignal next;
-  EXPECT_EQ(StopSignal::received(), 0);
+  EXPECT_FALSE(next.token().stop_requested());
 }
 
 }  // namespace

@@ -8,7 +8,6 @@
 #include "support/checkable_pool.h"
 #include "support/error_of.h"
 #include "support/temp_dir.h"
-#include "training/stop_signal.h"
 
 namespace trainyard {
 namespace {
@@ -44,17 +43,18 @@ TEST(Trainer, RefusesAClassThatNoManifestCanHoldBeforeAStep) {
   EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
 }
 
-TEST(Trainer, ASignalToStopWhileSplitsAreReadOntoTheDeviceEndsTheRunBeforeAStep) {
+TEST(Trainer, StopsBeforeTheFirstStepWhileSplitsAreRead) {
   const TempDir dir;
   Config config;
   config.model.name = "resnet18";  // takes images of 37×1
   config.loader.cache = "gpu";     // read onto the CPU all the same
   int read = 0;
-  WorkerPool pool({.workers = 0, .batch_size = 1}, named([&read](std::size_t) {
-                    if (++read == 3) raise(SIGTERM);
+  StopRequests requests;
+  WorkerPool pool({.workers = 0, .batch_size = 1}, named([&](std::size_t) {
+                    if (++read == 3) requests.signal = SIGTERM;
                   }));
-  const StopSignal stop_signal;
-  Trainer trainer(config, pool, at::kCPU, {.path = dir / "run", .checkpoint = std::nullopt});
+  const RunFolder folder{.path = dir / "run", .checkpoint = std::nullopt};
+  Trainer trainer(config, pool, at::kCPU, folder, {}, StopToken(requests));
   const RunResult result = trainer.run();
   EXPECT_EQ(result.signal, SIGTERM);
   EXPECT_EQ(result.steps, 0);
