@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "loader/worker.h"
+#include "loader/split.h"
 
 namespace trainyard {
 

@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
-#include "loader/worker.h"
+#include "util/clock.h"
 #include "util/error.h"
 
 namespace trainyard {

@@ -4,7 +4,7 @@
 
 #include "check/check.h"
 #include "config/config.h"
-#include "loader/zygote.h"
+#include "loader/split.h"
 #include "util/torch.h"
 
 namespace trainyard {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "util/clock.h"
 #include "util/error.h"
 
 namespace trainyard {

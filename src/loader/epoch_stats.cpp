@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "util/clock.h"
+
 namespace trainyard {
 namespace {
 

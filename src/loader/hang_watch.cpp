@@ -6,7 +6,8 @@
 
 #include <fmt/format.h>
 
-#include "loader/worker.h"
+#include "datasets/dataset.h"
+#include "util/clock.h"
 #include "util/error.h"
 
 namespace trainyard {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "loader/worker.h"
 #include "util/error.h"
 #include "util/log.h"
 

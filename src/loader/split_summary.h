@@ -7,7 +7,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "loader/zygote.h"
+#include "loader/split.h"
 
 namespace trainyard {
 

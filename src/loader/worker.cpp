@@ -10,10 +10,10 @@
 #include <fmt/ranges.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "loader/sample_order.h"
+#include "util/clock.h"
 #include "util/error.h"
 #include "util/file_system.h"
 #include "util/process_name.h"
@@ -21,12 +21,6 @@
 
 namespace trainyard {
 namespace {
-
-std::int64_t read_clock(clockid_t clock) {
-  timespec now{};
-  clock_gettime(clock, &now);
-  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
-}
 
 // Reads the samples of one chunk.
 class ChunkReader {
@@ -224,9 +218,6 @@ class ChunkReader {
 };
 
 }  // namespace
-
-std::int64_t monotonic_ns() { return read_clock(CLOCK_MONOTONIC); }
-std::int64_t coarse_monotonic_ns() { return read_clock(CLOCK_MONOTONIC_COARSE); }
 
 void note_error(ChunkError& error, std::uint64_t sample, std::string_view text) {
   if (error.written.load(std::memory_order_relaxed) != 0) return;  // the first says enough

@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include "loader/load_splits.h"
 #include "util/error.h"
 #include "util/log.h"
 

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "loader/recovery.h"
+#include "loader/worker.h"
 #include "loader/zygote.h"
 
 namespace trainyard {

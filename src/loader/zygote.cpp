@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <csignal>
 #include <cstring>
 
@@ -12,8 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "datasets/image_dataset.h"
-#include "loader/sample_cache.h"
 #include "loader/zygote_process.h"
 #include "util/error.h"
 
@@ -22,81 +19,7 @@ namespace {
 
 constexpr const char* descriptors_hint = "see `ulimit -n` where too many files are open";
 
-void refuse_unusable_name(const PoolOptions& options) {
-  const std::string& name = options.cache_name;
-  if (!name.empty() && options.cache != SampleCache::shm) {
-    throw UsageError("loader.cache_name", "only loader.cache = shm has a name; set that, or leave '{}' out", name);
-  }
-  const auto usable = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.'; };
-  if (!std::all_of(name.begin(), name.end(), usable) || name.size() > 100) {
-    throw UsageError("loader.cache_name", "'{}' is no name: up to 100 letters, digits, '-', '_' and '.'", name);
-  }
-}
-
-// Else a picture's pixels would depend on whether it has been kept yet.
-void refuse_scaled_decoding(const LoadedSplit& split) {
-  const bool pictures = dynamic_cast<const ImageDataset*>(split.dataset.get()) != nullptr;
-  if (!pictures || split.transforms.decode() == DecodeMode::exact) return;
-  throw UsageError("transform.decode",
-                   "scaled decodes no more of a picture than is needed, loader.cache = shm keeps whole ones; set "
-                   "transform.decode = exact, or loader.cache = none");
-}
-
-CachePlace cache_place(const PoolOptions& options, std::size_t split) {
-  if (options.cache_name.empty()) return {options.directory, ""};
-  const char* const split_name = to_string(static_cast<Split>(split));
-  return {options.directory, fmt::format("trainyard-cache-{}-{}", options.cache_name, split_name)};
-}
-
-void refuse_what_changes(const LoadedSplit& split, const char* name) {
-  if (split.spec().varies) {
-    throw UsageError("loader.cache", "gpu keeps samples of one size, those of {} vary; set loader.cache = none", name);
-  }
-  const std::string transform = split.transforms.first_drawn_anew();
-  if (transform.empty()) return;
-  throw UsageError("loader.cache",
-                   "gpu keeps samples as the transforms leave them, and '{}' of transform.{} is drawn anew in each "
-                   "epoch; of such, only a random_horizontal_flip that comes last is done on the GPU. Set loader.cache "
-                   "= none (or shm), or leave it out",
-                   transform, name);
-}
-
 }  // namespace
-
-std::vector<LoadedSplit> load_splits(const PoolOptions& options, const DatasetFactory& factory) {
-  refuse_unusable_name(options);
-  std::vector<LoadedSplit> splits = factory();
-  const std::size_t kept = std::min(splits.size(), cached_splits);
-  if (options.cache == SampleCache::shm) {
-    for (std::size_t i = 0; i < kept; ++i) {
-      refuse_scaled_decoding(splits[i]);
-      splits[i].dataset = cached_in_shared_memory(std::move(splits[i].dataset), cache_place(options, i));
-    }
-  }
-  if (options.cache == SampleCache::gpu) {
-    for (std::size_t i = 0; i < kept; ++i) refuse_what_changes(splits[i], to_string(static_cast<Split>(i)));
-  }
-  return splits;
-}
-
-std::vector<SplitInfo> describe(const std::vector<LoadedSplit>& splits) {
-  std::vector<SplitInfo> result;
-  for (const LoadedSplit& split : splits) {
-    const Dataset& dataset = *split.dataset;
-    const std::span<const LeftOut> left_out = split.from_train ? std::span<const LeftOut>() : dataset.left_out();
-    result.push_back({.size = dataset.size(),
-                      .sample = split.spec(),
-                      .class_names = dataset.class_names(),
-                      .fingerprint = dataset.fingerprint(),
-                      .channel_mean = dataset.channel_mean(),
-                      .channel_std = dataset.channel_std(),
-                      .class_counts = dataset.class_counts(),
-                      .left_out = {left_out.begin(), left_out.end()},
-                      .from_train = split.from_train,
-                      .mirror = split.transforms.mirror()});
-  }
-  return result;
-}
 
 ArenaShape arena_shape(const PoolOptions& options, const std::vector<SplitInfo>& splits) {
   std::size_t sample_bytes = 0;

@@ -16,33 +16,13 @@
 
 #include <sys/types.h>
 
+#include "loader/arena.h"
 #include "loader/pool_options.h"
-#include "loader/worker.h"
+#include "loader/split.h"
 #include "util/process_end.h"
 #include "util/system.h"
 
 namespace trainyard {
-
-/// What the trainer knows of a split; the dataset itself stays with the workers.
-struct SplitInfo {
-  std::uint64_t size = 0;
-  SampleSpec sample;
-  std::vector<std::string> class_names;
-  std::uint64_t fingerprint = 0;
-  std::vector<float> channel_mean;
-  std::vector<float> channel_std;
-  std::vector<std::uint64_t> class_counts;  ///< samples of each class; empty if they are not known without reading
-  std::vector<LeftOut> left_out;            ///< of the split's own source: none if it was taken from train
-  bool from_train = false;                  ///< as in SplitDataset
-  std::optional<RandomMirror> mirror;       ///< the random_horizontal_flip that ends its transforms, if one does
-};
-
-/// What `factory` builds, train and val behind the cache that `options` ask for; test is read once and never kept.
-/// Throws UsageError, with the transform's name, where samples are to be kept on the GPU and a transform is drawn anew
-/// in each epoch that cannot be done there.
-std::vector<LoadedSplit> load_splits(const PoolOptions& options, const DatasetFactory& factory);
-
-std::vector<SplitInfo> describe(const std::vector<LoadedSplit>& splits);
 
 /// The trainer's part of the slots: one in the step and one being copied.
 constexpr std::uint32_t slots_of_trainer = 2;

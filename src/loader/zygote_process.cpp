@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "loader/load_splits.h"
+#include "loader/worker.h"
 #include "util/error.h"
 #include "util/process_name.h"
 

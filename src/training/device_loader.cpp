@@ -6,6 +6,7 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 #include "training/slot_tensors.h"
+#include "util/clock.h"
 
 namespace trainyard {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "checkpoint/prove_saving.h"
 #include "config/config.h"
-#include "loader/zygote.h"
+#include "loader/split.h"
 #include "models/model.h"
 #include "optim/optimizer.h"
 

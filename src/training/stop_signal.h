@@ -1,4 +1,5 @@
-/// Signals as requests. SIGINT, SIGTERM and SIGHUP: finish the step, save, leave with 128 + n. SIGUSR1: save and continue.
+/// Signals as requests. SIGINT, SIGTERM and SIGHUP: finish the step, save, leave with 128 + n. SIGUSR1: save and
+/// continue.
 #pragma once
 
 #include "util/stop_token.h"

@@ -1,0 +1,52 @@
+/// A split as workers read it, and as the trainer knows it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "datasets/dataset.h"
+#include "transforms/pipeline.h"
+
+namespace trainyard {
+
+/// A dataset ready to be read, with the transforms of its samples (none by default).
+struct LoadedSplit {
+  std::unique_ptr<Dataset> dataset;
+  TransformPipeline transforms;
+  bool from_train = false;  ///< as in SplitDataset
+
+  /// What read() writes.
+  const SampleSpec& spec() const { return transforms.spec(*dataset); }
+  /// Sample `index`, transformed; returns its label. As TransformPipeline::read.
+  std::int64_t read(std::size_t index, std::uint64_t seed, std::uint64_t epoch, std::span<std::byte> out,
+                    bool unmirrored = false) const {
+    return transforms.read(*dataset, index, seed, epoch, out, unmirrored);
+  }
+};
+
+/// Builds all splits there are; the place in the vector is the split's number (static_cast of Split), so that test, the
+/// last, may be missing. Throws any Error.
+using DatasetFactory = std::function<std::vector<LoadedSplit>()>;
+
+/// What the trainer knows of a split; the dataset itself stays with the workers.
+struct SplitInfo {
+  std::uint64_t size = 0;
+  SampleSpec sample;
+  std::vector<std::string> class_names;
+  std::uint64_t fingerprint = 0;
+  std::vector<float> channel_mean;
+  std::vector<float> channel_std;
+  std::vector<std::uint64_t> class_counts;  ///< samples of each class; empty if they are not known without reading
+  std::vector<LeftOut> left_out;            ///< of the split's own source: none if it was taken from train
+  bool from_train = false;                  ///< as in SplitDataset
+  std::optional<RandomMirror> mirror;  ///< the random_horizontal_flip that ends its transforms, if one does
+};
+
+std::vector<SplitInfo> describe(const std::vector<LoadedSplit>& splits);
+
+}  // namespace trainyard
