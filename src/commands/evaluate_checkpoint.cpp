@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "datasets/splits.h"
+#include "loader_torch/registered_memory.h"
 #include "training/precision.h"
 #include "training/trained_model.h"
 #include "util/printable.h"

@@ -5,9 +5,9 @@
 
 #include "check/device.h"
 #include "check/probes.h"
+#include "loader_torch/resident_split.h"
 #include "training/memory.h"
 #include "training/precision.h"
-#include "training/resident_split.h"
 #include "util/system.h"
 
 namespace trainyard {

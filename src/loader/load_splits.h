@@ -8,7 +8,8 @@
 
 namespace trainyard {
 
-/// What `factory` builds, train and val behind the cache that `options` ask for. Throws what the factory and the cache policy throw.
+/// What `factory` builds, train and val behind the cache that `options` ask for. Throws what the factory and the cache
+/// policy throw.
 std::vector<LoadedSplit> load_splits(const PoolOptions& options, const DatasetFactory& factory);
 
 }  // namespace trainyard

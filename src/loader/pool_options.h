@@ -19,7 +19,7 @@ enum class OnWorkerError : std::uint8_t {
 enum class SampleCache : std::uint8_t {
   none,
   shm,  ///< in shared memory, every sample of train and val (sample_cache.h)
-  gpu,  ///< on the GPU, by the trainer (training/resident_split.h); the pool sees to it that samples can be kept
+  gpu,  ///< on the GPU, by the trainer (loader_torch/resident_split.h); the pool sees to it that samples can be kept
 };
 
 /// The splits that are kept: train and val, the first two. Test is read once.

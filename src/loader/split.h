@@ -44,7 +44,7 @@ struct SplitInfo {
   std::vector<std::uint64_t> class_counts;  ///< samples of each class; empty if they are not known without reading
   std::vector<LeftOut> left_out;            ///< of the split's own source: none if it was taken from train
   bool from_train = false;                  ///< as in SplitDataset
-  std::optional<RandomMirror> mirror;  ///< the random_horizontal_flip that ends its transforms, if one does
+  std::optional<RandomMirror> mirror;       ///< the random_horizontal_flip that ends its transforms, if one does
 };
 
 std::vector<SplitInfo> describe(const std::vector<LoadedSplit>& splits);

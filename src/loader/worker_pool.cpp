@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "loader/load_splits.h"
+#include "util/clock.h"
 #include "util/error.h"
 #include "util/log.h"
 

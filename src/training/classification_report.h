@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "loader_torch/device_loader.h"
 #include "models/model.h"
-#include "training/device_loader.h"
 
 namespace trainyard {
 

@@ -9,9 +9,9 @@
 
 #include "images/encode_png.h"
 #include "loader/data_loader.h"
+#include "loader_torch/device_loader.h"
 #include "optim/optimizer.h"
 #include "report/sample_image.h"
-#include "training/device_loader.h"
 #include "training/memory.h"
 #include "training/saved_run.h"
 #include "training/train_step.h"

@@ -5,8 +5,8 @@
 #include <limits>
 #include <string>
 
+#include "loader_torch/device_loader.h"
 #include "models/model.h"
-#include "training/device_loader.h"
 #include "training/metrics.h"
 
 namespace trainyard {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "config/config.h"
-#include "training/device_loader.h"
+#include "loader_torch/device_loader.h"
 
 namespace trainyard {
 

@@ -5,8 +5,8 @@
 #include <functional>
 #include <memory>
 
+#include "loader_torch/device_loader.h"
 #include "training/cuda_graph.h"
-#include "training/device_loader.h"
 
 namespace trainyard {
 

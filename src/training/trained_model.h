@@ -7,8 +7,8 @@
 
 #include "checkpoint/manifest.h"
 #include "config/config.h"
+#include "loader_torch/normalize.h"
 #include "models/model.h"
-#include "training/normalize.h"
 
 namespace trainyard {
 

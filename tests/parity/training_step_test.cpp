@@ -17,12 +17,12 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/randint.h>
 
+#include "loader_torch/normalize.h"
 #include "optim/ema.h"
 #include "optim/schedule.h"
 #include "parity/parity.h"
 #include "support/subprocess.h"
 #include "support/temp_dir.h"
-#include "training/normalize.h"
 #include "training/precision.h"
 #include "training/train_step.h"
 

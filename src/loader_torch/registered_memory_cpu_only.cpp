@@ -1,4 +1,4 @@
-#include "training/device_loader.h"
+#include "loader_torch/registered_memory.h"
 
 namespace trainyard {
 

@@ -1,4 +1,4 @@
-#include "training/device_loader.h"
+#include "loader_torch/device_loader.h"
 
 #include <gmock/gmock.h>
 

@@ -6,8 +6,8 @@
 #include <optional>
 
 #include "loader/data_loader.h"
-#include "training/normalize.h"
-#include "training/resident_split.h"
+#include "loader_torch/normalize.h"
+#include "loader_torch/resident_split.h"
 #include "util/torch.h"
 
 namespace trainyard {
@@ -85,20 +85,6 @@ class DeviceLoader {
   // Once the split is kept on the device:
   std::optional<ResidentSplit> resident_;
   EpochMeter meter_;
-};
-
-/// Registers the loader's arena with CUDA, so that copies from it are asynchronous and run at full speed, for as long
-/// as this lives; an empty span registers nothing. Where that fails (a low memlock limit) copies still work, slower;
-/// one warning says so.
-class RegisteredMemory {
- public:
-  explicit RegisteredMemory(std::span<std::byte> memory);
-  ~RegisteredMemory();
-  RegisteredMemory(const RegisteredMemory&) = delete;
-  RegisteredMemory& operator=(const RegisteredMemory&) = delete;
-
- private:
-  void* address_ = nullptr;
 };
 
 }  // namespace trainyard

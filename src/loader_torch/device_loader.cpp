@@ -1,11 +1,11 @@
-#include "training/device_loader.h"
+#include "loader_torch/device_loader.h"
 
 #include <algorithm>
 
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
-#include "training/slot_tensors.h"
+#include "loader_torch/slot_tensors.h"
 #include "util/clock.h"
 
 namespace trainyard {

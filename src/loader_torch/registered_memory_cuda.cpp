@@ -1,7 +1,7 @@
+#include "loader_torch/registered_memory.h"
 
 #include <cuda_runtime_api.h>
 
-#include "training/device_loader.h"
 #include "util/log.h"
 
 namespace trainyard {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "loader/data_loader.h"
-#include "training/normalize.h"
+#include "loader_torch/normalize.h"
 #include "util/stop_token.h"
 #include "util/torch.h"
 

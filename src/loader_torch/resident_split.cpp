@@ -1,6 +1,6 @@
-#include "training/resident_split.h"
+#include "loader_torch/resident_split.h"
 
-#include "training/slot_tensors.h"
+#include "loader_torch/slot_tensors.h"
 #include "util/error.h"
 
 namespace trainyard {

@@ -1,4 +1,4 @@
-#include "training/normalize.h"
+#include "loader_torch/normalize.h"
 
 namespace trainyard {
 

@@ -1,10 +1,10 @@
-#include "training/normalize.h"
+#include "loader_torch/normalize.h"
 
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
-#include "training/normalize_kernel.h"
+#include "loader_torch/normalize_kernel.h"
 
 namespace trainyard {
 namespace {

@@ -1,4 +1,4 @@
-#include "training/slot_tensors.h"
+#include "loader_torch/slot_tensors.h"
 
 namespace trainyard {
 

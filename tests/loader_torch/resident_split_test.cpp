@@ -1,4 +1,4 @@
-#include "training/resident_split.h"
+#include "loader_torch/resident_split.h"
 
 #include <gmock/gmock.h>
 

@@ -1,4 +1,4 @@
-#include "training/normalize_kernel.h"
+#include "loader_torch/normalize_kernel.h"
 
 namespace trainyard {
 namespace {
