@@ -1,7 +1,6 @@
 #include "datasets/image_dataset.h"
 
-#include <algorithm>
-#include <exception>
+#include <fmt/format.h>
 
 #include "util/error.h"
 #include "util/random.h"
@@ -64,17 +63,18 @@ std::uint64_t ImageDataset::fingerprint_of(std::uint64_t content) const {
 }
 
 ImageSize ImageDataset::first_size() const {
-  constexpr std::size_t tries = 100;
-  std::exception_ptr first_error;
+  constexpr std::size_t most_listed = 100;
+  std::string errors;
   Scratch scratch;
-  for (std::size_t index = 0; index < std::min(size(), tries); ++index) {
+  for (std::size_t index = 0; index < size(); ++index) {
     try {
       return size_of(read(index, scratch), index);
-    } catch (const RunError&) {
-      if (!first_error) first_error = std::current_exception();
+    } catch (const RunError& error) {
+      if (index < most_listed) errors += fmt::format("\n  {}", error.what());
     }
   }
-  std::rethrow_exception(first_error);
+  if (size() > most_listed) errors += fmt::format("\n  and {} more", size() - most_listed);
+  throw RunError("data", "none of the {} pictures can be read:{}", size(), errors);
 }
 
 }  // namespace trainyard

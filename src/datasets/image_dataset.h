@@ -46,8 +46,7 @@ class ImageDataset : public Dataset {
  protected:
   explicit ImageDataset(const ImageOptions& options = {}) : options_(options) {}
 
-  /// The size of the first picture that can be opened, 0 <= index < size(). Throws the first one's error if none of the
-  /// first hundred can.
+  /// The size of the first picture that can be opened. Throws RunError that lists the errors if none can.
   ImageSize first_size() const;
   /// Of the samples, if `content` is that of the files: what is decoded depends on the channels and the options too.
   std::uint64_t fingerprint_of(std::uint64_t content) const;

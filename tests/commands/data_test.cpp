@@ -70,6 +70,18 @@ TEST_F(DataCommand, ListsEverySampleThatCannotBeRead) {
                     HasSubstr("test/dog/0.jpg: is a Git LFS pointer")));
 }
 
+TEST_F(DataCommand, ListsEverySampleOfASplitThatCannotBeRead) {
+  for (int i = 0; i < 4; ++i) {
+    dir_.write(fmt::format("train/cat/{}.jpg", i), "");
+    dir_.write(fmt::format("train/dog/{}.jpg", i), "GIF89a");
+  }
+  const Outcome outcome = program("data");
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.output,
+              AllOf(HasSubstr("none of the 8 pictures can be read"), HasSubstr("train/cat/0.jpg: is empty"),
+                    HasSubstr("train/cat/3.jpg: is empty"), HasSubstr("train/dog/3.jpg: is a GIF picture")));
+}
+
 TEST_F(DataCommand, GivesEverythingAsJson) {
   dir_.write("train/dog/3.jpg", "");
   dir_.write("train/dog/._3.jpg", "litter");
