@@ -49,7 +49,7 @@ build: build/$(PRESET)/build.ninja ## get what is missing and compile everything
 format: linters ## format the sources in place
 	scripts/lint format
 
-lint: linters ## check formatting, shell scripts, the rooms without torch and changed files
+lint: linters ## check formatting, shell scripts, the modules without torch and changed files
 	scripts/lint changed
 
 lint-all: linters ## the same over every file: ten to thirty seconds of one core for each
