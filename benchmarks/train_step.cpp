@@ -12,6 +12,7 @@
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 
+#include "config/flags.h"
 #include "training/memory.h"
 #include "training/precision.h"
 
@@ -19,9 +20,14 @@ using namespace trainyard;
 
 int main(int, char** argv) {
   const at::Device device(argv[1]);
-  const TrainConfig config{.precision = argv[2]};
+  const std::string name = argv[3];
   const std::int64_t size = std::stoll(argv[4]);
-  const ModelConfig model_config{.name = argv[3], .stem = size <= 64 ? "small" : "standard", .patch_size = 8};
+  std::vector<std::string> flags = {"--train.precision", argv[2], "--model.name", name};
+  if (name.starts_with("vit")) flags.insert(flags.end(), {"--model.vit.patch_size", "8"});
+  if (name.starts_with("resnet") && size <= 64) flags.insert(flags.end(), {"--model.resnet.stem", "small"});
+  Config settings;
+  SettingFlags(flags).apply_to(settings);
+  const TrainConfig& config = settings.train;
   const std::int64_t channels = std::stoll(argv[5]);
   const std::int64_t count = std::stoll(argv[6]);
   at::set_num_threads(std::stoi(argv[7]));
@@ -30,7 +36,7 @@ int main(int, char** argv) {
   at::globalContext().setBenchmarkCuDNN(true);
 
   at::manual_seed(0);
-  const auto model = make_model(model_config, {.channels = channels, .height = size, .width = size, .classes = 10});
+  const auto model = make_model(settings.model, {.channels = channels, .height = size, .width = size, .classes = 10});
   model->to(device);
   {
     const at::NoGradGuard no_grad;

@@ -103,9 +103,7 @@ class CheckCommand : public Command {
     Recorded recorded = recorded_from_json(facts_text(), printable(facts_));
     const Needs now = needs_of(config);
     if (!recorded.needs) return judge(std::move(recorded.facts), now);
-    std::vector<std::string> given;
-    for (const Difference& difference : differences(Config{}, config)) given.push_back(difference.key);
-    return judge(std::move(recorded.facts), with_given(*recorded.needs, now, given));
+    return judge(std::move(recorded.facts), with_given(*recorded.needs, now, given_settings));
   }
 
   // Not a file that can be read is the same mistake as a file that holds something else.

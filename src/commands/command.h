@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "commands/arguments.h"
 #include "config/config.h"
@@ -22,6 +23,10 @@ class Command {
   /// The checkpoint that it works on, as the user gave it: its configuration takes the place of the defaults, so that
   /// no flag has to be repeated. Empty: none. Valid once the command line is parsed.
   virtual std::string checkpoint() const { return {}; }
+
+  /// The keys of all settings that were given, as flags or in a file, even with the values that they had anyway. Valid
+  /// when run() is called.
+  std::vector<std::string> given_settings;
 
   /// Whether what the command is for is its standard output. If that cannot be written, such a command fails; others
   /// warn and continue (util/output.h).

@@ -16,6 +16,7 @@
 #include "datasets/dataset.h"
 #include "models/model.h"
 #include "optim/optimizer.h"
+#include "optim/schedule.h"
 #include "transforms/pipeline.h"
 #include "util/nearest.h"
 #include "util/output.h"
@@ -106,17 +107,18 @@ void require_components(const Config& config) {
   DatasetRegistry::find(config.data.name);
   ModelRegistry::find(config.model.name);
   OptimizerRegistry::find(config.optimizer.name);
+  ScheduleRegistry::find(config.schedule.name);
   check_transforms(config.transform.train);
   check_transforms(config.transform.test);
 }
 
-Config resolved_config(const Command& command, const SettingFlags& flags) {
+Config resolved_config(Command& command, const SettingFlags& flags) {
   Config config;
   if (const std::string given = command.checkpoint(); !given.empty()) {
     const std::filesystem::path checkpoint = resolve_checkpoint(given);
     config = read_config(checkpoint);
   }
-  flags.apply_to(config);
+  command.given_settings = flags.apply_to(config);
   validate(config);
   require_components(config);
   return config;

@@ -55,7 +55,7 @@ CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint
           .dataset = config.data.name,
           .split = split,
           .device = device.str(),
-          .precision = config.train.precision,
+          .precision = word(config.train.precision),
           .evaluation = std::move(evaluation),
           .worst_names = std::move(names)};
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "commands/command.h"
+#include "config/component.h"
 #include "config/settings.h"
 
 namespace trainyard {
@@ -74,9 +75,10 @@ std::string settings_rows(std::size_t columns) {
   std::string section;
   for (const Setting& setting : settings_in(config)) {
     if (!setting.flag) continue;
-    if (const std::string own = setting.key.substr(0, setting.key.find('.')); own != section) {
-      section = own;
-      text += fmt::format("\n[{}]\n", section);
+    if (setting.section() != section) {
+      section = setting.section();
+      const std::string use = setting.component ? "  if " + setting.component->condition() : "";
+      text += fmt::format("\n[{}]{}\n", section, use);
     }
     const std::string standard = toml_value(value_of(setting.field));
     text += row(fmt::format("--{} {}", setting.key, setting.allowed.hint),

@@ -4,6 +4,7 @@
 #include "datasets/dataset.h"
 #include "models/model.h"
 #include "optim/optimizer.h"
+#include "optim/schedule.h"
 #include "transforms/transform.h"
 #include "util/output.h"
 
@@ -35,7 +36,8 @@ void print_models_with_sizes() {
 class ListCommand : public Command {
  public:
   void bind(Arguments& arguments) override {
-    arguments.add("kind", kind_, "one of these only", {.one_of = {"models", "datasets", "transforms", "optimizers"}});
+    arguments.add("kind", kind_, "one of these only",
+                  {.one_of = {"models", "datasets", "transforms", "optimizers", "schedules"}});
     arguments.add("-v,--verbose", verbose_, "the models' parameters and multiply-adds too");
   }
 
@@ -46,6 +48,7 @@ class ListCommand : public Command {
     if (wanted("datasets")) print_entries<DatasetRegistry>("datasets");
     if (wanted("transforms")) print_entries<TransformRegistry>("transforms");
     if (wanted("optimizers")) print_entries<OptimizerRegistry>("optimizers");
+    if (wanted("schedules")) print_entries<ScheduleRegistry>("schedules");
     return 0;
   }
 
@@ -54,8 +57,9 @@ class ListCommand : public Command {
   bool verbose_ = false;
 };
 
-const CommandRegistry::Registration registered{"list", "show the models, datasets, transforms and optimizers there are",
-                                               [] { return std::make_unique<ListCommand>(); }, __FILE__};
+const CommandRegistry::Registration registered{
+    "list", "show the models, datasets, transforms, optimizers and schedules there are",
+    [] { return std::make_unique<ListCommand>(); }, __FILE__};
 
 }  // namespace
 }  // namespace trainyard

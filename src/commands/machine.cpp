@@ -15,7 +15,7 @@ namespace trainyard {
 Needs device_needs_of(const Config& config) {
   Needs needs;
   needs.device = config.train.device;
-  needs.precision = config.train.precision;
+  needs.precision = word(config.train.precision);
   needs.batch_size = config.loader.batch_size;
   return needs;
 }
@@ -44,7 +44,7 @@ at::Device prepare_device(const Config& config, const CheckResult& check) {
 }
 
 void require_room_for_cache(const Config& config, const std::vector<SplitInfo>& splits, at::Device device) {
-  if (config.loader.cache != "gpu") return;
+  if (config.loader.cache != SampleCache::gpu) return;
   if (config.train.device == "cpu") {
     throw UsageError("loader.cache", "gpu needs a GPU, and train.device is cpu; set loader.cache = none or shm");
   }

@@ -177,7 +177,7 @@ class PredictCommand : public Command {
   std::optional<PictureReader> reader_;
   std::optional<TrainedModel> trained_;
   at::Device device_ = at::kCPU;
-  std::string precision_;
+  Precision precision_ = Precision::fp32;
   int failed_ = 0;
 };
 

@@ -14,8 +14,7 @@ LoadedSplit with_transforms(SplitDataset made, const DataConfig& data, const Tra
                      "of your own reads them through DataLoader (docs/extending.md)",
                      data.name);
   }
-  const DecodeMode decode = transform.decode == "scaled" ? DecodeMode::scaled : DecodeMode::exact;
-  TransformPipeline pipeline(split == Split::train ? transform.train : transform.test, sample, decode);
+  TransformPipeline pipeline(split == Split::train ? transform.train : transform.test, sample, transform.decode);
   return {.dataset = std::move(made.dataset), .transforms = std::move(pipeline), .from_train = made.from_train};
 }
 
@@ -26,8 +25,8 @@ PoolOptions pool_options(const Config& config) {
           .batch_size = config.loader.batch_size,
           .prefetch = config.loader.prefetch,
           .timeout_seconds = config.loader.timeout,
-          .on_worker_error = on_worker_error_from(config.loader.on_worker_error),
-          .cache = sample_cache_from(config.loader.cache),
+          .on_worker_error = config.loader.on_worker_error,
+          .cache = config.loader.cache,
           .cache_name = config.loader.cache_name,
           .seed = config.train.seed};
 }

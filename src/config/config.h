@@ -1,106 +1,214 @@
-/// Every setting there is: one documented struct a section, a key `section.field` in TOML files and as a flag.
-/// The settings table (config/settings.cpp) has their ranges, which are enforced before anything heavy starts.
+/// Every setting of the program itself: a struct for each section. Components declare their own (config/component.h).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "config/choices.h"
+#include "config/setting.h"
+
 namespace trainyard {
 
 struct ModelConfig {
-  std::string name = "convnet";  ///< a registered model; `trainyard list models`
-  std::string stem =
-      "standard";           ///< ResNet's first layers: standard (7×7, stride 2, for 224 px), small (3×3, 28–64 px)
-  int patch_size = 16;      ///< ViT only: side of a patch in pixels; 4 or 7 for images of 28–32 px
-  std::string weights;      ///< a safetensors file to begin from (fine-tuning); empty: drawn from the seed
-  bool reset_head = false;  ///< with weights: the file's last layer is left out and drawn anew
+  std::string name = "convnet";
+  std::string weights;
+  bool reset_head = false;
+  ComponentValues components{};
+
+  template <typename Table>
+  void declare(Table& table) {
+    table.add("name", name, "model to train (trainyard list models)", Resume::fixed);
+    table.add("weights", weights, "safetensors file to begin from, as torchvision's or timm's", Resume::fixed);
+    table.add("reset_head", reset_head, "with model.weights: draw the last layer anew", Resume::fixed);
+    table.add_components(components);
+  }
 };
 
 struct DataConfig {
-  std::string name = "fashion_mnist";     ///< a registered dataset; `trainyard list datasets`
-  std::string root;                       ///< its folder; empty: data/<name>, data, then the distribution's folder
-  int channels = 3;                       ///< of image files: 3 (RGB) or 1 (grey)
-  std::int64_t max_pixels = 178'956'970;  ///< larger image files are refused; the default is Pillow's limit
-  bool exif_orientation = true;           ///< turn image files upright, as their EXIF orientation asks
-  double val = 0.1;  ///< taken out of train if the data has no val split: a share if below 1, otherwise a number
-  std::uint64_t val_seed = 0;  ///< which samples these are; a setting apart from train.seed, so that seeds compare
-  // For data.name = "synthetic":
-  std::vector<std::int64_t> shape = {32, 32, 3};  ///< height, width, channels of a sample
-  std::int64_t samples = 10'000;                  ///< training samples; a fifth as many test samples
-  std::int64_t classes = 10;                      ///< number of classes
+  std::string name = "fashion_mnist";
+  std::string root;
+  int channels = 3;
+  std::int64_t max_pixels = 178'956'970;
+  bool exif_orientation = true;
+  double val = 0.1;
+  std::uint64_t val_seed = 0;
+  ComponentValues components{};
+
+  template <typename Table>
+  void declare(Table& table) {
+    table.add("name", name, "dataset (trainyard list datasets)", Resume::fixed);
+    table.add("root", root, "folder of the dataset; empty: looked for in data/ and the distribution's folder",
+              Resume::free);
+    table.add("channels", channels, "channels of image files: 3 (RGB) or 1 (grey)", one_of({1, 3}), Resume::fixed);
+    table.add("max_pixels", max_pixels, "larger image files are refused; the default is Pillow's limit",
+              whole(1, std::int64_t{1} << 32), Resume::fixed);
+    table.add("exif_orientation", exif_orientation,
+              "turn image files upright, as their EXIF orientation asks; false gives the pixels of torchvision's "
+              "ImageFolder",
+              Resume::fixed);
+    table.add("val", val,
+              "validation samples to take out of train if the data has no val split: a share if below 1, otherwise a "
+              "number",
+              number(1e-6, 1e12), Resume::fixed);
+    table.add("val_seed", val_seed, "which samples data.val takes; independent of train.seed", any_seed(),
+              Resume::fixed);
+    table.add_components(components);
+  }
 };
 
 struct TransformConfig {
-  std::vector<std::string> train;  ///< applied to training samples in order, as in "random_crop(padding=4)"
-  std::vector<std::string> test;   ///< applied to test samples, and to what `trainyard predict` is given
-  std::string decode = "exact";    ///< JPEGs that become smaller: exact (Pillow's pixels) or scaled (faster, softer)
+  std::vector<std::string> train;
+  std::vector<std::string> test;
+  DecodeMode decode = DecodeMode::exact;
+
+  template <typename Table>
+  void declare(Table& table) {
+    table.add("train", train, "what is done to a training sample, in order; one flag for each; \"\": nothing",
+              Resume::fixed);
+    table.add("test", test, "what is done to a val or test sample, in order; one flag for each; \"\": nothing",
+              Resume::fixed);
+    table.add("decode", decode, "JPEGs that become smaller: exact, or scaled (faster, softer)", Resume::fixed);
+  }
 };
 
 struct LoaderConfig {
-  int workers = 2;         ///< worker processes; 0 loads in the training process
-  int batch_size = 128;    ///< samples a step, over all of them
-  bool drop_last = false;  ///< training: leave out an epoch's last batch if it is incomplete
-  int prefetch = 4;        ///< batches prepared ahead of the step; more where they have too few samples for all workers
-  double timeout = 60;     ///< seconds a worker may take for one sample before it counts as lost
-  std::string cache = "none";  ///< none; samples are read once and kept: shm, in shared memory; gpu, on the GPU
-  std::string cache_name;      ///< shm: runs with one name share what they keep, which stays there until it is removed
-  std::string on_worker_error = "stop";  ///< stop, retry, skip: what a lost worker or an unreadable sample leads to
+  int workers = 2;
+  int batch_size = 128;
+  bool drop_last = false;
+  int prefetch = 4;
+  double timeout = 60;
+  SampleCache cache = SampleCache::none;
+  std::string cache_name;
+  OnWorkerError on_worker_error = OnWorkerError::stop;
+
+  template <typename Table>
+  void declare(Table& table) {
+    table.add("workers", workers, "worker processes; 0 loads in the training process", whole(0, 256), Resume::free);
+    table.add("batch_size", batch_size, "samples a step", whole(1, 1 << 20), Resume::fixed);
+    table.add("drop_last", drop_last, "training: leave out an epoch's last batch if it is incomplete", Resume::fixed);
+    table.add("prefetch", prefetch, "batches prepared ahead", whole(1, 1024), Resume::free);
+    table.add("timeout", timeout, "seconds a worker may take for one sample", number(0.1, 86'400), Resume::free);
+    table.add("cache", cache, "read every sample once and keep it: shm, in shared memory; gpu, transformed, on the GPU",
+              Resume::free);
+    table.add("cache_name", cache_name,
+              "shm: runs with one name share what they keep; it stays as /dev/shm/trainyard-cache-<name>-* until "
+              "removed",
+              Resume::free);
+    table.add("on_worker_error", on_worker_error,
+              "a worker is lost or a sample unreadable: stop; retry it 3 times, then stop; retry, then skip the sample",
+              Resume::fixed);
+  }
 };
 
 struct OptimizerConfig {
-  std::string name = "sgd";     ///< a registered optimizer; `trainyard list optimizers`
-  double lr = 0.1;              ///< peak learning rate
-  double momentum = 0.9;        ///< sgd only
-  bool nesterov = true;         ///< sgd only
-  double weight_decay = 5e-4;   ///< L2 penalty for sgd, decoupled for adamw and lion
-  bool decay_bias_norm = true;  ///< false: no weight decay on biases, norms and embeddings, as timm does
-  double beta1 = 0.9;           ///< adamw, lion
-  double beta2 = 0.999;         ///< adamw, lion (0.99 in its paper)
-  double eps = 1e-8;            ///< adamw only
+  std::string name = "sgd";
+  double lr = 0.1;
+  double weight_decay = 5e-4;
+  bool decay_bias_norm = true;
+  ComponentValues components{};
+
+  template <typename Table>
+  void declare(Table& table) {
+    table.add("name", name, "optimizer (trainyard list optimizers)", Resume::fixed);
+    table.add("lr", lr, "peak learning rate", number(0, 1e6), Resume::if_named);
+    table.add("weight_decay", weight_decay, "weight decay: an L2 penalty for sgd, decoupled for adamw and lion",
+              number(0, 1e3), Resume::if_named);
+    table.add("decay_bias_norm", decay_bias_norm, "weight decay on biases, norms, embeddings too", Resume::fixed);
+    table.add_components(components);
+  }
 };
 
 struct ScheduleConfig {
-  std::string name = "cosine";    ///< constant, cosine, step or one_cycle
-  double warmup_epochs = 0;       ///< linear warm-up from 0 before it; may be fractional
-  double step_epochs = 30;        ///< step only: epochs between two drops
-  double gamma = 0.1;             ///< step only: factor of each drop
-  double pct_start = 0.3;         ///< one_cycle only: share of the steps in which the rate rises
-  double div_factor = 25;         ///< one_cycle only: it begins at lr / div_factor
-  double final_div_factor = 1e4;  ///< one_cycle only: and ends at lr / div_factor / final_div_factor
+  std::string name = "cosine";
+  double warmup_epochs = 0;
+  ComponentValues components{};
+
+  template <typename Table>
+  void declare(Table& table) {
+    table.add("name", name, "learning rate over the run (trainyard list schedules)", Resume::if_named);
+    table.add("warmup_epochs", warmup_epochs, "epochs of linear warm-up from 0; may be fractional", number(0, 1e6),
+              Resume::if_named);
+    table.add_components(components);
+  }
 };
 
 struct TrainConfig {
   int epochs = 5;
-  std::string device = "auto";     ///< auto, cpu, cuda, cuda:N
-  std::string precision = "fp32";  ///< fp32, tf32, bf16, fp16 (with gradient scaling)
-  std::uint64_t seed = 0;          ///< fixes weights, order and augmentation
-  double label_smoothing = 0;      ///< 0 to under 1
-  double mixup = 0;                ///< alpha of mixup's Beta(alpha, alpha); 0: none
-  double cutmix = 0;               ///< alpha of cutmix's; 0: none; with both, a step takes either
-  int accumulate = 1;              ///< batches whose gradients make one step
-  double clip_grad_norm = 0;       ///< largest norm of all gradients together; 0: as they are
-  double ema_decay = 0;            ///< of the averaged weights, as 0.999; 0: none are kept
-  std::string on_nonfinite =
-      "stop";                  ///< a loss that is NaN or infinite ends the run (stop) or is not learnt from (skip)
-  bool deterministic = false;  ///< the same bits in every run on a GPU too; slower
-  bool cuda_graph = true;      ///< on a GPU, capture the step once and replay it (training/step_graph.h)
-  int threads = 0;             ///< CPU threads of the training process; 0: all cores it may use
-  int patience = 0;            ///< epochs without a better val result after which the run ends; 0: all epochs
-  int log_every = 50;          ///< steps between two lines of metrics.jsonl
+  std::string device = "auto";
+  Precision precision = Precision::fp32;
+  std::uint64_t seed = 0;
+  double label_smoothing = 0;
+  double mixup = 0;
+  double cutmix = 0;
+  int accumulate = 1;
+  double clip_grad_norm = 0;
+  double ema_decay = 0;
+  OnNonfinite on_nonfinite = OnNonfinite::stop;
+  bool deterministic = false;
+  bool cuda_graph = true;
+  int threads = 0;
+  int patience = 0;
+  int log_every = 50;
+
+  template <typename Table>
+  void declare(Table& table) {
+    table.add("epochs", epochs, "passes over the training set", whole(1, 1'000'000), Resume::if_named);
+    table.add("device", device, "where to train", device_name(), Resume::free);
+    table.add("precision", precision, "arithmetic of the step", Resume::if_named);
+    table.add("seed", seed, "fixes weights, order and augmentation", any_seed(), Resume::fixed);
+    table.add("label_smoothing", label_smoothing, "share of the target spread over all classes", number(0, 0.999),
+              Resume::if_named);
+    table.add("mixup", mixup, "alpha of mixup; 0: none", number(0, 4), Resume::if_named);
+    table.add("cutmix", cutmix, "alpha of cutmix; 0: none; with mixup, a step takes either", number(0, 4),
+              Resume::if_named);
+    table.add("accumulate", accumulate, "batches whose gradients make one step", whole(1, 65'536), Resume::fixed);
+    table.add("clip_grad_norm", clip_grad_norm, "largest norm of all gradients; 0: no limit", number(0, 1e9),
+              Resume::if_named);
+    table.add("ema_decay", ema_decay, "decay of averaged weights, as 0.999; 0: none", number(0, 0.999999),
+              Resume::fixed);
+    table.add("on_nonfinite", on_nonfinite, "a loss that is NaN or infinite: end the run, or pass the step over",
+              Resume::free);
+    table.add("deterministic", deterministic, "the same bits in every run on a GPU too; slower", Resume::free);
+    table.add("cuda_graph", cuda_graph,
+              "on a GPU, capture the step once and replay it; false for a model that decides on the CPU", Resume::free);
+    table.add("threads", threads, "CPU threads of the training process; 0: all cores", whole(0, 4096), Resume::free);
+    table.add("patience", patience, "epochs without a better val result after which to stop; 0: never",
+              whole(0, 1'000'000), Resume::if_named);
+    table.add("log_every", log_every, "steps between two lines of metrics.jsonl", whole(1, 1'000'000), Resume::free);
+  }
 };
 
 struct CheckpointConfig {
-  int every_steps = 0;    ///< steps between two checkpoints within an epoch; 0: only after each epoch
-  int keep = 2;           ///< newest checkpoints that stay
-  bool keep_best = true;  ///< and the one with the best test accuracy
+  int every_steps = 0;
+  int keep = 2;
+  bool keep_best = true;
+
+  template <typename Table>
+  void declare(Table& table) {
+    table.add("every_steps", every_steps, "steps between checkpoints; 0: after each epoch only",
+              whole(0, 1'000'000'000), Resume::free);
+    table.add("keep", keep, "newest checkpoints that stay", whole(1, 1'000'000), Resume::free);
+    table.add("keep_best", keep_best, "keep the one that is best on val too", Resume::free);
+  }
 };
 
 struct RunConfig {
-  std::string dir = "runs";     ///< parent folder of all runs
-  std::string name;             ///< this run's folder in it; empty: <data.name>-<model.name>
-  std::string resume = "auto";  ///< auto (go on from the run's last checkpoint, if any), never, or a checkpoint's path
-  std::string started_in;       ///< written by `train`, no flag: the folder in which relative paths were given
+  std::string dir = "runs";
+  std::string name;
+  std::string resume = "auto";
+  std::string started_in;
+
+  template <typename Table>
+  void declare(Table& table) {
+    table.add("dir", dir, "parent folder of the runs", Resume::free);
+    table.add("name", name, "folder of this run; empty: <data.name>-<model.name>", Resume::free);
+    table.add("resume", resume, "auto (from the run's last checkpoint, if any), never, or a checkpoint's path",
+              Resume::free);
+    table.add("started_in", started_in, "written by train: the folder in which relative paths were given", Resume::free)
+        .flag = false;
+  }
 };
 
 struct Config {

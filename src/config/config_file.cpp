@@ -17,27 +17,36 @@ bool is_section(const std::vector<Setting>& settings, const std::string& name) {
                      [&](const Setting& setting) { return setting.key.starts_with(name + "."); });
 }
 
-void apply_toml(std::string_view text, const std::string& origin, Config& config) {
+std::vector<std::string> apply_toml(std::string_view text, const std::string& origin, Config& config) {
+  const std::vector<TomlEntry> entries = read_toml(text, origin);
+  const auto fail = [&](const TomlEntry& entry, const std::string& what) {
+    throw UsageError("config", "{}:{}:{}: {}", printable(origin), entry.line, entry.column, what);
+  };
+  std::vector<std::string> keys;
   const std::vector<Setting> settings = settings_in(config);
-  for (const TomlEntry& entry : read_toml(text, origin)) {
-    const auto fail = [&](const std::string& what) {
-      throw UsageError("config", "{}:{}:{}: {}", printable(origin), entry.line, entry.column, what);
-    };
+  for (const TomlEntry& entry : entries) {
     const Setting* const setting = find_setting(settings, entry.key);
     if (!setting) {
       if (std::holds_alternative<Unfit>(entry.value.of) && is_section(settings, entry.key)) continue;  // an empty one
-      fail(fmt::format("there is no key '{}'; did you mean '{}'?", printable(entry.key),
-                       nearest_keys(entry.key).front()));
+      fail(entry,
+           fmt::format("there is no key '{}'; {}", printable(entry.key), advice_on_unknown_key(settings, entry.key)));
     }
     if (const std::string wrong = assign(setting->field, setting->allowed, entry.value); !wrong.empty()) {
-      fail(setting->key + " " + wrong);
+      fail(entry, setting->key + " " + wrong);
     }
+    keys.push_back(entry.key);
   }
+  const std::vector<Setting> now = settings_in(config);  // with the components that the file selects
+  for (const TomlEntry& entry : entries) {
+    const Setting* const setting = find_setting(now, entry.key);
+    if (setting && !setting->selected) fail(entry, setting->key + " " + refusal_of_unselected(now, *setting));
+  }
+  return keys;
 }
 
 }  // namespace
 
-void read_config_file(const std::string& path, Config& config) {
+std::vector<std::string> read_config_file(const std::string& path, Config& config) {
   constexpr std::size_t most_bytes = 1 << 20;
   std::string text;
   try {
@@ -45,7 +54,7 @@ void read_config_file(const std::string& path, Config& config) {
   } catch (const RunError& error) {
     throw_error(ExitCode::usage, error.what());
   }
-  apply_toml(text, path, config);
+  return apply_toml(text, path, config);
 }
 
 Config config_from_toml(std::string_view text, const std::string& origin) {
@@ -60,12 +69,12 @@ std::string to_toml(const Config& config) {
   std::string text;
   std::string section;
   for (const Setting& setting : settings_in(copy)) {
-    const std::size_t dot = setting.key.find('.');
-    if (setting.key.substr(0, dot) != section) {
-      section = setting.key.substr(0, dot);
+    if (!setting.selected) continue;
+    if (setting.section() != section) {
+      section = setting.section();
       text += fmt::format("{}[{}]\n", text.empty() ? "" : "\n", section);
     }
-    text += fmt::format("{} = {}\n", setting.key.substr(dot + 1), toml_value(value_of(setting.field)));
+    text += fmt::format("{} = {}\n", setting.name(), toml_value(value_of(setting.field)));
   }
   return text;
 }
@@ -76,10 +85,11 @@ std::vector<Difference> differences(const Config& before, const Config& after) {
   const std::vector<Setting> new_settings = settings_in(copies[1]);
   std::vector<Difference> result;
   for (std::size_t i = 0; i < old_settings.size(); ++i) {
+    if (!old_settings[i].selected || !new_settings[i].selected) continue;
     std::string old_value = toml_value(value_of(old_settings[i].field));
     std::string new_value = toml_value(value_of(new_settings[i].field));
     if (old_value != new_value) {
-      result.push_back({old_settings[i].key, std::move(old_value), std::move(new_value)});
+      result.push_back({old_settings[i].key, std::move(old_value), std::move(new_value), old_settings[i].resume});
     }
   }
   return result;

@@ -6,18 +6,20 @@
 #include <vector>
 
 #include "config/config.h"
+#include "config/setting.h"
 
 namespace trainyard {
 
-/// Sets what the file `path` holds. Throws UsageError with file, line and column for what is not TOML, for an unknown
-/// key, with the nearest known one, and for a value that its setting does not allow.
-void read_config_file(const std::string& path, Config& config);
+/// Sets what the file `path` holds, and returns its keys. Throws UsageError with file, line and column for what is not
+/// TOML, for an unknown key, with its new name or the nearest known one, for a value that its setting does not allow,
+/// and for a setting of a component that the configuration does not use.
+std::vector<std::string> read_config_file(const std::string& path, Config& config);
 
-/// The configuration as TOML, every key with its value; reading it back gives the same configuration. Throws UsageError
-/// if a value is not allowed.
+/// The configuration as TOML, every key with its value but for those of components that it does not use; reading it
+/// back gives the same configuration. Throws UsageError if a value is not allowed.
 std::string to_toml(const Config& config);
 
-/// Reads what to_toml wrote, also in earlier versions. `origin` is named in errors. Throws UsageError.
+/// Reads what to_toml wrote. `origin` is named in errors. Throws UsageError.
 Config config_from_toml(std::string_view text, const std::string& origin);
 
 /// A key whose value is not the same in two configurations, with both values as TOML writes them.
@@ -25,9 +27,10 @@ struct Difference {
   std::string key;
   std::string before;
   std::string after;
+  Resume resume;
 };
 
-/// Every setting that differs, in the order of Config.
+/// Every setting that differs and that both use, in the order of Config.
 std::vector<Difference> differences(const Config& before, const Config& after);
 
 }  // namespace trainyard

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "config/config_file.h"
 #include "config/paths.h"
 #include "config/settings.h"
@@ -31,6 +33,9 @@ SettingFlags::SettingFlags(std::vector<std::string>& arguments) {
     const std::size_t equals = std::min(word.find('='), word.size());
     const std::string key = word.starts_with("--") ? word.substr(2, equals - 2) : "";
     const Setting* const setting = find_setting(settings, key);
+    if (!setting && has_moved(settings, key)) {
+      throw UsageError("trainyard", "there is no flag '--{}'; {}", key, advice_on_unknown_key(settings, key));
+    }
     if (key != "config" && (!setting || !setting->flag)) {
       others.push_back(word);
       continue;
@@ -63,10 +68,11 @@ void SettingFlags::take(const std::string& key, bool repeatable, const std::stri
   }
 }
 
-void SettingFlags::apply_to(Config& config) const {
+std::vector<std::string> SettingFlags::apply_to(Config& config) const {
   resolve_and_tell(config);
+  std::vector<std::string> keys;
   if (file_) {
-    read_config_file(*file_, config);
+    keys = read_config_file(*file_, config);
     resolve_and_tell(config);
   }
   const std::vector<Setting> settings = settings_in(config);
@@ -75,6 +81,18 @@ void SettingFlags::apply_to(Config& config) const {
     const std::string wrong = assign(setting.field, setting.allowed, value_from_texts(setting.field, texts));
     if (!wrong.empty()) throw UsageError("trainyard", "--{} {}", key, wrong);
   }
+  const std::vector<Setting> now = settings_in(config);  // with the components that are selected in the end
+  for (const std::string& key : keys) {
+    const std::string unused = refusal_of_unselected(now, *find_setting(now, key));
+    if (!unused.empty())
+      log_warning(fmt::format("[config] {} of {} is not used: it {}", key, printable(*file_), unused));
+  }
+  for (const auto& [key, texts] : given_) {
+    const std::string unused = refusal_of_unselected(now, *find_setting(now, key));
+    if (!unused.empty()) throw UsageError("trainyard", "--{} {}", key, unused);
+    keys.push_back(key);
+  }
+  return keys;
 }
 
 }  // namespace trainyard

@@ -58,8 +58,18 @@ std::string key_part(const toml::key& key) {
   return bare ? std::string(name) : toml_value({std::string(name)});
 }
 
-TomlEntry entry(std::string key, const toml::node& node, const toml::source_region& place) {
-  return {std::move(key), value_from(node), place.begin.line, place.begin.column};
+// The tables that `text` may nest are bounded by refuse_deep_keys and toml++.
+void add_entries(const std::string& prefix, const toml::table& table, std::vector<TomlEntry>& entries) {
+  for (const auto& [name, node] : table) {
+    const std::string key = prefix + key_part(name);
+    const toml::table* const inner = node.as_table();
+    if (inner && !inner->empty()) {
+      add_entries(key + ".", *inner, entries);
+    } else {
+      const toml::source_position place = name.source().begin;
+      entries.push_back({key, value_from(node), place.line, place.column});
+    }
+  }
 }
 
 }  // namespace
@@ -69,16 +79,7 @@ std::vector<TomlEntry> read_toml(std::string_view text, const std::string& origi
   std::vector<TomlEntry> entries;
   try {
     const toml::table root = toml::parse(text, origin);
-    for (const auto& [section, node] : root) {
-      const toml::table* const fields = node.as_table();
-      if (!fields || fields->empty()) {
-        entries.push_back(entry(key_part(section), node, section.source()));
-        continue;
-      }
-      for (const auto& [field, value] : *fields) {
-        entries.push_back(entry(key_part(section) + "." + key_part(field), value, field.source()));
-      }
-    }
+    add_entries("", root, entries);
   } catch (const toml::parse_error& error) {
     const bool bare_word = error.description().find("value type") != std::string_view::npos;
     throw UsageError("config", "{}:{}:{}: {}{}", printable(origin), error.source().begin.line,

@@ -12,7 +12,7 @@
 namespace trainyard {
 
 struct TomlEntry {
-  std::string key;  ///< "section.field"; without a dot if it stands in no section, or for a section that is empty
+  std::string key;  ///< "section.field"; a section that is empty is an entry of its own, with an Unfit value
   Value value;
   std::uint32_t line;
   std::uint32_t column;

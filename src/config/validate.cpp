@@ -3,6 +3,7 @@
 #include <climits>
 #include <cmath>
 
+#include "config/component.h"
 #include "config/settings.h"
 #include "util/error.h"
 #include "util/printable.h"
@@ -20,6 +21,19 @@ void validate_run(const RunConfig& run) {
                      "is run.dir",
                      printable(name), NAME_MAX);
   }
+}
+
+// Those that the configuration uses.
+void validate_components(const Config& config) {
+  const auto validate_in = [](const char* section, const auto& part) {
+    for (const Component* const component : components_of(section)) {
+      if (component->is_used_by(part.name)) component->validate(part.components);
+    }
+  };
+  validate_in("model", config.model);
+  validate_in("data", config.data);
+  validate_in("optimizer", config.optimizer);
+  validate_in("schedule", config.schedule);
 }
 
 }  // namespace
@@ -42,17 +56,15 @@ void validate(const Config& config) {
   if (config.data.val >= 1 && config.data.val != std::floor(config.data.val)) {
     throw UsageError("data.val", "is {}; from 1 on it is a number of samples, and must be whole", config.data.val);
   }
-  if (!config.loader.cache_name.empty() && config.loader.cache != "shm") {
+  if (!config.loader.cache_name.empty() && config.loader.cache != SampleCache::shm) {
     throw UsageError("loader.cache_name", "is '{}', but only loader.cache = shm has a name; set that, or drop the name",
                      printable(config.loader.cache_name));
-  }
-  if (config.optimizer.name == "sgd" && config.optimizer.nesterov && config.optimizer.momentum == 0) {
-    throw UsageError("optimizer.nesterov", "needs optimizer.momentum over 0; set optimizer.nesterov = false");
   }
   if (config.schedule.warmup_epochs >= config.train.epochs) {
     throw UsageError("schedule.warmup_epochs", "is {}, but the whole run has {} epochs (train.epochs)",
                      config.schedule.warmup_epochs, config.train.epochs);
   }
+  validate_components(config);
 }
 
 }  // namespace trainyard

@@ -87,6 +87,14 @@ std::string take(std::vector<T>& target, const Allowed& allowed, const Value& va
   return {};
 }
 
+std::string take(const EnumField& target, const Allowed& allowed, const Value& value) {
+  std::string word;
+  if (const std::string wrong = take(word, allowed, value); !wrong.empty()) return wrong;
+  const auto found = std::find(target.words.begin(), target.words.end(), word);
+  *target.value = static_cast<unsigned char>(found - target.words.begin());
+  return {};
+}
+
 template <typename T>
 std::optional<T> number_in(const std::string& text) {
   T number{};
@@ -123,6 +131,22 @@ Value value_of_one(const T& target) {
   }
 }
 
+Value value_of_one(const EnumField& field) { return {std::string(field.words[*field.value])}; }
+
+// A field by the type of its values: an enumeration's are texts.
+template <typename Visitor>
+auto visit_type(Visitor visitor, const Field& field) {
+  return std::visit(
+      [&]<typename F>(const F& /*field*/) {
+        if constexpr (std::is_same_v<F, EnumField>) {
+          return visitor.template operator()<std::string>();
+        } else {
+          return visitor.template operator()<std::remove_pointer_t<F>>();
+        }
+      },
+      field);
+}
+
 std::string toml_text(const std::string& text) {
   std::string result = "\"";
   for (const char c : text) {
@@ -150,20 +174,36 @@ std::string toml_number(double number) {
 }  // namespace
 
 std::string assign(const Field& field, const Allowed& allowed, const Value& value) {
-  return std::visit([&](auto* target) { return take(*target, allowed, value); }, field);
+  return std::visit(
+      [&]<typename F>(const F& target) {
+        if constexpr (std::is_pointer_v<F>) {
+          return take(*target, allowed, value);
+        } else {
+          return take(target, allowed, value);
+        }
+      },
+      field);
 }
 
 Value value_of(const Field& field) {
-  return std::visit([](const auto* target) { return value_of_one(*target); }, field);
+  return std::visit(
+      []<typename F>(const F& target) {
+        if constexpr (std::is_pointer_v<F>) {
+          return value_of_one(*target);
+        } else {
+          return value_of_one(target);
+        }
+      },
+      field);
 }
 
 bool is_list(const Field& field) {
-  return std::visit([](const auto* target) { return is_vector<std::remove_cvref_t<decltype(*target)>>; }, field);
+  return visit_type([]<typename T>() { return is_vector<T>; }, field);
 }
 
 Value value_from_texts(const Field& field, const std::vector<std::string>& texts) {
-  return std::visit(
-      [&]<typename T>(const T* /*target*/) -> Value {
+  return visit_type(
+      [&]<typename T>() -> Value {
         if constexpr (std::is_same_v<T, std::vector<std::string>>) {
           std::vector<Value> items;
           for (const std::string& text : texts) {

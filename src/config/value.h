@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -20,9 +21,15 @@ struct Value {
   std::variant<bool, std::int64_t, double, std::string, std::vector<Value>, Unfit> of;
 };
 
-/// A field of Config.
+/// A field of an enumeration (config/words.h): the value v is written as words[v].
+struct EnumField {
+  unsigned char* value;
+  std::span<const char* const> words;
+};
+
+/// A field of a settings struct.
 using Field = std::variant<std::string*, bool*, int*, std::int64_t*, std::uint64_t*, double*, std::vector<std::string>*,
-                           std::vector<std::int64_t>*>;
+                           std::vector<std::int64_t>*, EnumField>;
 
 /// What a field, or each item of a list, may be.
 struct Allowed {

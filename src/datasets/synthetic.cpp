@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "config/component.h"
 #include "datasets/dataset.h"
 #include "util/error.h"
 #include "util/random.h"
@@ -14,34 +15,39 @@ namespace {
 
 constexpr std::size_t patches = 4;  // a side
 constexpr std::int64_t max_sample_bytes = std::int64_t{1} << 30;
-constexpr std::int64_t max_classes = 1'000'000;
 // Pattern 0 to 216, noise 0 to 31 + 7: the sum is a byte that never carries, with mean 0.5 and deviation 0.25.
 constexpr std::uint64_t pattern_levels = 217;
 constexpr std::uint64_t five_bits_a_byte = 0x1f1f1f1f1f1f1f1f;
 constexpr std::uint64_t three_bits_a_byte = 0x0707070707070707;
 
-void check(const DataConfig& config) {
-  if (config.shape.size() != 3) {
-    throw UsageError("data.shape", "{} extents given, expected 3: height, width, channels", config.shape.size());
+struct SyntheticSettings {
+  std::vector<std::int64_t> shape = {32, 32, 3};
+  std::int64_t samples = 10'000;
+  std::int64_t classes = 10;
+
+  void declare(SettingTable& table) {
+    table.add("shape", shape, "height, width, channels, as 28,28,1", list_of(3, whole(1, 65'536)), Resume::fixed)
+        .formerly("data.shape");
+    table
+        .add("samples", samples, "samples of train, val included; a fifth as many of test", whole(1, 1'000'000'000),
+             Resume::fixed)
+        .formerly("data.samples");
+    table.add("classes", classes, "number of classes", whole(2, 1'000'000), Resume::fixed).formerly("data.classes");
   }
-  std::int64_t bytes = 1;
-  for (const std::int64_t extent : config.shape) {
-    if (extent < 1 || extent > max_sample_bytes / bytes) {
-      throw UsageError("data.shape",
-                       "extent {} is out of range; expected at least 1 each and at most {} bytes a sample", extent,
+  void validate() const {
+    std::int64_t bytes = 1;
+    for (const std::int64_t extent : shape) bytes *= extent;  // at most 2^48
+    if (bytes > max_sample_bytes) {
+      throw UsageError("data.synthetic.shape", "makes samples of {} bytes; allowed: {} bytes at most", bytes,
                        max_sample_bytes);
     }
-    bytes *= extent;
   }
-  if (config.samples < 1) throw UsageError("data.samples", "{} is out of range, expected at least 1", config.samples);
-  if (config.classes < 1 || config.classes > max_classes) {
-    throw UsageError("data.classes", "{} is out of range, expected 1 to {}", config.classes, max_classes);
-  }
-}
+};
+const ComponentSettings<SyntheticSettings> settings{"data.synthetic", {"synthetic"}, __FILE__};
 
 class Synthetic final : public Dataset {
  public:
-  Synthetic(const DataConfig& config, Split split)
+  Synthetic(const SyntheticSettings& config, Split split)
       : spec_{config.shape, DType::uint8},
         size_(static_cast<std::size_t>(split == Split::train ? config.samples
                                                              : std::max<std::int64_t>(config.samples / 5, 1))),
@@ -119,13 +125,12 @@ class Synthetic final : public Dataset {
 };
 
 std::unique_ptr<Dataset> make_synthetic(const DataConfig& config, Split split) {
-  check(config);
   if (split == Split::val) return nullptr;
-  return std::make_unique<Synthetic>(config, split);
+  return std::make_unique<Synthetic>(settings.in(config), split);
 }
 
-const DatasetRegistry::Registration registered{
-    "synthetic", "made-up images of any shape (data.shape, data.samples, data.classes)", make_synthetic, __FILE__};
+const DatasetRegistry::Registration registered{"synthetic", "made-up images of any shape (data.synthetic.shape)",
+                                               make_synthetic, __FILE__};
 
 }  // namespace
 }  // namespace trainyard

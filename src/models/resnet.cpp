@@ -5,6 +5,7 @@
 
 #include <torch/nn/init.h>
 
+#include "config/component.h"
 #include "layers/batch_norm.h"
 #include "layers/max_pool.h"
 #include "models/layers.h"
@@ -12,6 +13,21 @@
 
 namespace trainyard {
 namespace {
+
+enum class Stem : std::uint8_t { standard, small };
+constexpr std::array<const char*, 2> words_of(Stem) { return {"standard", "small"}; }
+
+struct ResNetSettings {
+  Stem stem = Stem::standard;
+
+  void declare(SettingTable& table) {
+    table
+        .add("stem", stem, "first layers: standard (7×7, stride 2, for 224 px) or small (3×3, for 28 to 64 px)",
+             Resume::fixed)
+        .formerly("model.stem");
+  }
+};
+const ComponentSettings<ResNetSettings> settings{"model.resnet", {"resnet18", "resnet34", "resnet50"}, __FILE__};
 
 torch::nn::Conv2d convolution(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride) {
   return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2).bias(false));
@@ -89,10 +105,10 @@ class Bottleneck : public Block {
 template <typename BlockType>
 class ResNet : public ModelModule {
  public:
-  ResNet(const std::array<int, 4>& depths, bool small_stem, const ModelInput& input)
-      : small_stem_(small_stem),
-        conv1(register_module(
-            "conv1", small_stem ? convolution(input.channels, 64, 3, 1) : convolution(input.channels, 64, 7, 2))),
+  ResNet(const std::array<int, 4>& depths, Stem stem, const ModelInput& input)
+      : stem_(stem),
+        conv1(register_module("conv1", stem == Stem::small ? convolution(input.channels, 64, 3, 1)
+                                                           : convolution(input.channels, 64, 7, 2))),
         bn1(register_module("bn1", BatchNorm(64))) {
     std::int64_t channels = 64;
     for (std::size_t i = 0; i < depths.size(); ++i) {
@@ -114,14 +130,14 @@ class ResNet : public ModelModule {
 
   at::Tensor forward(at::Tensor x) override {
     x = bn1->relu(conv1(x));
-    if (!small_stem_) x = max_pool(x, /*size=*/3, /*stride=*/2, /*padding=*/1);
+    if (stem_ == Stem::standard) x = max_pool(x, /*size=*/3, /*stride=*/2, /*padding=*/1);
     Branches branches{x, x};
     for (auto& layer : layers_) branches = layer->forward<Branches>(branches);
     return fc(branches.main.mean({2, 3}));
   }
 
  private:
-  bool small_stem_;
+  Stem stem_;
   torch::nn::Conv2d conv1;
   BatchNorm bn1;
   std::array<torch::nn::Sequential, 4> layers_{nullptr, nullptr, nullptr, nullptr};
@@ -131,7 +147,7 @@ class ResNet : public ModelModule {
 template <typename BlockType>
 auto factory(const std::array<int, 4>& depths) {
   return [depths](const ModelConfig& config, const ModelInput& input) -> std::shared_ptr<Model> {
-    return std::make_shared<ResNet<BlockType>>(depths, config.stem == "small", input);
+    return std::make_shared<ResNet<BlockType>>(depths, settings.in(config).stem, input);
   };
 }
 

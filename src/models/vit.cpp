@@ -1,6 +1,7 @@
 // Vision transformers (Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words"; sizes of Touvron et al. 2021, DeiT)
 // with the parameter names and initial distributions of timm.models.vision_transformer.
 
+#include "config/component.h"
 #include "layers/attention_heads.h"
 #include "layers/bias_gelu.h"
 #include "layers/layer_norm.h"
@@ -10,6 +11,18 @@
 
 namespace trainyard {
 namespace {
+
+struct VitSettings {
+  int patch_size = 16;
+
+  void declare(SettingTable& table) {
+    table
+        .add("patch_size", patch_size, "side of a patch in pixels; 4 or 7 for images of 28 px, 4 or 8 of 32 px",
+             whole(1, 1024), Resume::fixed)
+        .formerly("model.patch_size");
+  }
+};
+const ComponentSettings<VitSettings> settings{"model.vit", {"vit_tiny", "vit_small"}, __FILE__};
 
 struct Size {
   std::int64_t width;
@@ -147,19 +160,21 @@ class VisionTransformer : public ModelModule {
 
 auto factory(const Size& size) {
   return [size](const ModelConfig& config, const ModelInput& input) -> std::shared_ptr<Model> {
-    if (input.height % config.patch_size != 0 || input.width % config.patch_size != 0) {
-      throw UsageError("model.patch_size", "{} does not divide images of {}×{}; 28 px take 4 or 7, 32 px take 4 or 8",
-                       config.patch_size, input.height, input.width);
+    const int patch = settings.in(config).patch_size;
+    if (input.height % patch != 0 || input.width % patch != 0) {
+      throw UsageError("model.vit.patch_size",
+                       "{} does not divide images of {}×{}; 28 px take 4 or 7, 32 px take 4 or 8", patch, input.height,
+                       input.width);
     }
-    return std::make_shared<VisionTransformer>(size, config.patch_size, input);
+    return std::make_shared<VisionTransformer>(size, patch, input);
   };
 }
 
 const ModelRegistry::Registration vit_tiny{"vit_tiny",
-                                           "timm's vit_tiny: width 192, 12 blocks, 3 heads (model.patch_size)",
+                                           "timm's vit_tiny: width 192, 12 blocks, 3 heads (model.vit.patch_size)",
                                            factory({.width = 192, .depth = 12, .heads = 3}), __FILE__};
 const ModelRegistry::Registration vit_small{"vit_small",
-                                            "timm's vit_small: width 384, 12 blocks, 6 heads (model.patch_size)",
+                                            "timm's vit_small: width 384, 12 blocks, 6 heads (model.vit.patch_size)",
                                             factory({.width = 384, .depth = 12, .heads = 6}), __FILE__};
 
 }  // namespace

@@ -8,10 +8,23 @@
 #include <ATen/ops/_foreach_sign.h>
 #include <ATen/ops/_foreach_sub.h>
 
+#include "config/component.h"
 #include "optim/optimizer.h"
 
 namespace trainyard {
 namespace {
+
+struct LionSettings {
+  double beta1 = 0.9;
+  double beta2 = 0.99;
+
+  void declare(SettingTable& table) {
+    table.add("beta1", beta1, "share of the momentum in an update", number(0, 0.999999), Resume::fixed)
+        .formerly("optimizer.beta1");
+    table.add("beta2", beta2, "decay of the momentum", number(0, 0.999999), Resume::fixed).formerly("optimizer.beta2");
+  }
+};
+const ComponentSettings<LionSettings> settings{"optimizer.lion", {"lion"}, __FILE__};
 
 std::vector<at::Tensor> both(std::vector<at::Tensor> some, const std::vector<at::Tensor>& others) {
   some.insert(some.end(), others.begin(), others.end());
@@ -21,7 +34,7 @@ std::vector<at::Tensor> both(std::vector<at::Tensor> some, const std::vector<at:
 class Lion : public Optimizer {
  public:
   Lion(const OptimizerConfig& config, NamedTensors parameters)
-      : Optimizer(config, std::move(parameters)), config_(config), exp_avg_(add_state("exp_avg")) {}
+      : Optimizer(config, std::move(parameters)), settings_(settings.in(config)), exp_avg_(add_state("exp_avg")) {}
 
  protected:
   void update(Group& group) override {
@@ -31,12 +44,12 @@ class Lion : public Optimizer {
     std::vector<at::Tensor> before;
     for (const at::Tensor& tensor : changed) before.push_back(tensor.clone());
 
-    std::vector<at::Tensor> updates = at::_foreach_lerp(exp_avgs, group.gradients, 1 - config_.beta1);
+    std::vector<at::Tensor> updates = at::_foreach_lerp(exp_avgs, group.gradients, 1 - settings_.beta1);
     at::_foreach_sign_(updates);
     at::_foreach_add_(updates, group.parameters, group.weight_decay);
     at::_foreach_mul_(updates, learning_rate().to(at::kFloat));
     at::_foreach_sub_(group.parameters, updates);
-    at::_foreach_lerp_(exp_avgs, group.gradients, 1 - config_.beta2);
+    at::_foreach_lerp_(exp_avgs, group.gradients, 1 - settings_.beta2);
 
     if (!group.found_inf) return;
     const at::Tensor changes_nothing = group.found_inf->to(at::kBool);
@@ -46,7 +59,7 @@ class Lion : public Optimizer {
   }
 
  private:
-  OptimizerConfig config_;
+  LionSettings settings_;
   std::size_t exp_avg_;
 };
 

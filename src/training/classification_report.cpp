@@ -59,7 +59,7 @@ ClassificationReport summed(const at::Tensor& labels, const at::Tensor& guesses,
 
 }  // namespace
 
-ClassificationReport classification_report(Model& model, DeviceLoader& batches, const std::string& precision,
+ClassificationReport classification_report(Model& model, DeviceLoader& batches, Precision precision,
                                            std::size_t worst) {
   const at::NoGradGuard no_grad;
   const bool was_training = model.is_training();

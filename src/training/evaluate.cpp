@@ -6,7 +6,7 @@
 
 namespace trainyard {
 
-Scores evaluate(Model& model, DeviceLoader& batches, const std::string& precision, std::int64_t most_batches) {
+Scores evaluate(Model& model, DeviceLoader& batches, Precision precision, std::int64_t most_batches) {
   const at::NoGradGuard no_grad;
   const bool was_training = model.is_training();
   model.eval();

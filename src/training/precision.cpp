@@ -7,8 +7,8 @@
 
 namespace trainyard {
 
-void set_float32_arithmetic(const std::string& precision) {
-  const bool allow_tf32 = precision != "fp32";
+void set_float32_arithmetic(Precision precision) {
+  const bool allow_tf32 = precision != Precision::fp32;
   at::globalContext().setAllowTF32CuBLAS(allow_tf32);
   at::globalContext().setAllowTF32CuDNN(allow_tf32);
 }
@@ -21,13 +21,13 @@ void set_deterministic() {
   at::globalContext().setBenchmarkCuDNN(false);  // the fastest algorithm may be another one next time
 }
 
-Autocast::Autocast(const std::string& precision, at::DeviceType device)
-    : active_(precision == "bf16" || precision == "fp16"), device_(device) {
+Autocast::Autocast(Precision precision, at::DeviceType device)
+    : active_(precision == Precision::bf16 || precision == Precision::fp16), device_(device) {
   if (!active_) return;
   was_enabled_ = at::autocast::is_autocast_enabled(device_);
   previous_dtype_ = at::autocast::get_autocast_dtype(device_);
   at::autocast::set_autocast_enabled(device_, true);
-  at::autocast::set_autocast_dtype(device_, precision == "fp16" ? at::kHalf : at::kBFloat16);
+  at::autocast::set_autocast_dtype(device_, precision == Precision::fp16 ? at::kHalf : at::kBFloat16);
   at::autocast::increment_nesting();
 }
 

@@ -1,7 +1,6 @@
 #include "training/run_folder.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <map>
 
@@ -21,25 +20,6 @@ namespace fs = std::filesystem;
 
 std::string run_name(const std::string& base, int number) {
   return number == 1 ? base : fmt::format("{}-{}", base, number);
-}
-
-// Settings that may change in the middle of a run without making another run of it.
-bool is_free(const std::string& key) {
-  constexpr std::array free_keys = {"data.root",       "loader.workers",     "loader.prefetch",     "loader.timeout",
-                                    "loader.cache",    "loader.cache_name",  "train.device",        "train.threads",
-                                    "train.log_every", "train.on_nonfinite", "train.deterministic", "train.cuda_graph"};
-  return key.starts_with("checkpoint.") || key.starts_with("run.") ||
-         std::find(free_keys.begin(), free_keys.end(), key) != free_keys.end();
-}
-
-// Settings that may change when the user names the run, such as to train it longer.
-bool is_free_when_named(const std::string& key) {
-  constexpr std::array free_keys = {"train.epochs",          "train.patience",        "train.precision",
-                                    "train.label_smoothing", "optimizer.lr",          "train.mixup",
-                                    "train.cutmix",          "train.clip_grad_norm",  "optimizer.momentum",
-                                    "optimizer.nesterov",    "optimizer.weight_decay"};
-  return is_free(key) || key.starts_with("schedule.") ||
-         std::find(free_keys.begin(), free_keys.end(), key) != free_keys.end();
 }
 
 std::optional<fs::path> newest_checkpoint(const fs::path& run) {
@@ -62,7 +42,7 @@ std::string described(const Difference& d) { return fmt::format("{} was {}, now 
 void refuse_another_run(const Config& config, const fs::path& checkpoint) {
   std::string listed;
   for (const Difference& d : changes_since(checkpoint, config)) {
-    if (!is_free_when_named(d.key)) listed += "\n  " + described(d);
+    if (d.resume == Resume::fixed) listed += "\n  " + described(d);
   }
   if (listed.empty()) return;
   throw UsageError("run.resume",
@@ -122,7 +102,8 @@ std::optional<std::int64_t> epochs_of_same_run(const Config& config, const fs::p
     try {
       const Manifest manifest = read_manifest(*step);
       const std::vector<Difference> changed = changes_since(*step, config);
-      const bool same = std::all_of(changed.begin(), changed.end(), [](const Difference& d) { return is_free(d.key); });
+      const bool same =
+          std::all_of(changed.begin(), changed.end(), [](const Difference& d) { return d.resume == Resume::free; });
       return same ? std::optional(manifest.epoch) : std::nullopt;
     } catch (const UsageError& error) {  // of another program
       log_warning("{} is not considered for resuming: {}", run.string(), error.what());

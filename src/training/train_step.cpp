@@ -29,8 +29,8 @@ TrainStep::TrainStep(Model& model, Optimizer& optimizer, const TrainConfig& conf
     : model_(model),
       optimizer_(optimizer),
       config_(config),
-      scaler_(config.precision == "fp16", device_of(model)),
-      skips_(config.on_nonfinite == "skip"),
+      scaler_(config.precision == Precision::fp16, device_of(model)),
+      skips_(config.on_nonfinite == OnNonfinite::skip),
       whole_step_([this](const DeviceBatch& batch) { return run(batch, {}); }, device_of(model), config.cuda_graph) {
   if (skips_) buffers_ = model.buffers();
   if (skips_ || scaler_.enabled()) found_inf_ = at::zeros({1}, at::TensorOptions(device_of(model)).dtype(at::kFloat));

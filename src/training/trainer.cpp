@@ -77,7 +77,7 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, cons
 }
 
 RunResult Trainer::run() {
-  if (config_.loader.cache == "gpu" && !finished()) keep_data_on_device();
+  if (config_.loader.cache == SampleCache::gpu && !finished()) keep_data_on_device();
   while (!finished() && (result_.signal = stop_.signal()) == 0) {
     if (train_epoch()) finish_epoch();
     save();
@@ -178,7 +178,7 @@ void Trainer::judge_losses(bool all) {
         fmt::format("the loss is {} at step {} (epoch {}, batch {} of {}, learning rate {}); samples of the batch: {}",
                     found->loss, origin.step, origin.epoch + 1, origin.batch + 1, batches_per_epoch(),
                     origin.learning_rate, listed(train_loader_.sample_indices(data_epoch(origin.epoch), origin.batch)));
-    if (config_.train.on_nonfinite == "stop") {
+    if (config_.train.on_nonfinite == OnNonfinite::stop) {
       throw RunError("training",
                      "{}. The checkpoint before is whole. Try a lower optimizer.lr, a schedule.warmup_epochs, "
                      "train.clip_grad_norm, or train.on_nonfinite = skip",

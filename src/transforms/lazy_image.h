@@ -4,14 +4,11 @@
 
 #include <array>
 
+#include "config/choices.h"
 #include "images/decode_image.h"
 #include "transforms/transform.h"
 
 namespace trainyard {
-
-/// How a JPEG is decoded that is to become smaller. The pixels of exact are Pillow's; scaled decodes it at a half, a
-/// quarter or an eighth of its size, as far as the result stays as large as wanted, and filters the rest of the way.
-enum class DecodeMode : std::uint8_t { exact, scaled };
 
 /// For one sample; uses the memory of its `Memory`, which it leaves to the next. For one thread.
 class LazyImage {

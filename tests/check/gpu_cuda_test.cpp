@@ -191,11 +191,26 @@ TEST_F(GpuCheck, VisibleDevicesThatPointNowhereAreFound) {
 }
 
 TEST_F(GpuCheck, TrainingThatRunsOutOfMemoryEndsWithTheRemedyAndTheCode) {
-  const Outcome outcome = run_program({TRAINYARD_BINARY,   "train",     "--data.name",         "synthetic",
-                                       "--data.shape",     "512,512,3", "--data.samples",      "600",
-                                       "--model.name",     "resnet50",  "--loader.batch_size", "512",
-                                       "--loader.workers", "0",         "--loader.prefetch",   "1",
-                                       "--train.device",   "cuda:0",    "--run.dir",           dir_ / "runs"});
+  const Outcome outcome = run_program({TRAINYARD_BINARY,
+                                       "train",
+                                       "--data.name",
+                                       "synthetic",
+                                       "--data.synthetic.shape",
+                                       "512,512,3",
+                                       "--data.synthetic.samples",
+                                       "600",
+                                       "--model.name",
+                                       "resnet50",
+                                       "--loader.batch_size",
+                                       "512",
+                                       "--loader.workers",
+                                       "0",
+                                       "--loader.prefetch",
+                                       "1",
+                                       "--train.device",
+                                       "cuda:0",
+                                       "--run.dir",
+                                       dir_ / "runs"});
   EXPECT_EQ(outcome.exit_code, 1) << outcome.output;
   EXPECT_THAT(outcome.output,
               AllOf(HasSubstr("is out of memory: "), HasSubstr(" asked for, "),

@@ -37,9 +37,9 @@ TEST_F(DebugOptions, FastDevRunGoesThroughEveryPartAndLeavesNoRunToGoOnWith) {
 TEST_F(DebugOptions, OverfitBatchesTrainsOnTheSameBatchesInEveryEpoch) {
   // The learning rate is 0 from the second step on, so the same batches have the same loss.
   const std::vector<std::string> words = {
-      "--schedule.name",     "step", "--schedule.step_epochs",  "0.001",
-      "--schedule.gamma",    "0",    "--transform.train",       "random_crop(padding=2)",
-      "--loader.batch_size", "16",   "--train.overfit_batches", "2"};
+      "--schedule.name",       "step", "--schedule.step.epochs",  "0.001",
+      "--schedule.step.gamma", "0",    "--transform.train",       "random_crop(padding=2)",
+      "--loader.batch_size",   "16",   "--train.overfit_batches", "2"};
   const Outcome outcome = train("heart", words, "3");
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
   EXPECT_THAT(outcome.output, HasSubstr("3 of 3, 6 steps"));

@@ -71,8 +71,9 @@ TEST_F(EvalCommand, EvaluatesValWhenAsked) {
 
 TEST_F(EvalCommand, WithoutATestSplitValIsEvaluatedAndSaidToBe) {
   const std::string root = *dir_ / "no_test";
-  const Outcome packed = run_program({TRAINYARD_BINARY, "pack", root, "--data.name", "synthetic", "--data.samples",
-                                      "200", "--data.classes", "5", "--data.shape", "16,16,3"});
+  const Outcome packed =
+      run_program({TRAINYARD_BINARY, "pack", root, "--data.name", "synthetic", "--data.synthetic.samples", "200",
+                   "--data.synthetic.classes", "5", "--data.synthetic.shape", "16,16,3"});
   ASSERT_EQ(packed.exit_code, 0) << packed.output;
   EXPECT_FALSE(std::filesystem::exists(root + "/val.packed"));
   std::filesystem::remove(root + "/test.packed");
@@ -90,7 +91,7 @@ TEST_F(EvalCommand, WithoutATestSplitValIsEvaluatedAndSaidToBe) {
 }
 
 TEST_F(EvalCommand, RefusesSamplesOfAnotherShape) {
-  const Outcome outcome = run_program({TRAINYARD_BINARY, "eval", run(), "--data.shape", "32,32,3"});
+  const Outcome outcome = run_program({TRAINYARD_BINARY, "eval", run(), "--data.synthetic.shape", "32,32,3"});
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_THAT(outcome.output, HasSubstr("[32, 32, 3]"));
 }

@@ -21,8 +21,8 @@ class MovedRun : public testing::Test {
     fs::create_directories(*dir_ / "clone");
     fs::create_directories(*dir_ / "elsewhere");
     const Outcome packed = in("clone",
-                              "pack mine --data.name synthetic --data.samples 640 --data.classes 5 "
-                              "--data.shape 16,16,3");
+                              "pack mine --data.name synthetic --data.synthetic.samples 640 --data.synthetic.classes 5 "
+                              "--data.synthetic.shape 16,16,3");
     ASSERT_EQ(packed.exit_code, 0) << packed.output;
     const Outcome trained = in("clone",
                                "train --data.name packed --data.root mine --train.epochs 1 --run.name a "

@@ -7,6 +7,7 @@
 
 #include "commands/small_run.h"
 #include "datasets/dataset.h"
+#include "support/configured.h"
 #include "support/image_files.h"
 
 namespace trainyard {
@@ -19,8 +20,7 @@ using PredictCommand = SmallRun;
 
 // Test image `index` as a PNG file's bytes.
 std::string test_image(std::size_t index) {
-  const auto dataset =
-      make_dataset({.name = "synthetic", .root = "", .shape = {16, 16, 3}, .samples = 640, .classes = 5}, Split::test);
+  const auto dataset = make_dataset(synthetic_data("16,16,3", 640, 5), Split::test);
   Image image{16, 16, 3, std::vector<std::byte>(dataset->spec().bytes())};
   dataset->get(index, image.pixels);
   return png_file(image);

@@ -24,11 +24,32 @@ class SmallRun : public testing::Test {
 
   static Outcome train(const std::string& name, const std::vector<std::string>& more = {},
                        const std::string& epochs = "2") {
-    std::vector<std::string> words = {
-        TRAINYARD_BINARY, "train",    "--data.name",  "synthetic", "--data.samples",    "640", "--data.val",     "128",
-        "--data.classes", "5",        "--data.shape", "16,16,3",   "--train.log_every", "2",   "--train.epochs", epochs,
-        "--run.dir",      *dir_ / "", "--run.name",   name,        "--loader.workers",  "1",   "--train.device", "cpu",
-        "--optimizer.lr", "0.01"};
+    std::vector<std::string> words = {TRAINYARD_BINARY,
+                                      "train",
+                                      "--data.name",
+                                      "synthetic",
+                                      "--data.synthetic.samples",
+                                      "640",
+                                      "--data.val",
+                                      "128",
+                                      "--data.synthetic.classes",
+                                      "5",
+                                      "--data.synthetic.shape",
+                                      "16,16,3",
+                                      "--train.log_every",
+                                      "2",
+                                      "--train.epochs",
+                                      epochs,
+                                      "--run.dir",
+                                      *dir_ / "",
+                                      "--run.name",
+                                      name,
+                                      "--loader.workers",
+                                      "1",
+                                      "--train.device",
+                                      "cpu",
+                                      "--optimizer.lr",
+                                      "0.01"};
     words.insert(words.end(), more.begin(), more.end());
     return run_program(words);
   }

@@ -25,11 +25,28 @@ class TrainOptions : public testing::Test {
  protected:
   // `more` is flags with their values; they take the place of these.
   std::vector<std::string> command(const std::string& run, const std::vector<std::string>& more) const {
-    std::vector<std::string> words = {
-        TRAINYARD_BINARY, "train",       "--data.name",         "synthetic", "--data.shape",     "12,12,1",
-        "--data.samples", "128",         "--loader.batch_size", "16",        "--loader.workers", "0",
-        "--train.device", "cpu",         "--train.threads",     "1",         "--train.epochs",   "2",
-        "--run.dir",      dir_ / "runs", "--run.name",          run};
+    std::vector<std::string> words = {TRAINYARD_BINARY,
+                                      "train",
+                                      "--data.name",
+                                      "synthetic",
+                                      "--data.synthetic.shape",
+                                      "12,12,1",
+                                      "--data.synthetic.samples",
+                                      "128",
+                                      "--loader.batch_size",
+                                      "16",
+                                      "--loader.workers",
+                                      "0",
+                                      "--train.device",
+                                      "cpu",
+                                      "--train.threads",
+                                      "1",
+                                      "--train.epochs",
+                                      "2",
+                                      "--run.dir",
+                                      dir_ / "runs",
+                                      "--run.name",
+                                      run};
     for (std::size_t i = 0; i < more.size(); i += 2) {  // a flag may be given once only
       const auto given = std::find(words.begin(), words.end(), more[i]);
       if (given == words.end()) {
@@ -62,7 +79,7 @@ class TrainOptions : public testing::Test {
 };
 
 TEST_F(TrainOptions, Sigusr1SavesInTheMiddleOfAnEpochAndTrainingGoesOn) {
-  Subprocess child(command("a", {"--data.samples", "1000000", "--train.log_every", "1"}));
+  Subprocess child(command("a", {"--data.synthetic.samples", "1000000", "--train.log_every", "1"}));
   ASSERT_TRUE(eventually([&] { return trains("a"); })) << child.output_so_far();
   child.signal(SIGUSR1);
   ASSERT_TRUE(eventually([&] { return fs::exists(last("a") / "manifest.json"); })) << child.output_so_far();
@@ -76,7 +93,7 @@ TEST_F(TrainOptions, Sigusr1SavesInTheMiddleOfAnEpochAndTrainingGoesOn) {
 }
 
 TEST_F(TrainOptions, ARunMovedWhileItTrainsEndsAndIsNotMadeAnew) {
-  Subprocess child(command("a", {"--data.samples", "1000000", "--train.log_every", "1"}));
+  Subprocess child(command("a", {"--data.synthetic.samples", "1000000", "--train.log_every", "1"}));
   ASSERT_TRUE(eventually([&] { return trains("a"); })) << child.output_so_far();
   fs::rename(dir_ / "runs/a", dir_ / "runs/b");
   const Outcome outcome = child.wait();
@@ -86,7 +103,7 @@ TEST_F(TrainOptions, ARunMovedWhileItTrainsEndsAndIsNotMadeAnew) {
 }
 
 TEST_F(TrainOptions, ARunRemovedWhileItTrainsEndsAndIsNotMadeAnew) {
-  Subprocess child(command("a", {"--data.samples", "1000000", "--train.log_every", "1"}));
+  Subprocess child(command("a", {"--data.synthetic.samples", "1000000", "--train.log_every", "1"}));
   ASSERT_TRUE(eventually([&] { return trains("a"); })) << child.output_so_far();
   fs::rename(dir_ / "runs/a", dir_ / "b");  // in one step, as no file must be written there meanwhile
   fs::remove_all(dir_ / "b");
@@ -114,7 +131,7 @@ TEST_F(TrainOptions, FineTuningBeginsFromAnotherRunsWeights) {
   EXPECT_TRUE(at::equal(find("same", "fc.weight"), find("a", "fc.weight")));
 
   std::vector<std::string> words = frozen;
-  words.insert(words.end(), {"--data.classes", "7"});
+  words.insert(words.end(), {"--data.synthetic.classes", "7"});
   const Outcome refused = train("refused", words);
   EXPECT_EQ(refused.exit_code, 1);
   EXPECT_THAT(refused.output, AllOf(HasSubstr("tensor 'fc.weight' is [10, 128], the model's is [7, 128]"),

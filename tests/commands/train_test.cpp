@@ -240,7 +240,7 @@ TEST_F(TrainCommand, AnotherSplitForValIsAnotherRun) {
 TEST_F(TrainCommand, AnotherModelInTheSameRunIsRefusedWithTheDifference) {
   ASSERT_EQ(train("a", {"--train.epochs", "1"}).exit_code, 0);
   const std::string before = file("a", "config.toml");
-  const Outcome other = train("a", {"--model.name", "resnet18", "--model.stem", "small"});
+  const Outcome other = train("a", {"--model.name", "resnet18", "--model.resnet.stem", "small"});
   EXPECT_EQ(other.exit_code, 2);
   EXPECT_THAT(other.output, HasSubstr("model.name was \"convnet\", now \"resnet18\""));
   EXPECT_EQ(file("a", "config.toml"), before);

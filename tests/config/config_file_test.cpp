@@ -6,7 +6,9 @@
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
+#include "config/component.h"
 #include "config/settings.h"
+#include "support/configured.h"
 #include "support/error_of.h"
 #include "support/temp_dir.h"
 #include "util/error.h"
@@ -19,6 +21,26 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::StartsWith;
+
+// A component with a setting of every type.
+struct MixerSettings {
+  std::string words;
+  bool flag = false;
+  int depth = 8;
+  double share = 0.5;
+  Precision precision = Precision::fp32;
+  std::vector<std::string> names;
+
+  void declare(SettingTable& table) {
+    table.add("words", words, "words", Resume::fixed);
+    table.add("flag", flag, "flag", Resume::fixed);
+    table.add("depth", depth, "depth", whole(1, 100), Resume::fixed);
+    table.add("share", share, "share", number(0, 1), Resume::fixed);
+    table.add("precision", precision, "precision", Resume::fixed);
+    table.add("names", names, "names", Resume::fixed);
+  }
+};
+const ComponentSettings<MixerSettings> mixer{"model.mixer", {"mixer", "mixer_large"}, __FILE__};
 
 Config read(const std::string& text) { return config_from_toml(text, "x.toml"); }
 
@@ -34,6 +56,8 @@ TEST(ConfigFile, ReadsEveryFormOfToml) {
       "optimizer = { name = 'adamw', lr = 1 }  # a table in one line\r\n"
       "[ \"data\" ]\r\n"
       "root = \"\"\"\\\r\n   /a#b\"\"\"\r\n"
+      "name = 'synthetic'\r\n"
+      "[data.synthetic]\r\n"
       "shape = [\r\n  28,\r\n  14,  # width\r\n  1,\r\n]\r\n"
       "[transform]\r\n"
       "train = [\r\n  'random_crop(padding=4)',\r\n  \"random_horizontal_flip\",\r\n]\r\n"
@@ -43,7 +67,7 @@ TEST(ConfigFile, ReadsEveryFormOfToml) {
   EXPECT_EQ(config.optimizer.name, "adamw");
   EXPECT_EQ(config.optimizer.lr, 1);
   EXPECT_EQ(config.data.root, "/a#b");
-  EXPECT_THAT(config.data.shape, ElementsAre(28, 14, 1));
+  EXPECT_THAT(setting_value<std::vector<std::int64_t>>(config, "data.synthetic.shape"), ElementsAre(28, 14, 1));
   EXPECT_THAT(config.transform.train, ElementsAre("random_crop(padding=4)", "random_horizontal_flip"));
   EXPECT_THAT(config.transform.test, IsEmpty());
 }
@@ -71,7 +95,14 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"key_without_section", "batch_size = 3\n", "1:1: ", "did you mean 'loader.batch_size'"},
         Refused{"key_in_wrong_section", "[train]\n\nbatch_size = 3\n", "3:1: ", "did you mean 'loader.batch_size'"},
         Refused{"quoted_key_with_a_dot", "'model.name' = 'x'\n", "1:1: ", "did you mean 'model.name'"},
-        Refused{"section_within_a_section", "[model.name]\nx = 1\n", "1:8: ", "model.name is a table"},
+        Refused{"section_within_a_section", "[model.name]\nx = 1\n",
+                "2:1: ", "no key 'model.name.x'; did you mean 'model.name'"},
+        Refused{"empty_table_for_a_text", "[model.name]\n", "1:8: ", "model.name is a table"},
+        Refused{"moved_key", "[data]\nname = 'synthetic'\nsamples = 7\n",
+                "3:1: ", "no key 'data.samples'; it is now data.synthetic.samples"},
+        Refused{
+            "component_not_selected", "[data.synthetic]\nsamples = 7\n", "2:1: ",
+            "data.synthetic.samples is of data.name = synthetic, but that is fashion_mnist; set data.name, or drop it"},
         Refused{"section_given_as_text", "model = 'x'\n", "1:1: ", "no key 'model'"},
         Refused{"list_of_sections", "[[model]]\nname = 'x'\n", "1:3: ", "no key 'model'"},
         Refused{"section_given_twice", "[model]\n[train]\n[model]\n", "3:", "model"},
@@ -84,8 +115,9 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"number_for_a_truth", "[train]\ndeterministic = 1\n", "2:1: ", "is 1; allowed: true, false"},
         Refused{"text_for_a_list", "[transform]\ntrain = 'resize'\n", "2:1: ", "is 'resize'; allowed: a list"},
         Refused{"number_in_a_list_of_texts", "[transform]\ntrain = ['resize', 3]\n", "2:1: ", "item 2, which is 3"},
-        Refused{"list_in_a_list", "[data]\nshape = [1, [2], 3]\n", "2:1: ", "item 2, which is a list"},
-        Refused{"too_short_a_list", "[data]\nshape = [28, 28]\n", "2:1: ", "is [28, 28]; allowed: a list of 3"},
+        Refused{"list_in_a_list", "[data.synthetic]\nshape = [1, [2], 3]\n", "2:1: ", "item 2, which is a list"},
+        Refused{"too_short_a_list", "[data.synthetic]\nshape = [28, 28]\n",
+                "2:1: ", "is [28, 28]; allowed: a list of 3"},
         Refused{"list_for_a_number", "[train]\nepochs = [1]\n", "2:1: ", "is [1]; allowed: a whole number"},
         Refused{"date", "[run]\nname = 2024-01-01\n", "2:1: ", "is a date or a time"},
         Refused{"beyond_64_bits", "[train]\nseed = 9223372036854775808\n", "2:", ""},
@@ -93,7 +125,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"nan", "[optimizer]\nlr = nan\n", "2:1: ", "is nan; allowed: a number from 0"},
         Refused{"infinity", "[optimizer]\nlr = inf\n", "2:1: ", "is inf; allowed: a number from 0"},
         Refused{"negative", "[train]\nseed = -5\n", "2:1: ", "is -5; allowed"},
-        Refused{"unknown_choice", "[schedule]\nname = 'cosin'\n", "2:1: ", "nearest first: cosine"},
+        Refused{"unknown_choice", "[loader]\ncache = 'ghm'\n", "2:1: ", "nearest first: shm"},
         Refused{"not_utf8", "[run]\nname = '\xff'\n", "2:", ""},
         Refused{"binary",
                 std::string("\x7f"
@@ -101,7 +133,7 @@ INSTANTIATE_TEST_SUITE_P(
                             6),
                 "1:", ""},
         Refused{"nul", "[run]\nname = \"a\\u0000b\"\n", "2:1: ", "text without NUL"},
-        Refused{"deep_list", "[data]\nshape = " + std::string(100'000, '['), "2:", "depth"}),
+        Refused{"deep_list", "[data.synthetic]\nshape = " + std::string(100'000, '['), "2:", "depth"}),
     [](const auto& instance) { return std::string(instance.param.name); });
 
 TEST(ConfigFile, DeeplyNestedKeysAreRefusedBeforeTheyExhaustTheStack) {
@@ -127,32 +159,12 @@ TEST(ConfigFile, RefusesWhatIsNoRegularFile) {
   EXPECT_THAT(refused(dir.write("large.toml", std::string((1 << 20) + 1, '#'))), HasSubstr("large.toml"));
 }
 
-// As written before every text was escaped and before empty lists were written.
-TEST(ConfigFile, ReadsWhatEarlierVersionsWrote) {
-  const Config config = read(
-      "[model]\nname = \"resnet18\"\nstem = \"small\"\npatch_size = 16\nweights = \"\"\nreset_head = false\n\n"
-      "[data]\nname = \"fashion_mnist\"\nroot = \"/data/#1 of two\"\nchannels = 3\nshape = [32, 32, 3]\n"
-      "samples = 10000\nclasses = 10\n\n"
-      "[transform]\ntrain = [\"random_crop(padding=2)\", \"random_horizontal_flip\"]\ndecode = \"exact\"\n\n"
-      "[loader]\nworkers = 8\nbatch_size = 256\nprefetch = 8\ntimeout = 60\ncache = \"none\"\ncache_name = \"\"\n"
-      "on_worker_error = \"stop\"\n\n"
-      "[optimizer]\nname = \"sgd\"\nlr = 0.30000000000000004\nmomentum = 0.9\nnesterov = true\nweight_decay = 0.0005\n"
-      "decay_bias_norm = false\nbeta1 = 0.9\nbeta2 = 0.999\neps = 1e-08\n\n"
-      "[schedule]\nname = \"cosine\"\nwarmup_epochs = 2\nstep_epochs = 30\ngamma = 0.1\npct_start = 0.3\n"
-      "div_factor = 25\nfinal_div_factor = 10000\n\n"
-      "[train]\nepochs = 40\ndevice = \"auto\"\nprecision = \"bf16\"\nseed = 9007199254740991\nlabel_smoothing = 0.1\n"
-      "mixup = 0\ncutmix = 0\naccumulate = 1\nclip_grad_norm = 0\nema_decay = 0.998\non_nonfinite = \"stop\"\n"
-      "deterministic = false\ncuda_graph = true\nthreads = 0\nlog_every = 50\n\n"
-      "[checkpoint]\nevery_steps = 0\nkeep = 2\nkeep_best = true\n\n"
-      "[run]\ndir = \"runs\"\nname = \"a name with spaces\"\nresume = \"auto\"\n");
-  EXPECT_EQ(config.data.root, "/data/#1 of two");
-  EXPECT_EQ(config.optimizer.lr, 0.1 + 0.2);
-  EXPECT_EQ(config.optimizer.eps, 1e-8);
-  EXPECT_EQ(config.loader.timeout, 60);
-  EXPECT_EQ(config.schedule.final_div_factor, 1e4);
-  EXPECT_EQ(config.train.seed, 9'007'199'254'740'991u);
-  EXPECT_THAT(config.transform.train, ElementsAre("random_crop(padding=2)", "random_horizontal_flip"));
-  EXPECT_THAT(config.transform.test, IsEmpty());
+TEST(ConfigFile, ReadsSettingsOfTheSelectedComponentInEveryForm) {
+  for (const char* text : {"[data]\nname = 'synthetic'\n[data.synthetic]\nsamples = 7\n",
+                           "[data]\nname = 'synthetic'\nsynthetic.samples = 7\n",
+                           "data.synthetic = { samples = 7 }\ndata.name = 'synthetic'\n"}) {
+    EXPECT_EQ(setting_value<std::int64_t>(read(text), "data.synthetic.samples"), 7) << text;
+  }
 }
 
 class RandomSettings {
@@ -161,7 +173,7 @@ class RandomSettings {
 
   void fill(Config& config) {
     for (const Setting& setting : settings_in(config)) {
-      std::visit([&](auto* target) { draw(*target, setting.allowed); }, setting.field);
+      std::visit([&](const auto& field) { draw(field, setting.allowed); }, setting.field);
     }
   }
 
@@ -170,8 +182,8 @@ class RandomSettings {
 
   // Right values are few among random ones: what assign() refuses is drawn again.
   template <typename T>
-  void draw(T& target, const Allowed& allowed) {
-    Field field(&target);
+  void draw(T* target, const Allowed& allowed) {
+    const Field field(target);
     for (int i = 0; i < 200; ++i) {
       Value value;
       if constexpr (std::is_same_v<T, bool>) {
@@ -185,18 +197,19 @@ class RandomSettings {
       if (assign(field, allowed, value).empty()) return;
     }
   }
-  void draw(std::string& target, const Allowed& allowed) {
-    target = text();
-    if (!allowed.choices.empty()) target = allowed.choices[below(allowed.choices.size())];
-    if (allowed.hint.starts_with("auto|")) target = "cuda:3";
+  void draw(const EnumField& field, const Allowed& /*allowed*/) {
+    *field.value = static_cast<unsigned char>(below(field.words.size()));
   }
-  void draw(std::vector<std::string>& target, const Allowed& /*allowed*/) {
-    target.resize(below(4));
-    for (std::string& item : target) item = text();
+  void draw(std::string* target, const Allowed& allowed) {
+    *target = allowed.hint.starts_with("auto|") ? "cuda:3" : text();
   }
-  void draw(std::vector<std::int64_t>& target, const Allowed& allowed) {
-    target.resize(allowed.items);
-    for (std::int64_t& item : target) item = 1 + static_cast<std::int64_t>(below(65'536));
+  void draw(std::vector<std::string>* target, const Allowed& /*allowed*/) {
+    target->resize(below(4));
+    for (std::string& item : *target) item = text();
+  }
+  void draw(std::vector<std::int64_t>* target, const Allowed& allowed) {
+    target->resize(allowed.items);
+    for (std::int64_t& item : *target) item = 1 + static_cast<std::int64_t>(below(65'536));
   }
 
   std::string text() {
@@ -247,6 +260,8 @@ TEST(ToToml, ReadsBackExactlyWithHostileValues) {
   for (std::uint64_t seed = 0; seed < 300; ++seed) {
     Config config;
     RandomSettings(seed).fill(config);
+    config.data.name = "synthetic";
+    config.model.name = "mixer";
     const std::string text = to_toml(config);
     Config read_back = config_from_toml(text, "test");
     ASSERT_THAT(differences(config, read_back), IsEmpty()) << text;
@@ -254,6 +269,9 @@ TEST(ToToml, ReadsBackExactlyWithHostileValues) {
     ASSERT_EQ(read_back.run.name, config.run.name) << text;
     ASSERT_EQ(read_back.optimizer.lr, config.optimizer.lr) << text;
     ASSERT_EQ(read_back.train.seed, config.train.seed) << text;
+    ASSERT_EQ(setting_value<std::string>(read_back, "model.mixer.words"),
+              setting_value<std::string>(config, "model.mixer.words"))
+        << text;
   }
 }
 

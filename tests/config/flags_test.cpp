@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include "support/configured.h"
 #include "support/error_of.h"
 #include "support/temp_dir.h"
 #include "util/error.h"
@@ -49,14 +50,48 @@ TEST(SettingFlags, LeavesOtherArgumentsInTheirOrder) {
 TEST(SettingFlags, ListTakesOneValueAFlagAndEmptyMeansNone) {
   EXPECT_THAT(parse({"--transform.train", "a(x=1, y=2)", "--transform.train=b"}).transform.train,
               ElementsAre("a(x=1, y=2)", "b"));
-  EXPECT_THAT(parse({"--data.shape", "8,9,3"}).data.shape, ElementsAre(8, 9, 3));
-  EXPECT_THAT(parse({"--data.shape", "8", "--data.shape", "9", "--data.shape", "3"}).data.shape, ElementsAre(8, 9, 3));
+  for (const std::vector<std::string>& shape : {std::vector<std::string>{"8,9,3"}, {"8", "9", "3"}}) {
+    std::vector<std::string> words = {"--data.name", "synthetic"};
+    for (const std::string& item : shape) words.insert(words.end(), {"--data.synthetic.shape", item});
+    EXPECT_THAT(setting_value<std::vector<std::int64_t>>(parse(words), "data.synthetic.shape"), ElementsAre(8, 9, 3));
+  }
   const TempDir dir;
   const std::string file = dir.write("x.toml", "[transform]\ntrain = ['random_horizontal_flip']\n");
   EXPECT_THAT(parse({"--config", file, "--transform.train", ""}).transform.train, IsEmpty());
   EXPECT_THAT(parse({"--config", file, "--transform.train="}).transform.train, IsEmpty());
   EXPECT_THAT(parse({"--config", file, "--transform.train=", "--transform.train", "a"}).transform.train,
               ElementsAre("a"));
+}
+
+TEST(SettingFlags, FlagOfAComponentThatIsNotSelectedIsRefused) {
+  EXPECT_THAT(
+      refusal({"--data.synthetic.samples", "7"}),
+      HasSubstr("--data.synthetic.samples is of data.name = synthetic, but that is fashion_mnist; set data.name"));
+  EXPECT_EQ(setting_value<std::int64_t>(parse({"--data.synthetic.samples", "7", "--data.name", "synthetic"}),
+                                        "data.synthetic.samples"),
+            7);
+}
+
+TEST(SettingFlags, FlagReplacesAFilesComponentAndSaysSo) {
+  const TempDir dir;
+  const std::string file = dir.write("x.toml", "[data]\nname = 'synthetic'\nsynthetic.samples = 7\n");
+  testing::internal::CaptureStdout();
+  EXPECT_EQ(parse({"--config", file, "--data.name", "cifar10"}).data.name, "cifar10");
+  EXPECT_THAT(testing::internal::GetCapturedStdout(),
+              AllOf(HasSubstr("data.synthetic.samples"), HasSubstr("is not used"), HasSubstr("that is cifar10")));
+}
+
+TEST(SettingFlags, MovedFlagIsRefusedWithItsNewName) {
+  EXPECT_THAT(refusal({"--data.samples", "7"}),
+              HasSubstr("no flag '--data.samples'; it is now data.synthetic.samples"));
+}
+
+TEST(SettingFlags, TellsWhatWasGivenEvenWithTheValueOfADefault) {
+  const TempDir dir;
+  const std::string file = dir.write("x.toml", "[train]\nepochs = 5\n");
+  std::vector<std::string> words = {"--train.device", "auto", "--config", file};
+  Config config;
+  EXPECT_THAT(SettingFlags(words).apply_to(config), ElementsAre("train.epochs", "train.device"));
 }
 
 TEST(SettingFlags, EmptyTextIsAValue) {
@@ -111,17 +146,17 @@ INSTANTIATE_TEST_SUITE_P(
                     BadValue{"loader.batch_size", "many"}, BadValue{"loader.workers", "100000"},
                     BadValue{"optimizer.lr", "-0.1"}, BadValue{"optimizer.lr", "nan"}, BadValue{"optimizer.lr", "inf"},
                     BadValue{"optimizer.lr", "1e400"}, BadValue{"optimizer.lr", "0x10"}, BadValue{"optimizer.lr", " 5"},
-                    BadValue{"optimizer.lr", ""}, BadValue{"optimizer.lr", "0,1"}, BadValue{"optimizer.beta1", "1"},
-                    BadValue{"train.device", "gpu"}, BadValue{"train.device", "cuda:"}, BadValue{"train.device", ""},
-                    BadValue{"train.precision", "fp8"}, BadValue{"schedule.name", "cosin"},
-                    BadValue{"train.on_nonfinite", "ignore"}, BadValue{"train.ema_decay", "1"},
-                    BadValue{"data.channels", "2"}, BadValue{"train.seed", "-5"},
+                    BadValue{"optimizer.lr", ""}, BadValue{"optimizer.lr", "0,1"},
+                    BadValue{"data.synthetic.samples", "0"}, BadValue{"train.device", "gpu"},
+                    BadValue{"train.device", "cuda:"}, BadValue{"train.device", ""}, BadValue{"train.precision", "fp8"},
+                    BadValue{"loader.cache", "disk"}, BadValue{"train.on_nonfinite", "ignore"},
+                    BadValue{"train.ema_decay", "1"}, BadValue{"data.channels", "2"}, BadValue{"train.seed", "-5"},
                     BadValue{"train.seed", "9223372036854775808"}, BadValue{"train.seed", "18446744073709551616"},
                     BadValue{"train.deterministic", "maybe"}, BadValue{"train.deterministic", "1"}));
 
 TEST(SettingFlags, LargestAndSmallestNumbersAreTaken) {
-  const Config config = parse({"--train.seed", "9223372036854775807", "--optimizer.lr", "5e-324", "--optimizer.eps",
-                               "0", "--train.deterministic", "true", "--data.channels", "1"});
+  const Config config = parse({"--train.seed", "9223372036854775807", "--optimizer.lr", "5e-324", "--train.mixup", "0",
+                               "--train.deterministic", "true", "--data.channels", "1"});
   EXPECT_EQ(config.train.seed, 9'223'372'036'854'775'807u);
   EXPECT_EQ(config.optimizer.lr, 5e-324);
   EXPECT_TRUE(config.train.deterministic);

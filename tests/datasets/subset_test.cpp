@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "datasets/image_dataset.h"
+#include "support/configured.h"
 #include "support/image_files.h"
 #include "support/temp_dir.h"
 #include "transforms/pipeline.h"
@@ -13,14 +14,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-std::shared_ptr<const Dataset> synthetic() {
-  DataConfig config;
-  config.name = "synthetic";
-  config.shape = {4, 4, 1};
-  config.samples = 40;
-  config.classes = 4;
-  return make_dataset(config, Split::train);
-}
+std::shared_ptr<const Dataset> synthetic() { return make_dataset(synthetic_data("4,4,1", 40, 4), Split::train); }
 
 TEST(Subset, GivesTheSamplesOfItsIndicesInTheirOrder) {
   const auto whole = synthetic();

@@ -3,7 +3,9 @@
 
 #include <gmock/gmock.h>
 
+#include "config/validate.h"
 #include "datasets/dataset.h"
+#include "support/configured.h"
 #include "support/counted.h"
 #include "support/error_of.h"
 #include "util/error.h"
@@ -15,13 +17,11 @@ using testing::AllOf;
 using testing::Contains;
 using testing::HasSubstr;
 
-DataConfig small() {
-  DataConfig config;
-  config.name = "synthetic";
-  config.shape = {16, 12, 3};
-  config.samples = 200;
-  config.classes = 10;
-  return config;
+// 200 samples of 16 × 12 × 3 in 10 classes, but for what `flags` say.
+DataConfig small(const std::string& flags = "") {
+  const Config config = configured(
+      "--data.name synthetic --data.synthetic.shape 16,12,3 --data.synthetic.samples 200 --data.synthetic.classes 10");
+  return configured(flags, config).data;
 }
 
 struct Sample {
@@ -56,9 +56,7 @@ TEST(Synthetic, HasTheShapeAndSizesAskedFor) {
 }
 
 TEST(Synthetic, HasAtLeastOneTestSample) {
-  DataConfig config = small();
-  config.samples = 3;
-  EXPECT_EQ(make_dataset(config, Split::test)->size(), 1u);
+  EXPECT_EQ(make_dataset(small("--data.synthetic.samples 3"), Split::test)->size(), 1u);
 }
 
 TEST(Synthetic, IsAFunctionOfSplitAndIndex) {
@@ -83,9 +81,7 @@ TEST(Synthetic, CanBeLearntByNearestNeighbour) {
 }
 
 TEST(Synthetic, HasTheStatisticsItClaims) {
-  DataConfig config = small();
-  config.classes = 100;
-  const auto dataset = make_dataset(config, Split::train);
+  const auto dataset = make_dataset(small("--data.synthetic.classes 100"), Split::train);
   double sum = 0;
   double squares = 0;
   for (std::size_t i = 0; i < dataset->size(); ++i) {
@@ -101,9 +97,7 @@ TEST(Synthetic, HasTheStatisticsItClaims) {
 }
 
 TEST(Synthetic, WorksForShapesSmallerThanItsPattern) {
-  DataConfig config = small();
-  config.shape = {1, 2, 5};
-  const auto dataset = make_dataset(config, Split::train);
+  const auto dataset = make_dataset(small("--data.synthetic.shape 1,2,5"), Split::train);
   EXPECT_EQ(sample(*dataset, 199).image.size(), 10u);
 }
 
@@ -111,31 +105,23 @@ TEST(Synthetic, FingerprintFollowsEverySetting) {
   const std::uint64_t before = make_dataset(small(), Split::train)->fingerprint();
   EXPECT_EQ(make_dataset(small(), Split::train)->fingerprint(), before);
   std::vector<std::uint64_t> others{make_dataset(small(), Split::test)->fingerprint()};
-  DataConfig config = small();
-  config.shape = {12, 16, 3};
-  others.push_back(make_dataset(config, Split::train)->fingerprint());
-  config = small();
-  config.samples = 201;
-  others.push_back(make_dataset(config, Split::train)->fingerprint());
-  config = small();
-  config.classes = 9;
-  others.push_back(make_dataset(config, Split::train)->fingerprint());
+  for (const char* flags :
+       {"--data.synthetic.shape 12,16,3", "--data.synthetic.samples 201", "--data.synthetic.classes 9"}) {
+    others.push_back(make_dataset(small(flags), Split::train)->fingerprint());
+  }
   EXPECT_THAT(others, testing::Not(Contains(before)));
 }
 
 TEST(Synthetic, NamesTheSettingThatIsOutOfRange) {
-  const auto error = [](auto change) {
-    DataConfig config = small();
-    change(config);
-    return error_of<UsageError>([&] { make_dataset(config, Split::train); });
+  const auto error = [](const std::string& flags) {
+    return error_of<UsageError>([&] { validate(configured("--data.name synthetic " + flags)); });
   };
-  EXPECT_THAT(error([](DataConfig& c) { c.shape = {28, 28}; }),
-              AllOf(HasSubstr("[data.shape]"), HasSubstr("2 extents")));
-  EXPECT_THAT(error([](DataConfig& c) { c.shape = {28, 0, 1}; }),
-              AllOf(HasSubstr("[data.shape]"), HasSubstr("extent 0")));
-  EXPECT_THAT(error([](DataConfig& c) { c.shape = {1L << 40, 1L << 40, 1L << 40}; }), HasSubstr("[data.shape]"));
-  EXPECT_THAT(error([](DataConfig& c) { c.samples = 0; }), AllOf(HasSubstr("[data.samples]"), HasSubstr("at least 1")));
-  EXPECT_THAT(error([](DataConfig& c) { c.classes = -1; }), AllOf(HasSubstr("[data.classes]"), HasSubstr("-1")));
+  EXPECT_THAT(error("--data.synthetic.shape 28,28"), HasSubstr("--data.synthetic.shape is [28, 28]"));
+  EXPECT_THAT(error("--data.synthetic.shape 28,0,1"), HasSubstr("item 2, which is 0"));
+  EXPECT_THAT(error("--data.synthetic.shape 65536,65536,3"),
+              AllOf(HasSubstr("[data.synthetic.shape]"), HasSubstr("12884901888 bytes")));
+  EXPECT_THAT(error("--data.synthetic.samples 0"), HasSubstr("--data.synthetic.samples is 0"));
+  EXPECT_THAT(error("--data.synthetic.classes -1"), HasSubstr("--data.synthetic.classes is -1"));
 }
 
 }  // namespace

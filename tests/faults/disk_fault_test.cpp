@@ -15,10 +15,28 @@ using testing::HasSubstr;
 
 Outcome train_on(const TempDir& dir, const std::string& fault) {
   return run_program(
-      {TRAINYARD_BINARY, "train",      "--data.name",      "synthetic", "--data.shape",        "8,8,1",
-       "--data.samples", "64",         "--loader.workers", "0",         "--loader.batch_size", "16",
-       "--train.epochs", "6",          "--train.device",   "cpu",       "--train.threads",     "1",
-       "--run.dir",      dir / "runs", "--run.name",       "a"},
+      {TRAINYARD_BINARY,
+       "train",
+       "--data.name",
+       "synthetic",
+       "--data.synthetic.shape",
+       "8,8,1",
+       "--data.synthetic.samples",
+       "64",
+       "--loader.workers",
+       "0",
+       "--loader.batch_size",
+       "16",
+       "--train.epochs",
+       "6",
+       "--train.device",
+       "cpu",
+       "--train.threads",
+       "1",
+       "--run.dir",
+       dir / "runs",
+       "--run.name",
+       "a"},
       {"LD_PRELOAD=" TRAINYARD_FAULTY_DISK, "TRAINYARD_FAULT=" + fault,
        "TRAINYARD_FAULT_ROOT=" + std::filesystem::canonical(dir.path()).string() + "/runs/a/checkpoints"});
 }

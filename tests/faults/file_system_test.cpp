@@ -27,11 +27,32 @@ std::size_t count_of(const std::string& words, const std::string& text) {
 class FileSystem : public testing::Test {
  protected:
   std::vector<std::string> command(const std::string& epochs) const {
-    return {TRAINYARD_BINARY,  "train",   "--data.name",      "synthetic", "--data.shape",        "8,8,1",
-            "--data.samples",  "64",      "--loader.workers", "0",         "--loader.batch_size", "16",
-            "--train.device",  "cpu",     "--train.threads",  "1",         "--checkpoint.keep",   "1",
-            "--train.epochs",  epochs,    "--run.dir",        runs(),      "--run.name",          "a",
-            "--schedule.name", "constant"};
+    return {TRAINYARD_BINARY,
+            "train",
+            "--data.name",
+            "synthetic",
+            "--data.synthetic.shape",
+            "8,8,1",
+            "--data.synthetic.samples",
+            "64",
+            "--loader.workers",
+            "0",
+            "--loader.batch_size",
+            "16",
+            "--train.device",
+            "cpu",
+            "--train.threads",
+            "1",
+            "--checkpoint.keep",
+            "1",
+            "--train.epochs",
+            epochs,
+            "--run.dir",
+            runs(),
+            "--run.name",
+            "a",
+            "--schedule.name",
+            "constant"};
   }
   std::vector<std::string> refusing(const std::string& what) const {
     return {"LD_PRELOAD=" TRAINYARD_FAULTY_DISK, "TRAINYARD_REFUSE=" + what,
@@ -84,7 +105,7 @@ TEST_F(FileSystem, ALimitOnTheSizeOfFilesIsFoundBeforeTheFirstStep) {
 
 TEST_F(FileSystem, TooLittleSpaceForTheRealSizeIsFoundBeforeTheFirstStep) {
   std::vector<std::string> words = command("1000000");
-  words.insert(words.end(), {"--model.name", "resnet18", "--model.stem", "small"});
+  words.insert(words.end(), {"--model.name", "resnet18", "--model.resnet.stem", "small"});
   *(std::find(words.begin(), words.end(), "--checkpoint.keep") + 1) = "1000000";
   const Outcome outcome = run_program(words);
   EXPECT_EQ(outcome.exit_code, 3) << outcome.output;

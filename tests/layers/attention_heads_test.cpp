@@ -12,6 +12,7 @@
 
 #include "support/error_of.h"
 #include "support/expect_close.h"
+#include "support/precision_of.h"
 #include "training/precision.h"
 
 namespace trainyard {
@@ -57,7 +58,7 @@ Pass passed(const Input& input) {
   const at::Tensor weight = input.weight.detach().requires_grad_();
   const at::Tensor bias = input.bias.detach().requires_grad_();
   const auto type = input.gradients[0].scalar_type();
-  const std::string precision = type == at::kHalf ? "fp16" : type == at::kBFloat16 ? "bf16" : "fp32";
+  const Precision precision = precision_of(type);
   const auto [queries, keys, values] = [&] {
     const Autocast autocast(precision, x.device().type());
     return attention_heads(x, weight, bias, input.heads);
@@ -131,7 +132,7 @@ TEST_P(AttentionHeadsOnAGpu, AreTheSameWithoutGradients) {
   const Input input = random_input({13, 5, 192}, 3, GetParam(), at::kCUDA);
   const Pass expected = passed(input);
   const at::NoGradGuard no_grad;
-  const Autocast autocast(GetParam() == at::kHalf ? "fp16" : GetParam() == at::kBFloat16 ? "bf16" : "fp32", at::kCUDA);
+  const Autocast autocast(precision_of(GetParam()), at::kCUDA);
   const auto [queries, keys, values] = attention_heads(input.x, input.weight, input.bias, 3);
   EXPECT_TRUE(at::equal(queries, expected.parts[0]));
   EXPECT_TRUE(at::equal(keys, expected.parts[1]));

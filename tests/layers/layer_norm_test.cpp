@@ -16,6 +16,7 @@
 
 #include "support/error_of.h"
 #include "support/expect_close.h"
+#include "support/precision_of.h"
 #include "training/precision.h"
 
 namespace trainyard {
@@ -74,7 +75,7 @@ LayerNorm layer_of(const Input& input) {
 
 // As a training step calls it: under autocast, where one trains in half precision.
 NormalisedStream add(LayerNorm& layer, const at::Tensor& x, const Branch& branch, at::ScalarType type) {
-  const Autocast autocast(type == at::kHalf ? "fp16" : type == at::kBFloat16 ? "bf16" : "fp32", x.device().type());
+  const Autocast autocast(precision_of(type), x.device().type());
   return layer->add(x, branch);
 }
 

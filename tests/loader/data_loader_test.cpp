@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 
 #include "support/checkable_pool.h"
+#include "support/configured.h"
 #include "util/error.h"
 
 namespace trainyard {
@@ -413,7 +414,7 @@ DatasetFactory checkable_with(const std::vector<std::string>& transforms) {
 TEST_P(DataLoaderWith, DeliversSamplesUnmirroredToWhoeverMirrorsThemItself) {
   const auto factory = [] {
     std::vector<LoadedSplit> splits(1);
-    splits[0].dataset = make_dataset({.name = "synthetic", .shape = {3, 4, 1}, .samples = 40}, Split::train);
+    splits[0].dataset = make_dataset(synthetic_data("3,4,1", 40), Split::train);
     splits[0].transforms = TransformPipeline({"random_horizontal_flip"}, splits[0].dataset->spec());
     return splits;
   };

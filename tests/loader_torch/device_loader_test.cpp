@@ -5,6 +5,7 @@
 #include <ATen/Context.h>
 
 #include "support/checkable_pool.h"
+#include "support/configured.h"
 #include "support/error_of.h"
 #include "util/error.h"
 
@@ -18,7 +19,7 @@ const PoolOptions pool_options{.workers = 0, .batch_size = 8, .cache = SampleCac
 
 // 101 samples to train on and 20 to test on, of a size of their own; both splits are mirrored in each epoch anew.
 std::vector<LoadedSplit> pictures() {
-  const DataConfig config{.name = "synthetic", .shape = {9, 11, 3}, .samples = 101};
+  const DataConfig config = synthetic_data("9,11,3", 101);
   std::vector<LoadedSplit> splits(2);
   for (const Split split : {Split::train, Split::val}) {
     LoadedSplit& loaded = splits[static_cast<std::size_t>(split)];

@@ -7,6 +7,7 @@
 
 #include "models/layers.h"
 #include "models/model_module.h"
+#include "support/configured.h"
 #include "support/error_of.h"
 #include "support/small_model.h"
 #include "util/error.h"
@@ -39,7 +40,7 @@ class TwoLayers : public ModelModule {
 TEST(CheckForward, AcceptsTheModelsThatComeAlong) {
   for (const std::string& name : ModelRegistry::names()) {
     const ModelInput large{.channels = 3, .height = 32, .width = 32, .classes = 7};
-    const auto model = make_model({.name = name, .patch_size = 8}, large);
+    const auto model = make_model(configured("--model.name " + name).model, large);
     EXPECT_NO_THROW(check_forward(*model, large, name)) << name;
   }
 }

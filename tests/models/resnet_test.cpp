@@ -7,6 +7,7 @@
 #include <ATen/ops/randn.h>
 
 #include "models/model.h"
+#include "support/configured.h"
 
 namespace trainyard {
 namespace {
@@ -19,7 +20,7 @@ constexpr ModelInput image_net{.channels = 3, .height = 224, .width = 224, .clas
 constexpr ModelInput small_input{.channels = 3, .height = 32, .width = 32, .classes = 10};
 
 std::shared_ptr<Model> make(const std::string& name, const ModelInput& input, const std::string& stem = "standard") {
-  return make_model(ModelConfig{.name = name, .stem = stem}, input);
+  return make_model(configured("--model.name " + name + " --model.resnet.stem " + stem).model, input);
 }
 
 std::vector<std::string> names_of(const Model& model) {

@@ -7,6 +7,7 @@
 #include <ATen/ops/randn.h>
 
 #include "models/model.h"
+#include "support/configured.h"
 
 namespace trainyard {
 namespace {
@@ -60,8 +61,8 @@ TEST(VisionTransformer, InitialDistributionsAreTimms) {
 }
 
 TEST(VisionTransformer, GivesOneScoreAClassForSmallImagesToo) {
-  const auto model =
-      make_model({.name = "vit_tiny", .patch_size = 7}, {.channels = 1, .height = 28, .width = 28, .classes = 10});
+  const auto model = make_model(configured("--model.name vit_tiny --model.vit.patch_size 7").model,
+                                {.channels = 1, .height = 28, .width = 28, .classes = 10});
   EXPECT_EQ(model->forward(at::randn({2, 1, 28, 28})).sizes(), (std::vector<std::int64_t>{2, 10}));
 }
 

@@ -3,7 +3,11 @@
 #include <cmath>
 #include <numbers>
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
+
+#include "support/configured.h"
+#include "support/error_of.h"
+#include "util/error.h"
 
 namespace trainyard {
 namespace {
@@ -40,7 +44,7 @@ TEST(Schedule, CosineFollowsItsClosedForm) {
 }
 
 TEST(Schedule, StepDropsByGammaAtEachBoundary) {
-  const ScheduleConfig config{.name = "step", .step_epochs = 3, .gamma = 0.1};
+  const ScheduleConfig config = configured("--schedule.name step --schedule.step.epochs 3").schedule;
   EXPECT_DOUBLE_EQ(at_step(config, 29), 0.4);
   EXPECT_DOUBLE_EQ(at_step(config, 30), 0.04);
   EXPECT_DOUBLE_EQ(at_step(config, 59), 0.04);
@@ -48,13 +52,15 @@ TEST(Schedule, StepDropsByGammaAtEachBoundary) {
 }
 
 TEST(Schedule, StepCountsFromTheEndOfTheWarmUp) {
-  const ScheduleConfig config{.name = "step", .warmup_epochs = 1, .step_epochs = 3, .gamma = 0.5};
+  const ScheduleConfig config =
+      configured("--schedule.name step --schedule.warmup_epochs 1 --schedule.step.epochs 3 --schedule.step.gamma 0.5")
+          .schedule;
   EXPECT_DOUBLE_EQ(at_step(config, 39), 0.4);
   EXPECT_DOUBLE_EQ(at_step(config, 40), 0.2);
 }
 
 TEST(Schedule, OneCycleRisesToThePeakAndFallsFarBelowItsStart) {
-  const ScheduleConfig config{.name = "one_cycle", .pct_start = 0.3, .div_factor = 25, .final_div_factor = 1e4};
+  const ScheduleConfig config{.name = "one_cycle"};
   EXPECT_DOUBLE_EQ(at_step(config, 0), 0.4 / 25);
   EXPECT_DOUBLE_EQ(at_step(config, 29), 0.4);
   EXPECT_NEAR(at_step(config, 99), 0.4 / 25 / 1e4, 1e-12);
@@ -64,12 +70,18 @@ TEST(Schedule, OneCycleRisesToThePeakAndFallsFarBelowItsStart) {
 }
 
 TEST(Schedule, OneCycleOfExtremeSharesStaysBetweenItsEnds) {
-  for (const double share : {0.0, 0.004, 0.01, 1.0}) {
-    const ScheduleConfig config{.name = "one_cycle", .pct_start = share};
+  for (const std::string share : {"0", "0.004", "0.01", "1"}) {
+    const ScheduleConfig config =
+        configured("--schedule.name one_cycle --schedule.one_cycle.pct_start " + share).schedule;
     for (std::int64_t step = 0; step < total; ++step) {
       EXPECT_TRUE(at_step(config, step) > 0 && at_step(config, step) <= 0.4) << share << " " << step;
     }
   }
+}
+
+TEST(Schedule, UnknownNameListsTheKnownOnes) {
+  EXPECT_THAT(error_of<UsageError>([] { at_step({.name = "cosin"}, 0); }),
+              testing::HasSubstr("there is no schedule 'cosin'; known, nearest first: cosine, "));
 }
 
 }  // namespace

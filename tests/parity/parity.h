@@ -9,6 +9,7 @@
 
 #include "checkpoint/safetensors_torch.h"
 #include "config/config.h"
+#include "support/configured.h"
 #include "util/torch.h"
 
 namespace trainyard {
@@ -22,17 +23,19 @@ inline at::Device device() {
 }
 
 /// What optimizers.py reads of a case, and the number of steps.
-inline nlohmann::json optimizer_options(const std::string& name, const OptimizerConfig& config) {
+inline nlohmann::json optimizer_options(const std::string& name, const Config& config) {
+  const OptimizerConfig& o = config.optimizer;
+  const std::string betas = o.name == "lion" ? "optimizer.lion." : "optimizer.adamw.";
   return {{"name", name},
-          {"optimizer", config.name},
-          {"lr", config.lr},
-          {"eps", config.eps},
-          {"beta1", config.beta1},
-          {"beta2", config.beta2},
-          {"momentum", config.momentum},
-          {"nesterov", config.nesterov},
-          {"weight_decay", config.weight_decay},
-          {"decay_bias_norm", config.decay_bias_norm},
+          {"optimizer", o.name},
+          {"lr", o.lr},
+          {"eps", setting_value<double>(config, "optimizer.adamw.eps")},
+          {"beta1", setting_value<double>(config, betas + "beta1")},
+          {"beta2", setting_value<double>(config, betas + "beta2")},
+          {"momentum", setting_value<double>(config, "optimizer.sgd.momentum")},
+          {"nesterov", setting_value<bool>(config, "optimizer.sgd.nesterov")},
+          {"weight_decay", o.weight_decay},
+          {"decay_bias_norm", o.decay_bias_norm},
           {"steps", step_count}};
 }
 

@@ -21,6 +21,7 @@
 #include "optim/ema.h"
 #include "optim/schedule.h"
 #include "parity/parity.h"
+#include "support/configured.h"
 #include "support/subprocess.h"
 #include "support/temp_dir.h"
 #include "training/precision.h"
@@ -35,83 +36,78 @@ constexpr float std_of_pixels = 0.353F;
 
 struct Case {
   const char* name;
-  ModelConfig model = {.name = "convnet"};
-  OptimizerConfig optimizer = {};
+  std::string flags;  ///< of model and optimizer
   TrainConfig train = {};
   bool one_cycle = false;
+
+  Config config() const { return configured(flags); }
 };
 
 // Rates are powers of two: on a GPU ours is a float32 tensor, PyTorch's is a float64 number.
-const OptimizerConfig large_sgd{.name = "sgd", .lr = 0x1p-7, .momentum = 0.9, .nesterov = true};
-const OptimizerConfig small_sgd{.name = "sgd", .lr = 0x1p-10, .momentum = 0.9, .nesterov = true};
+const std::string large_sgd = "--optimizer.name sgd --optimizer.lr 0.0078125 ";
+const std::string small_sgd = "--optimizer.name sgd --optimizer.lr 0.0009765625 ";
 // Where a ResNet's last layers normalise over eight numbers, larger steps make float64's rounding grow a thousandfold
 // in each.
-const OptimizerConfig tiny_sgd{.name = "sgd", .lr = 0x1p-22, .momentum = 0.9, .nesterov = true};
+const std::string tiny_sgd = "--optimizer.name sgd --optimizer.lr 2.384185791015625e-07 ";
 // eps is large: with 1e-8 a gradient of nearly zero, whose sign is rounding, moves a weight by the whole rate.
-const OptimizerConfig adam_w{.name = "adamw", .lr = 0x1p-10, .weight_decay = 0.05, .eps = 1e-3};
+const std::string adam_w = "--optimizer.name adamw --optimizer.lr 0.0009765625 --optimizer.adamw.eps 1e-3 ";
+const std::string small_decay = "--optimizer.weight_decay 0.05 ";
+const std::string small_resnet = "--model.name resnet18 --model.resnet.stem small ";
+const std::string small_vit = "--model.name vit_tiny --model.vit.patch_size 8 ";
 
 std::vector<Case> cases() {
   std::vector<Case> all = {
-      {.name = "plain_sgd", .optimizer = {.name = "sgd", .lr = 0x1p-6, .momentum = 0, .nesterov = false}},
-      {.name = "momentum", .optimizer = {.name = "sgd", .lr = 0x1p-6, .momentum = 0.9, .nesterov = false}},
-      {.name = "nesterov", .optimizer = large_sgd, .train = {.label_smoothing = 0.1}},
-      {.name = "adamw", .optimizer = adam_w, .train = {.label_smoothing = 0.1}},
-      {.name = "clipped", .optimizer = large_sgd, .train = {.clip_grad_norm = 0.1}},
-      {.name = "averaged", .optimizer = large_sgd, .train = {.ema_decay = 0.9}},
-      {.name = "one_cycle", .optimizer = large_sgd, .one_cycle = true},
-      {.name = "resnet18", .model = {.name = "resnet18", .stem = "small"}, .optimizer = small_sgd},
-      {.name = "resnet18_standard", .model = {.name = "resnet18"}, .optimizer = tiny_sgd},
-      {.name = "resnet34", .model = {.name = "resnet34"}, .optimizer = tiny_sgd},
-      {.name = "resnet50", .model = {.name = "resnet50"}, .optimizer = tiny_sgd},
+      {.name = "plain_sgd",
+       .flags = "--optimizer.lr 0.015625 --optimizer.sgd.momentum 0 --optimizer.sgd.nesterov false"},
+      {.name = "momentum", .flags = "--optimizer.lr 0.015625 --optimizer.sgd.nesterov false"},
+      {.name = "nesterov", .flags = large_sgd, .train = {.label_smoothing = 0.1}},
+      {.name = "adamw", .flags = adam_w + small_decay, .train = {.label_smoothing = 0.1}},
+      {.name = "clipped", .flags = large_sgd, .train = {.clip_grad_norm = 0.1}},
+      {.name = "averaged", .flags = large_sgd, .train = {.ema_decay = 0.9}},
+      {.name = "one_cycle", .flags = large_sgd, .one_cycle = true},
+      {.name = "resnet18", .flags = small_sgd + small_resnet},
+      {.name = "resnet18_standard", .flags = tiny_sgd + "--model.name resnet18"},
+      {.name = "resnet34", .flags = tiny_sgd + "--model.name resnet34"},
+      {.name = "resnet50", .flags = tiny_sgd + "--model.name resnet50"},
       {.name = "vit_tiny",  // no decay of norms, biases, class token and positions
-       .model = {.name = "vit_tiny", .patch_size = 8},
-       .optimizer = {.name = "adamw", .lr = 0x1p-10, .weight_decay = 5, .decay_bias_norm = false, .eps = 1e-3}},
-      {.name = "vit_small", .model = {.name = "vit_small", .patch_size = 16}, .optimizer = adam_w},
-      {.name = "convnet_bf16", .optimizer = large_sgd, .train = {.precision = "bf16"}},
-      {.name = "convnet_fp16", .optimizer = large_sgd, .train = {.precision = "fp16"}},
+       .flags = adam_w + "--optimizer.weight_decay 5 --optimizer.decay_bias_norm false " + small_vit},
+      {.name = "vit_small", .flags = adam_w + small_decay + "--model.name vit_small"},
+      {.name = "convnet_bf16", .flags = large_sgd, .train = {.precision = Precision::bf16}},
+      {.name = "convnet_fp16", .flags = large_sgd, .train = {.precision = Precision::fp16}},
   };
   if (device().is_cpu()) return all;
   // A CPU without bf16 of its own takes minutes for these.
   const std::vector<Case> more = {
-      {.name = "resnet18_bf16",
-       .model = {.name = "resnet18", .stem = "small"},
-       .optimizer = small_sgd,
-       .train = {.precision = "bf16"}},
-      {.name = "vit_tiny_bf16",
-       .model = {.name = "vit_tiny", .patch_size = 8},
-       .optimizer = adam_w,
-       .train = {.precision = "bf16"}},
-      {.name = "vit_tiny_fp16",
-       .model = {.name = "vit_tiny", .patch_size = 8},
-       .optimizer = adam_w,
-       .train = {.precision = "fp16"}},
-      {.name = "resnet18_tf32",
-       .model = {.name = "resnet18", .stem = "small"},
-       .optimizer = small_sgd,
-       .train = {.precision = "tf32"}},
+      {.name = "resnet18_bf16", .flags = small_sgd + small_resnet, .train = {.precision = Precision::bf16}},
+      {.name = "vit_tiny_bf16", .flags = adam_w + small_decay + small_vit, .train = {.precision = Precision::bf16}},
+      {.name = "vit_tiny_fp16", .flags = adam_w + small_decay + small_vit, .train = {.precision = Precision::fp16}},
+      {.name = "resnet18_tf32", .flags = small_sgd + small_resnet, .train = {.precision = Precision::tf32}},
   };
   all.insert(all.end(), more.begin(), more.end());
   return all;
 }
 
+bool has_small_stem(const Case& c) { return c.flags.find(small_resnet) != std::string::npos; }
+
 ModelInput input_of(const Case& c) {
-  if (c.model.name == std::string("convnet")) return {.channels = 1, .height = 28, .width = 28, .classes = 10};
-  const std::int64_t side = c.model.stem == "small" ? 16 : 32;
+  if (c.config().model.name == "convnet") return {.channels = 1, .height = 28, .width = 28, .classes = 10};
+  const std::int64_t side = has_small_stem(c) ? 16 : 32;
   return {.channels = 3, .height = side, .width = side, .classes = 10};
 }
 
 nlohmann::json options_of(const Case& c) {
   const ModelInput input = input_of(c);
-  nlohmann::json options = optimizer_options(c.name, c.optimizer);
-  options.update(nlohmann::json{{"model", c.model.name},
+  const Config config = c.config();
+  nlohmann::json options = optimizer_options(c.name, config);
+  options.update(nlohmann::json{{"model", config.model.name},
                                 {"channels", input.channels},
                                 {"size", input.height},
-                                {"small_stem", c.model.stem == "small"},
-                                {"patch_size", c.model.patch_size},
+                                {"small_stem", has_small_stem(c)},
+                                {"patch_size", setting_value<int>(config, "model.vit.patch_size")},
                                 {"label_smoothing", c.train.label_smoothing},
                                 {"clip_grad_norm", c.train.clip_grad_norm},
                                 {"ema_decay", c.train.ema_decay},
-                                {"precision", c.train.precision},
+                                {"precision", word(c.train.precision)},
                                 {"device", device().str()},
                                 {"one_cycle", c.one_cycle},
                                 {"mean", mean_of_pixels},
@@ -122,7 +118,7 @@ nlohmann::json options_of(const Case& c) {
 // The same bits on both sides of the comparison.
 std::shared_ptr<Model> fresh_model(const Case& c) {
   at::manual_seed(7);
-  return make_model(c.model, input_of(c));
+  return make_model(c.config().model, input_of(c));
 }
 
 at::Tensor pixels_of(const Case& c) {
@@ -157,13 +153,13 @@ at::Tensor normalized(const at::Tensor& pixels, at::ScalarType dtype) {
 // Under the names that training_step.py gives them.
 Tensors take_steps(const Case& c, at::ScalarType dtype) {
   TrainConfig train = c.train;
-  if (dtype == at::kDouble) train.precision = "fp32";
+  if (dtype == at::kDouble) train.precision = Precision::fp32;
   const auto model = fresh_model(c);
   const auto average = fresh_model(c);
   move(*model, dtype);
   move(*average, dtype);
   set_float32_arithmetic(train.precision);
-  const auto optimizer = make_optimizer(c.optimizer, *model);
+  const auto optimizer = make_optimizer(c.config().optimizer, *model);
   Ema ema(*model, *average, train.ema_decay);
   TrainStep step(*model, *optimizer, train);
   const DeviceBatch batch{
@@ -172,7 +168,7 @@ Tensors take_steps(const Case& c, at::ScalarType dtype) {
   std::vector<double> losses;
   for (int i = 0; i < step_count; ++i) {
     const ScheduleConfig schedule{.name = c.one_cycle ? "one_cycle" : "constant"};
-    const StepResult done = step(batch, learning_rate(schedule, c.optimizer.lr, i, step_count, step_count));
+    const StepResult done = step(batch, learning_rate(schedule, c.config().optimizer.lr, i, step_count, step_count));
     ema.update(i + 1);
     losses.push_back(done.loss.item<double>());
     if (i > 0) continue;
@@ -265,9 +261,9 @@ Distances distances(const Tensors& actual, const Tensors& expected, const Tensor
 
 // How far two forward passes in a lower precision may be apart that round in the same places: a few units of the last
 // one.
-double rounding_of(std::string_view precision) {
-  if (precision == "bf16") return 2e-2;
-  return precision == "fp16" ? 2e-3 : 1e-3;
+double rounding_of(Precision precision) {
+  if (precision == Precision::bf16) return 2e-2;
+  return precision == Precision::fp16 ? 2e-3 : 1e-3;
 }
 
 void compare(const Case& c, const std::string& stem) {
@@ -282,7 +278,7 @@ void compare(const Case& c, const std::string& stem) {
   const Distances pytorch = distances(rounded, true_numbers, begin);
   const Distances ours = distances(actual, true_numbers, begin);
   const Distances between = distances(actual, rounded, begin);
-  fmt::print("{:<18} {}", c.name, c.train.precision);
+  fmt::print("{:<18} {}", c.name, word(c.train.precision));
   for (const auto& [what, d] :
        {std::pair("float64", mathematics), {"ours", ours}, {"PyTorch's", pytorch}, {"between them", between}}) {
     fmt::print(", {} {:.0e} {:.0e} {:.0e} {:.0e} {:.0e} {:.0e}", what, d.logits, d.gradients, d.whole_gradient,
@@ -293,15 +289,15 @@ void compare(const Case& c, const std::string& stem) {
   EXPECT_LE(std::max(mathematics.losses, mathematics.change), 1e-5);
   // In float32 each side has its own luck with pixels at the edge of a ReLU, of which a net for these small batches has
   // few; ViT has none.
-  const double luck = c.model.name.starts_with("vit") ? 2e-3 : 0.1;
+  const double luck = c.config().model.name.starts_with("vit") ? 2e-3 : 0.1;
   EXPECT_LE(ours.logits, 4 * pytorch.logits + 1e-3);
   EXPECT_LE(ours.whole_gradient, 4 * pytorch.whole_gradient + luck);
   EXPECT_LE(ours.losses, 4 * pytorch.losses + 2e-2);
   EXPECT_LE(ours.whole_change, 4 * pytorch.whole_change + luck);
-  if (c.train.precision == std::string("fp32")) return;
+  if (c.train.precision == Precision::fp32) return;
   // On a GPU our batch norm rounds once, PyTorch's operators after each of theirs: the logits are that much further
   // apart, and behind the pixels of which the above speaks the gradients are, too.
-  const bool rounds_alike = device().is_cpu() || c.model.name.starts_with("vit");
+  const bool rounds_alike = device().is_cpu() || c.config().model.name.starts_with("vit");
   EXPECT_LE(between.logits, (rounds_alike ? 1 : 4) * rounding_of(c.train.precision));
   if (rounds_alike) {
     EXPECT_LE(between.gradients, 10 * rounding_of(c.train.precision));

@@ -47,7 +47,7 @@ TEST(EvaluateSamples, FindsTheWorstMistakesAndAgreesWithTheCounts) {
   }
   NextClass model;
   DeviceLoader batches(pool, Split::val, {}, Normalize({0}, {1}, at::kCPU), at::kCPU);
-  const ClassificationReport result = classification_report(model, batches, "fp32", /*worst=*/3);
+  const ClassificationReport result = classification_report(model, batches, Precision::fp32, /*worst=*/3);
   EXPECT_EQ(result.samples, 11);
   EXPECT_EQ(result.classes, 5);
   EXPECT_EQ(result.top5, 1);

@@ -7,7 +7,9 @@
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/manifest_example.h"
+#include "config/component.h"
 #include "config/config_file.h"
+#include "config/settings.h"
 #include "support/error_of.h"
 #include "support/temp_dir.h"
 
@@ -17,6 +19,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 TEST(RunFolder, IsHeldAgainstASecondTrainerUntilTheFirstEnds) {
   const TempDir dir;
@@ -53,10 +56,14 @@ class RunChoice : public testing::Test {
 
   // Leaves a run of `config` as it is after `epoch` epochs.
   void leave_run(const std::string& name, const Config& config, std::int64_t epoch) const {
-    leave_run(name, to_toml(config), epoch);
+    Manifest manifest = valid_manifest(0);
+    manifest.model = config.model.name;
+    manifest.dataset = config.data.name;
+    leave_run(name, to_toml(config), epoch, manifest);
   }
-  void leave_run(const std::string& name, const std::string& config, std::int64_t epoch) const {
-    Checkpoint checkpoint{.manifest = valid_manifest(0), .model = {}, .ema = {}, .state = {}};
+  void leave_run(const std::string& name, const std::string& config, std::int64_t epoch,
+                 const Manifest& manifest = valid_manifest(0)) const {
+    Checkpoint checkpoint{.manifest = manifest, .model = {}, .ema = {}, .state = {}};
     checkpoint.manifest.step = checkpoint.manifest.epoch = epoch;
     checkpoint.manifest.config = config;
     make_folders(dir_ / name);
@@ -119,6 +126,53 @@ TEST_F(RunChoice, ARunWithoutAReadableCheckpointIsRefused) {
   EXPECT_THAT(error_of<RunError>([&] { choose_run_folder(config_); }), refused);
   config_.run.resume = "never";
   EXPECT_THAT(error_of<UsageError>([&] { choose_run_folder(config_); }), HasSubstr("already holds a run"));
+}
+
+// Gives the setting another value that it allows.
+void change(const Setting& setting) {
+  const std::string before = toml_value(value_of(setting.field));
+  for (const Value& value :
+       std::vector<Value>{{true},
+                          {std::int64_t{3}},
+                          {std::int64_t{1}},
+                          {0.5},
+                          {std::string("cpu")},
+                          {std::vector<Value>{{std::string("a")}}},
+                          {std::vector<Value>{{std::int64_t{3}}, {std::int64_t{4}}, {std::int64_t{5}}}},
+                          {false}}) {
+    if (assign(setting.field, setting.allowed, value).empty() && toml_value(value_of(setting.field)) != before) return;
+  }
+  for (const std::string& word : setting.allowed.choices) {
+    if (assign(setting.field, setting.allowed, {word}).empty() && toml_value(value_of(setting.field)) != before) return;
+  }
+  ADD_FAILURE() << "no other value for " << setting.key;
+}
+
+// The rule of each setting, as its declaration has it, is what a resume does.
+TEST_F(RunChoice, EverySettingMayChangeAsItsRuleSays) {
+  Config all = config_;
+  for (const Setting& setting : settings_in(all)) {
+    if (setting.key.starts_with("run.")) continue;  // they choose the folder
+    SCOPED_TRACE(setting.key);
+    Config config = config_;
+    config.run.dir = dir_ / setting.key;
+    const std::vector<Setting> settings = settings_in(config);
+    if (const Component* const component = setting.component) {
+      const Setting& name = *find_setting(settings, component->section + ".name");
+      *std::get<std::string*>(name.field) = component->used_by.front();
+    }
+    const std::string run = config.data.name + "-" + config.model.name;
+    leave_run(setting.key + "/" + run, config, 1);
+    change(*find_setting(settings, setting.key));
+
+    EXPECT_EQ(choose_run_folder(config).checkpoint.has_value(), setting.resume == Resume::free);
+    config.run.name = run;
+    if (setting.resume == Resume::fixed) {
+      EXPECT_THAT(error_of<UsageError>([&] { choose_run_folder(config); }), HasSubstr(setting.key + " was "));
+    } else {
+      EXPECT_THAT(choose_run_folder(config).notes, ElementsAre(StartsWith(setting.key + " was ")));
+    }
+  }
 }
 
 TEST(RunFolder, InterruptedWritesAreRemovedOnceItIsHeld) {

@@ -7,6 +7,7 @@
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 
+#include "support/configured.h"
 #include "support/error_of.h"
 #include "training/mix.h"
 #include "training/precision.h"
@@ -114,9 +115,11 @@ TEST_F(GpuStepGraph, RandomNumbersOfTheCpuAreNotFrozen) {
   EXPECT_THAT(testing::internal::GetCapturedStdout(), HasSubstr("draws random numbers on the CPU"));
 }
 
+constexpr const char* small_resnet = "--model.name resnet18 --model.resnet.stem small";
+
 struct Case {
   const char* name;
-  const char* model;
+  const char* model;  ///< flags
   OptimizerConfig optimizer;
   TrainConfig train;
 };
@@ -142,14 +145,14 @@ TEST_P(GpuStepGraphWith, TrainsAsWithoutBitForBit) {
     TrainConfig config = GetParam().train;
     config.cuda_graph = captured;
     at::manual_seed(3);
-    const auto model = make_model({.name = GetParam().model, .stem = "small", .patch_size = 8},
-                                  {.channels = 3, .height = 16, .width = 16, .classes = 10});
+    const auto model =
+        make_model(configured(GetParam().model).model, {.channels = 3, .height = 16, .width = 16, .classes = 10});
     model->to(gpu);
     const auto optimizer = make_optimizer(GetParam().optimizer, *model);
     TrainStep step(*model, *optimizer, config);
     for (int i = 0; i < 12; ++i) {
       DeviceBatch batch = batch_of(i == 7 ? 5 : 16, i, gpu);
-      if (i == 9) batch.images[2][1][3][3] = config.on_nonfinite == "skip" ? NAN : 0.5;
+      if (i == 9) batch.images[2][1][3][3] = config.on_nonfinite == OnNonfinite::skip ? NAN : 0.5;
       mix(batch, config, 0);
       const StepResult result = step(batch, 0.01 / (1 + i));
       for (const at::Tensor& tensor : {result.loss, result.logits, result.sums}) {
@@ -170,12 +173,18 @@ TEST_P(GpuStepGraphWith, TrainsAsWithoutBitForBit) {
 INSTANTIATE_TEST_SUITE_P(
     Steps, GpuStepGraphWith,
     testing::Values(
-        Case{"convnet_sgd", "convnet", {.name = "sgd"}, {}}, Case{"convnet_adamw", "convnet", {.name = "adamw"}, {}},
-        Case{"resnet18_bf16_mixed", "resnet18", {.name = "sgd"}, {.precision = "bf16", .mixup = 0.4, .cutmix = 1}},
-        Case{"resnet18_fp16", "resnet18", {.name = "adamw"}, {.precision = "fp16", .clip_grad_norm = 1}},
-        Case{"vit_bf16", "vit_tiny", {.name = "adamw"}, {.precision = "bf16", .clip_grad_norm = 1}},
-        Case{"resnet18_skips", "resnet18", {.name = "adamw"}, {.on_nonfinite = "skip"}},
-        Case{"convnet_lion_skips", "convnet", {.name = "lion"}, {.on_nonfinite = "skip"}}),
+        Case{"convnet_sgd", "", {.name = "sgd"}, {}}, Case{"convnet_adamw", "", {.name = "adamw"}, {}},
+        Case{"resnet18_bf16_mixed",
+             small_resnet,
+             {.name = "sgd"},
+             {.precision = Precision::bf16, .mixup = 0.4, .cutmix = 1}},
+        Case{"resnet18_fp16", small_resnet, {.name = "adamw"}, {.precision = Precision::fp16, .clip_grad_norm = 1}},
+        Case{"vit_bf16",
+             "--model.name vit_tiny --model.vit.patch_size 8",
+             {.name = "adamw"},
+             {.precision = Precision::bf16, .clip_grad_norm = 1}},
+        Case{"resnet18_skips", small_resnet, {.name = "adamw"}, {.on_nonfinite = OnNonfinite::skip}},
+        Case{"convnet_lion_skips", "", {.name = "lion"}, {.on_nonfinite = OnNonfinite::skip}}),
     [](const auto& instance) { return std::string(instance.param.name); });
 
 // In a process of its own, which cannot go on with the GPU.

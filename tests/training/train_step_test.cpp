@@ -9,7 +9,11 @@
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 
+#include "config/validate.h"
 #include "models/tensor_fit.h"
+#include "support/configured.h"
+#include "support/error_of.h"
+#include "util/error.h"
 
 namespace trainyard {
 namespace {
@@ -22,7 +26,8 @@ DeviceBatch random_batch(std::int64_t channels, std::int64_t size) {
 }
 
 struct Case {
-  const char* model;
+  const char* name;
+  const char* model;  ///< flags
   OptimizerConfig optimizer;
 };
 
@@ -30,8 +35,8 @@ class OverfitsOneBatch : public testing::TestWithParam<Case> {};
 
 TEST_P(OverfitsOneBatch, ToNoErrorAtAll) {
   at::manual_seed(3);
-  const auto model = make_model({.name = GetParam().model, .stem = "small"},
-                                {.channels = 1, .height = 16, .width = 16, .classes = 10});
+  const auto model =
+      make_model(configured(GetParam().model).model, {.channels = 1, .height = 16, .width = 16, .classes = 10});
   const auto optimizer = make_optimizer(GetParam().optimizer, *model);
   const TrainConfig config;
   TrainStep step(*model, *optimizer, config);
@@ -43,12 +48,12 @@ TEST_P(OverfitsOneBatch, ToNoErrorAtAll) {
 }
 
 INSTANTIATE_TEST_SUITE_P(TrainStep, OverfitsOneBatch,
-                         testing::Values(Case{"convnet", {.name = "sgd", .lr = 0.1}},
-                                         Case{"convnet", {.name = "adamw", .lr = 0.01}},
-                                         Case{"resnet18", {.name = "sgd", .lr = 0.02}}),
-                         [](const auto& instance) {
-                           return std::string(instance.param.model) + "_" + instance.param.optimizer.name;
-                         });
+                         testing::Values(Case{"convnet_sgd", "", {.name = "sgd", .lr = 0.1}},
+                                         Case{"convnet_adamw", "", {.name = "adamw", .lr = 0.01}},
+                                         Case{"resnet18_sgd",
+                                              "--model.name resnet18 --model.resnet.stem small",
+                                              {.name = "sgd", .lr = 0.02}}),
+                         [](const auto& instance) { return std::string(instance.param.name); });
 
 TEST(TrainStep, Bf16TrainsCloseToFp32) {
   at::manual_seed(3);
@@ -58,7 +63,7 @@ TEST(TrainStep, Bf16TrainsCloseToFp32) {
     at::manual_seed(4);
     const auto model = make_model({.name = "convnet"}, {.channels = 1, .height = 28, .width = 28, .classes = 10});
     const auto optimizer = make_optimizer({.lr = 0.05}, *model);
-    const TrainConfig config{.precision = bf16 ? "bf16" : "fp32"};
+    const TrainConfig config{.precision = bf16 ? Precision::bf16 : Precision::fp32};
     TrainStep step(*model, *optimizer, config);
     for (int i = 0; i < 3; ++i) losses[bf16] = step(batch, 0.05).loss.item<double>();
   }
@@ -80,7 +85,7 @@ TEST(TrainStep, PartsOfAStepMakeTheStepOfTheWholeBatch) {
   std::vector<std::shared_ptr<Model>> models;
   for (int i = 0; i < 2; ++i) {
     at::manual_seed(4);
-    models.push_back(make_model({.name = "vit_tiny", .patch_size = 8}, input));
+    models.push_back(make_model(configured("--model.name vit_tiny --model.vit.patch_size 8").model, input));
     const auto optimizer = make_optimizer({.name = "sgd", .lr = 0.1}, *models[i]);
     const TrainConfig config{.clip_grad_norm = 1};
     TrainStep step(*models[i], *optimizer, config);
@@ -106,7 +111,7 @@ TEST(TrainStep, ALossThatIsNotFiniteChangesNothingWhereItIsToBeSkipped) {
     at::manual_seed(5);
     const auto model = make_model({.name = "convnet"}, {.channels = 1, .height = 28, .width = 28, .classes = 10});
     const auto optimizer = make_optimizer({.name = optimizer_name, .lr = 0.01}, *model);
-    const TrainConfig config{.on_nonfinite = "skip"};
+    const TrainConfig config{.on_nonfinite = OnNonfinite::skip};
     TrainStep step(*model, *optimizer, config);
     const DeviceBatch good = random_batch(1, 28);
     step(good, 0.01);
@@ -131,7 +136,7 @@ TEST(TrainStep, Fp16ThatOverflowsChangesOnlyTheScale) {
   at::manual_seed(5);
   const auto model = make_model({.name = "convnet"}, {.channels = 1, .height = 28, .width = 28, .classes = 10});
   const auto optimizer = make_optimizer({.name = "adamw", .lr = 0.01}, *model);
-  const TrainConfig config{.precision = "fp16"};
+  const TrainConfig config{.precision = Precision::fp16};
   TrainStep step(*model, *optimizer, config);
   step.scaler().state()[0].second.fill_(1e30);
   const at::Tensor before = model->parameters()[0].detach().clone();
@@ -195,8 +200,8 @@ TEST(Optimizer, StateOfAnotherOptimizerIsRefused) {
 }
 
 TEST(Optimizer, NesterovWithoutMomentumIsRefused) {
-  const auto model = make_model({.name = "convnet"}, {.channels = 1, .height = 28, .width = 28, .classes = 10});
-  EXPECT_THROW(make_optimizer({.name = "sgd", .momentum = 0, .nesterov = true}, *model), UsageError);
+  const Config config = configured("--optimizer.sgd.momentum 0");
+  EXPECT_THAT(error_of<UsageError>([&] { validate(config); }), testing::StartsWith("[optimizer.sgd.nesterov]"));
 }
 
 }  // namespace

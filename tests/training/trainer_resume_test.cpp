@@ -10,6 +10,7 @@
 #include "checkpoint/manifest_example.h"
 #include "checkpoint/safetensors_torch.h"
 #include "commands/splits.h"
+#include "support/configured.h"
 #include "support/error_of.h"
 #include "support/temp_dir.h"
 #include "training/trained_model.h"
@@ -41,11 +42,8 @@ class TrainerResume : public testing::Test {
   }
 
   static Config small_config() {
-    Config config;
-    config.data.name = "synthetic";
-    config.data.shape = {8, 8, 1};
-    config.data.samples = 24;
-    config.data.classes = 3;
+    Config config = configured(
+        "--data.name synthetic --data.synthetic.shape 8,8,1 --data.synthetic.samples 24 --data.synthetic.classes 3");
     config.loader.batch_size = 8;
     config.loader.workers = 0;
     config.optimizer.lr = 0.01;

@@ -46,8 +46,8 @@ TEST(Trainer, RefusesAClassThatNoManifestCanHoldBeforeAStep) {
 TEST(Trainer, StopsBeforeTheFirstStepWhileSplitsAreRead) {
   const TempDir dir;
   Config config;
-  config.model.name = "resnet18";  // takes images of 37×1
-  config.loader.cache = "gpu";     // read onto the CPU all the same
+  config.model.name = "resnet18";          // takes images of 37×1
+  config.loader.cache = SampleCache::gpu;  // read onto the CPU all the same
   int read = 0;
   StopRequests requests;
   WorkerPool pool({.workers = 0, .batch_size = 1}, named([&](std::size_t) {

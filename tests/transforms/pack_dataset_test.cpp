@@ -9,6 +9,7 @@
 #include "datasets/packed_file.h"
 #include "images/encode_jpeg.h"
 #include "images/resample.h"
+#include "support/configured.h"
 #include "support/error_of.h"
 #include "support/image_files.h"
 #include "support/memory_file.h"
@@ -27,14 +28,7 @@ class PackDataset : public testing::Test {
   PackDataset() { setenv("XDG_CACHE_HOME", (dir_ / "cache").c_str(), 1); }
   ~PackDataset() override { unsetenv("XDG_CACHE_HOME"); }
 
-  static std::unique_ptr<Dataset> synthetic() {
-    DataConfig config;
-    config.name = "synthetic";
-    config.shape = {6, 7, 3};
-    config.samples = 20;
-    config.classes = 3;
-    return make_dataset(config, Split::train);
-  }
+  static std::unique_ptr<Dataset> synthetic() { return make_dataset(synthetic_data("6,7,3", 20, 3), Split::train); }
 
   std::unique_ptr<Dataset> pictures() const {
     dir_.write("photos/train/cat/a.jpg", jpeg_file(ramp(20, 30, 3)));

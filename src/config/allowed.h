@@ -1,0 +1,28 @@
+/// What a setting may be. Numbers have both ends included, and NaN is none.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "config/value.h"
+
+namespace trainyard {
+
+Allowed any_text();
+Allowed true_or_false();
+Allowed whole(std::int64_t low, std::int64_t high);
+Allowed number(double low, double high);
+/// A whole number that TOML can hold, from 0.
+Allowed any_seed();
+Allowed one_of(const std::vector<std::string>& words);
+/// For a setting that is a number.
+Allowed one_of(const std::vector<std::int64_t>& numbers);
+/// A list of exactly so many items.
+Allowed list_of(std::size_t items, Allowed each);
+/// auto, cpu, cuda, cuda:N.
+Allowed device_name();
+
+}  // namespace trainyard

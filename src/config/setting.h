@@ -1,0 +1,99 @@
+/// A setting, and the table that sections and components declare theirs in. A settings struct has a member
+///
+///     void declare(SettingTable& table) {
+///       table.add("momentum", momentum, "momentum", number(0, 1), Resume::if_named);
+///     }
+///
+/// which is all that is said of a setting; its field's initial value is the default.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/allowed.h"
+#include "config/component_values.h"
+#include "config/value.h"
+#include "config/words.h"
+
+namespace trainyard {
+
+class Component;
+
+/// Whether a run may resume with another value than it began with.
+enum class Resume : std::uint8_t {
+  fixed,     ///< no: it would be another run
+  if_named,  ///< if the user names the run, e.g. to train it longer
+  free,      ///< yes
+};
+constexpr std::array<const char*, 3> words_of(Resume) { return {"fixed", "if named", "free"}; }
+
+struct Setting {
+  std::string key;  ///< "loader.workers", "optimizer.sgd.momentum"
+  Field field;      ///< in the Config given to settings_in
+  std::string help;
+  Allowed allowed;
+  Resume resume;
+  const Component* component = nullptr;  ///< that declares it; nullptr: a section of Config does
+  bool selected = true;                  ///< whether the configuration uses that component
+  bool flag = true;                      ///< false: only files have it
+  std::string former{};                  ///< a key that it had in earlier versions; empty: none
+
+  Setting& formerly(std::string former_key) {
+    former = std::move(former_key);
+    return *this;
+  }
+  /// "optimizer.sgd" of "optimizer.sgd.momentum".
+  std::string section() const { return key.substr(0, key.rfind('.')); }
+  /// And "momentum" of it.
+  std::string name() const { return key.substr(key.rfind('.') + 1); }
+};
+
+/// Settings in the order in which they are declared. Points into the structs that declare them.
+class SettingTable {
+ public:
+  /// Calls `declare`; the keys are below `prefix`.
+  template <typename Section>
+  void add_section(const std::string& prefix, Section& section) {
+    prefix_ = prefix;
+    section.declare(*this);
+  }
+
+  /// The result is valid until the next call.
+  template <typename T>
+  Setting& add(const char* key, T& field, const char* help, Allowed allowed, Resume resume) {
+    return add_field(key, &field, help, std::move(allowed), resume);
+  }
+  /// What is true or false, any text, or a word of an enumeration says by its type what it may be.
+  Setting& add(const char* key, bool& field, const char* help, Resume resume) {
+    return add_field(key, &field, help, true_or_false(), resume);
+  }
+  Setting& add(const char* key, std::string& field, const char* help, Resume resume) {
+    return add_field(key, &field, help, any_text(), resume);
+  }
+  Setting& add(const char* key, std::vector<std::string>& field, const char* help, Resume resume) {
+    return add_field(key, &field, help, any_text(), resume);
+  }
+  template <WordEnum T>
+  Setting& add(const char* key, T& field, const char* help, Resume resume) {
+    return add_field(key, EnumField{reinterpret_cast<unsigned char*>(&field), all_words<T>}, help,
+                     one_of(std::vector<std::string>(all_words<T>.begin(), all_words<T>.end())), resume);
+  }
+
+  /// The settings of all components of this section's kind (config/component.h), by the components' names. REQUIRES
+  /// that the section has declared "name", which selects one.
+  void add_components(ComponentValues& values);
+
+  std::vector<Setting>& settings() { return settings_; }
+
+ private:
+  Setting& add_field(const char* key, Field field, const char* help, Allowed allowed, Resume resume);
+
+  std::string prefix_;
+  const Component* component_ = nullptr;
+  bool selected_ = true;
+  std::vector<Setting> settings_;
+};
+
+}  // namespace trainyard

@@ -1,0 +1,13 @@
+// The peak at every step.
+
+#include "optim/schedule.h"
+
+namespace trainyard {
+namespace {
+
+const ScheduleRegistry::Registration registered{
+    "constant", "the peak throughout",
+    [](const ScheduleConfig&) -> Schedule { return [](const ScheduleStep& at) { return at.peak; }; }, __FILE__};
+
+}  // namespace
+}  // namespace trainyard

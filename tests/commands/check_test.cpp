@@ -1,0 +1,24 @@
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+#include "support/subprocess.h"
+#include "support/temp_dir.h"
+
+namespace trainyard {
+namespace {
+
+nlohmann::json check(std::vector<std::string> words) {
+  words.insert(words.begin(), {TRAINYARD_BINARY, "check", "--json"});
+  return nlohmann::json::parse(run_program(words).output);
+}
+
+// Also if the value is the setting's default.
+TEST(CheckCommand, FactsAreJudgedByTheSettingsThatAreGiven) {
+  const TempDir dir;
+  const std::string facts = dir.write("facts.json", check({"--train.device", "cpu"}).dump());
+  EXPECT_EQ(check({"--facts", facts})["needs"]["device"], "cpu");
+  EXPECT_EQ(check({"--facts", facts, "--train.device", "auto"})["needs"]["device"], "auto");
+}
+
+}  // namespace
+}  // namespace trainyard
