@@ -34,8 +34,8 @@ TEST(ConfigCommand, PrintsEveryKeyWithHelpRangeAndDefault) {
   EXPECT_THAT(outcome.output, HasSubstr("\n# [model.vit]  # if model.name = vit_tiny, vit_small\n"));
   Config config;
   for (const Setting& setting : settings_in(config)) {
-    if (setting.flag)
-      EXPECT_THAT(outcome.output, HasSubstr("\n" + std::string(setting.selected ? "" : "# ") + setting.name() + " = "));
+    if (!setting.flag) continue;
+    EXPECT_THAT(outcome.output, HasSubstr((setting.selected ? "\n" : "\n# ") + setting.name() + " = "));
   }
 }
 
