@@ -1,5 +1,7 @@
 #include "checkpoint/manifest.h"
 
+#include <algorithm>
+#include <array>
 #include <cfloat>
 #include <charconv>
 #include <cmath>
@@ -8,6 +10,7 @@
 #include <span>
 #include <sstream>
 
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "checkpoint/checkpoint_folder.h"
@@ -28,6 +31,8 @@ constexpr const char* format_name = "trainyard-checkpoint";
 constexpr const char* checksum_key = "manifest_crc32";
 constexpr std::size_t max_manifest_bytes = 64 << 20;
 
+constexpr std::array ends = {"running", "finished", "early_stopped", "signal"};  // in the order of RunEnd
+
 // Over the compact text with sorted keys, so that layout does not count and every value does.
 std::uint32_t checksum_of(const json& manifest) {
   const std::string text = json_text(manifest, -1, NotUtf8::refused);
@@ -41,6 +46,34 @@ json number_to_json(double value) {
   if (std::isnan(value)) return "nan";
   if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
   return value;
+}
+
+json numbers_to_json(const NamedNumbers& numbers) {
+  json object = json::object();
+  for (const auto& [name, value] : numbers) object[name] = number_to_json(value);
+  return object;
+}
+
+json fields_to_json(const std::vector<SampleField>& fields) {
+  json list = json::array();
+  for (const auto& [name, dtype, shape, varies] : fields) {
+    list.push_back({{"name", name}, {"dtype", dtype}, {"shape", shape}, {"varies", varies}});
+  }
+  return list;
+}
+
+// What can still be done with a checkpoint of another version.
+[[noreturn]] void refuse_version(std::int64_t version, const std::string& writer, std::string_view path) {
+  if (version == 1) {
+    throw UsageError(
+        where,
+        "{}: format version 1, written by Trainyard {}, whose best checkpoint was chosen on the test split; "
+        "this one resumes, evaluates and predicts with version {} alone. Its weights can be trained on in "
+        "a new run: --model.weights, with the model.safetensors beside it",
+        path, printable(writer), Manifest::format_version);
+  }
+  throw UsageError(where, "{}: format version {}, written by Trainyard {}; this one reads version {}: use that one",
+                   path, version, printable(writer), Manifest::format_version);
 }
 
 // Reads typed values by key; what it throws becomes part of the error's text.
@@ -88,18 +121,26 @@ class Reader {
     }
     return result;
   }
-  std::map<std::string, double> numbers(const char* key) const {
-    std::map<std::string, double> result;
-    for (const auto& [name, item] : object(key).object_.items()) {
-      if (item.is_number()) {
-        result[name] = item.get<double>();
-      } else if (item == "inf" || item == "-inf") {
-        result[name] = item == "inf" ? HUGE_VAL : -HUGE_VAL;
-      } else if (item == "nan") {
-        result[name] = std::numeric_limits<double>::quiet_NaN();
-      } else {
-        wrong(key, "numbers");
-      }
+  double number(const char* key) const { return number(at(key), key); }
+  bool truth(const char* key) const {
+    if (!at(key).is_boolean()) wrong(key, "true or false");
+    return at(key).get<bool>();
+  }
+  NamedNumbers numbers(const char* key) const {
+    NamedNumbers result;
+    for (const auto& [name, item] : object(key).object_.items()) result[name] = number(item, key);
+    return result;
+  }
+  RunEnd end(const char* key) const {
+    const auto found = std::find(ends.begin(), ends.end(), text(key));
+    if (found == ends.end()) wrong(key, fmt::format("one of {}", fmt::join(ends, ", ")));
+    return static_cast<RunEnd>(found - ends.begin());
+  }
+  std::vector<SampleField> fields(const char* key) const {
+    std::vector<SampleField> result;
+    for (const json& item : list(key)) {
+      const Reader field(item, path_);
+      result.push_back({field.text("name"), field.text("dtype"), field.counts("shape"), field.truth("varies")});
     }
     return result;
   }
@@ -133,6 +174,12 @@ class Reader {
     }
     return value.get<std::int64_t>();
   }
+  double number(const json& value, const char* key) const {
+    if (value.is_number()) return value.get<double>();
+    if (value == "inf" || value == "-inf") return value == "inf" ? HUGE_VAL : -HUGE_VAL;
+    if (value != "nan") wrong(key, "a number");
+    return std::numeric_limits<double>::quiet_NaN();
+  }
   const json& list(const char* key) const {
     if (!at(key).is_array()) wrong(key, "a list");
     return at(key);
@@ -161,10 +208,17 @@ void require_utf8(const Manifest& manifest) {
 
 }  // namespace
 
+const char* to_string(RunEnd end) { return ends[static_cast<std::size_t>(end)]; }
+
+const std::vector<std::int64_t>& image_shape(const Manifest& manifest, std::string_view path) {
+  const auto found = std::find_if(manifest.fields.begin(), manifest.fields.end(),
+                                  [](const auto& field) { return field.name == "image"; });
+  if (found == manifest.fields.end()) throw RunError(where, "{}: its samples have no field 'image'", path);
+  return found->shape;
+}
+
 std::string to_json(const Manifest& manifest) {
   require_utf8(manifest);
-  json scalars = json::object();
-  for (const auto& [name, value] : manifest.scalars) scalars[name] = number_to_json(value);
   json files = json::object();
   for (const auto& [name, sum] : manifest.files) files[name] = {{"bytes", sum.bytes}, {"crc32", hex(sum.crc32, 8)}};
   check_manifest(manifest, Manifest::file_name);
@@ -173,14 +227,30 @@ std::string to_json(const Manifest& manifest) {
                  {"trainyard_version", manifest.trainyard_version},
                  {"step", manifest.step},
                  {"epoch", manifest.epoch},
+                 {"batch", manifest.batch},
+                 {"ended", to_string(manifest.ended)},
+                 {"signal", manifest.signal},
                  {"model", manifest.model},
                  {"dataset", manifest.dataset},
                  {"dataset_fingerprint", hex(manifest.dataset_fingerprint, 16)},
                  {"class_names", manifest.class_names},
-                 {"sample_shape", manifest.sample_shape},
+                 {"fields", fields_to_json(manifest.fields)},
                  {"channel_mean", manifest.channel_mean},
                  {"channel_std", manifest.channel_std},
-                 {"scalars", scalars},
+                 {"val",
+                  {{"samples", manifest.val.samples},
+                   {"share", manifest.val.share},
+                   {"from_train", manifest.val.from_train},
+                   {"fingerprint", hex(manifest.val.fingerprint, 16)}}},
+                 {"best",
+                  {{"epoch", manifest.best.epoch},
+                   {"monitor", manifest.best.monitor},
+                   {"metrics", numbers_to_json(manifest.best.metrics)}}},
+                 {"epoch_sums", numbers_to_json(manifest.epoch_sums)},
+                 {"window",
+                  {{"seconds", manifest.window.seconds},
+                   {"waited", manifest.window.waited},
+                   {"sums", numbers_to_json(manifest.window.sums)}}},
                  {"config", manifest.config},
                  {"files", files}};
   result[checksum_key] = hex(checksum_of(result), 8);
@@ -202,21 +272,29 @@ Manifest parse_manifest(std::string_view text, std::string_view path) {
                    hex(checksum, 8));
   }
   if (const auto version = reader.count("format_version"); version != Manifest::format_version) {
-    throw UsageError(where, "{}: format version {}, written by Trainyard {}; this one reads version {}: use that one",
-                     path, version, printable(reader.text("trainyard_version")), Manifest::format_version);
+    refuse_version(version, reader.text("trainyard_version"), path);
   }
   Manifest manifest;
   manifest.step = reader.count("step");
   manifest.epoch = reader.count("epoch");
+  manifest.batch = reader.count("batch");
+  manifest.ended = reader.end("ended");
+  manifest.signal = reader.count("signal");
   manifest.trainyard_version = reader.text("trainyard_version");
   manifest.model = reader.text("model");
   manifest.dataset = reader.text("dataset");
   manifest.dataset_fingerprint = reader.hex("dataset_fingerprint", 16);
   manifest.class_names = reader.texts("class_names");
-  manifest.sample_shape = reader.counts("sample_shape");
+  manifest.fields = reader.fields("fields");
   manifest.channel_mean = reader.floats("channel_mean");
   manifest.channel_std = reader.floats("channel_std");
-  manifest.scalars = reader.numbers("scalars");
+  const Reader val = reader.object("val");
+  manifest.val = {val.count("samples"), val.number("share"), val.truth("from_train"), val.hex("fingerprint", 16)};
+  const Reader best = reader.object("best");
+  manifest.best = {best.count("epoch"), best.text("monitor"), best.numbers("metrics")};
+  manifest.epoch_sums = reader.numbers("epoch_sums");
+  const Reader window = reader.object("window");
+  manifest.window = {window.number("seconds"), window.number("waited"), window.numbers("sums")};
   manifest.config = reader.text("config");
   manifest.files = reader.files("files");
   check_manifest(manifest, path);

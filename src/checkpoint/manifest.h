@@ -12,8 +12,56 @@
 
 namespace trainyard {
 
+/// How a run stands when a checkpoint is written.
+enum class RunEnd : std::uint8_t {
+  running,        ///< it goes on
+  finished,       ///< it has all its epochs
+  early_stopped,  ///< train.patience has ended it: it is finished, too
+  signal,         ///< a signal has ended it; it can be resumed
+};
+
+/// "running", "finished", "early_stopped" or "signal".
+const char* to_string(RunEnd end);
+
+/// Numbers by name: sums or means of metrics.
+using NamedNumbers = std::map<std::string, double>;
+
+/// A part of a sample.
+struct SampleField {
+  std::string name;   ///< "image", "label"
+  std::string dtype;  ///< uint8, int32, int64 or float32
+  std::vector<std::int64_t> shape;
+  bool varies = false;  ///< in its first extent, of which shape[0] is the most
+  bool operator==(const SampleField&) const = default;
+};
+
+/// The validation split that the run is judged by.
+struct ValSplit {
+  std::int64_t samples = 0;
+  double share = 0;               ///< of the samples of train and val together
+  bool from_train = false;        ///< taken out of train (data.val); otherwise the data's own
+  std::uint64_t fingerprint = 0;  ///< of its samples
+  bool operator==(const ValSplit&) const = default;
+};
+
+/// The best epoch so far.
+struct BestEpoch {
+  std::int64_t epoch = 0;  ///< whole epochs done then; 0: none yet
+  std::string monitor;     ///< the metric that decides: "val/accuracy"
+  NamedNumbers metrics;    ///< of that epoch, the monitored one among them; empty if there is none yet
+  bool operator==(const BestEpoch&) const = default;
+};
+
+/// Training since the last line of metrics.jsonl.
+struct MetricsWindow {
+  double seconds = 0;
+  double waited = 0;  ///< seconds of them, for data
+  NamedNumbers sums;
+  bool operator==(const MetricsWindow&) const = default;
+};
+
 struct Manifest {
-  static constexpr std::int64_t format_version = 1;
+  static constexpr std::int64_t format_version = 2;
   static constexpr const char* file_name = "manifest.json";
   static constexpr const char* model_file = "model.safetensors";
   static constexpr const char* ema_file = "ema.safetensors";
@@ -21,27 +69,37 @@ struct Manifest {
 
   std::int64_t step = 0;   ///< optimizer steps done
   std::int64_t epoch = 0;  ///< whole epochs done
+  std::int64_t batch = 0;  ///< batches of the epoch under way that are done
+  RunEnd ended = RunEnd::running;
+  std::int64_t signal = 0;  ///< the one that ended it; 0 unless `ended` is signal
   std::string trainyard_version;
   std::string model;                      ///< name of the model
   std::string dataset;                    ///< name of the dataset
   std::uint64_t dataset_fingerprint = 0;  ///< of the training samples
   std::vector<std::string> class_names;
-  std::vector<std::int64_t> sample_shape;  ///< as the model gets them: height, width, channels
-  std::vector<float> channel_mean;         ///< what inputs were normalised with, in units of 0..1
+  std::vector<SampleField> fields;  ///< of a sample as the model gets it
+  std::vector<float> channel_mean;  ///< what images were normalised with, in units of 0..1
   std::vector<float> channel_std;
-  std::map<std::string, double> scalars;  ///< named numbers: those that manifest_rules.cpp lists, and no others
-  std::string config;                     ///< the resolved configuration, TOML
+  ValSplit val;
+  BestEpoch best;
+  NamedNumbers epoch_sums;  ///< of the epoch under way
+  MetricsWindow window;
+  std::string config;  ///< the resolved configuration, TOML
   std::map<std::string, FileSum>
       files;  ///< of the three above, ema_file if there is one; filled in by write_checkpoint
   bool operator==(const Manifest&) const = default;
 };
+
+/// The shape of the field `image`: height, width, channels. Throws RunError that names `path` if there is none.
+const std::vector<std::int64_t>& image_shape(const Manifest& manifest, std::string_view path);
 
 /// The text of manifest.json, with a checksum over itself. Throws RunError if a string is not UTF-8 or check_manifest()
 /// (manifest_rules.h) refuses a value: what is written can be read.
 std::string to_json(const Manifest& manifest);
 
 /// Parses what to_json wrote; `path` is for errors. Throws RunError for a damaged text and for a value that
-/// check_manifest() refuses, UsageError for a text that is whole but of another format version.
+/// check_manifest() refuses, UsageError for a text that is whole but of another format version, with what can
+/// still be done with it.
 Manifest parse_manifest(std::string_view text, std::string_view path);
 
 /// Reads `folder`/manifest.json. Throws as parse_manifest does, and RunError if the folder is named as that of another

@@ -4,6 +4,9 @@
 #include <array>
 #include <cfloat>
 #include <cmath>
+#include <set>
+
+#include <fmt/ranges.h>
 
 #include "util/error.h"
 #include "util/printable.h"
@@ -17,64 +20,35 @@ constexpr std::size_t most_text = 1024;
 constexpr std::size_t most_config = std::size_t{1} << 20;
 constexpr std::int64_t most_elements = std::int64_t{1} << 31;
 
-struct Range {
-  std::string_view name;
-  double least;
-  double most;
-  bool whole;
-  bool required = true;  ///< false: older checkpoints lack it
-};
-
-// Every scalar that a manifest has.
-constexpr std::array scalars = {
-    Range{"batch", 0, static_cast<double>(most_count), true},
-    Range{"best_accuracy", 0, 1, false},
-    Range{"best_loss", -HUGE_VAL, HUGE_VAL, false, /*required=*/false},
-    Range{"best_epoch", 0, static_cast<double>(most_count), true},
-    Range{"window_seconds", 0, DBL_MAX, false, /*required=*/false},
-    Range{"window_waited", 0, DBL_MAX, false, /*required=*/false},
-};
+constexpr std::size_t most_fields = 64;
+constexpr std::size_t most_extents = 8;
+constexpr std::size_t most_metrics = 1024;
+constexpr std::int64_t most_signal = 64;
+constexpr std::array dtypes = {"uint8", "int32", "int64", "float32"};
 
 template <typename... Args>
 [[noreturn]] void refuse(std::string_view path, fmt::format_string<Args...> format, Args&&... args) {
   throw RunError(where, "{}: {}", path, fmt::format(format, std::forward<Args>(args)...));
 }
 
-bool is_in(const Range& range, double value) {
-  return value >= range.least && value <= range.most && (!range.whole || value == std::floor(value));
-}
-
-void check_scalars(const Manifest& manifest, std::string_view path) {
-  for (const Range& range : scalars) {
-    const auto found = manifest.scalars.find(std::string(range.name));
-    if (found == manifest.scalars.end()) {
-      if (!range.required) continue;
-      refuse(path, "the scalar '{}' is missing", range.name);
-    }
-    if (!is_in(range, found->second)) {
-      refuse(path, "the scalar '{}' is {}; allowed: {}numbers from {} to {}", range.name, found->second,
-             range.whole ? "whole " : "", range.least, range.most);
-    }
-  }
-  for (const auto& [name, value] : manifest.scalars) {
-    const bool known = std::any_of(scalars.begin(), scalars.end(), [&](const Range& r) { return r.name == name; });
-    if (!known) refuse(path, "the scalar '{}' is unknown; was it written by another version?", printable(name));
-  }
+void check_count(std::string_view key, std::int64_t value, std::int64_t least, std::int64_t most,
+                 std::string_view path) {
+  if (value < least || value > most) refuse(path, "'{}' is {}; allowed: {} to {}", key, value, least, most);
 }
 
 void check_progress(const Manifest& manifest, std::string_view path) {
-  const auto batch = static_cast<std::int64_t>(manifest.scalars.at("batch"));
-  const auto best_epoch = static_cast<std::int64_t>(manifest.scalars.at("best_epoch"));
-  for (const auto& [key, value] : {std::pair{"step", manifest.step}, std::pair{"epoch", manifest.epoch}}) {
-    if (value < 0 || value > most_count) refuse(path, "'{}' is {}; allowed: 0 to {}", key, value, most_count);
-  }
-  const std::int64_t least_steps = manifest.epoch + (batch > 0 ? 1 : 0);  // every epoch has a step
+  check_count("step", manifest.step, 0, most_count, path);
+  check_count("epoch", manifest.epoch, 0, most_count, path);
+  check_count("batch", manifest.batch, 0, most_count, path);
+  const std::int64_t least_steps = manifest.epoch + (manifest.batch > 0 ? 1 : 0);  // every epoch has a step
   if (manifest.step < least_steps) {
-    refuse(path, "'step' is {}; {} epochs and {} batches take at least {}", manifest.step, manifest.epoch, batch,
-           least_steps);
+    refuse(path, "'step' is {}; {} epochs and {} batches take at least {}", manifest.step, manifest.epoch,
+           manifest.batch, least_steps);
   }
-  if (best_epoch > manifest.epoch) {
-    refuse(path, "the scalar 'best_epoch' is {}, of {} epochs that are done", best_epoch, manifest.epoch);
+  const bool by_signal = manifest.ended == RunEnd::signal;
+  if (by_signal != (manifest.signal != 0) || manifest.signal < 0 || manifest.signal > most_signal) {
+    refuse(path, "'signal' is {} of a run that is '{}'; allowed: 1 to {} if a signal ended it, otherwise 0",
+           manifest.signal, to_string(manifest.ended), most_signal);
   }
 }
 
@@ -84,16 +58,89 @@ void check_text(std::string_view key, const std::string& text, std::size_t most,
   }
 }
 
-void check_data(const Manifest& manifest, std::string_view path) {
-  const std::vector<std::int64_t>& shape = manifest.sample_shape;
-  if (shape.size() != 3) refuse(path, "'sample_shape' has {} values; allowed: height, width, channels", shape.size());
+void check_metrics(std::string_view key, const NamedNumbers& metrics, std::string_view path) {
+  if (metrics.size() > most_metrics) {
+    refuse(path, "'{}' has {} numbers; allowed: at most {}", key, metrics.size(), most_metrics);
+  }
+  for (const auto& [name, value] : metrics) check_text("the name of a metric", name, most_text, path);
+}
+
+void check_sums(std::string_view key, const NamedNumbers& sums, std::string_view path) {
+  check_metrics(key, sums, path);
+  for (const auto& [name, value] : sums) {
+    if (!std::isfinite(value)) refuse(path, "'{}' of '{}' is {}; allowed: finite numbers", printable(name), key, value);
+  }
+}
+
+void check_best(const Manifest& manifest, std::string_view path) {
+  const BestEpoch& best = manifest.best;
+  check_metrics("best", best.metrics, path);
+  check_text("monitor", best.monitor, most_text, path);
+  if (best.epoch < 0 || best.epoch > manifest.epoch) {
+    refuse(path, "the best epoch is {}, of {} epochs that are done", best.epoch, manifest.epoch);
+  }
+  if (best.epoch == 0 ? !best.metrics.empty() : !best.metrics.contains(best.monitor)) {
+    refuse(path, "the best epoch is {}, and '{}' is {}among its metrics", best.epoch, printable(best.monitor),
+           best.metrics.contains(best.monitor) ? "" : "not ");
+  }
+  for (const auto& [name, value] : best.metrics) {
+    if (std::isnan(value)) refuse(path, "'{}' of the best epoch is {}", printable(name), value);
+  }
+}
+
+void check_window(const MetricsWindow& window, std::string_view path) {
+  for (const auto& [key, value] : {std::pair{"seconds", window.seconds}, std::pair{"waited", window.waited}}) {
+    if (!(value >= 0 && value <= DBL_MAX)) {
+      refuse(path, "'{}' of the window is {}; allowed: finite numbers from 0", key, value);
+    }
+  }
+  check_sums("window", window.sums, path);
+}
+
+void check_val(const ValSplit& val, std::string_view path) {
+  check_count("val/samples", val.samples, 1, most_count, path);
+  if (!(val.share > 0 && val.share < 1)) {
+    refuse(path, "'val/share' is {}; allowed: numbers between 0 and 1", val.share);
+  }
+}
+
+void check_field(const SampleField& field, std::string_view path) {
+  check_text("the name of a field", field.name, most_text, path);
+  const auto is_dtype = [&](const char* dtype) { return field.dtype == dtype; };
+  if (std::none_of(dtypes.begin(), dtypes.end(), is_dtype)) {
+    refuse(path, "the field '{}' is of type '{}'; allowed: {}", printable(field.name), printable(field.dtype),
+           fmt::join(dtypes, ", "));
+  }
+  if (field.shape.size() > most_extents || (field.varies && field.shape.empty())) {
+    refuse(path, "the field '{}' has {} extents; allowed: at most {}, and one if it varies", printable(field.name),
+           field.shape.size(), most_extents);
+  }
   std::int64_t elements = 1;
-  for (const std::int64_t extent : shape) {
+  for (const std::int64_t extent : field.shape) {
     if (extent < 1 || extent > most_elements / elements) {
-      refuse(path, "'sample_shape' has an extent of {}; allowed: from 1, in all at most {} elements", extent,
-             most_elements);
+      refuse(path, "the field '{}' has an extent of {}; allowed: from 1, in all at most {} elements",
+             printable(field.name), extent, most_elements);
     }
     elements *= extent;
+  }
+}
+
+void check_fields(const std::vector<SampleField>& fields, std::string_view path) {
+  if (fields.empty() || fields.size() > most_fields) {
+    refuse(path, "'fields' has {} fields; allowed: 1 to {}", fields.size(), most_fields);
+  }
+  std::set<std::string> names;
+  for (const SampleField& field : fields) {
+    check_field(field, path);
+    if (!names.insert(field.name).second) refuse(path, "the field '{}' is there twice", printable(field.name));
+  }
+}
+
+void check_data(const Manifest& manifest, std::string_view path) {
+  check_fields(manifest.fields, path);
+  const std::vector<std::int64_t>& shape = image_shape(manifest, path);
+  if (shape.size() != 3) {
+    refuse(path, "the field 'image' has {} extents; allowed: height, width, channels", shape.size());
   }
   const auto channels = static_cast<std::size_t>(shape[2]);
   for (const auto& [key, values] :
@@ -116,12 +163,15 @@ void check_data(const Manifest& manifest, std::string_view path) {
 }  // namespace
 
 void check_manifest(const Manifest& manifest, std::string_view path) {
-  check_scalars(manifest, path);
   check_progress(manifest, path);
   check_text("model", manifest.model, most_text, path);
   check_text("dataset", manifest.dataset, most_text, path);
   check_text("config", manifest.config, most_config, path);
   check_data(manifest, path);
+  check_val(manifest.val, path);
+  check_best(manifest, path);
+  check_sums("epoch_sums", manifest.epoch_sums, path);
+  check_window(manifest.window, path);
 }
 
 }  // namespace trainyard

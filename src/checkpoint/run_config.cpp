@@ -32,9 +32,8 @@ Config config_of(const Manifest& manifest, const std::filesystem::path& checkpoi
   };
   if (manifest.model != config.model.name) contradicts("model", manifest.model, "model.name", config.model.name);
   if (manifest.dataset != config.data.name) contradicts("dataset", manifest.dataset, "data.name", config.data.name);
-  const auto batch = static_cast<std::int64_t>(manifest.scalars.at("batch"));
-  if (manifest.epoch > config.train.epochs || (manifest.epoch == config.train.epochs && batch > 0)) {
-    contradicts("epoch", fmt::format("{} with {} batches of the next", manifest.epoch, batch), "train.epochs",
+  if (manifest.epoch > config.train.epochs || (manifest.epoch == config.train.epochs && manifest.batch > 0)) {
+    contradicts("epoch", fmt::format("{} with {} batches of the next", manifest.epoch, manifest.batch), "train.epochs",
                 fmt::format("{}", config.train.epochs));
   }
   return config;

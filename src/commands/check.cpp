@@ -55,7 +55,7 @@ std::string why_not_saved(const Config& config, const std::vector<SplitInfo>& sp
   const auto optimizer = make_optimizer(config.optimizer, *model);
   const std::string name = config.run.name.empty() ? config.data.name + "-" + config.model.name : config.run.name;
   try {
-    prove_saving_of(config, data, *model, *optimizer, fs::path(config.run.dir) / name / "checkpoints");
+    prove_saving_of(config, splits, *model, *optimizer, fs::path(config.run.dir) / name / "checkpoints");
     return {};
   } catch (const Error& error) {
     return error.what();

@@ -34,10 +34,10 @@ CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint
     throw UsageError("data.name", "{} has other classes than the data that {} was trained on", config.data.name,
                      checkpoint.string());
   }
-  if (data.sample.shape != trained.manifest.sample_shape) {
+  const std::vector<std::int64_t>& shape = image_shape(trained.manifest, checkpoint.string());
+  if (data.sample.shape != shape) {
     throw UsageError("data.name", "samples of {} are [{}], those that {} was trained on [{}]", config.data.name,
-                     fmt::join(data.sample.shape, ", "), checkpoint.string(),
-                     fmt::join(trained.manifest.sample_shape, ", "));
+                     fmt::join(data.sample.shape, ", "), checkpoint.string(), fmt::join(shape, ", "));
   }
   set_float32_arithmetic(config.train.precision);
   const RegisteredMemory registered(device.is_cuda() ? pool.memory() : std::span<std::byte>());

@@ -51,11 +51,10 @@ class PredictCommand : public Command {
   int run(const Config& config) override {
     const fs::path checkpoint = resolve_checkpoint(checkpoint_);
     const Manifest manifest = read_manifest(checkpoint);
-    model_input(manifest.sample_shape, manifest.class_names.size());  // refuses what is no picture
+    const std::vector<std::int64_t>& shape = image_shape(manifest, checkpoint.string());
     reader_.emplace(
         predict_pool_options(config),  // forks: before CUDA, before any thread
-        PictureOptions{
-            .shape = manifest.sample_shape, .transforms = config.transform.test, .image = image_options(config.data)});
+        PictureOptions{.shape = shape, .transforms = config.transform.test, .image = image_options(config.data)});
     const CheckResult check = run_check(device_needs_of(config));
     device_ = prepare_device(config, check);
     precision_ = config.train.precision;
@@ -111,7 +110,7 @@ class PredictCommand : public Command {
   }
 
   void predict_batch(const PictureBatch& batch) {
-    const std::vector<std::int64_t>& shape = trained_->manifest.sample_shape;
+    const std::vector<std::int64_t>& shape = image_shape(trained_->manifest, checkpoint_);
     std::vector<at::Tensor> pixels;
     for (const NamedPicture& picture : batch.pictures) {
       if (!picture.error.empty()) continue;

@@ -81,7 +81,7 @@ std::string dry_run(const Config& config, WorkerPool& pool, at::Device device, c
   row("batch", fmt::format("{} samples of [{}], {}; {} batches an epoch", config.loader.batch_size,
                            fmt::join(data.sample.shape, ", "), mib(batch_bytes), loader.batches()));
   row("pictures", (run / "batch.png").string());
-  row("checkpoints", described(prove_saving_of(config, data, *model, *optimizer, run / "checkpoints")));
+  row("checkpoints", described(prove_saving_of(config, pool.splits(), *model, *optimizer, run / "checkpoints")));
   return text;
 }
 

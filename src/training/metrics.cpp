@@ -1,10 +1,16 @@
 #include "training/metrics.h"
 
+#include <array>
 #include <cmath>
 
 #include <ATen/ops/full_like.h>
 
 namespace trainyard {
+namespace {
+
+constexpr std::array names = {"loss", "accuracy", "samples"};  // in the order of sums_of()
+
+}  // namespace
 
 bool is_better(const Scores& later, const Scores& earlier) {
   if (later.accuracy != earlier.accuracy) return later.accuracy > earlier.accuracy;
@@ -32,8 +38,15 @@ Scores ScoreSums::mean() const {
           .samples = static_cast<std::int64_t>(samples)};
 }
 
-at::Tensor ScoreSums::snapshot() const { return sums_.cpu(); }
+std::map<std::string, double> ScoreSums::by_name() const {
+  const at::Tensor sums = sums_.cpu();
+  std::map<std::string, double> named;
+  for (std::size_t i = 0; i < names.size(); ++i) named[names[i]] = sums[static_cast<std::int64_t>(i)].item<double>();
+  return named;
+}
 
-void ScoreSums::restore(const at::Tensor& snapshot) { sums_.copy_(snapshot); }
+void ScoreSums::restore(const std::map<std::string, double>& sums) {
+  for (std::size_t i = 0; i < names.size(); ++i) sums_[static_cast<std::int64_t>(i)].fill_(sums.at(names[i]));
+}
 
 }  // namespace trainyard

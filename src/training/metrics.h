@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <string>
 
 #include "util/torch.h"
 
@@ -31,10 +33,10 @@ class ScoreSums {
 
   Scores mean() const;
 
-  /// The sums themselves, for a checkpoint in the middle of an epoch: loss sum, right answers, samples; float64 on the
-  /// CPU.
-  at::Tensor snapshot() const;
-  void restore(const at::Tensor& snapshot);
+  /// The sums by their names, for a checkpoint: "loss", "accuracy" (right answers) and "samples".
+  std::map<std::string, double> by_name() const;
+  /// Takes what by_name() gave.
+  void restore(const std::map<std::string, double>& sums);
 
  private:
   at::Tensor sums_;  // as sums_of()

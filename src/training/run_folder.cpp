@@ -94,8 +94,8 @@ std::map<int, fs::path> numbered_runs(const fs::path& parent, const std::string&
   return runs;
 }
 
-// Epochs that a run of exactly these settings has done; none if `run` is another or has no checkpoint.
-std::optional<std::int64_t> epochs_of_same_run(const Config& config, const fs::path& run) {
+// How a run of exactly these settings stands; none if `run` is another or has no checkpoint.
+std::optional<RunEnd> end_of_same_run(const Config& config, const fs::path& run) {
   std::vector<fs::path> steps = step_folders(run / "checkpoints");
   std::string torn;
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
@@ -104,7 +104,7 @@ std::optional<std::int64_t> epochs_of_same_run(const Config& config, const fs::p
       const std::vector<Difference> changed = changes_since(*step, config);
       const bool same =
           std::all_of(changed.begin(), changed.end(), [](const Difference& d) { return d.resume == Resume::free; });
-      return same ? std::optional(manifest.epoch) : std::nullopt;
+      return same ? std::optional(manifest.ended) : std::nullopt;
     } catch (const UsageError& error) {  // of another program
       log_warning("{} is not considered for resuming: {}", run.string(), error.what());
       return std::nullopt;
@@ -129,13 +129,13 @@ RunFolder choose_unnamed(const Config& config) {
       notes.push_back(fmt::format("{} is in use: another process trains there", path.string()));
       continue;
     }
-    const std::optional<std::int64_t> epochs = epochs_of_same_run(config, path);
-    if (!epochs) continue;
-    if (*epochs >= config.train.epochs) {
-      notes.push_back(
-          fmt::format("{} is finished already, with the same settings; to train it longer: --run.name {} "
-                      "--train.epochs N",
-                      path.string(), path.filename().string()));
+    const std::optional<RunEnd> end = end_of_same_run(config, path);
+    if (!end) continue;
+    if (*end == RunEnd::finished || *end == RunEnd::early_stopped) {
+      const bool early = *end == RunEnd::early_stopped;
+      notes.push_back(fmt::format(
+          "{} is finished already{}, with the same settings; to train it longer: --run.name {} --train.{} N",
+          path.string(), early ? " (stopped early)" : "", path.filename().string(), early ? "patience" : "epochs"));
     } else if (const std::optional<fs::path> newest = newest_checkpoint(path)) {
       return resumed(config, path, *newest);
     }

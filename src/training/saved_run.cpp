@@ -4,17 +4,26 @@
 
 namespace trainyard {
 
-Manifest manifest_of(const Config& config, const SplitInfo& data) {
+Manifest manifest_of(const Config& config, const std::vector<SplitInfo>& splits) {
+  const SplitInfo& train = splits.at(static_cast<std::size_t>(Split::train));
+  const SplitInfo& val = splits.at(static_cast<std::size_t>(Split::val));
+  const char* const dtype = train.sample.dtype == DType::uint8 ? "uint8" : "float32";
+  const auto samples = static_cast<std::int64_t>(val.size);
   Manifest manifest;
   manifest.model = config.model.name;
   manifest.dataset = config.data.name;
-  manifest.dataset_fingerprint = data.fingerprint;
-  manifest.class_names = data.class_names;
-  manifest.sample_shape = data.sample.shape;
-  manifest.channel_mean = data.channel_mean;
-  manifest.channel_std = data.channel_std;
+  manifest.dataset_fingerprint = train.fingerprint;
+  manifest.class_names = train.class_names;
+  manifest.fields = {{.name = "image", .dtype = dtype, .shape = train.sample.shape, .varies = train.sample.varies},
+                     {.name = "label", .dtype = "int64", .shape = {}}};
+  manifest.channel_mean = train.channel_mean;
+  manifest.channel_std = train.channel_std;
+  manifest.val = {.samples = samples,
+                  .share = static_cast<double>(samples) / static_cast<double>(train.size + val.size),
+                  .from_train = val.from_train,
+                  .fingerprint = val.fingerprint};
+  manifest.best.monitor = monitored_metric;
   manifest.config = to_toml(config);
-  manifest.scalars = {{"batch", 0}, {"best_accuracy", 0}, {"best_epoch", 0}};
   return manifest;
 }
 
@@ -23,14 +32,14 @@ std::int64_t saves_of(const Config& config, std::int64_t steps_per_epoch) {
   return config.train.epochs * (1 + (every > 0 ? steps_per_epoch / every : 0));
 }
 
-SavingProof prove_saving_of(const Config& config, const SplitInfo& data, const Model& model, const Optimizer& optimizer,
-                            const std::filesystem::path& checkpoints) {
+SavingProof prove_saving_of(const Config& config, const std::vector<SplitInfo>& splits, const Model& model,
+                            const Optimizer& optimizer, const std::filesystem::path& checkpoints) {
   require_readable(config);
   Checkpoint contents{
-      .manifest = manifest_of(config, data), .model = model.state_dict(), .ema = {}, .state = optimizer.state()};
+      .manifest = manifest_of(config, splits), .model = model.state_dict(), .ema = {}, .state = optimizer.state()};
   if (config.train.ema_decay > 0) contents.ema = contents.model;
   const std::int64_t samples_per_step = std::int64_t{config.loader.batch_size} * config.train.accumulate;
-  const std::int64_t steps = (static_cast<std::int64_t>(data.size) + samples_per_step - 1) / samples_per_step;
+  const std::int64_t steps = (static_cast<std::int64_t>(splits.front().size) + samples_per_step - 1) / samples_per_step;
   return prove_saving(checkpoints, contents, config.checkpoint, saves_of(config, steps));
 }
 

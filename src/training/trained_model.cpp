@@ -45,7 +45,8 @@ TrainedModel load_trained_model(const std::filesystem::path& checkpoint, at::Dev
   }
   std::shared_ptr<Model> model = with_torch_errors("checkpoint", checkpoint.string() + ": its model", [&] {
     // On the CPU: what fails here is the checkpoint's fault, not the device's.
-    auto result = new_model(config.model, manifest.sample_shape, manifest.class_names.size(), at::kCPU);
+    auto result =
+        new_model(config.model, image_shape(manifest, checkpoint.string()), manifest.class_names.size(), at::kCPU);
     load_state_dict(*result, parse_safetensors(file.bytes(), path), path);
     return result;
   });

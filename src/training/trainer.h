@@ -96,6 +96,7 @@ class Trainer {
   void prove_saving();
   void save();
   Checkpoint contents();
+  RunEnd end() const;
   NamedTensors state();
 
   // trainer_resume.cpp
@@ -104,6 +105,7 @@ class Trainer {
   void start_from_weights(const std::string& path);
   void restore(const std::filesystem::path& checkpoint);
   Place checked_place(const Manifest& manifest, const std::filesystem::path& checkpoint) const;
+  void restore_sums(const Manifest& manifest, const std::filesystem::path& checkpoint);
   void restore_state(const NamedTensors& given, const std::string& path);
 
   const Config config_;
@@ -113,7 +115,8 @@ class Trainer {
   UniqueFd held_;  // the folder, which no other trainer may write to meanwhile
   at::Device device_;
   RegisteredMemory registered_;
-  const SplitInfo& dataset_;
+  const std::vector<SplitInfo>& splits_;
+  const SplitInfo& dataset_;  // train
   DeviceLoader train_loader_;
   DeviceLoader val_loader_;
   std::shared_ptr<Model> model_;

@@ -32,19 +32,28 @@ void Trainer::save() {
 Checkpoint Trainer::contents() {
   Checkpoint checkpoint;
   Manifest& manifest = checkpoint.manifest;
-  manifest = manifest_of(config_, dataset_);
+  manifest = manifest_of(config_, splits_);
   manifest.step = place_.step;
   manifest.epoch = place_.epoch;
-  manifest.scalars = {{"batch", static_cast<double>(place_.batch)},
-                      {"best_accuracy", place_.best_accuracy},
-                      {"best_loss", place_.best_loss},
-                      {"best_epoch", static_cast<double>(place_.best_epoch)},
-                      {"window_seconds", window_.seconds},
-                      {"window_waited", window_.waited}};
+  manifest.batch = place_.batch;
+  manifest.ended = end();
+  if (manifest.ended == RunEnd::signal) manifest.signal = stop_.signal();
+  if (place_.best_epoch > 0) {
+    manifest.best.epoch = place_.best_epoch;
+    manifest.best.metrics = {{monitored_metric, place_.best_accuracy}, {"val/loss", place_.best_loss}};
+  }
+  manifest.epoch_sums = epoch_sums_.by_name();
+  manifest.window = {.seconds = window_.seconds, .waited = window_.waited, .sums = window_.sums.by_name()};
   checkpoint.model = model_->state_dict();
   if (averaged_model_) checkpoint.ema = averaged_model_->state_dict();
   checkpoint.state = state();
   return checkpoint;
+}
+
+RunEnd Trainer::end() const {
+  if (place_.epoch >= config_.train.epochs) return RunEnd::finished;
+  if (stops_early()) return RunEnd::early_stopped;
+  return stop_.stop_requested() ? RunEnd::signal : RunEnd::running;
 }
 
 // All that a bit-exact continuation needs besides weights and place. The optimizer's and the scaler's tensors share
@@ -53,8 +62,6 @@ NamedTensors Trainer::state() {
   NamedTensors state;
   append(state, "optimizer.", optimizer_->state());
   append(state, "scaler.", train_step_.scaler().state());
-  state.emplace_back("epoch_sums", epoch_sums_.snapshot());
-  state.emplace_back("window_sums", window_.sums.snapshot());
   state.emplace_back("generator.cpu", default_generator(at::kCPU).get_state());
   if (device_.is_cuda()) state.emplace_back("generator.cuda", default_generator(device_).get_state());
   return state;

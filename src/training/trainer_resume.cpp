@@ -14,6 +14,7 @@
 #include "checkpoint/safetensors_torch.h"
 #include "models/check_forward.h"
 #include "models/tensor_fit.h"
+#include "training/saved_run.h"
 #include "training/trained_model.h"
 #include "training/trainer.h"
 #include "util/printable.h"
@@ -23,15 +24,6 @@ namespace trainyard {
 namespace {
 
 constexpr const char* where = "checkpoint";
-
-const at::Tensor& tensor_named(const NamedTensors& tensors, std::string_view name) {
-  return std::find_if(tensors.begin(), tensors.end(), [&](const auto& entry) { return entry.first == name; })->second;
-}
-
-// A scalar that older checkpoints lack.
-double scalar_or(double otherwise, const Manifest& manifest, const std::string& name) {
-  return manifest.scalars.contains(name) ? manifest.scalars.at(name) : otherwise;
-}
 
 // Drops the tensors of a group unless both sides have some: a run may gain or lose them, as with another precision.
 void drop_unless_in_both(const std::string& prefix, NamedTensors& a, NamedTensors& b) {
@@ -66,19 +58,34 @@ void check_values(const NamedTensors& state, std::int64_t step, const std::strin
   }
 }
 
-// Sums hold loss, right answers and samples, of which at most `most_samples` are done.
-void check_sums(const NamedTensors& state, std::string_view name, std::int64_t most_samples, const std::string& path) {
-  const at::Tensor& sums = tensor_named(state, name);
-  const auto loss = sums[0].item<double>();
-  const auto right = sums[1].item<double>();
-  const auto samples = sums[2].item<double>();
-  const bool fits = std::isfinite(loss) && right >= 0 && right <= samples &&
-                    samples <= static_cast<double>(most_samples) && samples == std::floor(samples);
+// Sums of losses, right answers and samples, of which at most `most_samples` are done.
+void check_sums(const NamedNumbers& sums, std::string_view name, std::int64_t most_samples, const std::string& path) {
+  const bool complete =
+      sums.size() == 3 && sums.contains("loss") && sums.contains("accuracy") && sums.contains("samples");
+  if (!complete) throw RunError(where, "{}: its {} must be loss, accuracy and samples", path, name);
+  const double right = sums.at("accuracy");
+  const double samples = sums.at("samples");
+  const bool fits =
+      right >= 0 && right <= samples && samples <= static_cast<double>(most_samples) && samples == std::floor(samples);
   if (fits) return;
-  throw RunError(where,
-                 "{}: tensor '{}' is [{}, {}, {}]; allowed: a finite loss, then right answers of at most as many "
-                 "samples, then samples of at most {}",
-                 path, name, loss, right, samples, most_samples);
+  throw RunError(
+      where,
+      "{}: its {} hold {} right answers of {} samples; allowed: right answers of at most as many samples, and "
+      "samples of at most {}",
+      path, name, right, samples, most_samples);
+}
+
+// What the best epoch is compared by.
+void require_scores(const BestEpoch& best, const std::string& path) {
+  const NamedNumbers& metrics = best.metrics;
+  const bool complete = best.monitor == monitored_metric && metrics.size() == 2 && metrics.contains("val/loss");
+  if (!complete) {
+    throw RunError(where, "{}: its best epoch was chosen by '{}' and has {} metrics; this run's has {} and val/loss",
+                   path, printable(best.monitor), metrics.size(), monitored_metric);
+  }
+  const double accuracy = metrics.at(monitored_metric);
+  if (accuracy >= 0 && accuracy <= 1) return;
+  throw RunError(where, "{}: its best {} is {}; allowed: 0 to 1", path, monitored_metric, accuracy);
 }
 
 void set_generator(at::Device device, const at::Tensor& state, const std::string& path, std::string_view name) {
@@ -141,9 +148,15 @@ void Trainer::restore(const std::filesystem::path& path) {
                      "choose another run.name, or restore the data",
                      path.string(), printable(manifest.dataset), manifest.dataset_fingerprint, dataset_.fingerprint);
   }
+  const SplitInfo& val = splits_.at(static_cast<std::size_t>(Split::val));
+  if (manifest.val.fingerprint != val.fingerprint) {
+    throw UsageError("run.resume",
+                     "{} was judged by another val split, of {} samples with the fingerprint {:016x}; it is of {} now, "
+                     "with {:016x}: choose another run.name, or restore the data, data.val and data.val_seed",
+                     path.string(), manifest.val.samples, manifest.val.fingerprint, val.size, val.fingerprint);
+  }
   place_ = checked_place(manifest, path);
-  window_.seconds = scalar_or(0, manifest, "window_seconds");
-  window_.waited = scalar_or(0, manifest, "window_waited");
+  restore_sums(manifest, path);
   load_state_dict(*model_, checkpoint.model, (path / Manifest::model_file).string());
   if (averaged_model_) load_state_dict(*averaged_model_, checkpoint.ema, (path / Manifest::ema_file).string());
   restore_state(checkpoint.state, (path / Manifest::state_file).string());
@@ -151,12 +164,13 @@ void Trainer::restore(const std::filesystem::path& path) {
 
 // The place that a manifest names, if this run has it.
 Trainer::Place Trainer::checked_place(const Manifest& manifest, const std::filesystem::path& path) const {
-  const Place place{.epoch = manifest.epoch,
-                    .batch = static_cast<std::int64_t>(manifest.scalars.at("batch")),
-                    .step = manifest.step,
-                    .best_accuracy = manifest.scalars.at("best_accuracy"),
-                    .best_loss = scalar_or(HUGE_VAL, manifest, "best_loss"),
-                    .best_epoch = static_cast<std::int64_t>(manifest.scalars.at("best_epoch"))};
+  Place place{.epoch = manifest.epoch, .batch = manifest.batch, .step = manifest.step};
+  if (manifest.best.epoch > 0) {
+    require_scores(manifest.best, path.string());
+    place.best_accuracy = manifest.best.metrics.at(monitored_metric);
+    place.best_loss = manifest.best.metrics.at("val/loss");
+    place.best_epoch = manifest.best.epoch;
+  }
   config_of(manifest, path);  // bounds the epochs
   const std::int64_t batches = batches_per_epoch();
   const std::int64_t accumulate = config_.train.accumulate;
@@ -172,26 +186,30 @@ Trainer::Place Trainer::checked_place(const Manifest& manifest, const std::files
   return place;
 }
 
+void Trainer::restore_sums(const Manifest& manifest, const std::filesystem::path& path) {
+  const std::int64_t batch_size = config_.loader.batch_size;
+  const std::int64_t done = std::min(place_.batch * batch_size, static_cast<std::int64_t>(dataset_.size));
+  check_sums(manifest.epoch_sums, "epoch_sums", done, path.string());
+  epoch_sums_.restore(manifest.epoch_sums);
+  // The window goes from line to line of the metrics, over the end of an epoch.
+  const std::int64_t ever_done = place_.step * config_.train.accumulate * batch_size;
+  check_sums(manifest.window.sums, "window sums", ever_done, path.string());
+  window_.sums.restore(manifest.window.sums);
+  window_.seconds = manifest.window.seconds;
+  window_.waited = manifest.window.waited;
+}
+
 void Trainer::restore_state(const NamedTensors& given, const std::string& path) {
   NamedTensors wanted = state();
   NamedTensors read = given;
-  for (const char* group : {"scaler.", "generator.cuda", "window_sums"}) drop_unless_in_both(group, wanted, read);
+  for (const char* group : {"scaler.", "generator.cuda"}) drop_unless_in_both(group, wanted, read);
   const TensorFit fit(wanted, read, Types::same);
   if (!fit.whole()) {
     throw RunError(where, "{}: {}; were optimizer settings changed?", path, fit.problems("the run"));
   }
   check_values(read, place_.step, path);
-  const std::int64_t batch_size = config_.loader.batch_size;
-  const std::int64_t done = std::min(place_.batch * batch_size, static_cast<std::int64_t>(dataset_.size));
-  check_sums(read, "epoch_sums", done, path);
-  // The window goes from line to line of the metrics, over the end of an epoch.
-  const std::int64_t ever_done = place_.step * config_.train.accumulate * batch_size;
-  const auto has_window = [](const auto& entry) { return entry.first == "window_sums"; };
-  if (std::any_of(read.begin(), read.end(), has_window)) check_sums(read, "window_sums", ever_done, path);
   fit.copy();
   for (const auto& [name, tensor] : read) {
-    if (name == "epoch_sums") epoch_sums_.restore(tensor);
-    if (name == "window_sums") window_.sums.restore(tensor);
     if (name == "generator.cpu") set_generator(at::kCPU, tensor, path, name);
     if (name == "generator.cuda") set_generator(device_, tensor, path, name);
   }

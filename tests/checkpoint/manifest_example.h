@@ -18,11 +18,13 @@ inline Manifest valid_manifest(std::int64_t step) {
   manifest.model = "convnet";
   manifest.dataset = "synthetic";
   manifest.class_names = {"cat", "dog"};
-  manifest.sample_shape = {28, 28, 1};
+  manifest.fields = {{.name = "image", .dtype = "uint8", .shape = {28, 28, 1}},
+                     {.name = "label", .dtype = "int64", .shape = {}}};
   manifest.channel_mean = {0.5f};
   manifest.channel_std = {0.25f};
   manifest.config = "[train]\nepochs = 5\n";
-  manifest.scalars = {{"batch", 0}, {"best_accuracy", 0}, {"best_epoch", 0}};
+  manifest.val = {.samples = 10, .share = 0.1, .from_train = true, .fingerprint = 1};
+  manifest.best.monitor = "val/accuracy";
   return manifest;
 }
 

@@ -1,5 +1,7 @@
 #include "checkpoint/manifest.h"
 
+#include <cmath>
+
 #include <gmock/gmock.h>
 
 #include "checkpoint/manifest_example.h"
@@ -15,15 +17,24 @@ Manifest example() {
   Manifest manifest;
   manifest.step = 1170;
   manifest.epoch = 3;
+  manifest.batch = 7;
+  manifest.ended = RunEnd::signal;
+  manifest.signal = 15;
   manifest.trainyard_version = "1.2.3";
   manifest.model = "resnet18";
   manifest.dataset = "fashion_mnist";
   manifest.dataset_fingerprint = 0xfedcba9876543210;
   manifest.class_names = {"T-shirt", "caf\u00e9 \"quoted\""};
-  manifest.sample_shape = {28, 28, 1};
+  manifest.fields = {{.name = "image", .dtype = "uint8", .shape = {28, 28, 1}},
+                     {.name = "label", .dtype = "int64", .shape = {}},
+                     {.name = "tokens", .dtype = "int32", .shape = {77}, .varies = true}};
   manifest.channel_mean = {0.2860402f};
   manifest.channel_std = {0.3530242f};
-  manifest.scalars = {{"batch", 7}, {"best_accuracy", 0.1 + 0.2}, {"best_epoch", 2}};
+  manifest.val = {.samples = 6000, .share = 0.1, .from_train = true, .fingerprint = 0x0123456789abcdef};
+  manifest.best = {
+      .epoch = 2, .monitor = "val/accuracy", .metrics = {{"val/accuracy", 0.1 + 0.2}, {"val/loss", HUGE_VAL}}};
+  manifest.epoch_sums = {{"loss", 1e-300}, {"accuracy", 5}, {"samples", 7}};
+  manifest.window = {.seconds = 1.5, .waited = 0.25, .sums = {{"loss", 2.0 / 3}}};
   manifest.config = "[model]\nname = \"resnet18\"\n";
   manifest.files = {{"model.safetensors", {123, 0xdeadbeef}}, {"state.safetensors", {1ull << 40, 0x00000001}}};
   return manifest;
@@ -88,13 +99,20 @@ std::string changed(const std::string& pointer, const nlohmann::json& value) {
 }
 
 TEST(Manifest, AnotherFormatVersionIsAUsageErrorThatNamesBoth) {
-  const std::string text = changed("/format_version", 2);
+  const std::string text = changed("/format_version", 3);
   EXPECT_THAT(message_of<UsageError>([&] { parse_manifest(text, "m.json"); }),
-              testing::AllOf(HasSubstr("version 2"), HasSubstr("1.2.3"), HasSubstr("version 1")));
+              testing::AllOf(HasSubstr("version 3"), HasSubstr("1.2.3"), HasSubstr("version 2")));
+}
+
+TEST(Manifest, OfVersion1IsRefusedWithWhatStillWorks) {
+  const std::string text = changed("/format_version", 1);
+  EXPECT_THAT(message_of<UsageError>([&] { parse_manifest(text, "m.json"); }),
+              testing::AllOf(HasSubstr("format version 1"), HasSubstr("1.2.3"), HasSubstr("--model.weights"),
+                             HasSubstr("model.safetensors")));
 }
 
 TEST(Manifest, VersionOfTheWriterIsShownSafely) {
-  nlohmann::json json = nlohmann::json::parse(changed("/format_version", 2));
+  nlohmann::json json = nlohmann::json::parse(changed("/format_version", 3));
   json["trainyard_version"] = "9\x1b[31m" + std::string(100'000, 'v');
   const std::string message = message_of<UsageError>([&] { parse_manifest(sealed(json), "m.json"); });
   EXPECT_LT(message.size(), 1000u);
@@ -114,20 +132,41 @@ TEST(Manifest, ValuesOutOfRangeAreRefusedByKeyBehindARightChecksum) {
   EXPECT_THAT(refusal("/config", std::string(2 << 20, ' ')), HasSubstr("'config'"));
   EXPECT_THAT(refusal("/files/..~1x", {{"bytes", 1}, {"crc32", "0"}}), HasSubstr("'files'"));
   EXPECT_THAT(refusal("/files/model.safetensors/crc32", "1deadbeef"), HasSubstr("'crc32'"));
-  EXPECT_THAT(refusal("/scalars/batch", -1), HasSubstr("the scalar 'batch' is -1; allowed: whole numbers from 0"));
-  EXPECT_THAT(refusal("/scalars/batch", "nan"), HasSubstr("the scalar 'batch' is nan"));
-  EXPECT_THAT(refusal("/scalars/batch", 0.5), HasSubstr("'batch' is 0.5"));
-  EXPECT_THAT(refusal("/scalars/batch", 1e18), HasSubstr("'batch' is 1e+18"));
-  EXPECT_THAT(refusal("/scalars/best_accuracy", 1.5), HasSubstr("'best_accuracy' is 1.5"));
-  EXPECT_THAT(refusal("/scalars/best_epoch", 4), HasSubstr("'best_epoch' is 4, of 3 epochs"));
-  EXPECT_THAT(refusal("/scalars/worst", 4), HasSubstr("the scalar 'worst' is unknown"));
-  EXPECT_THAT(refusal("/scalars", {{"batch", 0}, {"best_epoch", 0}}), HasSubstr("'best_accuracy' is missing"));
+  EXPECT_THAT(refusal("/batch", -1), HasSubstr("'batch'"));
+  EXPECT_THAT(refusal("/batch", "nan"), HasSubstr("'batch'"));
+  EXPECT_THAT(refusal("/batch", 0.5), HasSubstr("'batch'"));
+  EXPECT_THAT(refusal("/ended", "over"), HasSubstr("'ended' is not one of running, finished, early_stopped, signal"));
+  EXPECT_THAT(refusal("/ended", "running"), HasSubstr("'signal' is 15 of a run that is 'running'"));
+  EXPECT_THAT(refusal("/signal", 0), HasSubstr("'signal' is 0 of a run that is 'signal'"));
+  EXPECT_THAT(refusal("/signal", 65), HasSubstr("'signal' is 65"));
+  EXPECT_THAT(refusal("/best/epoch", 4), HasSubstr("the best epoch is 4, of 3 epochs"));
+  EXPECT_THAT(refusal("/best/epoch", 0), HasSubstr("the best epoch is 0, and 'val/accuracy' is among its metrics"));
+  EXPECT_THAT(refusal("/best/monitor", "val/f1"), HasSubstr("'val/f1' is not among its metrics"));
+  EXPECT_THAT(refusal("/best/metrics/val~1loss", "nan"), HasSubstr("'val/loss' of the best epoch is nan"));
+  EXPECT_THAT(refusal("/best/metrics", {1, 2}), HasSubstr("not a JSON object"));
+  EXPECT_THAT(refusal("/best/metrics/", 1), HasSubstr("the name of a metric"));
+  EXPECT_THAT(refusal("/epoch_sums/loss", "inf"), HasSubstr("'loss' of 'epoch_sums' is inf"));
+  EXPECT_THAT(refusal("/epoch_sums/loss", "much"), HasSubstr("'epoch_sums' is not a number"));
+  EXPECT_THAT(refusal("/window/seconds", -1), HasSubstr("'seconds' of the window is -1"));
+  EXPECT_THAT(refusal("/window/waited", "nan"), HasSubstr("'waited' of the window is nan"));
+  EXPECT_THAT(refusal("/window/sums/loss", "nan"), HasSubstr("'loss' of 'window' is nan"));
+  EXPECT_THAT(refusal("/val/samples", 0), HasSubstr("'val/samples' is 0"));
+  EXPECT_THAT(refusal("/val/share", 1), HasSubstr("'val/share' is 1"));
+  EXPECT_THAT(refusal("/val/from_train", 1), HasSubstr("'from_train' is not true or false"));
+  EXPECT_THAT(refusal("/val/fingerprint", "g"), HasSubstr("'fingerprint'"));
   EXPECT_THAT(refusal("/channel_std/0", 0), HasSubstr("'channel_std' holds 0"));
   EXPECT_THAT(refusal("/channel_std", {1, 1}), HasSubstr("'channel_std' has 2 values for 1 channels"));
   EXPECT_THAT(refusal("/channel_mean", nlohmann::json::array()), HasSubstr("'channel_mean' has 0 values"));
-  EXPECT_THAT(refusal("/sample_shape", {28, 28}), HasSubstr("'sample_shape' has 2 values"));
-  EXPECT_THAT(refusal("/sample_shape/0", 0), HasSubstr("'sample_shape' has an extent of 0"));
-  EXPECT_THAT(refusal("/sample_shape", {1 << 20, 1 << 20, 1}), HasSubstr("'sample_shape'"));
+  EXPECT_THAT(refusal("/fields", nlohmann::json::array()), HasSubstr("'fields' has 0 fields"));
+  EXPECT_THAT(refusal("/fields/0/name", "picture"), HasSubstr("no field 'image'"));
+  EXPECT_THAT(refusal("/fields/1/name", "image"), HasSubstr("the field 'image' is there twice"));
+  EXPECT_THAT(refusal("/fields/1/dtype", "float16"), HasSubstr("of type 'float16'; allowed: uint8, int32"));
+  EXPECT_THAT(refusal("/fields/2/varies", "yes"), HasSubstr("'varies' is not true or false"));
+  EXPECT_THAT(refusal("/fields/1/varies", true), HasSubstr("the field 'label' has 0 extents"));
+  EXPECT_THAT(refusal("/fields/1/shape", {1, 1, 1, 1, 1, 1, 1, 1, 1}), HasSubstr("'label' has 9 extents"));
+  EXPECT_THAT(refusal("/fields/0/shape", {28, 28}), HasSubstr("the field 'image' has 2 extents"));
+  EXPECT_THAT(refusal("/fields/0/shape/0", 0), HasSubstr("the field 'image' has an extent of 0"));
+  EXPECT_THAT(refusal("/fields/0/shape", {1 << 20, 1 << 20, 1}), HasSubstr("the field 'image' has an extent"));
   EXPECT_THAT(refusal("/class_names", nlohmann::json::array()), HasSubstr("'class_names' has 0 names"));
 }
 

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <signal.h>
 
+#include "checkpoint/manifest_example.h"
 #include "checkpoint/safetensors_torch.h"
 #include "datasets/dataset.h"
 #include "support/idx_files.h"
@@ -228,6 +229,22 @@ TEST_F(TrainCommand, StopsEarlyOnceValHasNotImprovedForLongEnough) {
   const Outcome longer = train("a", {"--train.epochs", std::to_string(epochs + 1), "--schedule.name", "constant"});
   EXPECT_EQ(longer.exit_code, 0) << longer.output;
   EXPECT_THAT(longer.output, AllOf(HasSubstr("resuming from step-"), HasSubstr("train.patience was 2, now 0")));
+}
+
+TEST_F(TrainCommand, ACheckpointOfVersion1IsRefusedAndItsWeightsAreUsable) {
+  ASSERT_EQ(train("a", {"--train.epochs", "1"}).exit_code, 0);
+  nlohmann::json manifest = nlohmann::json::parse(file("a", "checkpoints/last/manifest.json"));
+  manifest["format_version"] = 1;
+  dir_.write("runs/a/checkpoints/last/manifest.json", sealed(manifest));
+  const Outcome resumed = train("a", {"--train.epochs", "2"});
+  const Outcome evaluated = run_program({TRAINYARD_BINARY, "eval", dir_ / "runs/a"});
+  for (const Outcome& outcome : {resumed, evaluated}) {
+    EXPECT_EQ(outcome.exit_code, 2) << outcome.output;
+    EXPECT_THAT(outcome.output, AllOf(HasSubstr("format version 1"), HasSubstr("--model.weights")));
+  }
+  const Outcome tuned = train("b", {"--train.epochs", "1", "--model.weights",
+                                    dir_ / "runs/a/checkpoints/last/model.safetensors"});
+  EXPECT_EQ(tuned.exit_code, 0) << tuned.output;
 }
 
 TEST_F(TrainCommand, AnotherSplitForValIsAnotherRun) {

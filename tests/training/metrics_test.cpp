@@ -19,11 +19,11 @@ TEST(ScoreSums, WeighsBatchesByTheirSize) {
   EXPECT_DOUBLE_EQ(mean.accuracy, 3.0 / 4);
 }
 
-TEST(ScoreSums, GoesOnFromASnapshot) {
+TEST(ScoreSums, ContinuesFromItsSumsByName) {
   ScoreSums first(at::kCPU);
   first.add(sums_of(at::scalar_tensor(0.1F), logits, at::tensor({0, 1, 1}, at::kLong)));
   ScoreSums second(at::kCPU);
-  second.restore(first.snapshot());
+  second.restore(first.by_name());
   for (ScoreSums* sums : {&first, &second})
     sums->add(sums_of(at::scalar_tensor(0.7F), logits, at::tensor({1, 1, 0}, at::kLong)));
   EXPECT_EQ(first.mean().loss, second.mean().loss);

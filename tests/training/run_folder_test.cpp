@@ -55,10 +55,12 @@ class RunChoice : public testing::Test {
   }
 
   // Leaves a run of `config` as it is after `epoch` epochs.
-  void leave_run(const std::string& name, const Config& config, std::int64_t epoch) const {
+  void leave_run(const std::string& name, const Config& config, std::int64_t epoch,
+                 RunEnd end = RunEnd::running) const {
     Manifest manifest = valid_manifest(0);
     manifest.model = config.model.name;
     manifest.dataset = config.data.name;
+    manifest.ended = end;
     leave_run(name, to_toml(config), epoch, manifest);
   }
   void leave_run(const std::string& name, const std::string& config, std::int64_t epoch,
@@ -78,7 +80,7 @@ TEST_F(RunChoice, ResumesAnUnfinishedRunBehindNewerOnes) {
   Config other = config_;
   other.optimizer.lr = 0.5;
   leave_run("synthetic-convnet", config_, 2);
-  leave_run("synthetic-convnet-2", other, 5);
+  leave_run("synthetic-convnet-2", other, 5, RunEnd::finished);
   leave_run("synthetic-convnet-4", other, 1);
   const RunFolder run = choose_run_folder(config_);
   EXPECT_EQ(run.path, dir_ / "synthetic-convnet");
@@ -89,12 +91,20 @@ TEST_F(RunChoice, ResumesAnUnfinishedRunBehindNewerOnes) {
 }
 
 TEST_F(RunChoice, AFinishedRunIsNotedAndANewOneStarts) {
-  leave_run("synthetic-convnet", config_, 5);
+  leave_run("synthetic-convnet", config_, 5, RunEnd::finished);
   const RunFolder run = choose_run_folder(config_);
   EXPECT_EQ(run.path, dir_ / "synthetic-convnet-2");
   EXPECT_EQ(run.checkpoint, std::nullopt);
   EXPECT_THAT(run.notes, ElementsAre(AllOf(HasSubstr("synthetic-convnet is finished already"),
                                            HasSubstr("--run.name synthetic-convnet --train.epochs N"))));
+}
+
+TEST_F(RunChoice, AnEarlyStoppedRunIsFinished) {
+  leave_run("synthetic-convnet", config_, 3, RunEnd::early_stopped);
+  const RunFolder run = choose_run_folder(config_);
+  EXPECT_EQ(run.path, dir_ / "synthetic-convnet-2");
+  EXPECT_THAT(run.notes, ElementsAre(AllOf(HasSubstr("is finished already (stopped early)"),
+                                           HasSubstr("--run.name synthetic-convnet --train.patience N"))));
 }
 
 TEST_F(RunChoice, ARunOfAnotherVersionStopsNobody) {

@@ -138,13 +138,55 @@ TEST_F(TrainerResume, AnyNumberInTheManifestContinuesBitForBitOrIsRefused) {
 }
 
 TEST_F(TrainerResume, PlacesThatTheRunDoesNotHaveAreRefused) {
-  change_manifest("/scalars/batch", 4);
+  change_manifest("/batch", 4);
   EXPECT_THAT(refusal(), HasSubstr("4 batches of an epoch are done; an epoch has 3"));
-  change_manifest("/scalars/batch", 2);
+  change_manifest("/batch", 2);
   EXPECT_THAT(refusal(), HasSubstr("step 4; 1 epochs of 3 steps and 2 batches are 5 steps"));
-  change_manifest("/scalars/batch", 1);
+  change_manifest("/batch", 1);
   change_manifest("/epoch", 2);
   EXPECT_THAT(refusal(), HasSubstr("contradicts itself: epoch is 2 with 1 batches of the next, train.epochs"));
+}
+
+TEST_F(TrainerResume, SumsThatTheRunCannotHaveAreRefused) {
+  const json valid = manifest();
+  for (const char* place : {"/epoch_sums", "/window/sums"}) {
+    for (const json& sums :
+         {json{{"loss", 0}, {"accuracy", 9}, {"samples", 8}}, json{{"loss", 0}, {"accuracy", 0}, {"samples", 999}},
+          json{{"loss", 0}, {"accuracy", -1}, {"samples", 8}}, json{{"loss", 0}, {"accuracy", 0}, {"samples", 0.5}},
+          json{{"loss", 0}, {"accuracy", 1}}, json{{"loss", 0}, {"f1", 1}, {"samples", 8}}}) {
+      change_manifest(place, sums);
+      EXPECT_THAT(refusal(), AllOf(HasSubstr("step-00000004"), HasSubstr("sums"))) << place << sums;
+      write_manifest(valid);
+    }
+  }
+}
+
+TEST_F(TrainerResume, ABestEpochByAnotherMetricIsRefused) {
+  change_manifest("/best/metrics/val~1accuracy", 1.5);
+  EXPECT_THAT(refusal(), HasSubstr("its best val/accuracy is 1.5"));
+  change_manifest("/best/metrics", {{"val/accuracy", 0.5}, {"val/f1", 0.5}});
+  EXPECT_THAT(refusal(), HasSubstr("its best epoch was chosen by 'val/accuracy' and has 2 metrics"));
+}
+
+TEST_F(TrainerResume, AnotherValSplitIsRefusedWithBoth) {
+  change_manifest("/val/fingerprint", "1");
+  EXPECT_THAT(
+      error_of<UsageError>([&] { resume(); }),
+      AllOf(HasSubstr("[run.resume]"), HasSubstr("another val split, of 2 samples"), HasSubstr("0000000000000001")));
+}
+
+TEST_F(TrainerResume, TheManifestRecordsTheSplitAndHowTheRunStands) {
+  const Manifest within = read_manifest(checkpoint());
+  EXPECT_EQ(within.ended, RunEnd::running);
+  EXPECT_EQ(within.batch, 1);
+  EXPECT_EQ(within.val.samples, 2);
+  EXPECT_DOUBLE_EQ(within.val.share, 2.0 / 24);
+  EXPECT_TRUE(within.val.from_train);
+  EXPECT_EQ(within.best.epoch, 1);
+  EXPECT_EQ(within.best.monitor, "val/accuracy");
+  EXPECT_EQ(within.epoch_sums.at("samples"), 8);
+  EXPECT_EQ(within.fields.front().name, "image");
+  EXPECT_EQ(read_manifest(*dir_ / "run/checkpoints/last").ended, RunEnd::finished);
 }
 
 TEST_F(TrainerResume, BatchThatEndsNoStepIsRefused) {
@@ -188,13 +230,6 @@ TEST_F(TrainerResume, StateThatDoesNotFitIsNamed) {
   const auto restore_whole = [&] { change_file("state.safetensors", [&](NamedTensors& tensors) { tensors = whole; }); };
   EXPECT_THAT(refusal_with(buffer, at::zeros({2, 2})), HasSubstr("is [2, 2], the run's is [3, 128]"));
   EXPECT_THAT(refusal_with(buffer, at::full({3, 128}, NAN)), HasSubstr("holds NaN"));
-  restore_whole();
-  for (const at::Tensor& sums :
-       {at::full({3}, NAN, at::kDouble), at::tensor({0.0, 9.0, 8.0}, at::kDouble),
-        at::tensor({0.0, 0.0, 9.0}, at::kDouble), at::tensor({0.0, -1.0, 8.0}, at::kDouble),
-        at::tensor({HUGE_VAL, 1.0, 8.0}, at::kDouble), at::zeros({3}), at::zeros({4}, at::kDouble)}) {
-    refusal_with("epoch_sums", sums);
-  }
   restore_whole();
   refusal_with("generator.cpu", at::zeros({3}, at::kByte));
   refusal_with("generator.cpu", at::zeros({5056}));
