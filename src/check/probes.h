@@ -37,7 +37,7 @@ using SquarePlusOne = std::function<std::string(int device, const std::vector<fl
 /// The probe of one kernel; tests hand in wrong ones. (probes_torch.cpp)
 ProbeFacts probe_kernel(int device, const SquarePlusOne& kernel);
 
-// By the CUDA runtime alone (probes_cuda.cu); without kernels of our own nothing is found (probes_cpu_only.cpp).
+// These use the CUDA runtime only (cuda/probes.cu); a build without CUDA finds no GPU (no_cuda.cpp).
 
 /// Whether this program has CUDA kernels of its own.
 bool has_own_kernels();

@@ -2,7 +2,7 @@
 
 #include <ATen/ops/linear.h>
 
-#include "layers/fused_attention_heads.h"
+#include "layers/fused.h"
 
 namespace trainyard {
 

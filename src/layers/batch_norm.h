@@ -15,7 +15,7 @@ struct Branches {
 
 /// torch::nn::BatchNorm2d: the same options, names of parameters and buffers, numbers and errors. In training mode on a
 /// GPU, float32, float16 or bfloat16 activations in channels-last memory format, whose channels fill vectors of 16
-/// bytes, take kernels of our own (fused_batch_norm.h); all others LibTorch's operators. Statistics are float32, the
+/// bytes, take kernels of our own (fused.h); all others LibTorch's operators. Statistics are float32, the
 /// result is of the input's type. The fused gradient cannot be differentiated again.
 class BatchNormImpl : public torch::nn::BatchNorm2dImpl {
  public:

@@ -20,7 +20,7 @@ struct NormalisedStream {
 };
 
 /// torch::nn::LayerNorm: the same options, names of parameters, numbers and errors. On a GPU, a float32 stream whose
-/// last dimension alone is normalised, with float32 parameters, takes kernels of our own (fused_layer_norm.h); all
+/// last dimension alone is normalised, with float32 parameters, takes kernels of our own (fused.h); all
 /// others LibTorch's operators. Where the kernels serve, the normalised numbers are of autocast's type, in which the
 /// next layer wants them; LibTorch's are float32. The fused gradient cannot be differentiated again.
 class LayerNormImpl : public torch::nn::LayerNormImpl {

@@ -31,8 +31,8 @@ class Normalize {
 };
 
 /// The work of Normalize: image × scale + shift, fused, for M × height × width × channels. On a GPU it is one pass,
-/// which reads each image once and writes the result (normalize_cuda.cpp); on the CPU, and where Trainyard was built
-/// without kernels of its own, it is normalize_by_operators().
+/// which reads each image once and writes the result (cuda/normalize.cpp); on the CPU, and in a build without CUDA, it
+/// is normalize_by_operators().
 at::Tensor normalize_images(const at::Tensor& images, const at::Tensor& scale, const at::Tensor& shift,
                             const Selection& selection);
 at::Tensor normalize_by_operators(const at::Tensor& images, const at::Tensor& scale, const at::Tensor& shift,

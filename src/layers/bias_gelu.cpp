@@ -1,0 +1,14 @@
+#include "layers/bias_gelu.h"
+
+#include <ATen/ops/gelu.h>
+
+#include "layers/fused.h"
+
+namespace trainyard {
+
+at::Tensor bias_gelu(const at::Tensor& product, const at::Tensor& bias) {
+  if (const std::optional<at::Tensor> fused = fused_bias_gelu(product, bias)) return *fused;
+  return at::gelu(product + bias.to(product.scalar_type()));
+}
+
+}  // namespace trainyard

@@ -1,0 +1,124 @@
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <c10/cuda/CUDAException.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "layers/cuda/batch_norm_kernel.h"
+#include "layers/cuda/channels_last.h"
+#include "layers/fused.h"
+
+namespace trainyard {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// LibTorch has the words for one number a channel, which has no variance.
+bool applies(const torch::nn::BatchNorm2dImpl& layer, const at::Tensor& x, const std::optional<at::Tensor>& residual) {
+  const auto& options = layer.options;
+  if (!layer.is_training() || !options.momentum() || !options.affine() || !options.track_running_stats()) return false;
+  if (!takes_kernels(x) || x.numel() < 2 * x.size(1)) return false;
+  if (residual &&
+      (residual->sizes() != x.sizes() || residual->dtype() != x.dtype() || residual->device() != x.device())) {
+    return false;
+  }
+  const auto serves = [&](const at::Tensor& tensor, std::int64_t numel, at::ScalarType type = at::kFloat) {
+    return tensor.scalar_type() == type && tensor.device() == x.device() && tensor.is_contiguous() &&
+           tensor.numel() == numel;
+  };
+  return serves(layer.weight, x.size(1)) && serves(layer.bias, x.size(1)) && serves(layer.running_mean, x.size(1)) &&
+         serves(layer.running_var, x.size(1)) && serves(layer.num_batches_tracked, 1, at::kLong);
+}
+
+at::Tensor floats(const at::Tensor& beside, at::IntArrayRef sizes) {
+  return at::empty(sizes, beside.options().dtype(at::kFloat).memory_format(std::nullopt));
+}
+
+class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
+ public:
+  // The result, with a residual twice.
+  static variable_list forward(AutogradContext* context, const at::Tensor& x, const std::optional<at::Tensor>& residual,
+                               const at::Tensor& weight, const at::Tensor& bias,
+                               const torch::nn::BatchNorm2dImpl& layer, bool relu) {
+    const c10::cuda::CUDAGuard on_device(x.device());
+    const Activations shape = shape_of(x);
+    const at::Tensor y = at::empty_like(x);
+    const at::Tensor statistics = floats(x, {2, x.size(1)});
+    const at::Tensor workspace = floats(x, {batch_norm_workspace(shape)});
+    BatchNormForward task{.x = x.const_data_ptr(),
+                          .y = y.mutable_data_ptr(),
+                          .relu = relu,
+                          .weight = weight.const_data_ptr<float>(),
+                          .bias = bias.const_data_ptr<float>(),
+                          .eps = static_cast<float>(layer.options.eps()),
+                          .momentum = static_cast<float>(*layer.options.momentum()),
+                          .running_mean = layer.running_mean.mutable_data_ptr<float>(),
+                          .running_variance = layer.running_var.mutable_data_ptr<float>(),
+                          .batches = layer.num_batches_tracked.mutable_data_ptr<std::int64_t>(),
+                          .mean = statistics.mutable_data_ptr<float>(),
+                          .inverse_deviation = statistics.mutable_data_ptr<float>() + x.size(1),
+                          .workspace = workspace.mutable_data_ptr<float>()};
+    at::Tensor added, passed;
+    if (residual) {
+      added = for_kernels(*residual);
+      passed = at::empty({x.numel() * x.element_size() / 16}, x.options().dtype(at::kByte).memory_format(std::nullopt));
+      task.residual = added.const_data_ptr();
+      task.passed = passed.mutable_data_ptr<std::uint8_t>();
+    }
+    C10_CUDA_CHECK(launch_batch_norm(shape, task, c10::cuda::getCurrentCUDAStream()));
+    context->saved_data["relu"] = relu;
+    context->set_materialize_grads(false);
+    context->save_for_backward({x, weight, bias, statistics, passed});
+    return residual ? variable_list{y, y.variable_data()} : variable_list{y};
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    TORCH_CHECK(!at::GradMode::is_enabled(), "a fused batch norm has no second derivative");
+    std::erase_if(gradients, [](const at::Tensor& gradient) { return !gradient.defined(); });
+    if (gradients.empty()) return {{}, {}, {}, {}, {}, {}};
+    for (at::Tensor& gradient : gradients) gradient = for_kernels(gradient);
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor &x = saved[0], &weight = saved[1], &bias = saved[2], &statistics = saved[3], &passed = saved[4];
+    const c10::cuda::CUDAGuard on_device(x.device());
+    const Activations shape = shape_of(x);
+    const at::Tensor dweight = at::empty_like(weight);
+    const at::Tensor dbias = at::empty_like(bias);
+    const at::Tensor workspace = floats(x, {batch_norm_workspace(shape)});
+    BatchNormBackward task{.dy = gradients[0].const_data_ptr(),
+                           .x = x.const_data_ptr(),
+                           .relu = context->saved_data["relu"].toBool(),
+                           .weight = weight.const_data_ptr<float>(),
+                           .bias = bias.const_data_ptr<float>(),
+                           .mean = statistics.const_data_ptr<float>(),
+                           .inverse_deviation = statistics.const_data_ptr<float>() + x.size(1),
+                           .dweight = dweight.mutable_data_ptr<float>(),
+                           .dbias = dbias.mutable_data_ptr<float>(),
+                           .workspace = workspace.mutable_data_ptr<float>()};
+    at::Tensor dx, dresidual;
+    if (context->needs_input_grad(0)) {
+      dx = at::empty_like(x);
+      task.dx = dx.mutable_data_ptr();
+    }
+    if (passed.defined()) {
+      dresidual = at::empty_like(x);
+      task.passed = passed.const_data_ptr<std::uint8_t>();
+      task.dresidual = dresidual.mutable_data_ptr();
+      if (gradients.size() == 2) task.more_dy = gradients[1].const_data_ptr();
+    }
+    C10_CUDA_CHECK(launch_batch_norm(shape, task, c10::cuda::getCurrentCUDAStream()));
+    return {dx, dresidual, dweight, dbias, {}, {}};
+  }
+};
+
+}  // namespace
+
+std::optional<Branches> fused_batch_norm(const torch::nn::BatchNorm2dImpl& layer, const at::Tensor& x,
+                                         const std::optional<at::Tensor>& residual, bool relu) {
+  if (!applies(layer, x, residual)) return std::nullopt;
+  const variable_list y = FusedBatchNorm::apply(x, residual, layer.weight, layer.bias, layer, relu);
+  return Branches{.main = y[0], .shortcut = residual ? y[1] : at::Tensor()};
+}
+
+}  // namespace trainyard

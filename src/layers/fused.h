@@ -1,0 +1,41 @@
+/// The CUDA implementations behind the operations of this module. Each function returns an empty value, without side
+/// effects, for arguments that its kernels do not support (see `applies()` in cuda/<operation>.cpp), and the caller
+/// uses LibTorch's operators; a build without CUDA (no_cuda.cpp) always does. Results are bit-identical from run to run
+/// on one kind of GPU. No function waits for the device.
+#pragma once
+
+#include <optional>
+
+#include "layers/attention_heads.h"
+#include "layers/batch_norm.h"
+#include "layers/layer_norm.h"
+#include "util/torch.h"
+
+namespace trainyard {
+
+/// attention_heads()
+std::optional<Heads> fused_attention_heads(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                                           std::int64_t heads);
+
+/// Views into qkv, N × tokens × 3 · width. Plain LibTorch, shared by both implementations of attention_heads().
+Heads take_apart(const at::Tensor& qkv, std::int64_t heads);
+
+/// Normalises `x` over the batch and updates the layer's running statistics; adds `residual`, if there is one, and
+/// applies a ReLU, if `relu`, in the same pass. REQUIRES `relu` if there is a residual. Without a residual only `main`
+/// of the result is defined; with one, both tensors share one memory, and the backward pass adds their gradients.
+std::optional<Branches> fused_batch_norm(const torch::nn::BatchNorm2dImpl& layer, const at::Tensor& x,
+                                         const std::optional<at::Tensor>& residual, bool relu);
+
+/// bias_gelu()
+std::optional<at::Tensor> fused_bias_gelu(const at::Tensor& product, const at::Tensor& bias);
+
+/// Adds the branch, if there is one, to `x` and normalises the sum in the same pass. The sum is float32; the normalised
+/// sum has autocast's type, float32 without autocast. Without a branch the sum shares the memory of `x`.
+std::optional<NormalisedStream> fused_layer_norm(const torch::nn::LayerNormImpl& layer, const at::Tensor& x,
+                                                 const Branch& branch);
+
+/// max_pool()
+std::optional<at::Tensor> fused_max_pool(const at::Tensor& x, std::int64_t size, std::int64_t stride,
+                                         std::int64_t padding);
+
+}  // namespace trainyard

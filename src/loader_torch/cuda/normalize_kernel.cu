@@ -1,0 +1,54 @@
+#include "loader_torch/cuda/normalize_kernel.h"
+
+namespace trainyard {
+namespace {
+
+constexpr unsigned threads = 256;
+constexpr unsigned elements_a_thread = 4;  // about
+
+// blockIdx.x: the sample; blockIdx.y: where in it. `fixed_channels` spares a division where it is not 0.
+template <typename Pixel, unsigned fixed_channels>
+__global__ void normalize_kernel(NormalizeTask<Pixel> task) {
+  const unsigned channels = fixed_channels > 0 ? fixed_channels : task.channels;
+  const unsigned row = task.width * channels;
+  const unsigned elements = task.height * row;
+  const std::int64_t sample = blockIdx.x;
+  const std::int64_t source = task.indices != nullptr ? task.indices[sample] : sample;
+  const bool mirror = task.mirrored != nullptr && task.mirrored[sample];
+  const Pixel* const image = task.images + source * elements;
+  float* const result = task.result + sample * elements;
+
+  for (unsigned to = blockIdx.y * threads + threadIdx.x; to < elements; to += gridDim.y * threads) {
+    const unsigned channel = to % channels;
+    unsigned from = to;
+    if (mirror) {
+      const unsigned left = to % row - channel;  // elements of the row before this pixel
+      from += row - channels - 2 * left;         // modulo 2^32: it may go back
+    }
+    result[to] = __fmaf_rn(static_cast<float>(image[from]), task.scale[channel], task.shift[channel]);
+  }
+}
+
+}  // namespace
+
+template <typename Pixel>
+cudaError_t launch_normalize(const NormalizeTask<Pixel>& task, cudaStream_t stream) {
+  const unsigned elements = task.height * task.width * task.channels;
+  if (task.samples == 0 || elements == 0) return cudaSuccess;
+  constexpr unsigned most_parts = 65'535;  // of gridDim.y
+  const unsigned parts = (elements - 1) / (threads * elements_a_thread) + 1;
+  const dim3 grid(static_cast<unsigned>(task.samples), parts < most_parts ? parts : most_parts);
+  if (task.channels == 1) {
+    normalize_kernel<Pixel, 1><<<grid, threads, 0, stream>>>(task);
+  } else if (task.channels == 3) {
+    normalize_kernel<Pixel, 3><<<grid, threads, 0, stream>>>(task);
+  } else {
+    normalize_kernel<Pixel, 0><<<grid, threads, 0, stream>>>(task);
+  }
+  return cudaGetLastError();
+}
+
+template cudaError_t launch_normalize(const NormalizeTask<std::uint8_t>&, cudaStream_t);
+template cudaError_t launch_normalize(const NormalizeTask<float>&, cudaStream_t);
+
+}  // namespace trainyard

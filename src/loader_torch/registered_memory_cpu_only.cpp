@@ -1,8 +1,0 @@
-#include "loader_torch/registered_memory.h"
-
-namespace trainyard {
-
-RegisteredMemory::RegisteredMemory(std::span<std::byte>) {}
-RegisteredMemory::~RegisteredMemory() = default;
-
-}  // namespace trainyard
