@@ -70,7 +70,7 @@ TEST_F(GpuCache, GivesTheLossesOfARunWithoutItAndSaysWhatItGathered) {
   ASSERT_EQ(train_on("cuda", "none", "none").exit_code, 0);
   const Outcome outcome = train_on("cuda", "gpu", "gpu");
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
-  EXPECT_THAT(outcome.output, AllOf(HasSubstr("640 + 128 samples put on cuda:0"), HasSubstr("gathered on the GPU"),
+  EXPECT_THAT(outcome.output, AllOf(HasSubstr("576 + 64 samples put on cuda:0"), HasSubstr("gathered on the GPU"),
                                     HasSubstr("report.html")));
   EXPECT_EQ(step_losses(dir_ / "gpu"), step_losses(dir_ / "none"));
 }

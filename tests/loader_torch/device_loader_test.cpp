@@ -17,13 +17,13 @@ using testing::HasSubstr;
 
 const PoolOptions pool_options{.workers = 0, .batch_size = 8, .cache = SampleCache::gpu, .seed = 5};
 
-// 101 samples to train on and 20 to test on, of a size of their own; both splits are mirrored in each epoch anew.
+// 101 samples of train and 20 of val, of a size of their own; both splits are mirrored in each epoch anew.
 std::vector<LoadedSplit> pictures() {
   const DataConfig config = synthetic_data("9,11,3", 101);
   std::vector<LoadedSplit> splits(2);
   for (const Split split : {Split::train, Split::val}) {
     LoadedSplit& loaded = splits[static_cast<std::size_t>(split)];
-    loaded.dataset = make_dataset(config, split);
+    loaded.dataset = make_dataset(config, split == Split::train ? Split::train : Split::test);
     loaded.transforms =
         TransformPipeline({"resize(height=6, width=7)", "random_horizontal_flip(p=0.4)"}, loaded.dataset->spec());
   }

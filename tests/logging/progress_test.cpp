@@ -17,7 +17,7 @@ constexpr ProgressState middle_of_a_run{.epoch = 2,
 
 TEST(FormatProgress, NamesEverything) {
   EXPECT_EQ(format_progress(middle_of_a_run),
-            "epoch 2/5  step 300/469  loss 0.3124  acc 0.889  6120/s  wait 1 %  left 41 s");
+            "epoch 2/5  step 300/469  train/loss 0.3124  train/accuracy 0.889  6120/s  wait 1 %  left 41 s");
 }
 
 TEST(FormatDuration, ReadsAsAClock) {
@@ -31,13 +31,13 @@ TEST(FormatProgress, NamesTheMemoryOfAGpu) {
   ProgressState state = middle_of_a_run;
   state.gpu_memory = (std::uint64_t{7} << 30) / 2;
   EXPECT_EQ(format_progress(state),
-            "epoch 2/5  step 300/469  loss 0.3124  acc 0.889  6120/s  wait 1 %  GPU 3.5 GiB  left 41 s");
+            "epoch 2/5  step 300/469  train/loss 0.3124  train/accuracy 0.889  6120/s  wait 1 %  GPU 3.5 GiB  left 41 s");
 }
 
 TEST(FormatProgress, LeavesOutTheLeastImportantPartsOnSmallTerminals) {
   EXPECT_EQ(format_progress(middle_of_a_run, 200), format_progress(middle_of_a_run));
-  EXPECT_EQ(format_progress(middle_of_a_run, 60), "epoch 2/5  step 300/469  loss 0.3124  acc 0.889  left 41 s");
-  EXPECT_EQ(format_progress(middle_of_a_run, 39), "epoch 2/5  loss 0.3124  left 41 s");
+  EXPECT_EQ(format_progress(middle_of_a_run, 60), "epoch 2/5  step 300/469  train/loss 0.3124  left 41 s");
+  EXPECT_EQ(format_progress(middle_of_a_run, 45), "epoch 2/5  train/loss 0.3124  left 41 s");
   EXPECT_EQ(format_progress(middle_of_a_run, 12), "epoch 2/5");
   EXPECT_EQ(format_progress(middle_of_a_run, 4), "epoc");
   for (std::size_t columns = 1; columns < 100; ++columns)
