@@ -6,7 +6,7 @@
 
 namespace trainyard {
 
-Heads take_apart(const at::Tensor& qkv, std::int64_t heads) {
+Heads split_heads(const at::Tensor& qkv, std::int64_t heads) {
   // Unbound where they lie, the gradients are put together in one pass.
   const std::vector<at::Tensor> parts =
       qkv.view({qkv.size(0), qkv.size(1), 3, heads, qkv.size(2) / 3 / heads}).unbind(2);
@@ -15,7 +15,7 @@ Heads take_apart(const at::Tensor& qkv, std::int64_t heads) {
 
 Heads attention_heads(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, std::int64_t heads) {
   if (const std::optional<Heads> fused = fused_attention_heads(x, weight, bias, heads)) return *fused;
-  return take_apart(at::linear(x, weight, bias), heads);
+  return split_heads(at::linear(x, weight, bias), heads);
 }
 
 }  // namespace trainyard

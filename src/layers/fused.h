@@ -18,7 +18,7 @@ std::optional<Heads> fused_attention_heads(const at::Tensor& x, const at::Tensor
                                            std::int64_t heads);
 
 /// Views into qkv, N × tokens × 3 · width. Plain LibTorch, shared by both implementations of attention_heads().
-Heads take_apart(const at::Tensor& qkv, std::int64_t heads);
+Heads split_heads(const at::Tensor& qkv, std::int64_t heads);
 
 /// Normalises `x` over the batch and updates the layer's running statistics; adds `residual`, if there is one, and
 /// applies a ReLU, if `relu`, in the same pass. REQUIRES `relu` if there is a residual. Without a residual only `main`

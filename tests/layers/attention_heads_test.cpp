@@ -94,7 +94,7 @@ TEST(AttentionHeads, OnTheCpuAreLibTorchsOperators) {
   at::manual_seed(1);
   const Input input = random_input({3, 5, 12}, 2, at::kFloat, at::kCPU);
   const Pass ours = passed(input);
-  EXPECT_THAT(ours.node, Not(HasSubstr("TakenApart")));
+  EXPECT_THAT(ours.node, Not(HasSubstr("SplitHeads")));
   expect_near(ours, expected_of(input), rounding_of(at::kFloat));
 }
 
@@ -113,7 +113,7 @@ TEST_P(AttentionHeadsOnAGpu, AreTheOperatorsButForTheirRounding) {
     SCOPED_TRACE(fmt::format("{}", shape));
     const Input input = random_input(shape, 2, GetParam(), at::kCUDA);
     const Pass ours = passed(input);
-    EXPECT_THAT(ours.node, HasSubstr("TakenApart"));
+    EXPECT_THAT(ours.node, HasSubstr("SplitHeads"));
     EXPECT_EQ(ours.parts[0].scalar_type(), GetParam());
     expect_near(ours, expected_of(input), rounding_of(GetParam()));
   }
@@ -142,10 +142,10 @@ TEST_P(AttentionHeadsOnAGpu, AreTheSameWithoutGradients) {
 TEST_P(AttentionHeadsOnAGpu, LeaveToTheOperatorsWhatTheyDoNotDo) {
   const Input narrow = random_input({3, 5, 12}, 3, GetParam(), at::kCUDA);
   const Pass ours = passed(narrow);
-  EXPECT_THAT(ours.node, Not(HasSubstr("TakenApart")));
+  EXPECT_THAT(ours.node, Not(HasSubstr("SplitHeads")));
   expect_near(ours, expected_of(narrow), rounding_of(GetParam()));
   EXPECT_THAT(passed(random_input({3, 5, 192}, 3, GetParam(), at::kCUDA).in_float64()).node,
-              Not(HasSubstr("TakenApart")));
+              Not(HasSubstr("SplitHeads")));
 }
 
 TEST_P(AttentionHeadsOnAGpu, HaveNoSecondDerivative) {

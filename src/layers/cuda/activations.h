@@ -1,4 +1,4 @@
-/// Activations as kernels of our own take them.
+/// The layout of activations that the kernels take.
 #pragma once
 
 #include <cstdint>
@@ -7,11 +7,10 @@ namespace trainyard {
 
 enum class Element : std::uint8_t { float32, float16, bfloat16 };
 
-/// rows × channels in the GPU's memory, as channels last lays them out: a row for each pixel of each image. They begin
-/// at a multiple of 16 bytes.
+/// A row-major matrix of rows × C in GPU memory, aligned to 16 bytes. Channels-last images have a row per pixel.
 struct Activations {
   std::int64_t rows;
-  std::uint32_t channels;  ///< a multiple of the elements in 16 bytes
+  std::uint32_t C;  ///< a multiple of the elements per 16 bytes
   Element element;
 };
 

@@ -16,7 +16,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// LibTorch has the words for what does not fit together.
+// Mismatched shapes are left to LibTorch, which reports them.
 bool applies(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, std::int64_t heads) {
   return x.is_cuda() && x.dim() == 3 && x.numel() > 0 && element_of(x.scalar_type()) &&
          weight.scalar_type() == at::kFloat && weight.dim() == 2 && weight.size(0) % (3 * heads) == 0 &&
@@ -24,13 +24,13 @@ bool applies(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bi
          bias.dim() == 1 && bias.size(0) == weight.size(0);
 }
 
-// Takes the product apart, the bias being in it; the gradients that come back are the product's and the bias's.
-class TakenApart : public torch::autograd::Function<TakenApart> {
+// Splits qkv, which includes the bias, into heads. Its backward pass returns the gradients of qkv and of the bias.
+class SplitHeads : public torch::autograd::Function<SplitHeads> {
  public:
   static variable_list forward(AutogradContext* context, const at::Tensor& qkv, const at::Tensor& bias,
                                std::int64_t heads) {
     context->save_for_backward({bias});
-    const Heads parts = take_apart(qkv.variable_data(), heads);
+    const Heads parts = split_heads(qkv.variable_data(), heads);
     return {parts.queries.variable_data(), parts.keys.variable_data(), parts.values.variable_data()};
   }
 
@@ -46,13 +46,13 @@ class TakenApart : public torch::autograd::Function<TakenApart> {
     const at::Tensor dqkv = at::empty({dqueries.size(0), dqueries.size(1), bias.size(0)}, dqueries.options());
     const at::Tensor dbias = at::empty_like(bias);
     const at::Tensor workspace = at::empty({attention_heads_workspace(shape)}, bias.options());
-    const AttentionHeadsBackward task{.dqueries = dqueries.const_data_ptr(),
-                                      .dkeys = dkeys.const_data_ptr(),
-                                      .dvalues = dvalues.const_data_ptr(),
-                                      .dqkv = dqkv.mutable_data_ptr(),
-                                      .dbias = dbias.mutable_data_ptr<float>(),
-                                      .workspace = workspace.mutable_data_ptr<float>()};
-    C10_CUDA_CHECK(launch_attention_heads(shape, task, c10::cuda::getCurrentCUDAStream()));
+    const AttentionHeadsBackward params{.dqueries = dqueries.const_data_ptr(),
+                                        .dkeys = dkeys.const_data_ptr(),
+                                        .dvalues = dvalues.const_data_ptr(),
+                                        .dqkv = dqkv.mutable_data_ptr(),
+                                        .dbias = dbias.mutable_data_ptr<float>(),
+                                        .workspace = workspace.mutable_data_ptr<float>()};
+    C10_CUDA_CHECK(launch_attention_heads(shape, params, c10::cuda::getCurrentCUDAStream()));
     return {dqkv, dbias, {}};
   }
 };
@@ -63,7 +63,7 @@ std::optional<Heads> fused_attention_heads(const at::Tensor& x, const at::Tensor
                                            std::int64_t heads) {
   if (!applies(x, weight, bias, heads)) return std::nullopt;
   const at::Tensor qkv = at::linear(x, weight, bias.detach());
-  const variable_list parts = TakenApart::apply(qkv, bias, heads);
+  const variable_list parts = SplitHeads::apply(qkv, bias, heads);
   return Heads{parts[0], parts[1], parts[2]};
 }
 

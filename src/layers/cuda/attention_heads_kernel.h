@@ -1,4 +1,4 @@
-/// The kernel behind fused_attention_heads(), apart from LibTorch's headers, which take nvcc minutes.
+/// Launches the kernel of fused_attention_heads(). Includes no LibTorch header: nvcc takes minutes to parse those.
 #pragma once
 
 #include <cstdint>
@@ -9,20 +9,20 @@
 
 namespace trainyard {
 
-/// Puts the gradients of queries, keys and values together.
+/// Concatenates the gradients of queries, keys and values into the gradient of qkv, and sums it over the rows.
 struct AttentionHeadsBackward {
-  const void* dqueries;  ///< rows × channels, as dkeys and dvalues
+  const void* dqueries;  ///< rows × C, like dkeys and dvalues
   const void* dkeys;
   const void* dvalues;
-  void* dqkv;        ///< rows × 3 · channels: a row is one of each, in this order
-  float* dbias;      ///< 3 · channels: the sums of dqkv's rows
-  float* workspace;  ///< attention_heads_workspace() numbers
+  void* dqkv;        ///< rows × 3C: in each row the queries, then keys, then values
+  float* dbias;      ///< 3C: dqkv summed over its rows
+  float* workspace;  ///< attention_heads_workspace() floats
 };
 
-/// How many floats the launch wants to work with, on the current device. shape: of each of the three.
+/// The size of `workspace` in floats on the current device. shape: of dqueries alone.
 std::int64_t attention_heads_workspace(const Activations& shape);
 
-/// Starts it on `stream` of the current device.
-cudaError_t launch_attention_heads(const Activations& shape, const AttentionHeadsBackward& task, cudaStream_t stream);
+/// Asynchronous on `stream` of the current device; returns the error of the launch.
+cudaError_t launch_attention_heads(const Activations& shape, const AttentionHeadsBackward& params, cudaStream_t stream);
 
 }  // namespace trainyard

@@ -15,7 +15,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// LibTorch has the words for one number a channel, which has no variance.
+// One value per channel has no variance: left to LibTorch, which reports it.
 bool applies(const torch::nn::BatchNorm2dImpl& layer, const at::Tensor& x, const std::optional<at::Tensor>& residual) {
   const auto& options = layer.options;
   if (!layer.is_training() || !options.momentum() || !options.affine() || !options.track_running_stats()) return false;
@@ -38,7 +38,7 @@ at::Tensor floats(const at::Tensor& beside, at::IntArrayRef sizes) {
 
 class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
  public:
-  // The result, with a residual twice.
+  // Returns the result, with a residual twice.
   static variable_list forward(AutogradContext* context, const at::Tensor& x, const std::optional<at::Tensor>& residual,
                                const at::Tensor& weight, const at::Tensor& bias,
                                const torch::nn::BatchNorm2dImpl& layer, bool relu) {
@@ -47,30 +47,31 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
     const at::Tensor y = at::empty_like(x);
     const at::Tensor statistics = floats(x, {2, x.size(1)});
     const at::Tensor workspace = floats(x, {batch_norm_workspace(shape)});
-    BatchNormForward task{.x = x.const_data_ptr(),
-                          .y = y.mutable_data_ptr(),
-                          .relu = relu,
-                          .weight = weight.const_data_ptr<float>(),
-                          .bias = bias.const_data_ptr<float>(),
-                          .eps = static_cast<float>(layer.options.eps()),
-                          .momentum = static_cast<float>(*layer.options.momentum()),
-                          .running_mean = layer.running_mean.mutable_data_ptr<float>(),
-                          .running_variance = layer.running_var.mutable_data_ptr<float>(),
-                          .batches = layer.num_batches_tracked.mutable_data_ptr<std::int64_t>(),
-                          .mean = statistics.mutable_data_ptr<float>(),
-                          .inverse_deviation = statistics.mutable_data_ptr<float>() + x.size(1),
-                          .workspace = workspace.mutable_data_ptr<float>()};
-    at::Tensor added, passed;
+    BatchNormForward params{.x = x.const_data_ptr(),
+                            .y = y.mutable_data_ptr(),
+                            .relu = relu,
+                            .weight = weight.const_data_ptr<float>(),
+                            .bias = bias.const_data_ptr<float>(),
+                            .eps = static_cast<float>(layer.options.eps()),
+                            .momentum = static_cast<float>(*layer.options.momentum()),
+                            .running_mean = layer.running_mean.mutable_data_ptr<float>(),
+                            .running_variance = layer.running_var.mutable_data_ptr<float>(),
+                            .batches = layer.num_batches_tracked.mutable_data_ptr<std::int64_t>(),
+                            .mean = statistics.mutable_data_ptr<float>(),
+                            .rstd = statistics.mutable_data_ptr<float>() + x.size(1),
+                            .workspace = workspace.mutable_data_ptr<float>()};
+    at::Tensor added, relu_mask;
     if (residual) {
       added = for_kernels(*residual);
-      passed = at::empty({x.numel() * x.element_size() / 16}, x.options().dtype(at::kByte).memory_format(std::nullopt));
-      task.residual = added.const_data_ptr();
-      task.passed = passed.mutable_data_ptr<std::uint8_t>();
+      relu_mask =
+          at::empty({x.numel() * x.element_size() / 16}, x.options().dtype(at::kByte).memory_format(std::nullopt));
+      params.residual = added.const_data_ptr();
+      params.relu_mask = relu_mask.mutable_data_ptr<std::uint8_t>();
     }
-    C10_CUDA_CHECK(launch_batch_norm(shape, task, c10::cuda::getCurrentCUDAStream()));
+    C10_CUDA_CHECK(launch_batch_norm(shape, params, c10::cuda::getCurrentCUDAStream()));
     context->saved_data["relu"] = relu;
     context->set_materialize_grads(false);
-    context->save_for_backward({x, weight, bias, statistics, passed});
+    context->save_for_backward({x, weight, bias, statistics, relu_mask});
     return residual ? variable_list{y, y.variable_data()} : variable_list{y};
   }
 
@@ -80,34 +81,34 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
     if (gradients.empty()) return {{}, {}, {}, {}, {}, {}};
     for (at::Tensor& gradient : gradients) gradient = for_kernels(gradient);
     const variable_list saved = context->get_saved_variables();
-    const at::Tensor &x = saved[0], &weight = saved[1], &bias = saved[2], &statistics = saved[3], &passed = saved[4];
+    const at::Tensor &x = saved[0], &weight = saved[1], &bias = saved[2], &statistics = saved[3], &relu_mask = saved[4];
     const c10::cuda::CUDAGuard on_device(x.device());
     const Activations shape = shape_of(x);
     const at::Tensor dweight = at::empty_like(weight);
     const at::Tensor dbias = at::empty_like(bias);
     const at::Tensor workspace = floats(x, {batch_norm_workspace(shape)});
-    BatchNormBackward task{.dy = gradients[0].const_data_ptr(),
-                           .x = x.const_data_ptr(),
-                           .relu = context->saved_data["relu"].toBool(),
-                           .weight = weight.const_data_ptr<float>(),
-                           .bias = bias.const_data_ptr<float>(),
-                           .mean = statistics.const_data_ptr<float>(),
-                           .inverse_deviation = statistics.const_data_ptr<float>() + x.size(1),
-                           .dweight = dweight.mutable_data_ptr<float>(),
-                           .dbias = dbias.mutable_data_ptr<float>(),
-                           .workspace = workspace.mutable_data_ptr<float>()};
+    BatchNormBackward params{.dy = gradients[0].const_data_ptr(),
+                             .x = x.const_data_ptr(),
+                             .relu = context->saved_data["relu"].toBool(),
+                             .weight = weight.const_data_ptr<float>(),
+                             .bias = bias.const_data_ptr<float>(),
+                             .mean = statistics.const_data_ptr<float>(),
+                             .rstd = statistics.const_data_ptr<float>() + x.size(1),
+                             .dweight = dweight.mutable_data_ptr<float>(),
+                             .dbias = dbias.mutable_data_ptr<float>(),
+                             .workspace = workspace.mutable_data_ptr<float>()};
     at::Tensor dx, dresidual;
     if (context->needs_input_grad(0)) {
       dx = at::empty_like(x);
-      task.dx = dx.mutable_data_ptr();
+      params.dx = dx.mutable_data_ptr();
     }
-    if (passed.defined()) {
+    if (relu_mask.defined()) {
       dresidual = at::empty_like(x);
-      task.passed = passed.const_data_ptr<std::uint8_t>();
-      task.dresidual = dresidual.mutable_data_ptr();
-      if (gradients.size() == 2) task.more_dy = gradients[1].const_data_ptr();
+      params.relu_mask = relu_mask.const_data_ptr<std::uint8_t>();
+      params.dresidual = dresidual.mutable_data_ptr();
+      if (gradients.size() == 2) params.dy_extra = gradients[1].const_data_ptr();
     }
-    C10_CUDA_CHECK(launch_batch_norm(shape, task, c10::cuda::getCurrentCUDAStream()));
+    C10_CUDA_CHECK(launch_batch_norm(shape, params, c10::cuda::getCurrentCUDAStream()));
     return {dx, dresidual, dweight, dbias, {}, {}};
   }
 };

@@ -4,147 +4,147 @@ namespace trainyard {
 namespace batch_norm {
 namespace {
 
-// What reaches a normalised number of the gradient `dy` of its ReLU.
+// The gradient of the ReLU's input, from `dy` of its output.
 template <typename T>
-__device__ float through_relu(float dy, float x, const Scaling<T>& scaling, const PerChannel<lanes<T>>& bias, int i) {
-  return passes(rounded<T>(normalised(x, scaling.mean.at[i], scaling.scale.at[i], bias.at[i]))) ? dy : 0;
+__device__ float relu_backward(float dy, float x, const Scaling<T>& scaling, const PerChannel<vector_size<T>>& bias,
+                               int i) {
+  return relu_passes(rounded<T>(normalize(x, scaling.mean.at[i], scaling.scale.at[i], bias.at[i]))) ? dy : 0;
 }
 
-// Per channel: the sum of what reaches the normalised x of the gradient, and of its product with x - mean.
-template <typename T, Then then>
+// Per channel: the sums of the gradient of the normalized x, and of its product with x - mean.
+template <typename T, Epilogue epilogue>
 __global__ void __launch_bounds__(block_threads, backward_blocks)
-    sum_gradients_kernel(BatchNormBackward task, std::int64_t rows, unsigned channels) {
+    sum_gradients_kernel(BatchNormBackward params, std::int64_t rows, unsigned C) {
   const unsigned channel = first_channel<T>();
-  const bool inside = channel < channels;
-  float sums[2 * lanes<T>] = {};
-  if (inside) {
-    const Scaling<T> scaling(task, channel);
-    const PerChannel<lanes<T>> bias(task.bias + channel);
+  const bool in_range = channel < C;
+  float sums[2 * vector_size<T>] = {};
+  if (in_range) {
+    const Scaling<T> scaling(params, channel);
+    const PerChannel<vector_size<T>> bias(params.bias + channel);
     struct Loaded {
-      Vector<T> dy, more_dy, x;
-      unsigned passed;
+      Vector<T> dy, dy_extra, x;
+      unsigned relu_mask;
     };
     for_each_row<2, true>(
         rows,
         [&](std::int64_t row) {
-          const std::int64_t element = row * channels + channel;
-          Loaded loaded{load<T>(task.dy, element), {}, load<T>(task.x, element), 0};
-          if constexpr (then == Then::add_relu) {
-            if (task.more_dy != nullptr) loaded.more_dy = load<T>(task.more_dy, element);
-            loaded.passed = task.passed[element / lanes<T>];
+          const std::int64_t element = row * C + channel;
+          Loaded loaded{load<T>(params.dy, element), {}, load<T>(params.x, element), 0};
+          if constexpr (epilogue == Epilogue::add_relu) {
+            if (params.dy_extra != nullptr) loaded.dy_extra = load<T>(params.dy_extra, element);
+            loaded.relu_mask = params.relu_mask[element / vector_size<T>];
           }
           return loaded;
         },
         [&](std::int64_t row, const Loaded& loaded) {
           Vector<T> dresidual;
 #pragma unroll
-          for (int i = 0; i < lanes<T>; ++i) {
+          for (int i = 0; i < vector_size<T>; ++i) {
             const float x = loaded.x.get(i);
             float dy = loaded.dy.get(i);
-            if constexpr (then == Then::relu) {
-              dy = through_relu<T>(dy, x, scaling, bias, i);
-            } else if constexpr (then == Then::add_relu) {
-              dy = (loaded.passed >> i & 1) != 0 ? dy + loaded.more_dy.get(i) : 0;
+            if constexpr (epilogue == Epilogue::relu) {
+              dy = relu_backward<T>(dy, x, scaling, bias, i);
+            } else if constexpr (epilogue == Epilogue::add_relu) {
+              dy = (loaded.relu_mask >> i & 1) != 0 ? dy + loaded.dy_extra.get(i) : 0;
               dresidual.set(i, dy);
             }
             sums[i] += dy;
-            sums[lanes<T> + i] = fmaf(dy, x - scaling.mean.at[i], sums[lanes<T> + i]);
+            sums[vector_size<T> + i] = fmaf(dy, x - scaling.mean.at[i], sums[vector_size<T> + i]);
           }
-          if constexpr (then == Then::add_relu) store(task.dresidual, row * channels + channel, dresidual);
+          if constexpr (epilogue == Epilogue::add_relu) store(params.dresidual, row * C + channel, dresidual);
         });
   }
-  sum_over_column<block_threads>(sums);
-  if (!inside || threadIdx.y != 0) return;
-  float* const partials = task.workspace + std::int64_t{2} * blockIdx.x * channels + channel;
+  block_reduce_sum<block_threads>(sums);
+  if (!in_range || threadIdx.y != 0) return;
+  float* const partials = params.workspace + std::int64_t{2} * blockIdx.x * C + channel;
 #pragma unroll
-  for (int i = 0; i < lanes<T>; ++i) {
+  for (int i = 0; i < vector_size<T>; ++i) {
     partials[i] = sums[i];
-    partials[channels + i] = sums[lanes<T> + i];
+    partials[C + i] = sums[vector_size<T> + i];
   }
 }
 
-// What is taken off the gradient: its mean, and the part of it that goes along with x - mean.
+// What is subtracted from the gradient: its mean, and its projection on x - mean.
 struct Correction {
   float* mean;
   float* slope;
 
-  Correction(float* workspace, unsigned channels, unsigned blocks)
-      : mean(workspace + std::int64_t{2} * blocks * channels), slope(mean + channels) {}
+  Correction(float* workspace, unsigned C, unsigned blocks)
+      : mean(workspace + std::int64_t{2} * blocks * C), slope(mean + C) {}
 };
 
-__global__ void finish_gradients_kernel(BatchNormBackward task, std::int64_t rows, unsigned channels, unsigned blocks,
+__global__ void finish_gradients_kernel(BatchNormBackward params, std::int64_t rows, unsigned C, unsigned blocks,
                                         Correction correction) {
-  const unsigned channel = blockIdx.x * finish_columns + threadIdx.x;
-  const bool inside = channel < channels;
+  const unsigned channel = blockIdx.x * tile_channels + threadIdx.x;
+  const bool in_range = channel < C;
   float sums[2] = {};
-  if (inside) {
+  if (in_range) {
 #pragma unroll 4
-    for (unsigned block = threadIdx.y; block < blocks; block += finish_rows) {
-      const float* const partials = task.workspace + std::int64_t{2} * block * channels + channel;
+    for (unsigned block = threadIdx.y; block < blocks; block += tile_rows) {
+      const float* const partials = params.workspace + std::int64_t{2} * block * C + channel;
       sums[0] += partials[0];
-      sums[1] += partials[channels];
+      sums[1] += partials[C];
     }
   }
-  sum_over_column<finish_columns * finish_rows>(sums);
-  if (!inside || threadIdx.y != 0) return;
-  const float inverse_deviation = task.inverse_deviation[channel];
-  task.dbias[channel] = sums[0];
-  task.dweight[channel] = sums[1] * inverse_deviation;
+  block_reduce_sum<tile_channels * tile_rows>(sums);
+  if (!in_range || threadIdx.y != 0) return;
+  const float rstd = params.rstd[channel];
+  params.dbias[channel] = sums[0];
+  params.dweight[channel] = sums[1] * rstd;
   correction.mean[channel] = sums[0] / static_cast<float>(rows);
-  correction.slope[channel] = sums[1] / static_cast<float>(rows) * inverse_deviation * inverse_deviation *
-                              inverse_deviation * task.weight[channel];
+  correction.slope[channel] = sums[1] / static_cast<float>(rows) * rstd * rstd * rstd * params.weight[channel];
 }
 
-template <typename T, Then then>
+template <typename T, Epilogue epilogue>
 __global__ void __launch_bounds__(block_threads, backward_blocks)
-    input_gradient_kernel(BatchNormBackward task, std::int64_t rows, unsigned channels, Correction correction) {
+    input_gradient_kernel(BatchNormBackward params, std::int64_t rows, unsigned C, Correction correction) {
   const unsigned channel = first_channel<T>();
-  if (channel >= channels) return;
-  const Scaling<T> scaling(task, channel);
-  const PerChannel<lanes<T>> bias(task.bias + channel);
-  const PerChannel<lanes<T>> mean_gradient(correction.mean + channel);
-  const PerChannel<lanes<T>> slope(correction.slope + channel);
-  const void* const gradient = then == Then::add_relu ? task.dresidual : task.dy;
+  if (channel >= C) return;
+  const Scaling<T> scaling(params, channel);
+  const PerChannel<vector_size<T>> bias(params.bias + channel);
+  const PerChannel<vector_size<T>> mean_gradient(correction.mean + channel);
+  const PerChannel<vector_size<T>> slope(correction.slope + channel);
+  const void* const gradient = epilogue == Epilogue::add_relu ? params.dresidual : params.dy;
   struct Loaded {
     Vector<T> dy, x;
   };
   for_each_row<2, false>(
       rows,
       [&](std::int64_t row) {
-        const std::int64_t element = row * channels + channel;
-        return Loaded{load<T>(gradient, element), load<T>(task.x, element)};
+        const std::int64_t element = row * C + channel;
+        return Loaded{load<T>(gradient, element), load<T>(params.x, element)};
       },
       [&](std::int64_t row, const Loaded& loaded) {
         Vector<T> dx;
 #pragma unroll
-        for (int i = 0; i < lanes<T>; ++i) {
+        for (int i = 0; i < vector_size<T>; ++i) {
           const float x = loaded.x.get(i);
           float dy = loaded.dy.get(i);
-          if constexpr (then == Then::relu) dy = through_relu<T>(dy, x, scaling, bias, i);
+          if constexpr (epilogue == Epilogue::relu) dy = relu_backward<T>(dy, x, scaling, bias, i);
           dx.set(i, fmaf(scaling.scale.at[i], dy - mean_gradient.at[i], (scaling.mean.at[i] - x) * slope.at[i]));
         }
-        store(task.dx, row * channels + channel, dx);
+        store(params.dx, row * C + channel, dx);
       });
 }
 
-template <typename T, Then then>
-void launch(const Activations& shape, const BatchNormBackward& task, cudaStream_t stream) {
-  const auto [blocks, threads] = grid_of(shape, backward_blocks);
-  const Correction correction(task.workspace, shape.channels, blocks.x);
-  sum_gradients_kernel<T, then><<<blocks, threads, 0, stream>>>(task, shape.rows, shape.channels);
-  finish_gradients_kernel<<<ceil_divide(shape.channels, finish_columns), dim3(finish_columns, finish_rows), 0,
-                            stream>>>(task, shape.rows, shape.channels, blocks.x, correction);
-  if (task.dx == nullptr) return;
-  input_gradient_kernel<T, then><<<blocks, threads, 0, stream>>>(task, shape.rows, shape.channels, correction);
+template <typename T, Epilogue epilogue>
+void launch(const Activations& shape, const BatchNormBackward& params, cudaStream_t stream) {
+  const auto [blocks, threads] = grid_for(shape, backward_blocks);
+  const Correction correction(params.workspace, shape.C, blocks.x);
+  sum_gradients_kernel<T, epilogue><<<blocks, threads, 0, stream>>>(params, shape.rows, shape.C);
+  finish_gradients_kernel<<<ceil_divide(shape.C, tile_channels), dim3(tile_channels, tile_rows), 0, stream>>>(
+      params, shape.rows, shape.C, blocks.x, correction);
+  if (params.dx == nullptr) return;
+  input_gradient_kernel<T, epilogue><<<blocks, threads, 0, stream>>>(params, shape.rows, shape.C, correction);
 }
 
 }  // namespace
 }  // namespace batch_norm
 
-cudaError_t launch_batch_norm(const Activations& shape, const BatchNormBackward& task, cudaStream_t stream) {
-  with_type_of(shape.element, [&](auto zero) {
-    batch_norm::with_what_follows(task.relu, task.dresidual != nullptr, [&](auto then) {
-      batch_norm::launch<decltype(zero), decltype(then)::value>(shape, task, stream);
+cudaError_t launch_batch_norm(const Activations& shape, const BatchNormBackward& params, cudaStream_t stream) {
+  dispatch_element(shape.element, [&](auto zero) {
+    batch_norm::dispatch_epilogue(params.relu, params.dresidual != nullptr, [&](auto epilogue) {
+      batch_norm::launch<decltype(zero), decltype(epilogue)::value>(shape, params, stream);
     });
   });
   return cudaGetLastError();

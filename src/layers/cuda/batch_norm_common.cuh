@@ -1,12 +1,12 @@
-/// Memory bandwidth rules here. Each direction is one pass that sums and one that applies, with a small kernel between
-/// them: forward reads x twice and writes y; backward reads dy and x twice and writes dx. Which numbers the ReLU let by
-/// is computed again from x; where a residual was added, bits say it, and the summing pass writes the residual's
-/// gradient, which the applying one then reads.
+/// Batch norm is memory-bound. Each direction is a reduction pass and an elementwise pass with a small kernel between
+/// them: forward reads x twice and writes y; backward reads dy and x twice and writes dx. Without a residual the ReLU's
+/// mask is recomputed from x; with one it is stored as bits, and the reduction pass writes the residual's gradient,
+/// which the elementwise pass then reads.
 ///
-/// Sums run from the last row to the first, so that what a pass leaves in the L2 cache is what the next one begins
-/// with. The order of every sum depends on the shape and the GPU alone.
+/// Reductions run from the last row to the first, so that the next pass begins with rows that are still in the L2
+/// cache. The order of every sum depends on the shape and the GPU only.
 ///
-/// batch_norm_forward.cu and batch_norm_backward.cu are the two directions; here is what they share.
+/// This header is shared by batch_norm_forward.cu and batch_norm_backward.cu.
 #pragma once
 
 #include <type_traits>
@@ -16,45 +16,46 @@
 
 namespace trainyard::batch_norm {
 
-/// Blocks resident on a multiprocessor: more leave too few registers.
+/// Resident blocks per multiprocessor: more would leave too few registers.
 constexpr unsigned forward_blocks = 4;
 constexpr unsigned backward_blocks = 3;
 
-/// Of the kernels between the passes: channels and threads for each of them.
-constexpr unsigned finish_columns = 32;
-constexpr unsigned finish_rows = 32;
+/// The block of the kernels between the passes: tile_rows threads per channel.
+constexpr unsigned tile_channels = 32;
+constexpr unsigned tile_rows = 32;
 
-enum class Then { nothing, relu, add_relu };
+enum class Epilogue { none, relu, add_relu };
 
-/// Calls run(std::integral_constant<Then, ...>()).
+/// Calls run(std::integral_constant<Epilogue, ...>()).
 template <typename Run>
-void with_what_follows(bool relu, bool adds, const Run& run) {
-  if (adds) return run(std::integral_constant<Then, Then::add_relu>());
-  if (relu) return run(std::integral_constant<Then, Then::relu>());
-  return run(std::integral_constant<Then, Then::nothing>());
+void dispatch_epilogue(bool relu, bool adds, const Run& run) {
+  if (adds) return run(std::integral_constant<Epilogue, Epilogue::add_relu>());
+  if (relu) return run(std::integral_constant<Epilogue, Epilogue::relu>());
+  return run(std::integral_constant<Epilogue, Epilogue::none>());
 }
 
-/// What normalised() asks for. Task is BatchNormForward or BatchNormBackward.
+/// The arguments of normalize(). Params is BatchNormForward or BatchNormBackward.
 template <typename T>
 struct Scaling {
-  PerChannel<lanes<T>> mean, scale;
+  PerChannel<vector_size<T>> mean, scale;
 
-  template <typename Task>
-  __device__ Scaling(const Task& task, unsigned channel) : mean(task.mean + channel), scale(task.weight + channel) {
-    for (int i = 0; i < lanes<T>; ++i) scale.at[i] *= task.inverse_deviation[channel + i];
+  template <typename Params>
+  __device__ Scaling(const Params& params, unsigned channel)
+      : mean(params.mean + channel), scale(params.weight + channel) {
+    for (int i = 0; i < vector_size<T>; ++i) scale.at[i] *= params.rstd[channel + i];
   }
 };
 
-/// Forward and backward call it with the same numbers and get the same bits, so that they agree on the ReLU's mask.
-__device__ inline float normalised(float x, float mean, float scale, float bias) { return fmaf(x - mean, scale, bias); }
+/// Forward and backward compute the same bits, so that they agree on the ReLU's mask.
+__device__ inline float normalize(float x, float mean, float scale, float bias) { return fmaf(x - mean, scale, bias); }
 
-/// As T holds it.
+/// Rounded to T.
 template <typename T>
 __device__ float rounded(float value) {
   return static_cast<float>(static_cast<T>(value));
 }
 
-/// Whether the gradient of a ReLU's result goes on; of NaN it does.
-__device__ inline unsigned passes(float y) { return y <= 0 ? 0 : 1; }
+/// 1 if the ReLU passes the gradient of its output y, otherwise 0; NaN passes.
+__device__ inline unsigned relu_passes(float y) { return y <= 0 ? 0 : 1; }
 
 }  // namespace trainyard::batch_norm

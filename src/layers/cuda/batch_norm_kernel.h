@@ -1,4 +1,4 @@
-/// The kernels behind fused_batch_norm(), apart from LibTorch's headers, which take nvcc minutes.
+/// Launches the kernels of fused_batch_norm(). Includes no LibTorch header: nvcc takes minutes to parse those.
 #pragma once
 
 #include <cstdint>
@@ -9,50 +9,49 @@
 
 namespace trainyard {
 
-/// y = normalised x, with `relu` its positive part; before that the residual is added, if there is one. One number a
-/// channel unless said otherwise.
+/// y = normalized x, plus the residual if there is one, then ReLU if `relu`. Arrays have C elements unless noted.
 struct BatchNormForward {
-  const void* x;         ///< rows × channels; at least two rows
-  const void* residual;  ///< rows × channels; null: none. It needs `relu`
-  void* y;               ///< rows × channels
-  std::uint8_t*
-      passed;  ///< written where there is a residual: a byte for 16 bytes of y, a bit for each that ReLU let by
+  const void* x;            ///< rows × C; at least two rows
+  const void* residual;     ///< rows × C; null: none. REQUIRES `relu` if set
+  void* y;                  ///< rows × C
+  std::uint8_t* relu_mask;  ///< written if there is a residual: one byte per 16 bytes of y, bit i set if element i
+                            ///< passed the ReLU
   bool relu;
   const float* weight;
   const float* bias;
   float eps;
-  float momentum;            ///< the share of this batch in the running statistics
-  float* running_mean;       ///< read and written
-  float* running_variance;   ///< read and written; of n - 1
-  std::int64_t* batches;     ///< one number, which grows by 1
-  float* mean;               ///< written
-  float* inverse_deviation;  ///< written: 1 / sqrt(variance of n + eps)
-  float* workspace;          ///< batch_norm_workspace() numbers
+  float momentum;           ///< weight of this batch in the running statistics
+  float* running_mean;      ///< read and written
+  float* running_variance;  ///< read and written; unbiased (n - 1)
+  std::int64_t* batches;    ///< one element, incremented by 1
+  float* mean;              ///< written
+  float* rstd;              ///< written: 1 / sqrt(variance + eps), biased variance (n)
+  float* workspace;         ///< batch_norm_workspace() floats
 };
 
 /// The gradients of a BatchNormForward.
 struct BatchNormBackward {
-  const void* dy;              ///< rows × channels
-  const void* more_dy;         ///< rows × channels, is added to dy; null: none. Only where there is a residual
-  const void* x;               ///< rows × channels
-  const std::uint8_t* passed;  ///< as BatchNormForward wrote it
+  const void* dy;                 ///< rows × C
+  const void* dy_extra;           ///< rows × C, added to dy; null: none. Only with a residual
+  const void* x;                  ///< rows × C
+  const std::uint8_t* relu_mask;  ///< as written by BatchNormForward
   bool relu;
   const float* weight;
   const float* bias;
   const float* mean;
-  const float* inverse_deviation;
-  void* dx;         ///< rows × channels; null: not asked for
-  void* dresidual;  ///< rows × channels; null: there is no residual
+  const float* rstd;
+  void* dx;         ///< rows × C; null: not needed
+  void* dresidual;  ///< rows × C; null: no residual
   float* dweight;
   float* dbias;
-  float* workspace;  ///< batch_norm_workspace() numbers
+  float* workspace;  ///< batch_norm_workspace() floats
 };
 
-/// How many floats the launches below want to work with, on the current device.
+/// The size of `workspace` in floats on the current device, for both directions.
 std::int64_t batch_norm_workspace(const Activations& shape);
 
-/// Start them on `stream` of the current device.
-cudaError_t launch_batch_norm(const Activations& shape, const BatchNormForward& task, cudaStream_t stream);
-cudaError_t launch_batch_norm(const Activations& shape, const BatchNormBackward& task, cudaStream_t stream);
+/// Asynchronous on `stream` of the current device; return the error of the launch.
+cudaError_t launch_batch_norm(const Activations& shape, const BatchNormForward& params, cudaStream_t stream);
+cudaError_t launch_batch_norm(const Activations& shape, const BatchNormBackward& params, cudaStream_t stream);
 
 }  // namespace trainyard

@@ -25,9 +25,9 @@ class BiasGelu : public torch::autograd::Function<BiasGelu> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& product, const at::Tensor& bias) {
     const c10::cuda::CUDAGuard on_device(product.device());
     const at::Tensor y = at::empty_like(product);
-    const BiasGeluForward task{
+    const BiasGeluForward params{
         .product = product.const_data_ptr(), .bias = bias.const_data_ptr<float>(), .y = y.mutable_data_ptr()};
-    C10_CUDA_CHECK(launch_bias_gelu(shape_of_rows(product), task, c10::cuda::getCurrentCUDAStream()));
+    C10_CUDA_CHECK(launch_bias_gelu(shape_of_rows(product), params, c10::cuda::getCurrentCUDAStream()));
     context->save_for_backward({product, bias});
     return y;
   }
@@ -41,13 +41,13 @@ class BiasGelu : public torch::autograd::Function<BiasGelu> {
     const at::Tensor dproduct = at::empty_like(product);
     const at::Tensor dbias = at::empty_like(bias);
     const at::Tensor workspace = at::empty({bias_gelu_workspace(shape_of_rows(product))}, bias.options());
-    const BiasGeluBackward task{.dy = dy.const_data_ptr(),
-                                .product = product.const_data_ptr(),
-                                .bias = bias.const_data_ptr<float>(),
-                                .dproduct = dproduct.mutable_data_ptr(),
-                                .dbias = dbias.mutable_data_ptr<float>(),
-                                .workspace = workspace.mutable_data_ptr<float>()};
-    C10_CUDA_CHECK(launch_bias_gelu(shape_of_rows(product), task, c10::cuda::getCurrentCUDAStream()));
+    const BiasGeluBackward params{.dy = dy.const_data_ptr(),
+                                  .product = product.const_data_ptr(),
+                                  .bias = bias.const_data_ptr<float>(),
+                                  .dproduct = dproduct.mutable_data_ptr(),
+                                  .dbias = dbias.mutable_data_ptr<float>(),
+                                  .workspace = workspace.mutable_data_ptr<float>()};
+    C10_CUDA_CHECK(launch_bias_gelu(shape_of_rows(product), params, c10::cuda::getCurrentCUDAStream()));
     return {dproduct, dbias};
   }
 };

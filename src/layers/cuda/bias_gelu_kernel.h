@@ -1,4 +1,4 @@
-/// The kernels behind bias_gelu(), apart from LibTorch's headers, which take nvcc minutes.
+/// Launches the kernels of fused_bias_gelu(). Includes no LibTorch header: nvcc takes minutes to parse those.
 #pragma once
 
 #include <cstdint>
@@ -9,28 +9,28 @@
 
 namespace trainyard {
 
-/// y = gelu(product + bias), by the error function.
+/// y = gelu(product + bias), the exact form (erf).
 struct BiasGeluForward {
-  const void* product;  ///< rows × channels
-  const float* bias;    ///< channels
-  void* y;              ///< rows × channels
+  const void* product;  ///< rows × C
+  const float* bias;    ///< C
+  void* y;              ///< rows × C
 };
 
 /// The gradients of a BiasGeluForward.
 struct BiasGeluBackward {
-  const void* dy;       ///< rows × channels
-  const void* product;  ///< rows × channels
-  const float* bias;    ///< channels
-  void* dproduct;       ///< rows × channels
-  float* dbias;         ///< channels
-  float* workspace;     ///< bias_gelu_workspace() numbers
+  const void* dy;       ///< rows × C
+  const void* product;  ///< rows × C
+  const float* bias;    ///< C
+  void* dproduct;       ///< rows × C
+  float* dbias;         ///< C
+  float* workspace;     ///< bias_gelu_workspace() floats
 };
 
-/// How many floats the backward launch wants to work with, on the current device.
+/// The size of the backward `workspace` in floats on the current device.
 std::int64_t bias_gelu_workspace(const Activations& shape);
 
-/// Start them on `stream` of the current device.
-cudaError_t launch_bias_gelu(const Activations& shape, const BiasGeluForward& task, cudaStream_t stream);
-cudaError_t launch_bias_gelu(const Activations& shape, const BiasGeluBackward& task, cudaStream_t stream);
+/// Asynchronous on `stream` of the current device; return the error of the launch.
+cudaError_t launch_bias_gelu(const Activations& shape, const BiasGeluForward& params, cudaStream_t stream);
+cudaError_t launch_bias_gelu(const Activations& shape, const BiasGeluBackward& params, cudaStream_t stream);
 
 }  // namespace trainyard

@@ -17,7 +17,7 @@ at::Tensor for_kernels(const at::Tensor& activations) {
 
 Activations shape_of(const at::Tensor& activations) {
   return {.rows = activations.numel() / activations.size(1),
-          .channels = static_cast<std::uint32_t>(activations.size(1)),
+          .C = static_cast<std::uint32_t>(activations.size(1)),
           .element = *element_of(activations.scalar_type())};
 }
 

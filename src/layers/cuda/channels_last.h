@@ -1,4 +1,4 @@
-/// What LibTorch's tensors are to kernels of our own.
+/// Channels-last tensors as arguments of kernels.
 #pragma once
 
 #include "layers/cuda/activations.h"
@@ -6,12 +6,11 @@
 
 namespace trainyard {
 
-/// Whether the kernels can take `activations` as they lie there: float32, float16 or bfloat16 on a GPU, N × channels ×
-/// height × width, not empty, in channels-last memory format, beginning at a multiple of 16 bytes, of which each pixel
-/// fills some.
+/// Whether the kernels can read `activations` in place: float32, float16 or bfloat16 on a GPU, N × C × height × width,
+/// not empty, in channels-last memory format, aligned to 16 bytes, each pixel a multiple of 16 bytes.
 bool takes_kernels(const at::Tensor& activations);
 
-/// The same numbers so that takes_kernels(), copied if need be. REQUIRES that type and channels allow it.
+/// The same values in a layout that takes_kernels() accepts, copied if necessary. REQUIRES a supported type and C.
 at::Tensor for_kernels(const at::Tensor& activations);
 
 /// REQUIRES takes_kernels(activations).

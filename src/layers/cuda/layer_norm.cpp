@@ -16,30 +16,28 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-at::ScalarType type_of_normalised() {
+at::ScalarType output_type() {
   return at::autocast::is_autocast_enabled(at::kCUDA) ? at::autocast::get_autocast_dtype(at::kCUDA) : at::kFloat;
 }
 
-// LibTorch has the words for what does not fit together.
+// Mismatched shapes are left to LibTorch, which reports them.
 bool applies(const torch::nn::LayerNormImpl& layer, const at::Tensor& x, const Branch& branch) {
   const auto& shape = layer.options.normalized_shape();
   if (!x.is_cuda() || x.scalar_type() != at::kFloat || x.dim() == 0 || x.numel() == 0) return false;
-  if (shape.size() != 1 || x.size(-1) != shape[0] || shape[0] % 4 != 0 || shape[0] > layer_norm_widest) return false;
-  if (!element_of(type_of_normalised())) return false;
+  if (shape.size() != 1 || x.size(-1) != shape[0] || shape[0] % 4 != 0 || shape[0] > layer_norm_max_C) return false;
+  if (!element_of(output_type())) return false;
   const auto serves = [&](const at::Tensor& parameter) {
     return parameter.defined() && parameter.scalar_type() == at::kFloat && parameter.device() == x.device() &&
            parameter.sizes() == shape && parameter.is_contiguous() && begins_at_a_vector(parameter);
   };
   if (!serves(layer.weight) || !serves(layer.bias)) return false;
   const at::Tensor& added = branch.product;
-  return !added.defined() || (added.sizes() == x.sizes() && added.scalar_type() == type_of_normalised() &&
+  return !added.defined() || (added.sizes() == x.sizes() && added.scalar_type() == output_type() &&
                               added.device() == x.device() && serves(branch.bias));
 }
 
-Tokens tokens_of(const at::Tensor& x, at::ScalarType normalised) {
-  return {.rows = x.numel() / x.size(-1),
-          .width = static_cast<std::uint32_t>(x.size(-1)),
-          .element = *element_of(normalised)};
+Tokens tokens_of(const at::Tensor& x, at::ScalarType type) {
+  return {.rows = x.numel() / x.size(-1), .C = static_cast<std::uint32_t>(x.size(-1)), .element = *element_of(type)};
 }
 
 at::Tensor floats(const at::Tensor& beside, at::IntArrayRef sizes) {
@@ -48,10 +46,10 @@ at::Tensor floats(const at::Tensor& beside, at::IntArrayRef sizes) {
 
 class FusedLayerNorm : public torch::autograd::Function<FusedLayerNorm> {
  public:
-  // Where inputs stand among those that may have a gradient.
+  // Positions among the inputs that may need a gradient.
   enum Input : std::uint8_t { x_input, weight_input, bias_input, branch_input, branch_bias_input };
 
-  // The sum and the normalised sum. `branch` and `branch_bias`: both or neither.
+  // Returns the sum and the normalized sum. `branch` and `branch_bias`: both or neither.
   static variable_list forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
                                const at::Tensor& bias, const std::optional<at::Tensor>& branch,
                                const std::optional<at::Tensor>& branch_bias, double eps, at::ScalarType type) {
@@ -59,21 +57,21 @@ class FusedLayerNorm : public torch::autograd::Function<FusedLayerNorm> {
     const Tokens tokens = tokens_of(x, type);
     const at::Tensor y = at::empty_like(x, type);
     const at::Tensor statistics = floats(x, {2, tokens.rows});
-    LayerNormForward task{.x = x.const_data_ptr<float>(),
-                          .weight = weight.const_data_ptr<float>(),
-                          .bias = bias.const_data_ptr<float>(),
-                          .eps = static_cast<float>(eps),
-                          .y = y.mutable_data_ptr(),
-                          .mean = statistics.mutable_data_ptr<float>(),
-                          .inverse_deviation = statistics.mutable_data_ptr<float>() + tokens.rows};
+    LayerNormForward params{.x = x.const_data_ptr<float>(),
+                            .weight = weight.const_data_ptr<float>(),
+                            .bias = bias.const_data_ptr<float>(),
+                            .eps = static_cast<float>(eps),
+                            .y = y.mutable_data_ptr(),
+                            .mean = statistics.mutable_data_ptr<float>(),
+                            .rstd = statistics.mutable_data_ptr<float>() + tokens.rows};
     at::Tensor sum = x;
     if (branch) {
       sum = at::empty_like(x);
-      task.branch = branch->const_data_ptr();
-      task.branch_bias = branch_bias->const_data_ptr<float>();
-      task.sum = sum.mutable_data_ptr<float>();
+      params.branch = branch->const_data_ptr();
+      params.branch_bias = branch_bias->const_data_ptr<float>();
+      params.sum = sum.mutable_data_ptr<float>();
     }
-    C10_CUDA_CHECK(launch_layer_norm(tokens, task, c10::cuda::getCurrentCUDAStream()));
+    C10_CUDA_CHECK(launch_layer_norm(tokens, params, c10::cuda::getCurrentCUDAStream()));
     context->saved_data["type"] = type;
     context->saved_data["adds"] = branch.has_value();
     context->set_materialize_grads(false);
@@ -96,27 +94,27 @@ class FusedLayerNorm : public torch::autograd::Function<FusedLayerNorm> {
     const c10::cuda::CUDAGuard on_device(sum.device());
     const Tokens tokens = tokens_of(sum, type);
     const bool sums_branch = adds && context->needs_input_grad(branch_bias_input);
-    const at::Tensor dparameters = floats(sum, {sums_branch ? 3 : 2, tokens.width});
+    const at::Tensor dparameters = floats(sum, {sums_branch ? 3 : 2, tokens.C});
     const at::Tensor workspace = floats(sum, {layer_norm_workspace(tokens)});
-    LayerNormBackward task{.dy = dy.const_data_ptr(),
-                           .sum = sum.const_data_ptr<float>(),
-                           .weight = weight.const_data_ptr<float>(),
-                           .mean = statistics.const_data_ptr<float>(),
-                           .inverse_deviation = statistics.const_data_ptr<float>() + tokens.rows,
-                           .dparameters = dparameters.mutable_data_ptr<float>(),
-                           .sums_branch = sums_branch,
-                           .workspace = workspace.mutable_data_ptr<float>()};
+    LayerNormBackward params{.dy = dy.const_data_ptr(),
+                             .sum = sum.const_data_ptr<float>(),
+                             .weight = weight.const_data_ptr<float>(),
+                             .mean = statistics.const_data_ptr<float>(),
+                             .rstd = statistics.const_data_ptr<float>() + tokens.rows,
+                             .dparameters = dparameters.mutable_data_ptr<float>(),
+                             .sums_branch = sums_branch,
+                             .workspace = workspace.mutable_data_ptr<float>()};
     at::Tensor dx, dbranch;
-    if (dsum.defined()) task.dsum = dsum.const_data_ptr<float>();
+    if (dsum.defined()) params.dsum = dsum.const_data_ptr<float>();
     if (context->needs_input_grad(x_input)) {
       dx = at::empty_like(sum);
-      task.dx = dx.mutable_data_ptr<float>();
+      params.dx = dx.mutable_data_ptr<float>();
     }
     if (adds && context->needs_input_grad(branch_input)) {
       dbranch = at::empty_like(sum, type);
-      task.dbranch = dbranch.mutable_data_ptr();
+      params.dbranch = dbranch.mutable_data_ptr();
     }
-    C10_CUDA_CHECK(launch_layer_norm(tokens, task, c10::cuda::getCurrentCUDAStream()));
+    C10_CUDA_CHECK(launch_layer_norm(tokens, params, c10::cuda::getCurrentCUDAStream()));
     return {dx, dparameters[0], dparameters[1], dbranch, sums_branch ? dparameters[2] : at::Tensor(), {}, {}};
   }
 };
@@ -132,7 +130,7 @@ std::optional<NormalisedStream> fused_layer_norm(const torch::nn::LayerNormImpl&
     added_bias = branch.bias;
   }
   const variable_list y = FusedLayerNorm::apply(rows_of(x), layer.weight, layer.bias, added, added_bias,
-                                                layer.options.eps(), type_of_normalised());
+                                                layer.options.eps(), output_type());
   return NormalisedStream{.x = y[0], .normalised = y[1]};
 }
 

@@ -5,8 +5,10 @@ namespace trainyard {
 namespace layer_norm {
 namespace {
 
-// Resident on a multiprocessor: more leave too few registers.
-constexpr unsigned resident_blocks(int fours) { return fours <= 2 ? 3 : fours <= 4 ? 2 : 1; }
+// Resident blocks per multiprocessor: more would leave too few registers.
+constexpr unsigned resident_blocks(int vectors_per_lane) {
+  return vectors_per_lane <= 2 ? 3 : vectors_per_lane <= 4 ? 2 : 1;
+}
 
 unsigned blocks_of(const Tokens& tokens) {
   int device = 0;
@@ -14,114 +16,115 @@ unsigned blocks_of(const Tokens& tokens) {
   cudaGetDevice(&device);
   cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device);
   unsigned resident = 0;
-  with_fours(tokens.width, [&](auto fours) { resident = multiprocessors * resident_blocks(fours); });
-  return std::min(resident, ceil_divide(tokens.rows, block_rows));
+  dispatch_vectors_per_lane(
+      tokens.C, [&](auto vectors_per_lane) { resident = multiprocessors * resident_blocks(vectors_per_lane); });
+  return std::min(resident, ceil_divide(tokens.rows, warps_per_block));
 }
 
-// What a lane adds up over its rows, for each of its numbers of a row.
-template <int fours>
-using Sums = float[fours][4];
+// A lane's sums over its rows, per element.
+template <int vectors_per_lane>
+using Sums = float[vectors_per_lane][4];
 
-// Adds up over the block's warps and writes `width` numbers. All threads of the block call it.
-template <int fours>
-__device__ void sum_over_block(const Sums<fours>& sums, float* to, unsigned width) {
-  __shared__ float shared[block_rows][fours * warp * 4];
-  __syncthreads();  // the call before has read it
-  for_each_four<fours>(width, [&](int k, unsigned column) {
-    Four<float> four;
+// Sums over the block's warps and writes C floats. All threads of the block call it.
+template <int vectors_per_lane>
+__device__ void block_reduce_sum(const Sums<vectors_per_lane>& sums, float* to, unsigned C) {
+  __shared__ float shared[warps_per_block][vectors_per_lane * warp_size * 4];
+  __syncthreads();  // the previous call has finished reading
+  for_each_vector4<vectors_per_lane>(C, [&](int k, unsigned c) {
+    Vector4<float> vector;
 #pragma unroll
-    for (int i = 0; i < 4; ++i) four.set(i, sums[k][i]);
-    store_four(shared[threadIdx.y], column, four);
+    for (int i = 0; i < 4; ++i) vector.set(i, sums[k][i]);
+    store_vector4(shared[warp_id()], c, vector);
   });
   __syncthreads();
-  for (unsigned column = threadIdx.y * warp + threadIdx.x; column < width; column += block_threads) {
+  for (unsigned c = warp_id() * warp_size + lane_id(); c < C; c += block_threads) {
     float sum = 0;
 #pragma unroll
-    for (unsigned row = 0; row < block_rows; ++row) sum += shared[row][column];
-    to[column] = sum;
+    for (unsigned row = 0; row < warps_per_block; ++row) sum += shared[row][c];
+    to[c] = sum;
   }
 }
 
-// How many times `width` dparameters are.
-__host__ __device__ unsigned sets_of(const LayerNormBackward& task) { return task.sums_branch ? 3 : 2; }
+// The number of gradients, of C floats each, in dparameters.
+__host__ __device__ unsigned gradient_count(const LayerNormBackward& params) { return params.sums_branch ? 3 : 2; }
 
-// The rows' gradients, and the blocks' sums for dparameters.
-template <typename T, int fours>
-__global__ void __launch_bounds__(block_threads, resident_blocks(fours))
-    gradients_kernel(LayerNormBackward task, std::int64_t rows, unsigned width) {
-  Sums<fours> dweight = {};
-  Sums<fours> dbias = {};
-  Sums<fours> dbranch_bias = {};
-  for (std::int64_t row = std::int64_t{blockIdx.x} * block_rows + threadIdx.y; row < rows;
-       row += std::int64_t{gridDim.x} * block_rows) {
-    const std::int64_t start = row * width;
-    Four<float> sum[fours], dsum[fours];
-    Four<T> dy[fours];
-    for_each_four<fours>(width, [&](int k, unsigned column) {
-      sum[k] = load_four<float>(task.sum, start + column);
-      dy[k] = load_four<T>(task.dy, start + column);
-      dsum[k] = task.dsum == nullptr ? Four<float>{} : load_four<float>(task.dsum, start + column);
+// Computes the rows' gradients, and each block's partial sums of dparameters.
+template <typename T, int vectors_per_lane>
+__global__ void __launch_bounds__(block_threads, resident_blocks(vectors_per_lane))
+    gradients_kernel(LayerNormBackward params, std::int64_t rows, unsigned C) {
+  Sums<vectors_per_lane> dweight = {};
+  Sums<vectors_per_lane> dbias = {};
+  Sums<vectors_per_lane> dbranch_bias = {};
+  for (std::int64_t row = std::int64_t{blockIdx.x} * warps_per_block + warp_id(); row < rows;
+       row += std::int64_t{gridDim.x} * warps_per_block) {
+    const std::int64_t start = row * C;
+    Vector4<float> sum[vectors_per_lane], dsum[vectors_per_lane];
+    Vector4<T> dy[vectors_per_lane];
+    for_each_vector4<vectors_per_lane>(C, [&](int k, unsigned c) {
+      sum[k] = load_vector4<float>(params.sum, start + c);
+      dy[k] = load_vector4<T>(params.dy, start + c);
+      dsum[k] = params.dsum == nullptr ? Vector4<float>{} : load_vector4<float>(params.dsum, start + c);
     });
-    const float mean = task.mean[row];
-    const float inverse_deviation = task.inverse_deviation[row];
-    const auto normalised = [&](int k, int i) { return (sum[k].get(i) - mean) * inverse_deviation; };
+    const float mean = params.mean[row];
+    const float rstd = params.rstd[row];
+    const auto normalized = [&](int k, int i) { return (sum[k].get(i) - mean) * rstd; };
 
-    float total = 0;  // of the normalised row's gradient
-    float along = 0;  // of its product with the normalised row
-    for_each_four<fours>(width, [&](int k, unsigned column) {
-      const Four<float> weight = load_four<float>(task.weight, column);
+    float mean_gradient = 0;    // of the normalized row
+    float mean_projection = 0;  // of the gradient on the normalized row
+    for_each_vector4<vectors_per_lane>(C, [&](int k, unsigned c) {
+      const Vector4<float> weight = load_vector4<float>(params.weight, c);
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        dweight[k][i] = fmaf(dy[k].get(i), normalised(k, i), dweight[k][i]);
+        dweight[k][i] = fmaf(dy[k].get(i), normalized(k, i), dweight[k][i]);
         dbias[k][i] += dy[k].get(i);
         const float gradient = dy[k].get(i) * weight.get(i);
-        total += gradient;
-        along = fmaf(gradient, normalised(k, i), along);
+        mean_gradient += gradient;
+        mean_projection = fmaf(gradient, normalized(k, i), mean_projection);
       }
     });
-    total = sum_over_warp(total) / static_cast<float>(width);
-    along = sum_over_warp(along) / static_cast<float>(width);
+    mean_gradient = warp_reduce_sum(mean_gradient) / static_cast<float>(C);
+    mean_projection = warp_reduce_sum(mean_projection) / static_cast<float>(C);
 
-    for_each_four<fours>(width, [&](int k, unsigned column) {
-      const Four<float> weight = load_four<float>(task.weight, column);
-      Four<float> dx;
-      Four<T> dbranch;
+    for_each_vector4<vectors_per_lane>(C, [&](int k, unsigned c) {
+      const Vector4<float> weight = load_vector4<float>(params.weight, c);
+      Vector4<float> dx;
+      Vector4<T> dbranch;
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        const float rest = fmaf(dy[k].get(i), weight.get(i), -fmaf(along, normalised(k, i), total));
-        const float gradient = fmaf(inverse_deviation, rest, dsum[k].get(i));
+        const float rest = fmaf(dy[k].get(i), weight.get(i), -fmaf(mean_projection, normalized(k, i), mean_gradient));
+        const float gradient = fmaf(rstd, rest, dsum[k].get(i));
         dx.set(i, gradient);
         dbranch.set(i, gradient);
         dbranch_bias[k][i] += gradient;
       }
-      if (task.dx != nullptr) store_four(task.dx, start + column, dx);
-      if (task.dbranch != nullptr) store_four(task.dbranch, start + column, dbranch);
+      if (params.dx != nullptr) store_vector4(params.dx, start + c, dx);
+      if (params.dbranch != nullptr) store_vector4(params.dbranch, start + c, dbranch);
     });
   }
-  const unsigned sets = sets_of(task);
-  float* const partials = task.workspace + std::int64_t{blockIdx.x} * sets * width;
-  sum_over_block<fours>(dweight, partials, width);
-  sum_over_block<fours>(dbias, partials + width, width);
-  if (task.sums_branch) sum_over_block<fours>(dbranch_bias, partials + 2 * width, width);
+  const unsigned gradients = gradient_count(params);
+  float* const partials = params.workspace + std::int64_t{blockIdx.x} * gradients * C;
+  block_reduce_sum<vectors_per_lane>(dweight, partials, C);
+  block_reduce_sum<vectors_per_lane>(dbias, partials + C, C);
+  if (params.sums_branch) block_reduce_sum<vectors_per_lane>(dbranch_bias, partials + 2 * C, C);
 }
 
 }  // namespace
 }  // namespace layer_norm
 
 std::int64_t layer_norm_workspace(const Tokens& tokens) {
-  return std::int64_t{3} * layer_norm::blocks_of(tokens) * tokens.width;
+  return std::int64_t{3} * layer_norm::blocks_of(tokens) * tokens.C;
 }
 
-cudaError_t launch_layer_norm(const Tokens& tokens, const LayerNormBackward& task, cudaStream_t stream) {
+cudaError_t launch_layer_norm(const Tokens& tokens, const LayerNormBackward& params, cudaStream_t stream) {
   using namespace layer_norm;
   const unsigned blocks = blocks_of(tokens);
-  with_type_of(tokens.element, [&](auto zero) {
-    with_fours(tokens.width, [&](auto fours) {
-      gradients_kernel<decltype(zero), decltype(fours)::value>
-          <<<blocks, dim3(warp, block_rows), 0, stream>>>(task, tokens.rows, tokens.width);
+  dispatch_element(tokens.element, [&](auto zero) {
+    dispatch_vectors_per_lane(tokens.C, [&](auto vectors_per_lane) {
+      gradients_kernel<decltype(zero), decltype(vectors_per_lane)::value>
+          <<<blocks, dim3(warp_size, warps_per_block), 0, stream>>>(params, tokens.rows, tokens.C);
     });
   });
-  launch_add_blocks(task.workspace, blocks, sets_of(task) * tokens.width, task.dparameters, stream);
+  launch_reduce_blocks(params.workspace, blocks, gradient_count(params) * tokens.C, params.dparameters, stream);
   return cudaGetLastError();
 }
 

@@ -4,67 +4,67 @@ namespace trainyard {
 namespace layer_norm {
 namespace {
 
-template <typename T, int fours>
+template <typename T, int vectors_per_lane>
 __global__ void __launch_bounds__(block_threads)
-    add_and_normalise_kernel(LayerNormForward task, std::int64_t rows, unsigned width) {
-  const std::int64_t row = std::int64_t{blockIdx.x} * block_rows + threadIdx.y;
+    add_normalize_kernel(LayerNormForward params, std::int64_t rows, unsigned C) {
+  const std::int64_t row = std::int64_t{blockIdx.x} * warps_per_block + warp_id();
   if (row >= rows) return;
-  const std::int64_t start = row * width;
-  float x[fours][4] = {};
-  for_each_four<fours>(width, [&](int k, unsigned column) {
-    const Four<float> loaded = load_four<float>(task.x, start + column);
+  const std::int64_t start = row * C;
+  float x[vectors_per_lane][4] = {};
+  for_each_vector4<vectors_per_lane>(C, [&](int k, unsigned c) {
+    const Vector4<float> loaded = load_vector4<float>(params.x, start + c);
 #pragma unroll
     for (int i = 0; i < 4; ++i) x[k][i] = loaded.get(i);
   });
-  if (task.branch != nullptr) {
-    for_each_four<fours>(width, [&](int k, unsigned column) {
-      const Four<T> branch = load_four<T>(task.branch, start + column);
-      Four<float> bias{};
-      if (task.branch_bias != nullptr) bias = load_four<float>(task.branch_bias, column);
-      Four<float> sum;
+  if (params.branch != nullptr) {
+    for_each_vector4<vectors_per_lane>(C, [&](int k, unsigned c) {
+      const Vector4<T> branch = load_vector4<T>(params.branch, start + c);
+      Vector4<float> bias{};
+      if (params.branch_bias != nullptr) bias = load_vector4<float>(params.branch_bias, c);
+      Vector4<float> sum;
 #pragma unroll
       for (int i = 0; i < 4; ++i) sum.set(i, x[k][i] += branch.get(i) + bias.get(i));
-      store_four(task.sum, start + column, sum);
+      store_vector4(params.sum, start + c, sum);
     });
   }
 
   float sum = 0;
 #pragma unroll
-  for (int k = 0; k < fours; ++k) {
+  for (int k = 0; k < vectors_per_lane; ++k) {
 #pragma unroll
-    for (int i = 0; i < 4; ++i) sum += x[k][i];  // zeros where there is nothing of the row
+    for (int i = 0; i < 4; ++i) sum += x[k][i];  // zero past the end of the row
   }
-  const float mean = sum_over_warp(sum) / static_cast<float>(width);
+  const float mean = warp_reduce_sum(sum) / static_cast<float>(C);
   float squares = 0;
-  for_each_four<fours>(width, [&](int k, unsigned) {
+  for_each_vector4<vectors_per_lane>(C, [&](int k, unsigned) {
 #pragma unroll
     for (int i = 0; i < 4; ++i) squares = fmaf(x[k][i] - mean, x[k][i] - mean, squares);
   });
-  const float inverse_deviation = rsqrtf(sum_over_warp(squares) / static_cast<float>(width) + task.eps);
-  if (threadIdx.x == 0) {
-    task.mean[row] = mean;
-    task.inverse_deviation[row] = inverse_deviation;
+  const float rstd = rsqrtf(warp_reduce_sum(squares) / static_cast<float>(C) + params.eps);
+  if (lane_id() == 0) {
+    params.mean[row] = mean;
+    params.rstd[row] = rstd;
   }
-  for_each_four<fours>(width, [&](int k, unsigned column) {
-    const Four<float> weight = load_four<float>(task.weight, column);
-    const Four<float> bias = load_four<float>(task.bias, column);
-    Four<T> y;
+  for_each_vector4<vectors_per_lane>(C, [&](int k, unsigned c) {
+    const Vector4<float> weight = load_vector4<float>(params.weight, c);
+    const Vector4<float> bias = load_vector4<float>(params.bias, c);
+    Vector4<T> y;
 #pragma unroll
-    for (int i = 0; i < 4; ++i) y.set(i, fmaf((x[k][i] - mean) * inverse_deviation, weight.get(i), bias.get(i)));
-    store_four(task.y, start + column, y);
+    for (int i = 0; i < 4; ++i) y.set(i, fmaf((x[k][i] - mean) * rstd, weight.get(i), bias.get(i)));
+    store_vector4(params.y, start + c, y);
   });
 }
 
 }  // namespace
 }  // namespace layer_norm
 
-cudaError_t launch_layer_norm(const Tokens& tokens, const LayerNormForward& task, cudaStream_t stream) {
+cudaError_t launch_layer_norm(const Tokens& tokens, const LayerNormForward& params, cudaStream_t stream) {
   using namespace layer_norm;
-  with_type_of(tokens.element, [&](auto zero) {
-    with_fours(tokens.width, [&](auto fours) {
-      add_and_normalise_kernel<decltype(zero), decltype(fours)::value>
-          <<<ceil_divide(tokens.rows, block_rows), dim3(warp, block_rows), 0, stream>>>(task, tokens.rows,
-                                                                                        tokens.width);
+  dispatch_element(tokens.element, [&](auto zero) {
+    dispatch_vectors_per_lane(tokens.C, [&](auto vectors_per_lane) {
+      add_normalize_kernel<decltype(zero), decltype(vectors_per_lane)::value>
+          <<<ceil_divide(tokens.rows, warps_per_block), dim3(warp_size, warps_per_block), 0, stream>>>(
+              params, tokens.rows, tokens.C);
     });
   });
   return cudaGetLastError();

@@ -1,4 +1,4 @@
-/// The kernels behind fused_layer_norm(), apart from LibTorch's headers, which take nvcc minutes.
+/// Launches the kernels of fused_layer_norm(). Includes no LibTorch header: nvcc takes minutes to parse those.
 #pragma once
 
 #include <cstdint>
@@ -9,50 +9,49 @@
 
 namespace trainyard {
 
-constexpr std::uint32_t layer_norm_widest = 1024;  ///< what a warp holds in its registers
+constexpr std::uint32_t layer_norm_max_C = 1024;  ///< a warp keeps a row in registers
 
-/// rows × width in the GPU's memory, row after row. All arrays below that have `width` numbers or more begin at a
-/// multiple of 16 bytes.
+/// A row-major matrix of rows × C in GPU memory. All arrays below of C elements or more are aligned to 16 bytes.
 struct Tokens {
   std::int64_t rows;
-  std::uint32_t width;  ///< a multiple of 4, at most layer_norm_widest
-  Element element;      ///< of the branch and of the normalised rows; the sums are float32
+  std::uint32_t C;  ///< a multiple of 4, at most layer_norm_max_C
+  Element element;  ///< type of branch and y; sums are float32
 };
 
-/// sum = x + (branch + branch_bias); y = normalised sum.
+/// sum = x + (branch + branch_bias); y = normalized sum.
 struct LayerNormForward {
-  const float* x;            ///< rows × width
-  const void* branch;        ///< rows × width; null: none, and no branch_bias and no sum
-  const float* branch_bias;  ///< width; null: none
-  const float* weight;       ///< width
-  const float* bias;         ///< width
+  const float* x;            ///< rows × C
+  const void* branch;        ///< rows × C; null: none, and no branch_bias and no sum
+  const float* branch_bias;  ///< C; null: none
+  const float* weight;       ///< C
+  const float* bias;         ///< C
   float eps;
-  float* sum;                ///< rows × width
-  void* y;                   ///< rows × width
-  float* mean;               ///< written: rows
-  float* inverse_deviation;  ///< written: rows; 1 / sqrt(variance of n + eps)
+  float* sum;   ///< rows × C
+  void* y;      ///< rows × C
+  float* mean;  ///< written: rows
+  float* rstd;  ///< written: rows; 1 / sqrt(variance + eps), biased variance (n)
 };
 
 /// The gradients of a LayerNormForward.
 struct LayerNormBackward {
-  const void* dy;     ///< rows × width
-  const float* dsum;  ///< rows × width, of what else was made of the sum; null: nothing was
-  const float* sum;   ///< rows × width
+  const void* dy;     ///< rows × C
+  const float* dsum;  ///< rows × C, gradient of other uses of the sum; null: none
+  const float* sum;   ///< rows × C
   const float* weight;
   const float* mean;
-  const float* inverse_deviation;
-  float* dx;           ///< rows × width; null: not asked for
-  void* dbranch;       ///< rows × width, dx in the branch's type; null: not asked for
-  float* dparameters;  ///< width of dweight, of dbias and, where `sums_branch`, of dbranch_bias
+  const float* rstd;
+  float* dx;           ///< rows × C; null: not needed
+  void* dbranch;       ///< rows × C, dx in the branch's type; null: not needed
+  float* dparameters;  ///< C of dweight, C of dbias and, if `sums_branch`, C of dbranch_bias
   bool sums_branch;
-  float* workspace;  ///< layer_norm_workspace() numbers
+  float* workspace;  ///< layer_norm_workspace() floats
 };
 
-/// How many floats the backward launch wants to work with, on the current device.
+/// The size of the backward `workspace` in floats on the current device.
 std::int64_t layer_norm_workspace(const Tokens& tokens);
 
-/// Start them on `stream` of the current device.
-cudaError_t launch_layer_norm(const Tokens& tokens, const LayerNormForward& task, cudaStream_t stream);
-cudaError_t launch_layer_norm(const Tokens& tokens, const LayerNormBackward& task, cudaStream_t stream);
+/// Asynchronous on `stream` of the current device; return the error of the launch.
+cudaError_t launch_layer_norm(const Tokens& tokens, const LayerNormForward& params, cudaStream_t stream);
+cudaError_t launch_layer_norm(const Tokens& tokens, const LayerNormBackward& params, cudaStream_t stream);
 
 }  // namespace trainyard

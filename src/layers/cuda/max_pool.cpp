@@ -21,7 +21,7 @@ struct Window {
   std::int64_t count(std::int64_t along) const { return (along + 2 * padding - size) / stride + 1; }
 };
 
-// LibTorch has the words for what cannot be.
+// Invalid arguments are left to LibTorch, which reports them.
 bool applies(const at::Tensor& x, const Window& window) {
   if (window.size < 2 || window.size > 3 || window.stride < 1 || window.padding < 0 ||
       window.padding > window.size / 2) {
@@ -41,7 +41,7 @@ Pooling pooling_of(const at::Tensor& x, const Window& window) {
           .size = number(window.size),
           .stride = number(window.stride),
           .padding = number(window.padding),
-          .channels = number(x.size(1)),
+          .C = number(x.size(1)),
           .element = shape_of(x).element};
 }
 
@@ -52,28 +52,28 @@ class MaxPool : public torch::autograd::Function<MaxPool> {
     const Pooling pooling = pooling_of(x, window);
     const at::Tensor y = at::empty({x.size(0), x.size(1), pooling.out_height, pooling.out_width}, x.options(),
                                    at::MemoryFormat::ChannelsLast);
-    const at::Tensor places = at::empty_like(y, at::kByte);
-    const MaxPoolForward task{
-        .x = x.const_data_ptr(), .y = y.mutable_data_ptr(), .places = places.mutable_data_ptr<std::uint8_t>()};
-    C10_CUDA_CHECK(launch_max_pool(pooling, task, c10::cuda::getCurrentCUDAStream()));
+    const at::Tensor argmax = at::empty_like(y, at::kByte);
+    const MaxPoolForward params{
+        .x = x.const_data_ptr(), .y = y.mutable_data_ptr(), .argmax = argmax.mutable_data_ptr<std::uint8_t>()};
+    C10_CUDA_CHECK(launch_max_pool(pooling, params, c10::cuda::getCurrentCUDAStream()));
     context->saved_data["sizes"] = x.sizes();
     context->saved_data["window"] = std::vector<std::int64_t>{window.size, window.stride, window.padding};
-    context->save_for_backward({places});
+    context->save_for_backward({argmax});
     return y;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     TORCH_CHECK(!at::GradMode::is_enabled(), "max_pool() has no second derivative");
-    const at::Tensor places = context->get_saved_variables()[0];
-    const c10::cuda::CUDAGuard on_device(places.device());
+    const at::Tensor argmax = context->get_saved_variables()[0];
+    const c10::cuda::CUDAGuard on_device(argmax.device());
     const at::Tensor dy = for_kernels(gradients[0]);
     const std::vector<std::int64_t> window = context->saved_data["window"].toIntVector();
     const at::Tensor dx =
         at::empty(context->saved_data["sizes"].toIntVector(), dy.options(), at::MemoryFormat::ChannelsLast);
-    const MaxPoolBackward task{
-        .dy = dy.const_data_ptr(), .places = places.const_data_ptr<std::uint8_t>(), .dx = dx.mutable_data_ptr()};
+    const MaxPoolBackward params{
+        .dy = dy.const_data_ptr(), .argmax = argmax.const_data_ptr<std::uint8_t>(), .dx = dx.mutable_data_ptr()};
     const Pooling pooling = pooling_of(dx, {window[0], window[1], window[2]});
-    C10_CUDA_CHECK(launch_max_pool(pooling, task, c10::cuda::getCurrentCUDAStream()));
+    C10_CUDA_CHECK(launch_max_pool(pooling, params, c10::cuda::getCurrentCUDAStream()));
     return {dx, {}};
   }
 };

@@ -1,4 +1,4 @@
-/// The kernels behind max_pool(), apart from LibTorch's headers, which take nvcc minutes.
+/// Launches the kernels of fused_max_pool(). Includes no LibTorch header: nvcc takes minutes to parse those.
 #pragma once
 
 #include <cstdint>
@@ -9,32 +9,32 @@
 
 namespace trainyard {
 
-/// Square windows over images × height × width × channels.
+/// Square windows over images × height × width × C.
 struct Pooling {
   std::uint32_t images, height, width;  ///< their product is under 2^31
-  std::uint32_t out_height, out_width;  ///< windows beside each other; the product with images is under 2^31
-  std::uint32_t size, stride, padding;  ///< size is 2 or 3, padding under it
-  std::uint32_t channels;               ///< a multiple of the elements in 16 bytes
+  std::uint32_t out_height, out_width;  ///< number of windows; the product with images is under 2^31
+  std::uint32_t size, stride, padding;  ///< size is 2 or 3; padding < size
+  std::uint32_t C;                      ///< a multiple of the elements per 16 bytes
   Element element;
 };
 
-/// Activations begin at a multiple of 16 bytes. `places`: for each number of y, where in its window it stood, counted
-/// row by row.
+/// Activations are aligned to 16 bytes. `argmax`: for each element of y the index of its maximum in the window, row by
+/// row.
 struct MaxPoolForward {
-  const void* x;         ///< images × height × width × channels
-  void* y;               ///< images × out_height × out_width × channels
-  std::uint8_t* places;  ///< as y
+  const void* x;         ///< images × height × width × C
+  void* y;               ///< images × out_height × out_width × C
+  std::uint8_t* argmax;  ///< shape of y
 };
 
 /// The gradient of a MaxPoolForward.
 struct MaxPoolBackward {
-  const void* dy;              ///< images × out_height × out_width × channels
-  const std::uint8_t* places;  ///< as dy
-  void* dx;                    ///< images × height × width × channels
+  const void* dy;              ///< images × out_height × out_width × C
+  const std::uint8_t* argmax;  ///< shape of dy
+  void* dx;                    ///< images × height × width × C
 };
 
-/// Start them on `stream` of the current device.
-cudaError_t launch_max_pool(const Pooling& pooling, const MaxPoolForward& task, cudaStream_t stream);
-cudaError_t launch_max_pool(const Pooling& pooling, const MaxPoolBackward& task, cudaStream_t stream);
+/// Asynchronous on `stream` of the current device; return the error of the launch.
+cudaError_t launch_max_pool(const Pooling& pooling, const MaxPoolForward& params, cudaStream_t stream);
+cudaError_t launch_max_pool(const Pooling& pooling, const MaxPoolBackward& params, cudaStream_t stream);
 
 }  // namespace trainyard

@@ -4,29 +4,29 @@
 namespace trainyard {
 namespace {
 
-// Columns of a block, and threads for each of them.
-constexpr unsigned abreast = 32;
-constexpr unsigned threads_each = 32;
+// Threads of a block: a tile of blocks × channels.
+constexpr unsigned tile_channels = 32;
+constexpr unsigned tile_rows = 32;
 
-__global__ void add_blocks_kernel(const float* partials, unsigned blocks, unsigned columns, float* to) {
-  const unsigned column = blockIdx.x * abreast + threadIdx.x;
-  const bool inside = column < columns;
+__global__ void reduce_blocks_kernel(const float* partials, unsigned blocks, unsigned C, float* to) {
+  const unsigned c = blockIdx.x * tile_channels + threadIdx.x;
+  const bool in_range = c < C;
   float sums[1] = {};
-  if (inside) {
+  if (in_range) {
 #pragma unroll 4
-    for (unsigned block = threadIdx.y; block < blocks; block += threads_each) {
-      sums[0] += partials[std::int64_t{block} * columns + column];
+    for (unsigned block = threadIdx.y; block < blocks; block += tile_rows) {
+      sums[0] += partials[std::int64_t{block} * C + c];
     }
   }
-  sum_over_column<abreast * threads_each>(sums);
-  if (inside && threadIdx.y == 0) to[column] = sums[0];
+  block_reduce_sum<tile_channels * tile_rows>(sums);
+  if (in_range && threadIdx.y == 0) to[c] = sums[0];
 }
 
 }  // namespace
 
-void launch_add_blocks(const float* partials, unsigned blocks, unsigned columns, float* to, cudaStream_t stream) {
-  add_blocks_kernel<<<ceil_divide(columns, abreast), dim3(abreast, threads_each), 0, stream>>>(partials, blocks,
-                                                                                               columns, to);
+void launch_reduce_blocks(const float* partials, unsigned blocks, unsigned C, float* to, cudaStream_t stream) {
+  reduce_blocks_kernel<<<ceil_divide(C, tile_channels), dim3(tile_channels, tile_rows), 0, stream>>>(partials, blocks,
+                                                                                                     C, to);
 }
 
 }  // namespace trainyard

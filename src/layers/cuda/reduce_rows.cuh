@@ -1,12 +1,12 @@
-/// Sums over the rows of a matrix, of a thread's rows, then of a block's threads. reduce_blocks.h adds up the blocks'.
-/// The order of every sum depends on the shape and the GPU alone.
+/// Sums over the rows of a matrix, first per thread, then per block; reduce_blocks.h sums over the blocks. The order of
+/// every sum depends on the shape and the GPU only.
 #pragma once
 
 #include "layers/cuda/vectors.cuh"
 
 namespace trainyard {
 
-/// One number a channel, of a thread's channels.
+/// One float per channel of a thread's vector.
 template <int n>
 struct PerChannel {
   float at[n];
@@ -16,30 +16,30 @@ struct PerChannel {
   }
 };
 
-/// Rows are dealt out to the blocks of a column, blockDim.y at a time, so that all blocks go through memory side by
-/// side. Calls use(row, load(row)) for this thread's, `at_once` loads in flight.
-template <int at_once, bool from_the_end, typename Load, typename Use>
+/// Grid-stride loop over rows: blocks take blockDim.y rows at a time, so that all blocks read adjacent memory. Calls
+/// use(row, load_row(row)) with `unroll` loads in flight, from the last row to the first if `reverse`.
+template <int unroll, bool reverse, typename Load, typename Use>
 __device__ void for_each_row(std::int64_t rows, const Load& load_row, const Use& use) {
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.y;
-  const auto place = [&](std::int64_t i) { return from_the_end ? rows - 1 - i : i; };
+  const auto index = [&](std::int64_t i) { return reverse ? rows - 1 - i : i; };
   for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.y + threadIdx.y; i < rows;
-       i += at_once * step) {
-    decltype(load_row(i)) loaded[at_once];
+       i += unroll * step) {
+    decltype(load_row(i)) loaded[unroll];
 #pragma unroll
-    for (int k = 0; k < at_once; ++k) {
-      if (i + k * step < rows) loaded[k] = load_row(place(i + k * step));
+    for (int k = 0; k < unroll; ++k) {
+      if (i + k * step < rows) loaded[k] = load_row(index(i + k * step));
     }
 #pragma unroll
-    for (int k = 0; k < at_once; ++k) {
-      if (i + k * step < rows) use(place(i + k * step), loaded[k]);
+    for (int k = 0; k < unroll; ++k) {
+      if (i + k * step < rows) use(index(i + k * step), loaded[k]);
     }
   }
 }
 
-/// Adds up over the threads of a column; the sums are the first one's, threadIdx.y == 0. All threads of a block call
+/// Sums over threadIdx.y in shared memory; threads with threadIdx.y == 0 get the result. All threads of a block call
 /// it, once.
 template <unsigned threads, int n>
-__device__ void sum_over_column(float (&values)[n]) {
+__device__ void block_reduce_sum(float (&values)[n]) {
   __shared__ float shared[n][threads];
   const unsigned thread = threadIdx.y * blockDim.x + threadIdx.x;
 #pragma unroll
@@ -55,31 +55,31 @@ __device__ void sum_over_column(float (&values)[n]) {
   }
 }
 
-/// Writes a matrix to `to` and adds up its rows. load(row) reads what a row's vector of this thread is made of,
-/// compute(loaded, i) gives its number i. The blocks' sums are written to `partials`: blocks × columns. All threads of
-/// a block call it, once.
+/// Writes a matrix of rows × C to `to` and sums it over the rows of each block into `partials`, blocks × C.
+/// load_row(row) loads the inputs of this thread's vector, compute(loaded, i) returns its element i. All threads of a
+/// block call it, once.
 template <typename T, typename Load, typename Compute>
-__device__ void write_and_sum(void* to, float* partials, std::int64_t rows, unsigned columns, const Load& load_row,
-                              const Compute& compute) {
-  const unsigned column = first_channel<T>();
-  const bool inside = column < columns;
-  float sums[lanes<T>] = {};
-  if (inside) {
+__device__ void write_and_reduce(void* to, float* partials, std::int64_t rows, unsigned C, const Load& load_row,
+                                 const Compute& compute) {
+  const unsigned c = first_channel<T>();
+  const bool in_range = c < C;
+  float sums[vector_size<T>] = {};
+  if (in_range) {
     for_each_row<2, false>(rows, load_row, [&](std::int64_t row, const auto& loaded) {
       Vector<T> vector;
 #pragma unroll
-      for (int i = 0; i < lanes<T>; ++i) {
+      for (int i = 0; i < vector_size<T>; ++i) {
         const float value = compute(loaded, i);
         vector.set(i, value);
         sums[i] += value;
       }
-      store(to, row * columns + column, vector);
+      store(to, row * C + c, vector);
     });
   }
-  sum_over_column<block_threads>(sums);
-  if (!inside || threadIdx.y != 0) return;
+  block_reduce_sum<block_threads>(sums);
+  if (!in_range || threadIdx.y != 0) return;
 #pragma unroll
-  for (int i = 0; i < lanes<T>; ++i) partials[std::int64_t{blockIdx.x} * columns + column + i] = sums[i];
+  for (int i = 0; i < vector_size<T>; ++i) partials[std::int64_t{blockIdx.x} * C + c + i] = sums[i];
 }
 
 }  // namespace trainyard

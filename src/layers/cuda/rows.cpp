@@ -33,7 +33,7 @@ bool has_rows(const at::Tensor& tensor) {
 
 Activations shape_of_rows(const at::Tensor& tensor) {
   return {.rows = tensor.numel() / tensor.size(-1),
-          .channels = static_cast<std::uint32_t>(tensor.size(-1)),
+          .C = static_cast<std::uint32_t>(tensor.size(-1)),
           .element = *element_of(tensor.scalar_type())};
 }
 

@@ -1,5 +1,4 @@
-/// What LibTorch's tensors are to kernels of our own that take them row by row, a row for each place of all dimensions
-/// but the last.
+/// Tensors as arguments of kernels that work on rows: the last dimension is the row, all others are flattened.
 #pragma once
 
 #include <optional>
@@ -9,17 +8,17 @@
 
 namespace trainyard {
 
-/// Nothing for types that the kernels do not know.
+/// Empty for types that the kernels do not support.
 std::optional<Element> element_of(at::ScalarType type);
 
-/// Whether a thread can read the tensor's first 16 bytes at once.
+/// Whether the data is aligned to 16 bytes.
 bool begins_at_a_vector(const at::Tensor& tensor);
 
-/// The same numbers row after row, from a multiple of 16 bytes on, copied if need be.
+/// The same values, contiguous and aligned to 16 bytes, copied if necessary.
 at::Tensor rows_of(const at::Tensor& tensor);
 
-/// Whether rows_of(tensor) are Activations: float32, float16 or bfloat16 on a GPU, not empty, in rows that vectors of
-/// 16 bytes fill.
+/// Whether rows_of(tensor) is a valid Activations: float32, float16 or bfloat16 on a GPU, not empty, each row a
+/// multiple of 16 bytes.
 bool has_rows(const at::Tensor& tensor);
 
 /// REQUIRES has_rows(tensor).

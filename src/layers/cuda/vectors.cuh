@@ -1,5 +1,4 @@
-/// How kernels of our own go through activations: a thread takes 16 bytes of a row at a time, neighbouring threads
-/// neighbouring bytes.
+/// Vectorized access to activations: a thread loads and stores 16 bytes at a time, adjacent threads adjacent vectors.
 #pragma once
 
 #include <algorithm>
@@ -14,16 +13,16 @@ namespace trainyard {
 
 constexpr unsigned block_threads = 256;
 
-/// Numbers of neighbouring channels in 16 bytes.
+/// Elements per 16-byte vector.
 template <typename T>
-constexpr int lanes = 16 / sizeof(T);
+constexpr int vector_size = 16 / sizeof(T);
 
 template <typename T>
 struct Vector {
   uint4 bits;
 
-  __device__ float get(int lane) const { return static_cast<float>(reinterpret_cast<const T*>(&bits)[lane]); }
-  __device__ void set(int lane, float value) { reinterpret_cast<T*>(&bits)[lane] = static_cast<T>(value); }
+  __device__ float get(int i) const { return static_cast<float>(reinterpret_cast<const T*>(&bits)[i]); }
+  __device__ void set(int i, float value) { reinterpret_cast<T*>(&bits)[i] = static_cast<T>(value); }
 };
 
 template <typename T>
@@ -36,29 +35,29 @@ __device__ void store(void* to, std::int64_t element, const Vector<T>& vector) {
   *reinterpret_cast<uint4*>(static_cast<T*>(to) + element) = vector.bits;
 }
 
-/// The first channel of this thread: blockIdx.y and threadIdx.x say which vector of a row is its own.
+/// The first channel of this thread's vector; blockIdx.y and threadIdx.x select the vector within a row.
 template <typename T>
 __device__ unsigned first_channel() {
-  return (blockIdx.y * blockDim.x + threadIdx.x) * lanes<T>;
+  return (blockIdx.y * blockDim.x + threadIdx.x) * vector_size<T>;
 }
 
-/// threads: x vectors of a row times y rows. blocks: y columns of blocks, over all of a row; the blocks of each share
-/// the rows, starting with threads.y of them for each.
+/// A block is a tile of threads.y rows × threads.x vectors. blocks.y tiles cover a row; the blocks.x blocks of a tile
+/// column stride over the rows.
 struct Grid {
   dim3 blocks, threads;
 };
 
 inline unsigned ceil_divide(std::int64_t a, std::int64_t b) { return static_cast<unsigned>((a + b - 1) / b); }
 
-/// On the current device. As many blocks as are resident at a time; fewer where a thread would have less than four
-/// rows. Each block has a row.
-inline Grid grid_of(const Activations& shape, unsigned resident_on_a_multiprocessor) {
+/// Uses the current device. As many blocks as are resident at once, fewer if a thread would get less than four rows.
+/// Each block gets at least one row.
+inline Grid grid_for(const Activations& shape, unsigned resident_on_a_multiprocessor) {
   int device = 0;
   int multiprocessors = 0;
   cudaGetDevice(&device);
   cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device);
-  const unsigned vectors = shape.channels / (shape.element == Element::float32 ? lanes<float> : lanes<__half>);
-  const unsigned columns = ceil_divide(vectors, 32);  // a warp reads up to 512 bytes in one piece
+  const unsigned vectors = shape.C / (shape.element == Element::float32 ? vector_size<float> : vector_size<__half>);
+  const unsigned columns = ceil_divide(vectors, 32);  // a warp reads up to 512 contiguous bytes
   const unsigned width = ceil_divide(vectors, columns);
   const unsigned height = block_threads / width;
   const unsigned useful = ceil_divide(shape.rows, std::int64_t{height} * 4);
@@ -66,9 +65,9 @@ inline Grid grid_of(const Activations& shape, unsigned resident_on_a_multiproces
   return {dim3(std::clamp(resident, 1U, useful), columns), dim3(width, height)};
 }
 
-/// Calls run(T()) with the type of the elements.
+/// Calls run(T()) with the element type T.
 template <typename Run>
-void with_type_of(Element element, const Run& run) {
+void dispatch_element(Element element, const Run& run) {
   switch (element) {
     case Element::float32:
       return run(float());
