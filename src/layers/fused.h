@@ -29,10 +29,10 @@ std::optional<Branches> fused_batch_norm(const torch::nn::BatchNorm2dImpl& layer
 /// bias_gelu()
 std::optional<at::Tensor> fused_bias_gelu(const at::Tensor& product, const at::Tensor& bias);
 
-/// Adds the branch, if there is one, to `x` and normalises the sum in the same pass. The sum is float32; the normalised
-/// sum has autocast's type, float32 without autocast. Without a branch the sum shares the memory of `x`.
-std::optional<NormalisedStream> fused_layer_norm(const torch::nn::LayerNormImpl& layer, const at::Tensor& x,
-                                                 const Branch& branch);
+/// Adds `pending`, if defined, to `x` and normalizes the sum in the same pass. The sum is float32; the normalized
+/// sum has autocast's type, float32 without autocast. With nothing to add the sum shares the memory of `x`.
+std::optional<AddNorm> fused_layer_norm(const torch::nn::LayerNormImpl& layer, const at::Tensor& x,
+                                        const PendingAdd& pending);
 
 /// max_pool()
 std::optional<at::Tensor> fused_max_pool(const at::Tensor& x, std::int64_t size, std::int64_t stride,

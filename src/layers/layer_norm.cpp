@@ -4,9 +4,9 @@
 
 namespace trainyard {
 
-NormalisedStream LayerNormImpl::add(const at::Tensor& x, const Branch& branch) {
-  if (const std::optional<NormalisedStream> fused = fused_layer_norm(*this, x, branch)) return *fused;
-  const at::Tensor sum = branch.product.defined() ? (x + branch.product).add_(branch.bias) : x;
+AddNorm LayerNormImpl::add_norm(const at::Tensor& x, const PendingAdd& pending) {
+  if (const std::optional<AddNorm> fused = fused_layer_norm(*this, x, pending)) return *fused;
+  const at::Tensor sum = pending.product.defined() ? (x + pending.product).add_(pending.bias) : x;
   return {sum, forward(sum)};
 }
 

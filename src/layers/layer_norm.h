@@ -1,4 +1,4 @@
-/// Layer normalisation together with the addition before it, which would otherwise read and write all of it again.
+/// Layer normalization with the residual add before it fused in, which saves a pass over memory.
 #pragma once
 
 #include <torch/nn/modules/normalization.h>
@@ -6,29 +6,28 @@
 
 namespace trainyard {
 
-/// What a branch of a residual network adds to the stream: product + bias. Its last layer leaves its bias to the one
-/// who adds, so that the bias's gradient is summed where the branch's gradient is written.
-struct Branch {
-  at::Tensor product;  ///< of the stream's shape; undefined: there is nothing to add
-  at::Tensor bias;     ///< one number for each of the last dimension
+/// A residual add that is not yet done: product + bias, the output of a branch's last linear layer. The norm adds the
+/// bias, so that its gradient is summed in the pass that writes the gradient of the product.
+struct PendingAdd {
+  at::Tensor product;  ///< the shape of the residual stream; undefined: nothing to add
+  at::Tensor bias;     ///< one value per element of the last dimension
 };
 
-/// The residual stream, and what the next branch gets of it.
-struct NormalisedStream {
-  at::Tensor x;
-  at::Tensor normalised;
+struct AddNorm {
+  at::Tensor sum;         ///< the residual stream
+  at::Tensor normalized;  ///< the input of the next branch
 };
 
-/// torch::nn::LayerNorm: the same options, names of parameters, numbers and errors. On a GPU, a float32 stream whose
-/// last dimension alone is normalised, with float32 parameters, takes kernels of our own (fused.h); all
-/// others LibTorch's operators. Where the kernels serve, the normalised numbers are of autocast's type, in which the
-/// next layer wants them; LibTorch's are float32. The fused gradient cannot be differentiated again.
+/// torch::nn::LayerNorm: the same options, parameter names, results and errors. On a GPU, a float32 residual stream
+/// with float32 parameters that is normalized over its last dimension only uses fused kernels (fused.h); everything
+/// else uses LibTorch's operators. The fused kernels return `normalized` in autocast's type, which the next layer
+/// takes; LibTorch's operators return float32. The fused gradient has no second derivative.
 class LayerNormImpl : public torch::nn::LayerNormImpl {
  public:
   using torch::nn::LayerNormImpl::LayerNormImpl;
 
-  /// x: any shape that ends in the layer's. Returns x with `branch` added, and that normalised.
-  NormalisedStream add(const at::Tensor& x, const Branch& branch);
+  /// x: any shape that ends in the layer's. Adds `pending` to x and normalizes the sum.
+  AddNorm add_norm(const at::Tensor& x, const PendingAdd& pending);
 };
 
 using LayerNorm = torch::nn::ModuleHolder<LayerNormImpl>;

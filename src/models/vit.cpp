@@ -30,10 +30,10 @@ struct Size {
   std::int64_t heads;
 };
 
-// The residual stream between two blocks: the norm that comes next adds the branch.
-struct Stream {
+// The residual stream between two blocks; the next norm does the pending add.
+struct Residual {
   at::Tensor x;
-  Branch branch;
+  PendingAdd pending;
 };
 
 LayerNorm layer_norm(std::int64_t width) { return LayerNorm(torch::nn::LayerNormOptions({width}).eps(1e-6)); }
@@ -47,8 +47,8 @@ torch::nn::Linear linear(std::int64_t in, std::int64_t out) {
   return layer;
 }
 
-// The last layer of a branch.
-Branch branch_of(const torch::nn::Linear& layer, const at::Tensor& x) {
+// The output of a branch, whose last layer is `layer`.
+PendingAdd output_of(const torch::nn::Linear& layer, const at::Tensor& x) {
   return {at::linear(x, layer->weight), layer->bias};
 }
 
@@ -63,10 +63,10 @@ class Attention : public torch::nn::Module {
         proj(register_module("proj", linear(size.width, size.width))) {}
 
   // x: N × tokens × width. The result is that of the first `asked` tokens.
-  Branch forward(const at::Tensor& x, std::int64_t asked) {
+  PendingAdd forward(const at::Tensor& x, std::int64_t asked) {
     const auto [queries, keys, values] = attention_heads(x, qkv->weight, qkv->bias, heads_);
     const at::Tensor mixed = at::scaled_dot_product_attention(queries, keys, values).transpose(1, 2);
-    return branch_of(proj, first(asked, mixed).reshape({x.size(0), asked, x.size(2)}));
+    return output_of(proj, first(asked, mixed).reshape({x.size(0), asked, x.size(2)}));
   }
 
  private:
@@ -80,7 +80,7 @@ class Mlp : public torch::nn::Module {
   explicit Mlp(std::int64_t width)
       : fc1(register_module("fc1", linear(width, 4 * width))), fc2(register_module("fc2", linear(4 * width, width))) {}
 
-  Branch forward(const at::Tensor& x) { return branch_of(fc2, bias_gelu(at::linear(x, fc1->weight), fc1->bias)); }
+  PendingAdd forward(const at::Tensor& x) { return output_of(fc2, bias_gelu(at::linear(x, fc1->weight), fc1->bias)); }
 
  private:
   torch::nn::Linear fc1;
@@ -95,10 +95,10 @@ class Block : public torch::nn::Module {
         norm2(register_module("norm2", layer_norm(size.width))),
         mlp(register_module("mlp", std::make_shared<Mlp>(size.width))) {}
 
-  // Goes on with the first `asked` tokens alone.
-  Stream forward(const Stream& stream, std::int64_t asked) {
-    const auto [x, tokens] = norm1->add(stream.x, stream.branch);
-    const auto [mixed, mixed_tokens] = norm2->add(first(asked, x), attn->forward(tokens, asked));
+  // Returns the first `asked` tokens only.
+  Residual forward(const Residual& residual, std::int64_t asked) {
+    const auto [x, tokens] = norm1->add_norm(residual.x, residual.pending);
+    const auto [mixed, mixed_tokens] = norm2->add_norm(first(asked, x), attn->forward(tokens, asked));
     return {mixed, mlp->forward(mixed_tokens)};
   }
 
@@ -139,12 +139,12 @@ class VisionTransformer : public ModelModule {
   at::Tensor forward(at::Tensor x) override {
     x = patch_embed->forward(x);
     x = at::cat({cls_token.expand({x.size(0), -1, -1}), x}, 1) + pos_embed;
-    Stream stream{.x = x, .branch = {}};
+    Residual residual{.x = x, .pending = {}};
     for (std::size_t i = 0; i < blocks->size(); ++i) {
       const bool last = i + 1 == blocks->size();  // of which nobody sees more than the class token
-      stream = blocks->at<Block>(i).forward(stream, last ? 1 : x.size(1));
+      residual = blocks->at<Block>(i).forward(residual, last ? 1 : x.size(1));
     }
-    return head_(norm->add(stream.x, stream.branch).normalised.flatten(1));
+    return head_(norm->add_norm(residual.x, residual.pending).normalized.flatten(1));
   }
 
   std::string head() const override { return "head"; }

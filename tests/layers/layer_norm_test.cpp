@@ -74,9 +74,9 @@ LayerNorm layer_of(const Input& input) {
 }
 
 // As a training step calls it: under autocast, where one trains in half precision.
-NormalisedStream add(LayerNorm& layer, const at::Tensor& x, const Branch& branch, at::ScalarType type) {
+AddNorm add(LayerNorm& layer, const at::Tensor& x, const PendingAdd& pending, at::ScalarType type) {
   const Autocast autocast(precision_of(type), x.device().type());
-  return layer->add(x, branch);
+  return layer->add_norm(x, pending);
 }
 
 Pass passed(const Input& input, bool stream_has_gradient = true) {
@@ -85,8 +85,8 @@ Pass passed(const Input& input, bool stream_has_gradient = true) {
     return tensor.defined() ? tensor.detach().requires_grad_(stream_has_gradient) : tensor;
   };
   const at::Tensor x = leaf(input.x);
-  const Branch branch{.product = leaf(input.product), .bias = leaf(input.branch_bias)};
-  const auto [sum, normalised] = add(layer, x, branch, input.type);
+  const PendingAdd pending{.product = leaf(input.product), .bias = leaf(input.branch_bias)};
+  const auto [sum, normalised] = add(layer, x, pending, input.type);
   const std::string node = normalised.grad_fn()->name();
   std::vector<at::Tensor> results, gradients;
   if (input.dsum.defined() && sum.requires_grad()) {
@@ -102,8 +102,8 @@ Pass passed(const Input& input, bool stream_has_gradient = true) {
   return {.sum = sum.detach(),
           .normalised = normalised.detach(),
           .dx = x.grad(),
-          .dproduct = gradient(branch.product),
-          .dbranch_bias = gradient(branch.bias),
+          .dproduct = gradient(pending.product),
+          .dbranch_bias = gradient(pending.bias),
           .dweight = layer->weight.grad(),
           .dbias = layer->bias.grad(),
           .node = node};
@@ -280,7 +280,7 @@ TEST_P(LayerNormOnAGpu, HasNoSecondDerivative) {
   const Input input = random_input({5, 192}, GetParam(), at::kCUDA);
   LayerNorm layer = layer_of(input);
   const at::Tensor x = input.x.detach().requires_grad_();
-  const at::Tensor y = add(layer, x, {}, GetParam()).normalised;
+  const at::Tensor y = add(layer, x, {}, GetParam()).normalized;
   EXPECT_THAT(error_of<c10::Error>([&] {
                 torch::autograd::grad({y}, {x}, {input.dnormalised}, /*retain_graph=*/true, /*create_graph=*/true);
               }),
@@ -308,8 +308,11 @@ TEST_P(LayerNormOnAGpu, LeavesToTheOperatorsWhatItDoesNotDo) {
 TEST_P(LayerNormOnAGpu, RefusesWhatDoesNotFitTogetherInLibTorchsWords) {
   const Input input = random_input({3, 5, 192}, GetParam(), at::kCUDA);
   LayerNorm layer = layer_of(input);
-  EXPECT_THAT(error_of<c10::Error>([&] { layer->add(input.x.slice(-1, 0, 96), {}); }), HasSubstr("normalized_shape"));
-  EXPECT_THAT(error_of<c10::Error>([&] { layer->add(input.x, {input.product.slice(-1, 0, 96), input.branch_bias}); }),
+  EXPECT_THAT(error_of<c10::Error>([&] { layer->add_norm(input.x.slice(-1, 0, 96), {}); }),
+              HasSubstr("normalized_shape"));
+  EXPECT_THAT(error_of<c10::Error>([&] {
+                layer->add_norm(input.x, {input.product.slice(-1, 0, 96), input.branch_bias});
+              }),
               HasSubstr("must match"));
 }
 

@@ -21,7 +21,7 @@ at::ScalarType output_type() {
 }
 
 // Mismatched shapes are left to LibTorch, which reports them.
-bool applies(const torch::nn::LayerNormImpl& layer, const at::Tensor& x, const Branch& branch) {
+bool applies(const torch::nn::LayerNormImpl& layer, const at::Tensor& x, const PendingAdd& pending) {
   const auto& shape = layer.options.normalized_shape();
   if (!x.is_cuda() || x.scalar_type() != at::kFloat || x.dim() == 0 || x.numel() == 0) return false;
   if (shape.size() != 1 || x.size(-1) != shape[0] || shape[0] % 4 != 0 || shape[0] > layer_norm_max_C) return false;
@@ -31,9 +31,9 @@ bool applies(const torch::nn::LayerNormImpl& layer, const at::Tensor& x, const B
            parameter.sizes() == shape && parameter.is_contiguous() && begins_at_a_vector(parameter);
   };
   if (!serves(layer.weight) || !serves(layer.bias)) return false;
-  const at::Tensor& added = branch.product;
+  const at::Tensor& added = pending.product;
   return !added.defined() || (added.sizes() == x.sizes() && added.scalar_type() == output_type() &&
-                              added.device() == x.device() && serves(branch.bias));
+                              added.device() == x.device() && serves(pending.bias));
 }
 
 Tokens tokens_of(const at::Tensor& x, at::ScalarType type) {
@@ -121,17 +121,17 @@ class FusedLayerNorm : public torch::autograd::Function<FusedLayerNorm> {
 
 }  // namespace
 
-std::optional<NormalisedStream> fused_layer_norm(const torch::nn::LayerNormImpl& layer, const at::Tensor& x,
-                                                 const Branch& branch) {
-  if (!applies(layer, x, branch)) return std::nullopt;
+std::optional<AddNorm> fused_layer_norm(const torch::nn::LayerNormImpl& layer, const at::Tensor& x,
+                                        const PendingAdd& pending) {
+  if (!applies(layer, x, pending)) return std::nullopt;
   std::optional<at::Tensor> added, added_bias;
-  if (branch.product.defined()) {
-    added = rows_of(branch.product);
-    added_bias = branch.bias;
+  if (pending.product.defined()) {
+    added = rows_of(pending.product);
+    added_bias = pending.bias;
   }
   const variable_list y = FusedLayerNorm::apply(rows_of(x), layer.weight, layer.bias, added, added_bias,
                                                 layer.options.eps(), output_type());
-  return NormalisedStream{.x = y[0], .normalised = y[1]};
+  return AddNorm{.sum = y[0], .normalized = y[1]};
 }
 
 }  // namespace trainyard
