@@ -242,8 +242,8 @@ TEST_F(TrainCommand, ACheckpointOfVersion1IsRefusedAndItsWeightsAreUsable) {
     EXPECT_EQ(outcome.exit_code, 2) << outcome.output;
     EXPECT_THAT(outcome.output, AllOf(HasSubstr("format version 1"), HasSubstr("--model.weights")));
   }
-  const Outcome tuned = train("b", {"--train.epochs", "1", "--model.weights",
-                                    dir_ / "runs/a/checkpoints/last/model.safetensors"});
+  const Outcome tuned =
+      train("b", {"--train.epochs", "1", "--model.weights", dir_ / "runs/a/checkpoints/last/model.safetensors"});
   EXPECT_EQ(tuned.exit_code, 0) << tuned.output;
 }
 

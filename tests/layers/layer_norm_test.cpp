@@ -310,10 +310,9 @@ TEST_P(LayerNormOnAGpu, RefusesWhatDoesNotFitTogetherInLibTorchsWords) {
   LayerNorm layer = layer_of(input);
   EXPECT_THAT(error_of<c10::Error>([&] { layer->add_norm(input.x.slice(-1, 0, 96), {}); }),
               HasSubstr("normalized_shape"));
-  EXPECT_THAT(error_of<c10::Error>([&] {
-                layer->add_norm(input.x, {input.product.slice(-1, 0, 96), input.branch_bias});
-              }),
-              HasSubstr("must match"));
+  EXPECT_THAT(
+      error_of<c10::Error>([&] { layer->add_norm(input.x, {input.product.slice(-1, 0, 96), input.branch_bias}); }),
+      HasSubstr("must match"));
 }
 
 INSTANTIATE_TEST_SUITE_P(LayerNorm, LayerNormOnAGpu, testing::Values(at::kFloat, at::kHalf, at::kBFloat16),

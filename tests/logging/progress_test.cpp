@@ -30,8 +30,9 @@ TEST(FormatDuration, ReadsAsAClock) {
 TEST(FormatProgress, NamesTheMemoryOfAGpu) {
   ProgressState state = middle_of_a_run;
   state.gpu_memory = (std::uint64_t{7} << 30) / 2;
-  EXPECT_EQ(format_progress(state),
-            "epoch 2/5  step 300/469  train/loss 0.3124  train/accuracy 0.889  6120/s  wait 1 %  GPU 3.5 GiB  left 41 s");
+  EXPECT_EQ(
+      format_progress(state),
+      "epoch 2/5  step 300/469  train/loss 0.3124  train/accuracy 0.889  6120/s  wait 1 %  GPU 3.5 GiB  left 41 s");
 }
 
 TEST(FormatProgress, LeavesOutTheLeastImportantPartsOnSmallTerminals) {
