@@ -77,8 +77,8 @@ std::string settings_rows(std::size_t columns) {
     if (!setting.flag) continue;
     if (setting.section() != section) {
       section = setting.section();
-      const std::string use = setting.component ? "  if " + setting.component->condition() : "";
-      text += fmt::format("\n[{}]{}\n", section, use);
+      const std::string use = setting.component ? " if " + setting.component->condition() : "";
+      text += fmt::format("\n{}\n", wrapped(fmt::format("[{}]{}", section, use), 4, 0, columns));
     }
     const std::string standard = toml_value(value_of(setting.field));
     text += row(fmt::format("--{} {}", setting.key, setting.allowed.hint),

@@ -65,7 +65,10 @@ TEST(GatherTorch, ReadsTheLibTorchInHand) {
   EXPECT_TRUE(torch.version.starts_with("2.")) << torch.version;
   // What was compiled with CUDA must be linked with it, and know for which GPUs.
   EXPECT_EQ(torch.cuda_linked, !torch.cuda_compiled.empty());
-  EXPECT_EQ(torch.architectures.empty(), torch.cuda_compiled.empty());
+  // LibTorch before 2.12 tells them only if the driver has a device to offer.
+  if (torch.version >= "2.12" || !torch.architectures.empty()) {
+    EXPECT_EQ(torch.architectures.empty(), torch.cuda_compiled.empty());
+  }
   EXPECT_EQ(torch.cudnn.empty(), torch.cuda_compiled.empty());
   EXPECT_EQ(torch.nccl.empty(), torch.cuda_compiled.empty());
   EXPECT_EQ(torch.cudnn_compiled, torch.cudnn) << "the package brings the library it was built with";

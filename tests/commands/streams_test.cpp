@@ -51,7 +51,7 @@ class Streams : public SmallRun {
 
   // Those whose product is files, each to be called once.
   static std::vector<std::string> writing_commands(const std::string& name) {
-    const std::string data = " --data.name synthetic --data.synthetic.samples 64 --data.synthetic.shape 8,8,1 ";
+    const std::string data = " --data.name synthetic --data.synthetic.samples 200 --data.synthetic.shape 8,8,1 ";
     return {"trainyard train --train.device cpu --train.epochs 1 --loader.workers 1 --run.name " + name + data +
                 "--run.dir " + quoted(*dir_ / "written"),
             "trainyard report " + quoted(run()) + " -o " + quoted(*dir_ / (name + ".html")),
@@ -143,7 +143,7 @@ TEST_F(Streams, PackRefusesADevice) {
   fs::create_directory(*dir_ / "to-device");
   fs::create_symlink("/dev/null", *dir_ / "to-device/train.packed");
   const Outcome outcome =
-      shell("trainyard pack --data.name synthetic --data.synthetic.samples 64 --as raw --loader.workers 0 " +
+      shell("trainyard pack --data.name synthetic --data.synthetic.samples 200 --as raw --loader.workers 0 " +
             quoted(*dir_ / "to-device"));
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_THAT(outcome.output, HasSubstr("train.packed is a device, not a regular file"));
