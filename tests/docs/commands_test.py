@@ -1,8 +1,9 @@
 """Runs the commands that README.md and docs/*.md show, as a reader would copy them.
 
-usage: commands_test.py TRAINYARD
+usage: commands_test.py TRAINYARD | --docker
 A block of commands is indented by four spaces or fenced. Each of its commands must match one of RULES, which says how it
-is tested; a command without a rule fails. Needs Pillow. Prints a line for each command.
+is tested; a command without a rule fails. Needs Pillow. Prints a line for each command. With --docker it only prints the
+commands that need a Docker engine and the image `dev`, one per line: tests/container/run runs them.
 """
 
 import glob
@@ -114,6 +115,9 @@ def not_run(_):
     pass
 
 
+# Commands about the image `dev`, which tests/container/run runs as they stand.
+ENGINE = r"docker (build|run|start|exec|rm) "
+
 # The first that matches decides. Docker's commands are run on a real engine by the cases of tests/container/run.
 RULES = [
     (r"trainyard check --error", lambda command: run(command, codes=(3,))),
@@ -123,24 +127,38 @@ RULES = [
     (r"make train", made_training),
     (r"make", make_prints),
     (r"(python3|build/bin/peers-python) benchmarks/", script),
-    (r"docker (build|run|start|exec|rm)", container_case("plain")),
-    (r"docker compose", container_case("files")),
+    (r"(?s)docker (build .*--target runtime|run .*\btrainyard train)", container_case("runtime")),
+    (ENGINE, container_case("docs")),
+    (r"docker compose up", container_case("up")),
+    (r"docker compose run --rm test", container_case("test")),
+    (r"docker compose run --rm check", container_case("check")),
+    (r"docker compose --profile tensorboard up", container_case("tensorboard")),
     (r"(eval .*)?tests/container/engine|eval", container_case("plain")),
     (r"docker (save|load)|zstd|podman|code|mkdir|echo", not_run),  # need a registry, Podman or an editor; or are trivial
 ]
 
 
+def rule(command):
+    """The pattern and the test of a command; none if no rule matches."""
+    return next(((pattern, check) for pattern, check in RULES if re.match(pattern, command)), None)
+
+
 def test(command):
-    for pattern, check in RULES:
-        if re.match(pattern, command):
-            check(command)
-            return
-    raise AssertionError("no rule says how it is tested")
+    found = rule(command)
+    assert found, "no rule says how it is tested"
+    found[1](command)
 
 
 def main():
-    binary = os.path.abspath(sys.argv[1])
     documents = [f"{ROOT}/README.md", f"{ROOT}/data/README.md", *sorted(glob.glob(f"{ROOT}/docs/*.md"))]
+    if sys.argv[1] == "--docker":
+        for document in documents:
+            for block in blocks(open(document).read()):
+                for command in commands(block):
+                    if (rule(command) or [None])[0] == ENGINE:
+                        print(re.sub(r"\\\n\s*", "", command))
+        return
+    binary = os.path.abspath(sys.argv[1])
     passed = failed = 0
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
