@@ -22,7 +22,7 @@ fs::path root_of(const DataConfig& config) { return config.root.empty() ? "data/
 
 // None if it is not there.
 std::optional<fs::path> split_folder(const fs::path& root, Split split) {
-  const fs::path path = root / to_string(split);
+  fs::path path = root / to_string(split);
   struct stat status{};
   const int error = stat(path.c_str(), &status) == 0 ? 0 : errno;
   if (error == 0 && S_ISDIR(status.st_mode)) return path;
