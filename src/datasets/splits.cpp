@@ -5,6 +5,19 @@
 
 namespace trainyard {
 
+namespace {
+
+// Train and val, where the data has no val of its own.
+std::vector<SplitDataset> divided(const std::shared_ptr<const Dataset>& whole, const DataConfig& config) {
+  const TrainAndVal parts = take_validation(*whole, config.val, config.val_seed);
+  std::vector<SplitDataset> splits;
+  splits.push_back({subset(whole, parts.train)});
+  splits.push_back({subset(whole, parts.val), /*from_train=*/true});
+  return splits;
+}
+
+}  // namespace
+
 std::vector<SplitDataset> make_splits(const DataConfig& config) {
   std::unique_ptr<Dataset> train = make_dataset(config, Split::train);
   std::vector<SplitDataset> splits;
@@ -12,10 +25,7 @@ std::vector<SplitDataset> make_splits(const DataConfig& config) {
     splits.push_back({std::move(train)});
     splits.push_back({std::move(val)});
   } else {
-    const std::shared_ptr<const Dataset> whole = std::move(train);
-    const TrainAndVal parts = take_validation(*whole, config.val, config.val_seed);
-    splits.push_back({subset(whole, parts.train)});
-    splits.push_back({subset(whole, parts.val), /*from_train=*/true});
+    splits = divided(std::move(train), config);
   }
   if (std::unique_ptr<Dataset> test = make_dataset(config, Split::test)) splits.push_back({std::move(test)});
   return splits;
@@ -26,9 +36,7 @@ SplitDataset make_split(const DataConfig& config, Split split) {
   if (std::unique_ptr<Dataset> val = make_dataset(config, Split::val)) {
     return {split == Split::val ? std::move(val) : make_dataset(config, Split::train)};
   }
-  const std::shared_ptr<const Dataset> whole = make_dataset(config, Split::train);
-  const TrainAndVal parts = take_validation(*whole, config.val, config.val_seed);
-  return {subset(whole, split == Split::val ? parts.val : parts.train), split == Split::val};
+  return std::move(divided(make_dataset(config, Split::train), config).at(static_cast<std::size_t>(split)));
 }
 
 }  // namespace trainyard
