@@ -30,8 +30,8 @@ enum class Resume : std::uint8_t {
 constexpr std::array<const char*, 3> words_of(Resume) { return {"fixed", "if named", "free"}; }
 
 struct Setting {
-  std::string key;  ///< "loader.workers", "optimizer.sgd.momentum"
-  Field field;      ///< in the Config given to settings_in
+  std::string key;     ///< "loader.workers", "optimizer.sgd.momentum"
+  SettingField field;  ///< in the Config given to settings_in
   std::string help;
   Allowed allowed;
   Resume resume;
@@ -88,7 +88,7 @@ class SettingTable {
   std::vector<Setting>& settings() { return settings_; }
 
  private:
-  Setting& add_field(const char* key, Field field, const char* help, Allowed allowed, Resume resume);
+  Setting& add_field(const char* key, SettingField field, const char* help, Allowed allowed, Resume resume);
 
   std::string prefix_;
   const Component* component_ = nullptr;

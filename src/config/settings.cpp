@@ -20,7 +20,8 @@ std::string name_in(const std::vector<Setting>& settings, const std::string& sec
 
 }  // namespace
 
-Setting& SettingTable::add_field(const char* key, Field field, const char* help, Allowed allowed, Resume resume) {
+Setting& SettingTable::add_field(const char* key, SettingField field, const char* help, Allowed allowed,
+                                 Resume resume) {
   settings_.push_back({.key = prefix_ + "." + key,
                        .field = field,
                        .help = help,

@@ -135,7 +135,7 @@ Value value_of_one(const EnumField& field) { return {std::string(field.words[*fi
 
 // A field by the type of its values: an enumeration's are texts.
 template <typename Visitor>
-auto visit_type(Visitor visitor, const Field& field) {
+auto visit_type(Visitor visitor, const SettingField& field) {
   return std::visit(
       [&]<typename F>(const F& /*field*/) {
         if constexpr (std::is_same_v<F, EnumField>) {
@@ -173,7 +173,7 @@ std::string toml_number(double number) {
 
 }  // namespace
 
-std::string assign(const Field& field, const Allowed& allowed, const Value& value) {
+std::string assign(const SettingField& field, const Allowed& allowed, const Value& value) {
   return std::visit(
       [&]<typename F>(const F& target) {
         if constexpr (std::is_pointer_v<F>) {
@@ -185,7 +185,7 @@ std::string assign(const Field& field, const Allowed& allowed, const Value& valu
       field);
 }
 
-Value value_of(const Field& field) {
+Value value_of(const SettingField& field) {
   return std::visit(
       []<typename F>(const F& target) {
         if constexpr (std::is_pointer_v<F>) {
@@ -197,11 +197,11 @@ Value value_of(const Field& field) {
       field);
 }
 
-bool is_list(const Field& field) {
+bool is_list(const SettingField& field) {
   return visit_type([]<typename T>() { return is_vector<T>; }, field);
 }
 
-Value value_from_texts(const Field& field, const std::vector<std::string>& texts) {
+Value value_from_texts(const SettingField& field, const std::vector<std::string>& texts) {
   return visit_type(
       [&]<typename T>() -> Value {
         if constexpr (std::is_same_v<T, std::vector<std::string>>) {

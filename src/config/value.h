@@ -28,8 +28,8 @@ struct EnumField {
 };
 
 /// A field of a settings struct.
-using Field = std::variant<std::string*, bool*, int*, std::int64_t*, std::uint64_t*, double*, std::vector<std::string>*,
-                           std::vector<std::int64_t>*, EnumField>;
+using SettingField = std::variant<std::string*, bool*, int*, std::int64_t*, std::uint64_t*, double*,
+                                  std::vector<std::string>*, std::vector<std::int64_t>*, EnumField>;
 
 /// What a field, or each item of a list, may be.
 struct Allowed {
@@ -42,16 +42,16 @@ struct Allowed {
 
 /// Writes `value` to `field`. If its type or range is wrong, or a text is not UTF-8 or holds a NUL, the field stays as
 /// it is and the result says so: "is 0; allowed: a whole number from 1 to 10". Empty: done.
-std::string assign(const Field& field, const Allowed& allowed, const Value& value);
+std::string assign(const SettingField& field, const Allowed& allowed, const Value& value);
 
 /// The value of a field.
-Value value_of(const Field& field);
+Value value_of(const SettingField& field);
 
 /// Reads what flags give: one text, or one for each item of a list. Empty texts are no items, and an item of numbers
 /// may be several, with commas between. What is no number stays a text, which assign() refuses.
-Value value_from_texts(const Field& field, const std::vector<std::string>& texts);
+Value value_from_texts(const SettingField& field, const std::vector<std::string>& texts);
 
-bool is_list(const Field& field);
+bool is_list(const SettingField& field);
 
 /// The value as TOML. It reads back exactly; texts have to be UTF-8.
 std::string toml_value(const Value& value);

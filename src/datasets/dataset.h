@@ -12,16 +12,11 @@
 #include <vector>
 
 #include "config/config.h"
+#include "datasets/field.h"
 #include "datasets/left_out.h"
 #include "util/registry.h"
 
 namespace trainyard {
-
-/// The element type of a sample as it travels to the trainer.
-enum class DType : std::uint8_t { uint8, float32 };
-
-/// Bytes of one element.
-constexpr std::size_t size_of(DType type) { return type == DType::uint8 ? 1 : 4; }
 
 /// Shape and type that every sample of a dataset has. Images are height × width × channels.
 struct SampleSpec {

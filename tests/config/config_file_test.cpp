@@ -183,7 +183,7 @@ class RandomSettings {
   // Right values are few among random ones: what assign() refuses is drawn again.
   template <typename T>
   void draw(T* target, const Allowed& allowed) {
-    const Field field(target);
+    const SettingField field(target);
     for (int i = 0; i < 200; ++i) {
       Value value;
       if constexpr (std::is_same_v<T, bool>) {

@@ -1,0 +1,66 @@
+/// What a sample consists of: fields with a name, an element type and a shape.
+///
+/// Datasets and tasks agree by the fields' names: "image" (uint8, height × width × channels), "label" (int64, one
+/// value), "labels" (uint8, one per class), "mask" (uint8, height × width), "target" (float32), "tokens" (int32, T).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace trainyard {
+
+/// The type of a field's elements.
+enum class DType : std::uint8_t { uint8, int32, int64, float32 };
+
+/// "uint8", "int32", "int64" or "float32".
+const char* to_string(DType type);
+
+/// Bytes of one element.
+std::size_t size_of(DType type);
+
+/// The integers that a field may hold: 0 to count - 1, e.g. the classes of a label or the vocabulary of a text.
+struct ValueRange {
+  std::int64_t count = 0;
+  std::optional<std::int64_t> ignored{};  ///< allowed as well: a pixel or token without a class, e.g. 255 in a mask
+  bool operator==(const ValueRange&) const = default;
+};
+
+/// One part of every sample.
+struct Field {
+  std::string name;
+  DType dtype = DType::uint8;
+  std::vector<std::int64_t> shape{};  ///< of one sample; empty: a single value
+  /// Whether samples differ in their first extent, e.g. the words of a text: shape[0], at least 1, is the largest.
+  bool varies = false;
+  /// Whether the dataset hands over a picture of any size (a JPEG or PNG file, or pixels) that is decoded later. Its
+  /// shape is the one that transforms leave; without such, that of the first sample.
+  bool is_picture = false;
+  std::optional<ValueRange> values{};  ///< enforced for each sample; REQUIRES an integer type
+
+  /// Elements of one sample, of the largest if they vary.
+  std::size_t elements() const;
+  /// Bytes of one sample, of the largest if they vary.
+  std::size_t bytes() const { return elements() * size_of(dtype); }
+  /// Bytes of one of a varying sample's shape[0] rows; a sample that does not vary is one row.
+  std::size_t row_bytes() const { return varies ? bytes() / static_cast<std::size_t>(shape[0]) : bytes(); }
+
+  /// uint8, height × width × channels: transforms change its geometry and its colours.
+  bool is_image() const { return dtype == DType::uint8 && shape.size() == 3 && !varies; }
+  /// uint8, height × width: transforms change its geometry as that of the image, with the nearest pixel.
+  bool is_mask() const { return dtype == DType::uint8 && shape.size() == 2 && !varies; }
+
+  bool operator==(const Field&) const = default;
+};
+
+/// The field of that name; nullptr if there is none.
+const Field* find_field(std::span<const Field> fields, std::string_view name);
+
+/// "image (uint8, 28 x 28 x 1), label (int64)".
+std::string describe(std::span<const Field> fields);
+
+}  // namespace trainyard
