@@ -36,7 +36,7 @@ double write_plain_file(const std::filesystem::path& path, std::size_t bytes) {
 int main(int, char** argv) {
   const at::Device device(argv[1]);
   const std::filesystem::path folder = argv[2];
-  const ModelInput input{.channels = 3, .height = 224, .width = 224, .classes = 1000};
+  const ModelInput input = image_input({.channels = 3, .height = 224, .width = 224}, 1000);
   const auto model = make_model({.name = "resnet50"}, input);
   const auto average = make_model({.name = "resnet50"}, input);
   model->to(device);

@@ -36,7 +36,7 @@ int main(int, char** argv) {
   at::globalContext().setBenchmarkCuDNN(true);
 
   at::manual_seed(0);
-  const auto model = make_model(settings.model, {.channels = channels, .height = size, .width = size, .classes = 10});
+  const auto model = make_model(settings.model, image_input({.channels = channels, .height = size, .width = size}, 10));
   model->to(device);
   {
     const at::NoGradGuard no_grad;

@@ -20,16 +20,18 @@ void print_entries(const std::string& heading) {
 }
 
 // As the tables of torchvision and timm have them.
-constexpr ModelInput image_net{.channels = 3, .height = 224, .width = 224, .classes = 1000};
+constexpr ImageShape image_net{.channels = 3, .height = 224, .width = 224};
+constexpr std::int64_t image_net_classes = 1000;
 
 void print_models_with_sizes() {
+  const ModelInput input = image_input(image_net, image_net_classes);
   print("models, for {}×{} images of {} classes\n  {:<16}{:>14}{:>18}\n", image_net.height, image_net.width,
-        image_net.classes, "", "parameters", "multiply-adds");
+        image_net_classes, "", "parameters", "multiply-adds");
   for (const std::string& name : ModelRegistry::names()) {
-    const std::shared_ptr<Model> model = make_model({.name = name}, image_net);
+    const std::shared_ptr<Model> model = make_model({.name = name}, input);
     const std::int64_t parameters = parameter_count(*model);
     print("  {:<16}{:>12.2f} M{:>16.2f} G  {}\n", name, static_cast<double>(parameters) / 1e6,
-          static_cast<double>(multiply_adds(*model, image_net)) / 1e9, ModelRegistry::find(name).description);
+          static_cast<double>(multiply_adds(*model, input)) / 1e9, ModelRegistry::find(name).description);
   }
 }
 

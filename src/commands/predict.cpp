@@ -132,7 +132,8 @@ class PredictCommand : public Command {
   at::Tensor predict(const at::Tensor& pixels) {
     const at::NoGradGuard no_grad;
     const Autocast autocast(precision_, pixels.device().type());
-    return trained_->model->forward(trained_->normalize(pixels)).to(at::kFloat).softmax(1).cpu();
+    const TensorDict outputs = trained_->model->forward({{"image", trained_->normalize(pixels)}});
+    return outputs.at("logits").to(at::kFloat).softmax(1).cpu();
   }
 
   void print_prediction(const std::string& file, const at::Tensor& probabilities) const {

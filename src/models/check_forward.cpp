@@ -114,8 +114,8 @@ class Restore {
   std::vector<std::pair<at::Generator, at::Tensor>> generators_;
 };
 
-at::Tensor one_image(const Model& model, const ModelInput& input) {
-  return at::zeros({1, input.channels, input.height, input.width}, at::TensorOptions(Restore::device_of(model)));
+TensorDict one_sample(const Model& model, const ModelInput& input) {
+  return zero_batch(input, 1, Restore::device_of(model));
 }
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
@@ -123,19 +123,19 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 std::string shape_text(at::IntArrayRef shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
 // Everything that is an error of LibTorch becomes one that names the model and the layer.
-at::Tensor forward_one_image(Model& model, const ModelInput& input, const std::string& name) {
+TensorDict forward_one_sample(Model& model, const ModelInput& input, const std::string& name) {
   const at::NoGradGuard no_grad;
   const FailureWatch watch(model);
   try {
-    return model.forward(one_image(model, input));
+    return model.forward(one_sample(model, input));
   } catch (const c10::Error& error) {
     const std::string where =
         watch.failed()
             ? fmt::format(" in {} with {} {} on an input of {}", watch.failed()->name, watch.failed()->parameter,
                           shape_text(watch.failed()->parameter_shape), shape_text(watch.failed()->input_shape))
             : "";
-    throw RunError("model", "'{}' fails on one image of {} × {} × {}{}: {}; correct its layers or the image's size",
-                   name, input.channels, input.height, input.width, where, first_line(error.what_without_backtrace()));
+    throw RunError("model", "'{}' fails on one sample of {}{}: {}; correct its layers or the size of the samples", name,
+                   describe(input.fields), where, first_line(error.what_without_backtrace()));
   }
 }
 
@@ -144,22 +144,26 @@ at::Tensor forward_one_image(Model& model, const ModelInput& input, const std::s
 void check_forward(Model& model, const ModelInput& input, const std::string& name) {
   const Restore restore(model);
   model.eval();
-  const at::Tensor scores = forward_one_image(model, input, name);
-  const std::vector<std::int64_t> wanted = {1, input.classes};
-  if (scores.defined() && scores.sizes() == wanted && scores.is_floating_point()) return;
+  const TensorDict outputs = forward_one_sample(model, input, name);
+  const at::Tensor* const logits = outputs.find("logits");
+  std::vector<std::int64_t> wanted = input.logits;
+  wanted.insert(wanted.begin(), 1);
+  const bool is_tensor = logits != nullptr && logits->defined();
+  if (is_tensor && logits->sizes() == wanted && logits->is_floating_point()) return;
   throw RunError("model",
-                 "'{}' returns {} {} for one image and {} classes; expected floating-point scores of {}: let its last "
-                 "layer have input.classes outputs",
-                 name, scores.defined() ? shape_text(scores.sizes()) : "nothing",
-                 scores.defined() ? scores.dtype().name() : "", input.classes, shape_text(wanted));
+                 "'{}' returns {} as 'logits' for one sample; the task needs floating-point scores of {}: give its "
+                 "last layer {} outputs, or choose a model for this task",
+                 name,
+                 is_tensor ? fmt::format("{} {}", shape_text(logits->sizes()), logits->dtype().name()) : "nothing",
+                 shape_text(wanted), input.outputs);
 }
 
-std::string failure_on_one_image(Model& model, const ModelInput& input) {
+std::string failure_on_one_sample(Model& model, const ModelInput& input) {
   const Restore restore(model);
   model.train();
   const at::NoGradGuard no_grad;
   try {
-    model.forward(one_image(model, input));
+    model.forward(one_sample(model, input));
     return "";
   } catch (const c10::Error& error) {
     return first_line(error.what_without_backtrace());

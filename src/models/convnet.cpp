@@ -18,7 +18,7 @@ constexpr std::array<std::int64_t, 4> widths = {24, 64, 96, 128};
 class ConvNet : public ModelModule {
  public:
   explicit ConvNet(const ModelInput& input)
-      : conv1(register_module("conv1", convolution(input.channels, widths[0]))),
+      : conv1(register_module("conv1", convolution(input.image().channels, widths[0]))),
         bn1(register_module("bn1", BatchNorm(widths[0]))),
         conv2(register_module("conv2", convolution(widths[0], widths[1]))),
         bn2(register_module("bn2", BatchNorm(widths[1]))),
@@ -26,14 +26,14 @@ class ConvNet : public ModelModule {
         bn3(register_module("bn3", BatchNorm(widths[2]))),
         conv4(register_module("conv4", convolution(widths[2], widths[3]))),
         bn4(register_module("bn4", BatchNorm(widths[3]))),
-        fc(register_module("fc", torch::nn::Linear(widths[3], input.classes))) {}
+        fc(register_module("fc", torch::nn::Linear(widths[3], input.outputs))) {}
 
-  at::Tensor forward(at::Tensor x) override {
-    x = bn1->relu(max_pool(conv1(x), 2, 2));
+  TensorDict forward(const TensorDict& batch) override {
+    at::Tensor x = bn1->relu(max_pool(conv1(batch.at("image")), 2, 2));
     x = bn2->relu(max_pool(conv2(x), 2, 2));
     x = bn3->relu(max_pool(conv3(x), 2, 2));
     x = bn4->relu(conv4(x));
-    return fc(x.mean({2, 3}));
+    return {{"logits", fc(x.mean({2, 3}))}};
   }
 
  private:
@@ -55,9 +55,10 @@ class ConvNet : public ModelModule {
 const ModelRegistry::Registration registered{
     "convnet", "four convolutions for images of about 28 px; trains on a CPU",
     [](const ModelConfig&, const ModelInput& input) -> std::shared_ptr<Model> {
-      if (input.height < 8 || input.width < 8) {
+      const ImageShape image = input.image();
+      if (image.height < 8 || image.width < 8) {
         throw UsageError("model", "convnet halves the image three times and needs at least 8×8 pixels, not {}×{}",
-                         input.height, input.width);
+                         image.height, image.width);
       }
       return std::make_shared<ConvNet>(input);
     },

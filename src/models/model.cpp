@@ -16,6 +16,36 @@ void append_state(const torch::nn::Module& module, const std::string& prefix, Na
 
 }  // namespace
 
+const Field& ModelInput::field(std::string_view name) const {
+  if (const Field* const found = find_field(fields, name)) return *found;
+  throw UsageError("model", "the model needs a field '{}'; samples have {}", name, describe(fields));
+}
+
+ImageShape ModelInput::image() const {
+  const Field& image = field("image");
+  if (image.is_image()) return {.channels = image.shape[2], .height = image.shape[0], .width = image.shape[1]};
+  throw UsageError("model", "the model takes images of uint8, height x width x channels; samples have {}",
+                   describe(fields));
+}
+
+ModelInput image_input(const ImageShape& image, std::int64_t outputs) {
+  return {.fields = {{.name = "image", .shape = {image.height, image.width, image.channels}}},
+          .outputs = outputs,
+          .logits = {outputs}};
+}
+
+TensorDict zero_batch(const ModelInput& input, std::int64_t count, at::Device device) {
+  TensorDict batch;
+  for (const Field& field : input.fields) {
+    std::vector<std::int64_t> shape = field.shape;
+    if (field.is_image()) shape = {shape[2], shape[0], shape[1]};
+    shape.insert(shape.begin(), count);
+    const bool is_float = field.is_image() || field.dtype == DType::float32;
+    batch.set(field.name, at::zeros(shape, at::TensorOptions(device).dtype(is_float ? at::kFloat : at::kLong)));
+  }
+  return batch;
+}
+
 std::shared_ptr<Model> make_model(const ModelConfig& config, const ModelInput& input) {
   return ModelRegistry::make(config.name, config, input);
 }

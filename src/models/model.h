@@ -1,5 +1,5 @@
-/// What a model is to the rest of the program: images in, one score a class out, with weights that have names. A new
-/// model is one file here that derives from ModelModule (models/model_module.h) and registers itself.
+/// What a model is to the rest of the program: prepared fields in, named outputs out, with weights that have names. A
+/// new model is one file here that derives from ModelModule (models/model_module.h) and registers itself.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +9,10 @@
 #include <vector>
 
 #include "config/config.h"
+#include "datasets/field.h"
 #include "util/named_tensors.h"
 #include "util/registry.h"
+#include "util/tensor_dict.h"
 #include "util/torch.h"
 
 namespace torch::nn {
@@ -19,15 +21,32 @@ class Module;
 
 namespace trainyard {
 
-/// What the data asks of a model.
-struct ModelInput {
-  std::int64_t channels;  ///< of an image
-  std::int64_t height;    ///< pixels
-  std::int64_t width;     ///< pixels
-  std::int64_t classes;   ///< scores to return
+/// The shape of an image field.
+struct ImageShape {
+  std::int64_t channels;
+  std::int64_t height;  ///< pixels
+  std::int64_t width;   ///< pixels
 };
 
-/// A network for image classification. Parameters and buffers carry torchvision's names where the net is torchvision's,
+/// What data and task ask of a model.
+struct ModelInput {
+  std::vector<Field> fields;         ///< that forward() gets, as the dataset declares them
+  std::int64_t outputs;              ///< scores to return for each sample, pixel or token
+  std::vector<std::int64_t> logits;  ///< the shape of the output "logits" for one sample
+
+  /// Throws UsageError "model" with the fields there are if there is no field of that name.
+  const Field& field(std::string_view name) const;
+  /// Of the field "image". Throws UsageError "model" if there is none, or if it is no image.
+  ImageShape image() const;
+};
+
+/// One image in, `outputs` scores out: image classification.
+ModelInput image_input(const ImageShape& image, std::int64_t outputs);
+
+/// `count` samples of zeros, prepared as forward() gets them.
+TensorDict zero_batch(const ModelInput& input, std::int64_t count, at::Device device);
+
+/// A network. Parameters and buffers carry the names of torchvision, timm or Hugging Face where the network is theirs,
 /// so that weights travel to and from Python.
 ///
 /// torch::nn is left to the models' own files: its headers take longer to compile than all that is done with a model.
@@ -35,10 +54,12 @@ class Model {
  public:
   virtual ~Model() = default;
 
-  /// images: float, N × channels × height × width (any memory format), normalised. Returns N × classes scores (logits).
+  /// batch: the prepared fields of N samples: "image", float, N × channels × height × width (any memory format),
+  /// normalized; "tokens", int64, N × T. Returns the outputs that the task asks for, "logits" among them: scores of
+  /// N × outputs (a class per sample), N × outputs × height × width (per pixel) or N × T × outputs (per token).
   /// While training on a GPU, what it launches is captured and replayed for the batches after (training/step_graph.h):
   /// it may neither wait for the GPU nor decide anything anew, or train.cuda_graph is to be false.
-  virtual at::Tensor forward(at::Tensor images) = 0;
+  virtual TensorDict forward(const TensorDict& batch) = 0;
 
   /// Name of the module that gives the scores: what model.reset_head draws anew.
   virtual std::string head() const { return "fc"; }
@@ -72,7 +93,7 @@ std::shared_ptr<Model> make_model(const ModelConfig& config, const ModelInput& i
 /// Number of trainable numbers in `model`.
 std::int64_t parameter_count(const Model& model);
 
-/// Multiply-adds that `model`, which is on the CPU, takes for one image: of convolutions, linear layers and attention,
+/// Multiply-adds that `model`, which is on the CPU, takes for one sample: of convolutions, linear layers and attention,
 /// as torchvision's and timm's tables count them. Computes one forward pass.
 std::int64_t multiply_adds(Model& model, const ModelInput& input);
 

@@ -1,4 +1,4 @@
-// Counts by watching: the model looks at one image, and each product that it asks of ATen is counted from the shapes
+// Counts by watching: the model computes one sample, and each product that it asks of ATen is counted from the shapes
 // that go in and come out.
 
 #include <numeric>
@@ -68,7 +68,7 @@ std::int64_t multiply_adds(Model& model, const ModelInput& input) {
   counted = 0;
   {
     const Watch watch;
-    model.forward(at::zeros({1, input.channels, input.height, input.width}));
+    model.forward(zero_batch(input, 1, at::kCPU));
   }
   model.train(was_training);
   return counted;

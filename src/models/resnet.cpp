@@ -107,8 +107,8 @@ class ResNet : public ModelModule {
  public:
   ResNet(const std::array<int, 4>& depths, Stem stem, const ModelInput& input)
       : stem_(stem),
-        conv1(register_module("conv1", stem == Stem::small ? convolution(input.channels, 64, 3, 1)
-                                                           : convolution(input.channels, 64, 7, 2))),
+        conv1(register_module("conv1", stem == Stem::small ? convolution(input.image().channels, 64, 3, 1)
+                                                           : convolution(input.image().channels, 64, 7, 2))),
         bn1(register_module("bn1", BatchNorm(64))) {
     std::int64_t channels = 64;
     for (std::size_t i = 0; i < depths.size(); ++i) {
@@ -120,7 +120,7 @@ class ResNet : public ModelModule {
       }
       layers_[i] = register_module(fmt::format("layer{}", i + 1), layer);
     }
-    fc = register_module("fc", torch::nn::Linear(channels, input.classes));
+    fc = register_module("fc", torch::nn::Linear(channels, input.outputs));
     for (const auto& module : modules(/*include_self=*/false)) {
       if (auto* conv = module->template as<torch::nn::Conv2dImpl>()) {
         torch::nn::init::kaiming_normal_(conv->weight, 0, torch::kFanOut, torch::kReLU);
@@ -128,12 +128,12 @@ class ResNet : public ModelModule {
     }
   }
 
-  at::Tensor forward(at::Tensor x) override {
-    x = bn1->relu(conv1(x));
+  TensorDict forward(const TensorDict& batch) override {
+    at::Tensor x = bn1->relu(conv1(batch.at("image")));
     if (stem_ == Stem::standard) x = max_pool(x, /*size=*/3, /*stride=*/2, /*padding=*/1);
     Branches branches{x, x};
     for (auto& layer : layers_) branches = layer->forward<Branches>(branches);
-    return fc(branches.main.mean({2, 3}));
+    return {{"logits", fc(branches.main.mean({2, 3}))}};
   }
 
  private:

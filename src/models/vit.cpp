@@ -127,24 +127,25 @@ class VisionTransformer : public ModelModule {
   VisionTransformer(const Size& size, std::int64_t patch, const ModelInput& input)
       : cls_token(register_parameter("cls_token", at::empty({1, 1, size.width}).normal_(0, 1e-6))),
         pos_embed(register_parameter(
-            "pos_embed",
-            at::empty({1, 1 + (input.height / patch) * (input.width / patch), size.width}).normal_(0, 0.02))),
-        patch_embed(register_module("patch_embed", std::make_shared<PatchEmbed>(input.channels, size.width, patch))),
+            "pos_embed", at::empty({1, 1 + (input.image().height / patch) * (input.image().width / patch), size.width})
+                             .normal_(0, 0.02))),
+        patch_embed(
+            register_module("patch_embed", std::make_shared<PatchEmbed>(input.image().channels, size.width, patch))),
         blocks(register_module("blocks", torch::nn::Sequential())),
         norm(register_module("norm", layer_norm(size.width))),
-        head_(register_module("head", linear(size.width, input.classes))) {
+        head_(register_module("head", linear(size.width, input.outputs))) {
     for (std::int64_t i = 0; i < size.depth; ++i) blocks->push_back(std::make_shared<Block>(size));
   }
 
-  at::Tensor forward(at::Tensor x) override {
-    x = patch_embed->forward(x);
+  TensorDict forward(const TensorDict& batch) override {
+    at::Tensor x = patch_embed->forward(batch.at("image"));
     x = at::cat({cls_token.expand({x.size(0), -1, -1}), x}, 1) + pos_embed;
     Residual residual{.x = x, .pending = {}};
     for (std::size_t i = 0; i < blocks->size(); ++i) {
       const bool last = i + 1 == blocks->size();  // of which nobody sees more than the class token
       residual = blocks->at<Block>(i).forward(residual, last ? 1 : x.size(1));
     }
-    return head_(norm->add_norm(residual.x, residual.pending).normalized.flatten(1));
+    return {{"logits", head_(norm->add_norm(residual.x, residual.pending).normalized.flatten(1))}};
   }
 
   std::string head() const override { return "head"; }
@@ -161,10 +162,11 @@ class VisionTransformer : public ModelModule {
 auto factory(const Size& size) {
   return [size](const ModelConfig& config, const ModelInput& input) -> std::shared_ptr<Model> {
     const int patch = settings.in(config).patch_size;
-    if (input.height % patch != 0 || input.width % patch != 0) {
+    const ImageShape image = input.image();
+    if (image.height % patch != 0 || image.width % patch != 0) {
       throw UsageError("model.vit.patch_size",
-                       "{} does not divide images of {}×{}; 28 px take 4 or 7, 32 px take 4 or 8", patch, input.height,
-                       input.width);
+                       "{} does not divide images of {}×{}; 28 px take 4 or 7, 32 px take 4 or 8", patch, image.height,
+                       image.width);
     }
     return std::make_shared<VisionTransformer>(size, patch, input);
   };

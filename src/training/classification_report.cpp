@@ -68,7 +68,7 @@ ClassificationReport classification_report(Model& model, DeviceLoader& batches, 
   batches.start_epoch(0);
   while (const std::optional<DeviceBatch> batch = batches.next()) {
     const Autocast autocast(precision, batches.device().type());
-    answers.add(model.forward(batch->images), batch->labels);
+    answers.add(model.forward({{"image", batch->images}}).at("logits"), batch->labels);
   }
   model.train(was_training);
   ClassificationReport result;

@@ -14,7 +14,7 @@ Scores evaluate(Model& model, DeviceLoader& batches, Precision precision, std::i
   batches.start_epoch(0, /*first_batch=*/0, most_batches);
   while (const std::optional<DeviceBatch> batch = batches.next()) {
     const Autocast autocast(precision, batches.device().type());
-    const at::Tensor logits = model.forward(batch->images).to(at::kFloat);
+    const at::Tensor logits = model.forward({{"image", batch->images}}).at("logits").to(at::kFloat);
     sums.add(sums_of(at::cross_entropy_loss(logits, batch->labels), logits, batch->labels));
   }
   model.train(was_training);

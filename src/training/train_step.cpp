@@ -52,7 +52,7 @@ StepResult TrainStep::run(const DeviceBatch& batch, const StepPart& part) {
   at::Tensor logits;
   {
     const Autocast autocast(config_.precision, batch.images.device().type());
-    logits = model_.forward(batch.images);
+    logits = model_.forward({{"image", batch.images}}).at("logits");
   }
   logits = logits.to(at::promote_types(logits.scalar_type(), at::kFloat));
   const at::Tensor loss = loss_of(logits, batch);

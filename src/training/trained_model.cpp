@@ -12,10 +12,8 @@ ModelInput model_input(const std::vector<std::int64_t>& sample_shape, std::size_
   if (sample_shape.size() != 3) {
     throw RunError("model", "samples have {} dimensions; models take height × width × channels", sample_shape.size());
   }
-  return {.channels = sample_shape[2],
-          .height = sample_shape[0],
-          .width = sample_shape[1],
-          .classes = static_cast<std::int64_t>(classes)};
+  return image_input({.channels = sample_shape[2], .height = sample_shape[0], .width = sample_shape[1]},
+                     static_cast<std::int64_t>(classes));
 }
 
 std::shared_ptr<Model> new_model(const ModelConfig& config, const std::vector<std::int64_t>& sample_shape,

@@ -18,7 +18,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-constexpr ModelInput input{.channels = 1, .height = 8, .width = 8, .classes = 10};
+const ModelInput input = image_input({.channels = 1, .height = 8, .width = 8}, 10);
 
 // Two layers, the second for `features` of the first's 64 values; a random number in each pass.
 class TwoLayers : public ModelModule {
@@ -27,9 +27,9 @@ class TwoLayers : public ModelModule {
       : hidden(register_module("hidden", torch::nn::Linear(64, 64))),
         head(register_module("head", torch::nn::Linear(features, outputs))) {}
 
-  at::Tensor forward(at::Tensor images) override {
+  TensorDict forward(const TensorDict& batch) override {
     const at::Tensor noise = at::rand({1});
-    return head(hidden(images.flatten(1)) + noise);
+    return {{"logits", head(hidden(batch.at("image").flatten(1)) + noise)}};
   }
 
  private:
@@ -39,7 +39,7 @@ class TwoLayers : public ModelModule {
 
 TEST(CheckForward, AcceptsTheModelsThatComeAlong) {
   for (const std::string& name : ModelRegistry::names()) {
-    const ModelInput large{.channels = 3, .height = 32, .width = 32, .classes = 7};
+    const ModelInput large = image_input({.channels = 3, .height = 32, .width = 32}, 7);
     const auto model = make_model(configured("--model.name " + name).model, large);
     EXPECT_NO_THROW(check_forward(*model, large, name)) << name;
   }
@@ -47,15 +47,16 @@ TEST(CheckForward, AcceptsTheModelsThatComeAlong) {
 
 TEST(CheckForward, NamesTheLayerThatDoesNotFit) {
   TwoLayers model(60, 10);
-  EXPECT_THAT(error_of<RunError>([&] { check_forward(model, input, "mynet"); }),
-              AllOf(HasSubstr("[model] 'mynet' fails on one image of 1 × 8 × 8"), HasSubstr("head.weight"),
-                    HasSubstr("an input of [1, 64]"), HasSubstr("shapes cannot be multiplied")));
+  EXPECT_THAT(
+      error_of<RunError>([&] { check_forward(model, input, "mynet"); }),
+      AllOf(HasSubstr("[model] 'mynet' fails on one sample of image (uint8, 8 x 8 x 1)"), HasSubstr("head.weight"),
+            HasSubstr("an input of [1, 64]"), HasSubstr("shapes cannot be multiplied")));
 }
 
 TEST(CheckForward, NamesTheShapeOfAWrongResult) {
   TwoLayers model(64, 7);
   EXPECT_THAT(error_of<RunError>([&] { check_forward(model, input, "mynet"); }),
-              AllOf(HasSubstr("'mynet' returns [1, 7] float for one image and 10 classes"), HasSubstr("[1, 10]")));
+              AllOf(HasSubstr("'mynet' returns [1, 7] float as 'logits'"), HasSubstr("[1, 10]")));
 }
 
 TEST(CheckForward, ChangesNothing) {
@@ -67,16 +68,16 @@ TEST(CheckForward, ChangesNothing) {
   TwoLayers random(64, 10);
   at::manual_seed(3);
   check_forward(random, input, "mynet");
-  check_forward(*model, {.channels = 1, .height = 28, .width = 28, .classes = 10}, "convnet");
+  check_forward(*model, image_input({.channels = 1, .height = 28, .width = 28}, 10), "convnet");
   EXPECT_TRUE(at::equal(at::rand({4}), expected));
   EXPECT_TRUE(model->is_training());
-  EXPECT_EQ(failure_on_one_image(*model, {.channels = 1, .height = 28, .width = 28, .classes = 10}), "");
+  EXPECT_EQ(failure_on_one_sample(*model, image_input({.channels = 1, .height = 28, .width = 28}, 10)), "");
   EXPECT_TRUE(at::equal(tensor_of(*model, "bn1.running_mean"), mean));
 }
 
-TEST(FailureOnOneImage, IsOneValueForEachChannelOfANorm) {
+TEST(FailureOnOneSample, IsOneValueForEachChannelOfANorm) {
   const auto model = small_model();  // 8 × 8 pixels are 1 × 1 in front of the last norm
-  EXPECT_THAT(failure_on_one_image(*model, input), HasSubstr("Expected more than 1 value per channel"));
+  EXPECT_THAT(failure_on_one_sample(*model, input), HasSubstr("Expected more than 1 value per channel"));
 }
 
 }  // namespace

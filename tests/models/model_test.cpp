@@ -18,7 +18,7 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr ModelInput input{.channels = 1, .height = 28, .width = 28, .classes = 10};
+const ModelInput input = image_input({.channels = 1, .height = 28, .width = 28}, 10);
 
 TEST(MakeModel, UnknownNameListsTheKnownNearestFirst) {
   try {
@@ -33,12 +33,14 @@ TEST(MakeModel, UnknownNameListsTheKnownNearestFirst) {
 
 TEST(ConvNet, GivesOneScoreAClassForAnySize) {
   const auto model = make_model(ModelConfig{.name = "convnet"}, input);
-  EXPECT_EQ(model->forward(at::randn({3, 1, 28, 28})).sizes(), (std::vector<std::int64_t>{3, 10}));
-  EXPECT_EQ(model->forward(at::randn({2, 1, 32, 40})).sizes(), (std::vector<std::int64_t>{2, 10}));
+  EXPECT_EQ(model->forward({{"image", at::randn({3, 1, 28, 28})}}).at("logits").sizes(),
+            (std::vector<std::int64_t>{3, 10}));
+  EXPECT_EQ(model->forward({{"image", at::randn({2, 1, 32, 40})}}).at("logits").sizes(),
+            (std::vector<std::int64_t>{2, 10}));
 }
 
 TEST(ConvNet, TooSmallAnImageIsRefusedWithItsSize) {
-  EXPECT_THROW(make_model(ModelConfig{.name = "convnet"}, {.channels = 1, .height = 3, .width = 28, .classes = 2}),
+  EXPECT_THROW(make_model(ModelConfig{.name = "convnet"}, image_input({.channels = 1, .height = 3, .width = 28}, 2)),
                UsageError);
 }
 
@@ -100,7 +102,7 @@ class LoadWeights : public testing::Test {
 
   // Weights of a net for other classes.
   NamedTensors state_ =
-      make_model({.name = "convnet"}, {.channels = 1, .height = 28, .width = 28, .classes = 3})->state_dict();
+      make_model({.name = "convnet"}, image_input({.channels = 1, .height = 28, .width = 28}, 3))->state_dict();
   std::shared_ptr<Model> model_ = make_model({.name = "convnet"}, input);
 };
 

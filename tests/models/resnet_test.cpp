@@ -16,8 +16,8 @@ using testing::Contains;
 using testing::IsSupersetOf;
 using testing::Not;
 
-constexpr ModelInput image_net{.channels = 3, .height = 224, .width = 224, .classes = 1000};
-constexpr ModelInput small_input{.channels = 3, .height = 32, .width = 32, .classes = 10};
+const ModelInput image_net = image_input({.channels = 3, .height = 224, .width = 224}, 1000);
+const ModelInput small_input = image_input({.channels = 3, .height = 32, .width = 32}, 10);
 
 std::shared_ptr<Model> make(const std::string& name, const ModelInput& input, const std::string& stem = "standard") {
   return make_model(configured("--model.name " + name + " --model.resnet.stem " + stem).model, input);
@@ -69,9 +69,11 @@ TEST(ResNet, BottleneckHasItsStrideInTheThreeByThree) {
 TEST(ResNet, GivesOneScoreAClass) {
   for (const char* name : {"resnet18", "resnet50"}) {
     const auto model = make(name, small_input, "small");
-    EXPECT_EQ(model->forward(at::randn({2, 3, 32, 32})).sizes(), (std::vector<std::int64_t>{2, 10})) << name;
+    EXPECT_EQ(model->forward({{"image", at::randn({2, 3, 32, 32})}}).at("logits").sizes(),
+              (std::vector<std::int64_t>{2, 10}))
+        << name;
   }
-  EXPECT_EQ(make("resnet18", image_net)->forward(at::randn({1, 3, 224, 224})).sizes(),
+  EXPECT_EQ(make("resnet18", image_net)->forward({{"image", at::randn({1, 3, 224, 224})}}).at("logits").sizes(),
             (std::vector<std::int64_t>{1, 1000}));
 }
 

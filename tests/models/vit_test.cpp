@@ -12,7 +12,7 @@
 namespace trainyard {
 namespace {
 
-constexpr ModelInput image_net{.channels = 3, .height = 224, .width = 224, .classes = 1000};
+const ModelInput image_net = image_input({.channels = 3, .height = 224, .width = 224}, 1000);
 
 std::map<std::string, at::Tensor> state_of(const std::string& name, const ModelInput& input) {
   std::map<std::string, at::Tensor> state;
@@ -62,12 +62,14 @@ TEST(VisionTransformer, InitialDistributionsAreTimms) {
 
 TEST(VisionTransformer, GivesOneScoreAClassForSmallImagesToo) {
   const auto model = make_model(configured("--model.name vit_tiny --model.vit.patch_size 7").model,
-                                {.channels = 1, .height = 28, .width = 28, .classes = 10});
-  EXPECT_EQ(model->forward(at::randn({2, 1, 28, 28})).sizes(), (std::vector<std::int64_t>{2, 10}));
+                                image_input({.channels = 1, .height = 28, .width = 28}, 10));
+  EXPECT_EQ(model->forward({{"image", at::randn({2, 1, 28, 28})}}).at("logits").sizes(),
+            (std::vector<std::int64_t>{2, 10}));
 }
 
 TEST(VisionTransformer, APatchThatDoesNotDivideTheImageIsRefused) {
-  EXPECT_THROW(make_model({.name = "vit_tiny"}, {.channels = 1, .height = 28, .width = 28, .classes = 10}), UsageError);
+  EXPECT_THROW(make_model({.name = "vit_tiny"}, image_input({.channels = 1, .height = 28, .width = 28}, 10)),
+               UsageError);
 }
 
 struct Published {

@@ -89,19 +89,19 @@ std::vector<Case> cases() {
 
 bool has_small_stem(const Case& c) { return c.flags.find(small_resnet) != std::string::npos; }
 
-ModelInput input_of(const Case& c) {
-  if (c.config().model.name == "convnet") return {.channels = 1, .height = 28, .width = 28, .classes = 10};
+ImageShape image_of(const Case& c) {
+  if (c.config().model.name == "convnet") return {.channels = 1, .height = 28, .width = 28};
   const std::int64_t side = has_small_stem(c) ? 16 : 32;
-  return {.channels = 3, .height = side, .width = side, .classes = 10};
+  return {.channels = 3, .height = side, .width = side};
 }
 
 nlohmann::json options_of(const Case& c) {
-  const ModelInput input = input_of(c);
+  const ImageShape image = image_of(c);
   const Config config = c.config();
   nlohmann::json options = optimizer_options(c.name, config);
   options.update(nlohmann::json{{"model", config.model.name},
-                                {"channels", input.channels},
-                                {"size", input.height},
+                                {"channels", image.channels},
+                                {"size", image.height},
                                 {"small_stem", has_small_stem(c)},
                                 {"patch_size", setting_value<int>(config, "model.vit.patch_size")},
                                 {"label_smoothing", c.train.label_smoothing},
@@ -118,13 +118,13 @@ nlohmann::json options_of(const Case& c) {
 // The same bits on both sides of the comparison.
 std::shared_ptr<Model> fresh_model(const Case& c) {
   at::manual_seed(7);
-  return make_model(c.config().model, input_of(c));
+  return make_model(c.config().model, image_input(image_of(c), 10));
 }
 
 at::Tensor pixels_of(const Case& c) {
   at::manual_seed(8);
-  const ModelInput input = input_of(c);
-  return at::randint(0, 256, {batch_size, input.height, input.width, input.channels}, at::kByte);
+  const ImageShape image = image_of(c);
+  return at::randint(0, 256, {batch_size, image.height, image.width, image.channels}, at::kByte);
 }
 
 const at::Tensor batch_labels = at::arange(batch_size, at::kLong);

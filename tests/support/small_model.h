@@ -11,7 +11,7 @@ namespace trainyard {
 
 /// The convnet, its weights drawn anew.
 inline std::shared_ptr<Model> small_model() {
-  return make_model({.name = "convnet"}, {.channels = 1, .height = 28, .width = 28, .classes = 10});
+  return make_model({.name = "convnet"}, image_input({.channels = 1, .height = 28, .width = 28}, 10));
 }
 
 /// One tensor of state_dict(), detached, in the model's memory. REQUIRES that it is there.

@@ -146,7 +146,7 @@ TEST_P(GpuStepGraphWith, TrainsAsWithoutBitForBit) {
     config.cuda_graph = captured;
     at::manual_seed(3);
     const auto model =
-        make_model(configured(GetParam().model).model, {.channels = 3, .height = 16, .width = 16, .classes = 10});
+        make_model(configured(GetParam().model).model, image_input({.channels = 3, .height = 16, .width = 16}, 10));
     model->to(gpu);
     const auto optimizer = make_optimizer(GetParam().optimizer, *model);
     TrainStep step(*model, *optimizer, config);

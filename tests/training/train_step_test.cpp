@@ -36,7 +36,7 @@ class OverfitsOneBatch : public testing::TestWithParam<Case> {};
 TEST_P(OverfitsOneBatch, ToNoErrorAtAll) {
   at::manual_seed(3);
   const auto model =
-      make_model(configured(GetParam().model).model, {.channels = 1, .height = 16, .width = 16, .classes = 10});
+      make_model(configured(GetParam().model).model, image_input({.channels = 1, .height = 16, .width = 16}, 10));
   const auto optimizer = make_optimizer(GetParam().optimizer, *model);
   const TrainConfig config;
   TrainStep step(*model, *optimizer, config);
@@ -61,7 +61,7 @@ TEST(TrainStep, Bf16TrainsCloseToFp32) {
   double losses[2];
   for (const bool bf16 : {false, true}) {
     at::manual_seed(4);
-    const auto model = make_model({.name = "convnet"}, {.channels = 1, .height = 28, .width = 28, .classes = 10});
+    const auto model = make_model({.name = "convnet"}, image_input({.channels = 1, .height = 28, .width = 28}, 10));
     const auto optimizer = make_optimizer({.lr = 0.05}, *model);
     const TrainConfig config{.precision = bf16 ? Precision::bf16 : Precision::fp32};
     TrainStep step(*model, *optimizer, config);
@@ -79,7 +79,7 @@ NamedTensors copied(const NamedTensors& tensors) {
 
 TEST(TrainStep, PartsOfAStepMakeTheStepOfTheWholeBatch) {
   // A net without batch normalisation, to which parts of a batch would not be a batch.
-  const ModelInput input{.channels = 1, .height = 16, .width = 16, .classes = 10};
+  const ModelInput input = image_input({.channels = 1, .height = 16, .width = 16}, 10);
   at::manual_seed(3);
   const DeviceBatch whole = random_batch(1, 16);
   std::vector<std::shared_ptr<Model>> models;
@@ -109,7 +109,7 @@ TEST(TrainStep, PartsOfAStepMakeTheStepOfTheWholeBatch) {
 TEST(TrainStep, ALossThatIsNotFiniteChangesNothingWhereItIsToBeSkipped) {
   for (const char* optimizer_name : {"sgd", "adamw", "lion"}) {
     at::manual_seed(5);
-    const auto model = make_model({.name = "convnet"}, {.channels = 1, .height = 28, .width = 28, .classes = 10});
+    const auto model = make_model({.name = "convnet"}, image_input({.channels = 1, .height = 28, .width = 28}, 10));
     const auto optimizer = make_optimizer({.name = optimizer_name, .lr = 0.01}, *model);
     const TrainConfig config{.on_nonfinite = OnNonfinite::skip};
     TrainStep step(*model, *optimizer, config);
@@ -134,7 +134,7 @@ TEST(TrainStep, ALossThatIsNotFiniteChangesNothingWhereItIsToBeSkipped) {
 
 TEST(TrainStep, Fp16ThatOverflowsChangesOnlyTheScale) {
   at::manual_seed(5);
-  const auto model = make_model({.name = "convnet"}, {.channels = 1, .height = 28, .width = 28, .classes = 10});
+  const auto model = make_model({.name = "convnet"}, image_input({.channels = 1, .height = 28, .width = 28}, 10));
   const auto optimizer = make_optimizer({.name = "adamw", .lr = 0.01}, *model);
   const TrainConfig config{.precision = Precision::fp16};
   TrainStep step(*model, *optimizer, config);
@@ -150,7 +150,7 @@ TEST(TrainStep, MixedTargetsWeighTheTwoLosses) {
   DeviceBatch batch = random_batch(1, 28);
   const auto loss_with = [&](const at::Tensor& other, double share) {
     at::manual_seed(7);
-    const auto model = make_model({.name = "convnet"}, {.channels = 1, .height = 28, .width = 28, .classes = 10});
+    const auto model = make_model({.name = "convnet"}, image_input({.channels = 1, .height = 28, .width = 28}, 10));
     const auto optimizer = make_optimizer({}, *model);
     const TrainConfig config;
     DeviceBatch mixed = batch;
@@ -168,7 +168,7 @@ TEST(Optimizer, StateGoesOnWhereItStopped) {
   for (const char* name : {"sgd", "adamw", "lion"}) {
     at::manual_seed(5);
     const DeviceBatch batch = random_batch(1, 28);
-    const ModelInput input{.channels = 1, .height = 28, .width = 28, .classes = 10};
+    const ModelInput input = image_input({.channels = 1, .height = 28, .width = 28}, 10);
     const TrainConfig config;
     const auto model = make_model({.name = "convnet"}, input);
     const auto optimizer = make_optimizer({.name = name, .lr = 0.01}, *model);
@@ -190,7 +190,7 @@ TEST(Optimizer, StateGoesOnWhereItStopped) {
 }
 
 TEST(Optimizer, StateOfAnotherOptimizerIsRefused) {
-  const ModelInput input{.channels = 1, .height = 28, .width = 28, .classes = 10};
+  const ModelInput input = image_input({.channels = 1, .height = 28, .width = 28}, 10);
   const auto model = make_model({.name = "convnet"}, input);
   const auto sgd = make_optimizer({.name = "sgd"}, *model);
   const auto adamw = make_optimizer({.name = "adamw"}, *model);
