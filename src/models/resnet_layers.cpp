@@ -1,0 +1,151 @@
+#include "models/resnet_layers.h"
+
+#include <torch/nn/init.h>
+
+#include "layers/max_pool.h"
+
+namespace trainyard {
+namespace {
+
+struct BlockShape {
+  std::int64_t in;
+  std::int64_t width;
+  std::int64_t stride = 1;
+  std::int64_t first_dilation = 1;  // of the first 3×3 convolution: that of the block before
+  std::int64_t dilation = 1;        // of a second one
+};
+
+torch::nn::Conv2d convolution(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride = 1,
+                              std::int64_t dilation = 1) {
+  return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, kernel)
+                               .stride(stride)
+                               .padding(kernel / 2 * dilation)
+                               .dilation(dilation)
+                               .bias(false));
+}
+
+class Block : public torch::nn::Module {
+ public:
+  virtual Branches forward(const Branches& x) = 0;
+
+ protected:
+  // The shortcut: the input itself, or a 1×1 convolution where the shape changes.
+  void make_shortcut(std::int64_t in, std::int64_t out, std::int64_t stride) {
+    if (stride == 1 && in == out) return;
+    downsample = register_module("downsample", torch::nn::Sequential(convolution(in, out, 1, stride), BatchNorm(out)));
+  }
+  at::Tensor shortcut(const at::Tensor& x) { return downsample ? downsample->forward(x) : x; }
+
+ private:
+  torch::nn::Sequential downsample{nullptr};
+};
+
+class BasicBlock : public Block {
+ public:
+  static constexpr std::int64_t expansion = 1;
+
+  explicit BasicBlock(const BlockShape& shape)
+      : conv1(register_module("conv1", convolution(shape.in, shape.width, 3, shape.stride, shape.first_dilation))),
+        bn1(register_module("bn1", BatchNorm(shape.width))),
+        conv2(register_module("conv2", convolution(shape.width, shape.width, 3, 1, shape.dilation))),
+        bn2(register_module("bn2", BatchNorm(shape.width))) {
+    make_shortcut(shape.in, shape.width, shape.stride);
+  }
+
+  Branches forward(const Branches& x) override {
+    const at::Tensor y = bn1->relu(conv1(x.main));
+    return bn2->add_relu(conv2(y), shortcut(x.shortcut));
+  }
+
+ private:
+  torch::nn::Conv2d conv1;
+  BatchNorm bn1;
+  torch::nn::Conv2d conv2;
+  BatchNorm bn2;
+};
+
+class Bottleneck : public Block {
+ public:
+  static constexpr std::int64_t expansion = 4;
+
+  explicit Bottleneck(const BlockShape& shape)
+      : conv1(register_module("conv1", convolution(shape.in, shape.width, 1))),
+        bn1(register_module("bn1", BatchNorm(shape.width))),
+        conv2(register_module("conv2", convolution(shape.width, shape.width, 3, shape.stride, shape.first_dilation))),
+        bn2(register_module("bn2", BatchNorm(shape.width))),
+        conv3(register_module("conv3", convolution(shape.width, shape.width * expansion, 1))),
+        bn3(register_module("bn3", BatchNorm(shape.width * expansion))) {
+    make_shortcut(shape.in, shape.width * expansion, shape.stride);
+  }
+
+  Branches forward(const Branches& x) override {
+    at::Tensor y = bn1->relu(conv1(x.main));
+    y = bn2->relu(conv2(y));
+    return bn3->add_relu(conv3(y), shortcut(x.shortcut));
+  }
+
+ private:
+  torch::nn::Conv2d conv1;
+  BatchNorm bn1;
+  torch::nn::Conv2d conv2;
+  BatchNorm bn2;
+  torch::nn::Conv2d conv3;
+  BatchNorm bn3;
+};
+
+// A layer: `count` blocks, the first of which has the shape `shape`.
+template <typename BlockType>
+torch::nn::Sequential blocks(int count, BlockShape shape) {
+  torch::nn::Sequential layer;
+  for (int i = 0; i < count; ++i) {
+    layer->push_back(std::make_shared<BlockType>(shape));
+    shape.in = shape.width * BlockType::expansion;
+    shape.stride = 1;
+    shape.first_dilation = shape.dilation;
+  }
+  return layer;
+}
+
+}  // namespace
+
+ResNetLayers::ResNetLayers(torch::nn::Module& owner, const ResNetShape& shape, std::int64_t image_channels)
+    : stem_(shape.stem),
+      expansion_(shape.bottleneck ? Bottleneck::expansion : BasicBlock::expansion),
+      conv1(owner.register_module("conv1", shape.stem == Stem::small ? convolution(image_channels, 64, 3)
+                                                                     : convolution(image_channels, 64, 7, 2))),
+      bn1(owner.register_module("bn1", BatchNorm(64))) {
+  std::int64_t channels = 64;
+  std::int64_t dilation = 1;
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    BlockShape first{.in = channels, .width = std::int64_t{64} << i, .first_dilation = dilation};
+    if (shape.dilated && i >= 2) {
+      dilation *= 2;
+    } else if (i > 0) {
+      first.stride = 2;
+    }
+    first.dilation = dilation;
+    layers_[i] = owner.register_module(fmt::format("layer{}", i + 1), shape.bottleneck
+                                                                          ? blocks<Bottleneck>(shape.blocks[i], first)
+                                                                          : blocks<BasicBlock>(shape.blocks[i], first));
+    channels = first.width * expansion_;
+  }
+}
+
+ResNetFeatures ResNetLayers::forward(const at::Tensor& images) {
+  at::Tensor x = bn1->relu(conv1(images));
+  if (stem_ == Stem::standard) x = max_pool(x, /*size=*/3, /*stride=*/2, /*padding=*/1);
+  Branches branches{x, x};
+  for (std::size_t i = 0; i < 3; ++i) branches = layers_[i]->forward<Branches>(branches);
+  const at::Tensor layer3 = branches.main;
+  return {layer3, layers_[3]->forward<Branches>(branches).main};
+}
+
+void init_convolutions(torch::nn::Module& module) {
+  for (const auto& part : module.modules(/*include_self=*/false)) {
+    if (auto* conv = part->as<torch::nn::Conv2dImpl>()) {
+      torch::nn::init::kaiming_normal_(conv->weight, 0, torch::kFanOut, torch::kReLU);
+    }
+  }
+}
+
+}  // namespace trainyard
