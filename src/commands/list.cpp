@@ -6,6 +6,7 @@
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
 #include "transforms/transform.h"
+#include "util/error.h"
 #include "util/output.h"
 
 namespace trainyard {
@@ -19,18 +20,37 @@ void print_entries(const std::string& heading) {
   }
 }
 
-// As the tables of torchvision and timm have them.
+// Images as the tables of torchvision and timm have them; texts with GPT-2's vocabulary.
 constexpr ImageShape image_net{.channels = 3, .height = 224, .width = 224};
 constexpr std::int64_t image_net_classes = 1000;
+constexpr std::int64_t text_tokens = 256;
+constexpr std::int64_t text_vocabulary = 50257;
+
+struct ExampleModel {
+  std::shared_ptr<Model> model;
+  ModelInput input;
+};
+
+// For images, or for texts if the model takes no images.
+ExampleModel example_model(const std::string& name) {
+  const ModelInput images = image_input(image_net, image_net_classes);
+  try {
+    return {make_model({.name = name}, images), images};
+  } catch (const UsageError&) {
+    const ModelInput texts{.fields = {{.name = "tokens", .dtype = DType::int32, .shape = {text_tokens}}},
+                           .outputs = text_vocabulary,
+                           .logits = {text_tokens, text_vocabulary}};
+    return {make_model({.name = name}, texts), texts};
+  }
+}
 
 void print_models_with_sizes() {
-  const ModelInput input = image_input(image_net, image_net_classes);
-  print("models, for {}×{} images of {} classes\n  {:<16}{:>14}{:>18}\n", image_net.height, image_net.width,
-        image_net_classes, "", "parameters", "multiply-adds");
+  print("models, for {}×{} images of {} classes, or texts of {} tokens\n  {:<20}{:>14}{:>18}\n", image_net.height,
+        image_net.width, image_net_classes, text_tokens, "", "parameters", "multiply-adds");
   for (const std::string& name : ModelRegistry::names()) {
-    const std::shared_ptr<Model> model = make_model({.name = name}, input);
+    const auto [model, input] = example_model(name);
     const std::int64_t parameters = parameter_count(*model);
-    print("  {:<16}{:>12.2f} M{:>16.2f} G  {}\n", name, static_cast<double>(parameters) / 1e6,
+    print("  {:<20}{:>12.2f} M{:>16.2f} G  {}\n", name, static_cast<double>(parameters) / 1e6,
           static_cast<double>(multiply_adds(*model, input)) / 1e9, ModelRegistry::find(name).description);
   }
 }

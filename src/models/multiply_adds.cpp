@@ -22,12 +22,18 @@ struct Begun : at::ObserverContext {
   std::int64_t each;
 };
 
-// The operations that the others are made of on a CPU. Attention is either one kernel or two products.
+// The operations that the others are made of on a CPU. Attention is either one kernel or two products; both count what
+// a causal mask leaves out.
 std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& call) {
   const std::string_view name = call.name();
   const auto input = [&](std::size_t i) { return call.inputs()[i].toTensor(); };
   if (name == "aten::convolution") {
-    return std::make_unique<Begun>(product(input(1).sizes().slice(1)));  // weight: out × in / groups × height × width
+    // weight: out × in / groups × height × width; of a transposed one: in × out / groups × height × width
+    const std::int64_t each = product(input(1).sizes().slice(1));
+    constexpr std::size_t transposed = 6;
+    if (!call.inputs()[transposed].toBool()) return std::make_unique<Begun>(each);
+    counted += input(0).numel() * each;
+    return nullptr;
   }
   if (name == "aten::addmm") {
     counted += input(1).numel() * input(2).size(1);

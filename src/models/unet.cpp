@@ -1,0 +1,123 @@
+// A small U-Net for segmentation (Ronneberger et al. 2015, "U-Net: Convolutional Networks for Biomedical Image
+// Segmentation"), with padded convolutions and batch normalization. Level i works on the image halved i times, with
+// width · 2^i channels:
+//
+//     image ─▶ down0 ──────── skip ────────▶ up0 ─▶ head ─▶ a score per class and pixel
+//                └▶ down1 ─── skip ───▶ up1 ─┘
+//                      └▶ down2 (bottom) ┘
+
+#include <ATen/ops/cat.h>
+
+#include "config/component.h"
+#include "layers/batch_norm.h"
+#include "layers/max_pool.h"
+#include "models/layers.h"
+#include "models/model_module.h"
+#include "util/error.h"
+
+namespace trainyard {
+namespace {
+
+struct UNetSettings {
+  int width = 32;
+  int depth = 4;
+
+  void declare(SettingTable& table) {
+    table.add("width", width, "channels at full size; doubled each time the image is halved", whole(1, 256),
+              Resume::fixed);
+    table.add("depth", depth, "how often the image is halved: its sides must be multiples of 2^depth", whole(1, 8),
+              Resume::fixed);
+  }
+};
+const ComponentSettings<UNetSettings> settings{"model.unet", {"unet"}, __FILE__};
+
+class DoubleConvImpl : public torch::nn::Module {
+ public:
+  DoubleConvImpl(std::int64_t in, std::int64_t out)
+      : conv1(register_module("conv1", convolution(in, out))),
+        bn1(register_module("bn1", BatchNorm(out))),
+        conv2(register_module("conv2", convolution(out, out))),
+        bn2(register_module("bn2", BatchNorm(out))) {}
+
+  at::Tensor forward(const at::Tensor& x) { return bn2->relu(conv2(bn1->relu(conv1(x)))); }
+
+ private:
+  static torch::nn::Conv2d convolution(std::int64_t in, std::int64_t out) {
+    return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, 3).padding(1).bias(false));
+  }
+
+  torch::nn::Conv2d conv1;
+  BatchNorm bn1;
+  torch::nn::Conv2d conv2;
+  BatchNorm bn2;
+};
+TORCH_MODULE(DoubleConv);
+
+// Doubles the image's size, halves its channels, and merges it with the skip connection.
+class UpImpl : public torch::nn::Module {
+ public:
+  explicit UpImpl(std::int64_t out)
+      : upsample(register_module(
+            "upsample", torch::nn::ConvTranspose2d(torch::nn::ConvTranspose2dOptions(2 * out, out, 2).stride(2)))),
+        conv(register_module("conv", DoubleConv(2 * out, out))) {}
+
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& skip) { return conv(at::cat({skip, upsample(x)}, 1)); }
+
+ private:
+  torch::nn::ConvTranspose2d upsample;
+  DoubleConv conv;
+};
+TORCH_MODULE(Up);
+
+class UNet : public ModelModule {
+ public:
+  UNet(std::int64_t width, int depth, const ModelInput& input) {
+    std::int64_t channels = input.image().channels;
+    for (int level = 0; level <= depth; ++level) {
+      down_.push_back(register_module(fmt::format("down{}", level), DoubleConv(channels, width << level)));
+      channels = width << level;
+    }
+    for (int level = 0; level < depth; ++level) {
+      up_.push_back(register_module(fmt::format("up{}", level), Up(width << level)));
+    }
+    head_ = register_module("head", torch::nn::Conv2d(torch::nn::Conv2dOptions(width, input.outputs, 1)));
+  }
+
+  TensorDict forward(const TensorDict& batch) override {
+    at::Tensor x = batch.at("image");
+    std::vector<at::Tensor> skips;
+    for (std::size_t level = 0; level < up_.size(); ++level) {
+      skips.push_back(down_[level](x));
+      x = max_pool(skips.back(), 2, 2);
+    }
+    x = down_.back()(x);
+    for (std::size_t level = up_.size(); level-- > 0;) x = up_[level](x, skips[level]);
+    return {{"logits", head_(x)}};
+  }
+
+  std::string head() const override { return "head"; }
+
+ private:
+  std::vector<DoubleConv> down_;
+  std::vector<Up> up_;
+  torch::nn::Conv2d head_{nullptr};
+};
+
+std::shared_ptr<Model> make_unet(const ModelConfig& config, const ModelInput& input) {
+  const UNetSettings& chosen = settings.in(config);
+  const ImageShape image = input.image();
+  const std::int64_t multiple = std::int64_t{1} << chosen.depth;
+  if (image.height % multiple != 0 || image.width % multiple != 0) {
+    throw UsageError("model.unet.depth",
+                     "{} needs images whose sides are multiples of {}, not {}×{}: choose a smaller depth, or crop or "
+                     "resize the images",
+                     chosen.depth, multiple, image.height, image.width);
+  }
+  return std::make_shared<UNet>(chosen.width, chosen.depth, input);
+}
+
+const ModelRegistry::Registration registered{
+    "unet", "U-Net for segmentation; with model.unet.width = 16 it trains on a CPU", make_unet, __FILE__};
+
+}  // namespace
+}  // namespace trainyard
