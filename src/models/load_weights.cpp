@@ -1,14 +1,18 @@
-// Weights from elsewhere for a new run: their names may carry what wrappers put before them, their head may have other
-// classes.
+// Weights from elsewhere for a new run: their names may be foreign or have a prefix that wrappers add, their head may
+// have other classes.
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <set>
+
+#include <fmt/ranges.h>
 
 #include "models/model.h"
 #include "models/tensor_fit.h"
 #include "util/error.h"
 #include "util/log.h"
+#include "util/printable.h"
 
 namespace trainyard {
 namespace {
@@ -16,6 +20,9 @@ namespace {
 // Of DataParallel, of torch.compile, of Lightning and timm's EMA.
 constexpr std::array prefixes = {"module.", "_orig_mod.", "model."};
 constexpr std::size_t most_prefixes = 8;
+
+constexpr std::size_t most_shown = 5;  // of ignored names
+constexpr std::size_t longest_shown = 120;
 
 // Every name begins with `prefix` and has more than that.
 bool all_begin_with(const NamedTensors& tensors, const std::string& prefix) {
@@ -26,13 +33,12 @@ bool all_begin_with(const NamedTensors& tensors, const std::string& prefix) {
 
 // The longest prefix of the known ones, one after the other, that all names share and without which more of them are
 // the model's. Empty if there is none.
-std::string foreign_prefix(const NamedTensors& state, const NamedTensors& wanted) {
-  std::set<std::string_view> known;
+std::string foreign_prefix(const Model& model, const NamedTensors& state, const NamedTensors& wanted) {
+  std::set<std::string> known;
   for (const auto& [name, tensor] : wanted) known.insert(name);
   const auto fitting = [&](std::size_t prefix) {
-    return std::count_if(state.begin(), state.end(), [&](const auto& entry) {
-      return known.contains(std::string_view(entry.first).substr(prefix));
-    });
+    return std::count_if(state.begin(), state.end(),
+                         [&](const auto& entry) { return known.contains(model.own_name(entry.first.substr(prefix))); });
   };
   std::string best;
   std::string prefix;
@@ -56,15 +62,53 @@ const at::Tensor* find(const NamedTensors& tensors, const std::string& name) {
   return found == tensors.end() ? nullptr : &found->second;
 }
 
+bool same(const at::Tensor& a, const at::Tensor& b) { return a.scalar_type() == b.scalar_type() && at::equal(a, b); }
+
+struct OwnTensors {
+  NamedTensors tensors;              // under the model's names
+  std::vector<std::string> ignored;  // which it has no use for, under the file's names
+};
+
+// Tensors that become one must be equal: the model cannot hold both.
+OwnTensors own_tensors(const Model& model, const NamedTensors& state, std::size_t prefix, const std::string& origin) {
+  OwnTensors result;
+  std::map<std::string, const NamedTensors::value_type*> first;  // by the model's name
+  for (const auto& entry : state) {
+    const std::string name = entry.first.substr(prefix);
+    const std::string own = model.own_name(name);
+    if (own.empty()) {
+      result.ignored.push_back(name);
+    } else if (const auto [found, is_new] = first.emplace(own, &entry); is_new) {
+      result.tensors.emplace_back(own, entry.second);
+    } else if (!same(found->second->second, entry.second)) {
+      throw RunError("model.weights",
+                     "{}: '{}' and '{}' are one tensor of the model, but differ: remove the wrong one from the file",
+                     origin, printable(found->second->first, longest_shown), printable(entry.first, longest_shown));
+    }
+  }
+  return result;
+}
+
+void warn_of_ignored(const std::vector<std::string>& names, const std::string& origin) {
+  if (names.empty()) return;
+  std::vector<std::string> shown;
+  for (std::size_t i = 0; i < std::min(names.size(), most_shown); ++i) {
+    shown.push_back(printable(names[i], longest_shown));
+  }
+  log_warning("[model.weights] {}: {} of its tensors are ignored, which the model has no use for: {}{}", origin,
+              names.size(), fmt::join(shown, ", "), names.size() > most_shown ? ", ..." : "");
+}
+
 NamedTensors without_head(const Model& model, NamedTensors tensors) {
-  std::erase_if(tensors, [head = model.head() + "."](const auto& entry) { return entry.first.starts_with(head); });
+  std::erase_if(tensors, [&](const auto& entry) { return model.is_of_head(entry.first); });
   return tensors;
 }
 
 // What to do about a head whose tensors are missing or of other shapes.
-std::string head_advice(const std::string& head, const NamedTensors& wanted, const NamedTensors& given) {
+std::string head_advice(const Model& model, const NamedTensors& wanted, const NamedTensors& given) {
+  const std::string head = model.head();
   for (const auto& [name, tensor] : wanted) {
-    if (!name.starts_with(head + ".")) continue;
+    if (!model.is_of_head(name)) continue;
     const at::Tensor* const found = find(given, name);
     if (found != nullptr && found->sizes() == tensor.sizes()) continue;
     const bool other_classes = found != nullptr && found->dim() > 0 && found->size(0) != tensor.size(0);
@@ -81,21 +125,21 @@ std::string head_advice(const std::string& head, const NamedTensors& wanted, con
 
 void load_weights(Model& model, const NamedTensors& state, bool reset_head, const std::string& origin) {
   const NamedTensors wanted = model.state_dict();
-  const std::string prefix = foreign_prefix(state, wanted);
-  NamedTensors given = state;
-  for (auto& [name, tensor] : given) name.erase(0, prefix.size());
+  const std::string prefix = foreign_prefix(model, state, wanted);
+  const auto [given, ignored] = own_tensors(model, state, prefix.size(), origin);
 
   const TensorFit body(without_head(model, wanted), without_head(model, given), Types::same_kind);
   const TensorFit fit = reset_head ? body : TensorFit(wanted, given, Types::same_kind);
   if (!fit.whole()) {
     const std::string without = prefix.empty() ? "" : fmt::format(" (without the prefix '{}' of all names)", prefix);
     throw RunError("model.weights", "{}{}: {}{}", origin, without,
-                   body.whole() ? head_advice(model.head(), wanted, given) : "", fit.problems("the model"));
+                   body.whole() ? head_advice(model, wanted, given) : "", fit.problems("the model"));
   }
   if (!prefix.empty()) {
     log_warning("[model.weights] {}: all names begin with '{}'; without it they are the model's and are used", origin,
                 prefix);
   }
+  warn_of_ignored(ignored, origin);
   fit.copy();
 }
 

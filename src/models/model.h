@@ -63,6 +63,12 @@ class Model {
 
   /// Name of the module that gives the scores: what model.reset_head draws anew.
   virtual std::string head() const { return "fc"; }
+  /// Whether model.reset_head draws the tensor `name` anew.
+  virtual bool is_of_head(const std::string& name) const { return name.starts_with(head() + "."); }
+
+  /// The model's name for what a file of weights calls `name`, e.g. without a prefix; empty: the model has no use for
+  /// it, and it is left out. Names that several tensors share are one tensor, which is tied.
+  virtual std::string own_name(const std::string& name) const { return name; }
 
   // What torch.nn.Module's functions of these names do. Tensors that are returned share the model's memory.
   NamedTensors named_parameters() const;
@@ -101,7 +107,8 @@ std::int64_t multiply_adds(Model& model, const ModelInput& input);
 /// and misshapen tensor; the model is unchanged then. `origin` is named in the error.
 void load_state_dict(Model& model, const NamedTensors& state, const std::string& origin);
 
-/// As load_state_dict; with `reset_head` the tensors of model.head() are left as they are, whatever `state` has there.
+/// As load_state_dict, with weights from elsewhere: names may be foreign ones (Model::own_name) and have a prefix that
+/// wrappers add. With `reset_head` the tensors of model.head() are left as they are, whatever `state` has there.
 void load_weights(Model& model, const NamedTensors& state, bool reset_head, const std::string& origin);
 
 }  // namespace trainyard

@@ -1,0 +1,70 @@
+/// Segmentation with a ResNet: the parts that torchvision.models.segmentation's models share, under its names.
+#pragma once
+
+#include <functional>
+#include <optional>
+
+#include "models/model_module.h"
+#include "models/resnet_layers.h"
+
+namespace trainyard {
+
+/// A convolution that keeps the size, without bias, batch normalization and ReLU: in a torch::nn::Sequential, its
+/// modules `index` and `index` + 1. Not a module itself.
+class ConvBnRelu {
+ public:
+  ConvBnRelu(torch::nn::Module& owner, int index, std::int64_t in, std::int64_t out, std::int64_t kernel,
+             std::int64_t dilation = 1);
+  at::Tensor forward(const at::Tensor& x) { return bn->relu(conv(x)); }
+
+ private:
+  torch::nn::Conv2d conv;
+  BatchNorm bn;
+};
+
+/// From feature maps to scores of the same size.
+class SegmentationHead : public torch::nn::Module {
+ public:
+  virtual at::Tensor forward(const at::Tensor& features) = 0;
+};
+
+/// torchvision's FCNHead: a 3×3 convolution to a quarter of the channels, dropout, and the scores.
+class FcnHead : public SegmentationHead {
+ public:
+  FcnHead(std::int64_t channels, std::int64_t outputs, double dropout);
+  at::Tensor forward(const at::Tensor& features) override;
+
+ private:
+  double dropout_;
+  ConvBnRelu conv_;
+  torch::nn::Conv2d scores_;
+};
+
+/// `backbone`, a dilated ResNet; `classifier`, which reads its layer4; and `aux_classifier`, an FcnHead on layer3, if
+/// it is wanted. Returns "logits" of the image's size, and "aux" of the same shape.
+///
+/// Takes the weights of torchvision's whole model, and those of its classification model for the backbone: names
+/// without "backbone.". Of them fc is ignored, and of a whole model aux_classifier, if this one has none.
+class SegmentationResNet : public ModelModule {
+ public:
+  /// The classifier for feature maps of `channels`.
+  using MakeHead = std::function<std::shared_ptr<SegmentationHead>(std::int64_t channels)>;
+
+  /// aux_dropout: that of aux_classifier; without it there is no such head.
+  SegmentationResNet(ResNetShape shape, const ModelInput& input, const MakeHead& make_head,
+                     std::optional<double> aux_dropout);
+
+  TensorDict forward(const TensorDict& batch) override;
+  std::string head() const override { return "classifier"; }
+  bool is_of_head(const std::string& name) const override;
+  std::string own_name(const std::string& name) const override;
+
+ private:
+  class Backbone;
+
+  std::shared_ptr<Backbone> backbone_;
+  std::shared_ptr<SegmentationHead> classifier_;
+  std::shared_ptr<SegmentationHead> aux_classifier_;
+};
+
+}  // namespace trainyard
