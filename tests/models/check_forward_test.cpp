@@ -56,6 +56,7 @@ TEST(CheckForward, FindsTheOneKindOfTaskThatAModelIsFor) {
   }
   EXPECT_TRUE(accepts("resnet18", image_input(image, 7)));
   EXPECT_TRUE(accepts("unet", segmentation_input(image, 7)));
+  EXPECT_TRUE(accepts("gpt", language_input(12, 7)));
 }
 
 TEST(CheckForward, NamesTheLayerThatDoesNotFit) {

@@ -1,0 +1,283 @@
+// GPT-2 (Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"), with the parameter names of
+// Hugging Face's GPT2LMHeadModel and the initial distributions of GPT-2: embeddings and weights normal with 0.02, those
+// that write to the residual stream with 0.02 / sqrt(2 · layers).
+//
+// The weights are those of a file that save_pretrained() writes: transformer.wte.weight, transformer.wpe.weight,
+// transformer.h.N.{ln_1, attn.c_attn, attn.c_proj, ln_2, mlp.c_fc, mlp.c_proj}.{weight, bias}, and
+// transformer.ln_f.{weight, bias}. Weights of attn and mlp are in × out, as Hugging Face's Conv1D has them.
+// The head has no weight of its own: it is transformer.wte.weight. model.weights accepts as well:
+//   - names without "transformer.", as the published files of GPT-2 have them
+//   - lm_head.weight, if its values are those of transformer.wte.weight
+//   - h.N.attn.bias and h.N.attn.masked_bias, the causal mask of older files: ignored, said once
+
+#include <cmath>
+
+#include <ATen/ops/dropout.h>
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
+
+#include "config/component.h"
+#include "layers/attention_heads.h"
+#include "layers/layer_norm.h"
+#include "models/model_module.h"
+#include "util/error.h"
+
+namespace trainyard {
+namespace {
+
+struct GptSettings {
+  int layers = 0;
+  int heads = 0;
+  int width = 0;
+  int context = 0;
+  double dropout = 0;
+
+  void declare(SettingTable& table) {
+    table.add("layers", layers, "blocks; 0: 4 of gpt, 12 of gpt2", whole(0, 256), Resume::fixed);
+    table.add("heads", heads, "attention heads, a divisor of the width; 0: 4 of gpt, 12 of gpt2", whole(0, 256),
+              Resume::fixed);
+    table.add("width", width, "elements of the residual stream; 0: 128 of gpt, 768 of gpt2", whole(0, 16384),
+              Resume::fixed);
+    table.add("context", context, "largest number of tokens; 0: those of a sample for gpt, 1024 for gpt2",
+              whole(0, 1 << 20), Resume::fixed);
+    table.add("dropout", dropout, "share dropped of embeddings, attention and what a branch adds", number(0, 0.99),
+              Resume::if_named);
+  }
+};
+const ComponentSettings<GptSettings> settings{"model.gpt", {"gpt", "gpt2"}, __FILE__};
+
+struct Size {
+  std::int64_t layers;
+  std::int64_t heads;
+  std::int64_t width;
+  std::int64_t context;
+  double dropout = 0;
+};
+
+constexpr double deviation = 0.02;
+
+LayerNorm layer_norm(std::int64_t width) { return LayerNorm(torch::nn::LayerNormOptions({width}).eps(1e-5)); }
+
+// The residual stream between two blocks; the next norm does the pending add.
+struct Residual {
+  at::Tensor x;
+  PendingAdd pending;
+};
+
+class Embedding : public torch::nn::Module {
+ public:
+  Embedding(std::int64_t rows, std::int64_t width)
+      : weight(register_parameter("weight", at::empty({rows, width}).normal_(0, deviation))) {}
+
+  at::Tensor weight;
+};
+
+// A linear layer whose weight is stored in × out.
+class Conv1D : public torch::nn::Module {
+ public:
+  Conv1D(std::int64_t in, std::int64_t out, double weight_deviation = deviation)
+      : weight_(register_parameter("weight", at::empty({in, out}).normal_(0, weight_deviation))),
+        bias(register_parameter("bias", at::zeros({out}))) {}
+
+  at::Tensor weight() const { return weight_.t(); }  // out × in
+
+ private:
+  at::Tensor weight_;
+
+ public:
+  at::Tensor bias;
+};
+
+// The output of a branch, whose last layer is `layer`.
+PendingAdd output_of(const Conv1D& layer, const at::Tensor& x) { return {at::linear(x, layer.weight()), layer.bias}; }
+
+std::shared_ptr<Conv1D> to_residual(std::int64_t in, const Size& size) {
+  return std::make_shared<Conv1D>(in, size.width, deviation / std::sqrt(2.0 * static_cast<double>(size.layers)));
+}
+
+class Attention : public torch::nn::Module {
+ public:
+  explicit Attention(const Size& size)
+      : heads_(size.heads),
+        dropout_(size.dropout),
+        c_attn(register_module("c_attn", std::make_shared<Conv1D>(size.width, 3 * size.width))),
+        c_proj(register_module("c_proj", to_residual(size.width, size))) {}
+
+  // x: N × T × width
+  PendingAdd forward(const at::Tensor& x) {
+    const auto [queries, keys, values] = attention_heads(x, c_attn->weight(), c_attn->bias, heads_);
+    const at::Tensor mixed = at::scaled_dot_product_attention(queries, keys, values, /*attn_mask=*/{},
+                                                              is_training() ? dropout_ : 0, /*is_causal=*/true);
+    return output_of(*c_proj, mixed.transpose(1, 2).reshape(x.sizes()));
+  }
+
+ private:
+  std::int64_t heads_;
+  double dropout_;
+  std::shared_ptr<Conv1D> c_attn;
+  std::shared_ptr<Conv1D> c_proj;
+};
+
+class Mlp : public torch::nn::Module {
+ public:
+  explicit Mlp(const Size& size)
+      : c_fc(register_module("c_fc", std::make_shared<Conv1D>(size.width, 4 * size.width))),
+        c_proj(register_module("c_proj", to_residual(4 * size.width, size))) {}
+
+  PendingAdd forward(const at::Tensor& x) {
+    return output_of(*c_proj, at::gelu(at::linear(x, c_fc->weight(), c_fc->bias), "tanh"));
+  }
+
+ private:
+  std::shared_ptr<Conv1D> c_fc;
+  std::shared_ptr<Conv1D> c_proj;
+};
+
+class Block : public torch::nn::Module {
+ public:
+  explicit Block(const Size& size)
+      : dropout_(size.dropout),
+        ln_1(register_module("ln_1", layer_norm(size.width))),
+        attn(register_module("attn", std::make_shared<Attention>(size))),
+        ln_2(register_module("ln_2", layer_norm(size.width))),
+        mlp(register_module("mlp", std::make_shared<Mlp>(size))) {}
+
+  Residual forward(const Residual& residual) {
+    const auto [x, tokens] = ln_1->add_norm(residual.x, residual.pending);
+    const Residual mixed = add(x, attn->forward(tokens));
+    const auto [mixed_x, mixed_tokens] = ln_2->add_norm(mixed.x, mixed.pending);
+    return add(mixed_x, mlp->forward(mixed_tokens));
+  }
+
+ private:
+  // Dropout is applied to what a branch adds, with its bias: the norm cannot do that.
+  Residual add(const at::Tensor& x, const PendingAdd& branch) const {
+    if (dropout_ == 0 || !is_training()) return {x, branch};
+    return {x + at::dropout(branch.product + branch.bias, dropout_, /*train=*/true), {}};
+  }
+
+  double dropout_;
+  LayerNorm ln_1;
+  std::shared_ptr<Attention> attn;
+  LayerNorm ln_2;
+  std::shared_ptr<Mlp> mlp;
+};
+
+// A list of blocks; their names are their numbers.
+class Blocks : public torch::nn::Module {
+ public:
+  explicit Blocks(const Size& size) {
+    for (std::int64_t i = 0; i < size.layers; ++i) {
+      blocks_.push_back(register_module(std::to_string(i), std::make_shared<Block>(size)));
+    }
+  }
+
+  Residual forward(Residual residual) {
+    for (const std::shared_ptr<Block>& block : blocks_) residual = block->forward(residual);
+    return residual;
+  }
+
+ private:
+  std::vector<std::shared_ptr<Block>> blocks_;
+};
+
+class Transformer : public torch::nn::Module {
+ public:
+  Transformer(const Size& size, std::int64_t vocabulary)
+      : dropout_(size.dropout),
+        wte(register_module("wte", std::make_shared<Embedding>(vocabulary, size.width))),
+        wpe(register_module("wpe", std::make_shared<Embedding>(size.context, size.width))),
+        h(register_module("h", std::make_shared<Blocks>(size))),
+        ln_f(register_module("ln_f", layer_norm(size.width))) {}
+
+  // tokens: N × T. Returns N × T × vocabulary.
+  at::Tensor forward(const at::Tensor& tokens) {
+    const at::Tensor positions = wpe->weight.narrow(0, 0, tokens.size(1));
+    const at::Tensor x = at::dropout(at::embedding(wte->weight, tokens) + positions, dropout_, is_training());
+    const Residual residual = h->forward({x, {}});
+    return at::linear(ln_f->add_norm(residual.x, residual.pending).normalized, wte->weight);
+  }
+
+ private:
+  double dropout_;
+  std::shared_ptr<Embedding> wte;
+  std::shared_ptr<Embedding> wpe;
+  std::shared_ptr<Blocks> h;
+  LayerNorm ln_f;
+};
+
+class Gpt : public ModelModule {
+ public:
+  Gpt(const Size& size, const ModelInput& input)
+      : context_(size.context),
+        transformer(register_module("transformer", std::make_shared<Transformer>(size, input.outputs))) {}
+
+  TensorDict forward(const TensorDict& batch) override {
+    const at::Tensor& tokens = batch.at("tokens");
+    if (tokens.size(1) > context_) {
+      throw RunError("model",
+                     "the model has positions for {} tokens, not for {}: give it fewer, or train one with a "
+                     "larger model.gpt.context",
+                     context_, tokens.size(1));
+    }
+    return {{"logits", transformer->forward(tokens)}};
+  }
+
+  std::string head() const override { return "transformer.wte"; }
+
+  std::string own_name(const std::string& name) const override {
+    if (name == "lm_head.weight") return "transformer.wte.weight";
+    const std::string prefix = "transformer.";
+    const auto is_bare = [&](const char* part) { return name.starts_with(part); };
+    const std::string own =
+        is_bare("wte.") || is_bare("wpe.") || is_bare("h.") || is_bare("ln_f.") ? prefix + name : name;
+    const bool is_mask = own.ends_with(".attn.bias") || own.ends_with(".attn.masked_bias");
+    return is_mask && own.starts_with(prefix + "h.") ? "" : own;
+  }
+
+ private:
+  std::int64_t context_;
+  std::shared_ptr<Transformer> transformer;
+};
+
+// Tokens of a sample.
+std::int64_t sample_tokens(const ModelInput& input) {
+  const Field& tokens = input.field("tokens");
+  if (tokens.shape.size() == 1 && tokens.dtype == DType::int32) return tokens.shape[0];
+  throw UsageError("model", "a language model takes 'tokens' of int32 in one dimension; samples have {}",
+                   describe(input.fields));
+}
+
+auto factory(const Size& size) {
+  return [size](const ModelConfig& config, const ModelInput& input) -> std::shared_ptr<Model> {
+    const GptSettings& given = settings.in(config);
+    const auto or_default = [](int value, std::int64_t otherwise) { return value == 0 ? otherwise : value; };
+    const std::int64_t tokens = sample_tokens(input);
+    const Size chosen{.layers = or_default(given.layers, size.layers),
+                      .heads = or_default(given.heads, size.heads),
+                      .width = or_default(given.width, size.width),
+                      .context = or_default(given.context, size.context == 0 ? tokens : size.context),
+                      .dropout = given.dropout};
+    if (chosen.width % chosen.heads != 0) {
+      throw UsageError("model.gpt.heads", "{} does not divide model.gpt.width, which is {}", chosen.heads,
+                       chosen.width);
+    }
+    if (tokens > chosen.context) {
+      throw UsageError("model.gpt.context",
+                       "{} is less than the {} tokens of a sample: raise it, or make samples shorter", chosen.context,
+                       tokens);
+    }
+    return std::make_shared<Gpt>(chosen, input);
+  };
+}
+
+const ModelRegistry::Registration gpt{"gpt",
+                                      "GPT-2's architecture in any size; as it is, it trains on a CPU (model.gpt)",
+                                      factory({.layers = 4, .heads = 4, .width = 128, .context = 0}), __FILE__};
+const ModelRegistry::Registration gpt2{"gpt2", "Hugging Face's gpt2: 12 layers of width 768, 12 heads, 1024 tokens",
+                                       factory({.layers = 12, .heads = 12, .width = 768, .context = 1024}), __FILE__};
+
+}  // namespace
+}  // namespace trainyard
