@@ -9,6 +9,7 @@
 
 #include "checkpoint/safetensors_torch.h"
 #include "config/config.h"
+#include "models/model.h"
 #include "support/configured.h"
 #include "util/torch.h"
 
@@ -37,6 +38,17 @@ inline nlohmann::json optimizer_options(const std::string& name, const Config& c
           {"weight_decay", o.weight_decay},
           {"decay_bias_norm", o.decay_bias_norm},
           {"steps", step_count}};
+}
+
+/// Gives the weights that type. Module::to(dtype) would turn the counts of batch norm into fractions too.
+inline void move_to_device(Model& model, at::ScalarType dtype) {
+  const at::NoGradGuard no_grad;
+  std::vector<at::Tensor> tensors = model.parameters();
+  for (const at::Tensor& buffer : model.buffers()) tensors.push_back(buffer);
+  for (at::Tensor& tensor : tensors) {
+    if (tensor.is_floating_point()) tensor.set_data(tensor.to(dtype));
+  }
+  model.to(device());
 }
 
 using Tensors = std::map<std::string, at::Tensor>;

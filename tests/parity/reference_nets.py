@@ -1,4 +1,4 @@
-"""The nets of src/models as torchvision and timm write them, parameter for parameter, with nothing but torch."""
+"""The nets of src/models as torchvision, timm and Hugging Face write them, parameter for parameter, with torch alone."""
 
 import torch
 from torch import nn
@@ -29,11 +29,11 @@ class ConvNet(nn.Module):
 class BasicBlock(nn.Module):
     expansion = 1
 
-    def __init__(self, channels, width, stride):
+    def __init__(self, channels, width, stride, before=1, dilation=1):
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, width, 3, stride, 1, bias=False)
+        self.conv1 = nn.Conv2d(channels, width, 3, stride, before, before, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, dilation, dilation, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
 
     def residual(self, x):
@@ -43,11 +43,11 @@ class BasicBlock(nn.Module):
 class Bottleneck(nn.Module):
     expansion = 4
 
-    def __init__(self, channels, width, stride):
+    def __init__(self, channels, width, stride, before=1, dilation=1):
         super().__init__()
         self.conv1 = nn.Conv2d(channels, width, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, before, before, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(4 * width)
@@ -58,18 +58,20 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    def __init__(self, block, depths, channels, classes, small_stem):
+    def __init__(self, block, depths, channels, classes, small_stem, dilated=False):
         super().__init__()
         self.small_stem = small_stem
         stem = (3, 1, 1) if small_stem else (7, 2, 3)
         self.conv1 = nn.Conv2d(channels, 64, *stem, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
-        width = 64
+        width, before = 64, 1
         for i, depth in enumerate(depths):
             layer = nn.Sequential()
+            dilation = before * 2 if dilated and i >= 2 else before
             for k in range(depth):
-                stride = 2 if k == 0 and i > 0 else 1
-                layer.append(block(width, 64 << i, stride))
+                stride = 2 if k == 0 and i > 0 and dilation == before else 1
+                layer.append(block(width, 64 << i, stride, before, dilation))
+                before = dilation
                 out = (64 << i) * block.expansion
                 if stride != 1 or width != out:
                     layer[-1].downsample = nn.Sequential(
@@ -77,17 +79,29 @@ class ResNet(nn.Module):
                     )
                 width = out
             setattr(self, f"layer{i + 1}", layer)
-        self.fc = nn.Linear(width, classes)
+        self.fc = nn.Linear(width, classes) if classes else None
 
-    def forward(self, x):
+    def features(self, x):
         x = F.relu(self.bn1(self.conv1(x)))
         if not self.small_stem:
             x = F.max_pool2d(x, 3, 2, 1)
+        results = []
         for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
             for block in layer:
                 shortcut = block.downsample(x) if hasattr(block, "downsample") else x
                 x = F.relu(block.residual(x) + shortcut)
-        return self.fc(F.adaptive_avg_pool2d(x, 1).flatten(1))
+            results.append(x)
+        return results
+
+    def forward(self, x):
+        return self.fc(F.adaptive_avg_pool2d(self.features(x)[-1], 1).flatten(1))
+
+
+RESNETS = {
+    "resnet18": (BasicBlock, (2, 2, 2, 2)),
+    "resnet34": (BasicBlock, (3, 4, 6, 3)),
+    "resnet50": (Bottleneck, (3, 4, 6, 3)),
+}
 
 
 class ViTBlock(nn.Module):
@@ -130,9 +144,155 @@ def make(name, channels, size, classes, small_stem, patch):
     if name.startswith("vit"):
         width, heads = {"vit_tiny": (192, 3), "vit_small": (384, 6)}[name]
         return VisionTransformer(width, heads, size, patch, channels, classes)
-    block, depths = {
-        "resnet18": (BasicBlock, (2, 2, 2, 2)),
-        "resnet34": (BasicBlock, (3, 4, 6, 3)),
-        "resnet50": (Bottleneck, (3, 4, 6, 3)),
-    }[name]
-    return ResNet(block, depths, channels, classes, small_stem)
+    return ResNet(*RESNETS[name], channels, classes, small_stem)
+
+
+def conv_bn_relu(channels, width, kernel, dilation=1):
+    conv = nn.Conv2d(channels, width, kernel, padding=kernel // 2 * dilation, dilation=dilation, bias=False)
+    return conv, nn.BatchNorm2d(width), nn.ReLU()
+
+
+class FCNHead(nn.Sequential):
+    def __init__(self, channels, classes, dropout):
+        width = channels // 4
+        super().__init__(*conv_bn_relu(channels, width, 3), nn.Dropout(dropout), nn.Conv2d(width, classes, 1))
+
+
+class ASPPPooling(nn.Sequential):
+    def __init__(self, channels):
+        super().__init__(nn.AdaptiveAvgPool2d(1), *conv_bn_relu(channels, 256, 1))
+
+    def forward(self, x):
+        return F.interpolate(super().forward(x), size=x.shape[-2:], mode="bilinear", align_corners=False)
+
+
+class ASPP(nn.Module):
+    def __init__(self, channels, dropout):
+        super().__init__()
+        self.convs = nn.ModuleList([nn.Sequential(*conv_bn_relu(channels, 256, 1))])
+        self.convs.extend(nn.Sequential(*conv_bn_relu(channels, 256, 3, rate)) for rate in (12, 24, 36))
+        self.convs.append(ASPPPooling(channels))
+        self.project = nn.Sequential(*conv_bn_relu(5 * 256, 256, 1), nn.Dropout(dropout))
+
+    def forward(self, x):
+        return self.project(torch.cat([conv(x) for conv in self.convs], 1))
+
+
+class DeepLabHead(nn.Sequential):
+    def __init__(self, channels, classes, dropout):
+        super().__init__(ASPP(channels, dropout), *conv_bn_relu(256, 256, 3), nn.Conv2d(256, classes, 1))
+
+
+class SegmentationResNet(nn.Module):
+    def __init__(self, resnet, head, channels, classes, dropout, aux):
+        super().__init__()
+        block, depths = RESNETS[resnet]
+        self.backbone = ResNet(block, depths, channels, None, False, dilated=True)
+        self.classifier = head(512 * block.expansion, classes, dropout)
+        self.aux_classifier = FCNHead(256 * block.expansion, classes, dropout) if aux else None
+
+    def forward(self, x):
+        _, _, layer3, layer4 = self.backbone.features(x)
+        outputs = {"logits": self.classifier(layer4)}
+        if self.aux_classifier is not None:
+            outputs["aux"] = self.aux_classifier(layer3)
+        size = x.shape[-2:]
+        return {k: F.interpolate(y, size=size, mode="bilinear", align_corners=False) for k, y in outputs.items()}
+
+
+class DoubleConv(nn.Module):
+    def __init__(self, channels, width):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+
+    def forward(self, x):
+        return F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))))
+
+
+class UNet(nn.Module):
+    def __init__(self, channels, classes, width, depth):
+        super().__init__()
+        self.depth = depth
+        for i in range(depth + 1):
+            self.add_module(f"down{i}", DoubleConv(channels, width << i))
+            channels = width << i
+        for i in range(depth):
+            out = width << i
+            up = {"upsample": nn.ConvTranspose2d(2 * out, out, 2, 2), "conv": DoubleConv(2 * out, out)}
+            self.add_module(f"up{i}", nn.ModuleDict(up))
+        self.head = nn.Conv2d(width, classes, 1)
+
+    def forward(self, x):
+        skips = []
+        for i in range(self.depth):
+            skips.append(self.get_submodule(f"down{i}")(x))
+            x = F.max_pool2d(skips[-1], 2)
+        x = self.get_submodule(f"down{self.depth}")(x)
+        for i in reversed(range(self.depth)):
+            up = self.get_submodule(f"up{i}")
+            x = up["conv"](torch.cat([skips[i], up["upsample"](x)], 1))
+        return {"logits": self.head(x)}
+
+
+class Conv1D(nn.Module):
+    def __init__(self, channels, width):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(channels, width))
+        self.bias = nn.Parameter(torch.zeros(width))
+
+    def forward(self, x):
+        return x @ self.weight + self.bias
+
+
+class GPT2Block(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.ln_1 = nn.LayerNorm(width)
+        self.attn = nn.ModuleDict({"c_attn": Conv1D(width, 3 * width), "c_proj": Conv1D(width, width)})
+        self.ln_2 = nn.LayerNorm(width)
+        self.mlp = nn.ModuleDict({"c_fc": Conv1D(width, 4 * width), "c_proj": Conv1D(4 * width, width)})
+
+    def attention(self, x):
+        n, tokens, width = x.shape
+        q, k, v = (
+            part.view(n, tokens, self.heads, width // self.heads).transpose(1, 2)
+            for part in self.attn["c_attn"](x).split(width, 2)
+        )
+        scores = q @ k.transpose(2, 3) / (width // self.heads) ** 0.5
+        future = torch.ones(tokens, tokens, dtype=torch.bool, device=x.device).triu(1)
+        mixed = scores.masked_fill(future, -torch.inf).softmax(-1) @ v
+        return self.attn["c_proj"](mixed.transpose(1, 2).reshape(n, tokens, width))
+
+    def forward(self, x):
+        x = x + self.attention(self.ln_1(x))
+        return x + self.mlp["c_proj"](F.gelu(self.mlp["c_fc"](self.ln_2(x)), approximate="tanh"))
+
+
+class GPT2LMHeadModel(nn.Module):
+    def __init__(self, vocabulary, context, layers, heads, width):
+        super().__init__()
+        wte, wpe = nn.Embedding(vocabulary, width), nn.Embedding(context, width)
+        h = nn.ModuleList([GPT2Block(width, heads) for _ in range(layers)])
+        self.transformer = nn.ModuleDict({"wte": wte, "wpe": wpe, "h": h, "ln_f": nn.LayerNorm(width)})
+
+    def forward(self, tokens):
+        parts = self.transformer
+        x = parts["wte"](tokens) + parts["wpe"].weight[: tokens.shape[1]]
+        for block in parts["h"]:
+            x = block(x)
+        return {"logits": F.linear(parts["ln_f"](x), parts["wte"].weight)}
+
+
+def make_with_outputs(o):
+    """Of models that return outputs by name: scores for each pixel or token."""
+    if o["model"] == "gpt":
+        return GPT2LMHeadModel(o["outputs"], o["context"], o["layers"], o["heads"], o["width"])
+    if o["model"] == "unet":
+        return UNet(o["channels"], o["outputs"], o["width"], o["depth"])
+    family, resnet = o["model"].split("_")
+    head = {"fcn": FCNHead, "deeplabv3": DeepLabHead}[family]
+    return SegmentationResNet(resnet, head, o["channels"], o["outputs"], o["dropout"], o["aux"])

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include <gtest/gtest.h>
 
@@ -20,6 +19,7 @@
 #include "loader_torch/normalize.h"
 #include "optim/ema.h"
 #include "optim/schedule.h"
+#include "parity/distances.h"
 #include "parity/parity.h"
 #include "support/configured.h"
 #include "support/subprocess.h"
@@ -129,17 +129,6 @@ at::Tensor pixels_of(const Case& c) {
 
 const at::Tensor batch_labels = at::arange(batch_size, at::kLong);
 
-// Module::to(dtype) would turn the counts of batch norm into fractions too.
-void move(Model& model, at::ScalarType dtype) {
-  const at::NoGradGuard no_grad;
-  std::vector<at::Tensor> tensors = model.parameters();
-  for (const at::Tensor& buffer : model.buffers()) tensors.push_back(buffer);
-  for (at::Tensor& tensor : tensors) {
-    if (tensor.is_floating_point()) tensor.set_data(tensor.to(dtype));
-  }
-  model.to(device());
-}
-
 at::Tensor normalized(const at::Tensor& pixels, at::ScalarType dtype) {
   if (dtype == at::kDouble) {
     const at::Tensor images = pixels.permute({0, 3, 1, 2}).to(device(), dtype);
@@ -156,8 +145,8 @@ Tensors take_steps(const Case& c, at::ScalarType dtype) {
   if (dtype == at::kDouble) train.precision = Precision::fp32;
   const auto model = fresh_model(c);
   const auto average = fresh_model(c);
-  move(*model, dtype);
-  move(*average, dtype);
+  move_to_device(*model, dtype);
+  move_to_device(*average, dtype);
   set_float32_arithmetic(train.precision);
   const auto optimizer = make_optimizer(c.config().optimizer, *model);
   Ema ema(*model, *average, train.ema_decay);
@@ -179,84 +168,6 @@ Tensors take_steps(const Case& c, at::ScalarType dtype) {
   for (const auto& [name, tensor] : model->state_dict()) result["model." + name] = tensor;
   for (const auto& [name, tensor] : average->state_dict()) result["ema." + name] = tensor;
   return result;
-}
-
-at::Tensor exact(const at::Tensor& tensor) { return tensor.detach().cpu().to(at::kDouble); }
-
-double largest(const at::Tensor& tensor) { return tensor.numel() == 0 ? 0 : tensor.abs().max().item<double>(); }
-
-// The largest difference, as a share of the largest number, or of `least` where all are smaller: that of single numbers
-// says nothing where they cancel.
-double distance(const at::Tensor& actual, const at::Tensor& expected, double least) {
-  if (expected.numel() == 0) return 0;
-  return largest(actual - expected) / std::max(largest(expected), least);
-}
-
-// Rounding decides which side of zero a pixel in front of a ReLU is on. One such pixel changes single values a lot, and
-// all values together little.
-struct Distances {
-  double logits = 0;          // of the first step
-  double gradients = 0;       // of the first step, the largest of all tensors
-  double whole_gradient = 0;  // of the first step, as one vector
-  double losses = 0;          // of all steps
-  double change = 0;          // of parameters, buffers and averages by all steps, the largest of all tensors
-  double whole_change = 0;    // of the parameters by all steps, as one vector
-};
-
-// The distance of two vectors, each of many tensors, as a share of the second one's length.
-class VectorDistance {
- public:
-  void add(const at::Tensor& actual, const at::Tensor& expected) {
-    difference_ += (actual - expected).square().sum().item<double>();
-    expected_ += expected.square().sum().item<double>();
-  }
-  double value() const { return std::sqrt(difference_ / expected_); }
-
- private:
-  double difference_ = 0;
-  double expected_ = 0;
-};
-
-Distances distances(const Tensors& actual, const Tensors& expected, const Tensors& begin) {
-  EXPECT_EQ(actual.size(), expected.size());
-  const auto changed = [&](const Tensors& tensors, const std::string& name) {
-    return exact(tensors.at(name)) - exact(begin.at(name));
-  };
-  const auto is_parameter = [&](const std::string& name) {
-    return name.starts_with("model.") && expected.contains("gradient." + name.substr(std::strlen("model.")));
-  };
-  double largest_change = 0;
-  for (const auto& [name, tensor] : expected) {
-    if (begin.contains(name) && tensor.is_floating_point()) {
-      largest_change = std::max(largest_change, largest(changed(expected, name)));
-    }
-  }
-  Distances worst;
-  VectorDistance gradient;
-  VectorDistance change;
-  for (const auto& [name, tensor] : expected) {
-    const auto found = actual.find(name);
-    if (found == actual.end()) {
-      ADD_FAILURE() << name;
-      continue;
-    }
-    // Rounding is all there is to a gradient that cancels, such as that of a key's bias, and to where it leads.
-    if (begin.contains(name)) {
-      const at::Tensor got = changed(actual, name);
-      const at::Tensor wanted = changed(expected, name);
-      worst.change = std::max(worst.change, distance(got, wanted, 1e-3 * largest_change));
-      if (is_parameter(name)) change.add(got, wanted);
-      continue;
-    }
-    const at::Tensor got = exact(found->second);
-    const at::Tensor wanted = exact(tensor);
-    double& group = name == "logits" ? worst.logits : name == "losses" ? worst.losses : worst.gradients;
-    group = std::max(group, distance(got, wanted, 1e-3));
-    if (name.starts_with("gradient.")) gradient.add(got, wanted);
-  }
-  worst.whole_gradient = gradient.value();
-  worst.whole_change = change.value();
-  return worst;
 }
 
 // How far two forward passes in a lower precision may be apart that round in the same places: a few units of the last

@@ -1,0 +1,74 @@
+"""The steps that model_steps_test.cpp takes, taken by PyTorch.
+
+usage: model_steps.py FOLDER
+FOLDER/cases.json is a list of objects with a name and options. FOLDER/<name>.safetensors holds "model.<name>" (initial
+weights), "input" (images N×C×H×W, float, or tokens N×T) and "targets" (a class per pixel or token).
+FOLDER/<name>.float32.safetensors gets "logits" (all outputs, one after the other) and "gradient.<name>" of the first
+step, and "losses" and "model.<name>" after the last, with float32 weights and the case's precision;
+FOLDER/<name>.float64.safetensors the same with everything in float64.
+"""
+
+import json
+import sys
+
+import optimizers
+import reference_nets
+import safetensors_io
+import torch
+from torch.nn import functional as F
+
+
+def loss_of(outputs, targets, dtype):
+    """Cross-entropy of the logits, and with four tenths that of an auxiliary head."""
+    loss = 0
+    for name, scores in outputs.items():
+        scores = scores.to(dtype)
+        if scores.ndim == 3:
+            scores = scores.transpose(1, 2)
+        loss = loss + (0.4 if name == "aux" else 1.0) * F.cross_entropy(scores, targets)
+    return loss
+
+
+def train(o, tensors, dtype):
+    net = reference_nets.make_with_outputs(o)
+    weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+    net.load_state_dict(weights, strict=True)
+    device = torch.device(o["device"])
+    net.to(device, dtype)
+    data, targets = tensors["input"].to(device), tensors["targets"].to(device)
+    if data.is_floating_point():
+        data = data.to(dtype)
+    autocast = {"bf16": torch.bfloat16}.get(o["precision"]) if dtype == torch.float32 else None
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = o["precision"] != "fp32"
+
+    optimizer = optimizers.make(net.named_parameters(), o)
+    result, losses = {}, []
+    for step in range(o["steps"]):
+        optimizer.zero_grad()
+        with torch.autocast(device.type, autocast, enabled=autocast is not None):
+            outputs = net(data)
+        loss = loss_of(outputs, targets, dtype)
+        loss.backward()
+        if step == 0:
+            result["logits"] = torch.cat([scores.to(dtype).flatten() for scores in outputs.values()])
+            result.update({"gradient." + k: p.grad.clone() for k, p in net.named_parameters()})
+        optimizer.step()
+        losses.append(loss.item())
+
+    result.update({"model." + name: tensor for name, tensor in net.state_dict().items()})
+    result["losses"] = torch.tensor(losses, dtype=torch.float64)
+    return result
+
+
+def main():
+    folder = sys.argv[1]
+    with open(f"{folder}/cases.json") as file:
+        cases = json.load(file)
+    for case in cases:
+        path = f"{folder}/{case['name']}"
+        tensors = safetensors_io.load(path + ".safetensors")
+        for name, dtype in (("float32", torch.float32), ("float64", torch.float64)):
+            safetensors_io.save(f"{path}.{name}.safetensors", train(case, tensors, dtype))
+
+
+main()

@@ -1,0 +1,223 @@
+// The same training steps here and in PyTorch, as in training_step_test.cpp, of the models whose scores are of pixels
+// or of tokens. The loss is cross-entropy alone; those of tasks have tests of their own.
+// TRAINYARD_TEST_DEVICE=cuda computes on a GPU, in bf16 too.
+
+#include <gtest/gtest.h>
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/promote_types.h>
+#include <ATen/ops/randint.h>
+#include <ATen/ops/randn.h>
+
+#include "models/model_inputs.h"
+#include "optim/optimizer.h"
+#include "parity/distances.h"
+#include "parity/parity.h"
+#include "support/configured.h"
+#include "support/subprocess.h"
+#include "support/temp_dir.h"
+#include "training/precision.h"
+
+namespace trainyard {
+namespace {
+
+constexpr std::int64_t batch_size = 4;
+
+struct Case {
+  const char* name;
+  std::string flags;  ///< of model and optimizer
+  ModelInput input;
+  Precision precision = Precision::fp32;
+
+  Config config() const { return configured(flags); }
+};
+
+const ModelInput pixels = segmentation_input({.channels = 3, .height = 16, .width = 24}, 5);
+const ModelInput grey_pixels = segmentation_input({.channels = 1, .height = 32, .width = 48}, 5);
+const ModelInput tokens = language_input(12, 23);
+
+// Rates are powers of two: on a GPU ours is a float32 tensor, PyTorch's is a float64 number.
+const std::string sgd = "--optimizer.name sgd --optimizer.lr 0.0078125 ";
+// In deep nets with batch normalization over few values, larger steps let float64's rounding grow.
+const std::string tiny_sgd = "--optimizer.name sgd --optimizer.lr 2.384185791015625e-07 ";
+// eps is large: with 1e-8 a gradient of nearly zero, whose sign is rounding, moves a weight by the whole rate.
+const std::string adam_w = "--optimizer.name adamw --optimizer.lr 0.0009765625 --optimizer.adamw.eps 1e-3 ";
+const std::string unet = "--model.name unet --model.unet.width 8 --model.unet.depth 2 ";
+const std::string gpt = "--model.name gpt --model.gpt.layers 2 --model.gpt.heads 2 --model.gpt.width 32 ";
+
+std::vector<Case> cases() {
+  std::vector<Case> all = {
+      {.name = "unet", .flags = sgd + unet, .input = pixels},
+      {.name = "unet_deep", .flags = sgd + "--model.name unet --model.unet.width 4", .input = grey_pixels},
+      {.name = "fcn_resnet18", .flags = tiny_sgd + "--model.name fcn_resnet18 --model.fcn.dropout 0", .input = pixels},
+      {.name = "fcn_resnet50",
+       .flags = tiny_sgd + "--model.name fcn_resnet50 --model.fcn.dropout 0 --model.fcn.aux true",
+       .input = pixels},
+      {.name = "deeplabv3_resnet18",
+       .flags = tiny_sgd + "--model.name deeplabv3_resnet18 --model.deeplabv3.dropout 0",
+       .input = pixels},
+      // No decay of norms and biases.
+      {.name = "gpt",
+       .flags = adam_w + gpt + "--optimizer.weight_decay 5 --optimizer.decay_bias_norm false",
+       .input = tokens},
+      {.name = "gpt_context", .flags = sgd + gpt + "--model.gpt.context 20", .input = tokens},
+  };
+  if (device().is_cpu()) return all;
+  all.push_back({.name = "unet_bf16", .flags = sgd + unet, .input = pixels, .precision = Precision::bf16});
+  all.push_back({.name = "gpt_bf16", .flags = adam_w + gpt, .input = tokens, .precision = Precision::bf16});
+  return all;
+}
+
+bool is_gpt(const Case& c) { return c.config().model.name == "gpt"; }
+
+nlohmann::json options_of(const Case& c) {
+  const Config config = c.config();
+  const auto whole = [&](const char* key) { return setting_value<int>(config, key); };
+  const bool is_deeplab = config.model.name.starts_with("deeplab");
+  nlohmann::json options = optimizer_options(c.name, config);
+  options.update(nlohmann::json{
+      {"model", config.model.name},
+      {"outputs", c.input.outputs},
+      {"width", is_gpt(c) ? whole("model.gpt.width") : whole("model.unet.width")},
+      {"depth", whole("model.unet.depth")},
+      {"layers", whole("model.gpt.layers")},
+      {"heads", whole("model.gpt.heads")},
+      {"dropout", setting_value<double>(config, is_deeplab ? "model.deeplabv3.dropout" : "model.fcn.dropout")},
+      {"aux", setting_value<bool>(config, "model.fcn.aux")},
+      {"precision", word(c.precision)},
+      {"device", device().str()}});
+  if (is_gpt(c)) {
+    const int context = whole("model.gpt.context");
+    options["context"] = context == 0 ? c.input.logits[0] : context;
+  } else {
+    options["channels"] = c.input.image().channels;
+  }
+  return options;
+}
+
+// The same bits on both sides of the comparison.
+std::shared_ptr<Model> fresh_model(const Case& c) {
+  at::manual_seed(7);
+  return make_model(c.config().model, c.input);
+}
+
+struct Batch {
+  at::Tensor input, targets;
+};
+
+Batch batch_of(const Case& c) {
+  at::manual_seed(8);
+  if (is_gpt(c)) {
+    const auto words = [&] { return at::randint(0, c.input.outputs, {batch_size, c.input.logits[0]}, at::kLong); };
+    return {words(), words()};
+  }
+  const ImageShape image = c.input.image();
+  return {at::randn({batch_size, image.channels, image.height, image.width}),
+          at::randint(0, c.input.outputs, {batch_size, image.height, image.width}, at::kLong)};
+}
+
+TensorDict forward(Model& model, const Case& c, const at::Tensor& input, Precision precision) {
+  const Autocast autocast(precision, device().type());
+  return model.forward({{is_gpt(c) ? "tokens" : "image", input}});
+}
+
+at::Tensor loss_of(const TensorDict& outputs, const at::Tensor& targets) {
+  at::Tensor loss = at::zeros({}, targets.options().dtype(at::kDouble));
+  for (const auto& [name, output] : outputs) {
+    at::Tensor scores = output.to(at::promote_types(output.scalar_type(), at::kFloat));
+    if (scores.dim() == 3) scores = scores.transpose(1, 2);
+    loss = loss + (name == "aux" ? 0.4 : 1.0) * at::cross_entropy_loss(scores, targets);
+  }
+  return loss;
+}
+
+// Under the names that model_steps.py gives them.
+Tensors take_steps(const Case& c, at::ScalarType dtype) {
+  const Precision precision = dtype == at::kDouble ? Precision::fp32 : c.precision;
+  const auto model = fresh_model(c);
+  move_to_device(*model, dtype);
+  set_float32_arithmetic(precision);
+  const auto optimizer = make_optimizer(c.config().optimizer, *model);
+  optimizer->set_learning_rate(c.config().optimizer.lr);
+  const Batch batch = batch_of(c);
+  const at::Tensor input =
+      is_gpt(c) ? batch.input.to(device()) : batch.input.to(device(), dtype).contiguous(at::MemoryFormat::ChannelsLast);
+  const at::Tensor targets = batch.targets.to(device());
+  Tensors result;
+  std::vector<double> losses;
+  for (int i = 0; i < step_count; ++i) {
+    optimizer->zero_grad();
+    const TensorDict outputs = forward(*model, c, input, precision);
+    const at::Tensor loss = loss_of(outputs, targets);
+    loss.backward();
+    if (i == 0) {
+      std::vector<at::Tensor> all;
+      for (const auto& [name, output] : outputs) all.push_back(output.detach().to(dtype).flatten());
+      result["logits"] = at::cat(all);
+      for (const auto& [name, tensor] : model->named_parameters()) result["gradient." + name] = tensor.grad().clone();
+    }
+    optimizer->step();
+    losses.push_back(loss.item<double>());
+  }
+  result["losses"] = at::tensor(losses, at::kDouble);
+  for (const auto& [name, tensor] : model->state_dict()) result["model." + name] = tensor;
+  return result;
+}
+
+void compare(const Case& c, const std::string& stem) {
+  Tensors begin;
+  for (const auto& [name, tensor] : fresh_model(c)->state_dict()) begin["model." + name] = tensor;
+  const Tensors true_numbers = load(stem + ".float64.safetensors");
+  const Tensors rounded = load(stem + ".float32.safetensors");
+  const Tensors actual = take_steps(c, at::kFloat);
+  const Distances mathematics = distances(take_steps(c, at::kDouble), true_numbers, begin);
+  const Distances pytorch = distances(rounded, true_numbers, begin);
+  const Distances ours = distances(actual, true_numbers, begin);
+  fmt::print("{:<18} {}", c.name, word(c.precision));
+  for (const auto& [what, d] : {std::pair("float64", mathematics), {"ours", ours}, {"PyTorch's", pytorch}}) {
+    fmt::print(", {} {:.0e} {:.0e} {:.0e} {:.0e} {:.0e} {:.0e}", what, d.logits, d.gradients, d.whole_gradient,
+               d.losses, d.change, d.whole_change);
+  }
+  fmt::print("\n");
+  EXPECT_LE(std::max(mathematics.logits, mathematics.gradients), 1e-7);
+  EXPECT_LE(std::max(mathematics.losses, mathematics.change), 1e-5);
+  // In float32 each side has its own luck with pixels at the edge of a ReLU, as training_step_test.cpp has it.
+  const double luck = is_gpt(c) ? 2e-3 : 0.1;
+  EXPECT_LE(ours.logits, 4 * pytorch.logits + (is_gpt(c) ? 1e-5 : 1e-3));
+  EXPECT_LE(ours.whole_gradient, 4 * pytorch.whole_gradient + luck);
+  EXPECT_LE(ours.losses, 4 * pytorch.losses + 2e-2);
+  EXPECT_LE(ours.whole_change, 4 * pytorch.whole_change + luck);
+  if (c.precision == Precision::fp32) return;
+  // Nor much nearer to float64: it would be another precision than was asked for.
+  EXPECT_GE(4 * ours.logits, pytorch.logits);
+}
+
+TEST(Parity, ModelsOfPixelsAndTokensTakeTheStepsOfPyTorch) {
+  const TempDir dir;
+  nlohmann::json options = nlohmann::json::array();
+  for (const Case& c : cases()) {
+    options.push_back(options_of(c));
+    const Batch batch = batch_of(c);
+    NamedTensors input = {{"input", batch.input}, {"targets", batch.targets}};
+    for (const auto& [name, tensor] : fresh_model(c)->state_dict()) input.emplace_back("model." + name, tensor);
+    save_safetensors(dir / (std::string(c.name) + ".safetensors"), input);
+  }
+  dir.write("cases.json", options.dump());
+  // One thread on both sides: sums in the same order, and no two processes that spin for one core.
+  at::set_num_threads(1);
+  const Outcome python =
+      run_program({TRAINYARD_PYTHON, TRAINYARD_SOURCE_DIR "/tests/parity/model_steps.py", dir.path()},
+                  {"OMP_NUM_THREADS=1", "CUBLAS_WORKSPACE_CONFIG=:4096:8"});
+  ASSERT_EQ(python.exit_code, 0) << python.output;
+
+  for (const Case& c : cases()) {
+    SCOPED_TRACE(c.name);
+    compare(c, dir / c.name);
+  }
+}
+
+}  // namespace
+}  // namespace trainyard
