@@ -1,0 +1,76 @@
+"""Models whose weights are published, with weights drawn here: what published_weights_test.cpp loads.
+
+usage: published_weights.py FOLDER
+FOLDER/<name>.safetensors gets "weights.<name>" (a state dict as it is published), "input", and "logits" and "aux" (what
+the model returns for the input in evaluation mode). The models are those of torchvision and transformers where these
+are installed, else of reference_nets.py. Prints where each one comes from.
+"""
+
+import sys
+
+import reference_nets
+import safetensors_io
+import torch
+from torch import nn
+
+
+def segmentation(name):
+    try:
+        from torchvision.models import segmentation
+
+        net = getattr(segmentation, name)(weights=None, weights_backbone=None, num_classes=7, aux_loss=True)
+        origin = "torchvision"
+    except (ImportError, RuntimeError):
+        options = {"model": name, "channels": 3, "outputs": 7, "dropout": 0.1, "aux": True}
+        net, origin = reference_nets.make_with_outputs(options), "reference_nets"
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    images = torch.randn(2, 3, 40, 56)
+    outputs = net.eval()(images)
+    return origin, net.state_dict(), images, outputs.get("logits", outputs.get("out")), outputs["aux"]
+
+
+def gpt2():
+    try:
+        from transformers import GPT2Config, GPT2LMHeadModel
+
+        sizes = {"vocab_size": 101, "n_positions": 32, "n_layer": 3, "n_head": 4, "n_embd": 64}
+        net, origin = GPT2LMHeadModel(GPT2Config(**sizes, bos_token_id=0, eos_token_id=0)), "transformers"
+    except ImportError:
+        net, origin = reference_nets.GPT2LMHeadModel(101, 32, 3, 4, 64), "reference_nets"
+    for p in net.parameters():
+        nn.init.normal_(p, 0, 0.2)
+    tokens = torch.randint(0, 101, (2, 32))
+    outputs = net.eval()(tokens)
+    weights = net.state_dict()
+    weights["lm_head.weight"] = weights["transformer.wte.weight"]
+    return origin, weights, tokens, outputs["logits"]
+
+
+def save(folder, name, weights, data, logits, aux=None):
+    tensors = {"weights." + k: v for k, v in weights.items()} | {"input": data, "logits": logits}
+    safetensors_io.save(f"{folder}/{name}.safetensors", tensors | ({} if aux is None else {"aux": aux}))
+
+
+@torch.no_grad()
+def main():
+    folder = sys.argv[1]
+    torch.manual_seed(1)
+    for name in ("fcn_resnet50", "deeplabv3_resnet50"):
+        origin, *tensors = segmentation(name)
+        save(folder, name, *tensors)
+        print(f"{name}: {origin}")
+    origin, weights, tokens, logits = gpt2()
+    save(folder, "gpt_saved", weights, tokens, logits)
+    # As the first files of GPT-2 are: without a prefix, with the causal masks, without the tied head.
+    bare = {k.removeprefix("transformer."): v for k, v in weights.items() if k != "lm_head.weight"}
+    for layer in range(3):
+        bare[f"h.{layer}.attn.bias"] = torch.ones(32, 32).tril().view(1, 1, 32, 32)
+        bare[f"h.{layer}.attn.masked_bias"] = torch.tensor(-1e4)
+    save(folder, "gpt_published", bare, tokens, logits)
+    print(f"gpt: {origin}")
+
+
+main()

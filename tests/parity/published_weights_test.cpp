@@ -1,0 +1,76 @@
+// Weights under the names of torchvision and Hugging Face, made in Python, load here and give the same scores.
+// build/bin/parity-python has torchvision; without it, and for GPT-2 without transformers,
+// tests/parity/reference_nets.py stands in for them. The test prints which it was.
+
+#include <filesystem>
+
+#include <gtest/gtest.h>
+
+#include <ATen/core/grad_mode.h>
+
+#include "models/model_inputs.h"
+#include "parity/distances.h"
+#include "support/configured.h"
+#include "support/subprocess.h"
+#include "support/temp_dir.h"
+#include "training/precision.h"
+
+namespace trainyard {
+namespace {
+
+struct File {
+  const char* name;
+  std::string flags;
+  ModelInput input;
+};
+
+std::vector<File> files() {
+  const ModelInput pixels = segmentation_input({.channels = 3, .height = 40, .width = 56}, 7);
+  const ModelInput tokens = language_input(32, 101);
+  const std::string gpt = "--model.name gpt --model.gpt.layers 3 --model.gpt.heads 4 --model.gpt.width 64";
+  return {{"fcn_resnet50", "--model.name fcn_resnet50 --model.fcn.aux true", pixels},
+          {"deeplabv3_resnet50", "--model.name deeplabv3_resnet50 --model.deeplabv3.aux true", pixels},
+          {"gpt_saved", gpt, tokens},
+          {"gpt_published", gpt, tokens}};
+}
+
+TEST(Parity, PublishedWeightsGiveTheScoresTheyGiveInPython) {
+  const TempDir dir;
+  const std::string parity_python = TRAINYARD_SOURCE_DIR "/build/bin/parity-python";
+  const Outcome python = run_program({std::filesystem::exists(parity_python) ? parity_python : TRAINYARD_PYTHON,
+                                      TRAINYARD_SOURCE_DIR "/tests/parity/published_weights.py", dir.path()});
+  ASSERT_EQ(python.exit_code, 0) << python.output;
+  fmt::print("{}", python.output);
+
+  set_float32_arithmetic(Precision::fp32);
+  const at::NoGradGuard no_grad;
+  for (const File& file : files()) {
+    SCOPED_TRACE(file.name);
+    NamedTensors weights;
+    Tensors others;
+    for (const auto& [name, tensor] : load(dir / (std::string(file.name) + ".safetensors"))) {
+      const std::string prefix = "weights.";
+      if (name.starts_with(prefix)) {
+        weights.emplace_back(name.substr(prefix.size()), tensor);
+      } else {
+        others[name] = tensor;
+      }
+    }
+    const auto model = make_model(configured(file.flags).model, file.input);
+    load_weights(*model, weights, /*reset_head=*/false, file.name);
+    move_to_device(*model, at::kFloat);
+    model->eval();
+    const at::Tensor input = others.at("input").to(device());
+    others.erase("input");
+    const TensorDict outputs = model->forward({{input.is_floating_point() ? "image" : "tokens", input}});
+    EXPECT_EQ(outputs.size(), others.size());
+    for (const auto& [name, expected] : others) {
+      const double far = distance(exact(outputs.at(name)), exact(expected), 0);
+      fmt::print("{:<18} {} {:.0e}\n", file.name, name, far);
+      EXPECT_LE(far, 1e-5) << name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace trainyard
