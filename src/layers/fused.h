@@ -6,12 +6,20 @@
 
 #include <optional>
 
-#include "layers/attention_heads.h"
-#include "layers/batch_norm.h"
-#include "layers/layer_norm.h"
 #include "util/torch.h"
 
+namespace torch::nn {
+class BatchNorm2dImpl;
+class LayerNormImpl;
+}  // namespace torch::nn
+
 namespace trainyard {
+
+// Each is defined in the header of its operation; those of the norms include torch::nn, which not all operations need.
+struct AddNorm;
+struct Branches;
+struct Heads;
+struct PendingAdd;
 
 /// attention_heads()
 std::optional<Heads> fused_attention_heads(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
@@ -20,7 +28,7 @@ std::optional<Heads> fused_attention_heads(const at::Tensor& x, const at::Tensor
 /// Views into qkv, N × tokens × 3 · width. Plain LibTorch, shared by both implementations of attention_heads().
 Heads split_heads(const at::Tensor& qkv, std::int64_t heads);
 
-/// Normalises `x` over the batch and updates the layer's running statistics; adds `residual`, if there is one, and
+/// Normalizes `x` over the batch and updates the layer's running statistics; adds `residual`, if there is one, and
 /// applies a ReLU, if `relu`, in the same pass. REQUIRES `relu` if there is a residual. Without a residual only `main`
 /// of the result is defined; with one, both tensors share one memory, and the backward pass adds their gradients.
 std::optional<Branches> fused_batch_norm(const torch::nn::BatchNorm2dImpl& layer, const at::Tensor& x,

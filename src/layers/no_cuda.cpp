@@ -1,4 +1,7 @@
+#include "layers/attention_heads.h"
+#include "layers/batch_norm.h"
 #include "layers/fused.h"
+#include "layers/layer_norm.h"
 
 namespace trainyard {
 

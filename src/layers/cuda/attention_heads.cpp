@@ -6,6 +6,7 @@
 #include <c10/cuda/CUDAStream.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "layers/attention_heads.h"
 #include "layers/cuda/attention_heads_kernel.h"
 #include "layers/cuda/rows.h"
 #include "layers/fused.h"

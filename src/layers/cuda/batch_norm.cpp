@@ -5,6 +5,7 @@
 #include <c10/cuda/CUDAStream.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "layers/batch_norm.h"
 #include "layers/cuda/batch_norm_kernel.h"
 #include "layers/cuda/channels_last.h"
 #include "layers/fused.h"

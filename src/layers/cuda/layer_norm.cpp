@@ -9,6 +9,7 @@
 #include "layers/cuda/layer_norm_kernel.h"
 #include "layers/cuda/rows.h"
 #include "layers/fused.h"
+#include "layers/layer_norm.h"
 
 namespace trainyard {
 namespace {
