@@ -21,6 +21,18 @@ bool starts_with(std::span<const std::byte> file, std::span<const std::byte> sta
   return file.size() >= start.size() && std::equal(start.begin(), start.end(), file.begin());
 }
 
+// Refuses too many pixels, and turns the picture upright if the options ask for it.
+std::unique_ptr<ImageReader> with_options(std::unique_ptr<ImageReader> reader, std::span<const std::byte> file,
+                                          const std::string& name, const ImageOptions& options) {
+  const auto [height, width] = reader->size();
+  if (height > options.max_pixels / width) {
+    throw RunError("image", "{}: {} x {} pixels, more than data.max_pixels = {}: leave it out, or raise the limit",
+                   name, width, height, options.max_pixels);
+  }
+  const int orientation = options.upright ? exif_orientation(file) : 1;
+  return orientation == 1 ? std::move(reader) : turned_upright(std::move(reader), orientation);
+}
+
 }  // namespace
 
 bool is_jpeg(std::span<const std::byte> file) { return starts_with(file, jpeg_start); }
@@ -45,14 +57,17 @@ std::unique_ptr<ImageReader> ImageReader::open(std::span<const std::byte> file, 
                                                const ImageOptions& options) {
   const std::string name = printable(path, most_of_path);
   if (!is_jpeg(file) && !is_png(file)) throw RunError("image", "{}: {}", name, describe_format(file));
-  std::unique_ptr<ImageReader> reader = is_jpeg(file) ? open_jpeg(file, name) : open_png(file, name);
-  const auto [height, width] = reader->size();
-  if (height > options.max_pixels / width) {
-    throw RunError("image", "{}: {} x {} pixels, more than data.max_pixels = {}: leave it out, or raise the limit",
-                   name, width, height, options.max_pixels);
+  return with_options(is_jpeg(file) ? open_jpeg(file, name) : open_png(file, name), file, name, options);
+}
+
+std::unique_ptr<ImageReader> ImageReader::open_mask(std::span<const std::byte> file, const std::string& path,
+                                                    const ImageOptions& options) {
+  const std::string name = printable(path, most_of_path);
+  if (!is_png(file)) {
+    throw RunError("image", "{}: {}; a mask is a PNG whose pixels are the numbers of the classes", name,
+                   is_jpeg(file) ? "a JPEG" : describe_format(file));
   }
-  const int orientation = options.upright ? exif_orientation(file) : 1;
-  return orientation == 1 ? std::move(reader) : turned_upright(std::move(reader), orientation);
+  return with_options(open_png_mask(file, name), file, name, options);
 }
 
 Image decode_image(std::span<const std::byte> file, std::size_t channels, const std::string& path,

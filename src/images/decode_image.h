@@ -27,6 +27,11 @@ class ImageReader {
   static std::unique_ptr<ImageReader> open(std::span<const std::byte> file, const std::string& path,
                                            const ImageOptions& options = {});
 
+  /// The same of a mask: a PNG of 1 channel, in grey or with a palette, of at most 8 bits. Its pixels are the numbers
+  /// in the file, i.e. of a palette the indices, which are the classes. Throws for anything else, saying what it is.
+  static std::unique_ptr<ImageReader> open_mask(std::span<const std::byte> file, const std::string& path,
+                                                const ImageOptions& options = {});
+
   virtual ~ImageReader() = default;
   ImageReader(const ImageReader&) = delete;
   ImageReader& operator=(const ImageReader&) = delete;
@@ -64,6 +69,7 @@ bool is_jpeg(std::span<const std::byte> file);
 bool is_png(std::span<const std::byte> file);
 std::unique_ptr<ImageReader> open_jpeg(std::span<const std::byte> file, const std::string& path);
 std::unique_ptr<ImageReader> open_png(std::span<const std::byte> file, const std::string& path);
+std::unique_ptr<ImageReader> open_png_mask(std::span<const std::byte> file, const std::string& path);
 
 /// One row of RGB to grey as Pillow's convert("L"): ITU-R 601-2 luma in 16-bit fixed point, rounded.
 void rgb_to_grey(const std::byte* rgb, std::size_t width, std::byte* grey);

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <vector>
 
+#include <fmt/format.h>
 #include <png.h>
 
 #include "images/decode_image.h"
@@ -46,6 +47,15 @@ class Decoder {
     return true;
   }
 
+  /// Asks for the numbers in the file, a byte each, neither scaled nor looked up in a palette. REQUIRES is_mask().
+  bool start_mask() {
+    if (setjmp(png_jmpbuf(png_)) != 0) return false;
+    png_set_packing(png_);
+    passes_ = png_set_interlace_handling(png_);
+    png_read_update_info(png_, info_);
+    return true;
+  }
+
   /// The next row of a picture that is not interlaced.
   bool read_row(unsigned char* row) {
     if (setjmp(png_jmpbuf(png_)) != 0) return false;
@@ -66,6 +76,20 @@ class Decoder {
   std::size_t width() const { return png_get_image_width(png_, info_); }
   std::size_t channels() const { return png_get_channels(png_, info_); }
   std::size_t row_bytes() const { return png_get_rowbytes(png_, info_); }
+  /// Whether it is grey or has a palette, of at most 8 bits.
+  bool is_mask() const {
+    const int type = png_get_color_type(png_, info_);
+    return (type == PNG_COLOR_TYPE_PALETTE || type == PNG_COLOR_TYPE_GRAY) && png_get_bit_depth(png_, info_) <= 8;
+  }
+  /// "16-bit RGB with alpha".
+  std::string description() const {
+    const int type = png_get_color_type(png_, info_);
+    return fmt::format("{}-bit {}{}", png_get_bit_depth(png_, info_),
+                       (type & PNG_COLOR_MASK_PALETTE) != 0 ? "palette"
+                       : (type & PNG_COLOR_MASK_COLOR) != 0 ? "RGB"
+                                                            : "grey",
+                       (type & PNG_COLOR_MASK_ALPHA) != 0 ? " with alpha" : "");
+  }
   /// Throws what the last call that returned false has failed of.
   [[noreturn]] void fail(const std::string& path) const {
     if (truncated_) throw RunError("image", "{}: truncated PNG: fetch it again", path);
@@ -99,8 +123,11 @@ class Decoder {
 
 class PngReader final : public ImageReader {
  public:
-  PngReader(std::unique_ptr<Decoder> decoder, std::size_t file_size, const std::string& path)
-      : ImageReader({decoder->height(), decoder->width()}, path), decoder_(std::move(decoder)), file_size_(file_size) {}
+  PngReader(std::unique_ptr<Decoder> decoder, std::size_t file_size, const std::string& path, bool as_mask)
+      : ImageReader({decoder->height(), decoder->width()}, path),
+        decoder_(std::move(decoder)),
+        file_size_(file_size),
+        as_mask_(as_mask) {}
 
   bool can_shrink(std::size_t /*shrink*/) const override { return false; }
 
@@ -109,7 +136,7 @@ class PngReader final : public ImageReader {
       throw RunError("image", "{}: damaged PNG: {} bytes cannot hold {} x {} pixels", path_, file_size_, size_.width,
                      size_.height);
     }
-    check(decoder_->start());
+    check(as_mask_ ? decoder_->start_mask() : decoder_->start());
     const std::size_t row_bytes = decoder_->row_bytes();
     if (row_bytes != size_.width * decoder_->channels()) {
       throw RunError("image", "{}: damaged PNG: odd sample format", path_);
@@ -147,14 +174,30 @@ class PngReader final : public ImageReader {
 
   std::unique_ptr<Decoder> decoder_;
   std::size_t file_size_;
+  bool as_mask_;
 };
+
+std::unique_ptr<Decoder> with_header(std::span<const std::byte> file, const std::string& path) {
+  auto decoder = std::make_unique<Decoder>(reinterpret_cast<const unsigned char*>(file.data()), file.size());
+  if (!decoder->read_header()) decoder->fail(path);
+  return decoder;
+}
 
 }  // namespace
 
 std::unique_ptr<ImageReader> open_png(std::span<const std::byte> file, const std::string& path) {
-  auto decoder = std::make_unique<Decoder>(reinterpret_cast<const unsigned char*>(file.data()), file.size());
-  if (!decoder->read_header()) decoder->fail(path);
-  return std::make_unique<PngReader>(std::move(decoder), file.size(), path);
+  return std::make_unique<PngReader>(with_header(file, path), file.size(), path, /*as_mask=*/false);
+}
+
+std::unique_ptr<ImageReader> open_png_mask(std::span<const std::byte> file, const std::string& path) {
+  auto decoder = with_header(file, path);
+  if (!decoder->is_mask()) {
+    throw RunError("image",
+                   "{}: a PNG in {}; a mask has 1 channel of at most 8 bits, grey or a palette, whose numbers are the "
+                   "classes",
+                   path, decoder->description());
+  }
+  return std::make_unique<PngReader>(std::move(decoder), file.size(), path, /*as_mask=*/true);
 }
 
 }  // namespace trainyard
