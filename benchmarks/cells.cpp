@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "datasets/dataset_view.h"
 #include "images/encode_jpeg.h"
 #include "transforms/pack_dataset.h"
 #include "util/error.h"
@@ -21,10 +22,10 @@ namespace {
 // written.
 class InMemory final : public Dataset {
  public:
-  InMemory(std::size_t size, std::size_t stored, SampleSpec spec)
-      : size_(size), stored_(stored), spec_(std::move(spec)) {
+  InMemory(std::size_t size, std::size_t stored, const Field& image)
+      : size_(size), stored_(stored), fields_{image, label_field(10)} {
     RandomStream random(1);
-    const std::size_t words = stored * spec_.bytes() / sizeof(std::uint64_t);
+    const std::size_t words = stored * image.bytes() / sizeof(std::uint64_t);
     if (words == 0) return;
     memory_ = Mapping::copied_on_write(words * sizeof(std::uint64_t), "benchmark");
     auto* const word = reinterpret_cast<std::uint64_t*>(memory_.bytes().data());
@@ -33,10 +34,11 @@ class InMemory final : public Dataset {
   }
 
   std::size_t size() const override { return size_; }
-  const SampleSpec& spec() const override { return spec_; }
-  std::int64_t get(std::size_t index, std::span<std::byte> out) const override {
+  const std::vector<Field>& fields() const override { return fields_; }
+  void read(std::size_t index, RandomStream /*random*/, Sample& sample) const override {
+    const std::span<std::byte> out = sample.elements(0);
     if (stored_ > 0) std::memcpy(out.data(), memory_.bytes().data() + index % stored_ * out.size(), out.size());
-    return static_cast<std::int64_t>(index % 10);
+    sample.set(1, static_cast<std::int64_t>(index % 10));
   }
   const std::vector<std::string>& class_names() const override { return class_names_; }
   std::uint64_t fingerprint() const override { return 0; }
@@ -46,31 +48,24 @@ class InMemory final : public Dataset {
  private:
   std::size_t size_;
   std::size_t stored_;
-  SampleSpec spec_;
+  std::vector<Field> fields_;
   Mapping memory_;
   std::vector<std::string> class_names_ = std::vector<std::string>(10, "class");
 };
 
 // Hands on a dataset that others have, too.
-class Shared final : public Dataset {
+class Shared final : public DatasetView {
  public:
-  explicit Shared(std::shared_ptr<const Dataset> dataset) : dataset_(std::move(dataset)) {}
-  std::size_t size() const override { return dataset_->size(); }
-  const SampleSpec& spec() const override { return dataset_->spec(); }
-  std::int64_t get(std::size_t index, std::span<std::byte> out) const override { return dataset_->get(index, out); }
-  const std::vector<std::string>& class_names() const override { return dataset_->class_names(); }
-  std::uint64_t fingerprint() const override { return dataset_->fingerprint(); }
-  std::vector<float> channel_mean() const override { return dataset_->channel_mean(); }
-  std::vector<float> channel_std() const override { return dataset_->channel_std(); }
-
- private:
-  std::shared_ptr<const Dataset> dataset_;
+  explicit Shared(std::shared_ptr<const Dataset> dataset) : DatasetView(std::move(dataset)) {}
+  void read(std::size_t index, RandomStream random, Sample& sample) const override {
+    source().read(index, random, sample);
+  }
 };
 
 std::shared_ptr<const Dataset> make_dataset_of(const std::string& cell) {
-  if (cell == "null") return std::make_shared<InMemory>(60'000, 0, SampleSpec{{1, 1, 1}, DType::uint8});
-  if (cell == "tiny") return std::make_shared<InMemory>(50'000, 50'000, SampleSpec{{32, 32, 3}, DType::uint8});
-  if (cell == "huge") return std::make_shared<InMemory>(64, 4, SampleSpec{{1024, 1024, 8}, DType::float32});
+  if (cell == "null") return std::make_shared<InMemory>(60'000, 0, Field{"image", DType::uint8, {1, 1, 1}});
+  if (cell == "tiny") return std::make_shared<InMemory>(50'000, 50'000, Field{"image", DType::uint8, {32, 32, 3}});
+  if (cell == "huge") return std::make_shared<InMemory>(64, 4, Field{"image", DType::float32, {1024, 1024, 8}});
   if (cell == "fashion_mnist") return make_dataset(DataConfig{.name = cell}, Split::train);
   throw UsageError(
       "benchmark",
@@ -123,7 +118,7 @@ LoadedSplit load(const std::string& dataset, const std::string& root, const std:
                  DecodeMode decode = DecodeMode::exact) {
   LoadedSplit split;
   split.dataset = make_dataset(DataConfig{.name = dataset, .root = root}, Split::train);
-  split.transforms = TransformPipeline(transforms, split.dataset->spec(), decode);
+  split.transforms = TransformPipeline(transforms, split.dataset->fields(), decode);
   return split;
 }
 

@@ -48,14 +48,16 @@ nlohmann::json measure_limit(int processes, const DatasetFactory& factory, doubl
   auto* const rates = reinterpret_cast<double*>(results.bytes().data());
   for (int process = 0; process < processes; ++process) {
     if (check_call(fork(), "benchmark", "fork", "reader") != 0) continue;
-    std::vector<std::byte> buffer(split.spec().bytes());
+    std::vector<std::vector<std::byte>> buffers;
+    for (const Field& field : split.fields()) buffers.emplace_back(field.bytes());
+    const std::vector<std::span<std::byte>> places(buffers.begin(), buffers.end());
     const std::size_t size = split.dataset->size();
     const SampleOrder order(static_cast<std::uint64_t>(process), 0, size, true);
     std::uint64_t samples = 0;
     const double began = now();
     double took = 0;
     while (took < seconds) {
-      for (int i = 0; i < 16; ++i, ++samples) split.read(order(samples % size), 0, samples / size, buffer);
+      for (int i = 0; i < 16; ++i, ++samples) split.read(order(samples % size), 0, samples / size, places);
       took = now() - began;
     }
     rates[process] = static_cast<double>(samples) / took;

@@ -31,16 +31,20 @@ namespace {
 
 namespace data = torch::data;
 
-at::ScalarType type_of(const SampleSpec& spec) { return spec.dtype == DType::uint8 ? at::kByte : at::kFloat; }
+at::ScalarType type_of(const Field& spec) { return spec.dtype == DType::uint8 ? at::kByte : at::kFloat; }
 
 std::int64_t read(const LoadedSplit& split, std::size_t index, const at::Tensor& image) {
-  return split.read(index, 0, 0, {static_cast<std::byte*>(image.data_ptr()), image.nbytes()});
+  std::int64_t label = 0;
+  const std::array<std::span<std::byte>, 2> places{std::span(static_cast<std::byte*>(image.data_ptr()), image.nbytes()),
+                                                   std::as_writable_bytes(std::span(&label, 1))};
+  split.read(index, 0, 0, places);
+  return label;
 }
 
 class InMemory : public data::datasets::Dataset<InMemory> {
  public:
   // Sample i is number i modulo `stored`.
-  InMemory(const LoadedSplit& split, std::int64_t stored) : spec_(split.spec()) {
+  InMemory(const LoadedSplit& split, std::int64_t stored) : spec_(split.fields()[0]) {
     std::vector<std::int64_t> shape = spec_.shape;
     shape.insert(shape.begin(), stored);
     images_ = at::empty(shape, type_of(spec_));
@@ -48,7 +52,7 @@ class InMemory : public data::datasets::Dataset<InMemory> {
     labels_ = at::arange(static_cast<std::int64_t>(split.dataset->size()), at::kLong).remainder(10);
   }
 
-  const SampleSpec& spec() const { return spec_; }
+  const Field& spec() const { return spec_; }
   data::Example<> get(std::size_t index) override {
     const auto i = static_cast<std::int64_t>(index);
     return {images_[i % images_.size(0)], labels_[i]};
@@ -56,7 +60,7 @@ class InMemory : public data::datasets::Dataset<InMemory> {
   std::optional<std::size_t> size() const override { return labels_.size(0); }
 
  private:
-  SampleSpec spec_;
+  Field spec_;
   at::Tensor images_;
   at::Tensor labels_;
 };
@@ -73,7 +77,7 @@ class Files : public data::datasets::Dataset<Files> {
   Files(const Files& other) : Files(other.factory_) {}
   Files(Files&&) = default;
 
-  const SampleSpec& spec() const { return split_.spec(); }
+  const Field& spec() const { return split_.fields()[0]; }
   data::Example<> get(std::size_t index) override {
     const at::Tensor image = at::empty(spec().shape, type_of(spec()));
     const std::int64_t label = read(split_, index, image);
@@ -86,7 +90,7 @@ class Files : public data::datasets::Dataset<Files> {
   LoadedSplit split_;
 };
 
-void check(const data::Example<>& batch, const SampleSpec& spec) {
+void check(const data::Example<>& batch, const Field& spec) {
   if (batch.data.sizes().slice(1) != at::IntArrayRef(spec.shape) || batch.data.scalar_type() != type_of(spec) ||
       batch.target.sizes() != batch.data.sizes().slice(0, 1)) {
     throw RunError("benchmark", "a batch is not of the shape or type of its samples");
@@ -96,7 +100,7 @@ void check(const data::Example<>& batch, const SampleSpec& spec) {
 template <typename Samples>
 nlohmann::json measure_torch(const MeasureOptions& options, Samples samples) {
   const double start = now();
-  const SampleSpec spec = samples.spec();
+  const Field spec = samples.spec();
   const std::size_t size = *samples.size();
   const auto loader = data::make_data_loader<data::samplers::RandomSampler>(
       std::move(samples).map(data::transforms::Stack<>()), data::DataLoaderOptions()

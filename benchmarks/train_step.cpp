@@ -46,7 +46,7 @@ int main(int, char** argv) {
   }
   const auto optimizer = make_optimizer({.lr = 1e-3}, *model);
   TrainStep step(*model, *optimizer, config);
-  const DeviceBatch batch{
+  const ClassBatch batch{
       .images = at::randn({count, channels, size, size}).contiguous(at::MemoryFormat::ChannelsLast).to(device),
       .labels = at::randint(0, 10, {count}, at::kLong).to(device),
       .number = 0,

@@ -18,10 +18,17 @@ namespace fs = std::filesystem;
 constexpr std::size_t picture_side = 160;
 
 void add_pictures(nlohmann::json& mistakes, const LoadedSplit& split) {
-  std::vector<std::byte> sample(split.spec().bytes());
+  std::vector<std::vector<std::byte>> sample;
+  std::vector<std::span<std::byte>> places;
+  std::size_t image = 0;
+  for (const Field& field : split.fields()) {
+    if (field.name == "image") image = sample.size();
+    sample.emplace_back(field.bytes());
+  }
+  for (std::vector<std::byte>& bytes : sample) places.emplace_back(bytes);
   for (nlohmann::json& mistake : mistakes) {
-    split.read(mistake.at("index").get<std::size_t>(), /*seed=*/0, /*epoch=*/0, sample);
-    mistake["image"] = png_url(encode_png(thumbnail(sample_image(sample, split.spec()), picture_side)));
+    split.read(mistake.at("index").get<std::size_t>(), /*seed=*/0, /*epoch=*/0, places);
+    mistake["image"] = png_url(encode_png(thumbnail(sample_image(sample[image], split.fields()[image]), picture_side)));
   }
 }
 

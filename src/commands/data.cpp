@@ -8,7 +8,6 @@
 #include <nlohmann/json.hpp>
 
 #include "commands/command.h"
-#include "datasets/image_dataset.h"
 #include "datasets/splits.h"
 #include "loader/split_summary.h"
 #include "util/json_text.h"
@@ -31,39 +30,17 @@ struct BadSample {
 /// Reads single samples, pictures whole and at their own size.
 class SampleReader {
  public:
-  explicit SampleReader(const Dataset& dataset)
-      : dataset_(dataset), images_(dynamic_cast<const ImageDataset*>(&dataset)) {}
+  explicit SampleReader(const Dataset& dataset) : dataset_(dataset) {}
 
-  /// Throws what the dataset does, and RunError for a label that no class has.
+  /// Throws what the dataset does, and RunError for a value that its field does not allow.
   void read(std::size_t index) {
-    const std::int64_t label = images_ != nullptr ? decode(index) : get(index);
-    const auto classes = static_cast<std::int64_t>(dataset_.class_names().size());
-    if (label < 0 || label >= classes) {
-      throw RunError("data", "the label is {}, there are {} classes", label, classes);
-    }
+    const std::vector<FieldContent> contents = pipeline_.read_any_size(dataset_, index, 0, 0);
+    for (std::size_t i = 0; i < contents.size(); ++i) check_values(dataset_.fields()[i], contents[i].bytes);
   }
 
  private:
-  std::int64_t decode(std::size_t index) {
-    const StoredImage stored = images_->read(index, file_);
-    if (stored.pixels) return stored.label;
-    const auto channels = static_cast<std::size_t>(dataset_.spec().shape[2]);
-    const auto reader = images_->open(stored, index);
-    const std::span<std::byte> pixels = pixels_.take(reader->size().height * reader->size().width * channels);
-    reader->read(Rect::whole(reader->size()), channels, 1, pixels.data());
-    return stored.label;
-  }
-
-  std::int64_t get(std::size_t index) {
-    const SampleSpec& spec = dataset_.spec();
-    const std::size_t rows = spec.varies ? static_cast<std::size_t>(dataset_.rows(index)) : 1;
-    return dataset_.get(index, pixels_.take(rows * spec.row_bytes()));
-  }
-
   const Dataset& dataset_;
-  const ImageDataset* images_;
-  Scratch file_;
-  Scratch pixels_;
+  TransformPipeline pipeline_;
 };
 
 // In processes, so that a decoder that crashes costs the sample it was reading.

@@ -5,6 +5,7 @@
 
 #include "datasets/splits.h"
 #include "loader_torch/registered_memory.h"
+#include "training/class_batch.h"
 #include "training/precision.h"
 #include "training/trained_model.h"
 #include "util/printable.h"
@@ -35,14 +36,15 @@ CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint
                      checkpoint.string());
   }
   const std::vector<std::int64_t>& shape = image_shape(trained.manifest, checkpoint.string());
-  if (data.sample.shape != shape) {
+  if (image_shape(data) != shape) {
     throw UsageError("data.name", "samples of {} are [{}], those that {} was trained on [{}]", config.data.name,
-                     fmt::join(data.sample.shape, ", "), checkpoint.string(), fmt::join(shape, ", "));
+                     fmt::join(image_shape(data), ", "), checkpoint.string(), fmt::join(shape, ", "));
   }
   set_float32_arithmetic(config.train.precision);
   const RegisteredMemory registered(device.is_cuda() ? pool.memory() : std::span<std::byte>());
-  DeviceLoader batches(pool, split, {}, trained.normalize, device);
-  ClassificationReport evaluation = classification_report(*trained.model, batches, config.train.precision, worst);
+  DeviceLoader batches(pool, split, {}, device);
+  ClassificationReport evaluation =
+      classification_report(*trained.model, batches, trained.normalize, config.train.precision, worst);
   std::vector<std::string> names;
   if (!evaluation.worst.empty()) {
     const std::unique_ptr<Dataset> dataset = make_split(config.data, split).dataset;

@@ -4,7 +4,7 @@
 #include <climits>
 #include <cstring>
 
-#include "datasets/image_dataset.h"
+#include "datasets/pictures.h"
 #include "datasets/read_file.h"
 #include "transforms/pipeline.h"
 #include "util/error.h"
@@ -13,59 +13,61 @@ namespace trainyard {
 namespace {
 
 // Where the names stand that are being read.
-class NamedFiles final : public ImageDataset {
+class NamedFiles final : public Dataset {
  public:
   NamedFiles(const SharedNames& names, const PictureOptions& options)
-      : ImageDataset(options.image), names_(names), spec_{.shape = options.shape} {}
+      : options_(options.image),
+        names_(names),
+        fields_{{.name = "image", .shape = options.shape, .is_picture = true}} {}
 
   std::size_t size() const override { return names_.size(); }
-  const SampleSpec& spec() const override { return spec_; }
-  const std::vector<std::string>& class_names() const override { return class_names_; }
+  const std::vector<Field>& fields() const override { return fields_; }
+  ImageOptions decoding() const override { return options_; }
   std::uint64_t fingerprint() const override { return 0; }
-  std::vector<float> channel_mean() const override { return usual_mean(spec_); }
-  std::vector<float> channel_std() const override { return usual_std(spec_); }
   std::string name(std::size_t index) const override { return names_.name(index); }
 
-  StoredImage read(std::size_t index, Scratch& scratch) const override {
-    return {.bytes = read_whole_file(name(index), scratch), .pixels = {}, .label = 0};
+  void read(std::size_t index, RandomStream /*random*/, Sample& sample) const override {
+    sample.store(0, {read_whole_file(name(index), sample.scratch(0))});
   }
 
  private:
+  ImageOptions options_;
   const SharedNames& names_;
-  SampleSpec spec_;
-  std::vector<std::string> class_names_{"picture"};
+  std::vector<Field> fields_;
 };
 
 // Transformed pictures of one size. One that cannot be read is no failure of the batch: its error is noted.
 class ReadablePictures final : public Dataset {
  public:
   ReadablePictures(const SharedNames& names, const PictureOptions& options)
-      : names_(names), files_(names, options), pipeline_(options.transforms, files_.spec()) {}
+      : names_(names),
+        files_(names, options),
+        fields_{{.name = "image", .shape = options.shape}},
+        pipeline_(options.transforms, files_.fields()) {}
 
   std::size_t size() const override { return files_.size(); }
-  const SampleSpec& spec() const override { return files_.spec(); }
-  const std::vector<std::string>& class_names() const override { return files_.class_names(); }
+  const std::vector<Field>& fields() const override { return fields_; }
   std::uint64_t fingerprint() const override { return files_.fingerprint(); }
-  std::vector<float> channel_mean() const override { return files_.channel_mean(); }
-  std::vector<float> channel_std() const override { return files_.channel_std(); }
 
-  std::int64_t get(std::size_t index, std::span<std::byte> out) const override {
+  void read(std::size_t index, RandomStream /*random*/, Sample& sample) const override {
+    const std::span<std::byte> out = sample.elements(0);
     std::string error;
     try {
-      const ImageSize wanted{static_cast<std::size_t>(spec().shape[0]), static_cast<std::size_t>(spec().shape[1])};
-      Image image = pipeline_.apply(files_, index, 0, 0);
+      const ImageSize wanted = image_size(fields_[0]);
+      FieldContent read = std::move(pipeline_.read_any_size(files_, index, 0, 0)[0]);
+      Image image{read.size.height, read.size.width, channels_of(fields_[0]), std::move(read.bytes)};
       if (ImageSize{image.height, image.width} != wanted) image = resize(image, wanted);
       std::copy(image.pixels.begin(), image.pixels.end(), out.begin());
     } catch (const std::exception& caught) {
       error = caught.what();
     }
     names_.set_error(index, error);
-    return 0;
   }
 
  private:
   const SharedNames& names_;
   NamedFiles files_;
+  std::vector<Field> fields_;
   TransformPipeline pipeline_;
 };
 
@@ -151,8 +153,8 @@ std::optional<PictureBatch> PictureReader::take() {
   if (kept.empty()) {
     for (std::uint32_t i = 0; i < row.count; ++i) kept.push_back(i);
   }
-  const std::span<const std::byte> pixels = pool_.arena().images(taken.lease.slot());
-  const std::size_t bytes = pool_.splits()[0].sample.bytes();
+  const std::span<const std::byte> pixels = pool_.arena().field(taken.lease.slot(), 0);
+  const std::size_t bytes = pool_.splits()[0].fields[0].bytes();
   PictureBatch batch{std::move(taken.lease), {}};
   auto next = kept.begin();
   for (std::uint32_t i = 0; i < row.count; ++i) {

@@ -16,7 +16,7 @@
 #include "commands/picture_names.h"
 #include "commands/picture_reader.h"
 #include "commands/splits.h"
-#include "datasets/image_dataset.h"
+#include "datasets/pictures.h"
 #include "training/precision.h"
 #include "training/trained_model.h"
 #include "util/json_text.h"

@@ -1,20 +1,13 @@
 #include "commands/splits.h"
 
 #include "datasets/splits.h"
-#include "util/error.h"
 
 namespace trainyard {
 namespace {
 
-LoadedSplit with_transforms(SplitDataset made, const DataConfig& data, const TransformConfig& transform, Split split) {
-  const SampleSpec& sample = made.dataset->spec();
-  if (sample.varies) {
-    throw UsageError("data.name",
-                     "the samples of '{}' vary in size, and models take images of one size; a training loop "
-                     "of your own reads them through DataLoader (docs/extending.md)",
-                     data.name);
-  }
-  TransformPipeline pipeline(split == Split::train ? transform.train : transform.test, sample, transform.decode);
+LoadedSplit with_transforms(SplitDataset made, const TransformConfig& transform, Split split) {
+  TransformPipeline pipeline(split == Split::train ? transform.train : transform.test, made.dataset->fields(),
+                             transform.decode);
   return {.dataset = std::move(made.dataset), .transforms = std::move(pipeline), .from_train = made.from_train};
 }
 
@@ -36,14 +29,14 @@ DatasetFactory dataset_factory(const Config& config) {
     std::vector<LoadedSplit> splits;
     for (SplitDataset& made : make_splits(data)) {
       const auto split = static_cast<Split>(splits.size());
-      splits.push_back(with_transforms(std::move(made), data, transform, split));
+      splits.push_back(with_transforms(std::move(made), transform, split));
     }
     return splits;
   };
 }
 
 LoadedSplit load_split(const DataConfig& data, const TransformConfig& transform, Split split) {
-  return with_transforms(make_split(data, split), data, transform, split);
+  return with_transforms(make_split(data, split), transform, split);
 }
 
 }  // namespace trainyard

@@ -39,7 +39,7 @@ class Cifar10 final : public Dataset {
   }
 
   std::size_t size() const override { return labels_.size(); }
-  const SampleSpec& spec() const override { return spec_; }
+  const std::vector<Field>& fields() const override { return fields_; }
   const std::vector<std::string>& class_names() const override { return class_names_; }
   std::vector<float> channel_mean() const override { return {0.4914F, 0.4822F, 0.4465F}; }
   std::vector<float> channel_std() const override { return {0.2470F, 0.2435F, 0.2616F}; }
@@ -48,7 +48,7 @@ class Cifar10 final : public Dataset {
     return std::to_integer<std::uint64_t>(labels_[index]);
   }
 
-  std::int64_t get(std::size_t index, std::span<std::byte> out) const override {
+  void read(std::size_t index, RandomStream /*random*/, Sample& sample) const override {
     auto file = files_.begin();
     std::size_t record = index;
     for (; record >= file->records; ++file) record -= file->records;
@@ -56,10 +56,11 @@ class Cifar10 final : public Dataset {
     if (read_at(file->fd.get(), planes, record * record_size + 1, "cifar10", file->path) < planes.size()) {
       throw RunError("cifar10", "{} has been cut off within record {} since it was opened", file->path, record);
     }
+    const std::span<std::byte> out = sample.elements(0);
     for (std::size_t i = 0; i < pixels; ++i) {
       for (std::size_t channel = 0; channel < 3; ++channel) out[3 * i + channel] = planes[channel * pixels + i];
     }
-    return std::to_integer<std::int64_t>(labels_[index]);
+    sample.set(1, std::to_integer<std::int64_t>(labels_[index]));
   }
 
   std::uint64_t fingerprint() const override { return fingerprint_; }
@@ -94,9 +95,9 @@ class Cifar10 final : public Dataset {
     files_.push_back({path, std::move(fd), bytes.size() / record_size});
   }
 
-  SampleSpec spec_{{32, 32, 3}, DType::uint8};
   std::vector<std::string> class_names_{"airplane", "automobile", "bird",  "cat",  "deer",
                                         "dog",      "frog",       "horse", "ship", "truck"};
+  std::vector<Field> fields_{{.name = "image", .shape = {32, 32, 3}}, label_field(class_names_.size())};
   std::vector<std::uint64_t> class_counts_ = std::vector<std::uint64_t>(class_names_.size());
   std::vector<File> files_;
   std::vector<std::byte> labels_;

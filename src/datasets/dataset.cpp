@@ -1,21 +1,43 @@
 #include "datasets/dataset.h"
 
-#include <numeric>
-
 #include "datasets/collate.h"
+#include "util/error.h"
 
 namespace trainyard {
 
-std::size_t SampleSpec::elements() const {
-  return std::accumulate(shape.begin(), shape.end(), std::size_t{1},
-                         [](std::size_t n, std::int64_t extent) { return n * static_cast<std::size_t>(extent); });
+std::int64_t Dataset::rows(std::size_t field, std::size_t /*index*/) const { return fields()[field].shape[0]; }
+
+void Dataset::collate(std::size_t /*field*/, std::span<const std::int64_t> rows, std::span<std::int64_t> begins) const {
+  pad(rows, begins);
 }
 
-std::int64_t Dataset::rows(std::size_t /*index*/) const { return spec().shape[0]; }
+const std::vector<std::string>& Dataset::class_names() const {
+  static const std::vector<std::string> none;
+  return none;
+}
 
-void Dataset::collate(std::span<const std::int64_t> rows, std::span<std::int64_t> begins) const { pad(rows, begins); }
+void require_filled(const Dataset& dataset, std::size_t index, const Sample& sample) {
+  for (std::size_t i = 0; i < dataset.fields().size(); ++i) {
+    if (dataset.fields()[i].is_picture ? sample.is_stored(i) : sample.is_filled(i)) continue;
+    throw RunError("data",
+                   "read() has not filled the field {} of sample {}: a dataset fills all fields(), each with its type",
+                   dataset.fields()[i].name, index);
+  }
+}
+
+void read_sample(const Dataset& dataset, std::size_t index, Sample& sample, RandomStream random) {
+  const std::vector<Field>& fields = dataset.fields();
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    const std::size_t rows = fields[i].varies ? static_cast<std::size_t>(dataset.rows(i, index)) : 1;
+    sample.expect(i, fields[i].is_picture ? 0 : rows * fields[i].row_bytes());
+  }
+  dataset.read(index, random, sample);
+  require_filled(dataset, index, sample);
+}
 
 std::string Dataset::name(std::size_t index) const { return std::to_string(index); }
+
+std::string Dataset::picture_name(std::size_t /*field*/, std::size_t index) const { return name(index); }
 
 const char* to_string(Split split) {
   constexpr std::array names = {"train", "val", "test"};

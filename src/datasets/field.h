@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "images/image.h"
+
 namespace trainyard {
 
 /// The type of a field's elements.
@@ -54,11 +56,26 @@ struct Field {
   /// uint8, height × width: transforms change its geometry as that of the image, with the nearest pixel.
   bool is_mask() const { return dtype == DType::uint8 && shape.size() == 2 && !varies; }
 
+  /// An image or a mask: what transforms of geometry act on.
+  bool is_spatial() const { return is_image() || is_mask(); }
+
   bool operator==(const Field&) const = default;
 };
 
 /// The field of that name; nullptr if there is none.
 const Field* find_field(std::span<const Field> fields, std::string_view name);
+
+/// The field "label": the number of one of `classes` classes.
+Field label_field(std::size_t classes);
+
+/// Height and width of an image or a mask.
+ImageSize image_size(const Field& field);
+/// Channels of an image; 1 of a mask.
+std::size_t channels_of(const Field& field);
+
+/// Throws RunError that names the field, the first element that is out of field.values, its place, and what is allowed.
+/// `elements` are those of a sample, or a part of a varying one.
+void check_values(const Field& field, std::span<const std::byte> elements);
 
 /// "image (uint8, 28 x 28 x 1), label (int64)".
 std::string describe(std::span<const Field> fields);

@@ -43,9 +43,10 @@ IdxImages::IdxImages(const Kind& kind, const DataConfig& config, Split split) : 
   fingerprint_ = trainyard::fingerprint(trainyard::fingerprint(key, images_.values), labels_.values);
 }
 
-std::int64_t IdxImages::get(std::size_t index, std::span<std::byte> out) const {
+void IdxImages::read(std::size_t index, RandomStream /*random*/, Sample& sample) const {
+  const std::span<std::byte> out = sample.elements(0);
   std::copy_n(images_.values.begin() + static_cast<std::ptrdiff_t>(index * out.size()), out.size(), out.begin());
-  return std::to_integer<std::int64_t>(labels_.values[index]);
+  sample.set(1, std::to_integer<std::int64_t>(labels_.values[index]));
 }
 
 std::vector<std::uint64_t> IdxImages::class_counts() const {

@@ -27,8 +27,8 @@ class IdxImages final : public Dataset {
   IdxImages(const Kind& kind, const DataConfig& config, Split split);
 
   std::size_t size() const override { return labels_.values.size(); }
-  const SampleSpec& spec() const override { return spec_; }
-  std::int64_t get(std::size_t index, std::span<std::byte> out) const override;
+  const std::vector<Field>& fields() const override { return fields_; }
+  void read(std::size_t index, RandomStream random, Sample& sample) const override;
   const std::vector<std::string>& class_names() const override { return kind_.class_names; }
   std::uint64_t fingerprint() const override { return fingerprint_; }
   std::vector<float> channel_mean() const override { return {kind_.mean}; }
@@ -40,7 +40,7 @@ class IdxImages final : public Dataset {
 
  private:
   Kind kind_;
-  SampleSpec spec_{{28, 28, 1}, DType::uint8};
+  std::vector<Field> fields_{{.name = "image", .shape = {28, 28, 1}}, label_field(kind_.class_names.size())};
   IdxArray images_;
   IdxArray labels_;
   std::uint64_t fingerprint_ = 0;

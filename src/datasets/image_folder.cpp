@@ -8,7 +8,7 @@
 
 #include "datasets/class_folders.h"
 #include "datasets/file_index.h"
-#include "datasets/image_dataset.h"
+#include "datasets/pictures.h"
 #include "datasets/read_file.h"
 #include "util/error.h"
 #include "util/system.h"
@@ -43,39 +43,44 @@ fs::path train_folder(const fs::path& root) {
                    root.string());
 }
 
-class ImageFolder final : public ImageDataset {
+class ImageFolder final : public Dataset {
  public:
   ImageFolder(const DataConfig& config, Split split, fs::path folder)
-      : ImageDataset(image_options(config)), folder_(std::move(folder)) {
+      : options_(image_options(config)), folder_(std::move(folder)) {
     const fs::path train = train_folder(root_of(config));
     index_ = cached_index("image_folder " + fs::absolute(folder_).string() + " " + fs::absolute(train).string(), [&] {
       FileIndex index = find_pictures(folder_.string(), class_folders_in(train.string()), split);
       index.sources.push_back(source_of(train.string()));
       return index;
     });
-    const auto [height, width] = first_size();
-    spec_.shape = {static_cast<std::int64_t>(height), static_cast<std::int64_t>(width), config.channels};
+    fields_ = picture_and_label(config.channels, index_.class_names.size());
+    take_size_of_first_picture(*this, fields_);
   }
 
   std::size_t size() const override { return index_.entries.size(); }
-  const SampleSpec& spec() const override { return spec_; }
+  const std::vector<Field>& fields() const override { return fields_; }
+  ImageOptions decoding() const override { return options_; }
   const std::vector<std::string>& class_names() const override { return index_.class_names; }
   std::vector<std::uint64_t> class_counts() const override { return index_.class_counts(); }
   std::optional<std::uint64_t> stratum(std::size_t index) const override { return index_.entries[index].label; }
   std::span<const LeftOut> left_out() const override { return index_.left_out; }
-  std::uint64_t fingerprint() const override { return fingerprint_of(index_.fingerprint()); }
-  std::vector<float> channel_mean() const override { return usual_mean(spec_); }
-  std::vector<float> channel_std() const override { return usual_std(spec_); }
+  std::uint64_t fingerprint() const override {
+    return picture_fingerprint(index_.fingerprint(), fields_[0].shape[2], options_);
+  }
+  std::vector<float> channel_mean() const override { return usual_mean(fields_[0].shape[2]); }
+  std::vector<float> channel_std() const override { return usual_std(fields_[0].shape[2]); }
   std::string name(std::size_t index) const override { return (folder_ / index_.name_of(index)).string(); }
 
-  StoredImage read(std::size_t index, Scratch& scratch) const override {
-    return {.bytes = read_whole_file(name(index), scratch), .pixels = {}, .label = index_.entries[index].label};
+  void read(std::size_t index, RandomStream /*random*/, Sample& sample) const override {
+    sample.store(0, {read_whole_file(name(index), sample.scratch(0))});
+    sample.set(1, std::int64_t{index_.entries[index].label});
   }
 
  private:
+  ImageOptions options_;
   fs::path folder_;
   FileIndex index_;
-  SampleSpec spec_;
+  std::vector<Field> fields_;
 };
 
 std::unique_ptr<Dataset> make_image_folder(const DataConfig& config, Split split) {

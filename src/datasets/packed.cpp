@@ -2,8 +2,8 @@
 // first may be missing.
 #include <filesystem>
 
-#include "datasets/image_dataset.h"
 #include "datasets/packed_file.h"
+#include "datasets/pictures.h"
 #include "util/error.h"
 
 namespace trainyard {
@@ -18,57 +18,65 @@ std::vector<std::uint64_t> class_counts_of(const PackedFile& file) {
 /// Records of one shape, pictures or not: read straight into the batch.
 class PackedArrays final : public Dataset {
  public:
-  explicit PackedArrays(PackedFile file) : file_(std::move(file)) {}
+  explicit PackedArrays(PackedFile file)
+      : file_(std::move(file)),
+        fields_{file_.description().sample, label_field(file_.description().class_names.size())} {}
 
   std::size_t size() const override { return file_.records().size(); }
-  const SampleSpec& spec() const override { return file_.description().sample; }
+  const std::vector<Field>& fields() const override { return fields_; }
   const std::vector<std::string>& class_names() const override { return file_.description().class_names; }
   std::uint64_t fingerprint() const override { return file_.fingerprint(); }
   std::vector<float> channel_mean() const override { return file_.description().mean; }
   std::vector<float> channel_std() const override { return file_.description().std; }
   std::vector<std::uint64_t> class_counts() const override { return class_counts_of(file_); }
   std::optional<std::uint64_t> stratum(std::size_t index) const override { return file_.records()[index].label; }
-  std::int64_t get(std::size_t index, std::span<std::byte> out) const override {
-    file_.read(index, out);
-    return file_.records()[index].label;
+  void read(std::size_t index, RandomStream /*random*/, Sample& sample) const override {
+    file_.read(index, sample.elements(0));
+    sample.set(1, std::int64_t{file_.records()[index].label});
   }
 
  private:
   PackedFile file_;
+  std::vector<Field> fields_;
 };
 
 /// JPEG and PNG files, or pixels of pictures that differ in size.
-class PackedImages final : public ImageDataset {
+class PackedImages final : public Dataset {
  public:
   PackedImages(PackedFile file, const ImageOptions& options)
-      : ImageDataset(options), file_(std::move(file)), spec_(file_.description().sample) {
-    const auto [height, width] = first_size();
-    spec_.shape[0] = static_cast<std::int64_t>(height);
-    spec_.shape[1] = static_cast<std::int64_t>(width);
+      : options_(options),
+        file_(std::move(file)),
+        fields_(picture_and_label(file_.description().sample.shape[2], file_.description().class_names.size())) {
+    take_size_of_first_picture(*this, fields_);
   }
 
   std::size_t size() const override { return file_.records().size(); }
-  const SampleSpec& spec() const override { return spec_; }
+  const std::vector<Field>& fields() const override { return fields_; }
+  ImageOptions decoding() const override { return options_; }
   const std::vector<std::string>& class_names() const override { return file_.description().class_names; }
-  std::uint64_t fingerprint() const override { return fingerprint_of(file_.fingerprint()); }
+  std::uint64_t fingerprint() const override {
+    return picture_fingerprint(file_.fingerprint(), fields_[0].shape[2], options_);
+  }
   std::vector<float> channel_mean() const override { return file_.description().mean; }
   std::vector<float> channel_std() const override { return file_.description().std; }
   std::vector<std::uint64_t> class_counts() const override { return class_counts_of(file_); }
   std::optional<std::uint64_t> stratum(std::size_t index) const override { return file_.records()[index].label; }
   std::string name(std::size_t index) const override { return fmt::format("{}, record {}", file_.path(), index); }
 
-  StoredImage read(std::size_t index, Scratch& scratch) const override {
+  void read(std::size_t index, RandomStream /*random*/, Sample& sample) const override {
     const PackedRecord& record = file_.records()[index];
-    const std::span<std::byte> bytes = scratch.take(record.size);
+    const std::span<std::byte> bytes = sample.scratch(0).take(record.size);
     file_.read(index, bytes);
-    StoredImage image{.bytes = bytes, .pixels = {}, .label = record.label};
+    StoredImage image{bytes};
     if (!file_.description().encoded) image.pixels = ImageSize{record.height, record.width};
-    return image;
+    sample.store(0, image);
+    sample.set(1, std::int64_t{record.label});
   }
 
  private:
+  ImageOptions options_;
   PackedFile file_;
-  SampleSpec spec_;
+  std::vector<Field> fields_;
 };
 
 std::unique_ptr<Dataset> make_packed(const DataConfig& config, Split split) {

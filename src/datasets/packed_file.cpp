@@ -38,6 +38,7 @@ nlohmann::json to_json(const PackedDescription& description) {
 PackedDescription from_json(const nlohmann::json& json) {
   PackedDescription description;
   description.encoded = json.at("kind") == "files";
+  description.sample.name = "image";
   description.sample.dtype = json.at("dtype") == "uint8" ? DType::uint8 : DType::float32;
   description.sample.shape = json.at("shape").get<std::vector<std::int64_t>>();
   description.class_names = json.at("class_names").get<std::vector<std::string>>();
@@ -62,7 +63,7 @@ bool has_statistics(const PackedDescription& description) {
 }
 
 // Elements of a shape, and that they are few enough for a record.
-bool is_sane(const SampleSpec& sample, bool encoded) {
+bool is_sane(const Field& sample, bool encoded) {
   constexpr std::int64_t most = std::int64_t{1} << 40;
   std::int64_t elements = 4;
   for (std::size_t i = 0; i < sample.shape.size(); ++i) {
@@ -133,7 +134,7 @@ void PackedFile::read_description() {
 
 void PackedFile::check_record(std::size_t number) const {
   const PackedRecord& record = records_[number];
-  const SampleSpec& sample = description_.sample;
+  const Field& sample = description_.sample;
   const auto refuse = [&](std::string_view what) { this->refuse(fmt::format("record {} {}", number, what)); };
   if (record.offset > trailer_.index_offset || record.size > trailer_.index_offset - record.offset) {
     refuse("lies outside of the file");
@@ -201,7 +202,7 @@ void PackedWriter::add(std::span<const std::byte> record, std::optional<ImageSiz
 }
 
 void PackedWriter::finish(PackedDescription description) {
-  SampleSpec& sample = description.sample;
+  Field& sample = description.sample;
   if (sample.shape.size() == 3 && sample.dtype == DType::uint8) {
     const bool same = std::all_of(records_.begin(), records_.end(), [&](const PackedRecord& record) {
       return record.height == records_.front().height && record.width == records_.front().width;

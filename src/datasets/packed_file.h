@@ -51,7 +51,7 @@ static_assert(sizeof(PackedTrailer) == 56);
 /// What all records have in common.
 struct PackedDescription {
   bool encoded = false;  ///< each record is a JPEG or PNG file, else elements
-  SampleSpec sample;     ///< height and width are 0 where they differ, and for files
+  Field sample{};        ///< height and width are 0 where they differ, and for files
   std::vector<std::string> class_names;
   std::vector<float> mean;  ///< of each channel, in units of 0..1
   std::vector<float> std;

@@ -2,6 +2,7 @@
 
 #include "datasets/subset.h"
 #include "datasets/validation_split.h"
+#include "util/error.h"
 
 namespace trainyard {
 
@@ -9,6 +10,12 @@ namespace {
 
 // Train and val, where the data has no val of its own.
 std::vector<SplitDataset> divided(const std::shared_ptr<const Dataset>& whole, const DataConfig& config) {
+  if (!whole->is_deterministic()) {
+    throw UsageError("data.val",
+                     "{} draws its samples anew in each epoch, so val cannot be taken out of them: give the "
+                     "data a val split",
+                     config.name);
+  }
   const TrainAndVal parts = take_validation(*whole, config.val, config.val_seed);
   std::vector<SplitDataset> splits;
   splits.push_back({subset(whole, parts.train)});
@@ -22,8 +29,9 @@ std::vector<SplitDataset> make_splits(const DataConfig& config) {
   std::unique_ptr<Dataset> train = make_dataset(config, Split::train);
   std::vector<SplitDataset> splits;
   if (std::unique_ptr<Dataset> val = make_dataset(config, Split::val)) {
+    const bool from_train = val->is_taken_from_train();
     splits.push_back({std::move(train)});
-    splits.push_back({std::move(val)});
+    splits.push_back({std::move(val), from_train});
   } else {
     splits = divided(std::move(train), config);
   }
@@ -34,7 +42,9 @@ std::vector<SplitDataset> make_splits(const DataConfig& config) {
 SplitDataset make_split(const DataConfig& config, Split split) {
   if (split == Split::test) return {make_dataset(config, Split::test)};
   if (std::unique_ptr<Dataset> val = make_dataset(config, Split::val)) {
-    return {split == Split::val ? std::move(val) : make_dataset(config, Split::train)};
+    if (split == Split::train) return {make_dataset(config, Split::train)};
+    const bool from_train = val->is_taken_from_train();
+    return {std::move(val), from_train};
   }
   return std::move(divided(make_dataset(config, Split::train), config).at(static_cast<std::size_t>(split)));
 }

@@ -10,7 +10,7 @@
 namespace trainyard {
 
 /// The samples `indices` of `dataset`, in this order: sample i is the dataset's sample indices[i], with its name and
-/// its content; everything else is as the dataset says, an ImageDataset included. Its fingerprint depends on the
+/// its content; everything else is as the dataset says. Its fingerprint depends on the
 /// dataset's and on the indices. Several subsets may share a dataset. REQUIRES that every index is below
 /// dataset->size().
 std::unique_ptr<Dataset> subset(const std::shared_ptr<const Dataset>& dataset, std::span<const std::uint64_t> indices);

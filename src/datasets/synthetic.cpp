@@ -48,7 +48,7 @@ const ComponentSettings<SyntheticSettings> settings{"data.synthetic", {"syntheti
 class Synthetic final : public Dataset {
  public:
   Synthetic(const SyntheticSettings& config, Split split)
-      : spec_{config.shape, DType::uint8},
+      : fields_{{.name = "image", .shape = config.shape}, label_field(static_cast<std::size_t>(config.classes))},
         size_(static_cast<std::size_t>(split == Split::train ? config.samples
                                                              : std::max<std::int64_t>(config.samples / 5, 1))),
         split_key_(key_of({key_of("synthetic"), key_of(to_string(split))})) {
@@ -56,7 +56,7 @@ class Synthetic final : public Dataset {
   }
 
   std::size_t size() const override { return size_; }
-  const SampleSpec& spec() const override { return spec_; }
+  const std::vector<Field>& fields() const override { return fields_; }
   const std::vector<std::string>& class_names() const override { return class_names_; }
   std::vector<float> channel_mean() const override { return std::vector<float>(channels(), 0.5F); }
   std::vector<float> channel_std() const override { return std::vector<float>(channels(), 0.25F); }
@@ -68,25 +68,26 @@ class Synthetic final : public Dataset {
 
   std::optional<std::uint64_t> stratum(std::size_t index) const override { return index % class_names_.size(); }
 
-  std::int64_t get(std::size_t index, std::span<std::byte> out) const override {
+  void read(std::size_t index, RandomStream /*random*/, Sample& sample) const override {
+    const std::span<std::byte> out = sample.elements(0);
     const std::size_t label = index % class_names_.size();
     paint_pattern(label, out);
     add_noise(RandomStream(key_of({split_key_, index})), out);
-    return static_cast<std::int64_t>(label);
+    sample.set(1, static_cast<std::int64_t>(label));
   }
 
   std::uint64_t fingerprint() const override {
     std::uint64_t key = key_of({split_key_, size_, class_names_.size()});
-    for (const std::int64_t extent : spec_.shape) key = key_of({key, static_cast<std::uint64_t>(extent)});
+    for (const std::int64_t extent : fields_[0].shape) key = key_of({key, static_cast<std::uint64_t>(extent)});
     return key;
   }
 
  private:
-  std::size_t channels() const { return static_cast<std::size_t>(spec_.shape[2]); }
+  std::size_t channels() const { return static_cast<std::size_t>(fields_[0].shape[2]); }
 
   void paint_pattern(std::size_t label, std::span<std::byte> out) const {
-    const auto height = static_cast<std::size_t>(spec_.shape[0]);
-    const auto width = static_cast<std::size_t>(spec_.shape[1]);
+    const auto height = static_cast<std::size_t>(fields_[0].shape[0]);
+    const auto width = static_cast<std::size_t>(fields_[0].shape[1]);
     const std::size_t row_bytes = width * channels();
     for (std::size_t y = 0; y < height; ++y) {
       std::byte* const row = out.data() + y * row_bytes;
@@ -118,7 +119,7 @@ class Synthetic final : public Dataset {
     }
   }
 
-  SampleSpec spec_;
+  std::vector<Field> fields_;
   std::size_t size_;
   std::uint64_t split_key_;
   std::vector<std::string> class_names_;

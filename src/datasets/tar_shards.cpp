@@ -10,7 +10,7 @@
 
 #include <sys/resource.h>
 
-#include "datasets/image_dataset.h"
+#include "datasets/pictures.h"
 #include "datasets/shard_index.h"
 #include "util/error.h"
 #include "util/system.h"
@@ -38,37 +38,41 @@ void allow_open_files(std::size_t shards) {
 
 /// Samples are read, not mapped: if somebody cuts a shard off meanwhile, that is an error of the samples behind the
 /// cut.
-class TarShards final : public ImageDataset {
+class TarShards final : public Dataset {
  public:
   TarShards(const DataConfig& config, Split split, FileIndex index)
-      : ImageDataset(image_options(config)), index_(std::move(index)) {
+      : options_(image_options(config)), index_(std::move(index)) {
     if (split != Split::train) use_classes_of_training(*index_shards(root_of(config), Split::train), split);
     open_shards();
-    const auto [height, width] = first_size();
-    spec_.shape = {static_cast<std::int64_t>(height), static_cast<std::int64_t>(width), config.channels};
+    fields_ = picture_and_label(config.channels, index_.class_names.size());
+    take_size_of_first_picture(*this, fields_);
   }
 
   std::size_t size() const override { return index_.entries.size(); }
-  const SampleSpec& spec() const override { return spec_; }
+  const std::vector<Field>& fields() const override { return fields_; }
+  ImageOptions decoding() const override { return options_; }
   const std::vector<std::string>& class_names() const override { return index_.class_names; }
   std::vector<std::uint64_t> class_counts() const override { return index_.class_counts(); }
   std::optional<std::uint64_t> stratum(std::size_t index) const override { return index_.entries[index].label; }
   std::span<const LeftOut> left_out() const override { return index_.left_out; }
-  std::uint64_t fingerprint() const override { return fingerprint_of(index_.fingerprint()); }
-  std::vector<float> channel_mean() const override { return usual_mean(spec_); }
-  std::vector<float> channel_std() const override { return usual_std(spec_); }
+  std::uint64_t fingerprint() const override {
+    return picture_fingerprint(index_.fingerprint(), fields_[0].shape[2], options_);
+  }
+  std::vector<float> channel_mean() const override { return usual_mean(fields_[0].shape[2]); }
+  std::vector<float> channel_std() const override { return usual_std(fields_[0].shape[2]); }
   std::string name(std::size_t index) const override {
     return fmt::format("{}: {}", index_.sources[index_.entries[index].file].path, index_.name_of(index));
   }
 
-  StoredImage read(std::size_t index, Scratch& scratch) const override {
+  void read(std::size_t index, RandomStream /*random*/, Sample& sample) const override {
     const FileIndex::Entry& entry = index_.entries[index];
-    const std::span<std::byte> bytes = scratch.take(entry.size);
+    const std::span<std::byte> bytes = sample.scratch(0).take(entry.size);
     const std::string& shard = index_.sources[entry.file].path;
     if (read_at(shards_[entry.file].get(), bytes, entry.offset, "tar_shards", shard) < entry.size) {
       throw RunError("tar_shards", "{} has been cut off since it was opened", name(index));
     }
-    return {.bytes = bytes, .pixels = {}, .label = entry.label};
+    sample.store(0, {bytes});
+    sample.set(1, std::int64_t{entry.label});
   }
 
  private:
@@ -98,9 +102,10 @@ class TarShards final : public ImageDataset {
     }
   }
 
+  ImageOptions options_;
   FileIndex index_;
   std::vector<UniqueFd> shards_;
-  SampleSpec spec_;
+  std::vector<Field> fields_;
 };
 
 std::unique_ptr<Dataset> make_tar_shards(const DataConfig& config, Split split) {

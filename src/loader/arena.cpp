@@ -13,6 +13,9 @@ constexpr std::size_t cache_line = 64;
 constexpr std::size_t page = 4096;
 constexpr std::uint32_t least_slots = 2;
 
+// What is kept of the rows of a field: how many each sample has, and where they begin.
+constexpr std::size_t row_words(const ArenaShape& shape) { return 2 * std::size_t{shape.batch_size} + 1; }
+
 constexpr std::size_t round_up(std::size_t n, std::size_t unit) { return (n + unit - 1) / unit * unit; }
 
 }  // namespace
@@ -26,11 +29,14 @@ Arena::Layout::Layout(const ArenaShape& shape) {
   errors = words + shape.slots * round_up(shape.chunks() * sizeof(std::uint64_t), cache_line);
   left_out = errors + std::size_t{shape.slots} * shape.chunks() * sizeof(ChunkError);
   data = round_up(left_out + std::size_t{shape.slots} * shape.batch_size, page);
-  guard = round_up(shape.batch_size * shape.sample_bytes, sizeof(std::uint64_t));
-  labels = round_up(guard + sizeof(std::uint64_t), page);
-  rows = labels + shape.batch_size * sizeof(std::int64_t);
-  begins = rows + shape.batch_size * sizeof(std::int64_t);
-  slot_bytes = round_up(begins + (shape.batch_size + 1) * sizeof(std::int64_t), page);
+  field_count = shape.fields;
+  fields = {};
+  guards = {};
+  for (std::size_t i = 0; i < shape.fields; ++i) {
+    guards[i] = fields[i] + round_up(shape.batch_size * shape.field_bytes[i], sizeof(std::uint64_t));
+    fields[i + 1] = round_up(guards[i] + sizeof(std::uint64_t), page);
+  }
+  slot_bytes = round_up(fields[shape.fields] + shape.fields * row_words(shape) * sizeof(std::int64_t), page);
 }
 
 Arena::Arena(Mapping mapping, StripedFile file, const ArenaShape& shape)
@@ -44,7 +50,7 @@ Arena Arena::create(const ArenaShape& shape, const std::string& directory) {
   Arena arena(std::move(mapping), std::move(file), shape);
   if (!arena.file_.reserve(0, arena.layout_.data)) refuse(shape, directory);
   for (std::uint32_t slot = 0; slot < least_slots; ++slot) {
-    if (!arena.reserve_all_but_images(slot)) refuse(shape, directory);
+    if (!arena.reserve_all_but_fields(slot)) refuse(shape, directory);
   }
   arena.begin(shape, 0);
   if (!map_pages(arena.mapping_.bytes().first(page))) {  // before Linux 5.14: nobody can take pages later
@@ -88,8 +94,13 @@ void Arena::reserve_slot() {
   --control.slots_to_come;
 }
 
-bool Arena::reserve_all_but_images(std::uint32_t slot) const {
-  return file_.reserve(layout_.end_of(slot) + layout_.guard, layout_.slot_bytes - layout_.guard);
+bool Arena::reserve_all_but_fields(std::uint32_t slot) const {
+  const std::size_t begin = layout_.end_of(slot);
+  for (std::size_t i = 0; i < layout_.field_count; ++i) {
+    const std::size_t end = i + 1 < layout_.field_count ? layout_.fields[i + 1] : layout_.slot_bytes;
+    if (!file_.reserve(begin + layout_.guards[i], end - layout_.guards[i])) return false;
+  }
+  return true;
 }
 
 bool Arena::take_pages(std::uint32_t slot, std::span<std::byte> part, bool new_here) const {
@@ -101,10 +112,13 @@ bool Arena::take_pages(std::uint32_t slot, std::span<std::byte> part, bool new_h
 
 void Arena::take_share(std::uint32_t worker) const {
   if (control().slots_reserved > 0) return;
-  const std::span<std::byte> first = images(0);
-  const std::size_t share = round_up(first.size() / shape().workers + 1, page);
-  const std::size_t begin = std::min(worker * share, first.size());
-  static_cast<void>(map_pages(first.subspan(begin, std::min(share, first.size() - begin))));
+  for (std::size_t i = 0; i < shape().fields; ++i) {
+    const std::span<std::byte> first = field(0, i);
+    const std::size_t share = round_up(first.size() / shape().workers + 1, page);
+    const std::size_t begin = std::min(worker * share, first.size());
+    if (begin == first.size()) continue;
+    static_cast<void>(map_pages(first.subspan(begin, std::min(share, first.size() - begin))));
+  }
 }
 
 std::uint32_t Arena::slots_usable() const { return std::max(least_slots, control().slots_reserved.load()); }
@@ -147,25 +161,22 @@ std::span<std::atomic<std::uint8_t>> Arena::left_out(std::uint32_t slot) const {
   return {at<std::atomic<std::uint8_t>>(layout_.left_out + std::size_t{slot} * shape().batch_size), shape().batch_size};
 }
 
-std::span<std::byte> Arena::images(std::uint32_t slot) const {
-  return {at<std::byte>(layout_.data + slot * layout_.slot_bytes), shape().batch_size * shape().sample_bytes};
+std::span<std::byte> Arena::field(std::uint32_t slot, std::size_t field) const {
+  return {at<std::byte>(layout_.end_of(slot) + layout_.fields[field]), shape().batch_size * shape().field_bytes[field]};
 }
 
-std::uint64_t& Arena::guard(std::uint32_t slot) const {
-  return *at<std::uint64_t>(layout_.data + slot * layout_.slot_bytes + layout_.guard);
+std::uint64_t& Arena::guard(std::uint32_t slot, std::size_t field) const {
+  return *at<std::uint64_t>(layout_.end_of(slot) + layout_.guards[field]);
 }
 
-std::span<std::int64_t> Arena::labels(std::uint32_t slot) const {
-  return {at<std::int64_t>(layout_.data + slot * layout_.slot_bytes + layout_.labels), shape().batch_size};
+std::span<std::int64_t> Arena::rows(std::uint32_t slot, std::size_t field) const {
+  const std::size_t words = layout_.end_of(slot) + layout_.fields[shape().fields];
+  return {at<std::int64_t>(words) + field * row_words(shape()), shape().batch_size};
 }
 
-std::span<std::int64_t> Arena::rows(std::uint32_t slot) const {
-  return {at<std::int64_t>(layout_.data + slot * layout_.slot_bytes + layout_.rows), shape().batch_size};
-}
-
-std::span<std::int64_t> Arena::begins(std::uint32_t slot) const {
-  return {at<std::int64_t>(layout_.data + slot * layout_.slot_bytes + layout_.begins),
-          std::size_t{shape().batch_size} + 1};
+std::span<std::int64_t> Arena::begins(std::uint32_t slot, std::size_t field) const {
+  const std::span<std::int64_t> rows = this->rows(slot, field);
+  return {rows.data() + rows.size(), rows.size() + 1};
 }
 
 }  // namespace trainyard

@@ -1,18 +1,20 @@
 /// The memory that the trainer and its workers share: one mapping with the control block and all batch slots.
 ///
 ///     Control | WorkerRecord × workers | queue | SlotRecord × slots | chunk words | ChunkError × chunks | left-out
-///     marks | page slot 0: images, guard | page | labels, rows, begins | page;  slot 1: ...
+///     marks | page slot 0: field 0, guard | page field 1, guard | ... | page rows, begins | page;  slot 1: ...
 ///
 /// Only plain values and lock-free atomics live here, no pointer and no lock: a process may die at any instruction.
 /// Who may write what, and when, is the protocol of tickets.h.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
 
+#include "datasets/dataset.h"
 #include "loader/striped_file.h"
 #include "util/system.h"
 
@@ -20,10 +22,11 @@ namespace trainyard {
 
 /// What the sizes of everything in the arena follow from.
 struct ArenaShape {
-  std::uint32_t workers = 0;       ///< worker processes; 0: the trainer fills the slots itself
-  std::uint32_t batch_size = 0;    ///< samples a slot holds, at least 1
-  std::uint32_t slots = 0;         ///< at least 2
-  std::uint64_t sample_bytes = 0;  ///< of the split with the largest samples
+  std::uint32_t workers = 0;                            ///< worker processes; 0: the trainer fills the slots itself
+  std::uint32_t batch_size = 0;                         ///< samples a slot holds, at least 1
+  std::uint32_t slots = 0;                              ///< at least 2
+  std::uint32_t fields = 0;                             ///< of a sample, at most max_fields
+  std::array<std::uint64_t, max_fields> field_bytes{};  ///< of a sample in the split where the field is largest
 
   std::uint32_t records() const { return workers == 0 ? 1 : workers; }
   /// Samples of a chunk, the unit of work: two chunks a worker and batch, so that a worker that is late by half its
@@ -62,7 +65,7 @@ struct alignas(64) WorkerRecord {
   std::atomic<std::int64_t> started_ns{0};  ///< CLOCK_MONOTONIC when it began this sample; 0: it reads none
   std::atomic<std::uint64_t> samples{0};    ///< samples read so far
   std::atomic<std::uint64_t> busy_ns{0};    ///< time spent on them
-  std::atomic<std::uint64_t> retries{0};    ///< times that a sample was read again because `get` threw
+  std::atomic<std::uint64_t> retries{0};    ///< times that a sample was read again because `read` threw
 };
 
 struct alignas(64) SlotRecord {
@@ -84,7 +87,7 @@ static_assert(std::atomic<std::uint64_t>::is_always_lock_free && std::atomic<std
 class Arena {
  public:
   /// In unnamed files in `directory` (/dev/shm), so that it is bounded by that mount and nothing can be left behind.
-  /// Two slots may be used at once, though the memory of their images is not reserved yet, but before Linux 5.14: see
+  /// Two slots may be used at once, though the memory of their fields is not reserved yet, but before Linux 5.14: see
   /// take_pages(). Throws as refuse() where there is no room for them.
   static Arena create(const ArenaShape& shape, const std::string& directory);
   /// Throws MachineError: the bytes that two slots need, the bytes that `directory` has, and what to do.
@@ -92,7 +95,7 @@ class Arena {
   /// Reserves one more slot of those to come, so that no page of it can be missing later, which takes the kernel
   /// 0.1 ms a MiB; where it does not fit, there are none to come. For the process that created the arena.
   void reserve_slot();
-  /// Before `part` of a slot's images is written to: takes the memory for it where the slot has not been reserved yet,
+  /// Before `part` of a slot's fields is written to: takes the memory for it where the slot has not been reserved yet,
   /// which many processes do at once for parts of their own, and, where it is `new_here`, to this process, maps it so
   /// that writing does not fault for each page. False where there is no room.
   [[nodiscard]] bool take_pages(std::uint32_t slot, std::span<std::byte> part, bool new_here) const;
@@ -128,28 +131,30 @@ class Arena {
   ChunkError& error(std::uint32_t slot, std::uint32_t chunk) const;
   /// One mark a sample: 1 where it is not to be read, because it was found that it cannot be.
   std::span<std::atomic<std::uint8_t>> left_out(std::uint32_t slot) const;
-  /// Page-aligned. batch_size × sample_bytes.
-  std::span<std::byte> images(std::uint32_t slot) const;
-  /// Lies behind the images: a dataset that writes past its end changes it.
-  std::uint64_t& guard(std::uint32_t slot) const;
-  /// Page-aligned. batch_size class indices.
-  std::span<std::int64_t> labels(std::uint32_t slot) const;
-  /// How many rows each of the batch_size samples has, and in which each begins (batch_size + 1); in rows of
-  /// SampleSpec::row_bytes().
-  std::span<std::int64_t> rows(std::uint32_t slot) const;
-  std::span<std::int64_t> begins(std::uint32_t slot) const;
+  /// Page-aligned. batch_size × field_bytes.
+  std::span<std::byte> field(std::uint32_t slot, std::size_t field) const;
+  /// Lies behind the field: a dataset that writes past its end changes it.
+  std::uint64_t& guard(std::uint32_t slot, std::size_t field) const;
+  /// How many rows of a field that varies each of the batch_size samples has, and in which each begins (batch_size +
+  /// 1); in rows of Field::row_bytes().
+  std::span<std::int64_t> rows(std::uint32_t slot, std::size_t field) const;
+  std::span<std::int64_t> begins(std::uint32_t slot, std::size_t field) const;
 
  private:
   struct Layout {
     explicit Layout(const ArenaShape& shape);
     std::size_t end_of(std::uint32_t count) const { return data + count * slot_bytes; }  ///< of so many slots
     std::size_t workers, queue, slots, words, errors, left_out, data;
-    std::size_t guard, labels, rows, begins, slot_bytes;  ///< within a slot; its images come first
+    // Within a slot:
+    std::size_t field_count;
+    std::array<std::size_t, max_fields + 1> fields;  ///< where each begins, and where the rows of the first do
+    std::array<std::size_t, max_fields> guards;
+    std::size_t slot_bytes;
   };
 
   Arena(Mapping mapping, StripedFile file, const ArenaShape& shape);
   void begin(const ArenaShape& shape, std::uint32_t reserved);
-  bool reserve_all_but_images(std::uint32_t slot) const;
+  bool reserve_all_but_fields(std::uint32_t slot) const;
 
   template <typename T>
   T* at(std::size_t offset) const;

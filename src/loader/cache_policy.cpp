@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cctype>
 
-#include "datasets/image_dataset.h"
 #include "loader/sample_cache.h"
 #include "util/error.h"
 
@@ -12,11 +11,20 @@ namespace {
 
 // Else a picture's pixels would depend on whether it has been kept yet.
 void refuse_scaled_decoding(const LoadedSplit& split) {
-  const bool pictures = dynamic_cast<const ImageDataset*>(split.dataset.get()) != nullptr;
+  const std::vector<Field>& fields = split.dataset->fields();
+  const bool pictures = std::any_of(fields.begin(), fields.end(), [](const Field& field) { return field.is_picture; });
   if (!pictures || split.transforms.decode() == DecodeMode::exact) return;
   throw UsageError("transform.decode",
                    "scaled decodes no more of a picture than is needed, loader.cache = shm keeps whole ones; set "
                    "transform.decode = exact, or loader.cache = none");
+}
+
+void refuse_random_samples(const LoadedSplit& split, const PoolOptions& options, const char* name) {
+  if (split.dataset->is_deterministic()) return;
+  throw UsageError("loader.cache",
+                   "{} keeps samples, and the dataset draws those of {} anew in each epoch, as windows of a text; set "
+                   "loader.cache = none",
+                   options.cache == SampleCache::shm ? "shm" : "gpu", name);
 }
 
 CachePlace cache_place(const PoolOptions& options, std::size_t split) {
@@ -26,8 +34,12 @@ CachePlace cache_place(const PoolOptions& options, std::size_t split) {
 }
 
 void refuse_changing_samples(const LoadedSplit& split, const char* name) {
-  if (split.spec().varies) {
-    throw UsageError("loader.cache", "gpu keeps samples of one size, those of {} vary; set loader.cache = none", name);
+  for (const Field& field : split.fields()) {
+    if (!field.varies) continue;
+    throw UsageError("loader.cache",
+                     "gpu keeps samples of one size, and the field {} of {} varies; set loader.cache = "
+                     "none (or shm)",
+                     field.name, name);
   }
   const std::string transform = split.transforms.first_drawn_anew();
   if (transform.empty()) return;
@@ -53,11 +65,13 @@ void require_usable_cache_name(const PoolOptions& options) {
 
 void apply_cache(const PoolOptions& options, std::vector<LoadedSplit>& splits) {
   for (std::size_t i = 0; i < std::min(splits.size(), cached_splits); ++i) {
+    const char* const name = to_string(static_cast<Split>(i));
+    if (options.cache != SampleCache::none) refuse_random_samples(splits[i], options, name);
     if (options.cache == SampleCache::shm) {
       refuse_scaled_decoding(splits[i]);
       splits[i].dataset = cached_in_shared_memory(std::move(splits[i].dataset), cache_place(options, i));
     }
-    if (options.cache == SampleCache::gpu) refuse_changing_samples(splits[i], to_string(static_cast<Split>(i)));
+    if (options.cache == SampleCache::gpu) refuse_changing_samples(splits[i], name);
   }
 }
 

@@ -48,16 +48,40 @@ std::optional<Batch> DataLoader::next() {
   const double waited = static_cast<double>(monotonic_ns() - began) * 1e-9;
 
   const BatchRequest samples = request(epoch_, number);
-  const SampleSpec& sample = split().sample;
-  const Arena& arena = pool_.arena();
   const std::size_t count = taken.kept.empty() ? samples.count : taken.kept.size();
-  const std::uint32_t slot = taken.lease.slot();
-  const auto begins = arena.begins(slot).first(count + 1);
-  const std::size_t bytes = static_cast<std::size_t>(begins.back()) * sample.row_bytes();
+  std::vector<BatchField> fields = fields_in(taken.lease.slot(), count);
+  std::size_t bytes = 0;
+  for (const BatchField& field : fields) bytes += field.elements.size();
   meter_.add(waited, count, bytes);
-  return Batch(number, samples, sample, SampleOrder(pool_.options().seed, epoch_, split().size, options_.shuffle),
-               arena.images(slot).first(bytes), arena.labels(slot).first(count), arena.rows(slot).first(count), begins,
-               std::move(taken));
+  return Batch(number, samples, SampleOrder(pool_.options().seed, epoch_, split().size, options_.shuffle),
+               std::move(fields), std::move(taken));
+}
+
+std::vector<BatchField> DataLoader::fields_in(std::uint32_t slot, std::size_t count) const {
+  const Arena& arena = pool_.arena();
+  const std::vector<Field>& fields = split().fields;
+  std::vector<BatchField> result;
+  result.reserve(fields.size());
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    BatchField& one = result.emplace_back(BatchField{.field = &fields[i], .elements = {}, .rows = {}, .begins = {}});
+    std::size_t rows = count;
+    if (fields[i].varies) {
+      one.rows = arena.rows(slot, i).first(count);
+      one.begins = arena.begins(slot, i).first(count + 1);
+      rows = static_cast<std::size_t>(one.begins.back());
+    }
+    one.elements = arena.field(slot, i).first(rows * fields[i].row_bytes());
+  }
+  return result;
+}
+
+const BatchField& Batch::field(std::string_view name) const {
+  std::vector<Field> all;
+  for (const BatchField& field : fields_) {
+    if (field.field->name == name) return field;
+    all.push_back(*field.field);
+  }
+  throw RunError("loader", "there is no field '{}' in a batch of {}", name, describe(all));
 }
 
 std::vector<std::uint64_t> DataLoader::sample_indices(std::uint64_t epoch, std::uint64_t batch) const {

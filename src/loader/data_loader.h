@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "loader/epoch_stats.h"
@@ -16,39 +17,40 @@
 
 namespace trainyard {
 
-/// Samples and labels in shared memory, valid until release() or destruction: a copy to a GPU must have ended before.
-/// Movable; must not outlive the pool.
+/// A field of a batch, in shared memory.
+struct BatchField {
+  const Field* field = nullptr;
+  /// The samples' elements, one sample behind the other, or as Dataset::collate() has laid them out if they vary;
+  /// begins at a page.
+  std::span<const std::byte> elements;
+  // Of a field that varies, else empty:
+  std::span<const std::int64_t> rows;    ///< how many rows of field->row_bytes() each sample has
+  std::span<const std::int64_t> begins;  ///< the row in which each sample begins, and last the number of all rows
+
+  /// The elements as numbers. REQUIRES that T is the field's type.
+  template <typename T>
+  std::span<const T> as() const {
+    return {reinterpret_cast<const T*>(elements.data()), elements.size() / sizeof(T)};
+  }
+};
+
+/// Samples in shared memory, valid until release() or destruction: a copy to a GPU must have ended before. Movable;
+/// must not outlive the pool.
 class Batch {
  public:
-  Batch(std::uint64_t number, const BatchRequest& request, const SampleSpec& sample, const SampleOrder& order,
-        std::span<const std::byte> images, std::span<const std::int64_t> labels, std::span<const std::int64_t> rows,
-        std::span<const std::int64_t> begins, TakenBatch taken)
-      : number_(number),
-        request_(request),
-        sample_(&sample),
-        order_(order),
-        images_(images),
-        labels_(labels),
-        rows_(rows),
-        begins_(begins),
-        taken_(std::move(taken)) {}
+  Batch(std::uint64_t number, const BatchRequest& request, const SampleOrder& order, std::vector<BatchField> fields,
+        TakenBatch taken)
+      : number_(number), request_(request), order_(order), fields_(std::move(fields)), taken_(std::move(taken)) {}
 
   /// Its place in the epoch, from 0.
   std::uint64_t number() const { return number_; }
   /// Samples in it: the batch size, or fewer in an epoch's last batch and where samples were left out
   /// (OnWorkerError::skip).
   std::size_t count() const { return taken_.kept.empty() ? request_.count : taken_.kept.size(); }
-  /// Shape and type of each sample.
-  const SampleSpec& sample() const { return *sample_; }
-  /// count() samples, one behind the other, or as Dataset::collate() has laid them out where they vary; begins at a
-  /// page.
-  std::span<const std::byte> images() const { return images_; }
-  /// count() class indices; begins at a page.
-  std::span<const std::int64_t> labels() const { return labels_; }
-  /// How many rows of sample().row_bytes() each sample has: 1 where they do not vary.
-  std::span<const std::int64_t> rows() const { return rows_; }
-  /// The row of images() in which each sample begins, and behind the last one the number of all rows.
-  std::span<const std::int64_t> begins() const { return begins_; }
+  /// In the dataset's order; count() samples each. Empty after release().
+  const std::vector<BatchField>& fields() const { return fields_; }
+  /// The field of that name. Throws RunError that lists the fields if there is none.
+  const BatchField& field(std::string_view name) const;
   /// The number, in the dataset, of sample `i` of this batch.
   std::uint64_t sample_index(std::size_t i) const {
     const std::uint64_t place = taken_.kept.empty() ? i : taken_.kept[i];
@@ -57,22 +59,15 @@ class Batch {
 
   /// Gives the memory back to the workers before the end of this object's life.
   void release() {
-    images_ = {};
-    labels_ = {};
-    rows_ = {};
-    begins_ = {};
+    fields_.clear();
     taken_.lease.release();
   }
 
  private:
   std::uint64_t number_;
   BatchRequest request_;
-  const SampleSpec* sample_;
   SampleOrder order_;
-  std::span<const std::byte> images_;
-  std::span<const std::int64_t> labels_;
-  std::span<const std::int64_t> rows_;
-  std::span<const std::int64_t> begins_;
+  std::vector<BatchField> fields_;
   TakenBatch taken_;
 };
 
@@ -132,6 +127,7 @@ class DataLoader {
   };
 
   BatchRequest request(std::uint64_t epoch, std::uint64_t number) const;
+  std::vector<BatchField> fields_in(std::uint32_t slot, std::size_t count) const;
   void publish_ahead();
   void prepare(std::uint64_t epoch);
 

@@ -7,6 +7,7 @@ namespace trainyard {
 std::vector<LoadedSplit> load_splits(const PoolOptions& options, const DatasetFactory& factory) {
   require_usable_cache_name(options);
   std::vector<LoadedSplit> splits = factory();
+  require_equal_fields(splits);
   apply_cache(options, splits);
   return splits;
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "datasets/dataset_view.h"
+#include "datasets/pictures.h"
 #include "loader/shared_file.h"
 #include "util/error.h"
 #include "util/file_system.h"
@@ -14,11 +15,9 @@
 namespace trainyard {
 namespace {
 
-// What is known of a sample: nothing, that somebody is storing it, or its label, as label + label_0.
-using Entry = std::atomic<std::int64_t>;
-constexpr std::int64_t unknown = 0;
-constexpr std::int64_t being_stored = 1;
-constexpr std::int64_t label_0 = 2;
+// What is known of a sample.
+using Entry = std::atomic<std::uint8_t>;
+enum State : std::uint8_t { unknown, being_stored, stored };
 static_assert(Entry::is_always_lock_free);
 
 /// What the file begins with: whose samples it holds.
@@ -29,7 +28,7 @@ struct Header {
   std::uint64_t magic = 0;  ///< once the others are written and all of the file is reserved
   bool operator==(const Header&) const = default;
 };
-constexpr std::uint64_t header_magic = 0x3165686361635954;  // "TYcache1"
+constexpr std::uint64_t header_magic = 0x3265686361635954;  // "TYcache2"
 
 std::string path_of(const CachePlace& place) { return place.directory + "/" + place.name; }
 
@@ -61,20 +60,16 @@ class Store {
   /// From byte `offset` of the samples on.
   std::byte* at(std::uint64_t offset) const { return bytes_ + offset; }
 
-  /// The label of a sample whose bytes are here, -1 of another.
-  std::int64_t label(std::size_t index) const {
-    return std::max<std::int64_t>(entries_[index].load(std::memory_order_acquire) - label_0, -1);
-  }
+  /// Whether the sample's bytes are here.
+  bool has(std::size_t index) const { return entries_[index].load(std::memory_order_acquire) == stored; }
 
   /// True for one caller, who is to write the sample's bytes and then keep() it. Nobody else ever will: whoever is at
   /// it may only be slow.
   bool claim(std::size_t index) const {
-    std::int64_t entry = unknown;
+    std::uint8_t entry = unknown;
     return entries_[index].compare_exchange_strong(entry, being_stored);
   }
-  void keep(std::size_t index, std::int64_t label) const {
-    entries_[index].store(label + label_0, std::memory_order_release);
-  }
+  void keep(std::size_t index) const { entries_[index].store(stored, std::memory_order_release); }
 
  private:
   // False for a new file, and for one whose maker was killed before it was whole.
@@ -104,89 +99,141 @@ class Store {
   std::byte* bytes_;
 };
 
-/// Samples of one size, or that vary in their rows.
-class CachedDataset final : public DatasetView<Dataset> {
+/// Where the samples lie in the store.
+class Places {
+ public:
+  /// Opens every picture. Throws MachineError at the first for which there is no room any more.
+  Places(const Dataset& dataset, const CachePlace& place) : fields_(dataset.fields()), samples_(dataset.size()) {
+    for (std::size_t i = 0; i < fields_.size(); ++i) {
+      if (fields_[i].is_picture) {
+        pictures_.push_back(i);
+      } else {
+        elements_bytes_ += fields_[i].bytes();
+      }
+    }
+    bytes_ = samples_ * elements_bytes_;
+    if (!pictures_.empty()) measure(dataset, place);
+  }
+
+  /// Of all samples.
+  std::uint64_t bytes() const { return bytes_; }
+  std::uint64_t begin_of(std::size_t sample) const {
+    return pictures_.empty() ? sample * elements_bytes_ : begins_[sample];
+  }
+  /// Of a picture; nothing if it cannot be opened.
+  ImageSize size_of(std::size_t sample, std::size_t field) const {
+    const auto picture = std::find(pictures_.begin(), pictures_.end(), field) - pictures_.begin();
+    return sizes_[sample * pictures_.size() + static_cast<std::size_t>(picture)];
+  }
+  std::uint64_t bytes_of(std::size_t sample, std::size_t field) const {
+    if (!fields_[field].is_picture) return fields_[field].bytes();
+    const auto [height, width] = size_of(sample, field);
+    return height * width * channels_of(fields_[field]);
+  }
+  /// Whether every picture of the sample could be opened.
+  bool is_whole(std::size_t sample) const {
+    return std::none_of(pictures_.begin(), pictures_.end(),
+                        [&](std::size_t field) { return size_of(sample, field) == ImageSize(); });
+  }
+
+ private:
+  void measure(const Dataset& dataset, const CachePlace& place) {
+    std::uint64_t room = free_bytes(place.directory, "loader");
+    if (!place.name.empty()) room += regular_file_size(open_named_file(path_of(place)).get(), "loader", path_of(place));
+    sizes_.resize(samples_ * pictures_.size());
+    Sample sample;
+    bytes_ = 0;
+    for (std::size_t index = 0; index < samples_; ++index) {
+      begins_.push_back(bytes_);
+      ImageSize* const sizes = sizes_.data() + index * pictures_.size();
+      try {
+        read_sample(dataset, index, sample);
+        for (std::size_t i = 0; i < pictures_.size(); ++i) {
+          sizes[i] = picture_size(dataset, pictures_[i], sample.stored(pictures_[i]), index);
+        }
+      } catch (const RunError&) {  // whoever reads it will say so
+      }
+      bytes_ += elements_bytes_;
+      for (const std::size_t field : pictures_) bytes_ += bytes_of(index, field);
+      if (bytes_ > room) throw_no_room(index + 1, bytes_, place);
+    }
+  }
+
+  std::vector<Field> fields_;
+  std::size_t samples_;
+  std::vector<std::size_t> pictures_;  ///< the fields that are pictures
+  std::uint64_t elements_bytes_ = 0;   ///< of the other fields of a sample, at most
+  std::vector<ImageSize> sizes_;       ///< of each sample's pictures
+  std::vector<std::uint64_t> begins_;  ///< if there are pictures
+  std::uint64_t bytes_ = 0;
+};
+
+/// Elements as they are, pictures decoded whole.
+class CachedDataset final : public DatasetView {
  public:
   CachedDataset(std::shared_ptr<const Dataset> dataset, const CachePlace& place)
-      : DatasetView(std::move(dataset)), store_(source(), size() * spec().bytes(), place) {}
+      : DatasetView(std::move(dataset)), places_(source(), place), store_(source(), places_.bytes(), place) {}
 
-  std::int64_t get(std::size_t index, std::span<std::byte> out) const override {
-    std::byte* const stored = store_.at(index * spec().bytes());
-    if (const std::int64_t label = store_.label(index); label >= 0) {
-      std::memcpy(out.data(), stored, out.size());
-      return label;
-    }
-    const std::int64_t label = source().get(index, out);
-    if (label >= 0 && store_.claim(index)) {
-      std::memcpy(stored, out.data(), out.size());
-      store_.keep(index, label);
-    }
-    return label;
+  void read(std::size_t index, RandomStream random, Sample& sample) const override {
+    if (store_.has(index)) return hand_over(index, sample);
+    source().read(index, random, sample);
+    require_filled(*this, index, sample);
+    if (!places_.is_whole(index) || !store_.claim(index) || !keep(index, sample)) return;
+    store_.keep(index);
+    hand_over_pictures(index, sample);
   }
 
  private:
-  Store store_;
-};
-
-/// Where each picture's pixels lie in the store.
-struct PicturePlaces {
-  std::vector<ImageSize> sizes;  ///< none of pictures that cannot be opened
-  std::vector<std::uint64_t> offsets;
-  std::uint64_t bytes = 0;
-};
-
-// Opens every picture. Stops at the first for which there is no room any more.
-PicturePlaces measure(const ImageDataset& images, const CachePlace& place) {
-  const auto channels = static_cast<std::uint64_t>(images.spec().shape[2]);
-  std::uint64_t room = free_bytes(place.directory, "loader");
-  if (!place.name.empty()) room += regular_file_size(open_named_file(path_of(place)).get(), "loader", path_of(place));
-  PicturePlaces places;
-  Scratch scratch;
-  for (std::size_t index = 0; index < images.size(); ++index) {
-    ImageSize size;
-    try {
-      size = images.size_of(images.read(index, scratch), index);
-    } catch (const RunError&) {  // whoever reads it will say so
+  template <typename Use>
+  void for_each(std::size_t index, Use use) const {
+    std::uint64_t at = places_.begin_of(index);
+    for (std::size_t i = 0; i < fields().size(); ++i) {
+      const std::uint64_t bytes = places_.bytes_of(index, i);
+      use(i, std::span(store_.at(at), bytes));
+      at += bytes;
     }
-    places.sizes.push_back(size);
-    places.offsets.push_back(places.bytes);
-    places.bytes += size.height * size.width * channels;
-    if (places.bytes > room) throw_no_room(index + 1, places.bytes, place);
-  }
-  return places;
-}
-
-/// Pictures, decoded whole.
-class CachedImages final : public DatasetView<ImageDataset> {
- public:
-  CachedImages(std::shared_ptr<const ImageDataset> images, const CachePlace& place)
-      : DatasetView(std::move(images)), places_(measure(source(), place)), store_(source(), places_.bytes, place) {}
-
-  StoredImage read(std::size_t index, Scratch& scratch) const override {
-    const ImageSize size = places_.sizes[index];
-    const std::size_t bytes = size.height * size.width * channels();
-    std::byte* const pixels = store_.at(places_.offsets[index]);
-    const StoredImage cached{.bytes = {pixels, bytes}, .pixels = size, .label = store_.label(index)};
-    if (cached.label >= 0) return cached;
-    StoredImage stored = source().read(index, scratch);
-    if (bytes == 0 || stored.label < 0 || !store_.claim(index) || !decode(stored, index, size, pixels)) return stored;
-    store_.keep(index, stored.label);
-    return {.bytes = cached.bytes, .pixels = size, .label = stored.label};
   }
 
- private:
-  std::size_t channels() const { return static_cast<std::size_t>(spec().shape[2]); }
+  void hand_over(std::size_t index, Sample& sample) const {
+    for_each(index, [&](std::size_t field, std::span<std::byte> kept) {
+      if (fields()[field].is_picture) return sample.store(field, {kept, places_.size_of(index, field)});
+      const std::span<std::byte> out = sample.elements(field);
+      std::memcpy(out.data(), kept.data(), out.size());
+    });
+  }
+
+  // What has just been kept need not be decoded once more.
+  void hand_over_pictures(std::size_t index, Sample& sample) const {
+    for_each(index, [&](std::size_t field, std::span<std::byte> kept) {
+      if (fields()[field].is_picture) sample.store(field, {kept, places_.size_of(index, field)});
+    });
+  }
 
   // False for a picture that is damaged, maybe where no transform looks, or that was changed since it was measured.
-  bool decode(const StoredImage& stored, std::size_t index, ImageSize size, std::byte* pixels) const {
+  bool keep(std::size_t index, const Sample& sample) const {
+    bool all = true;
+    for_each(index, [&](std::size_t field, std::span<std::byte> kept) {
+      if (!all) return;
+      if (fields()[field].is_picture) {
+        all = decode(index, field, sample.stored(field), kept.data());
+      } else {
+        const std::span<const std::byte> elements = sample.place(field);
+        std::memcpy(kept.data(), elements.data(), elements.size());
+      }
+    });
+    return all;
+  }
+
+  bool decode(std::size_t index, std::size_t field, const StoredImage& stored, std::byte* pixels) const {
+    const ImageSize size = places_.size_of(index, field);
     try {
-      return source().decode_whole(stored, index, size, pixels) == size;
+      return decode_whole(source(), field, stored, index, size, pixels) == size;
     } catch (const RunError&) {
       return false;
     }
   }
 
-  PicturePlaces places_;
+  Places places_;
   Store store_;
 };
 
@@ -194,11 +241,7 @@ class CachedImages final : public DatasetView<ImageDataset> {
 
 std::unique_ptr<Dataset> cached_in_shared_memory(std::unique_ptr<Dataset> dataset, const CachePlace& place) {
   if (dataset->size() == 0) return dataset;
-  const std::shared_ptr<const Dataset> shared = std::move(dataset);
-  if (auto images = std::dynamic_pointer_cast<const ImageDataset>(shared)) {
-    return std::make_unique<CachedImages>(std::move(images), place);
-  }
-  return std::make_unique<CachedDataset>(shared, place);
+  return std::make_unique<CachedDataset>(std::move(dataset), place);
 }
 
 }  // namespace trainyard

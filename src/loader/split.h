@@ -21,11 +21,11 @@ struct LoadedSplit {
   bool from_train = false;  ///< as in SplitDataset
 
   /// What read() writes.
-  const SampleSpec& spec() const { return transforms.spec(*dataset); }
-  /// Sample `index`, transformed; returns its label. As TransformPipeline::read.
-  std::int64_t read(std::size_t index, std::uint64_t seed, std::uint64_t epoch, std::span<std::byte> out,
-                    bool unmirrored = false) const {
-    return transforms.read(*dataset, index, seed, epoch, out, unmirrored);
+  const std::vector<Field>& fields() const { return transforms.fields(*dataset); }
+  /// Sample `index`, transformed. As TransformPipeline::read.
+  void read(std::size_t index, std::uint64_t seed, std::uint64_t epoch, std::span<const std::span<std::byte>> out,
+            bool unmirrored = false) const {
+    transforms.read(*dataset, index, seed, epoch, out, unmirrored);
   }
 };
 
@@ -36,7 +36,9 @@ using DatasetFactory = std::function<std::vector<LoadedSplit>()>;
 /// What the trainer knows of a split; the dataset itself stays with the workers.
 struct SplitInfo {
   std::uint64_t size = 0;
-  SampleSpec sample;
+  std::vector<Field> fields;
+  /// For each field that varies whether Dataset::collate() pads: then every sample of a batch has as many rows.
+  std::vector<bool> padded;
   std::vector<std::string> class_names;
   std::uint64_t fingerprint = 0;
   std::vector<float> channel_mean;
@@ -48,5 +50,9 @@ struct SplitInfo {
 };
 
 std::vector<SplitInfo> describe(const std::vector<LoadedSplit>& splits);
+
+/// Throws UsageError if a dataset has no fields, too many, or two of one name, and if the splits' fields differ in
+/// number, name, type or in whether they vary: one batch holds samples of any split.
+void require_equal_fields(const std::vector<LoadedSplit>& splits);
 
 }  // namespace trainyard

@@ -18,10 +18,23 @@ std::string named(const SplitInfo& split, std::vector<std::uint64_t>::const_iter
   return fmt::format("{} ({})", *count, printable(split.class_names[label]));
 }
 
+Json to_json(const Field& field) {
+  Json json = {{"name", field.name},
+               {"dtype", to_string(field.dtype)},
+               {"shape", field.shape},
+               {"varies", field.varies},
+               {"picture", field.is_picture}};
+  if (field.values) json["values"] = field.values->count;
+  if (field.values && field.values->ignored) json["ignored"] = *field.values->ignored;
+  return json;
+}
+
 }  // namespace
 
 std::string summary_of(const SplitInfo& split) {
-  std::string line = fmt::format("{} samples of {} classes", split.size, split.class_names.size());
+  std::string line = split.class_names.empty()
+                         ? fmt::format("{} samples: {}", split.size, describe(split.fields))
+                         : fmt::format("{} samples of {} classes", split.size, split.class_names.size());
   if (!split.class_counts.empty()) {
     const auto [fewest, most] = std::minmax_element(split.class_counts.begin(), split.class_counts.end());
     line += *fewest == *most ? fmt::format(", {} each", *most)
@@ -53,8 +66,10 @@ Json to_json(std::span<const SplitInfo> splits) {
     Json one = {{"name", to_string(static_cast<Split>(i))},
                 {"samples", split.size},
                 {"from_train", split.from_train},
+                {"fields", Json::array()},
                 {"classes", Json::array()},
                 {"left_out", Json::array()}};
+    for (const Field& field : split.fields) one["fields"].push_back(to_json(field));
     for (std::size_t label = 0; label < split.class_names.size(); ++label) {
       one["classes"].push_back({{"name", split.class_names[label]},
                                 {"samples", split.class_counts.empty() ? Json() : Json(split.class_counts[label])}});

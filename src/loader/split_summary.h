@@ -21,8 +21,9 @@ std::vector<std::string> warnings_about(const std::string& name, const SplitInfo
 /// What to say in place of the test split if there is none; empty if there is one.
 std::string note_on_test(std::span<const SplitInfo> splits);
 
-/// {"splits": [{"name", "samples", "from_train", "classes": [{"name", "samples"}], "left_out": [{"reason", "count",
-/// "first"}]}]}, the splits in the order of Split. Samples of a class are null if they are not known without reading.
+/// {"splits": [{"name", "samples", "from_train", "fields": [{"name", "dtype", "shape", "varies", "picture", "values",
+/// "ignored"}], "classes": [{"name", "samples"}], "left_out": [{"reason", "count", "first"}]}]}, the splits in the
+/// order of Split. Samples of a class are null if they are not known without reading.
 nlohmann::ordered_json to_json(std::span<const SplitInfo> splits);
 
 }  // namespace trainyard

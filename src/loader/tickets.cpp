@@ -15,7 +15,7 @@ std::uint64_t Tickets::publish(std::uint32_t slot, const BatchRequest& request) 
   SlotRecord& record = arena_->slot(slot);
   record.request = request;
   record.hint.store(0, std::memory_order_relaxed);
-  arena_->guard(slot) = batch;
+  for (std::uint32_t i = 0; i < arena_->shape().fields; ++i) arena_->guard(slot, i) = batch;
   for (auto& mark : arena_->left_out(slot)) mark.store(0, std::memory_order_relaxed);
 
   const std::uint32_t used = (request.count + arena_->shape().chunk_size() - 1) / arena_->shape().chunk_size();

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
-#include <numeric>
 #include <string>
 
 #include <fmt/format.h>
@@ -22,6 +21,17 @@
 namespace trainyard {
 namespace {
 
+// Where a field of a chunk's samples lies.
+struct Part {
+  const Field* field;
+  std::size_t row_bytes;
+  std::span<std::byte> elements;  ///< of the whole slot
+  // Of a field that varies:
+  std::span<std::int64_t> rows;
+  std::span<std::int64_t> begins;
+  std::int64_t end_row = 0;  ///< where the chunk's samples end, and the next chunk's begin
+};
+
 // Reads the samples of one chunk.
 class ChunkReader {
  public:
@@ -32,26 +42,35 @@ class ChunkReader {
         request_(arena.slot(claim.slot).request),
         split_(splits[request_.split]),
         order_(options.seed, request_.epoch, split_.dataset->size(), request_.shuffle),
-        sample_(split_.spec()),
-        row_bytes_(sample_.row_bytes()),
-        classes_(static_cast<std::int64_t>(split_.dataset->class_names().size())),
-        images_(arena.images(claim.slot)),
-        labels_(arena.labels(claim.slot)),
-        rows_(arena.rows(claim.slot)),
-        begins_(arena.begins(claim.slot)),
         left_out_(arena.left_out(claim.slot)),
         error_(arena.error(claim.slot, claim.chunk)),
         options_(options),
         record_(record),
         begin_(claim.chunk * arena.shape().chunk_size()),
-        end_(std::min(begin_ + arena.shape().chunk_size(), request_.count)) {}
+        end_(std::min(begin_ + arena.shape().chunk_size(), request_.count)) {
+    const std::vector<Field>& fields = split_.fields();
+    parts_.reserve(fields.size());
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+      Part part{.field = &fields[i],
+                .row_bytes = fields[i].row_bytes(),
+                .elements = arena.field(slot_, i),
+                .rows = {},
+                .begins = {}};
+      if (fields[i].varies) {
+        part.rows = arena.rows(slot_, i);
+        part.begins = arena.begins(slot_, i);
+      }
+      parts_.push_back(part);
+    }
+    places_.resize(parts_.size());
+  }
 
   // All of them, in order; `failed` at the first that may neither fail nor be left out. `is_new`: this process has not
   // written here before.
   ChunkState read(bool is_new) {
     record_.split.store(request_.split, std::memory_order_relaxed);
     if (begin_ >= request_.count) {
-      if (begin_ == 0) begins_[0] = 0;  // an empty batch
+      if (begin_ == 0) end_empty_batch();
       return ChunkState::done;
     }
     if (!lay_out()) return ChunkState::failed;
@@ -65,16 +84,20 @@ class ChunkReader {
  private:
   std::uint64_t index_of(std::uint32_t i) const { return order_(request_.first + i * request_.stride); }
 
+  void end_empty_batch() {
+    for (const Part& part : parts_) {
+      if (part.field->varies) part.begins[0] = 0;
+    }
+  }
+
   // Where the chunk's samples lie. False, with the chunk's error, where the collate hook breaks its contract.
   bool lay_out() {
-    if (sample_.varies) {
-      if (!collate()) return false;
-    } else {
-      std::fill(rows_.begin() + begin_, rows_.begin() + end_, 1);
-      std::iota(begins_.begin() + begin_, begins_.begin() + end_, begin_);
-      end_row_ = end_;
+    for (std::size_t i = 0; i < parts_.size(); ++i) {
+      Part& part = parts_[i];
+      if (!part.field->varies) continue;
+      if (!collate(i, part)) return false;
+      if (end_ == request_.count) part.begins[end_] = part.end_row;
     }
-    if (end_ == request_.count) begins_[end_] = end_row_;
     return true;
   }
 
@@ -82,7 +105,9 @@ class ChunkReader {
   bool take_pages(bool is_new) {
     std::string why;
     try {
-      if (arena_.take_pages(slot_, bytes_between(begins_[begin_], end_row_), is_new)) return true;
+      bool all = true;
+      for (const Part& part : parts_) all = all && arena_.take_pages(slot_, bytes_of(part, begin_, end_), is_new);
+      if (all) return true;
       why = fmt::format(
           "{} has become too full for its batch, with {} bytes free; start the container with --ipc=host or a larger "
           "--shm-size, or lower loader.batch_size",
@@ -94,67 +119,77 @@ class ChunkReader {
     return false;
   }
 
-  bool collate() {
+  bool collate(std::size_t field, Part& part) {
     // The whole batch's, in which each worker comes to the same answer.
     record_.place.store(begin_, std::memory_order_relaxed);
     record_.sample.store(index_of(begin_), std::memory_order_relaxed);
     record_.started_ns.store(coarse_monotonic_ns(), std::memory_order_release);
     std::vector<std::int64_t> rows(request_.count);
-    for (std::uint32_t i = 0; i < request_.count; ++i) rows[i] = rows_or_none(index_of(i));
+    for (std::uint32_t i = 0; i < request_.count; ++i) rows[i] = rows_or_none(field, index_of(i));
     std::vector<std::int64_t> begins(rows.size() + 1, -1);
     try {
-      split_.dataset->collate(rows, begins);
-      check(rows, begins);
+      split_.dataset->collate(field, rows, begins);
+      check(*part.field, rows, begins);
     } catch (const std::exception& e) {
       note_error(error_, index_of(begin_), e.what());
       return false;
     }
-    std::copy(rows.begin() + begin_, rows.begin() + end_, rows_.begin() + begin_);
-    std::copy(begins.begin() + begin_, begins.begin() + end_, begins_.begin() + begin_);
-    end_row_ = begins[end_];
+    std::copy(rows.begin() + begin_, rows.begin() + end_, part.rows.begin() + begin_);
+    std::copy(begins.begin() + begin_, begins.begin() + end_, part.begins.begin() + begin_);
+    part.end_row = begins[end_];
     return true;
   }
 
-  void check(const std::vector<std::int64_t>& rows, const std::vector<std::int64_t>& begins) const {
-    const std::int64_t room = sample_.shape[0] * static_cast<std::int64_t>(rows.size());
+  static void check(const Field& field, const std::vector<std::int64_t>& rows,
+                    const std::vector<std::int64_t>& begins) {
+    const std::int64_t room = field.shape[0] * static_cast<std::int64_t>(rows.size());
     bool sound = begins[0] == 0 && begins.back() <= room;
     for (std::size_t i = 0; i < rows.size(); ++i) sound = sound && begins[i + 1] - begins[i] >= rows[i];
     if (sound) return;
     throw RunError("loader",
-                   "collate() lets {} samples of {} rows begin at {}; the first begins at 0, each has its rows before "
-                   "the next, and all end at {} at most",
-                   rows.size(), fmt::join(rows, " "), fmt::join(begins, " "), room);
+                   "collate() lets {} samples of {} rows of the field {} begin at {}; the first begins at 0, each has "
+                   "its rows before the next, and all end at {} at most",
+                   rows.size(), fmt::join(rows, " "), field.name, fmt::join(begins, " "), room);
   }
 
   // A sample that cannot say has none; when it is read, it is asked again and its error counts.
-  std::int64_t rows_or_none(std::uint64_t index) const {
+  std::int64_t rows_or_none(std::size_t field, std::uint64_t index) const {
     try {
-      return rows_of(index);
+      return rows_of(field, index);
     } catch (...) {
       return 0;
     }
   }
 
-  std::int64_t rows_of(std::uint64_t index) const {
-    const std::int64_t rows = split_.dataset->rows(index);
-    if (rows >= 0 && rows <= sample_.shape[0]) return rows;
-    throw RunError("loader", "rows() gives {}; a sample has 0 to {}", rows, sample_.shape[0]);
+  std::int64_t rows_of(std::size_t field, std::uint64_t index) const {
+    const std::int64_t rows = split_.dataset->rows(field, index);
+    const Field& of = *parts_[field].field;
+    if (rows >= 0 && rows <= of.shape[0]) return rows;
+    throw RunError("loader", "rows() of the field {} gives {}; a sample has 0 to {}", of.name, rows, of.shape[0]);
   }
 
-  // What get() is to fill of the sample's part of the slot; the rest of it becomes zero.
-  std::span<std::byte> part_of(std::uint32_t i, std::uint64_t index) {
-    if (const std::int64_t rows = sample_.varies ? rows_of(index) : 1; rows != rows_[i]) {
-      throw RunError("loader", "rows() gives {}, and gave {} before", rows, rows_[i]);
+  // What read() is to fill of the sample's part of a field that varies; the rest of it becomes zero.
+  std::span<std::byte> varying_part(std::size_t field, std::uint32_t i, std::uint64_t index) const {
+    const Part& part = parts_[field];
+    if (const std::int64_t rows = rows_of(field, index); rows != part.rows[i]) {
+      throw RunError("loader", "rows() of the field {} gives {}, and gave {} before", part.field->name, rows,
+                     part.rows[i]);
     }
-    const auto part = bytes_between(begins_[i], i + 1 == end_ ? end_row_ : begins_[i + 1]);
-    const std::size_t filled = static_cast<std::size_t>(rows_[i]) * row_bytes_;
-    std::ranges::fill(part.subspan(filled), std::byte{0});
-    return part.first(filled);
+    const std::span<std::byte> all = bytes_of(part, i, i + 1);
+    const std::size_t filled = static_cast<std::size_t>(part.rows[i]) * part.row_bytes;
+    std::ranges::fill(all.subspan(filled), std::byte{0});
+    return all.first(filled);
   }
 
-  std::span<std::byte> bytes_between(std::int64_t row, std::int64_t end_row) const {
-    return images_.subspan(static_cast<std::size_t>(row) * row_bytes_,
-                           static_cast<std::size_t>(end_row - row) * row_bytes_);
+  // Of the samples from `first` on and before `end`, which belong to the chunk.
+  std::span<std::byte> bytes_of(const Part& part, std::uint32_t first, std::uint32_t end) const {
+    std::size_t row = first;
+    std::size_t end_row = end;
+    if (part.field->varies) {
+      row = static_cast<std::size_t>(part.begins[first]);
+      end_row = static_cast<std::size_t>(end == end_ ? part.end_row : part.begins[end]);
+    }
+    return part.elements.subspan(row * part.row_bytes, (end_row - row) * part.row_bytes);
   }
 
   bool read_or_leave_out(std::uint32_t i) {
@@ -180,12 +215,13 @@ class ChunkReader {
 
   bool try_to_read(std::uint32_t i, std::uint64_t index) {
     try {
-      const std::int64_t label =
-          split_.read(index, options_.seed, request_.epoch, part_of(i, index), request_.unmirrored);
-      if (label < 0 || label >= classes_) {
-        throw RunError("loader", "the label is {}, there are {} classes", label, classes_);
+      for (std::size_t field = 0; field < parts_.size(); ++field) {
+        const Part& part = parts_[field];
+        places_[field] = part.field->varies ? varying_part(field, i, index)
+                                            : part.elements.subspan(i * part.row_bytes, part.row_bytes);
       }
-      labels_[i] = label;
+      split_.read(index, options_.seed, request_.epoch, places_, request_.unmirrored);
+      for (std::size_t field = 0; field < parts_.size(); ++field) check_values(*parts_[field].field, places_[field]);
       return true;
     } catch (const std::exception& e) {
       failure_ = e.what();
@@ -200,14 +236,8 @@ class ChunkReader {
   const BatchRequest& request_;
   const LoadedSplit& split_;
   SampleOrder order_;
-  const SampleSpec& sample_;
-  std::size_t row_bytes_;
-  std::int64_t classes_;
-  std::span<std::byte> images_;
-  std::span<std::int64_t> labels_;
-  std::span<std::int64_t> rows_;
-  std::span<std::int64_t> begins_;
-  std::int64_t end_row_ = 0;  ///< where the chunk's samples end, and the next chunk's begin
+  std::vector<Part> parts_;                   ///< one per field
+  std::vector<std::span<std::byte>> places_;  ///< of the current sample's fields
   std::span<std::atomic<std::uint8_t>> left_out_;
   ChunkError& error_;
   const PoolOptions& options_;

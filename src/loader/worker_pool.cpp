@@ -190,10 +190,14 @@ void WorkerPool::remembering_faults(Wait wait) {
 }
 
 void WorkerPool::throw_if_failed(const PublishedBatch& batch) const {
-  if (arena_->guard(batch.slot) != batch.batch) {
-    throw RunError("loader",
-                   "something has written past the end of a batch: a dataset's get() may write no more than "
-                   "the bytes it was given");
+  const std::vector<Field>& fields = splits_[arena_->slot(batch.slot).request.split].fields;
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    if (arena_->guard(batch.slot, i) == batch.batch) continue;
+    throw RunError(
+        "loader",
+        "something has written past the end of the field {} of a batch: a dataset's read() may write no more "
+        "than the bytes it was given",
+        fields[i].name);
   }
   const auto chunk = Tickets(*arena_).failed_chunk(batch.slot);
   if (!chunk) return;
@@ -202,32 +206,47 @@ void WorkerPool::throw_if_failed(const PublishedBatch& batch) const {
                  split_name(arena_->slot(batch.slot).request.split), error.text);
 }
 
+// Of a field that varies.
+void WorkerPool::close_gaps_of_rows(std::uint32_t slot, std::size_t field, std::size_t row_bytes,
+                                    std::span<const std::uint32_t> kept) {
+  const auto rows = arena_->rows(slot, field);
+  const auto begins = arena_->begins(slot, field);
+  std::byte* const elements = arena_->field(slot, field).data();
+  std::int64_t filled = 0;
+  for (std::size_t to = 0; to < kept.size(); ++to) {
+    const std::int64_t begin = begins[kept[to]];
+    const std::int64_t count = begins[kept[to] + 1] - begin;
+    const auto bytes = [&](std::int64_t n) { return static_cast<std::size_t>(n) * row_bytes; };
+    if (filled != begin) std::memmove(elements + bytes(filled), elements + bytes(begin), bytes(count));
+    rows[to] = rows[kept[to]];
+    begins[to] = filled;
+    filled += count;
+  }
+  begins[kept.size()] = filled;
+}
+
 // Moves the samples together where some were left out.
 std::vector<std::uint32_t> WorkerPool::close_gaps(const PublishedBatch& batch) {
   const BatchRequest& request = arena_->slot(batch.slot).request;
   const auto left_out = arena_->left_out(batch.slot).first(request.count);
   if (std::none_of(left_out.begin(), left_out.end(), [](const auto& mark) { return mark.load() != 0; })) return {};
 
-  const std::size_t row_bytes = splits_[request.split].sample.row_bytes();
-  const auto rows = arena_->rows(batch.slot);
-  const auto begins = arena_->begins(batch.slot);
-  std::byte* const images = arena_->images(batch.slot).data();
-  const auto labels = arena_->labels(batch.slot);
   std::vector<std::uint32_t> kept;
-  std::int64_t filled = 0;  // rows
   for (std::uint32_t place = 0; place < request.count; ++place) {
-    if (left_out[place].load() != 0) continue;
-    const std::int64_t begin = begins[place];
-    const std::int64_t count = begins[place + 1] - begin;
-    const auto bytes = [&](std::int64_t n) { return static_cast<std::size_t>(n) * row_bytes; };
-    if (filled != begin) std::memmove(images + bytes(filled), images + bytes(begin), bytes(count));
-    rows[kept.size()] = rows[place];
-    begins[kept.size()] = filled;
-    labels[kept.size()] = labels[place];
-    kept.push_back(place);
-    filled += count;
+    if (left_out[place].load() == 0) kept.push_back(place);
   }
-  begins[kept.size()] = filled;
+  const std::vector<Field>& fields = splits_[request.split].fields;
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    if (fields[i].varies) {
+      close_gaps_of_rows(batch.slot, i, fields[i].row_bytes(), kept);
+    } else {
+      std::byte* const elements = arena_->field(batch.slot, i).data();
+      const std::size_t bytes = fields[i].bytes();
+      for (std::size_t to = 0; to < kept.size(); ++to) {
+        if (to != kept[to]) std::memcpy(elements + to * bytes, elements + kept[to] * bytes, bytes);
+      }
+    }
+  }
   const std::size_t missing = request.count - kept.size();
   skipped_ += missing;
   std::uint32_t named = 0;

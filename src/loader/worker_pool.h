@@ -54,10 +54,10 @@ struct WorkerStatus {
 
 /// One pool serves all loaders of a run, one at a time. For one thread only.
 ///
-/// What happens when a worker dies or hangs, or `get` throws, is options().on_worker_error:
+/// What happens when a worker dies or hangs, or `read` throws, is options().on_worker_error:
 /// - stop: the call that notices a lost worker throws a RunError which names the cause, the worker and the sample, and
-///   so does every later one: the run is over. A sample whose `get` throws ends take() with a RunError at that sample's
-///   place in the order, the same for any number of workers; the pool stays usable.
+///   so does every later one: the run is over. A sample whose `read` throws ends take() with a RunError at that
+///   sample's place in the order, the same for any number of workers; the pool stays usable.
 /// - retry: workers are replaced, and a sample is tried `max_tries` times before either of these errors.
 /// - skip: after that many tries the sample is left out, counted, and named in the log. Its batch has one sample fewer;
 ///   no other sample moves to another batch, so which samples a batch has depends on nothing but which cannot be read.
@@ -118,6 +118,8 @@ class WorkerPool {
   void remembering_faults(Wait wait);
   void throw_if_failed(const PublishedBatch& batch) const;
   std::vector<std::uint32_t> close_gaps(const PublishedBatch& batch);
+  void close_gaps_of_rows(std::uint32_t slot, std::size_t field, std::size_t row_bytes,
+                          std::span<const std::uint32_t> kept);
 
   PoolOptions options_;
   std::optional<Zygote> zygote_;

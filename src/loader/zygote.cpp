@@ -22,11 +22,14 @@ constexpr const char* descriptors_hint = "see `ulimit -n` where too many files a
 }  // namespace
 
 ArenaShape arena_shape(const PoolOptions& options, const std::vector<SplitInfo>& splits) {
-  std::size_t sample_bytes = 0;
-  for (const SplitInfo& split : splits) sample_bytes = std::max(sample_bytes, split.sample.bytes());
   ArenaShape shape{.workers = static_cast<std::uint32_t>(options.workers),
-                   .batch_size = static_cast<std::uint32_t>(options.batch_size),
-                   .sample_bytes = sample_bytes};
+                   .batch_size = static_cast<std::uint32_t>(options.batch_size)};
+  for (const SplitInfo& split : splits) {
+    shape.fields = static_cast<std::uint32_t>(split.fields.size());
+    for (std::size_t i = 0; i < split.fields.size(); ++i) {
+      shape.field_bytes.at(i) = std::max<std::uint64_t>(shape.field_bytes.at(i), split.fields[i].bytes());
+    }
+  }
   // Three chunks for two workers, so that those who are done early need not wait for the earliest batch.
   const std::uint32_t least = (3 * shape.workers + 2 * shape.chunks() - 1) / (2 * shape.chunks());
   shape.slots = std::max(static_cast<std::uint32_t>(options.prefetch), least) + slots_of_trainer;

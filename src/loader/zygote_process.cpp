@@ -207,6 +207,30 @@ void Family::end() noexcept {
   while (wait(nullptr) > 0 || errno == EINTR) continue;
 }
 
+nlohmann::json encoded(const Field& field) {
+  nlohmann::json json = {{"name", field.name},
+                         {"dtype", static_cast<int>(field.dtype)},
+                         {"shape", field.shape},
+                         {"varies", field.varies},
+                         {"is_picture", field.is_picture}};
+  if (field.values) json["values"] = field.values->count;
+  if (field.values && field.values->ignored) json["ignored"] = *field.values->ignored;
+  return json;
+}
+
+Field decoded_field(const nlohmann::json& json) {
+  Field field{.name = json.at("name"),
+              .dtype = static_cast<DType>(json.at("dtype").get<int>()),
+              .shape = json.at("shape"),
+              .varies = json.at("varies"),
+              .is_picture = json.at("is_picture")};
+  if (const auto values = json.find("values"); values != json.end()) field.values = ValueRange{*values};
+  if (const auto ignored = json.find("ignored"); ignored != json.end()) {
+    field.values->ignored = ignored->get<std::int64_t>();
+  }
+  return field;
+}
+
 }  // namespace
 
 // MessagePack: exact numbers, and names that need not be UTF-8.
@@ -214,9 +238,8 @@ std::vector<std::uint8_t> encode(const Hello& hello) {
   nlohmann::json splits = nlohmann::json::array();
   for (const SplitInfo& split : hello.splits) {
     splits.push_back({{"size", split.size},
-                      {"shape", split.sample.shape},
-                      {"dtype", static_cast<int>(split.sample.dtype)},
-                      {"varies", split.sample.varies},
+                      {"fields", nlohmann::json::array()},
+                      {"padded", split.padded},
                       {"class_names", split.class_names},
                       {"fingerprint", split.fingerprint},
                       {"mean", split.channel_mean},
@@ -224,6 +247,7 @@ std::vector<std::uint8_t> encode(const Hello& hello) {
                       {"class_counts", split.class_counts},
                       {"from_train", split.from_train},
                       {"left_out", nlohmann::json::array()}});
+    for (const Field& field : split.fields) splits.back()["fields"].push_back(encoded(field));
     for (const LeftOut& one : split.left_out) {
       splits.back()["left_out"].push_back({{"reason", one.reason}, {"count", one.count}, {"first", one.first}});
     }
@@ -240,17 +264,18 @@ Hello decode_hello(std::span<const std::byte> bytes) {
   const nlohmann::json json = nlohmann::json::from_msgpack(first, first + bytes.size());
   Hello hello{static_cast<ExitCode>(json.at("code").get<int>()), json.at("error").get<std::string>(), {}};
   for (const nlohmann::json& split : json.at("splits")) {
-    hello.splits.push_back(
-        {.size = split.at("size"),
-         .sample = {split.at("shape"), static_cast<DType>(split.at("dtype").get<int>()), split.at("varies")},
-         .class_names = split.at("class_names"),
-         .fingerprint = split.at("fingerprint"),
-         .channel_mean = split.at("mean"),
-         .channel_std = split.at("std"),
-         .class_counts = split.at("class_counts"),
-         .left_out = {},
-         .from_train = split.at("from_train"),
-         .mirror = std::nullopt});
+    hello.splits.push_back({.size = split.at("size"),
+                            .fields = {},
+                            .padded = split.at("padded"),
+                            .class_names = split.at("class_names"),
+                            .fingerprint = split.at("fingerprint"),
+                            .channel_mean = split.at("mean"),
+                            .channel_std = split.at("std"),
+                            .class_counts = split.at("class_counts"),
+                            .left_out = {},
+                            .from_train = split.at("from_train"),
+                            .mirror = std::nullopt});
+    for (const nlohmann::json& field : split.at("fields")) hello.splits.back().fields.push_back(decoded_field(field));
     for (const nlohmann::json& one : split.at("left_out")) {
       hello.splits.back().left_out.push_back({one.at("reason"), one.at("count"), one.at("first")});
     }

@@ -1,6 +1,7 @@
 #include "loader_torch/device_loader.h"
 
 #include <algorithm>
+#include <memory>
 
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
@@ -13,11 +14,16 @@ namespace {
 
 double seconds_since(std::int64_t began_ns) { return static_cast<double>(monotonic_ns() - began_ns) * 1e-9; }
 
+std::uint64_t bytes_of(const std::vector<Field>& fields) {
+  std::uint64_t bytes = 0;
+  for (const Field& field : fields) bytes += field.bytes();
+  return bytes;
+}
+
 }  // namespace
 
-DeviceLoader::DeviceLoader(WorkerPool& pool, Split split, const DataLoaderOptions& options, Normalize normalize,
-                           at::Device device)
-    : pool_(pool), split_(split), loader_(pool, split, options), normalize_(std::move(normalize)), device_(device) {
+DeviceLoader::DeviceLoader(WorkerPool& pool, Split split, const DataLoaderOptions& options, at::Device device)
+    : pool_(pool), split_(split), loader_(pool, split, options), device_(device) {
   if (device_.is_cuda()) {
     copy_stream_ = c10::impl::VirtualGuardImpl(device_.type()).getStreamFromGlobalPool(device_);
   }
@@ -57,47 +63,65 @@ std::optional<DeviceBatch> DeviceLoader::next() {
 
 DeviceBatch DeviceLoader::gather() {
   const std::int64_t began = monotonic_ns();
-  ResidentSplit::Samples samples = resident_->gather(next_, normalize_);
-  const std::int64_t count = samples.labels.size(0);
-  meter_.add(seconds_since(began), static_cast<std::uint64_t>(count),
-             static_cast<std::uint64_t>(count) * split().sample.bytes());
-  return {.images = std::move(samples.images), .labels = std::move(samples.labels), .number = next_, .count = count};
+  DeviceBatch batch = resident_->gather(next_);
+  meter_.add(seconds_since(began), static_cast<std::uint64_t>(batch.count),
+             static_cast<std::uint64_t>(batch.count) * bytes_of(split().fields));
+  return batch;
 }
 
 DeviceBatch DeviceLoader::load() {
   // One slot may be in flight to the GPU while the next is taken.
   wait_for_copies(1);
   Batch batch = *loader_.next();
-  return device_.is_cpu() ? read_in_place(batch) : copy_to_gpu(std::move(batch));
+  return device_.is_cpu() ? read_in_place(std::move(batch)) : copy_to_gpu(std::move(batch));
 }
 
-DeviceBatch DeviceLoader::read_in_place(const Batch& batch) const {
-  return {.images = normalize_(images_in_slot(batch)),
-          .labels = labels_in_slot(batch).clone(),
-          .number = static_cast<std::int64_t>(batch.number()),
-          .count = static_cast<std::int64_t>(batch.count())};
+DeviceBatch DeviceLoader::read_in_place(Batch batch) const {
+  DeviceBatch result{.fields = {},
+                     .number = static_cast<std::int64_t>(batch.number()),
+                     .count = static_cast<std::int64_t>(batch.count())};
+  const auto held = std::make_shared<const Batch>(std::move(batch));
+  for (std::size_t i = 0; i < held->fields().size(); ++i) {
+    const Field& field = *held->fields()[i].field;
+    // A label that is kept should not keep the slot.
+    const bool in_place = !field.varies && field.shape.size() > 1;
+    DeviceField& one = result.fields.emplace_back(DeviceField{.name = field.name, .data = {}});
+    const bool padded = split().padded[i];
+    one.data = in_place ? tensor_in_slot(held, i, padded) : tensor_in_slot(*held, i, padded).clone();
+    if (!field.varies) continue;
+    one.rows = rows_in_slot(*held, i).clone();
+    one.begins = begins_in_slot(*held, i).clone();
+  }
+  return result;
 }
 
 DeviceBatch DeviceLoader::copy_to_gpu(Batch batch) {
   const c10::impl::VirtualGuardImpl gpu(device_.type());
   const c10::Stream compute_stream = gpu.getStream(device_);
   c10::Event copied(device_.type());
-  at::Tensor images;
-  at::Tensor labels;
+  DeviceBatch on_device{.fields = {},
+                        .number = static_cast<std::int64_t>(batch.number()),
+                        .count = static_cast<std::int64_t>(batch.count())};
   {
     const c10::StreamGuard on_copy_stream(*copy_stream_);
-    images = images_in_slot(batch).to(device_, /*non_blocking=*/true);
-    labels = labels_in_slot(batch).to(device_, /*non_blocking=*/true);
+    const auto copy = [&](const at::Tensor& tensor) { return tensor.to(device_, /*non_blocking=*/true); };
+    for (std::size_t i = 0; i < batch.fields().size(); ++i) {
+      const Field& field = *batch.fields()[i].field;
+      DeviceField& one = on_device.fields.emplace_back(DeviceField{.name = field.name, .data = {}});
+      one.data = copy(tensor_in_slot(batch, i, split().padded[i]));
+      if (!field.varies) continue;
+      one.rows = copy(rows_in_slot(batch, i));
+      one.begins = copy(begins_in_slot(batch, i));
+    }
     copied.record(*copy_stream_);
   }
   copied.block(compute_stream);
   // The allocator must not hand this memory to the next copy while the step still reads it.
-  images.record_stream(compute_stream);
-  labels.record_stream(compute_stream);
-  DeviceBatch on_device{.images = normalize_(images),
-                        .labels = labels,
-                        .number = static_cast<std::int64_t>(batch.number()),
-                        .count = static_cast<std::int64_t>(batch.count())};
+  for (const DeviceField& field : on_device.fields) {
+    for (const at::Tensor* const tensor : {&field.data, &field.rows, &field.begins}) {
+      if (tensor->defined()) tensor->record_stream(compute_stream);
+    }
+  }
   copies_.push_back({std::move(batch), std::move(copied)});
   return on_device;
 }

@@ -1,4 +1,4 @@
-/// Batches on the training device: the last step of a sample's way.
+/// Batches on the training device: the last stage of the loader.
 #pragma once
 
 #include <deque>
@@ -6,30 +6,19 @@
 #include <optional>
 
 #include "loader/data_loader.h"
-#include "loader_torch/normalize.h"
+#include "loader_torch/device_batch.h"
 #include "loader_torch/resident_split.h"
 #include "util/torch.h"
 
 namespace trainyard {
 
-/// A batch ready for the model.
-struct DeviceBatch {
-  at::Tensor images;    ///< float32, N × channels × height × width, normalised, channels last
-  at::Tensor labels;    ///< int64, N
-  std::int64_t number;  ///< its place in the epoch
-  std::int64_t count;   ///< N
-  // Where the images are mixtures of two (training/mix.h):
-  at::Tensor other_labels{};  ///< int64, N, of what was mixed in; undefined: nothing was
-  at::Tensor share{};  ///< of each image that is labels', the rest is other_labels'; a scalar of the images' dtype
-};
-
 /// The batches of one split on `device`, those and in that order that a DataLoader with the same options gives. On a
 /// GPU the copy runs on a stream of its own, from the arena's registered memory, while the step before computes; a slot
-/// goes back to the workers once its copy is done. On the CPU the slot itself is read. Used from one thread; the pool
-/// must outlive it.
+/// goes back to the workers once its copy is done. On the CPU images are the slot itself. Used from one thread; the
+/// pool must outlive it and its batches.
 class DeviceLoader {
  public:
-  DeviceLoader(WorkerPool& pool, Split split, const DataLoaderOptions& options, Normalize normalize, at::Device device);
+  DeviceLoader(WorkerPool& pool, Split split, const DataLoaderOptions& options, at::Device device);
   ~DeviceLoader();
   DeviceLoader(const DeviceLoader&) = delete;
   DeviceLoader& operator=(const DeviceLoader&) = delete;
@@ -63,7 +52,7 @@ class DeviceLoader {
  private:
   DeviceBatch gather();
   DeviceBatch load();
-  DeviceBatch read_in_place(const Batch& batch) const;
+  DeviceBatch read_in_place(Batch batch) const;
   DeviceBatch copy_to_gpu(Batch batch);
   void wait_for_copies(std::size_t at_most_in_flight);
 
@@ -75,7 +64,6 @@ class DeviceLoader {
   WorkerPool& pool_;
   Split split_;
   DataLoader loader_;
-  Normalize normalize_;
   at::Device device_;
   std::int64_t next_ = 0;
   std::int64_t end_ = 0;

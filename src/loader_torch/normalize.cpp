@@ -18,13 +18,17 @@ at::Tensor Normalize::operator()(const at::Tensor& images, const Selection& sele
   return normalize_images(images, scale, shift_, selection).permute({0, 3, 1, 2});
 }
 
+at::Tensor selected(const at::Tensor& data, const Selection& selection) {
+  at::Tensor chosen = selection.indices.defined() ? data.index_select(0, selection.indices) : data;
+  if (!selection.mirrored.defined()) return chosen;
+  std::vector<std::int64_t> per_row(static_cast<std::size_t>(data.dim()), 1);
+  per_row[0] = -1;
+  return at::where(selection.mirrored.view(per_row), chosen.flip(2), chosen);
+}
+
 at::Tensor normalize_by_operators(const at::Tensor& images, const at::Tensor& scale, const at::Tensor& shift,
                                   const Selection& selection) {
-  at::Tensor chosen = selection.indices.defined() ? images.index_select(0, selection.indices) : images;
-  if (selection.mirrored.defined()) {
-    chosen = at::where(selection.mirrored.view({-1, 1, 1, 1}), chosen.flip(2), chosen);
-  }
-  return at::addcmul(shift, chosen.to(at::kFloat), scale);
+  return at::addcmul(shift, selected(images, selection).to(at::kFloat), scale);
 }
 
 }  // namespace trainyard

@@ -13,6 +13,9 @@ struct Selection {
   at::Tensor mirrored;  ///< bool, one a row of the result: whether it is mirrored left and right; undefined: none is
 };
 
+/// The rows of `data` (M × ..., or M × height × width × ... if some are mirrored) that are selected.
+at::Tensor selected(const at::Tensor& data, const Selection& selection);
+
 /// Per-channel normalisation, kept on the device where it is used.
 class Normalize {
  public:

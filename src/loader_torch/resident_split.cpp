@@ -10,11 +10,13 @@ ResidentSplit::ResidentSplit(WorkerPool& pool, Split split, at::Device device, S
   DataLoader loader(pool, split, {.unmirrored = true});
   const SplitInfo& info = loader.split();
   const auto size = static_cast<std::int64_t>(info.size);
-  std::vector<std::int64_t> shape = info.sample.shape;
-  shape.insert(shape.begin(), size);
   mirror_ = info.mirror;
-  images_ = at::empty(shape, at::TensorOptions(device).dtype(scalar_type(info.sample.dtype)));
-  labels_ = at::empty({size}, at::TensorOptions(device).dtype(at::kLong));
+  fields_ = info.fields;
+  for (const Field& field : fields_) {
+    std::vector<std::int64_t> shape = field.shape;
+    shape.insert(shape.begin(), size);
+    data_.push_back(at::empty(shape, at::TensorOptions(device).dtype(scalar_type(field.dtype))));
+  }
   row_of_.assign(info.size, -1);
 
   std::int64_t row = 0;
@@ -22,8 +24,9 @@ ResidentSplit::ResidentSplit(WorkerPool& pool, Split split, at::Device device, S
   while (const std::optional<Batch> batch = loader.next()) {
     if (stop.stop_requested()) return;
     const auto count = static_cast<std::int64_t>(batch->count());
-    images_.narrow(0, row, count).copy_(images_in_slot(*batch));
-    labels_.narrow(0, row, count).copy_(labels_in_slot(*batch));
+    for (std::size_t i = 0; i < data_.size(); ++i) {
+      data_[i].narrow(0, row, count).copy_(tensor_in_slot(*batch, i, /*padded=*/false));
+    }
     for (std::size_t i = 0; i < batch->count(); ++i) row_of_[batch->sample_index(i)] = row++;
   }
 }
@@ -49,20 +52,28 @@ void ResidentSplit::start_epoch(const DataLoader& order, std::uint64_t epoch, st
   if (mirror_) chosen_.mirrored = at::tensor(mirrored, at::kByte).to(device_).to(at::kBool);
 }
 
-ResidentSplit::Samples ResidentSplit::gather(std::int64_t number, const Normalize& normalize) const {
+DeviceBatch ResidentSplit::gather(std::int64_t number) const {
   const auto batch = static_cast<std::size_t>(number - first_batch_);
   const std::int64_t begin = begins_[batch];
   const std::int64_t count = begins_[batch + 1] - begin;
-  Selection selection{.indices = chosen_.indices.narrow(0, begin, count)};
-  if (mirror_) selection.mirrored = chosen_.mirrored.narrow(0, begin, count);
-  return {.images = normalize(images_, selection), .labels = labels_.index_select(0, selection.indices)};
+  const Selection selection{.indices = chosen_.indices.narrow(0, begin, count), .mirrored = {}};
+  Selection mirrored = selection;
+  if (mirror_) mirrored.mirrored = chosen_.mirrored.narrow(0, begin, count);
+  DeviceBatch result{.fields = {}, .number = number, .count = count};
+  for (std::size_t i = 0; i < fields_.size(); ++i) {
+    result.fields.push_back(
+        {.name = fields_[i].name, .data = data_[i], .selection = fields_[i].is_spatial() ? mirrored : selection});
+  }
+  return result;
 }
 
 std::uint64_t resident_bytes(const std::vector<SplitInfo>& splits) {
   std::uint64_t bytes = 0;
-  constexpr std::size_t label = sizeof(std::int64_t);
   constexpr std::size_t place_in_epoch = sizeof(std::int64_t) + sizeof(bool);
-  for (const SplitInfo& split : splits) bytes += split.size * (split.sample.bytes() + label + place_in_epoch);
+  for (const SplitInfo& split : splits) {
+    bytes += split.size * place_in_epoch;
+    for (const Field& field : split.fields) bytes += split.size * field.bytes();
+  }
   return bytes;
 }
 

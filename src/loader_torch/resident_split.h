@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "loader/data_loader.h"
-#include "loader_torch/normalize.h"
+#include "loader_torch/device_batch.h"
 #include "util/stop_token.h"
 #include "util/torch.h"
 
@@ -25,19 +25,16 @@ class ResidentSplit {
   /// Throws RunError where nothing of one could be read.
   void start_epoch(const DataLoader& order, std::uint64_t epoch, std::int64_t first, std::int64_t end);
 
-  struct Samples {
-    at::Tensor images;  ///< as Normalize gives them
-    at::Tensor labels;  ///< int64
-  };
-  /// Batch `number` of the epoch. Nothing is copied from the host, and nothing waited for.
-  Samples gather(std::int64_t number, const Normalize& normalize) const;
+  /// Batch `number` of the epoch: the fields of all samples, with the selection of those of the batch. Nothing is
+  /// copied from the host, and nothing waited for.
+  DeviceBatch gather(std::int64_t number) const;
 
  private:
   at::Device device_;
   std::uint64_t seed_;
   std::optional<RandomMirror> mirror_;
-  at::Tensor images_;                 ///< in the order of the dataset, on the device
-  at::Tensor labels_;                 ///< int64
+  std::vector<Field> fields_;
+  std::vector<at::Tensor> data_;      ///< one per field, on the device: all samples, in the order of the dataset
   std::vector<std::int64_t> row_of_;  ///< one a sample of the dataset; -1: it could not be read
   // Of the epoch:
   Selection chosen_;  ///< for all its batches, one behind the other

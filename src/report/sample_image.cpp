@@ -22,17 +22,18 @@ std::byte pixel(std::span<const std::byte> sample, std::size_t element, DType ty
 
 }  // namespace
 
-Image sample_image(std::span<const std::byte> sample, const SampleSpec& spec) {
-  if (spec.shape.size() != 3) throw RunError("picture", "samples of {} dimensions are no pictures", spec.shape.size());
-  const auto channels = static_cast<std::size_t>(spec.shape[2]);
-  Image image{static_cast<std::size_t>(spec.shape[0]),
-              static_cast<std::size_t>(spec.shape[1]),
+Image sample_image(std::span<const std::byte> sample, const Field& field) {
+  if (field.shape.size() != 3)
+    throw RunError("picture", "samples of {} dimensions are no pictures", field.shape.size());
+  const auto channels = static_cast<std::size_t>(field.shape[2]);
+  Image image{static_cast<std::size_t>(field.shape[0]),
+              static_cast<std::size_t>(field.shape[1]),
               std::size_t{channels == 3 ? 3U : 1U},
               {}};
   image.pixels.reserve(image.height * image.width * image.channels);
   for (std::size_t i = 0; i < image.height * image.width; ++i) {
     for (std::size_t c = 0; c < image.channels; ++c) {
-      image.pixels.push_back(pixel(sample, i * channels + c, spec.dtype));
+      image.pixels.push_back(pixel(sample, i * channels + c, field.dtype));
     }
   }
   return image;

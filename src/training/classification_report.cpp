@@ -2,6 +2,7 @@
 
 #include <ATen/ops/cat.h>
 
+#include "training/class_batch.h"
 #include "training/precision.h"
 
 namespace trainyard {
@@ -59,16 +60,17 @@ ClassificationReport summed(const at::Tensor& labels, const at::Tensor& guesses,
 
 }  // namespace
 
-ClassificationReport classification_report(Model& model, DeviceLoader& batches, Precision precision,
-                                           std::size_t worst) {
+ClassificationReport classification_report(Model& model, DeviceLoader& batches, const Normalize& normalize,
+                                           Precision precision, std::size_t worst) {
   const at::NoGradGuard no_grad;
   const bool was_training = model.is_training();
   model.eval();
   Answers answers;
   batches.start_epoch(0);
-  while (const std::optional<DeviceBatch> batch = batches.next()) {
+  while (const std::optional<DeviceBatch> delivered = batches.next()) {
+    const ClassBatch batch = class_batch(*delivered, normalize);
     const Autocast autocast(precision, batches.device().type());
-    answers.add(model.forward({{"image", batch->images}}).at("logits"), batch->labels);
+    answers.add(model.forward({{"image", batch.images}}).at("logits"), batch.labels);
   }
   model.train(was_training);
   ClassificationReport result;

@@ -36,8 +36,8 @@ struct ClassificationReport {
 
 /// Runs `model` in evaluation mode over all of the split of `batches`, which must not be shuffled, and keeps at most
 /// `worst` mistakes.
-ClassificationReport classification_report(Model& model, DeviceLoader& batches, Precision precision,
-                                           std::size_t worst = 0);
+ClassificationReport classification_report(Model& model, DeviceLoader& batches, const Normalize& normalize,
+                                           Precision precision, std::size_t worst = 0);
 
 /// One class among the others. A share of nothing is none.
 struct ClassScores {

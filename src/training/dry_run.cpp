@@ -12,6 +12,7 @@
 #include "loader_torch/device_loader.h"
 #include "optim/optimizer.h"
 #include "report/sample_image.h"
+#include "training/class_batch.h"
 #include "training/memory.h"
 #include "training/saved_run.h"
 #include "training/train_step.h"
@@ -33,10 +34,11 @@ std::int64_t memory_of(const NamedTensors& tensors) {
 }
 
 void write_pictures(const Batch& batch, const std::filesystem::path& path) {
-  const std::size_t bytes = batch.sample().bytes();
+  const BatchField& image = batch.field("image");
+  const std::size_t bytes = image.field->bytes();
   std::vector<Image> pictures;
   for (std::size_t i = 0; i < std::min(batch.count(), most_pictures); ++i) {
-    pictures.push_back(thumbnail(sample_image(batch.images().subspan(i * bytes, bytes), batch.sample()), picture_side));
+    pictures.push_back(thumbnail(sample_image(image.elements.subspan(i * bytes, bytes), *image.field), picture_side));
   }
   const auto columns = static_cast<std::size_t>(std::ceil(std::sqrt(static_cast<double>(pictures.size()))));
   const std::string file = encode_png(image_grid(pictures, columns));
@@ -51,23 +53,25 @@ std::string dry_run(const Config& config, WorkerPool& pool, at::Device device, c
   DataLoader loader(pool, Split::train, order);
   const SplitInfo& data = loader.split();
   loader.start_epoch(0);
+  const std::vector<std::int64_t>& shape = image_shape(data);
   if (const std::optional<Batch> batch = loader.next()) write_pictures(*batch, run / "batch.png");
 
   at::manual_seed(config.train.seed);
-  const std::shared_ptr<Model> model = new_model(config.model, data.sample.shape, data.class_names.size(), device);
+  const std::shared_ptr<Model> model = new_model(config.model, shape, data.class_names.size(), device);
   const std::unique_ptr<Optimizer> optimizer = make_optimizer(config.optimizer, *model);
   TrainStep step(*model, *optimizer, config.train);
   model->train();
-  DeviceLoader batches(pool, Split::train, order, Normalize(data.channel_mean, data.channel_std, device), device);
+  DeviceLoader batches(pool, Split::train, order, device);
+  const Normalize normalize(data.channel_mean, data.channel_std, device);
   batches.start_epoch(0);
   const MemoryCount memory(device);
   double loss = 0;
   if (const std::optional<DeviceBatch> batch = batches.next()) {
-    loss = step(*batch, config.optimizer.lr).loss.item<double>();
+    loss = step(class_batch(*batch, normalize), config.optimizer.lr).loss.item<double>();
   }
 
   const std::int64_t weights = memory_of(model->state_dict());
-  const auto batch_bytes = static_cast<double>(data.sample.bytes()) * config.loader.batch_size;
+  const auto batch_bytes = static_cast<double>(find_field(data.fields, "image")->bytes()) * config.loader.batch_size;
   std::string text;
   const auto row = [&text](const char* name, const std::string& value) {
     text += fmt::format("  {:<15}{}\n", name, value);
@@ -79,7 +83,7 @@ std::string dry_run(const Config& config, WorkerPool& pool, at::Device device, c
   row("one step", fmt::format("loss {:.4f}, at most {} beside the weights, on {}", loss,
                               mib(static_cast<double>(memory.peak())), device.str()));
   row("batch", fmt::format("{} samples of [{}], {}; {} batches an epoch", config.loader.batch_size,
-                           fmt::join(data.sample.shape, ", "), mib(batch_bytes), loader.batches()));
+                           fmt::join(shape, ", "), mib(batch_bytes), loader.batches()));
   row("pictures", (run / "batch.png").string());
   row("checkpoints", described(prove_saving_of(config, pool.splits(), *model, *optimizer, run / "checkpoints")));
   return text;

@@ -21,15 +21,15 @@ double symmetric_beta(double alpha, RandomStream& random) {
   }
 }
 
-void set_share(DeviceBatch& batch, double share) { batch.share = at::full({}, share, batch.images.options()); }
+void set_share(ClassBatch& batch, double share) { batch.share = at::full({}, share, batch.images.options()); }
 
-void mixup(DeviceBatch& batch, double share) {
+void mixup(ClassBatch& batch, double share) {
   batch.images = at::lerp(batch.images.flip(0), batch.images, share);
   set_share(batch, share);
 }
 
 // A rectangle of the image's shape, its centre anywhere; what hangs over the edge is lost, so the share follows.
-void cutmix(DeviceBatch& batch, double share, RandomStream& random) {
+void cutmix(ClassBatch& batch, double share, RandomStream& random) {
   const std::int64_t height = batch.images.size(2);
   const std::int64_t width = batch.images.size(3);
   const auto interval = [&](std::int64_t extent) {
@@ -46,7 +46,7 @@ void cutmix(DeviceBatch& batch, double share, RandomStream& random) {
 
 }  // namespace
 
-void mix(DeviceBatch& batch, const TrainConfig& config, std::int64_t epoch) {
+void mix(ClassBatch& batch, const TrainConfig& config, std::int64_t epoch) {
   if (config.mixup == 0 && config.cutmix == 0) return;
   const at::NoGradGuard no_grad;
   RandomStream random(key_of(

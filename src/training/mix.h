@@ -2,7 +2,7 @@
 #pragma once
 
 #include "config/config.h"
-#include "loader_torch/device_loader.h"
+#include "training/class_batch.h"
 
 namespace trainyard {
 
@@ -13,6 +13,6 @@ namespace trainyard {
 /// cutmix: a rectangle of 1 - share of the image is the other's  (Yun et al. 2019)
 /// with share ~ Beta(alpha, alpha); with both, either by a fair coin. What is drawn depends on (train.seed, epoch, the
 /// batch's number) alone. Does not wait for the device.
-void mix(DeviceBatch& batch, const TrainConfig& config, std::int64_t epoch);
+void mix(ClassBatch& batch, const TrainConfig& config, std::int64_t epoch);
 
 }  // namespace trainyard

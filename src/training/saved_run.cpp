@@ -7,15 +7,16 @@ namespace trainyard {
 Manifest manifest_of(const Config& config, const std::vector<SplitInfo>& splits) {
   const SplitInfo& train = splits.at(static_cast<std::size_t>(Split::train));
   const SplitInfo& val = splits.at(static_cast<std::size_t>(Split::val));
-  const char* const dtype = train.sample.dtype == DType::uint8 ? "uint8" : "float32";
   const auto samples = static_cast<std::int64_t>(val.size);
   Manifest manifest;
   manifest.model = config.model.name;
   manifest.dataset = config.data.name;
   manifest.dataset_fingerprint = train.fingerprint;
   manifest.class_names = train.class_names;
-  manifest.fields = {{.name = "image", .dtype = dtype, .shape = train.sample.shape, .varies = train.sample.varies},
-                     {.name = "label", .dtype = "int64", .shape = {}}};
+  for (const Field& field : train.fields) {
+    manifest.fields.push_back(
+        {.name = field.name, .dtype = to_string(field.dtype), .shape = field.shape, .varies = field.varies});
+  }
   manifest.channel_mean = train.channel_mean;
   manifest.channel_std = train.channel_std;
   manifest.val = {.samples = samples,

@@ -18,7 +18,7 @@ auto tensors_of(Batch& batch) {
   return std::array{&batch.images, &batch.labels, &batch.other_labels, &batch.share};
 }
 
-bool are_alike(const DeviceBatch& a, const DeviceBatch& b) {
+bool are_alike(const ClassBatch& a, const ClassBatch& b) {
   const auto of_a = tensors_of(a);
   const auto of_b = tensors_of(b);
   for (std::size_t i = 0; i < of_a.size(); ++i) {
@@ -32,10 +32,10 @@ bool are_alike(const DeviceBatch& a, const DeviceBatch& b) {
 
 }  // namespace
 
-StepGraph::StepGraph(std::function<StepResult(const DeviceBatch&)> step, at::Device device, bool enabled)
+StepGraph::StepGraph(std::function<StepResult(const ClassBatch&)> step, at::Device device, bool enabled)
     : step_(std::move(step)), device_(device), enabled_(enabled && device.is_cuda()) {}
 
-StepResult StepGraph::operator()(const DeviceBatch& batch) {
+StepResult StepGraph::operator()(const ClassBatch& batch) {
   if (!enabled_) return step_(batch);
   if (!are_alike(batch, input_)) {
     if (graph_) return step_(batch);
@@ -53,7 +53,7 @@ StepResult StepGraph::operator()(const DeviceBatch& batch) {
   return result_;
 }
 
-void StepGraph::capture(const DeviceBatch& batch) {
+void StepGraph::capture(const ClassBatch& batch) {
   input_ = batch;
   for (at::Tensor* const tensor : tensors_of(input_)) {
     if (tensor->defined()) *tensor = at::empty_like(*tensor);

@@ -5,7 +5,7 @@
 #include <functional>
 #include <memory>
 
-#include "loader_torch/device_loader.h"
+#include "training/class_batch.h"
 #include "training/cuda_graph.h"
 
 namespace trainyard {
@@ -21,21 +21,21 @@ class StepGraph {
  public:
   /// All that `step` depends on is its batch, on `device`, and tensors there that live as long as this and stay where
   /// they are. Captures only where `enabled`.
-  StepGraph(std::function<StepResult(const DeviceBatch&)> step, at::Device device, bool enabled);
+  StepGraph(std::function<StepResult(const ClassBatch&)> step, at::Device device, bool enabled);
 
   /// The first batches of a shape go through `step` itself, in which cuDNN finds its algorithms; then it is captured.
   /// Batches of another shape still go through `step`. The result is valid until the next call. Throws RunError where
   /// the step cannot be captured, and what `step` throws.
-  StepResult operator()(const DeviceBatch& batch);
+  StepResult operator()(const ClassBatch& batch);
 
  private:
-  void capture(const DeviceBatch& batch);
+  void capture(const ClassBatch& batch);
 
-  std::function<StepResult(const DeviceBatch&)> step_;
+  std::function<StepResult(const ClassBatch&)> step_;
   at::Device device_;
   bool enabled_;
   int seen_ = 0;  // batches one after another like input_, whose tensors are their own once it is captured
-  DeviceBatch input_{};
+  ClassBatch input_{};
   StepResult result_;
   std::unique_ptr<CudaGraph> graph_;
 };

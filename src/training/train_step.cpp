@@ -31,17 +31,17 @@ TrainStep::TrainStep(Model& model, Optimizer& optimizer, const TrainConfig& conf
       config_(config),
       scaler_(config.precision == Precision::fp16, device_of(model)),
       skips_(config.on_nonfinite == OnNonfinite::skip),
-      whole_step_([this](const DeviceBatch& batch) { return run(batch, {}); }, device_of(model), config.cuda_graph) {
+      whole_step_([this](const ClassBatch& batch) { return run(batch, {}); }, device_of(model), config.cuda_graph) {
   if (skips_) buffers_ = model.buffers();
   if (skips_ || scaler_.enabled()) found_inf_ = at::zeros({1}, at::TensorOptions(device_of(model)).dtype(at::kFloat));
 }
 
-StepResult TrainStep::operator()(const DeviceBatch& batch, double learning_rate, const StepPart& part) {
+StepResult TrainStep::operator()(const ClassBatch& batch, double learning_rate, const StepPart& part) {
   optimizer_.set_learning_rate(learning_rate);
   return part.first && part.last ? whole_step_(batch) : run(batch, part);
 }
 
-StepResult TrainStep::run(const DeviceBatch& batch, const StepPart& part) {
+StepResult TrainStep::run(const ClassBatch& batch, const StepPart& part) {
   if (part.first) {
     optimizer_.zero_grad();
     if (found_inf_.defined()) found_inf_.zero_();
@@ -70,7 +70,7 @@ StepResult TrainStep::run(const DeviceBatch& batch, const StepPart& part) {
   return {.loss = loss.detach(), .logits = logits.detach(), .sums = sums_of(loss, logits, batch.labels)};
 }
 
-at::Tensor TrainStep::loss_of(const at::Tensor& logits, const DeviceBatch& batch) const {
+at::Tensor TrainStep::loss_of(const at::Tensor& logits, const ClassBatch& batch) const {
   const auto cross_entropy = [&](const at::Tensor& labels) {
     return at::cross_entropy_loss(logits, labels, /*weight=*/{}, at::Reduction::Mean, /*ignore_index=*/-100,
                                   config_.label_smoothing);

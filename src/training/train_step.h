@@ -26,13 +26,13 @@ class TrainStep {
   /// Does not wait for the device, but where it captures the step (StepGraph). With train.on_nonfinite = skip, a loss
   /// that is not finite changes nothing: not the weights, not the optimizer's state, not the running statistics. With
   /// fp16, gradients that overflow change only the scaler. The result is valid until the next call.
-  StepResult operator()(const DeviceBatch& batch, double learning_rate, const StepPart& part = {});
+  StepResult operator()(const ClassBatch& batch, double learning_rate, const StepPart& part = {});
 
   GradScaler& scaler() { return scaler_; }
 
  private:
-  StepResult run(const DeviceBatch& batch, const StepPart& part);
-  at::Tensor loss_of(const at::Tensor& logits, const DeviceBatch& batch) const;
+  StepResult run(const ClassBatch& batch, const StepPart& part);
+  at::Tensor loss_of(const at::Tensor& logits, const ClassBatch& batch) const;
   void update();
 
   Model& model_;

@@ -40,10 +40,6 @@ std::string extra_loss(const TrainConfig& config) {
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
-Normalize normalize_of(const SplitInfo& dataset, at::Device device) {
-  return {dataset.channel_mean, dataset.channel_std, device};
-}
-
 }  // namespace
 
 Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder,
@@ -56,11 +52,11 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, cons
       registered_(device.is_cuda() ? pool.memory() : std::span<std::byte>()),
       splits_(pool.splits()),
       dataset_(splits_.at(static_cast<std::size_t>(Split::train))),
-      train_loader_(pool, Split::train, {.shuffle = true, .drop_last = config.loader.drop_last},
-                    normalize_of(dataset_, device), device),
-      val_loader_(pool, Split::val, {}, normalize_of(dataset_, device), device),
+      normalize_(dataset_.channel_mean, dataset_.channel_std, device),
+      train_loader_(pool, Split::train, {.shuffle = true, .drop_last = config.loader.drop_last}, device),
+      val_loader_(pool, Split::val, {}, device),
       model_((at::manual_seed(config.train.seed),
-              new_model(config.model, dataset_.sample.shape, dataset_.class_names.size(), device))),
+              new_model(config.model, image_shape(dataset_), dataset_.class_names.size(), device))),
       optimizer_(make_optimizer(config.optimizer, *model_)),
       train_step_(*model_, *optimizer_, config_.train),
       epoch_sums_(device),
@@ -114,17 +110,18 @@ bool Trainer::train_epoch() {
   epoch_seconds_ = epoch_waited_ = 0;
   epoch_samples_ = 0;
 
-  while (std::optional<DeviceBatch> batch = train_loader_.next()) {
+  while (const std::optional<DeviceBatch> delivered = train_loader_.next()) {
     const double lr = lr_of(place_.step);
-    const StepPart part = part_of_step(*batch);
-    mix(*batch, config_.train, place_.epoch);
-    const StepResult result = train_step_(*batch, lr, part);
+    ClassBatch batch = class_batch(*delivered, normalize_);
+    const StepPart part = part_of_step(batch);
+    mix(batch, config_.train, place_.epoch);
+    const StepResult result = train_step_(batch, lr, part);
     epoch_sums_.add(result.sums);
     window_.sums.add(result.sums);
-    losses_.add(result.loss, {place_.epoch, batch->number, place_.step + 1, lr});
+    losses_.add(result.loss, {place_.epoch, batch.number, place_.step + 1, lr});
     judge_losses(/*all=*/false);
     ++place_.batch;
-    epoch_samples_ += batch->count;
+    epoch_samples_ += batch.count;
     const double seconds = seconds_since(epoch_start);
     const double waited = train_loader_.waited_seconds();
     window_.seconds += seconds - std::exchange(epoch_seconds_, seconds);
@@ -159,7 +156,7 @@ bool Trainer::checkpoint_is_due() const {
   return every > 0 && place_.step % every == 0 && place_.batch < batches_per_epoch();
 }
 
-StepPart Trainer::part_of_step(const DeviceBatch& batch) const {
+StepPart Trainer::part_of_step(const ClassBatch& batch) const {
   const std::int64_t accumulate = config_.train.accumulate;
   const std::int64_t first = batch.number / accumulate * accumulate;
   const std::int64_t end =
@@ -198,7 +195,8 @@ void Trainer::finish_epoch() {
   result_.loading = train_loader_.stats();
   const bool ends = place_.epoch + 1 == config_.train.epochs;  // or earlier: then what is read ahead is for nothing
   val_loader_.follow_with(ends ? nullptr : &train_loader_, data_epoch(place_.epoch + 1));
-  const Scores val = evaluate(evaluated_model(), val_loader_, config_.train.precision, debug_.val_batches());
+  const Scores val =
+      evaluate(evaluated_model(), val_loader_, normalize_, config_.train.precision, debug_.val_batches());
 
   ++place_.epoch;
   place_.batch = 0;

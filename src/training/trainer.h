@@ -13,6 +13,7 @@
 #include "models/model.h"
 #include "optim/ema.h"
 #include "optim/optimizer.h"
+#include "training/class_batch.h"
 #include "training/debug_options.h"
 #include "training/loss_watch.h"
 #include "training/metrics.h"
@@ -80,7 +81,7 @@ class Trainer {
   void finish_epoch();
   bool line_is_due() const;
   bool checkpoint_is_due() const;
-  StepPart part_of_step(const DeviceBatch& batch) const;
+  StepPart part_of_step(const ClassBatch& batch) const;
   void judge_losses(bool all);
   template <typename Metrics>
   void add_metrics(const Metrics& metrics);
@@ -117,6 +118,7 @@ class Trainer {
   RegisteredMemory registered_;
   const std::vector<SplitInfo>& splits_;
   const SplitInfo& dataset_;  // train
+  Normalize normalize_;
   DeviceLoader train_loader_;
   DeviceLoader val_loader_;
   std::shared_ptr<Model> model_;

@@ -99,7 +99,7 @@ void Trainer::begin() {
   require_batches();
   if (!folder_.checkpoint && !config_.model.weights.empty()) start_from_weights(config_.model.weights);
   if (config_.train.ema_decay > 0) {
-    averaged_model_ = new_model(config_.model, dataset_.sample.shape, dataset_.class_names.size(), device_);
+    averaged_model_ = new_model(config_.model, image_shape(dataset_), dataset_.class_names.size(), device_);
     averaged_model_->eval();
     ema_.emplace(*model_, *averaged_model_, config_.train.ema_decay);
   }
@@ -120,7 +120,7 @@ void Trainer::require_batches() const {
   const std::int64_t rest = config_.loader.drop_last || !is_last_reached ? 0 : size % batch_size;
   if ((rest == 0 ? batch_size : rest) != 1) return;
   const std::string failure =
-      failure_on_one_sample(*model_, model_input(dataset_.sample.shape, dataset_.class_names.size()));
+      failure_on_one_sample(*model_, model_input(image_shape(dataset_), dataset_.class_names.size()));
   if (failure.empty()) return;
   throw UsageError("loader.batch_size",
                    "{} samples in batches of {} leave a batch of one sample, on which {} cannot be trained ({}): set "

@@ -1,6 +1,7 @@
 #include "transforms/lazy_image.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "util/error.h"
@@ -22,6 +23,19 @@ Rect inside(const Rect& rect, ImageSize size) {
   return {top, left, static_cast<std::size_t>(bottom - top), static_cast<std::size_t>(right - left)};
 }
 
+// The inputs of `count` outputs from number `first` on, if `from` inputs become `to`: torch's interpolation mode
+// "nearest", which torchvision scales masks by, in the same arithmetic.
+std::vector<std::size_t> nearest_inputs(std::size_t from, std::size_t to, std::ptrdiff_t first, std::size_t count) {
+  const float scale = static_cast<float>(from) / static_cast<float>(to);
+  std::vector<std::size_t> inputs(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto output = static_cast<std::size_t>(first) + i;
+    const auto input = static_cast<std::size_t>(std::floor(static_cast<float>(output) * scale));
+    inputs[i] = std::min(input, from - 1);
+  }
+  return inputs;
+}
+
 void copy_rows(const ConstImageView& from, std::byte* to, std::size_t to_row_bytes) {
   for (std::size_t y = 0; y < from.height; ++y) {
     std::memcpy(to + y * to_row_bytes, from.row(y), from.width * from.channels);
@@ -39,13 +53,14 @@ std::size_t shrink_for(const ImageReader& reader, ImageSize region, ImageSize wa
 
 }  // namespace
 
-LazyImage::LazyImage(ImageReader& reader, std::size_t channels, DecodeMode mode, Memory& memory)
-    : memory_(memory), reader_(&reader), channels_(channels), mode_(mode) {
+LazyImage::LazyImage(ImageReader& reader, const Kind& kind, Memory& memory)
+    : memory_(memory), reader_(&reader), kind_(kind) {
   start_from(reader.size());
 }
 
-LazyImage::LazyImage(const ConstImageView& pixels, Memory& memory)
-    : memory_(memory), view_(pixels), channels_(pixels.channels) {
+LazyImage::LazyImage(const ConstImageView& pixels, const Kind& kind, Memory& memory)
+    : memory_(memory), view_(pixels), kind_(kind) {
+  kind_.channels = pixels.channels;
   start_from(pixels.size());
 }
 
@@ -82,27 +97,28 @@ ImageView LazyImage::pixels() {
   if (!done) {
     const int next = used_ == 0 ? 1 : 0;
     std::byte* const memory =
-        memory_.pixels.at(static_cast<std::size_t>(next)).take(result.height * result.width * channels_).data();
+        memory_.pixels.at(static_cast<std::size_t>(next)).take(result.height * result.width * kind_.channels).data();
     write_to(memory);
     used_ = next;
     reader_ = nullptr;
-    view_ = ConstImageView(memory, result, channels_);
+    view_ = ConstImageView(memory, result, kind_.channels);
     start_from(result);
   }
-  return {const_cast<std::byte*>(view_.pixels), result.height, result.width, channels_};  // in our own memory
+  return {const_cast<std::byte*>(view_.pixels), result.height, result.width, kind_.channels};  // in our own memory
 }
 
 void LazyImage::write_to(std::byte* out) {
   if (window_.lies_in(scaled_)) return produce(window_, out);
   const Rect kept = inside(window_, scaled_);
-  const std::size_t row_bytes = window_.width * channels_;
-  std::memset(out, 0, window_.height * row_bytes);
+  const std::size_t row_bytes = window_.width * kind_.channels;
+  std::memset(out, std::to_integer<int>(kind_.outside), window_.height * row_bytes);
   if (kept.height == 0) return;
   std::byte* const corner = out + static_cast<std::size_t>(kept.top - window_.top) * row_bytes +
-                            static_cast<std::size_t>(kept.left - window_.left) * channels_;
+                            static_cast<std::size_t>(kept.left - window_.left) * kind_.channels;
   if (reader_ == nullptr && !scales())
     return copy_rows(view_.part(moved(kept, region_.top, region_.left)), corner, row_bytes);
-  Image piece{kept.height, kept.width, channels_, std::vector<std::byte>(kept.height * kept.width * channels_)};
+  Image piece{kept.height, kept.width, kind_.channels,
+              std::vector<std::byte>(kept.height * kept.width * kind_.channels)};
   produce(kept, piece.pixels.data());
   copy_rows(piece, corner, row_bytes);
 }
@@ -111,11 +127,12 @@ void LazyImage::write_to(std::byte* out) {
 void LazyImage::produce(const Rect& window, std::byte* out) {
   if (!scales()) {
     const Rect part = moved(window, region_.top, region_.left);
-    if (reader_ != nullptr) return reader_->read(part, channels_, 1, out);
-    return copy_rows(view_.part(part), out, part.width * channels_);
+    if (reader_ != nullptr) return reader_->read(part, kind_.channels, 1, out);
+    return copy_rows(view_.part(part), out, part.width * kind_.channels);
   }
+  if (kind_.nearest) return produce_nearest(window, out);
   const std::size_t shrink =
-      reader_ != nullptr && mode_ == DecodeMode::scaled ? shrink_for(*reader_, region_.size(), scaled_) : 1;
+      reader_ != nullptr && kind_.mode == DecodeMode::scaled ? shrink_for(*reader_, region_.size(), scaled_) : 1;
   const auto axis = [&](std::ptrdiff_t begin, std::ptrdiff_t end, std::size_t size, std::ptrdiff_t first,
                         std::size_t count) {
     return ResampleAxis(static_cast<double>(begin) / static_cast<double>(shrink),
@@ -128,13 +145,35 @@ void LazyImage::produce(const Rect& window, std::byte* out) {
                     static_cast<std::ptrdiff_t>(columns.source_begin()), rows.source_count(), columns.source_count()};
   ConstImageView source;
   if (reader_ != nullptr) {
-    std::byte* const memory = memory_.decoded.take(needed.height * needed.width * channels_).data();
-    reader_->read(needed, channels_, shrink, memory);
-    source = ConstImageView(memory, needed.size(), channels_);
+    std::byte* const memory = memory_.decoded.take(needed.height * needed.width * kind_.channels).data();
+    reader_->read(needed, kind_.channels, shrink, memory);
+    source = ConstImageView(memory, needed.size(), kind_.channels);
   } else {
     source = view_.part(needed);
   }
   resample(source, rows, columns, out, memory_.resampling);
+}
+
+void LazyImage::produce_nearest(const Rect& window, std::byte* out) {
+  const std::vector<std::size_t> rows = nearest_inputs(region_.height, scaled_.height, window.top, window.height);
+  const std::vector<std::size_t> columns = nearest_inputs(region_.width, scaled_.width, window.left, window.width);
+  const Rect needed{region_.top + static_cast<std::ptrdiff_t>(rows.front()),
+                    region_.left + static_cast<std::ptrdiff_t>(columns.front()), rows.back() - rows.front() + 1,
+                    columns.back() - columns.front() + 1};
+  ConstImageView source;
+  if (reader_ != nullptr) {
+    std::byte* const memory = memory_.decoded.take(needed.height * needed.width * kind_.channels).data();
+    reader_->read(needed, kind_.channels, 1, memory);
+    source = ConstImageView(memory, needed.size(), kind_.channels);
+  } else {
+    source = view_.part(needed);
+  }
+  for (const std::size_t y : rows) {
+    const std::byte* const row = source.row(y - rows.front());
+    for (const std::size_t x : columns) {
+      out = std::copy_n(row + (x - columns.front()) * kind_.channels, kind_.channels, out);
+    }
+  }
 }
 
 }  // namespace trainyard

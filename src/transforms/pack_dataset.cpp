@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "datasets/packed_file.h"
+#include "datasets/pictures.h"
 #include "images/encode_jpeg.h"
 #include "transforms/pipeline.h"
 #include "util/error.h"
@@ -24,51 +25,54 @@ struct RecordHead {
 class RecordMaker {
  public:
   RecordMaker(const Dataset& dataset, const PackOptions& options)
-      : dataset_(dataset),
-        images_(dynamic_cast<const ImageDataset*>(&dataset)),
-        options_(options),
-        pipeline_(options.transforms, dataset.spec()) {
-    const SampleSpec& sample = dataset.spec();
-    if (options.as == PackAs::jpeg && !(sample.dtype == DType::uint8 && sample.shape.size() == 3)) {
+      : dataset_(dataset), options_(options), pipeline_(options.transforms, dataset.fields()) {
+    const std::vector<Field>& fields = dataset.fields();
+    if (fields.size() != 2 || fields[1].name != "label" || fields[0].varies) {
+      throw UsageError("pack", "samples of one field and a label can be packed, these are {}", describe(fields));
+    }
+    if (options.as == PackAs::jpeg && !fields[0].is_image()) {
       throw UsageError("pack", "these samples are no pictures: --as raw");
     }
-    if (options.as == PackAs::keep && images_ != nullptr && !options.transforms.empty()) {
+    if (options.as == PackAs::keep && fields[0].is_picture && !options.transforms.empty()) {
       throw UsageError("pack", "files that are kept as they are cannot be transformed: --as jpeg, or --as raw");
     }
   }
 
   /// What the records are, once their pictures are decoded.
-  const SampleSpec& sample() { return pipeline_.spec(dataset_); }
+  const Field& sample() { return pipeline_.fields(dataset_)[0]; }
 
   /// Head and bytes, valid until the next call.
   std::span<const std::byte> make(std::size_t index) {
     try {
       make_record(index);
     } catch (const RunError& error) {
-      throw RunError("pack", "sample {} cannot be packed: {}", index, error.what());
+      throw RunError("pack", "sample {} ({}) cannot be packed: {}", index, dataset_.name(index), error.what());
     }
     return record_;
   }
 
  private:
   void make_record(std::size_t index) {
-    if (images_ == nullptr) return make_sample(index);
-    if (options_.as != PackAs::keep) {
-      const std::int64_t label = images_->read(index, scratch_).label;
-      return make_pixels(pipeline_.apply(*images_, index, 0, 0), label);
-    }
-    const StoredImage stored = images_->read(index, scratch_);
-    const ImageSize size = images_->size_of(stored, index);  // refuses what is no picture
-    set({stored.label, size, true, !stored.pixels}, stored.bytes);
+    const Field& field = dataset_.fields()[0];
+    if (field.is_picture && options_.as == PackAs::keep) return make_file(index);
+    const std::vector<FieldContent> contents = pipeline_.read_any_size(dataset_, index, 0, 0);
+    const std::int64_t label = label_of(contents[1].bytes);
+    if (!field.is_image()) return set({.label = label}, contents[0].bytes);
+    make_pixels(ConstImageView(contents[0].bytes.data(), contents[0].size, channels_of(field)), label);
   }
 
-  void make_sample(std::size_t index) {
-    const std::span<std::byte> out = scratch_.take(sample().bytes());
-    const std::int64_t label = pipeline_.read(dataset_, index, 0, 0, out);
-    const std::vector<std::int64_t>& shape = sample().shape;
-    if (shape.size() != 3 || sample().dtype != DType::uint8) return set({.label = label}, out);
-    const ImageSize size{static_cast<std::size_t>(shape[0]), static_cast<std::size_t>(shape[1])};
-    make_pixels(ConstImageView(out.data(), size, static_cast<std::size_t>(shape[2])), label);
+  void make_file(std::size_t index) {
+    read_sample(dataset_, index, sample_);
+    const StoredImage& stored = sample_.stored(0);
+    const ImageSize size = picture_size(dataset_, 0, stored, index);  // refuses what is no picture
+    set({label_of(sample_.place(1)), size, true, !stored.pixels}, stored.bytes);
+  }
+
+  std::int64_t label_of(std::span<const std::byte> bytes) const {
+    std::int64_t label = 0;
+    check_values(dataset_.fields()[1], bytes);
+    std::memcpy(&label, bytes.data(), sizeof label);
+    return label;
   }
 
   void make_pixels(const ConstImageView& image, std::int64_t label) {
@@ -85,10 +89,9 @@ class RecordMaker {
   }
 
   const Dataset& dataset_;
-  const ImageDataset* images_;
   const PackOptions& options_;
   TransformPipeline pipeline_;
-  Scratch scratch_;
+  Sample sample_;
   std::vector<std::byte> record_;
 };
 
@@ -102,10 +105,6 @@ void write_records(const Dataset& dataset, RecordMaker& maker, int workers, Pack
     const std::span<const std::byte> record = records.next();
     RecordHead head;
     std::memcpy(&head, record.data(), sizeof head);
-    if (head.label < 0 || static_cast<std::size_t>(head.label) >= description.class_names.size()) {
-      throw RunError("pack", "sample {} ({}) has class {}, expected 0 to {}", index, dataset.name(index), head.label,
-                     description.class_names.size() - 1);
-    }
     description.encoded |= head.encoded;
     writer.add(record.subspan(sizeof head), head.has_size ? std::optional(head.size) : std::nullopt, head.label);
   }

@@ -1,21 +1,23 @@
 #include "transforms/pipeline.h"
 
+#include <algorithm>
 #include <cstddef>
 
-#include <fmt/ranges.h>
-
+#include "datasets/pictures.h"
 #include "util/error.h"
 
 namespace trainyard {
 namespace {
 
-ImageSize size_of(const SampleSpec& sample) {
-  return {static_cast<std::size_t>(sample.shape[0]), static_cast<std::size_t>(sample.shape[1])};
-}
-
 RandomStream stream_of(std::uint64_t seed, std::uint64_t epoch, std::uint64_t index, std::uint64_t place,
                        std::uint64_t name_key) {
   return RandomStream(key_of({seed, epoch, index, place, name_key}));
+}
+
+// What Dataset::read() draws from.
+RandomStream stream_of_reading(std::uint64_t seed, std::uint64_t epoch, std::uint64_t index) {
+  constexpr std::uint64_t name_key = key_of("read");
+  return RandomStream(key_of({seed, epoch, index, name_key}));
 }
 
 std::pair<std::string, std::unique_ptr<Transform>> make_transform(const std::string& spec) {
@@ -48,27 +50,37 @@ class TransformPipeline::Draws {
   std::uint64_t index_;
 };
 
-TransformPipeline::TransformPipeline(const std::vector<std::string>& specs, const SampleSpec& sample, DecodeMode decode)
+TransformPipeline::TransformPipeline(const std::vector<std::string>& specs, const std::vector<Field>& fields,
+                                     DecodeMode decode)
     : decode_(decode) {
-  if (!specs.empty() && (sample.dtype != DType::uint8 || sample.shape.size() != 3 || sample.varies)) {
-    throw UsageError("transform",
-                     "'{}' works on uint8 images of height x width x channels, the samples are {} of {}{}; "
-                     "leave transform.train and transform.test empty",
-                     specs.front(), sample.dtype == DType::uint8 ? "uint8" : "float32", fmt::join(sample.shape, " x "),
-                     sample.varies ? " at most" : "");
-  }
   if (specs.empty()) return;
-  ImageSize size = size_of(sample);
+  const auto image = std::find_if(fields.begin(), fields.end(), [](const Field& field) { return field.is_image(); });
+  if (image == fields.end()) {
+    throw UsageError("transform",
+                     "'{}' works on uint8 images of height x width x channels, the samples are {}; leave "
+                     "transform.train and transform.test empty",
+                     specs.front(), describe(fields));
+  }
+  const bool has_masks = std::any_of(fields.begin(), fields.end(), [](const Field& field) { return field.is_mask(); });
+  ImageSize size = image_size(*image);
   for (const std::string& spec : specs) {
     auto [name, transform] = make_transform(spec);
+    if (has_masks && !transform->supports_masks()) {
+      throw UsageError("transform", "'{}' cannot act on masks, and the samples are {}; leave it out", name,
+                       describe(fields));
+    }
     const std::optional<Frame> frame = transform->frame(size, RandomStream(0));
     stages_.push_back({name, key_of(name), frame.has_value(), std::move(transform)});
     if (!frame) continue;
     framed_ = stages_.size();
     size = frame->size;
   }
-  spec_ = SampleSpec{{static_cast<std::int64_t>(size.height), static_cast<std::int64_t>(size.width), sample.shape[2]},
-                     DType::uint8};
+  fields_ = fields;
+  for (Field& field : fields_) {
+    if (!field.is_spatial()) continue;
+    field.shape[0] = static_cast<std::int64_t>(size.height);
+    field.shape[1] = static_cast<std::int64_t>(size.width);
+  }
 }
 
 std::optional<RandomMirror> TransformPipeline::mirror() const {
@@ -87,11 +99,14 @@ std::string TransformPipeline::first_drawn_anew() const {
   return "";
 }
 
-void TransformPipeline::run(LazyImage& image, std::size_t begin, std::size_t end, const Draws& draws) const {
+void TransformPipeline::run(LazyImage& image, bool is_mask, std::size_t begin, std::size_t end,
+                            const Draws& draws) const {
   for (std::size_t place = begin; place < end; ++place) {
     const Stage& stage = stages_[place];
     if (stage.frames) {
       image.frame(*stage.transform->frame(image.size(), draws.of(place, stage)));
+    } else if (is_mask) {
+      stage.transform->apply_to_mask(image.pixels(), draws.of(place, stage));
     } else {
       stage.transform->apply(image.pixels(), draws.of(place, stage));
     }
@@ -99,75 +114,135 @@ void TransformPipeline::run(LazyImage& image, std::size_t begin, std::size_t end
 }
 
 // What follows the last crop or scaling, in the image itself.
-void TransformPipeline::change(const ImageView& image, const Draws& draws, std::size_t end) const {
+void TransformPipeline::change(const ImageView& image, bool is_mask, const Draws& draws, std::size_t end) const {
   for (std::size_t place = framed_; place < end; ++place) {
-    stages_[place].transform->apply(image, draws.of(place, stages_[place]));
+    const RandomStream random = draws.of(place, stages_[place]);
+    if (is_mask) {
+      stages_[place].transform->apply_to_mask(image, random);
+    } else {
+      stages_[place].transform->apply(image, random);
+    }
   }
 }
 
-void TransformPipeline::finish(LazyImage& image, const Draws& draws, std::size_t end, const std::string& name,
-                               ImageSize size, std::byte* out) const {
-  run(image, 0, framed_, draws);
+void TransformPipeline::finish(LazyImage& image, const Field& field, const Draws& draws, std::size_t end,
+                               const std::string& name, std::byte* out) const {
+  const ImageSize size = image_size(field);
+  run(image, field.is_mask(), 0, framed_, draws);
   if (image.size() != size) throw_size_mismatch(name, image.size(), size);
   image.write_to(out);
-  change({out, size.height, size.width, image.channels()}, draws, end);
+  change({out, size.height, size.width, image.channels()}, field.is_mask(), draws, end);
 }
 
-Image TransformPipeline::finish(LazyImage& image, const Draws& draws) const {
-  run(image, 0, stages_.size(), draws);
+Image TransformPipeline::finish(LazyImage& image, bool is_mask, const Draws& draws) const {
+  run(image, is_mask, 0, stages_.size(), draws);
   Image result{image.size().height, image.size().width, image.channels(), {}};
   result.pixels.resize(result.height * result.width * result.channels);
   image.write_to(result.pixels.data());
   return result;
 }
 
-std::int64_t TransformPipeline::read(const Dataset& dataset, std::size_t index, std::uint64_t seed, std::uint64_t epoch,
-                                     std::span<std::byte> out, bool unmirrored) const {
-  const auto* const images = dynamic_cast<const ImageDataset*>(&dataset);
-  if (images == nullptr && stages_.empty()) return dataset.get(index, out);
+LazyImage TransformPipeline::lazy(const Field& field, Spatial& spatial) const {
+  LazyImage::Kind kind{.channels = channels_of(field), .mode = decode_};
+  if (field.is_mask()) {
+    kind.nearest = true;
+    if (field.values && field.values->ignored) kind.outside = static_cast<std::byte>(*field.values->ignored);
+  }
+  return spatial.reader ? LazyImage(*spatial.reader, kind, spatial.image)
+                        : LazyImage(spatial.pixels, kind, spatial.image);
+}
 
-  const SampleSpec& sample = dataset.spec();
-  const auto channels = static_cast<std::size_t>(sample.shape[2]);
-  const ImageSize size = size_of(spec(dataset));
+// Makes the spatial fields of the sample that has been read ready for transforms.
+void TransformPipeline::open(const Dataset& dataset, std::size_t index) const {
+  const std::vector<Field>& fields = dataset.fields();
+  std::optional<std::size_t> first;
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    const Field& field = fields[i];
+    Spatial& spatial = memory_->spatial[i];
+    if (!field.is_spatial()) continue;
+    spatial.reader.reset();
+    const StoredImage& stored = memory_->sample.stored(i);
+    if (!field.is_picture) {
+      spatial.pixels = ConstImageView(memory_->sample.place(i).data(), image_size(field), channels_of(field));
+    } else if (stored.pixels) {
+      spatial.pixels = ConstImageView(stored.bytes.data(), *stored.pixels, channels_of(field));
+    } else {
+      spatial.reader = open_picture(dataset, i, stored, index);
+    }
+    if (!first) first = i;
+    const ImageSize size = spatial.size();
+    const ImageSize other = memory_->spatial[*first].size();
+    if (size == other) continue;
+    throw RunError("data", "{}: {} has {} x {} pixels and {} has {} x {}: both must have one size (width x height)",
+                   dataset.name(index), fields[*first].name, other.width, other.height, field.name, size.width,
+                   size.height);
+  }
+}
+
+void TransformPipeline::read(const Dataset& dataset, std::size_t index, std::uint64_t seed, std::uint64_t epoch,
+                             std::span<const std::span<std::byte>> out, bool unmirrored) const {
+  const std::vector<Field>& given = dataset.fields();
+  const bool transforms = !stages_.empty();
+  Sample& sample = memory_->sample;
+  memory_->spatial.resize(given.size());
+  bool has_work = transforms;
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    std::span<std::byte> place = out[i];
+    has_work |= given[i].is_picture;
+    if (given[i].is_picture) {
+      place = {};
+    } else if (framed_ > 0 && given[i].is_spatial()) {
+      place = memory_->spatial[i].untransformed.take(given[i].bytes());
+    }
+    sample.expect(i, place);
+  }
+  dataset.read(index, stream_of_reading(seed, epoch, index), sample);
+  require_filled(dataset, index, sample);
+  if (!has_work) return;
+
+  open(dataset, index);
+  const std::vector<Field>& fields = this->fields(dataset);
   const Draws draws(seed, epoch, index);
   const std::size_t end = stages_.size() - (unmirrored && mirror() ? 1 : 0);
-  if (images == nullptr) {
-    const std::span<std::byte> pixels = framed_ == 0 ? out : memory_->file.take(sample.bytes());
-    const std::int64_t label = dataset.get(index, pixels);
-    if (framed_ == 0) {
-      change({out.data(), size.height, size.width, channels}, draws, end);
-    } else {
-      LazyImage image(ConstImageView(pixels.data(), size_of(sample), channels), memory_->image);
-      finish(image, draws, end, "a sample", size, out.data());
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    const Field& field = fields[i];
+    if (!field.is_spatial()) continue;
+    if (!field.is_picture && framed_ == 0) {
+      const auto [height, width] = image_size(field);
+      change({out[i].data(), height, width, channels_of(field)}, field.is_mask(), draws, end);
+      continue;
     }
-    return label;
+    LazyImage image = lazy(field, memory_->spatial[i]);
+    finish(image, field, draws, end, field.is_picture ? dataset.name(index) : "a sample", out[i].data());
   }
-  const StoredImage stored = images->read(index, memory_->file);
-  if (stored.pixels) {
-    LazyImage image(ConstImageView(stored.bytes.data(), *stored.pixels, channels), memory_->image);
-    finish(image, draws, end, images->name(index), size, out.data());
-  } else {
-    const auto reader = images->open(stored, index);
-    LazyImage image(*reader, channels, decode_, memory_->image);
-    finish(image, draws, end, images->name(index), size, out.data());
+}
+
+std::vector<FieldContent> TransformPipeline::read_any_size(const Dataset& dataset, std::size_t index,
+                                                           std::uint64_t seed, std::uint64_t epoch) const {
+  const std::vector<Field>& fields = dataset.fields();
+  memory_->spatial.resize(fields.size());
+  read_sample(dataset, index, memory_->sample, stream_of_reading(seed, epoch, index));
+  open(dataset, index);
+  const Draws draws(seed, epoch, index);
+  std::vector<FieldContent> contents(fields.size());
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    if (!fields[i].is_spatial()) {
+      const std::span<const std::byte> place = memory_->sample.place(i);
+      contents[i].bytes.assign(place.begin(), place.end());
+      continue;
+    }
+    LazyImage image = lazy(fields[i], memory_->spatial[i]);
+    Image result = finish(image, fields[i].is_mask(), draws);
+    contents[i] = {std::move(result.pixels), {result.height, result.width}};
   }
-  return stored.label;
+  return contents;
 }
 
 Image TransformPipeline::apply(const ConstImageView& pixels, std::uint64_t seed, std::uint64_t epoch,
                                std::uint64_t index) const {
-  LazyImage image(pixels, memory_->image);
-  return finish(image, Draws(seed, epoch, index));
-}
-
-Image TransformPipeline::apply(const ImageDataset& dataset, std::size_t index, std::uint64_t seed,
-                               std::uint64_t epoch) const {
-  const StoredImage stored = dataset.read(index, memory_->file);
-  const auto channels = static_cast<std::size_t>(dataset.spec().shape[2]);
-  if (stored.pixels) return apply(ConstImageView(stored.bytes.data(), *stored.pixels, channels), seed, epoch, index);
-  const auto reader = dataset.open(stored, index);
-  LazyImage image(*reader, channels, decode_, memory_->image);
-  return finish(image, Draws(seed, epoch, index));
+  if (memory_->spatial.empty()) memory_->spatial.resize(1);
+  LazyImage image(pixels, {.mode = decode_}, memory_->spatial[0].image);
+  return finish(image, /*is_mask=*/false, Draws(seed, epoch, index));
 }
 
 }  // namespace trainyard

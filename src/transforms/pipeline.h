@@ -1,4 +1,4 @@
-/// The transforms of one split, applied in order to what its dataset gives.
+/// The transforms of one split, applied in order to what its dataset reads.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "datasets/image_dataset.h"
+#include "datasets/dataset.h"
 #include "transforms/lazy_image.h"
 
 namespace trainyard {
@@ -26,34 +26,45 @@ struct RandomMirror {
 /// Throws UsageError for what is no transform, or has an argument that its transform does not have or allow.
 void check_transforms(const std::vector<std::string>& specs);
 
-/// Has memory of its own to work in: for one thread of one process. Empty, it hands on what the dataset gives.
+/// The elements of a field of one sample.
+struct FieldContent {
+  std::vector<std::byte> bytes;
+  ImageSize size{};  ///< of a spatial field
+};
+
+/// Has memory of its own to work in: for one thread of one process. Empty, it hands on what the dataset reads.
 class TransformPipeline {
  public:
   TransformPipeline() = default;
-  /// Builds each of `specs` ("name" or "name(key=value, ...)") for samples that look like `sample`. Throws UsageError,
-  /// also where there are specs and the samples are not uint8 images of one size.
-  TransformPipeline(const std::vector<std::string>& specs, const SampleSpec& sample,
+  /// Builds each of `specs` ("name" or "name(key=value, ...)") for samples of `fields`. Throws UsageError, also if
+  /// there are specs and no field is an image, and for transforms that cannot act on a mask that the samples have.
+  TransformPipeline(const std::vector<std::string>& specs, const std::vector<Field>& fields,
                     DecodeMode decode = DecodeMode::exact);
 
-  /// What becomes of the samples of `dataset`: what read() writes.
-  const SampleSpec& spec(const Dataset& dataset) const { return spec_ ? *spec_ : dataset.spec(); }
+  /// The fields of `dataset` with the shapes that the transforms leave: what read() writes.
+  const std::vector<Field>& fields(const Dataset& dataset) const {
+    return stages_.empty() ? dataset.fields() : fields_;
+  }
 
-  /// Writes sample `index` of `dataset`, transformed, to `out`, which has spec(dataset).bytes(), and returns its label.
-  /// Randomness is a function of (seed, epoch, index, the transform's place and name) alone. Throws RunError; for a
-  /// picture that does not come out at the size of `out`, too, with both sizes. `unmirrored`: without mirror().
-  std::int64_t read(const Dataset& dataset, std::size_t index, std::uint64_t seed, std::uint64_t epoch,
-                    std::span<std::byte> out, bool unmirrored = false) const;
+  /// Writes sample `index` of `dataset`, transformed, to `out`: for each field a span of the bytes of fields(dataset),
+  /// or of its rows if it varies. Randomness is a function of (seed, epoch, index, the transform's place and name)
+  /// alone. Throws RunError, also for a picture that does not come out at its field's size, with both sizes, and for a
+  /// mask of another size than its image. `unmirrored`: without mirror().
+  void read(const Dataset& dataset, std::size_t index, std::uint64_t seed, std::uint64_t epoch,
+            std::span<const std::span<std::byte>> out, bool unmirrored = false) const;
+
+  /// The same of a sample whose spatial fields may come out at any size.
+  std::vector<FieldContent> read_any_size(const Dataset& dataset, std::size_t index, std::uint64_t seed,
+                                          std::uint64_t epoch) const;
 
   DecodeMode decode() const { return decode_; }
-  /// The last transform, where it is a random_horizontal_flip.
+  /// The last transform, if it is a random_horizontal_flip.
   std::optional<RandomMirror> mirror() const;
   /// The name of the first transform, but for mirror(), that does something else in each epoch; empty: there is none.
   std::string first_drawn_anew() const;
 
-  /// What becomes of one picture, whatever its size.
+  /// What becomes of one image, whatever its size.
   Image apply(const ConstImageView& image, std::uint64_t seed, std::uint64_t epoch, std::uint64_t index) const;
-  /// The same of a picture that a dataset has stored.
-  Image apply(const ImageDataset& dataset, std::size_t index, std::uint64_t seed, std::uint64_t epoch) const;
 
  private:
   struct Stage {
@@ -62,22 +73,33 @@ class TransformPipeline {
     bool frames;
     std::unique_ptr<Transform> transform;
   };
-  struct Memory {
-    Scratch file;
+  /// What is needed to work on one spatial field.
+  struct Spatial {
+    std::unique_ptr<ImageReader> reader;  ///< none: the sample's pixels
+    ConstImageView pixels;
+    Scratch untransformed;
     LazyImage::Memory image;
+
+    ImageSize size() const { return reader ? reader->size() : pixels.size(); }
+  };
+  struct Memory {
+    Sample sample;
+    std::vector<Spatial> spatial;  ///< one per field
   };
   /// The stages' random numbers for one sample.
   class Draws;
 
-  void run(LazyImage& image, std::size_t begin, std::size_t end, const Draws& draws) const;
-  void change(const ImageView& image, const Draws& draws, std::size_t end) const;
-  void finish(LazyImage& image, const Draws& draws, std::size_t end, const std::string& name, ImageSize size,
+  void open(const Dataset& dataset, std::size_t index) const;
+  LazyImage lazy(const Field& field, Spatial& spatial) const;
+  void run(LazyImage& image, bool is_mask, std::size_t begin, std::size_t end, const Draws& draws) const;
+  void change(const ImageView& image, bool is_mask, const Draws& draws, std::size_t end) const;
+  void finish(LazyImage& image, const Field& field, const Draws& draws, std::size_t end, const std::string& name,
               std::byte* out) const;
-  Image finish(LazyImage& image, const Draws& draws) const;
+  Image finish(LazyImage& image, bool is_mask, const Draws& draws) const;
 
   std::vector<Stage> stages_;
-  std::optional<SampleSpec> spec_;  ///< where there are stages
-  std::size_t framed_ = 0;          ///< stages up to and with the last one that frames
+  std::vector<Field> fields_;  ///< if there are stages
+  std::size_t framed_ = 0;     ///< stages up to and with the last one that frames
   DecodeMode decode_ = DecodeMode::exact;
   std::unique_ptr<Memory> memory_ = std::make_unique<Memory>();
 };

@@ -18,6 +18,8 @@ class RandAugment final : public Transform {
   RandAugment(std::int64_t num_ops, std::int64_t magnitude)
       : num_ops_(num_ops), magnitude_(magnitude), strength_(static_cast<double>(magnitude) / strongest) {}
 
+  bool supports_masks() const override { return false; }
+
   void apply(const ImageView& image, RandomStream random) override {
     for (std::int64_t i = 0; i < num_ops_; ++i) {
       const std::uint64_t operation = random.below(14);

@@ -42,6 +42,8 @@ class RandomHorizontalFlip final : public Transform {
     }
   }
 
+  void apply_to_mask(const ImageView& mask, RandomStream random) override { apply(mask, random); }
+
   std::optional<double> mirrors() const override { return p_; }
 
  private:

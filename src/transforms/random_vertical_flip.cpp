@@ -17,6 +17,8 @@ class RandomVerticalFlip final : public Transform {
     }
   }
 
+  void apply_to_mask(const ImageView& mask, RandomStream random) override { apply(mask, random); }
+
  private:
   double p_;
 };

@@ -65,7 +65,7 @@ TEST(PictureReader, ReturnsPicturesOfAnySizeInOrderWithEachError) {
       ASSERT_EQ(all[i].error, "");
       Scratch scratch;
       const Image decoded = decode_image(read_whole_file(names[i], scratch), 3, names[i], {});
-      const TransformPipeline pipeline(options.transforms, {{12, 10, 3}, DType::uint8});
+      const TransformPipeline pipeline(options.transforms, {{"image", DType::uint8, {12, 10, 3}}});
       EXPECT_EQ(all[i].pixels, resize(pipeline.apply(decoded, 0, 0, 0), {12, 10}).pixels) << i;
     }
   }

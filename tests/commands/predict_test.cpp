@@ -9,6 +9,7 @@
 #include "datasets/dataset.h"
 #include "support/configured.h"
 #include "support/image_files.h"
+#include "support/read_field.h"
 
 namespace trainyard {
 namespace {
@@ -21,8 +22,8 @@ using PredictCommand = SmallRun;
 // Test image `index` as a PNG file's bytes.
 std::string test_image(std::size_t index) {
   const auto dataset = make_dataset(synthetic_data("16,16,3", 640, 5), Split::test);
-  Image image{16, 16, 3, std::vector<std::byte>(dataset->spec().bytes())};
-  dataset->get(index, image.pixels);
+  Image image{16, 16, 3, std::vector<std::byte>(dataset->fields()[0].bytes())};
+  read_field(*dataset, index, image.pixels);
   return png_file(image);
 }
 

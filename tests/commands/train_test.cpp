@@ -15,6 +15,7 @@
 #include "checkpoint/safetensors_torch.h"
 #include "datasets/dataset.h"
 #include "support/idx_files.h"
+#include "support/read_field.h"
 #include "support/step_losses.h"
 #include "support/subprocess.h"
 #include "support/temp_dir.h"
@@ -30,11 +31,11 @@ using testing::Not;
 // The first images of each split, as IDX files.
 void write_slice(const TempDir& dir, Split split, std::size_t count) {
   const auto dataset = make_dataset({.name = "fashion_mnist"}, split);
-  std::string images(count * dataset->spec().bytes(), '\0');
+  std::string images(count * dataset->fields()[0].bytes(), '\0');
   std::string labels(count, '\0');
   for (std::size_t i = 0; i < count; ++i) {
-    const std::span<char> image(images.data() + i * dataset->spec().bytes(), dataset->spec().bytes());
-    labels[i] = static_cast<char>(dataset->get(i, std::as_writable_bytes(image)));
+    const std::span<char> image(images.data() + i * dataset->fields()[0].bytes(), dataset->fields()[0].bytes());
+    labels[i] = static_cast<char>(read_field(*dataset, i, std::as_writable_bytes(image)));
   }
   const auto n = static_cast<std::uint32_t>(count);
   const std::string prefix = split == Split::train ? "data/train" : "data/t10k";

@@ -6,6 +6,7 @@
 #include "datasets/dataset.h"
 #include "support/counted.h"
 #include "support/error_of.h"
+#include "support/read_field.h"
 #include "support/temp_dir.h"
 #include "util/error.h"
 
@@ -48,14 +49,14 @@ class Cifar10 : public testing::Test {
 TEST_F(Cifar10, StringsItsFilesTogether) {
   const auto dataset = make();
   ASSERT_EQ(dataset->size(), 10u);
-  EXPECT_EQ(dataset->spec(), (SampleSpec{{32, 32, 3}, DType::uint8}));
-  std::vector<std::byte> image(dataset->spec().bytes());
+  EXPECT_EQ(dataset->fields()[0].shape, (Shape{32, 32, 3}));
+  std::vector<std::byte> image(dataset->fields()[0].bytes());
   for (std::size_t i = 0; i < 10; ++i) {
     const std::size_t file = i / 2 + 1;
-    EXPECT_EQ(dataset->get(i, image), i % 2 == 0 ? static_cast<std::int64_t>(file) : 0);
+    EXPECT_EQ(read_field(*dataset, i, image), i % 2 == 0 ? static_cast<std::int64_t>(file) : 0);
     EXPECT_EQ(image, std::vector<std::byte>(3072, static_cast<std::byte>(i % 2 == 0 ? file : 10 * file)));
   }
-  EXPECT_EQ(make(Split::test)->get(0, image), 7);
+  EXPECT_EQ(read_field(*make(Split::test), 0, image), 7);
 }
 
 TEST_F(Cifar10, TurnsPlanesIntoPixels) {
@@ -63,8 +64,8 @@ TEST_F(Cifar10, TurnsPlanesIntoPixels) {
   green[33] = 'G';  // second row, second column
   dir_.write("test_batch.bin", record('\1', std::string(1024, 'r'), green, std::string(1024, 'b')));
   const auto dataset = make(Split::test);
-  std::vector<std::byte> image(dataset->spec().bytes());
-  dataset->get(0, image);
+  std::vector<std::byte> image(dataset->fields()[0].bytes());
+  read_field(*dataset, 0, image);
   EXPECT_THAT(std::vector(image.begin(), image.begin() + 3),
               ElementsAre(std::byte{'r'}, std::byte{'g'}, std::byte{'b'}));
   EXPECT_EQ(image[(32 + 1) * 3 + 1], std::byte{'G'});
@@ -117,9 +118,9 @@ TEST_F(Cifar10, SaysWhichFileIsMissing) {
 TEST_F(Cifar10, NamesTheRecordThatIsCutOffWhileItIsRead) {
   const auto dataset = make();
   std::filesystem::resize_file(dir_ / "data_batch_2.bin", 4000);
-  std::vector<std::byte> image(dataset->spec().bytes());
-  EXPECT_EQ(dataset->get(2, image), 2);
-  EXPECT_THAT(error_of<RunError>([&] { dataset->get(3, image); }),
+  std::vector<std::byte> image(dataset->fields()[0].bytes());
+  EXPECT_EQ(read_field(*dataset, 2, image), 2);
+  EXPECT_THAT(error_of<RunError>([&] { read_field(*dataset, 3, image); }),
               AllOf(HasSubstr("data_batch_2.bin"), HasSubstr("cut off within record 1")));
 }
 

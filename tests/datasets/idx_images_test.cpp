@@ -8,6 +8,7 @@
 #include "support/counted.h"
 #include "support/error_of.h"
 #include "support/idx_files.h"
+#include "support/read_field.h"
 #include "support/temp_dir.h"
 #include "util/error.h"
 
@@ -42,19 +43,19 @@ class IdxImagesTest : public testing::Test {
 TEST_F(IdxImagesTest, GivesImagesAndLabelsInTheOrderOfTheFiles) {
   const auto dataset = make();
   ASSERT_EQ(dataset->size(), 2u);
-  EXPECT_EQ(dataset->spec(), (SampleSpec{{28, 28, 1}, DType::uint8}));
-  std::vector<std::byte> image(dataset->spec().bytes());
-  EXPECT_EQ(dataset->get(1, image), 7);
+  EXPECT_EQ(dataset->fields()[0].shape, (Shape{28, 28, 1}));
+  std::vector<std::byte> image(dataset->fields()[0].bytes());
+  EXPECT_EQ(read_field(*dataset, 1, image), 7);
   EXPECT_EQ(image, std::vector<std::byte>(784, std::byte{'b'}));
-  EXPECT_EQ(dataset->get(0, image), 3);
+  EXPECT_EQ(read_field(*dataset, 0, image), 3);
   EXPECT_EQ(image, std::vector<std::byte>(784, std::byte{'a'}));
 }
 
 TEST_F(IdxImagesTest, ReadsTheTestSplitFromItsOwnFiles) {
   const auto dataset = make(Split::test);
   ASSERT_EQ(dataset->size(), 1u);
-  std::vector<std::byte> image(dataset->spec().bytes());
-  EXPECT_EQ(dataset->get(0, image), 1);
+  std::vector<std::byte> image(dataset->fields()[0].bytes());
+  EXPECT_EQ(read_field(*dataset, 0, image), 1);
   EXPECT_EQ(image.front(), std::byte{'c'});
 }
 
@@ -141,9 +142,9 @@ class FashionMnist : public testing::Test {
 
   std::vector<int> label_counts(Split split) const {
     const auto dataset = make_dataset(config_, split);
-    std::vector<std::byte> image(dataset->spec().bytes());
+    std::vector<std::byte> image(dataset->fields()[0].bytes());
     std::vector<int> count(10);
-    for (std::size_t i = 0; i < dataset->size(); ++i) ++count[static_cast<std::size_t>(dataset->get(i, image))];
+    for (std::size_t i = 0; i < dataset->size(); ++i) ++count[static_cast<std::size_t>(read_field(*dataset, i, image))];
     return count;
   }
 
@@ -158,17 +159,17 @@ TEST_F(FashionMnist, IsBalanced) {
 TEST_F(FashionMnist, IsFoundWithoutARootAndBeginsWithAnAnkleBoot) {
   config_.root.clear();
   const auto dataset = make_dataset(config_, Split::train);
-  std::vector<std::byte> image(dataset->spec().bytes());
-  EXPECT_EQ(dataset->get(0, image), 9);
+  std::vector<std::byte> image(dataset->fields()[0].bytes());
+  EXPECT_EQ(read_field(*dataset, 0, image), 9);
 }
 
 TEST_F(FashionMnist, HasTheStatisticsItClaims) {
   const auto dataset = make_dataset(config_, Split::train);
-  std::vector<std::byte> image(dataset->spec().bytes());
+  std::vector<std::byte> image(dataset->fields()[0].bytes());
   double sum = 0;
   double squares = 0;
   for (std::size_t i = 0; i < dataset->size(); ++i) {
-    dataset->get(i, image);
+    read_field(*dataset, i, image);
     for (const std::byte pixel : image) {
       const double value = std::to_integer<int>(pixel) / 255.0;
       sum += value;

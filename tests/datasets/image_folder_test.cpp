@@ -3,9 +3,10 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
-#include "datasets/image_dataset.h"
+#include "datasets/pictures.h"
 #include "support/error_of.h"
 #include "support/image_files.h"
+#include "support/read_field.h"
 #include "support/temp_dir.h"
 #include "util/error.h"
 
@@ -49,7 +50,7 @@ class ImageFolder : public testing::Test {
     const auto dataset = make(split);
     std::vector<std::string> result;
     for (std::size_t i = 0; i < dataset->size(); ++i) {
-      const std::string name = dynamic_cast<const ImageDataset&>(*dataset).name(i);
+      const std::string name = dataset->name(i);
       result.push_back(name.substr(dir_.path().size() + 1));
     }
     return result;
@@ -92,11 +93,11 @@ TEST_F(ImageFolder, ListsPicturesByClassThenFolderThenName) {
 
 TEST_F(ImageFolder, GivesPixelsAndLabels) {
   const auto dataset = make();
-  EXPECT_EQ(dataset->spec(), (SampleSpec{{8, 10, 3}, DType::uint8}));
-  std::vector<std::byte> out(dataset->spec().bytes());
-  EXPECT_EQ(dataset->get(3, out), 1);
+  EXPECT_EQ(dataset->fields()[0].shape, (Shape{8, 10, 3}));
+  std::vector<std::byte> out(dataset->fields()[0].bytes());
+  EXPECT_EQ(read_field(*dataset, 3, out), 1);
   EXPECT_EQ(out, ramp(8, 10, 3).pixels);
-  EXPECT_EQ(make(Split::train, 1)->spec(), (SampleSpec{{8, 10, 1}, DType::uint8}));
+  EXPECT_EQ(make(Split::train, 1)->fields()[0].shape, (Shape{8, 10, 1}));
   EXPECT_EQ(make(Split::train, 1)->channel_mean().size(), 1u);
 }
 
@@ -118,8 +119,8 @@ TEST_F(ImageFolder, KnowsClassesWithoutReadingPictures) {
 TEST_F(ImageFolder, GivesTestImagesTheLabelsOfTraining) {
   std::filesystem::remove_all(dir_ / "test/cat");
   const auto test = make(Split::test);
-  std::vector<std::byte> out(test->spec().bytes());
-  EXPECT_EQ(test->get(0, out), 1);
+  std::vector<std::byte> out(test->fields()[0].bytes());
+  EXPECT_EQ(read_field(*test, 0, out), 1);
   add("test/bird/a.jpg");
   add("test/cow/a.jpg");
   EXPECT_THAT(
@@ -143,11 +144,12 @@ TEST_F(ImageFolder, NamesWhatItCannotTake) {
 TEST_F(ImageFolder, NamesAnUnreadablePictureAndStartsWithoutIt) {
   dir_.write("train/cat/a.jpeg", "broken");
   const auto dataset = make();
-  std::vector<std::byte> out(dataset->spec().bytes());
-  EXPECT_THAT(error_of<RunError>([&] { dataset->get(0, out); }), HasSubstr("train/cat/a.jpeg: is text, 'broken'"));
-  EXPECT_EQ(dataset->get(1, out), 0);
+  std::vector<std::byte> out(dataset->fields()[0].bytes());
+  EXPECT_THAT(error_of<RunError>([&] { read_field(*dataset, 0, out); }),
+              HasSubstr("train/cat/a.jpeg: is text, 'broken'"));
+  EXPECT_EQ(read_field(*dataset, 1, out), 0);
   std::filesystem::remove(dir_ / "train/cat/a.jpeg");
-  EXPECT_THAT(error_of<RunError>([&] { dataset->get(0, out); }),
+  EXPECT_THAT(error_of<RunError>([&] { read_field(*dataset, 0, out); }),
               AllOf(HasSubstr("train/cat/a.jpeg"), HasSubstr("No such file")));
 }
 
@@ -247,9 +249,9 @@ TEST_F(ImageFolder, RefusesClassNamesThatAreNotUtf8) {
 
 TEST_F(ImageFolder, TurnsPicturesUprightUnlessToldOtherwise) {
   dir_.write("train/cat/a.jpeg", with_exif(jpeg_file(ramp(8, 10, 3)), exif_of(6)));
-  EXPECT_EQ(make()->spec(), (SampleSpec{{10, 8, 3}, DType::uint8}));
+  EXPECT_EQ(make()->fields()[0].shape, (Shape{10, 8, 3}));
   DataConfig config{.name = "image_folder", .root = dir_.path(), .exif_orientation = false};
-  EXPECT_EQ(make_dataset(config, Split::train)->spec(), (SampleSpec{{8, 10, 3}, DType::uint8}));
+  EXPECT_EQ(make_dataset(config, Split::train)->fields()[0].shape, (Shape{8, 10, 3}));
   EXPECT_NE(make_dataset(config, Split::train)->fingerprint(), make()->fingerprint());
   config.max_pixels = 79;
   EXPECT_THAT(error_of<RunError>([&] { make_dataset(config, Split::train); }), HasSubstr("data.max_pixels = 79"));

@@ -8,6 +8,7 @@
 #include "support/configured.h"
 #include "support/counted.h"
 #include "support/error_of.h"
+#include "support/read_field.h"
 #include "util/error.h"
 
 namespace trainyard {
@@ -24,19 +25,19 @@ DataConfig small(const std::string& flags = "") {
   return configured(flags, config).data;
 }
 
-struct Sample {
+struct Drawn {
   std::int64_t label;
   std::vector<std::byte> image;
-  bool operator==(const Sample&) const = default;
+  bool operator==(const Drawn&) const = default;
 };
 
-Sample sample(const Dataset& dataset, std::size_t index) {
-  Sample result{0, std::vector<std::byte>(dataset.spec().bytes())};
-  result.label = dataset.get(index, result.image);
+Drawn sample(const Dataset& dataset, std::size_t index) {
+  Drawn result{0, std::vector<std::byte>(dataset.fields()[0].bytes())};
+  result.label = read_field(dataset, index, result.image);
   return result;
 }
 
-double distance(const Sample& a, const Sample& b) {
+double distance(const Drawn& a, const Drawn& b) {
   double sum = 0;
   for (std::size_t i = 0; i < a.image.size(); ++i) {
     sum += std::abs(std::to_integer<int>(a.image[i]) - std::to_integer<int>(b.image[i]));
@@ -48,7 +49,7 @@ TEST(Synthetic, HasTheShapeAndSizesAskedFor) {
   const auto train = make_dataset(small(), Split::train);
   EXPECT_EQ(train->size(), 200u);
   EXPECT_EQ(make_dataset(small(), Split::test)->size(), 40u);
-  EXPECT_EQ(train->spec(), (SampleSpec{{16, 12, 3}, DType::uint8}));
+  EXPECT_EQ(train->fields()[0].shape, (Shape{16, 12, 3}));
   EXPECT_EQ(train->class_names().size(), 10u);
   EXPECT_EQ(train->class_counts(), counted(*train));
   EXPECT_EQ(train->channel_mean().size(), 3u);
@@ -70,10 +71,10 @@ TEST(Synthetic, CanBeLearntByNearestNeighbour) {
   const auto train = make_dataset(small(), Split::train);
   const auto test = make_dataset(small(), Split::test);
   for (std::size_t i = 0; i < test->size(); ++i) {
-    const Sample unknown = sample(*test, i);
-    Sample nearest = sample(*train, 0);
+    const Drawn unknown = sample(*test, i);
+    Drawn nearest = sample(*train, 0);
     for (std::size_t j = 1; j < 10; ++j) {
-      Sample other = sample(*train, j);
+      Drawn other = sample(*train, j);
       if (distance(other, unknown) < distance(nearest, unknown)) nearest = std::move(other);
     }
     EXPECT_EQ(nearest.label, unknown.label);
@@ -91,7 +92,7 @@ TEST(Synthetic, HasTheStatisticsItClaims) {
       squares += value * value;
     }
   }
-  const double count = static_cast<double>(dataset->size() * dataset->spec().elements());
+  const double count = static_cast<double>(dataset->size() * dataset->fields()[0].elements());
   EXPECT_NEAR(sum / count, dataset->channel_mean()[0], 0.02);
   EXPECT_NEAR(std::sqrt(squares / count - sum / count * sum / count), dataset->channel_std()[0], 0.02);
 }

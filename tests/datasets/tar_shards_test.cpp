@@ -4,9 +4,10 @@
 #include <gmock/gmock.h>
 #include <sys/resource.h>
 
-#include "datasets/image_dataset.h"
+#include "datasets/pictures.h"
 #include "support/error_of.h"
 #include "support/image_files.h"
+#include "support/read_field.h"
 #include "support/subprocess.h"
 #include "support/tar_file.h"
 #include "support/temp_dir.h"
@@ -82,12 +83,12 @@ TEST_F(TarShards, GivesEachPictureWithItsClass) {
   const auto train = make();
   ASSERT_EQ(train->size(), 3u);
   EXPECT_THAT(train->class_names(), ElementsAre("0", "1", "2"));
-  std::vector<std::byte> out(train->spec().bytes());
-  EXPECT_EQ(train->get(0, out), 2);
-  EXPECT_EQ(train->get(1, out), 0);
+  std::vector<std::byte> out(train->fields()[0].bytes());
+  EXPECT_EQ(read_field(*train, 0, out), 2);
+  EXPECT_EQ(read_field(*train, 1, out), 0);
   EXPECT_EQ(out, ramp(8, 10, 3).pixels);
-  EXPECT_EQ(train->get(2, out), 1);
-  EXPECT_THAT(dynamic_cast<const ImageDataset&>(*train).name(2), HasSubstr("train/1.tar: x/c.JPEG"));
+  EXPECT_EQ(read_field(*train, 2, out), 1);
+  EXPECT_THAT(train->name(2), HasSubstr("train/1.tar: x/c.JPEG"));
   EXPECT_THAT(make(Split::val)->class_names(), ElementsAre("0", "1", "2"));
   EXPECT_EQ(make(Split::test), nullptr);
   EXPECT_EQ(train->stratum(0), 2u);
@@ -130,9 +131,9 @@ TEST_F(TarShards, ReadsClassesAsPeopleWriteThem) {
                            tar_member("b.cls", " 0 \n\n") + tar_member("b.jpg", image));
   const auto train = make();
   ASSERT_EQ(train->size(), 2u);
-  std::vector<std::byte> out(train->spec().bytes());
-  EXPECT_EQ(train->get(0, out), 1);
-  EXPECT_EQ(train->get(1, out), 0);
+  std::vector<std::byte> out(train->fields()[0].bytes());
+  EXPECT_EQ(read_field(*train, 0, out), 1);
+  EXPECT_EQ(read_field(*train, 1, out), 0);
   for (const std::string text : {"cat", "", "-1", "1.0", "1 2", "1\n2", "1000000", "0x1", "1\x1b[2J"}) {
     write("train/0.tar", tar_member("a.jpg", image) + tar_member("a.cls", text));
     EXPECT_THAT(error_of<RunError>([&] { make(); }),
@@ -180,9 +181,9 @@ TEST_F(TarShards, ReadsHardLinks) {
                            tar_header("b.cls", '1', "0", "a.cls"));
   const auto train = make();
   ASSERT_EQ(train->size(), 2u);
-  std::vector<std::byte> a(train->spec().bytes());
-  std::vector<std::byte> b(train->spec().bytes());
-  EXPECT_EQ(train->get(0, a), train->get(1, b));
+  std::vector<std::byte> a(train->fields()[0].bytes());
+  std::vector<std::byte> b(train->fields()[0].bytes());
+  EXPECT_EQ(read_field(*train, 0, a), read_field(*train, 1, b));
   EXPECT_EQ(a, b);
 }
 
@@ -235,9 +236,9 @@ TEST_F(TarShards, NamesTheSampleThatIsCutOffWhileItIsRead) {
         tar_member("a.jpg", image) + tar_member("a.cls", "0") + tar_member("b.jpg", image) + tar_member("b.cls", "0"));
   const auto train = make();
   std::filesystem::resize_file(dir_ / "train/0.tar", 512 + image.size() + 600);
-  std::vector<std::byte> out(train->spec().bytes());
-  EXPECT_EQ(train->get(0, out), 0);
-  EXPECT_THAT(error_of<RunError>([&] { train->get(1, out); }),
+  std::vector<std::byte> out(train->fields()[0].bytes());
+  EXPECT_EQ(read_field(*train, 0, out), 0);
+  EXPECT_THAT(error_of<RunError>([&] { read_field(*train, 1, out); }),
               AllOf(HasSubstr("train/0.tar: b.jpg"), HasSubstr("cut off")));
 }
 
@@ -252,8 +253,8 @@ TEST_F(TarShards, OpensMoreShardsThanTheSoftLimitOfFiles) {
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
   const auto train = make();
   setrlimit(RLIMIT_NOFILE, &before);
-  std::vector<std::byte> out(train->spec().bytes());
-  EXPECT_EQ(train->get(59, out), 0);
+  std::vector<std::byte> out(train->fields()[0].bytes());
+  EXPECT_EQ(read_field(*train, 59, out), 0);
 }
 
 }  // namespace

@@ -21,14 +21,12 @@ class Classes final : public Dataset {
   explicit Classes(std::vector<std::uint64_t> labels, bool in_memory = true)
       : labels_(std::move(labels)), in_memory_(in_memory) {}
   std::size_t size() const override { return labels_.size(); }
-  const SampleSpec& spec() const override { return spec_; }
-  std::int64_t get(std::size_t /*index*/, std::span<std::byte> /*out*/) const override {
+  const std::vector<Field>& fields() const override { return fields_; }
+  void read(std::size_t /*index*/, RandomStream /*random*/, Sample& /*sample*/) const override {
     throw RunError("test", "a sample was read");
   }
   const std::vector<std::string>& class_names() const override { return names_; }
   std::uint64_t fingerprint() const override { return 1; }
-  std::vector<float> channel_mean() const override { return {0}; }
-  std::vector<float> channel_std() const override { return {1}; }
   std::optional<std::uint64_t> stratum(std::size_t index) const override {
     return in_memory_ ? std::optional(labels_[index]) : std::nullopt;
   }
@@ -36,7 +34,7 @@ class Classes final : public Dataset {
  private:
   std::vector<std::uint64_t> labels_;
   bool in_memory_;
-  SampleSpec spec_{{1, 1, 1}, DType::uint8};
+  std::vector<Field> fields_{{.name = "image", .shape = {1, 1, 1}}, label_field(4)};
   std::vector<std::string> names_{"a", "b", "c", "d"};
 };
 

@@ -13,11 +13,12 @@
 #include "config/config_file.h"
 #include "datasets/file_index.h"
 #include "datasets/idx.h"
-#include "datasets/image_dataset.h"
 #include "datasets/packed_file.h"
+#include "datasets/pictures.h"
 #include "datasets/tar.h"
 #include "images/decode_image.h"
 #include "support/memory_file.h"
+#include "support/read_field.h"
 #include "support/temp_dir.h"
 #include "transforms/arguments.h"
 #include "transforms/lazy_image.h"
@@ -48,8 +49,8 @@ void fuzz_cifar10(std::span<const std::byte> bytes) {
   config.name = "cifar10";
   config.root = folder() / "cifar";
   const auto dataset = make_dataset(config, Split::test);
-  std::vector<std::byte> out(dataset->spec().bytes());
-  for (std::size_t i = 0; i < dataset->size(); ++i) require(dataset->get(i, out) < 10);
+  std::vector<std::byte> out(dataset->fields()[0].bytes());
+  for (std::size_t i = 0; i < dataset->size(); ++i) require(read_field(*dataset, i, out) < 10);
 }
 
 void fuzz_index(std::span<const std::byte> bytes) {
@@ -79,7 +80,9 @@ void fuzz_image(std::span<const std::byte> bytes) {
   const auto reader = ImageReader::open(bytes.subspan(4), "image");
   if (reader->size().height * reader->size().width > 1'000'000) return;  // slow, and nothing new
   LazyImage::Memory memory;
-  LazyImage picture(*reader, option(0) % 2 == 0 ? 1 : 3, option(0) % 4 < 2 ? DecodeMode::exact : DecodeMode::scaled,
+  LazyImage picture(*reader,
+                    {.channels = option(0) % 2 == 0 ? std::size_t{1} : std::size_t{3},
+                     .mode = option(0) % 4 < 2 ? DecodeMode::exact : DecodeMode::scaled},
                     memory);
   const ImageSize size = picture.size();
   const std::size_t height = 1 + option(1) % size.height;

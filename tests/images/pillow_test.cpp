@@ -76,10 +76,10 @@ Image result_of(const Case& one) {
   std::vector<std::string> specs;
   std::istringstream text(one.operation);
   for (std::string spec; std::getline(text, spec, ';');) specs.push_back(spec);
-  const SampleSpec spec{{static_cast<std::int64_t>(image.height), static_cast<std::int64_t>(image.width),
-                         static_cast<std::int64_t>(image.channels)},
-                        DType::uint8};
-  return TransformPipeline(specs, spec).apply(image, 0, 0, 0);
+  const Field field{.name = "image",
+                    .shape = {static_cast<std::int64_t>(image.height), static_cast<std::int64_t>(image.width),
+                              static_cast<std::int64_t>(image.channels)}};
+  return TransformPipeline(specs, {field}).apply(image, 0, 0, 0);
 }
 
 TEST(Pillow, HasTheSamePixels) {

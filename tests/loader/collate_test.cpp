@@ -29,24 +29,24 @@ class Sequences : public Dataset {
  public:
   explicit Sequences(Collate hook) : hook_(hook) {}
   std::size_t size() const override { return trainyard::size; }
-  const SampleSpec& spec() const override { return spec_; }
-  std::int64_t rows(std::size_t index) const override { return rows_of(index); }
-  void collate(std::span<const std::int64_t> rows, std::span<std::int64_t> begins) const override {
+  const std::vector<Field>& fields() const override { return fields_; }
+  std::int64_t rows(std::size_t /*field*/, std::size_t index) const override { return rows_of(index); }
+  void collate(std::size_t /*field*/, std::span<const std::int64_t> rows,
+               std::span<std::int64_t> begins) const override {
     hook_(rows, begins);
   }
-  std::int64_t get(std::size_t index, std::span<std::byte> out) const override {
-    EXPECT_EQ(out.size(), rows(index) * width);
+  void read(std::size_t index, RandomStream /*random*/, Sample& sample) const override {
+    const std::span<std::byte> out = sample.elements(0);
+    EXPECT_EQ(out.size(), rows(0, index) * width);
     for (std::size_t place = 0; place < out.size(); ++place) out[place] = byte_of(index, place);
-    return static_cast<std::int64_t>(index % 2);
+    sample.set(1, static_cast<std::int64_t>(index % 2));
   }
   const std::vector<std::string>& class_names() const override { return class_names_; }
   std::uint64_t fingerprint() const override { return 1; }
-  std::vector<float> channel_mean() const override { return {}; }
-  std::vector<float> channel_std() const override { return {}; }
 
  private:
   Collate hook_;
-  SampleSpec spec_{{longest, width}, DType::uint8, /*varies=*/true};
+  std::vector<Field> fields_{{.name = "words", .shape = {longest, width}, .varies = true}, label_field(2)};
   std::vector<std::string> class_names_ = {"even", "odd"};
 };
 
@@ -61,18 +61,19 @@ DatasetFactory factory(Collate collate) {
 
 // Checks every byte of the batch: each sample's own, and zeros between them.
 void check(const Batch& batch) {
-  ASSERT_EQ(batch.rows().size(), batch.count());
-  ASSERT_EQ(batch.begins().size(), batch.count() + 1);
-  ASSERT_EQ(batch.images().size(), static_cast<std::size_t>(batch.begins().back() * width));
+  const BatchField& words = batch.field("words");
+  ASSERT_EQ(words.rows.size(), batch.count());
+  ASSERT_EQ(words.begins.size(), batch.count() + 1);
+  ASSERT_EQ(words.elements.size(), static_cast<std::size_t>(words.begins.back() * width));
   for (std::size_t i = 0; i < batch.count(); ++i) {
     const std::uint64_t index = batch.sample_index(i);
-    EXPECT_EQ(batch.labels()[i], static_cast<std::int64_t>(index % 2));
-    ASSERT_EQ(batch.rows()[i], rows_of(index));
-    const auto begin = static_cast<std::size_t>(batch.begins()[i] * width);
-    const auto end = static_cast<std::size_t>(batch.begins()[i + 1] * width);
+    EXPECT_EQ(batch.field("label").as<std::int64_t>()[i], static_cast<std::int64_t>(index % 2));
+    ASSERT_EQ(words.rows[i], rows_of(index));
+    const auto begin = static_cast<std::size_t>(words.begins[i] * width);
+    const auto end = static_cast<std::size_t>(words.begins[i + 1] * width);
     for (std::size_t at = begin; at < end; ++at) {
-      const bool inside = at - begin < static_cast<std::size_t>(batch.rows()[i] * width);
-      ASSERT_EQ(batch.images()[at], inside ? byte_of(index, at - begin) : std::byte{0}) << "sample " << index;
+      const bool inside = at - begin < static_cast<std::size_t>(words.rows[i] * width);
+      ASSERT_EQ(words.elements[at], inside ? byte_of(index, at - begin) : std::byte{0}) << "sample " << index;
     }
   }
 }
@@ -102,9 +103,10 @@ TEST_P(CollateWith, DeliversEachSampleWhereTheHookPutsIt) {
         while (const auto batch = loader.next()) {
           check(*batch);
           samples += batch->count();
-          const std::int64_t all = std::accumulate(batch->rows().begin(), batch->rows().end(), std::int64_t{0});
-          const std::int64_t most = *std::max_element(batch->rows().begin(), batch->rows().end());
-          EXPECT_EQ(batch->begins().back(), collate == &pad ? most * static_cast<std::int64_t>(batch->count()) : all);
+          const BatchField& words = batch->field("words");
+          const std::int64_t all = std::accumulate(words.rows.begin(), words.rows.end(), std::int64_t{0});
+          const std::int64_t most = *std::max_element(words.rows.begin(), words.rows.end());
+          EXPECT_EQ(words.begins.back(), collate == &pad ? most * static_cast<std::int64_t>(batch->count()) : all);
         }
       }
       EXPECT_EQ(samples, 2 * size);
@@ -129,14 +131,14 @@ TEST_P(CollateWith, EmptyBatchesOfARankHaveNoRows) {
 class Damaged final : public Sequences {
  public:
   using Sequences::Sequences;
-  std::int64_t rows(std::size_t index) const override {
+  std::int64_t rows(std::size_t field, std::size_t index) const override {
     if (index == 23) throw RunError("test", "no length");
-    return index == 31 ? longest + 1 : Sequences::rows(index);
+    return index == 31 ? longest + 1 : Sequences::rows(field, index);
   }
-  std::int64_t get(std::size_t index, std::span<std::byte> out) const override {
-    std::ranges::fill(out, std::byte{77});
+  void read(std::size_t index, RandomStream random, Sample& sample) const override {
+    std::ranges::fill(sample.elements(0), std::byte{77});
     if (index == 5 || index == 17) throw RunError("test", "damaged");
-    return Sequences::get(index, out);
+    Sequences::read(index, random, sample);
   }
 };
 
@@ -166,8 +168,9 @@ TEST_P(CollateWith, StopsAtTheSampleAndNamesWhatItSays) {
     });
   };
   EXPECT_THAT(error_of_batch(2), HasSubstr("sample 17 of train cannot be read: [test] damaged"));
-  EXPECT_THAT(error_of_batch(3),
-              HasSubstr("sample 31 of train cannot be read: [loader] rows() gives 10; a sample has 0 to 9"));
+  EXPECT_THAT(
+      error_of_batch(3),
+      HasSubstr("sample 31 of train cannot be read: [loader] rows() of the field words gives 10; a sample has 0 to 9"));
 }
 
 TEST_P(CollateWith, AHookThatLeavesTooLittleRoomStopsTheRun) {
@@ -204,13 +207,13 @@ INSTANTIATE_TEST_SUITE_P(Workers, CollateWith, testing::Values(0, 1, 3),
 
 TEST(Collate, VaryingSamplesAreNotKeptOnTheGpu) {
   EXPECT_THAT(error_of<UsageError>([] { WorkerPool({.workers = 0, .cache = SampleCache::gpu}, factory(&pad)); }),
-              HasSubstr("those of train vary"));
+              HasSubstr("the field words of train varies"));
 }
 
 TEST(Collate, VaryingSamplesHaveNoTransforms) {
   const Sequences dataset(&pad);
-  EXPECT_THAT(error_of<UsageError>([&] { TransformPipeline({"random_horizontal_flip"}, dataset.spec()); }),
-              HasSubstr("the samples are uint8 of 9 x 3 at most"));
+  EXPECT_THAT(error_of<UsageError>([&] { TransformPipeline({"random_horizontal_flip"}, dataset.fields()); }),
+              HasSubstr("the samples are words (uint8, 9 x 3 at most), label (int64)"));
 }
 
 }  // namespace

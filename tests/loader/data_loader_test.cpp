@@ -48,7 +48,7 @@ TEST_P(DataLoaderWith, AugmentsEachSampleAsOneProcessDoes) {
   const auto images_with = [](int workers) {
     WorkerPool pool({.workers = workers, .batch_size = 9, .seed = 8}, [] {
       std::vector<LoadedSplit> splits = checkable(100)();
-      splits[0].transforms = TransformPipeline({"random_crop(padding=1)"}, splits[0].dataset->spec());
+      splits[0].transforms = TransformPipeline({"random_crop(padding=1)"}, splits[0].dataset->fields());
       return splits;
     });
     DataLoader loader(pool, Split::train, {.shuffle = true});
@@ -56,7 +56,8 @@ TEST_P(DataLoaderWith, AugmentsEachSampleAsOneProcessDoes) {
     for (const std::uint64_t epoch : {0, 1}) {
       loader.start_epoch(epoch);
       while (const auto batch = loader.next()) {
-        images.insert(images.end(), batch->images().begin(), batch->images().end());
+        const std::span<const std::byte> elements = batch->field("image").elements;
+        images.insert(images.end(), elements.begin(), elements.end());
       }
     }
     return images;
@@ -335,7 +336,8 @@ TEST_P(DataLoaderWith, TellsWhatTheDatasetsAre) {
   const CheckableDataset expected(31, nullptr);
   const SplitInfo& test = pool.splits()[1];
   EXPECT_EQ(test.size, 31u);
-  EXPECT_EQ(test.sample, expected.spec());
+  EXPECT_EQ(test.fields, expected.fields());
+  EXPECT_EQ(test.padded, (std::vector<bool>{false, false, true, false}));
   EXPECT_EQ(test.class_names, expected.class_names());
   EXPECT_EQ(test.fingerprint, expected.fingerprint());
   EXPECT_EQ(test.channel_mean, expected.channel_mean());
@@ -370,7 +372,10 @@ TEST_P(DataLoaderWith, ALabelOutsideTheClassesIsRefused) {
   class BadLabel : public CheckableDataset {
    public:
     using CheckableDataset::CheckableDataset;
-    std::int64_t get(std::size_t, std::span<std::byte>) const override { return 5; }
+    void read(std::size_t index, RandomStream random, Sample& sample) const override {
+      CheckableDataset::read(index, random, sample);
+      sample.set(1, std::int64_t{5});
+    }
   };
   WorkerPool pool({.workers = GetParam()}, [] {
     std::vector<LoadedSplit> splits(1);
@@ -379,16 +384,17 @@ TEST_P(DataLoaderWith, ALabelOutsideTheClassesIsRefused) {
   });
   DataLoader loader(pool, Split::train);
   EXPECT_EQ(error_of(loader),
-            "[loader] sample 0 of train cannot be read: [loader] the label is 5, there are 5 classes");
+            "[loader] sample 0 of train cannot be read: [data] label has the value 5; allowed: 0 to 4");
 }
 
 TEST_P(DataLoaderWith, WritingPastTheBatchIsDetected) {
   class TooLong : public CheckableDataset {
    public:
     using CheckableDataset::CheckableDataset;
-    std::int64_t get(std::size_t, std::span<std::byte> out) const override {
+    void read(std::size_t index, RandomStream random, Sample& sample) const override {
+      CheckableDataset::read(index, random, sample);
+      const std::span<std::byte> out = sample.elements(0);
       std::fill_n(out.data(), out.size() + 16, std::byte{1});
-      return 0;
     }
   };
   WorkerPool pool({.workers = GetParam(), .batch_size = 3}, [] {
@@ -397,7 +403,7 @@ TEST_P(DataLoaderWith, WritingPastTheBatchIsDetected) {
     return splits;
   });
   DataLoader loader(pool, Split::train);
-  EXPECT_THAT(error_of(loader).value_or(""), testing::HasSubstr("written past the end of a batch"));
+  EXPECT_THAT(error_of(loader).value_or(""), testing::HasSubstr("written past the end of the field image of a batch"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Workers, DataLoaderWith, testing::Values(0, 1, 2, 4, 7),
@@ -405,8 +411,9 @@ INSTANTIATE_TEST_SUITE_P(Workers, DataLoaderWith, testing::Values(0, 1, 2, 4, 7)
 
 DatasetFactory checkable_with(const std::vector<std::string>& transforms) {
   return [transforms] {
-    std::vector<LoadedSplit> splits = checkable(100)();
-    splits[0].transforms = TransformPipeline(transforms, splits[0].dataset->spec());
+    std::vector<LoadedSplit> splits(1);
+    splits[0].dataset = std::make_unique<CheckableDataset>(100, nullptr, 37, /*varying=*/false);
+    splits[0].transforms = TransformPipeline(transforms, splits[0].dataset->fields());
     return splits;
   };
 }
@@ -415,7 +422,7 @@ TEST_P(DataLoaderWith, DeliversSamplesUnmirroredToWhoeverMirrorsThemItself) {
   const auto factory = [] {
     std::vector<LoadedSplit> splits(1);
     splits[0].dataset = make_dataset(synthetic_data("3,4,1", 40), Split::train);
-    splits[0].transforms = TransformPipeline({"random_horizontal_flip"}, splits[0].dataset->spec());
+    splits[0].transforms = TransformPipeline({"random_horizontal_flip"}, splits[0].dataset->fields());
     return splits;
   };
   WorkerPool pool({.workers = GetParam(), .batch_size = 9, .seed = 8}, factory);
@@ -425,8 +432,10 @@ TEST_P(DataLoaderWith, DeliversSamplesUnmirroredToWhoeverMirrorsThemItself) {
     DataLoader loader(pool, Split::train, options);
     std::vector<std::byte> images;
     loader.start_epoch(2);
-    while (const auto batch = loader.next())
-      images.insert(images.end(), batch->images().begin(), batch->images().end());
+    while (const auto batch = loader.next()) {
+      const std::span<const std::byte> elements = batch->field("image").elements;
+      images.insert(images.end(), elements.begin(), elements.end());
+    }
     return images;
   };
   std::vector<std::byte> images = images_of({.unmirrored = true});

@@ -25,13 +25,13 @@ TEST(EpochMeter, CountsWhatWasAddedSinceTheStart) {
 }
 
 TEST(EpochMeter, ALoaderKeepsOne) {
-  WorkerPool pool({.workers = 2, .batch_size = 8}, checkable(100));
+  WorkerPool pool({.workers = 2, .batch_size = 8}, checkable(100, 0, nullptr, /*varying=*/false));
   DataLoader loader(pool, Split::train);
   loader.start_epoch(0);
   rest_of_epoch(loader);
   const EpochStats stats = loader.stats();
   EXPECT_EQ(stats.samples, 100u);
-  EXPECT_EQ(stats.bytes, 3'700u);
+  EXPECT_EQ(stats.bytes, 4'500u);
   EXPECT_GT(stats.waited_seconds, 0);
   EXPECT_LE(stats.waited_seconds, stats.seconds);
   EXPECT_GT(stats.busy_share, 0);

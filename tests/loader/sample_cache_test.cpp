@@ -163,7 +163,7 @@ class CachedPictures : public testing::TestWithParam<int> {
       std::vector<LoadedSplit> splits(1);
       splits[0].dataset = make_dataset(DataConfig{.name = "image_folder", .root = root}, Split::train);
       splits[0].transforms = TransformPipeline({"random_resized_crop(size=24)", "random_horizontal_flip"},
-                                               splits[0].dataset->spec(), decode);
+                                               splits[0].dataset->fields(), decode);
       return splits;
     };
   }
@@ -173,7 +173,8 @@ class CachedPictures : public testing::TestWithParam<int> {
     std::vector<std::string> batches;
     loader.start_epoch(epoch);
     while (const auto batch = loader.next()) {
-      batches.emplace_back(reinterpret_cast<const char*>(batch->images().data()), batch->images().size());
+      const std::span<const std::byte> elements = batch->field("image").elements;
+      batches.emplace_back(reinterpret_cast<const char*>(elements.data()), elements.size());
     }
     return batches;
   }
@@ -236,7 +237,7 @@ TEST(SampleCache, PicturesThatDoNotFitAreCounted) {
                             {"/proc", ""});
   };
   EXPECT_THAT(error_of<MachineError>(no_room),
-              testing::HasSubstr("/proc has 0 bytes free, loader.cache = shm needs 30000 for 1 samples"));
+              testing::HasSubstr("/proc has 0 bytes free, loader.cache = shm needs 30008 for 1 samples"));
   unsetenv("XDG_CACHE_HOME");
 }
 
@@ -245,7 +246,7 @@ TEST(SampleCache, TooLittleRoomIsAnErrorBeforeAnythingIsRead) {
     cached_in_shared_memory(std::make_unique<CheckableDataset>(std::size_t{1} << 40, nullptr), {"/dev/shm", ""});
     FAIL();
   } catch (const MachineError& e) {
-    EXPECT_THAT(e.what(), testing::AllOf(testing::HasSubstr("loader.cache = shm needs 49478023249952 for"),
+    EXPECT_THAT(e.what(), testing::AllOf(testing::HasSubstr("loader.cache = shm needs 103354093010976 for"),
                                          testing::HasSubstr("--ipc=host")));
   }
 }

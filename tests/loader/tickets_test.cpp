@@ -11,7 +11,8 @@
 namespace trainyard {
 namespace {
 
-constexpr ArenaShape shape{.workers = 2, .batch_size = 16, .slots = 3, .sample_bytes = 37};  // 4 chunks of 4
+constexpr ArenaShape shape{
+    .workers = 2, .batch_size = 16, .slots = 3, .fields = 1, .field_bytes = {37}};  // 4 chunks of 4
 
 class TicketsTest : public testing::Test {
  protected:
@@ -97,7 +98,8 @@ TEST_F(TicketsTest, NewWorkBetweenLookingAndSleepingIsNotMissed) {
 
 // Workers as threads, so that the thread sanitizer sees both sides: every slot is written and read without a lock.
 TEST(Tickets, ThreeWorkersAndATrainerNeverTouchAChunkAtTheSameTime) {
-  const Arena arena = Arena::create_private({.workers = 3, .batch_size = 13, .slots = 3, .sample_bytes = 37});
+  const Arena arena =
+      Arena::create_private({.workers = 3, .batch_size = 13, .slots = 3, .fields = 4, .field_bytes = {37, 8, 36, 12}});
   const std::vector<LoadedSplit> splits = checkable(1000)();
   const PoolOptions options;
   std::atomic<bool> stop = false;
@@ -130,9 +132,10 @@ TEST(Tickets, ThreeWorkersAndATrainerNeverTouchAChunkAtTheSameTime) {
     while (!tickets.is_settled(slots[slot].batch, slot)) std::this_thread::yield();
     tickets.set_oldest(slots[slot].batch + 1);
     for (std::size_t i = 0; !cancelled && i < 13; ++i) {
-      ASSERT_EQ(arena.labels(slot)[i], CheckableDataset::label_of(slots[slot].first + i));
+      const std::span<const std::byte> labels = arena.field(slot, 1);
+      ASSERT_EQ(std::to_integer<std::int64_t>(labels[8 * i]), CheckableDataset::label_of(slots[slot].first + i));
       for (std::size_t place = 0; place < 37; ++place) {
-        ASSERT_EQ(arena.images(slot)[i * 37 + place], CheckableDataset::byte_of(slots[slot].first + i, place));
+        ASSERT_EQ(arena.field(slot, 0)[i * 37 + place], CheckableDataset::byte_of(slots[slot].first + i, place));
       }
     }
     slots[slot] = publish(slot, round);

@@ -390,13 +390,13 @@ TEST(WorkerPool, TooFewDescriptorsForTheBatchesMemoryAreAnErrorThatSaysSo) {
 }
 
 TEST(SmallSharedMemory, FewerBatchesAheadWhereNotAllFit) {
-  Tmpfs tmpfs(1024);
+  Tmpfs tmpfs(2048);
   if (!tmpfs.mounted()) GTEST_SKIP() << "mounting a tmpfs needs root";
   testing::internal::CaptureStdout();
   WorkerPool pool({.workers = 2, .batch_size = 4096, .prefetch = 16, .directory = tmpfs.path()}, checkable(20'000));
   const std::size_t bytes = pool.memory().size();
   EXPECT_GE(bytes, Arena::least_bytes(pool.arena().shape()));
-  EXPECT_LE(bytes, 1'048'576u);
+  EXPECT_LE(bytes, 2'097'152u);
   EXPECT_LT(pool.arena().control().slots_reserved, 18u);
   DataLoader loader(pool, Split::train, {.shuffle = true});
   EXPECT_EQ(error_of(loader, 2), std::nullopt);
@@ -457,7 +457,7 @@ TEST(SmallSharedMemory, FillingUpLaterChangesNothing) {
 
 // Before the first batch has come, only a look has been taken at the room.
 TEST(SmallSharedMemory, FillingUpBeforeTheFirstBatchIsAnErrorAndNoSignal) {
-  Tmpfs tmpfs(1024);
+  Tmpfs tmpfs(2048);
   if (!tmpfs.mounted()) GTEST_SKIP() << "mounting a tmpfs needs root";
   for (const OnWorkerError policy : {OnWorkerError::stop, OnWorkerError::retry, OnWorkerError::skip}) {
     WorkerPool pool({.workers = 2, .batch_size = 4096, .on_worker_error = policy, .directory = tmpfs.path()},
@@ -497,7 +497,7 @@ void let_madvise_map_no_pages() {
 }
 
 TEST(SmallSharedMemory, AKernelThatCannotMapPagesAheadReservesTwoSlotsAtOnce) {
-  Tmpfs tmpfs(1024);
+  Tmpfs tmpfs(2048);
   if (!tmpfs.mounted()) GTEST_SKIP() << "mounting a tmpfs needs root";
   const auto on_old_kernel = [dataset = checkable(20'000)] {
     let_madvise_map_no_pages();

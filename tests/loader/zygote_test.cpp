@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "datasets/dataset_view.h"
 #include "support/checkable_pool.h"
 #include "support/refuse_calls.h"
 #include "support/subprocess.h"
@@ -23,21 +24,17 @@ using testing::HasSubstr;
 using testing::Not;
 
 // A dataset under other names of its classes.
-class RenamedClasses : public Dataset {
+class RenamedClasses final : public DatasetView {
  public:
   RenamedClasses(std::unique_ptr<Dataset> dataset, std::vector<std::string> names)
-      : dataset_(std::move(dataset)), names_(std::move(names)) {}
+      : DatasetView(std::move(dataset)), names_(std::move(names)) {}
 
-  std::size_t size() const override { return dataset_->size(); }
-  const SampleSpec& spec() const override { return dataset_->spec(); }
-  std::int64_t get(std::size_t index, std::span<std::byte> out) const override { return dataset_->get(index, out); }
+  void read(std::size_t index, RandomStream random, Sample& sample) const override {
+    source().read(index, random, sample);
+  }
   const std::vector<std::string>& class_names() const override { return names_; }
-  std::uint64_t fingerprint() const override { return dataset_->fingerprint(); }
-  std::vector<float> channel_mean() const override { return dataset_->channel_mean(); }
-  std::vector<float> channel_std() const override { return dataset_->channel_std(); }
 
  private:
-  std::unique_ptr<Dataset> dataset_;
   std::vector<std::string> names_;
 };
 

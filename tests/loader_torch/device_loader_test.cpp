@@ -25,7 +25,7 @@ std::vector<LoadedSplit> pictures() {
     LoadedSplit& loaded = splits[static_cast<std::size_t>(split)];
     loaded.dataset = make_dataset(config, split == Split::train ? Split::train : Split::test);
     loaded.transforms =
-        TransformPipeline({"resize(height=6, width=7)", "random_horizontal_flip(p=0.4)"}, loaded.dataset->spec());
+        TransformPipeline({"resize(height=6, width=7)", "random_horizontal_flip(p=0.4)"}, loaded.dataset->fields());
   }
   return splits;
 }
@@ -37,9 +37,13 @@ void expect_same_rest_of_epoch(DeviceLoader& one, DeviceLoader& other) {
     ASSERT_TRUE(batch);
     EXPECT_EQ(batch->number, expected->number);
     EXPECT_EQ(batch->count, expected->count);
-    EXPECT_TRUE(batch->images.is_contiguous(at::MemoryFormat::ChannelsLast));
-    EXPECT_TRUE(at::equal(batch->images, expected->images));
-    EXPECT_TRUE(at::equal(batch->labels, expected->labels));
+    const Normalize normalize({0.4}, {0.3}, batch->fields[0].data.device());
+    const auto images = [&](const DeviceField& field) { return normalize(field.data, field.selection); };
+    EXPECT_TRUE(images(batch->field("image")).is_contiguous(at::MemoryFormat::ChannelsLast));
+    EXPECT_TRUE(at::equal(images(batch->field("image")), images(expected->field("image"))));
+    for (const DeviceField& field : expected->fields) {
+      EXPECT_TRUE(at::equal(batch->field(field.name).tensor(), field.tensor())) << field.name;
+    }
   }
   EXPECT_FALSE(other.next());
 }
@@ -61,8 +65,7 @@ class DeviceLoaderOn : public testing::TestWithParam<at::DeviceType> {
   at::Device device() const { return {GetParam(), static_cast<at::DeviceIndex>(GetParam() == at::kCPU ? -1 : 0)}; }
 
   DeviceLoader loader(WorkerPool& pool, Split split, const DataLoaderOptions& options = {}) const {
-    const SplitInfo& info = pool.splits()[static_cast<std::size_t>(split)];
-    return DeviceLoader(pool, split, options, Normalize(info.channel_mean, info.channel_std, device()), device());
+    return DeviceLoader(pool, split, options, device());
   }
 };
 
@@ -94,9 +97,12 @@ TEST_P(DeviceLoaderOn, ASplitKeptThereGoesOnInTheMiddleOfAnEpoch) {
 TEST_P(DeviceLoaderOn, ASplitKeptThereLeavesOutWhatCouldNotBeReadAsTheWorkersDo) {
   PoolOptions options = pool_options;
   options.on_worker_error = OnWorkerError::skip;
-  WorkerPool pool(options, checkable(40, 0, [](std::size_t index) {
-                    if (index == 13 || index == 39) throw RunError("datasets", "damaged");
-                  }));
+  WorkerPool pool(options, checkable(
+                               40, 0,
+                               [](std::size_t index) {
+                                 if (index == 13 || index == 39) throw RunError("datasets", "damaged");
+                               },
+                               /*varying=*/false));
   DeviceLoader loaded = loader(pool, Split::train, {.shuffle = true});
   DeviceLoader kept = loader(pool, Split::train, {.shuffle = true});
   kept.keep_on_device();
@@ -141,7 +147,7 @@ TEST_P(DeviceLoaderOn, CountsWhatASplitKeptThereHandsOut) {
   while (kept.next()) continue;
   const EpochStats stats = kept.stats();
   EXPECT_EQ(stats.samples, 101u);
-  EXPECT_EQ(stats.bytes, 101u * 6 * 7 * 3);
+  EXPECT_EQ(stats.bytes, 101u * (6 * 7 * 3 + 8));
   EXPECT_EQ(stats.busy_share, 0);
   EXPECT_GT(kept.waited_seconds(), 0);
 }

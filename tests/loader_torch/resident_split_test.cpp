@@ -13,7 +13,8 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 std::vector<SplitInfo> two_splits() {
-  return {{.size = 60'000, .sample = {{28, 28, 1}, DType::uint8}}, {.size = 10, .sample = {{2, 2, 3}, DType::float32}}};
+  return {{.size = 60'000, .fields = {{.name = "image", .shape = {28, 28, 1}}, label_field(10)}},
+          {.size = 10, .fields = {{.name = "image", .dtype = DType::float32, .shape = {2, 2, 3}}, label_field(10)}}};
 }
 
 TEST(ResidentSplit, IsCountedAsWhatItTakesOnTheDevice) {
@@ -30,11 +31,14 @@ TEST(ResidentSplit, TooLittleRoomIsAnErrorThatSaysWhatIsNeededAndWhatIsFree) {
 
 TEST(ResidentSplit, ABatchOfWhichNothingCouldBeReadIsAnError) {
   WorkerPool pool({.workers = 0, .batch_size = 4, .on_worker_error = OnWorkerError::skip},
-                  checkable(8, 0, [](std::size_t index) {
-                    if (index == 2 || index == 5) throw RunError("datasets", "damaged");
-                  }));
+                  checkable(
+                      8, 0,
+                      [](std::size_t index) {
+                        if (index == 2 || index == 5) throw RunError("datasets", "damaged");
+                      },
+                      /*varying=*/false));
   ResidentSplit split(pool, Split::train, at::kCPU);
-  WorkerPool alone({.workers = 0, .batch_size = 1}, checkable(8));
+  WorkerPool alone({.workers = 0, .batch_size = 1}, checkable(8, 0, nullptr, /*varying=*/false));
   const DataLoader order(alone, Split::train);
   EXPECT_NO_THROW(split.start_epoch(order, 0, 0, 2));
   EXPECT_NO_THROW(split.start_epoch(order, 0, 3, 5));

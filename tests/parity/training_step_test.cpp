@@ -151,7 +151,7 @@ Tensors take_steps(const Case& c, at::ScalarType dtype) {
   const auto optimizer = make_optimizer(c.config().optimizer, *model);
   Ema ema(*model, *average, train.ema_decay);
   TrainStep step(*model, *optimizer, train);
-  const DeviceBatch batch{
+  const ClassBatch batch{
       .images = normalized(pixels_of(c), dtype), .labels = batch_labels.to(device()), .number = 0, .count = batch_size};
   Tensors result;
   std::vector<double> losses;

@@ -22,18 +22,19 @@ std::vector<int> values(const Image& image) {
 TEST(PictureOf, ShowsColoursAsTheyAreAndTheFirstOfOtherChannels) {
   const std::vector<std::byte> bytes = {std::byte{1}, std::byte{2}, std::byte{3},
                                         std::byte{4}, std::byte{5}, std::byte{6}};
-  EXPECT_THAT(values(sample_image(bytes, {{1, 2, 3}, DType::uint8})), ElementsAre(1, 2, 3, 4, 5, 6));
-  EXPECT_THAT(values(sample_image(bytes, {{1, 3, 2}, DType::uint8})), ElementsAre(1, 3, 5));
+  EXPECT_THAT(values(sample_image(bytes, {"image", DType::uint8, {1, 2, 3}})), ElementsAre(1, 2, 3, 4, 5, 6));
+  EXPECT_THAT(values(sample_image(bytes, {"image", DType::uint8, {1, 3, 2}})), ElementsAre(1, 3, 5));
 }
 
 TEST(PictureOf, TakesFloatsAsZeroToOne) {
   const std::vector<float> floats = {-1, 0.5F, 7, std::numeric_limits<float>::quiet_NaN()};
-  EXPECT_THAT(values(sample_image(std::as_bytes(std::span(floats)), {{2, 2, 1}, DType::float32})),
+  EXPECT_THAT(values(sample_image(std::as_bytes(std::span(floats)), {"image", DType::float32, {2, 2, 1}})),
               ElementsAre(0, 128, 255, 0));
 }
 
 TEST(PictureOf, RefusesSamplesThatAreNoPictures) {
-  EXPECT_THAT(error_of<RunError>([] { sample_image({}, {{4}, DType::uint8}); }), testing::HasSubstr("1 dimensions"));
+  EXPECT_THAT(error_of<RunError>([] { sample_image({}, {"image", DType::uint8, {4}}); }),
+              testing::HasSubstr("1 dimensions"));
 }
 
 TEST(Thumbnail, KeepsTheShapeAndNeverScalesUp) {

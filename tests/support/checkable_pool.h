@@ -1,4 +1,4 @@
-/// A dataset whose samples can be checked, with a hook for what goes wrong in `get`.
+/// A dataset whose samples can be checked, with a hook for what goes wrong in `read`.
 #pragma once
 
 #include <atomic>
@@ -14,20 +14,25 @@
 namespace trainyard {
 
 /// Called in the worker before a sample is written.
-using GetHook = std::function<void(std::size_t index)>;
+using ReadHook = std::function<void(std::size_t index)>;
 
-/// Samples of `bytes` bytes, each a function of (index, place); five classes.
+/// Samples whose every byte is a function of (index, field, place): an image of `bytes` bytes, a label of five classes,
+/// and, if `varying`, up to 9 words and up to 4 boxes.
 class CheckableDataset : public Dataset {
  public:
-  CheckableDataset(std::size_t size, GetHook hook, std::int64_t bytes = 37)
-      : size_(size), hook_(std::move(hook)), spec_{{bytes, 1, 1}, DType::uint8} {}
+  CheckableDataset(std::size_t size, ReadHook hook, std::int64_t bytes = 37, bool varying = true);
 
   static std::byte byte_of(std::size_t index, std::size_t place);
   static std::int64_t label_of(std::size_t index) { return static_cast<std::int64_t>(index % 5); }
+  /// What field `field` of sample `index` is, in all its rows.
+  static std::vector<std::byte> expected(const Field& field, std::size_t index);
+  static std::int64_t rows_of(const Field& field, std::size_t index);
 
   std::size_t size() const override { return size_; }
-  const SampleSpec& spec() const override { return spec_; }
-  std::int64_t get(std::size_t index, std::span<std::byte> out) const override;
+  const std::vector<Field>& fields() const override { return fields_; }
+  void read(std::size_t index, RandomStream random, Sample& sample) const override;
+  std::int64_t rows(std::size_t field, std::size_t index) const override { return rows_of(fields_[field], index); }
+  void collate(std::size_t field, std::span<const std::int64_t> rows, std::span<std::int64_t> begins) const override;
   const std::vector<std::string>& class_names() const override { return class_names_; }
   std::uint64_t fingerprint() const override { return 0xfedcba9876543210u; }
   std::vector<float> channel_mean() const override { return {0.1f}; }
@@ -37,14 +42,14 @@ class CheckableDataset : public Dataset {
 
  private:
   std::size_t size_;
-  GetHook hook_;
-  SampleSpec spec_;
+  ReadHook hook_;
+  std::vector<Field> fields_;
   std::vector<std::string> class_names_ = {"a", "b", "c", "d", "\xff not UTF-8"};
   std::vector<LeftOut> left_out_ = {{"dangling link", 4, {"a/one", "a/\xff"}}, {"litter", 1, {".b"}}};
 };
 
 /// A train split of `train` samples with the hook and a test split of `test` samples without.
-DatasetFactory checkable(std::size_t train, std::size_t test = 0, GetHook hook = nullptr);
+DatasetFactory checkable(std::size_t train, std::size_t test = 0, ReadHook hook = nullptr, bool varying = true);
 
 /// A number that a test and the processes forked from it share, to make a misdeed happen only so many times.
 class SharedCounter {
@@ -59,7 +64,7 @@ class SharedCounter {
   std::shared_ptr<Mapping> memory_;
 };
 
-/// The sample numbers of the batch, after checking that every byte and label is theirs.
+/// The sample numbers of the batch, after checking that every byte of every field is theirs.
 std::vector<std::uint64_t> checked_indices(const Batch& batch);
 
 /// The batches left in the epoch, each as checked_indices().

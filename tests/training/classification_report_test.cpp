@@ -30,10 +30,10 @@ TEST(ClassScores, CountsWhatWasRightAndWhatWasTakenForAClass) {
 // Says the class of the first pixel's value plus one, surer the brighter it is.
 class NextClass : public ModelModule {
  public:
-  at::Tensor forward(at::Tensor images) override {
-    const at::Tensor value = (images.select(1, 0).select(1, 0).select(1, 0) * 255).round();
+  TensorDict forward(const TensorDict& batch) override {
+    const at::Tensor value = (batch.at("image").select(1, 0).select(1, 0).select(1, 0) * 255).round();
     const at::Tensor guess = value.add(1).remainder(5).to(at::kLong);
-    return at::one_hot(guess, 5).to(at::kFloat) * (1 + value.unsqueeze(1));
+    return {{"logits", at::one_hot(guess, 5).to(at::kFloat) * (1 + value.unsqueeze(1))}};
   }
 };
 
@@ -43,11 +43,13 @@ TEST(EvaluateSamples, FindsTheWorstMistakesAndAgreesWithTheCounts) {
   std::vector<std::int64_t> labels;
   loader.start_epoch(0);
   while (const std::optional<Batch> batch = loader.next()) {
-    labels.insert(labels.end(), batch->labels().begin(), batch->labels().end());
+    const std::span<const std::int64_t> part = batch->field("label").as<std::int64_t>();
+    labels.insert(labels.end(), part.begin(), part.end());
   }
   NextClass model;
-  DeviceLoader batches(pool, Split::val, {}, Normalize({0}, {1}, at::kCPU), at::kCPU);
-  const ClassificationReport result = classification_report(model, batches, Precision::fp32, /*worst=*/3);
+  DeviceLoader batches(pool, Split::val, {}, at::kCPU);
+  const Normalize normalize({0}, {1}, at::kCPU);
+  const ClassificationReport result = classification_report(model, batches, normalize, Precision::fp32, /*worst=*/3);
   EXPECT_EQ(result.samples, 11);
   EXPECT_EQ(result.classes, 5);
   EXPECT_EQ(result.top5, 1);

@@ -6,7 +6,7 @@ namespace trainyard {
 namespace {
 
 // Image i is all i, its label i.
-DeviceBatch batch(std::int64_t number = 0) {
+ClassBatch batch(std::int64_t number = 0) {
   return {.images = at::arange(4, at::kFloat).view({4, 1, 1, 1}).expand({4, 3, 20, 10}).contiguous(),
           .labels = at::arange(4, at::kLong),
           .number = number,
@@ -14,7 +14,7 @@ DeviceBatch batch(std::int64_t number = 0) {
 }
 
 TEST(Mix, NeitherLeavesTheBatchAsItIs) {
-  DeviceBatch b = batch();
+  ClassBatch b = batch();
   mix(b, TrainConfig{}, 0);
   EXPECT_FALSE(b.other_labels.defined());
   EXPECT_TRUE(at::equal(b.images, batch().images));
@@ -22,7 +22,7 @@ TEST(Mix, NeitherLeavesTheBatchAsItIs) {
 
 TEST(Mix, MixupWeighsImagesAsItSays) {
   for (std::int64_t number = 0; number < 20; ++number) {
-    DeviceBatch b = batch(number);
+    ClassBatch b = batch(number);
     mix(b, TrainConfig{.mixup = 0.4}, 1);
     const auto share = b.share.item<double>();
     EXPECT_TRUE(share >= 0 && share <= 1) << share;
@@ -34,7 +34,7 @@ TEST(Mix, MixupWeighsImagesAsItSays) {
 
 TEST(Mix, CutmixPastesAsManyPixelsAsItSays) {
   for (std::int64_t number = 0; number < 50; ++number) {
-    DeviceBatch b = batch(number);
+    ClassBatch b = batch(number);
     mix(b, TrainConfig{.cutmix = 1}, 1);
     const auto own = b.images[0][0].eq(0).to(at::kFloat).mean().item<double>();
     const auto others = b.images[0][0].eq(3).to(at::kFloat).mean().item<double>();
@@ -46,7 +46,7 @@ TEST(Mix, CutmixPastesAsManyPixelsAsItSays) {
 TEST(Mix, DependsOnSeedEpochAndBatchAlone) {
   const TrainConfig config{.mixup = 0.4, .cutmix = 1};
   const auto share = [](const TrainConfig& c, std::int64_t epoch, std::int64_t number) {
-    DeviceBatch b = batch(number);
+    ClassBatch b = batch(number);
     mix(b, c, epoch);
     return b.share.item<double>();
   };
@@ -64,7 +64,7 @@ TEST(Mix, SharesFollowTheBetaDistribution) {
     double sum = 0;
     double squares = 0;
     constexpr int draws = 4000;
-    DeviceBatch b{.images = at::zeros({1, 1, 1, 1}), .labels = at::zeros({1}, at::kLong), .number = 0, .count = 1};
+    ClassBatch b{.images = at::zeros({1, 1, 1, 1}), .labels = at::zeros({1}, at::kLong), .number = 0, .count = 1};
     for (b.number = 0; b.number < draws; ++b.number) {
       mix(b, TrainConfig{.mixup = alpha}, 0);
       const auto share = b.share.item<double>();

@@ -21,7 +21,7 @@ using testing::HasSubstr;
 
 const at::Device gpu(at::kCUDA, 0);
 
-DeviceBatch batch_of(std::int64_t count, std::int64_t number, at::Device device) {
+ClassBatch batch_of(std::int64_t count, std::int64_t number, at::Device device) {
   return {.images = at::randn({count, 3, 16, 16}).contiguous(at::MemoryFormat::ChannelsLast).to(device),
           .labels = at::randint(0, 10, {count}, at::kLong).to(device),
           .number = number,
@@ -31,7 +31,7 @@ DeviceBatch batch_of(std::int64_t count, std::int64_t number, at::Device device)
 // A step that only counts.
 struct Counter {
   int calls = 0;
-  StepResult operator()(const DeviceBatch& batch) {
+  StepResult operator()(const ClassBatch& batch) {
     ++calls;
     return {.loss = batch.images.sum(), .logits = {}, .sums = {}};
   }
@@ -55,7 +55,7 @@ TEST_F(GpuStepGraph, IsCapturedOnceForTheShapeThatComesAgainAndAgain) {
   Counter counter;
   StepGraph step(std::ref(counter), gpu, /*enabled=*/true);
   for (int i = 0; i < 10; ++i) {
-    const DeviceBatch batch = batch_of(i == 1 || i == 8 ? 3 : 4, i, gpu);
+    const ClassBatch batch = batch_of(i == 1 || i == 8 ? 3 : 4, i, gpu);
     EXPECT_EQ(step(batch).loss.item<float>(), batch.images.sum().item<float>()) << i;
   }
   // Steps 0, 1 and 8 by themselves, 2 to 4 before it is captured, and to capture it.
@@ -87,11 +87,11 @@ TEST_F(GpuStepGraph, RandomNumbersOfTheGpuGoOnAsIfItWereNotCaptured) {
   for (const bool enabled : {false, true}) {
     at::manual_seed(3);
     StepGraph step(
-        [](const DeviceBatch& batch) {
+        [](const ClassBatch& batch) {
           return StepResult{.loss = at::rand({7}, batch.images.options()).sum(), .logits = {}, .sums = {}};
         },
         gpu, enabled);
-    const DeviceBatch batch{.images = at::zeros({1}, gpu), .labels = at::zeros({1}, gpu), .number = 0, .count = 1};
+    const ClassBatch batch{.images = at::zeros({1}, gpu), .labels = at::zeros({1}, gpu), .number = 0, .count = 1};
     for (int i = 0; i < 8; ++i) drawn[enabled].push_back(step(batch).loss.item<float>());
   }
   EXPECT_EQ(drawn[0], drawn[1]);
@@ -104,11 +104,11 @@ TEST_F(GpuStepGraph, RandomNumbersOfTheCpuAreNotFrozen) {
   for (const bool enabled : {false, true}) {
     at::manual_seed(3);
     StepGraph step(
-        [](const DeviceBatch& batch) {
+        [](const ClassBatch& batch) {
           return StepResult{.loss = batch.images.sum() + at::rand({1}).item<float>(), .logits = {}, .sums = {}};
         },
         gpu, enabled);
-    const DeviceBatch batch{.images = at::zeros({1}, gpu), .labels = at::zeros({1}, gpu), .number = 0, .count = 1};
+    const ClassBatch batch{.images = at::zeros({1}, gpu), .labels = at::zeros({1}, gpu), .number = 0, .count = 1};
     for (int i = 0; i < 8; ++i) drawn[enabled].push_back(step(batch).loss.item<float>());
   }
   EXPECT_EQ(drawn[0], drawn[1]);
@@ -151,7 +151,7 @@ TEST_P(GpuStepGraphWith, TrainsAsWithoutBitForBit) {
     const auto optimizer = make_optimizer(GetParam().optimizer, *model);
     TrainStep step(*model, *optimizer, config);
     for (int i = 0; i < 12; ++i) {
-      DeviceBatch batch = batch_of(i == 7 ? 5 : 16, i, gpu);
+      ClassBatch batch = batch_of(i == 7 ? 5 : 16, i, gpu);
       if (i == 9) batch.images[2][1][3][3] = config.on_nonfinite == OnNonfinite::skip ? NAN : 0.5;
       mix(batch, config, 0);
       const StepResult result = step(batch, 0.01 / (1 + i));
@@ -192,11 +192,11 @@ TEST_F(GpuStepGraph, AStepThatWaitsForTheGpuIsRefusedWithTheRemedy) {
   testing::FLAGS_gtest_death_test_style = "threadsafe";
   const auto try_to = [] {
     StepGraph step(
-        [](const DeviceBatch& batch) {
+        [](const ClassBatch& batch) {
           return StepResult{.loss = batch.images * batch.images.sum().item<float>(), .logits = {}, .sums = {}};
         },
         gpu, /*enabled=*/true);
-    const DeviceBatch batch{.images = at::zeros({1}, gpu), .labels = at::zeros({1}, gpu), .number = 0, .count = 1};
+    const ClassBatch batch{.images = at::zeros({1}, gpu), .labels = at::zeros({1}, gpu), .number = 0, .count = 1};
     const std::string error = error_of<RunError>([&] {
       for (int i = 0; i < 8; ++i) step(batch);
     });

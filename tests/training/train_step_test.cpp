@@ -18,7 +18,7 @@
 namespace trainyard {
 namespace {
 
-DeviceBatch random_batch(std::int64_t channels, std::int64_t size) {
+ClassBatch random_batch(std::int64_t channels, std::int64_t size) {
   return {.images = at::randn({16, channels, size, size}).contiguous(at::MemoryFormat::ChannelsLast),
           .labels = at::randint(0, 10, {16}, at::kLong),
           .number = 0,
@@ -40,7 +40,7 @@ TEST_P(OverfitsOneBatch, ToNoErrorAtAll) {
   const auto optimizer = make_optimizer(GetParam().optimizer, *model);
   const TrainConfig config;
   TrainStep step(*model, *optimizer, config);
-  const DeviceBatch batch = random_batch(1, 16);
+  const ClassBatch batch = random_batch(1, 16);
   StepResult result;
   for (int i = 0; i < 60; ++i) result = step(batch, GetParam().optimizer.lr);
   EXPECT_LT(result.loss.item<double>(), 0.05);
@@ -57,7 +57,7 @@ INSTANTIATE_TEST_SUITE_P(TrainStep, OverfitsOneBatch,
 
 TEST(TrainStep, Bf16TrainsCloseToFp32) {
   at::manual_seed(3);
-  const DeviceBatch batch = random_batch(1, 28);
+  const ClassBatch batch = random_batch(1, 28);
   double losses[2];
   for (const bool bf16 : {false, true}) {
     at::manual_seed(4);
@@ -81,7 +81,7 @@ TEST(TrainStep, PartsOfAStepMakeTheStepOfTheWholeBatch) {
   // A net without batch normalisation, to which parts of a batch would not be a batch.
   const ModelInput input = image_input({.channels = 1, .height = 16, .width = 16}, 10);
   at::manual_seed(3);
-  const DeviceBatch whole = random_batch(1, 16);
+  const ClassBatch whole = random_batch(1, 16);
   std::vector<std::shared_ptr<Model>> models;
   for (int i = 0; i < 2; ++i) {
     at::manual_seed(4);
@@ -113,12 +113,12 @@ TEST(TrainStep, ALossThatIsNotFiniteChangesNothingWhereItIsToBeSkipped) {
     const auto optimizer = make_optimizer({.name = optimizer_name, .lr = 0.01}, *model);
     const TrainConfig config{.on_nonfinite = OnNonfinite::skip};
     TrainStep step(*model, *optimizer, config);
-    const DeviceBatch good = random_batch(1, 28);
+    const ClassBatch good = random_batch(1, 28);
     step(good, 0.01);
     const NamedTensors weights = copied(model->state_dict());
     const NamedTensors state = copied(optimizer->state());
 
-    DeviceBatch bad = random_batch(1, 28);
+    ClassBatch bad = random_batch(1, 28);
     bad.images[3][0][5][5] = NAN;
     EXPECT_TRUE(std::isnan(step(bad, 0.01).loss.item<double>()));
     for (std::size_t i = 0; i < weights.size(); ++i) {
@@ -147,13 +147,13 @@ TEST(TrainStep, Fp16ThatOverflowsChangesOnlyTheScale) {
 
 TEST(TrainStep, MixedTargetsWeighTheTwoLosses) {
   at::manual_seed(6);
-  DeviceBatch batch = random_batch(1, 28);
+  ClassBatch batch = random_batch(1, 28);
   const auto loss_with = [&](const at::Tensor& other, double share) {
     at::manual_seed(7);
     const auto model = make_model({.name = "convnet"}, image_input({.channels = 1, .height = 28, .width = 28}, 10));
     const auto optimizer = make_optimizer({}, *model);
     const TrainConfig config;
-    DeviceBatch mixed = batch;
+    ClassBatch mixed = batch;
     mixed.other_labels = other;
     if (other.defined()) mixed.share = at::scalar_tensor(share);
     return TrainStep(*model, *optimizer, config)(mixed, 0).loss.item<double>();
@@ -167,7 +167,7 @@ TEST(TrainStep, MixedTargetsWeighTheTwoLosses) {
 TEST(Optimizer, StateGoesOnWhereItStopped) {
   for (const char* name : {"sgd", "adamw", "lion"}) {
     at::manual_seed(5);
-    const DeviceBatch batch = random_batch(1, 28);
+    const ClassBatch batch = random_batch(1, 28);
     const ModelInput input = image_input({.channels = 1, .height = 28, .width = 28}, 10);
     const TrainConfig config;
     const auto model = make_model({.name = "convnet"}, input);

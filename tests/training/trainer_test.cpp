@@ -22,11 +22,11 @@ class NamedDataset : public CheckableDataset {
   std::vector<std::string> names_ = {"a", "b", "c", "d", "e"};
 };
 
-DatasetFactory named(const GetHook& hook) {
+DatasetFactory named(const ReadHook& hook) {
   return [hook] {
     std::vector<LoadedSplit> splits(2);
-    splits[0].dataset = std::make_unique<NamedDataset>(100, hook);
-    splits[1].dataset = std::make_unique<NamedDataset>(100, nullptr);
+    splits[0].dataset = std::make_unique<NamedDataset>(100, hook, 37, /*varying=*/false);
+    splits[1].dataset = std::make_unique<NamedDataset>(100, nullptr, 37, /*varying=*/false);
     return splits;
   };
 }

@@ -16,7 +16,8 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 const Image photo = ramp(20, 30, 3);
-const SampleSpec sample{{20, 30, 3}, DType::uint8};
+const Field sample_field{"image", DType::uint8, {20, 30, 3}};
+const std::vector<Field> sample{sample_field};
 
 TEST(ColorJitter, MakesChangesInEveryOrderAsOften) {
   const ColorJitter jitter(0.4, 0.4, 0.4, 0.1);

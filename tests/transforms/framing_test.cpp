@@ -6,8 +6,10 @@
 
 #include <gmock/gmock.h>
 
+#include "datasets/pictures.h"
 #include "support/error_of.h"
 #include "support/image_files.h"
+#include "support/read_field.h"
 #include "transforms/pipeline.h"
 #include "util/error.h"
 
@@ -18,36 +20,31 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 /// Pictures held as files in memory.
-class Pictures final : public ImageDataset {
+class Pictures final : public Dataset {
  public:
   explicit Pictures(std::vector<std::string> files) : files_(std::move(files)) {
-    const auto [height, width] = first_size();
-    spec_.shape = {static_cast<std::int64_t>(height), static_cast<std::int64_t>(width), 3};
+    take_size_of_first_picture(*this, fields_);
   }
   std::size_t size() const override { return files_.size(); }
-  const SampleSpec& spec() const override { return spec_; }
-  const std::vector<std::string>& class_names() const override { return class_names_; }
+  const std::vector<Field>& fields() const override { return fields_; }
   std::uint64_t fingerprint() const override { return 0; }
-  std::vector<float> channel_mean() const override { return usual_mean(spec_); }
-  std::vector<float> channel_std() const override { return usual_std(spec_); }
   std::string name(std::size_t index) const override { return fmt::format("picture {}", index); }
-  StoredImage read(std::size_t index, Scratch&) const override {
-    return {.bytes = std::as_bytes(std::span(files_[index])), .pixels = {}, .label = 0};
+  void read(std::size_t index, RandomStream, Sample& sample) const override {
+    sample.store(0, {std::as_bytes(std::span(files_[index]))});
   }
 
  private:
   std::vector<std::string> files_;
-  std::vector<std::string> class_names_{"one"};
-  SampleSpec spec_;
+  std::vector<Field> fields_{{.name = "image", .shape = {1, 1, 3}, .is_picture = true}};
 };
 
 Image read(const Pictures& pictures, const std::vector<std::string>& specs, std::size_t index = 0,
            DecodeMode decode = DecodeMode::exact) {
-  const TransformPipeline pipeline(specs, pictures.spec(), decode);
-  const std::vector<std::int64_t>& shape = pipeline.spec(pictures).shape;
+  const TransformPipeline pipeline(specs, pictures.fields(), decode);
+  const std::vector<std::int64_t>& shape = pipeline.fields(pictures)[0].shape;
   Image image{static_cast<std::size_t>(shape[0]), static_cast<std::size_t>(shape[1]), 3, {}};
-  image.pixels.resize(pipeline.spec(pictures).bytes());
-  pipeline.read(pictures, index, 1, 2, image.pixels);
+  image.pixels.resize(pipeline.fields(pictures)[0].bytes());
+  read_field(pipeline, pictures, index, 1, 2, image.pixels);
   return image;
 }
 
@@ -116,12 +113,13 @@ TEST(Framing, OfAFileGivesThePixelsOfTheDecodedPicture) {
           {"resize(size=40)", "center_crop(size=32)"},
           {"random_crop(size=64, padding=8)", "color_jitter"},
           {"random_horizontal_flip(p=1)", "resize(size=40)"}}) {
-      const TransformPipeline pipeline(specs, pictures.spec());
+      const TransformPipeline pipeline(specs, pictures.fields());
       for (std::uint64_t epoch = 0; epoch < 20; ++epoch) {
-        std::vector<std::byte> pixels(pipeline.spec(pictures).bytes());
-        pipeline.read(pictures, 0, 7, epoch, pixels);
+        std::vector<std::byte> pixels(pipeline.fields(pictures)[0].bytes());
+        read_field(pipeline, pictures, 0, 7, epoch, pixels);
         ASSERT_EQ(pixels, pipeline.apply(decoded, 7, epoch, 0).pixels) << specs.front() << ", epoch " << epoch;
-        ASSERT_EQ(pixels, pipeline.apply(pictures, 0, 7, epoch).pixels) << specs.front() << ", epoch " << epoch;
+        ASSERT_EQ(pixels, pipeline.read_any_size(pictures, 0, 7, epoch)[0].bytes)
+            << specs.front() << ", epoch " << epoch;
       }
     }
   }

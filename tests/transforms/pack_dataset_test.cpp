@@ -5,14 +5,15 @@
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
-#include "datasets/image_dataset.h"
 #include "datasets/packed_file.h"
+#include "datasets/pictures.h"
 #include "images/encode_jpeg.h"
 #include "images/resample.h"
 #include "support/configured.h"
 #include "support/error_of.h"
 #include "support/image_files.h"
 #include "support/memory_file.h"
+#include "support/read_field.h"
 #include "support/temp_dir.h"
 #include "util/error.h"
 #include "util/random.h"
@@ -49,8 +50,9 @@ class PackDataset : public testing::Test {
   }
 
   static StoredImage stored(const Dataset& dataset, std::size_t index) {
-    static Scratch scratch;
-    return dynamic_cast<const ImageDataset&>(dataset).read(index, scratch);
+    static Sample sample;
+    read_sample(dataset, index, sample);
+    return sample.stored(0);
   }
 
   std::string packed_bytes() const {
@@ -69,13 +71,13 @@ TEST_F(PackDataset, GivesBackSamplesAndLabels) {
   const auto original = synthetic();
   const auto copy = packed(*original);
   ASSERT_EQ(copy->size(), original->size());
-  EXPECT_EQ(copy->spec(), original->spec());
+  EXPECT_EQ(copy->fields(), original->fields());
   EXPECT_EQ(copy->class_names(), original->class_names());
   EXPECT_EQ(copy->channel_mean(), original->channel_mean());
-  std::vector<std::byte> expected(original->spec().bytes());
-  std::vector<std::byte> found(original->spec().bytes());
+  std::vector<std::byte> expected(original->fields()[0].bytes());
+  std::vector<std::byte> found(original->fields()[0].bytes());
   for (std::size_t i = 0; i < copy->size(); ++i) {
-    EXPECT_EQ(copy->get(i, found), original->get(i, expected));
+    EXPECT_EQ(read_field(*copy, i, found), read_field(*original, i, expected));
     EXPECT_EQ(found, expected);
   }
 }
@@ -86,7 +88,6 @@ TEST_F(PackDataset, KeepsFilesAsTheyAre) {
   ASSERT_EQ(copy->size(), 3u);
   for (std::size_t i = 0; i < 3; ++i) {
     EXPECT_EQ(bytes_of(stored(*copy, i)), bytes_of(stored(*original, i)));
-    EXPECT_EQ(stored(*copy, i).label, stored(*original, i).label);
     EXPECT_FALSE(stored(*copy, i).pixels);
   }
 }
@@ -102,7 +103,7 @@ TEST_F(PackDataset, PacksPixelsOfAnySizeOrOfOne) {
 
   const auto one =
       packed(*original, {.as = PackAs::raw, .transforms = {"resize(size=10)", "center_crop(size=10)"}, .quality = 90});
-  EXPECT_EQ(one->spec(), (SampleSpec{{10, 10, 3}, DType::uint8}));
+  EXPECT_EQ(one->fields()[0].shape, (Shape{10, 10, 3}));
 }
 
 TEST_F(PackDataset, EncodesAnew) {
@@ -172,26 +173,27 @@ TEST_F(PackDataset, NamesWhatIsCutOffOrDamaged) {
 
 TEST_F(PackDataset, NamesTheRecordThatIsGoneWhileItIsRead) {
   const auto arrays = packed(*synthetic());
-  std::vector<std::byte> out(arrays->spec().bytes());
-  EXPECT_EQ(arrays->get(19, out), synthetic()->get(19, out));
+  std::vector<std::byte> out(arrays->fields()[0].bytes());
+  EXPECT_EQ(read_field(*arrays, 19, out), read_field(*synthetic(), 19, out));
   std::filesystem::resize_file(dir_ / "train.packed", 1'000);
-  EXPECT_NO_THROW(arrays->get(0, out));
-  EXPECT_THAT(error_of<RunError>([&] { arrays->get(19, out); }),
+  EXPECT_NO_THROW(read_field(*arrays, 0, out));
+  EXPECT_THAT(error_of<RunError>([&] { read_field(*arrays, 19, out); }),
               AllOf(HasSubstr("train.packed"), HasSubstr("record 19 has been cut off")));
 
   const auto files = packed(*pictures());
   std::filesystem::resize_file(dir_ / "train.packed", 100);
-  Scratch scratch;
-  EXPECT_THAT(error_of<RunError>([&] { dynamic_cast<const ImageDataset&>(*files).read(2, scratch); }),
-              HasSubstr("record 2 has been cut off"));
+  EXPECT_THAT(error_of<RunError>([&] { stored(*files, 2); }), HasSubstr("record 2 has been cut off"));
 }
 
 /// Of one sample, whose class has no name.
 class WrongLabel final : public Dataset {
  public:
   std::size_t size() const override { return 1; }
-  const SampleSpec& spec() const override { return spec_; }
-  std::int64_t get(std::size_t /*index*/, std::span<std::byte> /*out*/) const override { return 2; }
+  const std::vector<Field>& fields() const override { return fields_; }
+  void read(std::size_t /*index*/, RandomStream /*random*/, Sample& sample) const override {
+    std::ranges::fill(sample.elements(0), std::byte{1});
+    sample.set(1, std::int64_t{2});
+  }
   const std::vector<std::string>& class_names() const override { return class_names_; }
   std::uint64_t fingerprint() const override { return 0; }
   std::vector<float> channel_mean() const override { return {0}; }
@@ -199,13 +201,13 @@ class WrongLabel final : public Dataset {
   std::string name(std::size_t /*index*/) const override { return "the sample"; }
 
  private:
-  SampleSpec spec_{{2, 2, 1}, DType::uint8};
+  std::vector<Field> fields_{{.name = "image", .shape = {2, 2, 1}}, label_field(2)};
   std::vector<std::string> class_names_{"cat", "dog"};
 };
 
 TEST_F(PackDataset, NamesTheSampleWithAClassOutOfRange) {
   EXPECT_THAT(error_of<RunError>([&] { packed(WrongLabel()); }),
-              AllOf(HasSubstr("sample 0 (the sample) has class 2"), HasSubstr("0 to 1")));
+              AllOf(HasSubstr("sample 0 (the sample)"), HasSubstr("label has the value 2; allowed: 0 to 1")));
 }
 
 TEST_F(PackDataset, NamesWhatIsWrongWithTheDescription) {

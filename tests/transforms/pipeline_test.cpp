@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include "support/error_of.h"
+#include "support/read_field.h"
 #include "util/error.h"
 
 namespace trainyard {
@@ -13,12 +14,13 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-const SampleSpec sample{{6, 8, 3}, DType::uint8};
+const Field sample_field{"image", DType::uint8, {6, 8, 3}};
+const std::vector<Field> sample{sample_field};
 
 Image counting_image() {
-  Image image{6, 8, 3, std::vector<std::byte>(sample.bytes())};
-  for (std::size_t i = 0; i < image.pixels.size(); ++i) image.pixels[i] = static_cast<std::byte>(i + 1);
-  return image;
+  Image counting{6, 8, 3, std::vector<std::byte>(sample_field.bytes())};
+  for (std::size_t i = 0; i < counting.pixels.size(); ++i) counting.pixels[i] = static_cast<std::byte>(i + 1);
+  return counting;
 }
 
 const std::vector<std::byte> unchanged = counting_image().pixels;
@@ -70,8 +72,8 @@ TEST(TransformPipeline, AppliesInOrder) {
   EXPECT_EQ(crop_first, TransformPipeline({"random_horizontal_flip(p=1)"}, sample).apply(cropped, 9, 9, 9).pixels);
 }
 
-std::string error(const std::string& spec, const SampleSpec& of = sample) {
-  return error_of<UsageError>([&] { TransformPipeline({spec}, of); });
+std::string error(const std::string& spec, const Field& of = sample_field) {
+  return error_of<UsageError>([&] { TransformPipeline({spec}, {of}); });
 }
 
 TEST(TransformPipeline, AnUnknownNameListsTheNearestFirst) {
@@ -103,27 +105,20 @@ TEST(TransformPipeline, RefusesValuesThatAreNoNumbers) {
 }
 
 TEST(TransformPipeline, RefusesSamplesThatAreNoImages) {
-  EXPECT_THAT(error("random_crop", {{6, 8, 3}, DType::float32}), HasSubstr("float32 of 6 x 8 x 3"));
-  EXPECT_THAT(error("random_crop", {{48}, DType::uint8}), HasSubstr("uint8 of 48"));
-  EXPECT_NO_THROW(TransformPipeline({}, {{48}, DType::float32}));
+  EXPECT_THAT(error("random_crop", {"image", DType::float32, {6, 8, 3}}), HasSubstr("image (float32, 6 x 8 x 3)"));
+  EXPECT_THAT(error("random_crop", {"image", DType::uint8, {48}}), HasSubstr("image (uint8, 48)"));
+  EXPECT_NO_THROW(TransformPipeline({}, {{"image", DType::float32, {48}}}));
 }
 
 // A dataset of one picture under many numbers.
 class OnePicture final : public Dataset {
  public:
   std::size_t size() const override { return 1'000; }
-  const SampleSpec& spec() const override { return sample; }
-  std::int64_t get(std::size_t, std::span<std::byte> out) const override {
-    std::copy(unchanged.begin(), unchanged.end(), out.begin());
-    return 0;
+  const std::vector<Field>& fields() const override { return trainyard::sample; }
+  void read(std::size_t, RandomStream, Sample& to) const override {
+    std::copy(unchanged.begin(), unchanged.end(), to.elements(0).begin());
   }
-  const std::vector<std::string>& class_names() const override { return names_; }
   std::uint64_t fingerprint() const override { return 0; }
-  std::vector<float> channel_mean() const override { return {0, 0, 0}; }
-  std::vector<float> channel_std() const override { return {1, 1, 1}; }
-
- private:
-  std::vector<std::string> names_ = {"a"};
 };
 
 TEST(TransformPipeline, WhatItLeavesUnmirroredIsMirroredByTheSameDraws) {
@@ -140,14 +135,14 @@ TEST(TransformPipeline, WhatItLeavesUnmirroredIsMirroredByTheSameDraws) {
           return mirrored;
         }(),
         sample);
-    const std::size_t bytes = pipeline.spec(dataset).bytes();
+    const std::size_t bytes = pipeline.fields(dataset)[0].bytes();
     std::vector<std::byte> plain(bytes), mirrored(bytes), read(bytes);
-    always.read(dataset, 0, 0, 0, mirrored);
+    read_field(always, dataset, 0, 0, 0, mirrored);
     int count = 0;
     for (std::size_t index = 0; index < 1'000; ++index) {
       const bool mirror = (*pipeline.mirror())(/*seed=*/7, /*epoch=*/3, index);
-      pipeline.read(dataset, index, 7, 3, plain, /*unmirrored=*/true);
-      pipeline.read(dataset, index, 7, 3, read);
+      read_field(pipeline, dataset, index, 7, 3, plain, /*unmirrored=*/true);
+      read_field(pipeline, dataset, index, 7, 3, read);
       ASSERT_EQ(read, mirror ? mirrored : plain) << index;
       count += mirror ? 1 : 0;
     }

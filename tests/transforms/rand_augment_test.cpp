@@ -11,7 +11,7 @@ namespace {
 std::set<int> results_of(int value, int magnitude) {
   const std::byte pixel{static_cast<unsigned char>(value)};
   const TransformPipeline pipeline({fmt::format("rand_augment(num_ops=1, magnitude={})", magnitude)},
-                                   {{1, 1, 1}, DType::uint8});
+                                   {{"image", DType::uint8, {1, 1, 1}}});
   std::set<int> results;
   for (std::uint64_t index = 0; index < 400; ++index) {
     results.insert(std::to_integer<int>(pipeline.apply(ConstImageView(&pixel, {1, 1}, 1), 0, 0, index).pixels[0]));

@@ -15,10 +15,11 @@ using testing::HasSubstr;
 constexpr int height = 5;
 constexpr int width = 7;
 constexpr int channels = 2;
-const SampleSpec sample{{height, width, channels}, DType::uint8};
+const Field sample_field{"image", DType::uint8, {height, width, channels}};
+const std::vector<Field> sample{sample_field};
 
 std::vector<std::byte> counting_image() {
-  std::vector<std::byte> image(sample.bytes());
+  std::vector<std::byte> image(sample_field.bytes());
   for (std::size_t i = 0; i < image.size(); ++i) image[i] = static_cast<std::byte>(i + 1);
   return image;
 }

@@ -13,7 +13,8 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 const Image white{60, 45, 3, std::vector<std::byte>(std::size_t{60} * 45 * 3, std::byte{255})};
-const SampleSpec sample{{60, 45, 3}, DType::uint8};
+const Field sample_field{"image", DType::uint8, {60, 45, 3}};
+const std::vector<Field> sample{sample_field};
 
 // How many of 2,000 pictures are changed, and that they are by `value` alone.
 int changed_by(const std::string& spec, int value) {

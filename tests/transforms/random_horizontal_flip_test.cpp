@@ -17,7 +17,7 @@ std::vector<int> flipped(std::vector<std::int64_t> shape, std::vector<int> value
   for (const int value : values) image.push_back(static_cast<std::byte>(value));
   const ConstImageView view(image.data(), {static_cast<std::size_t>(shape[0]), static_cast<std::size_t>(shape[1])},
                             static_cast<std::size_t>(shape[2]));
-  image = TransformPipeline({spec}, {std::move(shape), DType::uint8}).apply(view, 0, 0, index).pixels;
+  image = TransformPipeline({spec}, {{"image", DType::uint8, std::move(shape)}}).apply(view, 0, 0, index).pixels;
   for (std::size_t i = 0; i < image.size(); ++i) values[i] = std::to_integer<int>(image[i]);
   return values;
 }

@@ -82,7 +82,7 @@ Image applied(Transform& transform, const File& file, RandomStream random) {
   const Mapping mapping = Mapping::read_only_file(file.path, "test");
   const auto reader = ImageReader::open(mapping.bytes(), file.path);
   LazyImage::Memory memory;
-  LazyImage picture(*reader, file.channels, DecodeMode::exact, memory);
+  LazyImage picture(*reader, {.channels = file.channels}, memory);
   if (const auto frame = transform.frame(picture.size(), random)) {
     picture.frame(*frame);
   } else {
