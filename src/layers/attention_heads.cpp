@@ -7,7 +7,7 @@
 namespace trainyard {
 
 Heads split_heads(const at::Tensor& qkv, std::int64_t heads) {
-  // Unbound where they lie, the gradients are put together in one pass.
+  // The backward pass of unbind() concatenates the three gradients in one pass.
   const std::vector<at::Tensor> parts =
       qkv.view({qkv.size(0), qkv.size(1), 3, heads, qkv.size(2) / 3 / heads}).unbind(2);
   return {parts[0].transpose(1, 2), parts[1].transpose(1, 2), parts[2].transpose(1, 2)};

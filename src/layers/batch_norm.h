@@ -1,4 +1,4 @@
-/// Batch normalisation together with what a network does next, which would otherwise read and write all of it again.
+/// Batch normalization with ReLU and residual add fused in, which saves passes over memory.
 #pragma once
 
 #include <torch/nn/modules/batchnorm.h>
@@ -6,17 +6,17 @@
 
 namespace trainyard {
 
-/// What a residual block hands on: the same numbers twice, in one memory, one for each use that the next block makes of
-/// them. The gradients of the two are then added in the pass that reads them, and not in one of its own.
+/// The output of a residual block, once for each branch of the next block. Both tensors have the same values and share
+/// memory, but each has its own gradient: the fused backward pass adds the two where it reads them, which saves a pass.
 struct Branches {
-  at::Tensor main;
-  at::Tensor shortcut;
+  at::Tensor main;      ///< for the convolutions
+  at::Tensor shortcut;  ///< for the residual add
 };
 
-/// torch::nn::BatchNorm2d: the same options, names of parameters and buffers, numbers and errors. In training mode on a
-/// GPU, float32, float16 or bfloat16 activations in channels-last memory format, whose channels fill vectors of 16
-/// bytes, take kernels of our own (fused.h); all others LibTorch's operators. Statistics are float32, the
-/// result is of the input's type. The fused gradient cannot be differentiated again.
+/// torch::nn::BatchNorm2d: the same options, names of parameters and buffers, results and errors. In training mode on a
+/// GPU, float32, float16 or bfloat16 activations in channels-last memory format with a multiple of 16 bytes of channels
+/// use fused kernels (fused.h); everything else uses LibTorch's operators. Statistics are float32; the result has the
+/// input's type. The fused gradient has no second derivative.
 class BatchNormImpl : public torch::nn::BatchNorm2dImpl {
  public:
   using torch::nn::BatchNorm2dImpl::BatchNorm2dImpl;
@@ -27,7 +27,7 @@ class BatchNormImpl : public torch::nn::BatchNorm2dImpl {
   /// forward(x).relu()
   at::Tensor relu(const at::Tensor& x);
 
-  /// (forward(x) + residual).relu(). residual: as x.
+  /// (forward(x) + residual).relu(). residual: the shape and type of x.
   Branches add_relu(const at::Tensor& x, const at::Tensor& residual);
 };
 

@@ -33,27 +33,27 @@ struct Input {
   }
 };
 
-// Whole numbers, so that products and sums are the same in every order and precision.
+// Integer values, so that products and sums are exact in every order and precision.
 Input random_input(at::IntArrayRef sizes, std::int64_t heads, at::ScalarType type, at::Device device) {
   const std::int64_t width = sizes[2];
-  const auto numbers = [&](at::IntArrayRef shape) { return at::randn(shape).round().to(device); };
-  Input input{numbers(sizes), numbers({3 * width, width}), numbers({3 * width}), heads, {}};
+  const auto values = [&](at::IntArrayRef shape) { return at::randn(shape).round().to(device); };
+  Input input{values(sizes), values({3 * width, width}), values({3 * width}), heads, {}};
   for (int i = 0; i < 3; ++i) {
-    // As LibTorch's attention lays them out.
-    const at::Tensor token_by_token = numbers({sizes[0], sizes[1], heads, width / heads}).to(type);
+    // The layout that LibTorch's attention returns.
+    const at::Tensor token_by_token = values({sizes[0], sizes[1], heads, width / heads}).to(type);
     input.gradients.push_back(token_by_token.transpose(1, 2));
   }
   return input;
 }
 
-// One pass forward and backward, and what it leaves.
-struct Pass {
+// The results of one forward and backward pass.
+struct Results {
   std::vector<at::Tensor> parts;
   at::Tensor dx, dweight, dbias;
-  std::string node;  // that computed the gradients
+  std::string node;  // of autograd, which computed the gradients
 };
 
-Pass passed(const Input& input) {
+Results run(const Input& input) {
   const at::Tensor x = input.x.detach().requires_grad_();
   const at::Tensor weight = input.weight.detach().requires_grad_();
   const at::Tensor bias = input.bias.detach().requires_grad_();
@@ -71,8 +71,8 @@ Pass passed(const Input& input) {
           queries.grad_fn()->name()};
 }
 
-// LibTorch's operators, all in float64.
-Pass expected_of(const Input& input) {
+// The same with LibTorch's operators, all in float64.
+Results expected_of(const Input& input) {
   const Input exact = input.in_float64();
   const at::Tensor x = exact.x.requires_grad_();
   const at::Tensor weight = exact.weight.requires_grad_();
@@ -83,19 +83,19 @@ Pass expected_of(const Input& input) {
   return {{parts[0].detach(), parts[1].detach(), parts[2].detach()}, x.grad(), weight.grad(), bias.grad(), ""};
 }
 
-void expect_near(const Pass& ours, const Pass& expected, double tolerance) {
-  for (std::size_t i = 0; i < 3; ++i) expect_close(ours.parts[i], expected.parts[i], tolerance, "parts");
-  expect_close(ours.dx, expected.dx, tolerance, "dx");
-  expect_close(ours.dweight, expected.dweight, tolerance, "dweight");
-  expect_close(ours.dbias, expected.dbias, 1e-6, "dbias");
+void expect_near(const Results& actual, const Results& expected, double tolerance) {
+  for (std::size_t i = 0; i < 3; ++i) expect_close(actual.parts[i], expected.parts[i], tolerance, "parts");
+  expect_close(actual.dx, expected.dx, tolerance, "dx");
+  expect_close(actual.dweight, expected.dweight, tolerance, "dweight");
+  expect_close(actual.dbias, expected.dbias, 1e-6, "dbias");
 }
 
-TEST(AttentionHeads, OnTheCpuAreLibTorchsOperators) {
+TEST(AttentionHeads, UsesLibTorchsOperatorsOnTheCpu) {
   at::manual_seed(1);
   const Input input = random_input({3, 5, 12}, 2, at::kFloat, at::kCPU);
-  const Pass ours = passed(input);
-  EXPECT_THAT(ours.node, Not(HasSubstr("SplitHeads")));
-  expect_near(ours, expected_of(input), rounding_of(at::kFloat));
+  const Results actual = run(input);
+  EXPECT_THAT(actual.node, Not(HasSubstr("SplitHeads")));
+  expect_near(actual, expected_of(input), rounding_of(at::kFloat));
 }
 
 class AttentionHeadsOnAGpu : public testing::TestWithParam<at::ScalarType> {
@@ -106,31 +106,31 @@ class AttentionHeadsOnAGpu : public testing::TestWithParam<at::ScalarType> {
   }
 };
 
-TEST_P(AttentionHeadsOnAGpu, AreTheOperatorsButForTheirRounding) {
+TEST_P(AttentionHeadsOnAGpu, MatchesFloat64UpToRounding) {
   const std::vector<std::vector<std::int64_t>> shapes = {
       {1, 1, 8}, {3, 17, 192}, {5, 7, 384}, {13, 3, 104}, {512, 17, 384}};
   for (const auto& shape : shapes) {
     SCOPED_TRACE(fmt::format("{}", shape));
     const Input input = random_input(shape, 2, GetParam(), at::kCUDA);
-    const Pass ours = passed(input);
-    EXPECT_THAT(ours.node, HasSubstr("SplitHeads"));
-    EXPECT_EQ(ours.parts[0].scalar_type(), GetParam());
-    expect_near(ours, expected_of(input), rounding_of(GetParam()));
+    const Results actual = run(input);
+    EXPECT_THAT(actual.node, HasSubstr("SplitHeads"));
+    EXPECT_EQ(actual.parts[0].scalar_type(), GetParam());
+    expect_near(actual, expected_of(input), rounding_of(GetParam()));
   }
 }
 
-TEST_P(AttentionHeadsOnAGpu, TakeGradientsThatLieElsewise) {
+TEST_P(AttentionHeadsOnAGpu, AcceptsGradientsInAnotherLayout) {
   Input input = random_input({13, 5, 192}, 3, GetParam(), at::kCUDA);
-  const Pass expected = passed(input);
+  const Results expected = run(input);
   for (at::Tensor& gradient : input.gradients) gradient = gradient.contiguous();
-  const Pass ours = passed(input);
-  EXPECT_TRUE(at::equal(ours.dx, expected.dx));
-  EXPECT_TRUE(at::equal(ours.dbias, expected.dbias));
+  const Results actual = run(input);
+  EXPECT_TRUE(at::equal(actual.dx, expected.dx));
+  EXPECT_TRUE(at::equal(actual.dbias, expected.dbias));
 }
 
-TEST_P(AttentionHeadsOnAGpu, AreTheSameWithoutGradients) {
+TEST_P(AttentionHeadsOnAGpu, ReturnsTheSameBitsWithoutGradients) {
   const Input input = random_input({13, 5, 192}, 3, GetParam(), at::kCUDA);
-  const Pass expected = passed(input);
+  const Results expected = run(input);
   const at::NoGradGuard no_grad;
   const Autocast autocast(precision_of(GetParam()), at::kCUDA);
   const auto [queries, keys, values] = attention_heads(input.x, input.weight, input.bias, 3);
@@ -139,16 +139,15 @@ TEST_P(AttentionHeadsOnAGpu, AreTheSameWithoutGradients) {
   EXPECT_TRUE(at::equal(values, expected.parts[2]));
 }
 
-TEST_P(AttentionHeadsOnAGpu, LeaveToTheOperatorsWhatTheyDoNotDo) {
+TEST_P(AttentionHeadsOnAGpu, FallsBackToLibTorchForUnsupportedInput) {
   const Input narrow = random_input({3, 5, 12}, 3, GetParam(), at::kCUDA);
-  const Pass ours = passed(narrow);
-  EXPECT_THAT(ours.node, Not(HasSubstr("SplitHeads")));
-  expect_near(ours, expected_of(narrow), rounding_of(GetParam()));
-  EXPECT_THAT(passed(random_input({3, 5, 192}, 3, GetParam(), at::kCUDA).in_float64()).node,
-              Not(HasSubstr("SplitHeads")));
+  const Results actual = run(narrow);
+  EXPECT_THAT(actual.node, Not(HasSubstr("SplitHeads")));
+  expect_near(actual, expected_of(narrow), rounding_of(GetParam()));
+  EXPECT_THAT(run(random_input({3, 5, 192}, 3, GetParam(), at::kCUDA).in_float64()).node, Not(HasSubstr("SplitHeads")));
 }
 
-TEST_P(AttentionHeadsOnAGpu, HaveNoSecondDerivative) {
+TEST_P(AttentionHeadsOnAGpu, HasNoSecondDerivative) {
   const Input input = random_input({3, 5, 192}, 3, GetParam(), at::kCUDA);
   const at::Tensor x = input.x.detach().requires_grad_();
   const at::Tensor queries = attention_heads(x, input.weight, input.bias, 3).queries;

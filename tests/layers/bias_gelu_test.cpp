@@ -27,17 +27,17 @@ struct Input {
 };
 
 Input random_input(at::IntArrayRef sizes, at::ScalarType type, at::Device device) {
-  const auto numbers = [&](at::IntArrayRef shape) { return at::randn(shape).to(device); };
-  return {.product = (numbers(sizes) * 2).to(type), .bias = numbers({sizes.back()}), .dy = numbers(sizes).to(type)};
+  const auto values = [&](at::IntArrayRef shape) { return at::randn(shape).to(device); };
+  return {.product = (values(sizes) * 2).to(type), .bias = values({sizes.back()}), .dy = values(sizes).to(type)};
 }
 
-// One pass forward and backward, and what it leaves.
-struct Pass {
+// The results of one forward and backward pass.
+struct Results {
   at::Tensor y, dproduct, dbias;
-  std::string node;  // that computed the gradients
+  std::string node;  // of autograd, which computed the gradients
 };
 
-Pass passed(const Input& input) {
+Results run(const Input& input) {
   const at::Tensor product = input.product.detach().requires_grad_();
   const at::Tensor bias = input.bias.detach().requires_grad_();
   const at::Tensor y = bias_gelu(product, bias);
@@ -45,20 +45,20 @@ Pass passed(const Input& input) {
   return {y.detach(), product.grad(), bias.grad(), y.grad_fn()->name()};
 }
 
-// tolerance: of what is of the product's type. The bias's gradient is float32.
-void expect_near(const Pass& ours, const Pass& expected, double tolerance) {
-  expect_close(ours.y, expected.y, tolerance, "y");
-  expect_close(ours.dproduct, expected.dproduct, tolerance, "dproduct");
-  expect_close(ours.dbias, expected.dbias, 1e-5, "dbias");
+// tolerance: for tensors of the product's type. The bias's gradient is float32.
+void expect_near(const Results& actual, const Results& expected, double tolerance) {
+  expect_close(actual.y, expected.y, tolerance, "y");
+  expect_close(actual.dproduct, expected.dproduct, tolerance, "dproduct");
+  expect_close(actual.dbias, expected.dbias, 1e-5, "dbias");
 }
 
-void expect_same_bits(const Pass& a, const Pass& b) {
+void expect_same_bits(const Results& a, const Results& b) {
   EXPECT_TRUE(at::equal(a.y, b.y));
   EXPECT_TRUE(at::equal(a.dproduct, b.dproduct));
   EXPECT_TRUE(at::equal(a.dbias, b.dbias));
 }
 
-TEST(BiasGelu, OnTheCpuIsLibTorchsOperators) {
+TEST(BiasGelu, UsesLibTorchsOperatorsOnTheCpu) {
   at::manual_seed(1);
   for (const auto type : {at::kFloat, at::kBFloat16}) {
     const Input input = random_input({3, 5, 8}, type, at::kCPU);
@@ -67,7 +67,7 @@ TEST(BiasGelu, OnTheCpuIsLibTorchsOperators) {
     EXPECT_TRUE(at::equal(y, at::gelu(input.product + input.bias.to(type))));
   }
   const Input input = random_input({3, 5, 8}, at::kFloat, at::kCPU);
-  expect_near(passed(input), passed(input.in_float64()), rounding_of(at::kFloat));
+  expect_near(run(input), run(input.in_float64()), rounding_of(at::kFloat));
 }
 
 class BiasGeluOnAGpu : public testing::TestWithParam<at::ScalarType> {
@@ -78,59 +78,59 @@ class BiasGeluOnAGpu : public testing::TestWithParam<at::ScalarType> {
   }
 };
 
-TEST_P(BiasGeluOnAGpu, IsTheOperatorsButForItsRounding) {
+TEST_P(BiasGeluOnAGpu, MatchesFloat64UpToRounding) {
   const std::vector<std::vector<std::int64_t>> shapes = {{8},          {1, 1, 16}, {2, 3, 104},    {5, 7, 768},
                                                          {3, 17, 264}, {33, 3072}, {512, 17, 1536}};
   for (const auto& shape : shapes) {
     SCOPED_TRACE(fmt::format("{}", shape));
     const Input input = random_input(shape, GetParam(), at::kCUDA);
-    const Pass ours = passed(input);
-    EXPECT_THAT(ours.node, HasSubstr("BiasGelu"));
-    EXPECT_EQ(ours.y.scalar_type(), GetParam());
-    expect_near(ours, passed(input.in_float64()), rounding_of(GetParam()));
+    const Results actual = run(input);
+    EXPECT_THAT(actual.node, HasSubstr("BiasGelu"));
+    EXPECT_EQ(actual.y.scalar_type(), GetParam());
+    expect_near(actual, run(input.in_float64()), rounding_of(GetParam()));
   }
 }
 
-TEST_P(BiasGeluOnAGpu, GivesTheSameBitsTwice) {
+TEST_P(BiasGeluOnAGpu, ReturnsTheSameBitsTwice) {
   const Input input = random_input({512, 17, 768}, GetParam(), at::kCUDA);
-  expect_same_bits(passed(input), passed(input));
+  expect_same_bits(run(input), run(input));
 }
 
-TEST_P(BiasGeluOnAGpu, TakesNumbersThatLieElsewise) {
+TEST_P(BiasGeluOnAGpu, AcceptsNonContiguousInput) {
   const Input input = random_input({13, 5, 104}, GetParam(), at::kCUDA);
   const auto transposed = [](const at::Tensor& t) { return t.transpose(0, 1).contiguous().transpose(0, 1); };
   const auto shifted = [](const at::Tensor& t) {
     return at::empty({t.numel() + 1}, t.options()).slice(0, 1).view(t.sizes()).copy_(t);
   };
-  const Pass expected = passed(input);
-  expect_same_bits(passed({transposed(input.product), input.bias, transposed(input.dy)}), expected);
-  expect_same_bits(passed({shifted(input.product), shifted(input.bias), shifted(input.dy)}), expected);
+  const Results expected = run(input);
+  expect_same_bits(run({transposed(input.product), input.bias, transposed(input.dy)}), expected);
+  expect_same_bits(run({shifted(input.product), shifted(input.bias), shifted(input.dy)}), expected);
 }
 
-TEST_P(BiasGeluOnAGpu, KeepsNaNWhereItIsAndTakesLargeNumbers) {
+TEST_P(BiasGeluOnAGpu, KeepsNaNInPlaceAndAcceptsLargeValues) {
   Input input = random_input({3, 5, 104}, GetParam(), at::kCUDA);
   input.product[1][2][3] = NAN;
   input.product[0][0][0] = 1000;
   input.product[0][0][1] = -1000;
-  const Pass ours = passed(input);
-  for (const at::Tensor& tensor : {ours.y, ours.dproduct}) {
+  const Results actual = run(input);
+  for (const at::Tensor& tensor : {actual.y, actual.dproduct}) {
     EXPECT_TRUE(tensor[1][2][3].isnan().item<bool>());
     EXPECT_EQ(tensor.isnan().sum().item<std::int64_t>(), 1);
   }
-  EXPECT_EQ(ours.dbias.isnan().sum().item<std::int64_t>(), 1);
-  EXPECT_TRUE(at::equal(ours.dproduct[0][0][0], input.dy[0][0][0]));
-  EXPECT_EQ(ours.dproduct[0][0][1].item<double>(), 0);
+  EXPECT_EQ(actual.dbias.isnan().sum().item<std::int64_t>(), 1);
+  EXPECT_TRUE(at::equal(actual.dproduct[0][0][0], input.dy[0][0][0]));
+  EXPECT_EQ(actual.dproduct[0][0][1].item<double>(), 0);
 }
 
-TEST_P(BiasGeluOnAGpu, LeavesToTheOperatorsWhatItDoesNotDo) {
+TEST_P(BiasGeluOnAGpu, FallsBackToLibTorchForUnsupportedInput) {
   const auto type = GetParam();
   const Input narrow = random_input({3, 5, type == at::kFloat ? 6 : 12}, type, at::kCUDA);
   Input other_bias = random_input({3, 5, 16}, type, at::kCUDA);
   other_bias.bias = other_bias.bias.to(at::kHalf);
   for (const Input& input : {narrow, other_bias, random_input({3, 5, 16}, type, at::kCUDA).in_float64()}) {
-    const Pass ours = passed(input);
-    EXPECT_THAT(ours.node, Not(HasSubstr("BiasGelu")));
-    EXPECT_TRUE(at::equal(ours.y, at::gelu(input.product + input.bias.to(input.product.scalar_type()))));
+    const Results actual = run(input);
+    EXPECT_THAT(actual.node, Not(HasSubstr("BiasGelu")));
+    EXPECT_TRUE(at::equal(actual.y, at::gelu(input.product + input.bias.to(input.product.scalar_type()))));
   }
 }
 

@@ -1,4 +1,4 @@
-// Against LibTorch's operators: the same ones on the CPU, in float64 those that a GPU's kernels are measured by.
+// Compares with LibTorch's operators: on the CPU bit for bit, on a GPU with the same operators in float64.
 
 #include "layers/layer_norm.h"
 
@@ -26,20 +26,20 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-// One pass forward and backward, and what it leaves.
-struct Pass {
-  at::Tensor sum, normalised, dx, dproduct, dbranch_bias, dweight, dbias;
-  std::string node;  // that computed the gradients
+// The results of one forward and backward pass.
+struct Results {
+  at::Tensor sum, normalized, dx, dproduct, dbranch_bias, dweight, dbias;
+  std::string node;  // of autograd, which computed the gradients
 };
 
 struct Input {
-  at::Tensor x, product, branch_bias, dsum, dnormalised, weight, bias;
-  at::ScalarType type;  // of product and dnormalised
+  at::Tensor x, product, branch_bias, dsum, dnormalized, weight, bias;
+  at::ScalarType type;  // of product and dnormalized
 
   Input in_float64() const {
     const auto converted = [](const at::Tensor& tensor) { return tensor.defined() ? tensor.to(at::kDouble) : tensor; };
     return {converted(x),           converted(product), converted(branch_bias), converted(dsum),
-            converted(dnormalised), converted(weight),  converted(bias),        at::kDouble};
+            converted(dnormalized), converted(weight),  converted(bias),        at::kDouble};
   }
 
   Input without_branch() const {
@@ -51,15 +51,15 @@ struct Input {
 };
 
 Input random_input(at::IntArrayRef sizes, at::ScalarType type, at::Device device) {
-  const auto numbers = [&](at::IntArrayRef shape) { return at::randn(shape).to(device); };
+  const auto values = [&](at::IntArrayRef shape) { return at::randn(shape).to(device); };
   const std::int64_t width = sizes.back();
-  return {.x = numbers(sizes) * 3 + 1,
-          .product = numbers(sizes).to(type),
-          .branch_bias = numbers({width}),
-          .dsum = numbers(sizes),
-          .dnormalised = numbers(sizes).to(type),
+  return {.x = values(sizes) * 3 + 1,
+          .product = values(sizes).to(type),
+          .branch_bias = values({width}),
+          .dsum = values(sizes),
+          .dnormalized = values(sizes).to(type),
           .weight = at::rand({width}).to(device) + 0.5,
-          .bias = numbers({width}),
+          .bias = values({width}),
           .type = type};
 }
 
@@ -73,34 +73,34 @@ LayerNorm layer_of(const Input& input) {
   return layer;
 }
 
-// As a training step calls it: under autocast, where one trains in half precision.
+// Under autocast for 16-bit types, as in a training step.
 AddNorm add(LayerNorm& layer, const at::Tensor& x, const PendingAdd& pending, at::ScalarType type) {
   const Autocast autocast(precision_of(type), x.device().type());
   return layer->add_norm(x, pending);
 }
 
-Pass passed(const Input& input, bool stream_has_gradient = true) {
+Results run(const Input& input, bool inputs_require_grad = true) {
   LayerNorm layer = layer_of(input);
   const auto leaf = [&](const at::Tensor& tensor) {
-    return tensor.defined() ? tensor.detach().requires_grad_(stream_has_gradient) : tensor;
+    return tensor.defined() ? tensor.detach().requires_grad_(inputs_require_grad) : tensor;
   };
   const at::Tensor x = leaf(input.x);
   const PendingAdd pending{.product = leaf(input.product), .bias = leaf(input.branch_bias)};
-  const auto [sum, normalised] = add(layer, x, pending, input.type);
-  const std::string node = normalised.grad_fn()->name();
+  const auto [sum, normalized] = add(layer, x, pending, input.type);
+  const std::string node = normalized.grad_fn()->name();
   std::vector<at::Tensor> results, gradients;
   if (input.dsum.defined() && sum.requires_grad()) {
     results.push_back(sum);
     gradients.push_back(input.dsum);
   }
-  if (input.dnormalised.defined()) {
-    results.push_back(normalised);
-    gradients.push_back(input.dnormalised.to(normalised.scalar_type()));
+  if (input.dnormalized.defined()) {
+    results.push_back(normalized);
+    gradients.push_back(input.dnormalized.to(normalized.scalar_type()));
   }
   torch::autograd::backward(results, gradients);
   const auto gradient = [](const at::Tensor& tensor) { return tensor.defined() ? tensor.grad() : tensor; };
   return {.sum = sum.detach(),
-          .normalised = normalised.detach(),
+          .normalized = normalized.detach(),
           .dx = x.grad(),
           .dproduct = gradient(pending.product),
           .dbranch_bias = gradient(pending.bias),
@@ -109,52 +109,52 @@ Pass passed(const Input& input, bool stream_has_gradient = true) {
           .node = node};
 }
 
-// tolerance: of what is in half precision. The other numbers are float32.
-void expect_near(const Pass& ours, const Pass& expected, double tolerance) {
-  expect_close(ours.sum, expected.sum, 1e-6, "sum");
-  expect_close(ours.normalised, expected.normalised, tolerance, "normalised");
-  expect_close(ours.dx, expected.dx, 2e-6, "dx");
-  expect_close(ours.dproduct, expected.dproduct, tolerance, "dproduct");
-  expect_close(ours.dbranch_bias, expected.dbranch_bias, 1e-5, "dbranch_bias");
-  expect_close(ours.dweight, expected.dweight, 1e-5, "dweight");
-  expect_close(ours.dbias, expected.dbias, 1e-5, "dbias");
+// tolerance: for tensors of the 16-bit type. All other values are float32.
+void expect_near(const Results& actual, const Results& expected, double tolerance) {
+  expect_close(actual.sum, expected.sum, 1e-6, "sum");
+  expect_close(actual.normalized, expected.normalized, tolerance, "normalized");
+  expect_close(actual.dx, expected.dx, 2e-6, "dx");
+  expect_close(actual.dproduct, expected.dproduct, tolerance, "dproduct");
+  expect_close(actual.dbranch_bias, expected.dbranch_bias, 1e-5, "dbranch_bias");
+  expect_close(actual.dweight, expected.dweight, 1e-5, "dweight");
+  expect_close(actual.dbias, expected.dbias, 1e-5, "dbias");
 }
 
-void expect_same_bits(const Pass& a, const Pass& b) {
-  for (const auto part :
-       {&Pass::sum, &Pass::normalised, &Pass::dx, &Pass::dproduct, &Pass::dbranch_bias, &Pass::dweight, &Pass::dbias}) {
+void expect_same_bits(const Results& a, const Results& b) {
+  for (const auto part : {&Results::sum, &Results::normalized, &Results::dx, &Results::dproduct, &Results::dbranch_bias,
+                          &Results::dweight, &Results::dbias}) {
     ASSERT_EQ((a.*part).defined(), (b.*part).defined());
     EXPECT_TRUE(!(a.*part).defined() || at::equal(a.*part, b.*part));
   }
 }
 
-TEST(LayerNorm, HasTheNamesOfLibTorchs) {
+TEST(LayerNorm, HasLibTorchsParameterNames) {
   LayerNorm layer(torch::nn::LayerNormOptions({8}));
   EXPECT_THAT(layer->named_parameters().keys(), ElementsAre("weight", "bias"));
   EXPECT_TRUE(layer->as<torch::nn::LayerNorm>());
 }
 
-TEST(LayerNorm, OnTheCpuIsLibTorchsOperators) {
+TEST(LayerNorm, UsesLibTorchsOperatorsOnTheCpu) {
   at::manual_seed(1);
   for (const auto type : {at::kFloat, at::kBFloat16}) {
     const Input input = random_input({3, 5, 8}, type, at::kCPU);
     LayerNorm layer = layer_of(input);
-    const auto [sum, normalised] = add(layer, input.x, {input.product, input.branch_bias}, type);
+    const auto [sum, normalized] = add(layer, input.x, {input.product, input.branch_bias}, type);
     EXPECT_TRUE(at::equal(sum, (input.x + input.product).add_(input.branch_bias)));
-    EXPECT_TRUE(at::equal(normalised, at::layer_norm(sum, {8}, input.weight, input.bias, 1e-6)));
-    const auto [x, normalised_x] = add(layer, input.x, {}, type);
+    EXPECT_TRUE(at::equal(normalized, at::layer_norm(sum, {8}, input.weight, input.bias, 1e-6)));
+    const auto [x, normalized_x] = add(layer, input.x, {}, type);
     EXPECT_TRUE(x.is_same(input.x));
-    EXPECT_TRUE(at::equal(normalised_x, at::layer_norm(x, {8}, input.weight, input.bias, 1e-6)));
+    EXPECT_TRUE(at::equal(normalized_x, at::layer_norm(x, {8}, input.weight, input.bias, 1e-6)));
   }
 }
 
-TEST(LayerNorm, OnTheCpuHasTheGradientsOfTheOperators) {
+TEST(LayerNorm, HasTheGradientsOfTheOperatorsOnTheCpu) {
   at::manual_seed(1);
   const Input input = random_input({3, 5, 12}, at::kFloat, at::kCPU);
   for (const Input& one : {input, input.without_branch()}) {
-    const Pass ours = passed(one);
-    EXPECT_THAT(ours.node, HasSubstr("NativeLayerNorm"));
-    expect_near(ours, passed(one.in_float64()), rounding_of(at::kFloat));
+    const Results actual = run(one);
+    EXPECT_THAT(actual.node, HasSubstr("NativeLayerNorm"));
+    expect_near(actual, run(one.in_float64()), rounding_of(at::kFloat));
   }
 }
 
@@ -166,7 +166,7 @@ class LayerNormOnAGpu : public testing::TestWithParam<at::ScalarType> {
   }
 };
 
-TEST_P(LayerNormOnAGpu, IsTheOperatorsButForItsRounding) {
+TEST_P(LayerNormOnAGpu, MatchesFloat64UpToRounding) {
   const std::vector<std::vector<std::int64_t>> shapes = {{384},          {1, 1, 4},   {2, 3, 100}, {5, 7, 192},
                                                          {3, 17, 384},   {9, 5, 516}, {33, 768},   {7, 1, 1024},
                                                          {512, 17, 384}, {2111, 512}};
@@ -174,105 +174,104 @@ TEST_P(LayerNormOnAGpu, IsTheOperatorsButForItsRounding) {
     const Input input = random_input(shape, GetParam(), at::kCUDA);
     for (const Input& one : {input, input.without_branch()}) {
       SCOPED_TRACE(fmt::format("{}, {} branch", shape, one.product.defined() ? "a" : "no"));
-      const Pass ours = passed(one);
-      EXPECT_THAT(ours.node, HasSubstr("FusedLayerNorm"));
-      EXPECT_EQ(ours.sum.scalar_type(), at::kFloat);
-      EXPECT_EQ(ours.normalised.scalar_type(), GetParam());
-      expect_near(ours, passed(one.in_float64()), rounding_of(GetParam()));
+      const Results actual = run(one);
+      EXPECT_THAT(actual.node, HasSubstr("FusedLayerNorm"));
+      EXPECT_EQ(actual.sum.scalar_type(), at::kFloat);
+      EXPECT_EQ(actual.normalized.scalar_type(), GetParam());
+      expect_near(actual, run(one.in_float64()), rounding_of(GetParam()));
     }
   }
 }
 
-TEST_P(LayerNormOnAGpu, GivesTheSameBitsTwice) {
+TEST_P(LayerNormOnAGpu, ReturnsTheSameBitsTwice) {
   const Input input = random_input({512, 17, 384}, GetParam(), at::kCUDA);
-  for (const Input& one : {input, input.without_branch()}) expect_same_bits(passed(one), passed(one));
+  for (const Input& one : {input, input.without_branch()}) expect_same_bits(run(one), run(one));
 }
 
-TEST_P(LayerNormOnAGpu, TakesTheGradientOfOneResultAlone) {
+TEST_P(LayerNormOnAGpu, AcceptsTheGradientOfOneResultOnly) {
   const Input input = random_input({5, 7, 192}, GetParam(), at::kCUDA);
   for (Input one : {input, input.without_branch()}) {
     one.dsum.reset();
-    expect_near(passed(one), passed(one.in_float64()), rounding_of(GetParam()));
+    expect_near(run(one), run(one.in_float64()), rounding_of(GetParam()));
     one.dsum = input.dsum;
-    one.dnormalised.reset();
-    expect_near(passed(one), passed(one.in_float64()), rounding_of(GetParam()));
+    one.dnormalized.reset();
+    expect_near(run(one), run(one.in_float64()), rounding_of(GetParam()));
   }
 }
 
-// The rest of a larger memory is NaN, which no result may have seen.
-TEST_P(LayerNormOnAGpu, ReadsNothingBesideItsRows) {
+// The memory around the rows is NaN, which would show in the results.
+TEST_P(LayerNormOnAGpu, ReadsNoMemoryOutsideItsRows) {
   const Input input = random_input({13, 5, 100}, GetParam(), at::kCUDA);
   Input within = input;
-  for (const auto part : {&Input::x, &Input::product, &Input::dsum, &Input::dnormalised, &Input::branch_bias}) {
+  for (const auto part : {&Input::x, &Input::product, &Input::dsum, &Input::dnormalized, &Input::branch_bias}) {
     const at::Tensor tensor = input.*part;
     const at::Tensor memory = at::full({tensor.numel() + 4096}, NAN, tensor.options());
     within.*part = memory.slice(0, 2048, 2048 + tensor.numel()).view(tensor.sizes()).copy_(tensor);
   }
-  expect_same_bits(passed(within), passed(input));
+  expect_same_bits(run(within), run(input));
 }
 
-TEST_P(LayerNormOnAGpu, TakesNumbersThatLieElsewise) {
+TEST_P(LayerNormOnAGpu, AcceptsNonContiguousInput) {
   const Input input = random_input({13, 5, 100}, GetParam(), at::kCUDA);
   const auto transposed = [](const at::Tensor& t) { return t.transpose(0, 1).contiguous().transpose(0, 1); };
   const auto shifted = [](const at::Tensor& t) {
     return at::empty({t.numel() + 1}, t.options()).slice(0, 1).view(t.sizes()).copy_(t);
   };
-  const auto apart = [](const at::Tensor& t) { return at::stack({t, t}, 1).select(1, 1); };
-  const Pass expected = passed(input);
-  const auto expect_all_the_same = [&](const auto& laid_out) {
+  const auto strided = [](const at::Tensor& t) { return at::stack({t, t}, 1).select(1, 1); };
+  const Results expected = run(input);
+  const auto expect_same_bits_when = [&](const auto& laid_out) {
     Input other = input;
-    for (const auto part : {&Input::x, &Input::product, &Input::dsum, &Input::dnormalised}) {
+    for (const auto part : {&Input::x, &Input::product, &Input::dsum, &Input::dnormalized}) {
       other.*part = laid_out(input.*part);
     }
-    expect_same_bits(passed(other), expected);
+    expect_same_bits(run(other), expected);
   };
-  expect_all_the_same(transposed);
-  expect_all_the_same(shifted);
-  expect_all_the_same(apart);
-  Input spread = input;
-  spread.dsum = input.dsum.mean(0, /*keepdim=*/true).expand(input.dsum.sizes());
-  expect_near(passed(spread), passed(spread.in_float64()), rounding_of(GetParam()));
+  expect_same_bits_when(transposed);
+  expect_same_bits_when(shifted);
+  expect_same_bits_when(strided);
+  Input expanded = input;
+  expanded.dsum = input.dsum.mean(0, /*keepdim=*/true).expand(input.dsum.sizes());
+  expect_near(run(expanded), run(expanded.in_float64()), rounding_of(GetParam()));
 }
 
 TEST_P(LayerNormOnAGpu, KeepsNaNInItsRow) {
   Input input = random_input({3, 5, 192}, GetParam(), at::kCUDA);
   input.x[1][2][3] = NAN;
-  const Pass ours = passed(input);
-  for (const at::Tensor& tensor : {ours.normalised, ours.dx, ours.dproduct}) {
+  const Results actual = run(input);
+  for (const at::Tensor& tensor : {actual.normalized, actual.dx, actual.dproduct}) {
     EXPECT_TRUE(tensor[1][2].isnan().all().item<bool>());
     EXPECT_EQ(tensor.isnan().sum().item<std::int64_t>(), 192);
   }
-  EXPECT_EQ(ours.sum.isnan().sum().item<std::int64_t>(), 1);
+  EXPECT_EQ(actual.sum.isnan().sum().item<std::int64_t>(), 1);
 }
 
-TEST_P(LayerNormOnAGpu, KeepsASmallVarianceBesideALargeMean) {
+TEST_P(LayerNormOnAGpu, IsAccurateWithASmallVarianceAndALargeMean) {
   Input input = random_input({64, 384}, GetParam(), at::kCUDA);
   input.x = 1000 + input.x / 10;
   input.product.fill_(0.5);
   input.branch_bias.fill_(0.25);
-  // A mean of 1000 is a float32 number to 3e-5, a hundredth of 0.3.
-  expect_close(passed(input).normalised, passed(input.in_float64()).normalised, rounding_of(GetParam()) + 1e-3,
-               "normalised");
+  // float32 holds a mean of 1000 to 3e-5, in units of the deviation 0.3 to 1e-4.
+  expect_close(run(input).normalized, run(input.in_float64()).normalized, rounding_of(GetParam()) + 1e-3, "normalized");
 }
 
-TEST_P(LayerNormOnAGpu, ComputesNoGradientThatNobodyAsksFor) {
+TEST_P(LayerNormOnAGpu, SkipsGradientsThatAreNotNeeded) {
   const Input input = random_input({5, 7, 192}, GetParam(), at::kCUDA);
   for (Input one : {input, input.without_branch()}) {
     one.dsum.reset();
-    const Pass all = passed(one);
-    const Pass ours = passed(one, /*stream_has_gradient=*/false);
-    EXPECT_FALSE(ours.dx.defined());
-    EXPECT_FALSE(ours.dproduct.defined());
-    EXPECT_FALSE(ours.dbranch_bias.defined());
-    EXPECT_TRUE(at::equal(ours.dweight, all.dweight));
-    EXPECT_TRUE(at::equal(ours.dbias, all.dbias));
+    const Results all = run(one);
+    const Results actual = run(one, /*inputs_require_grad=*/false);
+    EXPECT_FALSE(actual.dx.defined());
+    EXPECT_FALSE(actual.dproduct.defined());
+    EXPECT_FALSE(actual.dbranch_bias.defined());
+    EXPECT_TRUE(at::equal(actual.dweight, all.dweight));
+    EXPECT_TRUE(at::equal(actual.dbias, all.dbias));
     const at::NoGradGuard no_grad;
     LayerNorm layer = layer_of(one);
     layer->eval();
-    const auto [sum, normalised] = add(layer, one.x, {one.product, one.branch_bias}, GetParam());
-    EXPECT_FALSE(normalised.requires_grad());
+    const auto [sum, normalized] = add(layer, one.x, {one.product, one.branch_bias}, GetParam());
+    EXPECT_FALSE(normalized.requires_grad());
     EXPECT_TRUE(at::equal(sum, all.sum));
-    EXPECT_TRUE(at::equal(normalised, all.normalised));
+    EXPECT_TRUE(at::equal(normalized, all.normalized));
   }
 }
 
@@ -282,30 +281,30 @@ TEST_P(LayerNormOnAGpu, HasNoSecondDerivative) {
   const at::Tensor x = input.x.detach().requires_grad_();
   const at::Tensor y = add(layer, x, {}, GetParam()).normalized;
   EXPECT_THAT(error_of<c10::Error>([&] {
-                torch::autograd::grad({y}, {x}, {input.dnormalised}, /*retain_graph=*/true, /*create_graph=*/true);
+                torch::autograd::grad({y}, {x}, {input.dnormalized}, /*retain_graph=*/true, /*create_graph=*/true);
               }),
               HasSubstr("no second derivative"));
 }
 
-TEST_P(LayerNormOnAGpu, LeavesToTheOperatorsWhatItDoesNotDo) {
+TEST_P(LayerNormOnAGpu, FallsBackToLibTorchForUnsupportedInput) {
   const auto type = GetParam();
-  const Input six = random_input({3, 5, 6}, type, at::kCUDA);
+  const Input narrow = random_input({3, 5, 6}, type, at::kCUDA);
   const Input wide = random_input({3, 1028}, type, at::kCUDA);
   Input other_branch = random_input({3, 5, 192}, type, at::kCUDA);
   other_branch.product = other_branch.product.to(type == at::kFloat ? at::kHalf : at::kFloat);
   Input half_stream = random_input({3, 5, 192}, type, at::kCUDA);
   half_stream.x = half_stream.x.to(at::kHalf);
-  for (const Input& input : {six, wide, other_branch, half_stream}) {
+  for (const Input& input : {narrow, wide, other_branch, half_stream}) {
     LayerNorm layer = layer_of(input);
-    const auto [sum, normalised] = add(layer, input.x, {input.product, input.branch_bias}, type);
-    EXPECT_THAT(normalised.grad_fn()->name(), Not(HasSubstr("FusedLayerNorm")));
+    const auto [sum, normalized] = add(layer, input.x, {input.product, input.branch_bias}, type);
+    EXPECT_THAT(normalized.grad_fn()->name(), Not(HasSubstr("FusedLayerNorm")));
     EXPECT_TRUE(at::equal(sum, (input.x + input.product).add_(input.branch_bias)));
   }
-  const Input twice = random_input({3, 5, 192}, type, at::kCUDA).in_float64();
-  EXPECT_THAT(passed(twice).node, Not(HasSubstr("FusedLayerNorm")));
+  const Input float64 = random_input({3, 5, 192}, type, at::kCUDA).in_float64();
+  EXPECT_THAT(run(float64).node, Not(HasSubstr("FusedLayerNorm")));
 }
 
-TEST_P(LayerNormOnAGpu, RefusesWhatDoesNotFitTogetherInLibTorchsWords) {
+TEST_P(LayerNormOnAGpu, RefusesMismatchedShapesWithLibTorchsMessages) {
   const Input input = random_input({3, 5, 192}, GetParam(), at::kCUDA);
   LayerNorm layer = layer_of(input);
   EXPECT_THAT(error_of<c10::Error>([&] { layer->add_norm(input.x.slice(-1, 0, 96), {}); }),

@@ -4,9 +4,9 @@ namespace trainyard {
 namespace {
 
 constexpr unsigned threads = 256;
-constexpr unsigned elements_a_thread = 4;  // about
+constexpr unsigned elements_per_thread = 4;  // approximately
 
-// blockIdx.x: the sample; blockIdx.y: where in it. `fixed_channels` spares a division where it is not 0.
+// blockIdx.x selects the sample, blockIdx.y a part of it. `fixed_channels` avoids a division if it is not 0.
 template <typename Pixel, unsigned fixed_channels>
 __global__ void normalize_kernel(NormalizeTask<Pixel> task) {
   const unsigned channels = fixed_channels > 0 ? fixed_channels : task.channels;
@@ -23,7 +23,7 @@ __global__ void normalize_kernel(NormalizeTask<Pixel> task) {
     unsigned from = to;
     if (mirror) {
       const unsigned left = to % row - channel;  // elements of the row before this pixel
-      from += row - channels - 2 * left;         // modulo 2^32: it may go back
+      from += row - channels - 2 * left;         // modulo 2^32: the difference may be negative
     }
     result[to] = __fmaf_rn(static_cast<float>(image[from]), task.scale[channel], task.shift[channel]);
   }
@@ -35,9 +35,9 @@ template <typename Pixel>
 cudaError_t launch_normalize(const NormalizeTask<Pixel>& task, cudaStream_t stream) {
   const unsigned elements = task.height * task.width * task.channels;
   if (task.samples == 0 || elements == 0) return cudaSuccess;
-  constexpr unsigned most_parts = 65'535;  // of gridDim.y
-  const unsigned parts = (elements - 1) / (threads * elements_a_thread) + 1;
-  const dim3 grid(static_cast<unsigned>(task.samples), parts < most_parts ? parts : most_parts);
+  constexpr unsigned max_parts = 65'535;  // the limit of gridDim.y
+  const unsigned parts = (elements - 1) / (threads * elements_per_thread) + 1;
+  const dim3 grid(static_cast<unsigned>(task.samples), parts < max_parts ? parts : max_parts);
   if (task.channels == 1) {
     normalize_kernel<Pixel, 1><<<grid, threads, 0, stream>>>(task);
   } else if (task.channels == 3) {

@@ -13,7 +13,7 @@ RegisteredMemory::RegisteredMemory(std::span<std::byte> memory) {
     address_ = memory.data();
     return;
   }
-  cudaGetLastError();  // it is not sticky; do not let a later check find it
+  cudaGetLastError();  // clears it, so that a later check does not report it
   log_warning(
       "[loader] cudaHostRegister of {} bytes: {}; copies to the GPU will be slower. In a container, give "
       "--ulimit memlock=-1",

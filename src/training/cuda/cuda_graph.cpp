@@ -15,23 +15,24 @@ namespace {
 
 namespace allocator = c10::cuda::CUDACachingAllocator;
 
-// For twice what the work so far has taken and given back, which the allocator keeps: the graph's own memory, and as
-// much for what is not captured.
-bool has_room(at::Device device) {
+// The graph takes about as much memory as the steps before it, which the allocator has cached. Requires twice that:
+// once for the graph, once for work that is not captured.
+bool enough_memory(at::Device device) {
   const auto stats = allocator::getDeviceStats(device.index());
-  const auto kept = stats.reserved_bytes[0].current - stats.allocated_bytes[0].current;  // 0: large and small blocks
+  const auto cached =
+      stats.reserved_bytes[0].current - stats.allocated_bytes[0].current;  // [0]: small and large blocks together
   allocator::emptyCache();
   std::size_t free = 0;
   std::size_t total = 0;
   C10_CUDA_CHECK(cudaMemGetInfo(&free, &total));
-  return free / 2 >= static_cast<std::size_t>(kept);
+  return free / 2 >= static_cast<std::size_t>(cached);
 }
 
 class CapturedGraph final : public CudaGraph {
  public:
-  // On the current stream, which is not the default one.
+  // Captures on the current stream. REQUIRES that it is not the default stream.
   explicit CapturedGraph(const std::function<void()>& work) {
-    // Only this thread is bound by what a capture forbids: others copy and save meanwhile.
+    // Thread-local: other threads copy batches and save checkpoints during the capture.
     graph_.capture_begin(/*pool=*/{0, 0}, cudaStreamCaptureModeThreadLocal);
     try {
       work();
@@ -55,7 +56,7 @@ class CapturedGraph final : public CudaGraph {
   void replay() override { graph_.replay(); }
 
  private:
-  // Else nothing could be freed any more.
+  // Ends a failed capture: while one is active the allocator cannot free memory.
   static void abandon() noexcept {
     cudaGraph_t broken = nullptr;
     cudaStreamEndCapture(c10::cuda::getCurrentCUDAStream(), &broken);
@@ -71,7 +72,7 @@ std::unique_ptr<CudaGraph> capture_cuda_graph(at::Device device, const std::func
   if (!device.is_cuda()) return nullptr;
   const c10::cuda::CUDAGuard on_device(device);
   c10::cuda::device_synchronize();
-  if (!has_room(device)) return nullptr;
+  if (!enough_memory(device)) return nullptr;
   const c10::cuda::CUDAStreamGuard on_stream(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device.index()));
   return std::make_unique<CapturedGraph>(work);
 }
