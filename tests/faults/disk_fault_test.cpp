@@ -6,6 +6,7 @@
 
 #include "support/subprocess.h"
 #include "support/temp_dir.h"
+#include "support/tiny_training.h"
 
 namespace trainyard {
 namespace {
@@ -15,28 +16,7 @@ using testing::HasSubstr;
 
 Outcome train_on(const TempDir& dir, const std::string& fault) {
   return run_program(
-      {TRAINYARD_BINARY,
-       "train",
-       "--data.name",
-       "synthetic",
-       "--data.synthetic.shape",
-       "8,8,1",
-       "--data.synthetic.samples",
-       "64",
-       "--loader.workers",
-       "0",
-       "--loader.batch_size",
-       "16",
-       "--train.epochs",
-       "6",
-       "--train.device",
-       "cpu",
-       "--train.threads",
-       "1",
-       "--run.dir",
-       dir / "runs",
-       "--run.name",
-       "a"},
+      tiny_training(dir / "runs", "a", "6"),
       {"LD_PRELOAD=" TRAINYARD_FAULTY_DISK, "TRAINYARD_FAULT=" + fault,
        "TRAINYARD_FAULT_ROOT=" + std::filesystem::canonical(dir.path()).string() + "/runs/a/checkpoints"});
 }

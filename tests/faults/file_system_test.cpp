@@ -1,6 +1,5 @@
-// Runs on file systems that lack what others have: symbolic links, locks, fsync of folders, room, large files.
+// Runs on file systems without symbolic links, locks, fsync of folders, free space or large files.
 
-#include <algorithm>
 #include <filesystem>
 
 #include <gmock/gmock.h>
@@ -8,6 +7,7 @@
 #include "checkpoint/checkpoint_folder.h"
 #include "support/subprocess.h"
 #include "support/temp_dir.h"
+#include "support/tiny_training.h"
 #include "util/system.h"
 
 namespace trainyard {
@@ -26,33 +26,10 @@ std::size_t count_of(const std::string& words, const std::string& text) {
 
 class FileSystem : public testing::Test {
  protected:
-  std::vector<std::string> command(const std::string& epochs) const {
-    return {TRAINYARD_BINARY,
-            "train",
-            "--data.name",
-            "synthetic",
-            "--data.synthetic.shape",
-            "8,8,1",
-            "--data.synthetic.samples",
-            "64",
-            "--loader.workers",
-            "0",
-            "--loader.batch_size",
-            "16",
-            "--train.device",
-            "cpu",
-            "--train.threads",
-            "1",
-            "--checkpoint.keep",
-            "1",
-            "--train.epochs",
-            epochs,
-            "--run.dir",
-            runs(),
-            "--run.name",
-            "a",
-            "--schedule.name",
-            "constant"};
+  std::vector<std::string> command(const std::string& epochs, const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> flags = {"--checkpoint.keep", "1", "--schedule.name", "constant"};
+    flags.insert(flags.end(), more.begin(), more.end());
+    return tiny_training(runs(), "a", epochs, flags);
   }
   std::vector<std::string> refusing(const std::string& what) const {
     return {"LD_PRELOAD=" TRAINYARD_FAULTY_DISK, "TRAINYARD_REFUSE=" + what,
@@ -86,10 +63,8 @@ TEST_F(FileSystem, WithoutLinksLocksAndFolderFsyncTrainsAndResumes) {
     EXPECT_EQ(evaluated.exit_code, 0) << name << evaluated.output;
   }
   EXPECT_EQ(run_program({TRAINYARD_BINARY, "report", run(), "--train.device", "cpu"}).exit_code, 0);
-  std::vector<std::string> tuned = command("1");
-  *(std::find(tuned.begin(), tuned.end(), "--run.name") + 1) = "b";
-  tuned.insert(tuned.end(), {"--model.weights", run() + "/checkpoints/best/model.safetensors"});
-  const Outcome from_weights = run_program(tuned);
+  const std::string weights = run() + "/checkpoints/best/model.safetensors";
+  const Outcome from_weights = run_program(command("1", {"--run.name", "b", "--model.weights", weights}));
   EXPECT_EQ(from_weights.exit_code, 0) << from_weights.output;
 }
 
@@ -104,10 +79,8 @@ TEST_F(FileSystem, ALimitOnTheSizeOfFilesIsFoundBeforeTheFirstStep) {
 }
 
 TEST_F(FileSystem, TooLittleSpaceForTheRealSizeIsFoundBeforeTheFirstStep) {
-  std::vector<std::string> words = command("1000000");
-  words.insert(words.end(), {"--model.name", "resnet18", "--model.resnet.stem", "small"});
-  *(std::find(words.begin(), words.end(), "--checkpoint.keep") + 1) = "1000000";
-  const Outcome outcome = run_program(words);
+  const Outcome outcome = run_program(
+      command("1000000", {"--model.name", "resnet18", "--model.resnet.stem", "small", "--checkpoint.keep", "1000000"}));
   EXPECT_EQ(outcome.exit_code, 3) << outcome.output;
   EXPECT_THAT(outcome.output, AllOf(HasSubstr("a checkpoint takes "), HasSubstr("are needed"), HasSubstr("are free"),
                                     HasSubstr("lower checkpoint.keep"), Not(HasSubstr("epoch 1/"))));
@@ -115,8 +88,7 @@ TEST_F(FileSystem, TooLittleSpaceForTheRealSizeIsFoundBeforeTheFirstStep) {
 }
 
 TEST_F(FileSystem, APathTooLongIsFoundBeforeTrainingAndByCheck) {
-  std::vector<std::string> words = command("1");
-  *(std::find(words.begin(), words.end(), "--run.dir") + 1) = dir_ / std::string(300, 'x');
+  std::vector<std::string> words = command("1", {"--run.dir", dir_ / std::string(300, 'x')});
   const Outcome trained = run_program(words);
   EXPECT_EQ(trained.exit_code, 1) << trained.output;
   EXPECT_THAT(trained.output, HasSubstr("File name too long"));

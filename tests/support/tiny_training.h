@@ -1,0 +1,48 @@
+/// The command line of a training that takes a second: one thread on a few synthetic 8×8 images.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace trainyard {
+
+/// runs, name: the run's folder is runs/name. more: flags and their values in turns, which replace those of the same
+/// name.
+inline std::vector<std::string> tiny_training(const std::string& runs, const std::string& name,
+                                              const std::string& epochs, const std::vector<std::string>& more = {}) {
+  std::vector<std::string> words = {TRAINYARD_BINARY,
+                                    "train",
+                                    "--data.name",
+                                    "synthetic",
+                                    "--data.synthetic.shape",
+                                    "8,8,1",
+                                    "--data.synthetic.samples",
+                                    "64",
+                                    "--loader.workers",
+                                    "0",
+                                    "--loader.batch_size",
+                                    "16",
+                                    "--train.device",
+                                    "cpu",
+                                    "--train.threads",
+                                    "1",
+                                    "--train.epochs",
+                                    epochs,
+                                    "--run.dir",
+                                    runs,
+                                    "--run.name",
+                                    name};
+  for (std::size_t i = 0; i + 1 < more.size(); i += 2) {
+    const auto flag = std::find(words.begin() + 2, words.end(), more[i]);
+    if (flag == words.end()) {
+      words.insert(words.end(), {more[i], more[i + 1]});
+    } else {
+      *(flag + 1) = more[i + 1];
+    }
+  }
+  return words;
+}
+
+}  // namespace trainyard
