@@ -5,8 +5,13 @@
 //     image ─▶ down0 ──────── skip ────────▶ up0 ─▶ head ─▶ a score per class and pixel
 //                └▶ down1 ─── skip ───▶ up1 ─┘
 //                      └▶ down2 (bottom) ┘
+//
+// With patches of 2 × 2 pixels, the net works on an image of half the size with four times the channels, and its head
+// returns the scores of four pixels at each place: on a CPU it learns more in the same time.
 
 #include <ATen/ops/cat.h>
+#include <ATen/ops/pixel_shuffle.h>
+#include <ATen/ops/pixel_unshuffle.h>
 
 #include "config/component.h"
 #include "layers/batch_norm.h"
@@ -21,12 +26,15 @@ namespace {
 struct UNetSettings {
   int width = 32;
   int depth = 4;
+  int patch = 1;
 
   void declare(SettingTable& table) {
     table.add("width", width, "channels at full size; doubled each time the image is halved", whole(1, 256),
               Resume::fixed);
-    table.add("depth", depth, "how often the image is halved: its sides must be multiples of 2^depth", whole(1, 8),
-              Resume::fixed);
+    table.add("depth", depth, "how often the image is halved: its sides must be multiples of patch · 2^depth",
+              whole(1, 8), Resume::fixed);
+    table.add("patch", patch, "side of the square of pixels that the net treats as one; 2: four times as fast",
+              whole(1, 8), Resume::fixed);
   }
 };
 const ComponentSettings<UNetSettings> settings{"model.unet", {"unet"}, __FILE__};
@@ -71,8 +79,8 @@ TORCH_MODULE(Up);
 
 class UNet : public ModelModule {
  public:
-  UNet(std::int64_t width, int depth, const ModelInput& input) {
-    std::int64_t channels = input.image().channels;
+  UNet(std::int64_t width, int depth, std::int64_t patch, const ModelInput& input) : patch_(patch) {
+    std::int64_t channels = input.image().channels * patch * patch;
     for (int level = 0; level <= depth; ++level) {
       down_.push_back(register_module(fmt::format("down{}", level), DoubleConv(channels, width << level)));
       channels = width << level;
@@ -80,11 +88,13 @@ class UNet : public ModelModule {
     for (int level = 0; level < depth; ++level) {
       up_.push_back(register_module(fmt::format("up{}", level), Up(width << level)));
     }
-    head_ = register_module("head", torch::nn::Conv2d(torch::nn::Conv2dOptions(width, input.outputs, 1)));
+    head_ =
+        register_module("head", torch::nn::Conv2d(torch::nn::Conv2dOptions(width, input.outputs * patch * patch, 1)));
   }
 
   TensorDict forward(const TensorDict& batch) override {
     at::Tensor x = batch.at("image");
+    if (patch_ > 1) x = at::pixel_unshuffle(x, patch_);
     std::vector<at::Tensor> skips;
     for (std::size_t level = 0; level < up_.size(); ++level) {
       skips.push_back(down_[level](x));
@@ -92,12 +102,14 @@ class UNet : public ModelModule {
     }
     x = down_.back()(x);
     for (std::size_t level = up_.size(); level-- > 0;) x = up_[level](x, skips[level]);
-    return {{"logits", head_(x)}};
+    x = head_(x);
+    return {{"logits", patch_ > 1 ? at::pixel_shuffle(x, patch_) : x}};
   }
 
   std::string head() const override { return "head"; }
 
  private:
+  std::int64_t patch_;
   std::vector<DoubleConv> down_;
   std::vector<Up> up_;
   torch::nn::Conv2d head_{nullptr};
@@ -106,18 +118,18 @@ class UNet : public ModelModule {
 std::shared_ptr<Model> make_unet(const ModelConfig& config, const ModelInput& input) {
   const UNetSettings& chosen = settings.in(config);
   const ImageShape image = input.image();
-  const std::int64_t multiple = std::int64_t{1} << chosen.depth;
+  const std::int64_t multiple = std::int64_t{chosen.patch} << chosen.depth;
   if (image.height % multiple != 0 || image.width % multiple != 0) {
     throw UsageError("model.unet.depth",
-                     "{} needs images whose sides are multiples of {}, not {}×{}: choose a smaller depth, or crop or "
-                     "resize the images",
-                     chosen.depth, multiple, image.height, image.width);
+                     "{} with patches of {} needs images whose sides are multiples of {}, not {}×{}: choose smaller "
+                     "ones, or crop or resize the images",
+                     chosen.depth, chosen.patch, multiple, image.height, image.width);
   }
-  return std::make_shared<UNet>(chosen.width, chosen.depth, input);
+  return std::make_shared<UNet>(chosen.width, chosen.depth, chosen.patch, input);
 }
 
 const ModelRegistry::Registration registered{
-    "unet", "U-Net for segmentation; with model.unet.width = 16 it trains on a CPU", make_unet, __FILE__};
+    "unet", "U-Net for segmentation; with model.unet.width = 16 and patch = 2 it trains on a CPU", make_unet, __FILE__};
 
 }  // namespace
 }  // namespace trainyard

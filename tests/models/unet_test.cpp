@@ -26,6 +26,13 @@ TEST(UNet, ReturnsAScorePerClassAndPixelForAnySizeItCanHalve) {
   }
 }
 
+TEST(UNet, WithPatchesKeepsTheImagesSize) {
+  const auto model = make("--model.unet.width 4 --model.unet.depth 2 --model.unet.patch 3",
+                          segmentation_input({.channels = 3, .height = 24, .width = 36}, 5));
+  EXPECT_EQ(model->forward({{"image", at::randn({2, 3, 24, 36})}}).at("logits").sizes(),
+            (std::vector<std::int64_t>{2, 5, 24, 36}));
+}
+
 TEST(UNet, HasWidthTimesTwoToTheLevelChannels) {
   const auto model = make("--model.unet.width 6 --model.unet.depth 2",
                           segmentation_input({.channels = 1, .height = 8, .width = 8}, 3));
@@ -46,6 +53,9 @@ TEST(UNet, RefusesImagesWhoseSidesItCannotHalve) {
   EXPECT_THAT(error_of<UsageError>([&] { make("", segmentation_input(image, 3)); }),
               AllOf(HasSubstr("[model.unet.depth] 4"), HasSubstr("multiples of 16, not 32×28")));
   EXPECT_NO_THROW(make("--model.unet.depth 2", segmentation_input(image, 3)));
+  EXPECT_THAT(
+      error_of<UsageError>([&] { make("--model.unet.depth 2 --model.unet.patch 2", segmentation_input(image, 3)); }),
+      HasSubstr("2 with patches of 2 needs images whose sides are multiples of 8"));
 }
 
 TEST(UNet, RefusesSamplesWithoutAnImage) {

@@ -52,6 +52,7 @@ std::vector<Case> cases() {
   std::vector<Case> all = {
       {.name = "unet", .flags = sgd + unet, .input = pixels},
       {.name = "unet_deep", .flags = sgd + "--model.name unet --model.unet.width 4", .input = grey_pixels},
+      {.name = "unet_patches", .flags = sgd + unet + "--model.unet.patch 2", .input = pixels},
       {.name = "fcn_resnet18", .flags = tiny_sgd + "--model.name fcn_resnet18 --model.fcn.dropout 0", .input = pixels},
       {.name = "fcn_resnet50",
        .flags = tiny_sgd + "--model.name fcn_resnet50 --model.fcn.dropout 0 --model.fcn.aux true",
@@ -83,6 +84,7 @@ nlohmann::json options_of(const Case& c) {
       {"outputs", c.input.outputs},
       {"width", is_gpt(c) ? whole("model.gpt.width") : whole("model.unet.width")},
       {"depth", whole("model.unet.depth")},
+      {"patch", whole("model.unet.patch")},
       {"layers", whole("model.gpt.layers")},
       {"heads", whole("model.gpt.heads")},
       {"dropout", setting_value<double>(config, is_deeplab ? "model.deeplabv3.dropout" : "model.fcn.dropout")},

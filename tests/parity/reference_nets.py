@@ -213,9 +213,10 @@ class DoubleConv(nn.Module):
 
 
 class UNet(nn.Module):
-    def __init__(self, channels, classes, width, depth):
+    def __init__(self, channels, classes, width, depth, patch):
         super().__init__()
-        self.depth = depth
+        self.depth, self.patch = depth, patch
+        channels *= patch**2
         for i in range(depth + 1):
             self.add_module(f"down{i}", DoubleConv(channels, width << i))
             channels = width << i
@@ -223,10 +224,10 @@ class UNet(nn.Module):
             out = width << i
             up = {"upsample": nn.ConvTranspose2d(2 * out, out, 2, 2), "conv": DoubleConv(2 * out, out)}
             self.add_module(f"up{i}", nn.ModuleDict(up))
-        self.head = nn.Conv2d(width, classes, 1)
+        self.head = nn.Conv2d(width, classes * patch**2, 1)
 
     def forward(self, x):
-        skips = []
+        x, skips = F.pixel_unshuffle(x, self.patch), []
         for i in range(self.depth):
             skips.append(self.get_submodule(f"down{i}")(x))
             x = F.max_pool2d(skips[-1], 2)
@@ -234,7 +235,7 @@ class UNet(nn.Module):
         for i in reversed(range(self.depth)):
             up = self.get_submodule(f"up{i}")
             x = up["conv"](torch.cat([skips[i], up["upsample"](x)], 1))
-        return {"logits": self.head(x)}
+        return {"logits": F.pixel_shuffle(self.head(x), self.patch)}
 
 
 class Conv1D(nn.Module):
@@ -292,7 +293,7 @@ def make_with_outputs(o):
     if o["model"] == "gpt":
         return GPT2LMHeadModel(o["outputs"], o["context"], o["layers"], o["heads"], o["width"])
     if o["model"] == "unet":
-        return UNet(o["channels"], o["outputs"], o["width"], o["depth"])
+        return UNet(o["channels"], o["outputs"], o["width"], o["depth"], o["patch"])
     family, resnet = o["model"].split("_")
     head = {"fcn": FCNHead, "deeplabv3": DeepLabHead}[family]
     return SegmentationResNet(resnet, head, o["channels"], o["outputs"], o["dropout"], o["aux"])
