@@ -36,7 +36,13 @@ int main(int, char** argv) {
   at::globalContext().setBenchmarkCuDNN(true);
 
   at::manual_seed(0);
-  const auto model = make_model(settings.model, image_input({.channels = channels, .height = size, .width = size}, 10));
+  TaskData data;
+  data.fields = {{.name = "image", .shape = {size, size, channels}},
+                 {.name = "label", .dtype = DType::int64, .values = ValueRange{.count = 10}}};
+  data.class_names.assign(10, "class");
+  const auto task = make_task(settings.task, data, device);
+  const MetricSet metrics(task->metrics(Phase::train));
+  const auto model = make_model(settings.model, task->model_input());
   model->to(device);
   {
     const at::NoGradGuard no_grad;
@@ -45,12 +51,10 @@ int main(int, char** argv) {
     }
   }
   const auto optimizer = make_optimizer({.lr = 1e-3}, *model);
-  TrainStep step(*model, *optimizer, config);
-  const ClassBatch batch{
-      .images = at::randn({count, channels, size, size}).contiguous(at::MemoryFormat::ChannelsLast).to(device),
-      .labels = at::randint(0, 10, {count}, at::kLong).to(device),
-      .number = 0,
-      .count = count};
+  TrainStep step(*model, *optimizer, *task, metrics, config);
+  const TensorDict batch = {
+      {"image", at::randn({count, channels, size, size}).contiguous(at::MemoryFormat::ChannelsLast).to(device)},
+      {"label", at::randint(0, 10, {count}, at::kLong).to(device)}};
   for (int steps = 0; std::cin >> steps;) {
     const auto start = std::chrono::steady_clock::now();
     at::Tensor loss;

@@ -54,10 +54,19 @@ json numbers_to_json(const NamedNumbers& numbers) {
   return object;
 }
 
-json fields_to_json(const std::vector<SampleField>& fields) {
+json fields_to_json(const std::vector<Field>& fields) {
   json list = json::array();
-  for (const auto& [name, dtype, shape, varies] : fields) {
-    list.push_back({{"name", name}, {"dtype", dtype}, {"shape", shape}, {"varies", varies}});
+  for (const Field& field : fields) {
+    json one = {{"name", field.name},
+                {"dtype", to_string(field.dtype)},
+                {"shape", field.shape},
+                {"varies", field.varies},
+                {"is_picture", field.is_picture}};
+    if (field.values) {
+      one["values"] = {{"count", field.values->count}};
+      if (field.values->ignored) one["values"]["ignored"] = *field.values->ignored;
+    }
+    list.push_back(std::move(one));
   }
   return list;
 }
@@ -136,13 +145,34 @@ class Reader {
     if (found == ends.end()) wrong(key, fmt::format("one of {}", fmt::join(ends, ", ")));
     return static_cast<RunEnd>(found - ends.begin());
   }
-  std::vector<SampleField> fields(const char* key) const {
-    std::vector<SampleField> result;
+  std::vector<Field> fields(const char* key) const {
+    std::vector<Field> result;
     for (const json& item : list(key)) {
       const Reader field(item, path_);
-      result.push_back({field.text("name"), field.text("dtype"), field.counts("shape"), field.truth("varies")});
+      result.push_back({.name = field.text("name"),
+                        .dtype = field.dtype("dtype"),
+                        .shape = field.counts("shape"),
+                        .varies = field.truth("varies"),
+                        .is_picture = field.truth("is_picture"),
+                        .values = field.values("values")});
     }
     return result;
+  }
+  DType dtype(const char* key) const {
+    for (const DType type : {DType::uint8, DType::int32, DType::int64, DType::float32}) {
+      if (text(key) == to_string(type)) return type;
+    }
+    wrong(key, "uint8, int32, int64 or float32");
+  }
+  std::optional<ValueRange> values(const char* key) const {
+    if (!object_.contains(key)) return std::nullopt;
+    const Reader values = object(key);
+    ValueRange range{.count = values.count("count")};
+    if (values.object_.contains("ignored")) {
+      if (!values.at("ignored").is_number_integer()) wrong("ignored", "a whole number");
+      range.ignored = values.at("ignored").get<std::int64_t>();
+    }
+    return range;
   }
   std::map<std::string, FileSum> files(const char* key) const {
     std::map<std::string, FileSum> result;
@@ -210,13 +240,6 @@ void require_utf8(const Manifest& manifest) {
 
 const char* to_string(RunEnd end) { return ends[static_cast<std::size_t>(end)]; }
 
-const std::vector<std::int64_t>& image_shape(const Manifest& manifest, std::string_view path) {
-  const auto found = std::find_if(manifest.fields.begin(), manifest.fields.end(),
-                                  [](const auto& field) { return field.name == "image"; });
-  if (found == manifest.fields.end()) throw RunError(where, "{}: its samples have no field 'image'", path);
-  return found->shape;
-}
-
 std::string to_json(const Manifest& manifest) {
   require_utf8(manifest);
   json files = json::object();
@@ -230,10 +253,12 @@ std::string to_json(const Manifest& manifest) {
                  {"batch", manifest.batch},
                  {"ended", to_string(manifest.ended)},
                  {"signal", manifest.signal},
+                 {"task", manifest.task},
                  {"model", manifest.model},
                  {"dataset", manifest.dataset},
                  {"dataset_fingerprint", hex(manifest.dataset_fingerprint, 16)},
                  {"class_names", manifest.class_names},
+                 {"class_counts", manifest.class_counts},
                  {"fields", fields_to_json(manifest.fields)},
                  {"channel_mean", manifest.channel_mean},
                  {"channel_std", manifest.channel_std},
@@ -246,11 +271,7 @@ std::string to_json(const Manifest& manifest) {
                   {{"epoch", manifest.best.epoch},
                    {"monitor", manifest.best.monitor},
                    {"metrics", numbers_to_json(manifest.best.metrics)}}},
-                 {"epoch_sums", numbers_to_json(manifest.epoch_sums)},
-                 {"window",
-                  {{"seconds", manifest.window.seconds},
-                   {"waited", manifest.window.waited},
-                   {"sums", numbers_to_json(manifest.window.sums)}}},
+                 {"window", {{"seconds", manifest.window.seconds}, {"waited", manifest.window.waited}}},
                  {"config", manifest.config},
                  {"files", files}};
   result[checksum_key] = hex(checksum_of(result), 8);
@@ -281,10 +302,14 @@ Manifest parse_manifest(std::string_view text, std::string_view path) {
   manifest.ended = reader.end("ended");
   manifest.signal = reader.count("signal");
   manifest.trainyard_version = reader.text("trainyard_version");
+  manifest.task = reader.text("task");
   manifest.model = reader.text("model");
   manifest.dataset = reader.text("dataset");
   manifest.dataset_fingerprint = reader.hex("dataset_fingerprint", 16);
   manifest.class_names = reader.texts("class_names");
+  for (const std::int64_t count : reader.counts("class_counts")) {
+    manifest.class_counts.push_back(static_cast<std::uint64_t>(count));
+  }
   manifest.fields = reader.fields("fields");
   manifest.channel_mean = reader.floats("channel_mean");
   manifest.channel_std = reader.floats("channel_std");
@@ -292,9 +317,8 @@ Manifest parse_manifest(std::string_view text, std::string_view path) {
   manifest.val = {val.count("samples"), val.number("share"), val.truth("from_train"), val.hex("fingerprint", 16)};
   const Reader best = reader.object("best");
   manifest.best = {best.count("epoch"), best.text("monitor"), best.numbers("metrics")};
-  manifest.epoch_sums = reader.numbers("epoch_sums");
   const Reader window = reader.object("window");
-  manifest.window = {window.number("seconds"), window.number("waited"), window.numbers("sums")};
+  manifest.window = {window.number("seconds"), window.number("waited")};
   manifest.config = reader.text("config");
   manifest.files = reader.files("files");
   check_manifest(manifest, path);

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "datasets/field.h"
 #include "util/atomic_file.h"
 
 namespace trainyard {
@@ -23,17 +24,8 @@ enum class RunEnd : std::uint8_t {
 /// "running", "finished", "early_stopped" or "signal".
 const char* to_string(RunEnd end);
 
-/// Numbers by name: sums or means of metrics.
+/// Values of metrics by name.
 using NamedNumbers = std::map<std::string, double>;
-
-/// A part of a sample.
-struct SampleField {
-  std::string name;   ///< "image", "label"
-  std::string dtype;  ///< uint8, int32, int64 or float32
-  std::vector<std::int64_t> shape;
-  bool varies = false;  ///< in its first extent, of which shape[0] is the most
-  bool operator==(const SampleField&) const = default;
-};
 
 /// The validation split that the run is judged by.
 struct ValSplit {
@@ -56,7 +48,6 @@ struct BestEpoch {
 struct MetricsWindow {
   double seconds = 0;
   double waited = 0;  ///< seconds of them, for data
-  NamedNumbers sums;
   bool operator==(const MetricsWindow&) const = default;
 };
 
@@ -73,25 +64,23 @@ struct Manifest {
   RunEnd ended = RunEnd::running;
   std::int64_t signal = 0;  ///< the one that ended it; 0 unless `ended` is signal
   std::string trainyard_version;
-  std::string model;                      ///< name of the model
-  std::string dataset;                    ///< name of the dataset
-  std::uint64_t dataset_fingerprint = 0;  ///< of the training samples
-  std::vector<std::string> class_names;
-  std::vector<SampleField> fields;  ///< of a sample as the model gets it
-  std::vector<float> channel_mean;  ///< what images were normalised with, in units of 0..1
+  std::string task;                         ///< name of the task
+  std::string model;                        ///< name of the model
+  std::string dataset;                      ///< name of the dataset
+  std::uint64_t dataset_fingerprint = 0;    ///< of the training samples
+  std::vector<std::string> class_names;     ///< empty: the data have no classes
+  std::vector<std::uint64_t> class_counts;  ///< training samples of each class; empty: not known
+  std::vector<Field> fields;                ///< of a sample as the loader delivers it
+  std::vector<float> channel_mean;          ///< what images are normalized with, in units of 0..1; empty: not known
   std::vector<float> channel_std;
   ValSplit val;
   BestEpoch best;
-  NamedNumbers epoch_sums;  ///< of the epoch under way
   MetricsWindow window;
   std::string config;  ///< the resolved configuration, TOML
   std::map<std::string, FileSum>
       files;  ///< of the three above, ema_file if there is one; filled in by write_checkpoint
   bool operator==(const Manifest&) const = default;
 };
-
-/// The shape of the field `image`: height, width, channels. Throws RunError that names `path` if there is none.
-const std::vector<std::int64_t>& image_shape(const Manifest& manifest, std::string_view path);
 
 /// The text of manifest.json, with a checksum over itself. Throws RunError if a string is not UTF-8 or check_manifest()
 /// (manifest_rules.h) refuses a value: what is written can be read.

@@ -24,7 +24,6 @@ constexpr std::size_t most_fields = 64;
 constexpr std::size_t most_extents = 8;
 constexpr std::size_t most_metrics = 1024;
 constexpr std::int64_t most_signal = 64;
-constexpr std::array dtypes = {"uint8", "int32", "int64", "float32"};
 
 template <typename... Args>
 [[noreturn]] void refuse(std::string_view path, fmt::format_string<Args...> format, Args&&... args) {
@@ -65,13 +64,6 @@ void check_metrics(std::string_view key, const NamedNumbers& metrics, std::strin
   for (const auto& [name, value] : metrics) check_text("the name of a metric", name, most_text, path);
 }
 
-void check_sums(std::string_view key, const NamedNumbers& sums, std::string_view path) {
-  check_metrics(key, sums, path);
-  for (const auto& [name, value] : sums) {
-    if (!std::isfinite(value)) refuse(path, "'{}' of '{}' is {}; allowed: finite numbers", printable(name), key, value);
-  }
-}
-
 void check_best(const Manifest& manifest, std::string_view path) {
   const BestEpoch& best = manifest.best;
   check_metrics("best", best.metrics, path);
@@ -83,9 +75,6 @@ void check_best(const Manifest& manifest, std::string_view path) {
     refuse(path, "the best epoch is {}, and '{}' is {}among its metrics", best.epoch, printable(best.monitor),
            best.metrics.contains(best.monitor) ? "" : "not ");
   }
-  for (const auto& [name, value] : best.metrics) {
-    if (std::isnan(value)) refuse(path, "'{}' of the best epoch is {}", printable(name), value);
-  }
 }
 
 void check_window(const MetricsWindow& window, std::string_view path) {
@@ -94,7 +83,6 @@ void check_window(const MetricsWindow& window, std::string_view path) {
       refuse(path, "'{}' of the window is {}; allowed: finite numbers from 0", key, value);
     }
   }
-  check_sums("window", window.sums, path);
 }
 
 void check_val(const ValSplit& val, std::string_view path) {
@@ -104,12 +92,11 @@ void check_val(const ValSplit& val, std::string_view path) {
   }
 }
 
-void check_field(const SampleField& field, std::string_view path) {
+void check_field(const Field& field, std::string_view path) {
   check_text("the name of a field", field.name, most_text, path);
-  const auto is_dtype = [&](const char* dtype) { return field.dtype == dtype; };
-  if (std::none_of(dtypes.begin(), dtypes.end(), is_dtype)) {
-    refuse(path, "the field '{}' is of type '{}'; allowed: {}", printable(field.name), printable(field.dtype),
-           fmt::join(dtypes, ", "));
+  if (field.values && (field.values->count < 1 || field.dtype == DType::float32)) {
+    refuse(path, "the field '{}' of {} has {} values; allowed: from 1, of integers", printable(field.name),
+           to_string(field.dtype), field.values->count);
   }
   if (field.shape.size() > most_extents || (field.varies && field.shape.empty())) {
     refuse(path, "the field '{}' has {} extents; allowed: at most {}, and one if it varies", printable(field.name),
@@ -125,12 +112,12 @@ void check_field(const SampleField& field, std::string_view path) {
   }
 }
 
-void check_fields(const std::vector<SampleField>& fields, std::string_view path) {
+void check_fields(const std::vector<Field>& fields, std::string_view path) {
   if (fields.empty() || fields.size() > most_fields) {
     refuse(path, "'fields' has {} fields; allowed: 1 to {}", fields.size(), most_fields);
   }
   std::set<std::string> names;
-  for (const SampleField& field : fields) {
+  for (const Field& field : fields) {
     check_field(field, path);
     if (!names.insert(field.name).second) refuse(path, "the field '{}' is there twice", printable(field.name));
   }
@@ -138,14 +125,16 @@ void check_fields(const std::vector<SampleField>& fields, std::string_view path)
 
 void check_data(const Manifest& manifest, std::string_view path) {
   check_fields(manifest.fields, path);
-  const std::vector<std::int64_t>& shape = image_shape(manifest, path);
-  if (shape.size() != 3) {
-    refuse(path, "the field 'image' has {} extents; allowed: height, width, channels", shape.size());
+  const Field* const image = find_field(manifest.fields, "image");
+  if (image != nullptr && image->shape.size() != 3) {
+    refuse(path, "the field 'image' has {} extents; allowed: height, width, channels", image->shape.size());
   }
-  const auto channels = static_cast<std::size_t>(shape[2]);
+  const std::size_t channels = image == nullptr ? 0 : static_cast<std::size_t>(image->shape[2]);
   for (const auto& [key, values] :
        {std::pair{"channel_mean", &manifest.channel_mean}, std::pair{"channel_std", &manifest.channel_std}}) {
-    if (values->size() != channels) refuse(path, "'{}' has {} values for {} channels", key, values->size(), channels);
+    const bool known = !manifest.channel_mean.empty() || !manifest.channel_std.empty();
+    if (values->size() != (known ? channels : 0))
+      refuse(path, "'{}' has {} values for {} channels", key, values->size(), channels);
     for (const float value : *values) {
       if (!std::isfinite(value)) refuse(path, "'{}' holds {}; allowed: finite numbers", key, value);
     }
@@ -155,8 +144,10 @@ void check_data(const Manifest& manifest, std::string_view path) {
       refuse(path, "'channel_std' holds {}; allowed: numbers over 0, as inputs are divided by them", value);
   }
   const std::size_t classes = manifest.class_names.size();
-  if (classes < 1 || classes > most_classes) {
-    refuse(path, "'class_names' has {} names; allowed: 1 to {}", classes, most_classes);
+  if (classes > most_classes) refuse(path, "'class_names' has {} names; allowed: 0 to {}", classes, most_classes);
+  const std::size_t counts = manifest.class_counts.size();
+  if (counts != 0 && counts != classes) {
+    refuse(path, "'class_counts' has {} numbers for {} classes", counts, classes);
   }
 }
 
@@ -164,13 +155,13 @@ void check_data(const Manifest& manifest, std::string_view path) {
 
 void check_manifest(const Manifest& manifest, std::string_view path) {
   check_progress(manifest, path);
+  check_text("task", manifest.task, most_text, path);
   check_text("model", manifest.model, most_text, path);
   check_text("dataset", manifest.dataset, most_text, path);
   check_text("config", manifest.config, most_config, path);
   check_data(manifest, path);
   check_val(manifest.val, path);
   check_best(manifest, path);
-  check_sums("epoch_sums", manifest.epoch_sums, path);
   check_window(manifest.window, path);
 }
 

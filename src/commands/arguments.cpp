@@ -47,14 +47,19 @@ void Arguments::add(const std::string& name, bool& value, const std::string& hel
   describe(help_, name, help, rules, "");
 }
 
+void Arguments::add(const std::string& name, double& value, const std::string& help, const ArgumentRules& rules) {
+  apply(rules, subcommand_, *subcommand_.add_option(name, value));
+  describe(help_, name, help, rules, "NUMBER", value < 0 ? "" : fmt::format("{}", value));
+}
+
 void Arguments::add(const std::string& name, int& value, const std::string& help, const ArgumentRules& rules) {
   apply(rules, subcommand_, *subcommand_.add_option(name, value));
-  describe(help_, name, help, rules, "NUMBER", std::to_string(value));
+  describe(help_, name, help, rules, "NUMBER", value < 0 ? "" : std::to_string(value));
 }
 
 void Arguments::add(const std::string& name, std::int64_t& value, const std::string& help, const ArgumentRules& rules) {
   apply(rules, subcommand_, *subcommand_.add_option(name, value));
-  describe(help_, name, help, rules, "NUMBER", value == 0 ? "" : std::to_string(value));
+  describe(help_, name, help, rules, "NUMBER", value <= 0 ? "" : std::to_string(value));
 }
 
 void Arguments::add(const std::string& name, std::string& value, const std::string& help, const ArgumentRules& rules) {

@@ -42,6 +42,7 @@ class Arguments {
   void add(const std::string& name, bool& value, const std::string& help, const ArgumentRules& rules = {});
   void add(const std::string& name, int& value, const std::string& help, const ArgumentRules& rules = {});
   void add(const std::string& name, std::int64_t& value, const std::string& help, const ArgumentRules& rules = {});
+  void add(const std::string& name, double& value, const std::string& help, const ArgumentRules& rules = {});
   void add(const std::string& name, std::string& value, const std::string& help, const ArgumentRules& rules = {});
   /// The name several times, each with a value; of a positional one, any number of words.
   void add(const std::string& name, std::vector<std::string>& values, const std::string& help,

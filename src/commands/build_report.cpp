@@ -1,13 +1,13 @@
 #include "commands/build_report.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include <fmt/chrono.h>
 
 #include "checkpoint/checkpoint_folder.h"
-#include "commands/splits.h"
 #include "images/encode_png.h"
-#include "report/sample_image.h"
+#include "report/thumbnail.h"
 #include "util/output_file.h"
 
 namespace trainyard {
@@ -17,18 +17,13 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t picture_side = 160;
 
-void add_pictures(nlohmann::json& mistakes, const LoadedSplit& split) {
-  std::vector<std::vector<std::byte>> sample;
-  std::vector<std::span<std::byte>> places;
-  std::size_t image = 0;
-  for (const Field& field : split.fields()) {
-    if (field.name == "image") image = sample.size();
-    sample.emplace_back(field.bytes());
-  }
-  for (std::vector<std::byte>& bytes : sample) places.emplace_back(bytes);
-  for (nlohmann::json& mistake : mistakes) {
-    split.read(mistake.at("index").get<std::size_t>(), /*seed=*/0, /*epoch=*/0, places);
-    mistake["image"] = png_url(encode_png(thumbnail(sample_image(sample[image], split.fields()[image]), picture_side)));
+void add_pictures(nlohmann::json& worst, const std::vector<ShownSample>& shown) {
+  for (std::size_t i = 0; i < shown.size(); ++i) {
+    if (shown[i].picture.pixels.empty()) continue;
+    const Image& picture = shown[i].picture;  // may be several side by side
+    const std::size_t longer = std::max(picture.height, picture.width);
+    const std::size_t side = picture_side * longer / std::min(picture.height, picture.width);
+    worst[i]["image"] = png_url(encode_png(thumbnail(picture, side)));
   }
 }
 
@@ -41,14 +36,13 @@ std::optional<fs::path> checkpoint_to_report(const fs::path& run) {
   return std::nullopt;
 }
 
-RunReport build_report(const fs::path& run, const Config& config,
-                       const std::function<CheckpointEvaluation()>& evaluate) {
+RunReport build_report(const fs::path& run, const std::function<CheckpointEvaluation()>& evaluate) {
   RunReport result{.record = read_run(run), .evaluation = nullptr, .note = ""};
   try {
     const CheckpointEvaluation evaluated = evaluate();
     result.evaluation = to_json(evaluated);
     result.evaluation["checkpoint"] = evaluated.checkpoint.filename().string();
-    add_pictures(result.evaluation["worst"], load_split(config.data, config.transform, evaluated.split));
+    add_pictures(result.evaluation["worst"], evaluated.findings.worst);
   } catch (const std::exception& error) {
     result.evaluation = nullptr;
     result.note = error.what();

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "commands/evaluate_checkpoint.h"
-#include "config/config.h"
 #include "report/page.h"
 
 namespace trainyard {
@@ -18,10 +17,9 @@ inline constexpr std::size_t most_reported_mistakes = 30;
 /// The run's best checkpoint, or its last where no epoch has ended yet; none where it has none.
 std::optional<std::filesystem::path> checkpoint_to_report(const std::filesystem::path& run);
 
-/// Reads the run's folder; adds the evaluation of its checkpoint, with pictures of the worst mistakes. What `evaluate`
-/// throws, and what goes wrong with the pictures, becomes the note in its place.
-RunReport build_report(const std::filesystem::path& run, const Config& config,
-                       const std::function<CheckpointEvaluation()>& evaluate);
+/// Reads the run's folder; adds the evaluation of its checkpoint, with pictures of the worst samples. What `evaluate`
+/// throws becomes the note in its place.
+RunReport build_report(const std::filesystem::path& run, const std::function<CheckpointEvaluation()>& evaluate);
 
 /// Writes the page for `runs` to `path`.
 void write_report(const std::filesystem::path& path, const std::vector<RunReport>& runs);

@@ -13,7 +13,6 @@
 #include "commands/machine.h"
 #include "commands/splits.h"
 #include "config/config_file.h"
-#include "training/class_batch.h"
 #include "training/saved_run.h"
 #include "training/trained_model.h"
 #include "util/output.h"
@@ -52,11 +51,13 @@ void add_shared_memory(const Config& config, const std::vector<SplitInfo>& split
 std::string why_not_saved(const Config& config, const std::vector<SplitInfo>& splits) {
   if (splits.empty()) return {};
   const SplitInfo& data = splits.at(static_cast<std::size_t>(Split::train));
-  const auto model = new_model(config.model, image_shape(data), data.class_names.size(), at::kCPU);
+  const auto task = make_task(config.task, task_data(data), at::kCPU);
+  const auto model = new_model(config.model, task->model_input(), at::kCPU);
   const auto optimizer = make_optimizer(config.optimizer, *model);
   const std::string name = config.run.name.empty() ? config.data.name + "-" + config.model.name : config.run.name;
   try {
-    prove_saving_of(config, splits, *model, *optimizer, fs::path(config.run.dir) / name / "checkpoints");
+    prove_saving_of(config, splits, task->monitor(), *model, *optimizer,
+                    fs::path(config.run.dir) / name / "checkpoints");
     return {};
   } catch (const Error& error) {
     return error.what();

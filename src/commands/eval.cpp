@@ -1,7 +1,6 @@
 // trainyard eval: a checkpoint on the whole test split, or on val, as a table or as JSON.
 
 #include <algorithm>
-#include <numeric>
 
 #include <nlohmann/json.hpp>
 
@@ -20,8 +19,6 @@ namespace {
 constexpr std::size_t table_rows = 30;
 constexpr std::size_t most_wrong = 10;
 constexpr std::size_t longest_name = 60;
-
-std::string figure(const std::optional<double>& share) { return share ? fmt::format("{:.4f}", *share) : "-"; }
 
 class EvalCommand : public Command {
  public:
@@ -52,42 +49,57 @@ class EvalCommand : public Command {
 
  private:
   void print_table(const CheckpointEvaluation& result) const {
-    const ClassificationReport& e = result.evaluation;
     const std::string split = to_string(result.split);
     print("{} on {} of {}, {}, {}\n", result.checkpoint.string(), split, result.dataset, result.device,
           result.precision);
     if (split_.empty() && result.split == Split::val) print("  {} has no test split\n", result.dataset);
-    print("  {:<15}{:.4f} on all {} samples\n", split + "/accuracy", e.top1, e.samples);
-    print("  {:<15}{:.4f}\n  {:<15}{:.4f}\n\n", split + "/top5", e.top5, split + "/loss", e.loss);
+    for (const auto& [name, value] : result.scores.values) {
+      const bool monitored = name == result.monitor.metric;
+      print("  {:<19}{:.4f}{}\n", split + "/" + name, value,
+            monitored ? fmt::format(" on all {} samples", result.scores.samples) : "");
+    }
+    print_classes(result.findings);
+    for (const std::string& text : result.findings.texts) print("\n{}\n", printable_lines(text));
+    if (result.findings.worst.empty()) return;
+    print("\n  {}\n", result.findings.worst_title);
+    for (std::size_t i = 0; i < result.findings.worst.size(); ++i) {
+      print("  {}  {}\n", result.worst_names[i], result.findings.worst[i].caption);
+    }
+  }
 
-    std::vector<std::string> names;
-    for (const std::string& name : result.manifest.class_names) names.push_back(printable(name, longest_name));
-    const std::vector<ClassScores> scores = class_scores(e);
-    std::vector<std::size_t> order(scores.size());
-    std::iota(order.begin(), order.end(), 0);
-    if (order.size() > table_rows) {
-      std::stable_sort(order.begin(), order.end(),
-                       [&](auto a, auto b) { return scores[a].recall.value_or(2) < scores[b].recall.value_or(2); });
-      order.resize(table_rows);
-      print("  the {} of {} classes that are recognised least (--json has all)\n", order.size(), scores.size());
+  // An object for each row, all with the same keys.
+  static void print_classes(const Findings& findings) {
+    if (findings.classes.empty()) return;
+    std::vector<nlohmann::ordered_json> rows(findings.classes.begin(), findings.classes.end());
+    if (rows.size() > table_rows) {
+      const std::string& key = findings.ranked_by;
+      const auto rank = [&](const auto& row) { return row[key].is_number() ? row[key].template get<double>() : 2; };
+      std::stable_sort(rows.begin(), rows.end(), [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+      print("\n  the {} of {} classes with the lowest {} (--json has all)\n", table_rows, rows.size(), key);
+      rows.resize(table_rows);
     }
-    std::size_t width = 5;
-    for (const std::size_t i : order) width = std::max(width, names[i].size());
-    print("  {:<{}}  {:>7}  {:>7}  {:>7}  {:>9}  {:>7}\n", "class", width, "images", "right", "recall", "precision",
-          "F1");
-    for (const std::size_t i : order) {
-      const ClassScores& s = scores[i];
-      print("  {:<{}}  {:>7}  {:>7}  {:>7}  {:>9}  {:>7}\n", names[i], width, s.samples, s.right, figure(s.recall),
-            figure(s.precision), figure(s.f1));
+    std::vector<std::vector<std::string>> cells(1);
+    for (const auto& [key, value] : rows.front().items()) cells.front().push_back(key == "name" ? "class" : key);
+    for (const auto& row : rows) {
+      cells.emplace_back();
+      for (const auto& [key, value] : row.items()) cells.back().push_back(cell(value));
     }
-    if (e.worst.empty()) return;
-    print("\n  most wrong\n");
-    for (std::size_t i = 0; i < e.worst.size(); ++i) {
-      const Mistake& mistake = e.worst[i];
-      print("  {}  is {}, taken for {} ({:.1f} %)\n", result.worst_names[i],
-            printable(names[static_cast<std::size_t>(mistake.label)]),
-            printable(names[static_cast<std::size_t>(mistake.guess)]), 100 * mistake.guess_probability);
+    std::vector<std::size_t> widths(cells.front().size());
+    for (const auto& row : cells) {
+      for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
     }
+    print("\n");
+    for (const auto& row : cells) {
+      std::string line = fmt::format("  {:<{}}", row[0], widths[0]);
+      for (std::size_t i = 1; i < row.size(); ++i) line += fmt::format("  {:>{}}", row[i], widths[i]);
+      print("{}\n", line);
+    }
+  }
+
+  static std::string cell(const nlohmann::ordered_json& value) {
+    if (value.is_number_float()) return fmt::format("{:.4f}", value.get<double>());
+    if (value.is_number()) return fmt::format("{}", value.get<std::int64_t>());
+    return value.is_string() ? printable(value.get<std::string>(), longest_name) : "-";
   }
 
   std::string checkpoint_;

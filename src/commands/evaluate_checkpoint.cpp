@@ -1,11 +1,7 @@
 #include "commands/evaluate_checkpoint.h"
 
-#include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
-
 #include "datasets/splits.h"
 #include "loader_torch/registered_memory.h"
-#include "training/class_batch.h"
 #include "training/precision.h"
 #include "training/trained_model.h"
 #include "util/printable.h"
@@ -15,7 +11,17 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json figure(const std::optional<double>& share) { return share ? Json(*share) : Json(nullptr); }
+// The fields that the task of `trained` knows, as `data` has them now.
+void require_same_fields(const std::vector<Field>& trained, const std::vector<Field>& data, const std::string& dataset,
+                         const std::filesystem::path& checkpoint) {
+  const auto differs = [&](const Field& field) {
+    const Field* const found = find_field(data, field.name);
+    return found == nullptr || found->dtype != field.dtype || found->shape != field.shape;
+  };
+  if (std::none_of(trained.begin(), trained.end(), differs)) return;
+  throw UsageError("data.name", "samples of {} have {}; those that {} was trained on have {}", dataset, describe(data),
+                   checkpoint.string(), describe(trained));
+}
 
 }  // namespace
 
@@ -35,21 +41,19 @@ CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint
     throw UsageError("data.name", "{} has other classes than the data that {} was trained on", config.data.name,
                      checkpoint.string());
   }
-  const std::vector<std::int64_t>& shape = image_shape(trained.manifest, checkpoint.string());
-  if (image_shape(data) != shape) {
-    throw UsageError("data.name", "samples of {} are [{}], those that {} was trained on [{}]", config.data.name,
-                     fmt::join(image_shape(data), ", "), checkpoint.string(), fmt::join(shape, ", "));
-  }
+  require_same_fields(trained.manifest.fields, data.fields, config.data.name, checkpoint);
   set_float32_arithmetic(config.train.precision);
   const RegisteredMemory registered(device.is_cuda() ? pool.memory() : std::span<std::byte>());
   DeviceLoader batches(pool, split, {}, device);
-  ClassificationReport evaluation =
-      classification_report(*trained.model, batches, trained.normalize, config.train.precision, worst);
+  const std::unique_ptr<Evaluation> evaluation = trained.task->evaluation(worst);
+  Scores scores = evaluate(*trained.model, *trained.task, batches, config.train.precision,
+                           std::numeric_limits<std::int64_t>::max(), evaluation.get());
+  Findings findings = evaluation->findings(*trained.model);
   std::vector<std::string> names;
-  if (!evaluation.worst.empty()) {
+  if (!findings.worst.empty()) {
     const std::unique_ptr<Dataset> dataset = make_split(config.data, split).dataset;
-    for (const Mistake& mistake : evaluation.worst) {
-      names.push_back(printable(dataset->name(static_cast<std::size_t>(mistake.index)), 1024));
+    for (const ShownSample& shown : findings.worst) {
+      names.push_back(printable(dataset->name(static_cast<std::size_t>(shown.index)), 1024));
     }
   }
   return {.checkpoint = checkpoint,
@@ -58,50 +62,45 @@ CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint
           .split = split,
           .device = device.str(),
           .precision = word(config.train.precision),
-          .evaluation = std::move(evaluation),
+          .monitor = trained.task->monitor(),
+          .scores = std::move(scores),
+          .findings = std::move(findings),
           .worst_names = std::move(names)};
 }
 
 Json to_json(const CheckpointEvaluation& evaluated) {
-  const ClassificationReport& e = evaluated.evaluation;
+  const Findings& findings = evaluated.findings;
   const std::string split = to_string(evaluated.split);
   Json json = {{"checkpoint", evaluated.checkpoint.string()},
                {"step", evaluated.manifest.step},
                {"epoch", evaluated.manifest.epoch},
+               {"task", evaluated.manifest.task},
                {"model", evaluated.manifest.model},
                {"dataset", evaluated.dataset},
                {"split", split},
                {"device", evaluated.device},
                {"precision", evaluated.precision},
-               {"samples", e.samples},
-               {split + "/loss", e.loss},
-               {split + "/accuracy", e.top1},
-               {split + "/top5", e.top5},
-               {"classes", Json::array()},
-               {"confusion", Json::array()},
-               {"worst", Json::array()}};
-  const std::vector<ClassScores> scores = class_scores(e);
-  for (std::size_t i = 0; i < scores.size(); ++i) {
-    json["classes"].push_back({{"name", evaluated.manifest.class_names[i]},
-                               {"samples", scores[i].samples},
-                               {"guesses", scores[i].guesses},
-                               {"right", scores[i].right},
-                               {"recall", figure(scores[i].recall)},
-                               {"precision", figure(scores[i].precision)},
-                               {"f1", figure(scores[i].f1)}});
+               {"samples", evaluated.scores.samples},
+               {"monitor", evaluated.monitor.metric},
+               {"higher_is_better", evaluated.monitor.higher_is_better},
+               {"metrics", Json::array()}};
+  for (const auto& [name, value] : evaluated.scores.values) {
+    json["metrics"].push_back(name);
+    json[split + "/" + name] = value;
   }
-  for (const auto& [pair, count] : e.confusion) {
-    json["confusion"].push_back({{"label", pair.first}, {"guess", pair.second}, {"samples", count}});
+  if (!findings.classes.empty()) json["classes"] = findings.classes;
+  if (!findings.confusion.empty()) json["confusion"] = findings.confusion;
+  if (!findings.ranked_by.empty()) json["ranked_by"] = findings.ranked_by;
+  json["unit"] = findings.unit;
+  json["worst_title"] = findings.worst_title;
+  json["worst"] = Json::array();
+  for (std::size_t i = 0; i < findings.worst.size(); ++i) {
+    const ShownSample& shown = findings.worst[i];
+    Json one = {{"index", shown.index}, {"name", evaluated.worst_names[i]}, {"caption", shown.caption}};
+    one.update(shown.figures);
+    json["worst"].push_back(std::move(one));
   }
-  for (std::size_t i = 0; i < e.worst.size(); ++i) {
-    const Mistake& mistake = e.worst[i];
-    json["worst"].push_back({{"index", mistake.index},
-                             {"name", evaluated.worst_names[i]},
-                             {"label", mistake.label},
-                             {"guess", mistake.guess},
-                             {"guess_probability", mistake.guess_probability},
-                             {"label_probability", mistake.label_probability}});
-  }
+  if (!findings.texts.empty()) json["texts"] = findings.texts;
   return json;
 }
 

@@ -3,13 +3,15 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 
 #include "checkpoint/manifest.h"
 #include "config/config.h"
 #include "loader/worker_pool.h"
-#include "training/classification_report.h"
+#include "tasks/findings.h"
+#include "training/evaluate.h"
 
 namespace trainyard {
 
@@ -20,22 +22,24 @@ struct CheckpointEvaluation {
   Split split;
   std::string device;
   std::string precision;
-  ClassificationReport evaluation;
-  std::vector<std::string> worst_names;  ///< what the dataset calls each of evaluation.worst, printable
+  Monitor monitor;
+  Scores scores;
+  Findings findings;
+  std::vector<std::string> worst_names;  ///< what the dataset calls each of findings.worst, printable
 };
 
 /// The split by which a checkpoint is judged: test, or val if the data has no test.
 Split judging_split(const WorkerPool& pool);
 
 /// Loads the step folder `checkpoint` and runs it over a split of `pool`, in config.train.precision, keeping at most
-/// `worst` mistakes. Throws UsageError if the data has no such split, other classes, or samples of another shape than
-/// what it was trained on.
+/// `worst` samples to show. Throws UsageError if the data has no such split, other classes, or samples of other fields
+/// than those it was trained on.
 CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint, WorkerPool& pool, Split split,
                                          const Config& config, at::Device device, std::size_t worst = 0);
 
-/// Everything, keys in an order to be read: {"checkpoint", ..., "split", ..., "<split>/loss", "<split>/accuracy",
-/// "<split>/top5", "classes": [{"name", "recall", ...}],
-/// "confusion": [{"label", "guess", "samples"}], "worst": [{"index", "name", "label", "guess", ...}]}.
+/// Everything, keys in an order to be read: {"checkpoint", ..., "split", ..., "metrics": ["loss", ...], "monitor",
+/// "<split>/loss", ..., and, if the task has them, "classes": [{"name", ...}], "confusion": [{"label", "guess",
+/// "samples"}], "worst": [{"index", "name", "caption", ...}], "texts": [...]}.
 nlohmann::ordered_json to_json(const CheckpointEvaluation& evaluated);
 
 }  // namespace trainyard

@@ -5,6 +5,7 @@
 #include "models/model.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
+#include "tasks/task.h"
 #include "transforms/transform.h"
 #include "util/error.h"
 #include "util/output.h"
@@ -59,12 +60,13 @@ class ListCommand : public Command {
  public:
   void bind(Arguments& arguments) override {
     arguments.add("kind", kind_, "one of these only",
-                  {.one_of = {"models", "datasets", "transforms", "optimizers", "schedules"}});
+                  {.one_of = {"tasks", "models", "datasets", "transforms", "optimizers", "schedules"}});
     arguments.add("-v,--verbose", verbose_, "the models' parameters and multiply-adds too");
   }
 
   int run(const Config&) override {
     const auto wanted = [this](const std::string& kind) { return kind_.empty() || kind_ == kind; };
+    if (wanted("tasks")) print_entries<TaskRegistry>("tasks");
     if (wanted("models") && verbose_) print_models_with_sizes();
     if (wanted("models") && !verbose_) print_entries<ModelRegistry>("models");
     if (wanted("datasets")) print_entries<DatasetRegistry>("datasets");
@@ -80,7 +82,7 @@ class ListCommand : public Command {
 };
 
 const CommandRegistry::Registration registered{
-    "list", "show the models, datasets, transforms, optimizers and schedules there are",
+    "list", "show the tasks, models, datasets, transforms, optimizers and schedules there are",
     [] { return std::make_unique<ListCommand>(); }, __FILE__};
 
 }  // namespace

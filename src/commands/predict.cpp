@@ -1,8 +1,10 @@
-// trainyard predict: the classes a checkpoint sees in image files. The preprocessing comes from the checkpoint.
+// trainyard predict: what a checkpoint says of image files or of prompts. The preprocessing comes from the checkpoint.
 
 #include <algorithm>
 #include <climits>
 #include <filesystem>
+#include <limits>
+#include <map>
 #include <optional>
 
 #include <fmt/format.h>
@@ -17,10 +19,12 @@
 #include "commands/picture_reader.h"
 #include "commands/splits.h"
 #include "datasets/pictures.h"
-#include "training/precision.h"
+#include "tasks/findings.h"
+#include "training/forward.h"
 #include "training/trained_model.h"
 #include "util/json_text.h"
 #include "util/output.h"
+#include "util/output_file.h"
 #include "util/printable.h"
 
 namespace trainyard {
@@ -40,10 +44,23 @@ class PredictCommand : public Command {
  public:
   void bind(Arguments& arguments) override {
     arguments.add("checkpoint", checkpoint_, "a run's folder, or one checkpoint of it", {.required = true});
-    arguments.add("files", files_, "JPEG or PNG images, folders of them, or - for names from standard input",
+    arguments.add("inputs", inputs_,
+                  "JPEG or PNG images, folders of them, or - for names from standard input; of a language model, "
+                  "prompts, or - for one prompt per line",
                   {.required = true});
-    arguments.add("--top", top_, "classes to print for each image", {.range = {{1, 1000}}});
-    arguments.add("--json", json_, "one JSON object a line and file");
+    arguments.add("--json", json_, "one JSON object per line and input");
+    const std::string classes = "classes";
+    arguments.add("--top", top_, "classes to print for each image (3)", {.range = {{1, 1000}}, .group = classes});
+    const std::string masks = "masks";
+    arguments.add("--output", output_, "folder for the masks, as PNG files (predictions)", {.group = masks});
+    const std::string text = "text";
+    arguments.add("--tokens", tokens_, "tokens to write (256)", {.range = {{1, 1'000'000}}, .group = text});
+    arguments.add("--temperature", temperature_, "below 1: more likely tokens; 0: always the likeliest (0.8)",
+                  {.range = {{0, 100}}, .group = text});
+    arguments.add("--top_k", top_k_, "choose among so many tokens; if not given, among all",
+                  {.range = {{1, 1'000'000}}, .group = text});
+    arguments.add("--seed", seed_, "of the choices (0)",
+                  {.range = {{0, std::numeric_limits<std::int64_t>::max()}}, .group = text});
   }
 
   std::string checkpoint() const override { return checkpoint_; }
@@ -51,28 +68,83 @@ class PredictCommand : public Command {
   int run(const Config& config) override {
     const fs::path checkpoint = resolve_checkpoint(checkpoint_);
     const Manifest manifest = read_manifest(checkpoint);
-    const std::vector<std::int64_t>& shape = image_shape(manifest, checkpoint.string());
-    reader_.emplace(
-        predict_pool_options(config),  // forks: before CUDA, before any thread
-        PictureOptions{.shape = shape, .transforms = config.transform.test, .image = image_options(config.data)});
+    const Field* const image = find_field(manifest.fields, "image");
+    if (image != nullptr) {
+      reader_.emplace(
+          predict_pool_options(config),  // forks: before CUDA, before any thread
+          PictureOptions{
+              .shape = image->shape, .transforms = config.transform.test, .image = image_options(config.data)});
+    }
     const CheckResult check = run_check(device_needs_of(config));
     device_ = prepare_device(config, check);
     precision_ = config.train.precision;
     with_explained_errors(check, device_, [&] {
       trained_.emplace(load_trained_model(checkpoint, device_));
-      for (const std::string& file : files_) {
-        if (file == "-") {
-          add_names_from_input();
-        } else {
-          add_path(file);
-        }
+      const PredictOptions options = options_for(*trained_->task, manifest.task);
+      if (trained_->task->answers_prompts()) {
+        answer_prompts(options);
+      } else {
+        predict_pictures(options);
       }
-      finish_added();
     });
     return failed_ == 0 ? 0 : static_cast<int>(ExitCode::run_failed);
   }
 
  private:
+  // Refuses options that mean nothing to the task.
+  PredictOptions options_for(const Task& task, const std::string& name) const {
+    const bool prompts = task.answers_prompts();
+    const auto refuse = [&](bool given, const char* flag, const char* what) {
+      if (given)
+        throw UsageError("predict", "--{} is for {}; {} answers {}", flag, what, name, prompts ? "prompts" : "images");
+    };
+    refuse(prompts && top_ != unset, "top", "images");
+    refuse(prompts && !output_.empty(), "output", "images");
+    refuse(!prompts && tokens_ != unset, "tokens", "prompts");
+    refuse(!prompts && temperature_ != unset, "temperature", "prompts");
+    refuse(!prompts && top_k_ != unset, "top_k", "prompts");
+    refuse(!prompts && seed_ != unset, "seed", "prompts");
+    PredictOptions options;
+    if (top_ != unset) options.top = top_;
+    if (tokens_ != unset) options.tokens = tokens_;
+    if (temperature_ != unset) options.temperature = temperature_;
+    if (top_k_ != unset) options.top_k = top_k_;
+    if (seed_ != unset) options.seed = static_cast<std::uint64_t>(seed_);
+    return options;
+  }
+
+  void answer_prompts(const PredictOptions& options) {
+    const auto answer = [&](const std::string& prompt) {
+      const Prediction prediction = trained_->task->answer(*trained_->model, prompt, options);
+      if (json_) {
+        print_line(named("prompt", prompt), prediction.json);
+      } else {
+        print("{}\n", printable_lines(prediction.text));
+      }
+      flush_output();
+    };
+    for (const std::string& input : inputs_) {
+      if (input != "-") {
+        answer(input);
+        continue;
+      }
+      NameReader lines(STDIN_FILENO);
+      while (const std::optional<std::string> line = lines.next()) answer(*line);
+    }
+  }
+
+  void predict_pictures(const PredictOptions& options) {
+    options_ = options;
+    for (const std::string& input : inputs_) {
+      if (input == "-") {
+        add_names_from_input();
+      } else {
+        add_path(input);
+      }
+    }
+    finish_added();
+  }
+
   void add_path(const std::string& path) {
     std::error_code ignored;
     if (!fs::is_directory(path, ignored)) return add_file(path);
@@ -110,17 +182,17 @@ class PredictCommand : public Command {
   }
 
   void predict_batch(const PictureBatch& batch) {
-    const std::vector<std::int64_t>& shape = image_shape(trained_->manifest, checkpoint_);
+    const std::vector<std::int64_t>& shape = find_field(trained_->manifest.fields, "image")->shape;
     std::vector<at::Tensor> pixels;
     for (const NamedPicture& picture : batch.pictures) {
       if (!picture.error.empty()) continue;
       pixels.push_back(at::from_blob(const_cast<std::byte*>(picture.pixels.data()), shape, at::kByte));
     }
-    const at::Tensor probabilities = pixels.empty() ? at::Tensor() : predict(at::stack(pixels).to(device_));
-    std::int64_t row = 0;
+    const std::vector<Prediction> predictions = pixels.empty() ? std::vector<Prediction>() : predict(at::stack(pixels));
+    auto next = predictions.begin();
     for (const NamedPicture& picture : batch.pictures) {
       if (picture.error.empty()) {
-        print_prediction(picture.name, probabilities[row++]);
+        print_prediction(picture.name, *next++);
       } else {
         report_failure(picture.name, picture.error);
       }
@@ -128,60 +200,82 @@ class PredictCommand : public Command {
     flush_output();
   }
 
-  // Probabilities of all classes, N × classes, on the CPU.
-  at::Tensor predict(const at::Tensor& pixels) {
+  std::vector<Prediction> predict(const at::Tensor& pixels) {
     const at::NoGradGuard no_grad;
-    const Autocast autocast(precision_, pixels.device().type());
-    const TensorDict outputs = trained_->model->forward({{"image", trained_->normalize(pixels)}});
-    return outputs.at("logits").to(at::kFloat).softmax(1).cpu();
+    const DeviceBatch raw{
+        .fields = {{.name = "image", .data = pixels.to(device_)}}, .number = 0, .count = pixels.size(0)};
+    const TensorDict outputs = forward(*trained_->model, trained_->task->prepare(raw), precision_);
+    return trained_->task->predict(outputs, options_);
   }
 
-  void print_prediction(const std::string& file, const at::Tensor& probabilities) const {
-    const std::vector<std::string>& class_names = trained_->manifest.class_names;
-    const auto [values, indices] = probabilities.topk(std::min<std::int64_t>(top_, probabilities.size(0)));
-    nlohmann::ordered_json line = named(file);
-    line["predictions"] = nlohmann::ordered_json::array();
-    if (!json_) print("{}\n", printable(file, PATH_MAX));
-    for (std::int64_t i = 0; i < values.size(0); ++i) {
-      const auto index = indices[i].item<std::int64_t>();
-      const std::string& name = class_names[static_cast<std::size_t>(index)];
-      if (!json_) print("  {:6.2f} %  {}\n", 100 * values[i].item<double>(), printable(name));
-      line["predictions"].push_back({{"class", name}, {"index", index}, {"probability", values[i].item<double>()}});
+  void print_prediction(const std::string& file, const Prediction& prediction) {
+    nlohmann::ordered_json json = prediction.json;
+    std::string text = prediction.text;
+    if (!prediction.picture.pixels.empty()) {
+      const std::string path = write_picture(file, prediction);
+      json["output"] = printable(path, PATH_MAX);
+      text += fmt::format("  {}\n", printable(path, PATH_MAX));
     }
-    if (json_) print_line(line);
+    if (json_) return print_line(named("file", file), json);
+    print("{}\n{}", printable(file, PATH_MAX), text);
+  }
+
+  // Under the input's name; the second of one name gets -2, and so on.
+  std::string write_picture(const std::string& file, const Prediction& prediction) {
+    const fs::path folder = output_.empty() ? "predictions" : output_;
+    std::error_code error;
+    fs::create_directories(folder, error);
+    if (error) throw RunError("predict", "{} cannot be made: {}", folder.string(), error.message());
+    const std::string stem = fs::path(file).stem().string();
+    const int number = ++written_[stem];
+    const fs::path path = folder / fmt::format("{}{}.png", stem, number == 1 ? "" : fmt::format("-{}", number));
+    write_output_file(path,
+                      prediction.palette.empty() ? encode_png(prediction.picture)
+                                                 : encode_png(prediction.picture, prediction.palette),
+                      "predict");
+    return path.string();
   }
 
   void report_failure(const std::string& file, const std::string& error) {
     ++failed_;
     print_error(error);
-    if (!json_) return;
-    nlohmann::ordered_json line = named(file);
-    line["error"] = printable(error, 2 * PATH_MAX);
-    print_line(line);
+    if (json_) print_line(named("file", file), {{"error", printable(error, 2 * PATH_MAX)}});
   }
 
   // JSON holds UTF-8 alone: another name is shown as printable() has it, and its bytes are given in hexadecimal.
-  static nlohmann::ordered_json named(const std::string& file) {
-    if (is_utf8(file)) return {{"file", file}};
-    return {{"file", printable(file, PATH_MAX)},
-            {"file_bytes", fmt::format("{:02x}", fmt::join(std::as_bytes(std::span(file)), ""))}};
+  static nlohmann::ordered_json named(const std::string& key, const std::string& name) {
+    if (is_utf8(name)) return {{key, name}};
+    return {{key, printable(name, PATH_MAX)},
+            {key + "_bytes", fmt::format("{:02x}", fmt::join(std::as_bytes(std::span(name)), ""))}};
   }
 
-  static void print_line(const nlohmann::ordered_json& line) { write_output(json_text(line) + "\n"); }
+  static void print_line(nlohmann::ordered_json line, const nlohmann::ordered_json& more) {
+    line.update(more);
+    write_output(json_text(line) + "\n");
+  }
+
+  static constexpr int unset = -1;
 
   std::string checkpoint_;
-  std::vector<std::string> files_;
-  int top_ = 3;
+  std::vector<std::string> inputs_;
   bool json_ = false;
+  int top_ = unset;
+  std::string output_;
+  int tokens_ = unset;
+  double temperature_ = unset;
+  int top_k_ = unset;
+  std::int64_t seed_ = unset;
 
   std::optional<PictureReader> reader_;
   std::optional<TrainedModel> trained_;
   at::Device device_ = at::kCPU;
   Precision precision_ = Precision::fp32;
+  PredictOptions options_;
+  std::map<std::string, int> written_;  // stems of files in the output folder
   int failed_ = 0;
 };
 
-const CommandRegistry::Registration registered{"predict", "classify image files with a checkpoint",
+const CommandRegistry::Registration registered{"predict", "classes, masks or text from a checkpoint",
                                                [] { return std::make_unique<PredictCommand>(); }, __FILE__};
 
 }  // namespace

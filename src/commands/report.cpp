@@ -75,7 +75,7 @@ class ReportCommand : public Command {
   void write_page(const std::vector<Job>& jobs, at::Device device) const {
     std::vector<RunReport> reported;
     for (const Job& job : jobs) {
-      reported.push_back(build_report(job.run, job.config, [&] {
+      reported.push_back(build_report(job.run, [&] {
         if (!job.pool) throw_error(ExitCode::run_failed, job.note);
         return evaluate_checkpoint(job.checkpoint, *job.pool, judging_split(*job.pool), job.config, device,
                                    most_reported_mistakes);

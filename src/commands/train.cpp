@@ -78,7 +78,7 @@ class TrainCommand : public Command {
     const Judged judged = result.signal == 0 && result.samples > 0 ? judge(config, pool, device, folder) : Judged();
     print_result(result, config, folder, judged);
     print_loading(result.loading, pool);
-    if (result.signal == 0 && result.samples > 0) print_report(config, folder, judged);
+    if (result.signal == 0 && result.samples > 0) print_report(folder, judged);
     return result.signal == 0 ? 0 : 128 + result.signal;
   }
 
@@ -130,10 +130,10 @@ class TrainCommand : public Command {
     }
   }
 
-  static void print_report(const Config& config, const RunFolder& folder, const Judged& judged) {
+  static void print_report(const RunFolder& folder, const Judged& judged) {
     const fs::path page = folder.path / "report.html";
     try {
-      const RunReport report = build_report(folder.path, config, [&] {
+      const RunReport report = build_report(folder.path, [&] {
         if (!judged.best) throw_error(ExitCode::run_failed, judged.error);
         return *judged.best;
       });
@@ -152,11 +152,21 @@ class TrainCommand : public Command {
                        result.best_epoch);
   }
 
+  // "val/accuracy", "0.9348 on all 6000 samples, val/loss 0.1800, val/top5 0.9990".
+  static void row_of(const std::string& split, const Scores& scores, const std::string& monitor, const char* which) {
+    std::string rest;
+    for (const auto& [name, value] : scores.values) {
+      if (name != monitor) rest += fmt::format(", {}/{} {:.4f}", split, name, value);
+    }
+    row((split + "/" + monitor).c_str(),
+        fmt::format("{:.4f} on {} {} samples{}", value_of(scores.values, monitor).value_or(0), which, scores.samples,
+                    rest));
+  }
+
   static void print_judged(const CheckpointEvaluation& best) {
     if (best.split == Split::test) {
-      row("test/accuracy",
-          fmt::format("{:.4f} on all {} samples, test/loss {:.4f}, of {}", best.evaluation.top1,
-                      best.evaluation.samples, best.evaluation.loss, best.checkpoint.filename().string()));
+      row_of("test", best.scores, best.monitor.metric, "all");
+      row("", fmt::format("of {}", best.checkpoint.filename().string()));
     } else {
       row("test", "none: the data has no test split, and the figures on val chose the best checkpoint");
     }
@@ -176,13 +186,9 @@ class TrainCommand : public Command {
     print("\n");
     row("epochs", fmt::format("{} of {}, {} steps{}", result.epochs, config.train.epochs, result.steps,
                               result.early_stopped ? early_stop(config, result) : ""));
-    if (result.last) {
-      row("val/accuracy",
-          fmt::format("{:.4f} on {} {} samples, val/loss {:.4f}", result.last->accuracy,
-                      debug_.fast_dev_run ? "the first" : "all", result.last->samples, result.last->loss));
-    }
+    if (result.last) row_of("val", *result.last, result.monitor, debug_.fast_dev_run ? "the first" : "all");
     if (result.best_epoch > 0) {
-      row("best", fmt::format("val/accuracy {:.4f} after epoch {}", result.best_accuracy, result.best_epoch));
+      row("best", fmt::format("val/{} {:.4f} after epoch {}", result.monitor, result.best, result.best_epoch));
     }
     if (judged.best) print_judged(*judged.best);
     if (result.training_seconds > 0) {

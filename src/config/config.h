@@ -139,9 +139,6 @@ struct TrainConfig {
   std::string device = "auto";
   Precision precision = Precision::fp32;
   std::uint64_t seed = 0;
-  double label_smoothing = 0;
-  double mixup = 0;
-  double cutmix = 0;
   int accumulate = 1;
   double clip_grad_norm = 0;
   double ema_decay = 0;
@@ -158,11 +155,6 @@ struct TrainConfig {
     table.add("device", device, "where to train", device_name(), Resume::free);
     table.add("precision", precision, "arithmetic of the step", Resume::if_named);
     table.add("seed", seed, "fixes weights, order and augmentation", any_seed(), Resume::fixed);
-    table.add("label_smoothing", label_smoothing, "share of the target spread over all classes", number(0, 0.999),
-              Resume::if_named);
-    table.add("mixup", mixup, "alpha of mixup; 0: none", number(0, 4), Resume::if_named);
-    table.add("cutmix", cutmix, "alpha of cutmix; 0: none; with mixup, a step takes either", number(0, 4),
-              Resume::if_named);
     table.add("accumulate", accumulate, "batches whose gradients make one step", whole(1, 65'536), Resume::fixed);
     table.add("clip_grad_norm", clip_grad_norm, "largest norm of all gradients; 0: no limit", number(0, 1e9),
               Resume::if_named);
@@ -211,7 +203,19 @@ struct RunConfig {
   }
 };
 
+struct TaskConfig {
+  std::string name = "classification";
+  ComponentValues components{};
+
+  template <typename Table>
+  void declare(Table& table) {
+    table.add("name", name, "what is trained: loss, metrics, predictions (trainyard list tasks)", Resume::fixed);
+    table.add_components(components);
+  }
+};
+
 struct Config {
+  TaskConfig task;
   ModelConfig model;
   DataConfig data;
   TransformConfig transform;

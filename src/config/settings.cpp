@@ -48,6 +48,7 @@ void SettingTable::add_components(ComponentValues& values) {
 
 std::vector<Setting> settings_in(Config& config) {
   SettingTable table;
+  table.add_section("task", config.task);
   table.add_section("model", config.model);
   table.add_section("data", config.data);
   table.add_section("transform", config.transform);

@@ -30,6 +30,7 @@ void validate_components(const Config& config) {
       if (component->is_used_by(part.name)) component->validate(part.components);
     }
   };
+  validate_in("task", config.task);
   validate_in("model", config.model);
   validate_in("data", config.data);
   validate_in("optimizer", config.optimizer);

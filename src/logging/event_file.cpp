@@ -139,7 +139,7 @@ EventFile::EventFile(const fs::path& folder, std::int64_t last_step) {
   append(event(last_step + 1, field(7, field(1, std::int64_t{1}))));
 }
 
-void EventFile::add(std::int64_t step, std::initializer_list<Scalar> scalars) {
+void EventFile::add(std::int64_t step, const std::vector<Scalar>& scalars) {
   std::string summary;
   for (const auto& [tag, value] : scalars) {
     summary += field(1, field(1, tag) + field(2, static_cast<float>(value)));

@@ -15,10 +15,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <initializer_list>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "util/system.h"
 
@@ -36,9 +37,9 @@ class EventFile {
   /// 0 removes them.
   EventFile(const std::filesystem::path& folder, std::int64_t last_step);
 
-  using Scalar = std::pair<std::string_view, double>;  ///< a tag, as "train/loss", and its value
+  using Scalar = std::pair<std::string, double>;  ///< a tag, e.g. "train/loss", and its value
   /// Steps must not go down from call to call.
-  void add(std::int64_t step, std::initializer_list<Scalar> scalars);
+  void add(std::int64_t step, const std::vector<Scalar>& scalars);
 
  private:
   void append(std::string_view event);

@@ -15,8 +15,12 @@
 namespace trainyard {
 namespace {
 
-constexpr const char* epochs_header =
-    "epoch,step,train/loss,train/accuracy,val/loss,val/accuracy,lr,samples_per_second,data_wait\n";
+std::string epochs_header(const MetricNames& names) {
+  std::string header = "epoch,step";
+  for (const std::string& name : names.train) header += ",train/" + name;
+  for (const std::string& name : names.val) header += ",val/" + name;
+  return header + ",lr,samples_per_second,data_wait\n";
+}
 
 constexpr const char* loading_header =
     "epoch,step,samples_per_second,wait_share,wait_p50,wait_p99,workers_busy,bytes,deaths,hangs,retries,skipped\n";
@@ -54,23 +58,29 @@ void keep_up_to(const std::filesystem::path& path, const std::string& header, st
 
 }  // namespace
 
-MetricsFiles::MetricsFiles(const std::filesystem::path& folder, std::int64_t last_step)
+MetricsFiles::MetricsFiles(const std::filesystem::path& folder, std::int64_t last_step, const MetricNames& names)
     : csv_(folder / "metrics.csv"),
       loading_(folder / "loading.csv"),
       jsonl_(folder / "metrics.jsonl"),
       events_(folder, last_step) {
-  keep_up_to(csv_, epochs_header, last_step, step_of_row);
+  keep_up_to(csv_, epochs_header(names), last_step, step_of_row);
   keep_up_to(loading_, loading_header, last_step, step_of_row);
   keep_up_to(jsonl_, "", last_step, step_of_object);
 }
 
 void MetricsFiles::add(const EpochMetrics& m) {
-  append(csv_, fmt::format("{},{},{},{},{},{},{},{},{}\n", m.epoch, m.step, m.train_loss, m.train_accuracy, m.val_loss,
-                           m.val_accuracy, m.lr, m.samples_per_second, m.data_wait));
-  events_.add(m.step, {{"train/loss_epoch", m.train_loss},
-                       {"train/accuracy_epoch", m.train_accuracy},
-                       {"val/loss", m.val_loss},
-                       {"val/accuracy", m.val_accuracy}});
+  std::string row = fmt::format("{},{}", m.epoch, m.step);
+  std::vector<EventFile::Scalar> scalars;
+  for (const auto& [name, value] : m.train) {
+    row += fmt::format(",{}", value);
+    scalars.push_back({"train/" + name + "_epoch", value});
+  }
+  for (const auto& [name, value] : m.val) {
+    row += fmt::format(",{}", value);
+    scalars.push_back({"val/" + name, value});
+  }
+  append(csv_, row + fmt::format(",{},{},{}\n", m.lr, m.samples_per_second, m.data_wait));
+  events_.add(m.step, scalars);
 }
 
 void MetricsFiles::add(const LoadingMetrics& m) {
@@ -86,19 +96,20 @@ void MetricsFiles::add(const LoadingMetrics& m) {
 }
 
 void MetricsFiles::add(const StepMetrics& m) {
-  const nlohmann::ordered_json object = {{"epoch", m.epoch},
-                                         {"step", m.step},
-                                         {"train/loss", m.train_loss},
-                                         {"train/accuracy", m.train_accuracy},
-                                         {"lr", m.lr},
-                                         {"samples_per_second", m.samples_per_second},
-                                         {"data_wait", m.data_wait}};
+  nlohmann::ordered_json object = {{"epoch", m.epoch}, {"step", m.step}};
+  std::vector<EventFile::Scalar> scalars;
+  for (const auto& [name, value] : m.train) {
+    object["train/" + name] = value;
+    scalars.push_back({"train/" + name, value});
+  }
+  object["lr"] = m.lr;
+  object["samples_per_second"] = m.samples_per_second;
+  object["data_wait"] = m.data_wait;
   append(jsonl_, json_text(object) + "\n");
-  events_.add(m.step, {{"train/loss", m.train_loss},
-                       {"train/accuracy", m.train_accuracy},
-                       {"train/lr", m.lr},
-                       {"speed/samples_per_second", m.samples_per_second},
-                       {"speed/data_wait", m.data_wait}});
+  scalars.insert(
+      scalars.end(),
+      {{"train/lr", m.lr}, {"speed/samples_per_second", m.samples_per_second}, {"speed/data_wait", m.data_wait}});
+  events_.add(m.step, scalars);
 }
 
 void MetricsFiles::append(const std::filesystem::path& path, const std::string& line) const {

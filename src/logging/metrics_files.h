@@ -4,21 +4,22 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "loader/epoch_stats.h"
 #include "logging/event_file.h"
+#include "util/metric_values.h"
 
 namespace trainyard {
 
-/// A row of metrics.csv, in columns train/loss, val/accuracy, .... Accuracies are from 0 to 1, losses are means over
-/// the samples.
+/// A row of metrics.csv, in columns train/loss, ..., val/loss, .... A loss is a mean over the samples, a share is from
+/// 0 to 1.
 struct EpochMetrics {
   std::int64_t epoch;         ///< whole epochs done, from 1
   std::int64_t step;          ///< optimizer steps done
-  double train_loss;          ///< while training, with label smoothing
-  double train_accuracy;      ///< while training
-  double val_loss;            ///< after the epoch, on the whole val split
-  double val_accuracy;        ///< after the epoch, on the whole val split
+  MetricValues train;         ///< while training, with what makes training harder
+  MetricValues val;           ///< after the epoch, on the whole val split
   double lr;                  ///< of the epoch's last step
   double samples_per_second;  ///< training samples over the epoch's training time
   double data_wait;           ///< share of that time in which the step waited for data, 0 to 1
@@ -35,11 +36,16 @@ struct LoadingMetrics {
 struct StepMetrics {
   std::int64_t epoch;  ///< the epoch under way, from 1
   std::int64_t step;   ///< optimizer steps done
-  double train_loss;
-  double train_accuracy;
+  MetricValues train;
   double lr;
   double samples_per_second;
   double data_wait;
+};
+
+/// The names of a run's metrics, "loss" among them, in their order.
+struct MetricNames {
+  std::vector<std::string> train;
+  std::vector<std::string> val;
 };
 
 /// Appends to the files in a run's folder; every row is on its way to the disk when the call returns. Floats are
@@ -48,7 +54,7 @@ class MetricsFiles {
  public:
   /// Keeps what an earlier part of the run wrote up to and including `last_step` and drops what came after it: those
   /// steps are about to be done again. 0 begins new files.
-  MetricsFiles(const std::filesystem::path& folder, std::int64_t last_step);
+  MetricsFiles(const std::filesystem::path& folder, std::int64_t last_step, const MetricNames& names);
 
   void add(const EpochMetrics& metrics);
   void add(const LoadingMetrics& metrics);

@@ -68,14 +68,17 @@ std::string format_progress(const ProgressState& s, std::size_t columns) {
   };
   const auto gib = static_cast<double>(s.gpu_memory) / (1 << 30);
   std::vector<Part> parts = {{0, fmt::format("epoch {}/{}", s.epoch, s.epochs)},
-                             {3, fmt::format("step {}/{}", s.step, s.steps)},
-                             {1, fmt::format("train/loss {:.4f}", s.loss)},
-                             {4, fmt::format("train/accuracy {:.3f}", s.accuracy)},
-                             {5, fmt::format("{:.0f}/s", s.samples_per_second)},
+                             {3, fmt::format("step {}/{}", s.step, s.steps)}};
+  for (std::size_t i = 0; i < s.metrics.size(); ++i) {
+    const auto& [name, value] = s.metrics[i];
+    const int rank = i == 0 ? 1 : i == 1 ? 4 : 8;
+    parts.push_back({rank, fmt::format("train/{} {:.{}f}", name, value, i == 0 ? 4 : 3)});
+  }
+  parts.insert(parts.end(), {{5, fmt::format("{:.0f}/s", s.samples_per_second)},
                              {6, fmt::format("wait {:.0f} %", 100 * s.data_wait)},
                              {7, s.gpu_memory > 0 ? fmt::format("GPU {:.1f} GiB", gib) : ""},
-                             {2, fmt::format("left {}", format_duration(s.seconds_left))}};
-  for (int least = 7;; --least) {
+                             {2, fmt::format("left {}", format_duration(s.seconds_left))}});
+  for (int least = 8;; --least) {
     std::string line;
     for (const Part& part : parts) {
       if (part.rank <= least && !part.text.empty()) line += (line.empty() ? "" : "  ") + part.text;

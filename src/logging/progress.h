@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+#include "util/metric_values.h"
+
 namespace trainyard {
 
 /// Where the run stands.
@@ -13,8 +15,7 @@ struct ProgressState {
   std::int64_t epochs;
   std::int64_t step;  ///< within the epoch
   std::int64_t steps;
-  double loss;
-  double accuracy;
+  MetricValues metrics;  ///< of training, so far in this epoch; the first matters most
   double samples_per_second;
   double data_wait;              ///< 0 to 1
   double seconds_left;           ///< of the whole run
@@ -45,8 +46,8 @@ class Progress {
   Clock::time_point shown_ = Clock::now();
 };
 
-/// "epoch 2/5  step 300/469  loss 0.3124  acc 0.889  6120/s  wait 1 %  GPU 3.2 GiB  left 0:41". Where that is over
-/// `columns`, parts are left out, the least important first: a line that wraps could not be overwritten.
+/// "epoch 2/5  step 300/469  train/loss 0.3124  train/accuracy 0.889  6120/s  wait 1 %  GPU 3.2 GiB  left 0:41". Where
+/// that is over `columns`, parts are left out, the least important first: a line that wraps could not be overwritten.
 std::string format_progress(const ProgressState& state, std::size_t columns = std::string::npos);
 
 /// "41 s", "3:05", "2:03:05".

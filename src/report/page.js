@@ -50,22 +50,33 @@ const rate = orDash((v) => v.toLocaleString('en', {maximumSignificantDigits: 3})
 const plain = orDash((v) => v === 0 ? '0' : Math.abs(v) < 1e-3 || Math.abs(v) >= 1e5 ? v.toExponential(1) : `${+v.toPrecision(3)}`);
 const bytes = orDash((v) => v >= 2 ** 30 ? `${(v / 2 ** 30).toFixed(1)} GiB` : `${(v / 2 ** 20).toFixed(0)} MiB`);
 
+// The metrics that the rows of a run have for a split, "loss" first.
+const metricNames = (run, split) => Object.keys(run.epochs.at(-1) ?? run.steps.at(-1) ?? {})
+    .filter((key) => key.startsWith(`${split}/`)).map((key) => key.slice(split.length + 1));
+// How a metric is written: what lies between 0 and 1 is a share, but for losses.
+const isShare = (name, values) => name !== 'loss' && name !== 'bits_per_byte' && values.every((v) => v >= 0 && v <= 1);
+const figure = (name, value) => isNumber(value) && isShare(name, [value]) ? percent(value) : loss(value);
+
 // ---- What a run came to ---------------------------------------------------------------------------------------------
 
 function summary(run) {
   const last = run.epochs.at(-1) ?? {};
   const mean = (key) => run.epochs.length ? run.epochs.reduce((sum, e) => sum + (e[key] ?? 0), 0) / run.epochs.length : null;
-  // As training chooses it: equal accuracies go to the lower loss, then to the later epoch.
-  const accuracy = (epoch) => epoch['val/accuracy'];
-  const isBetter = (e, b) => !isNumber(accuracy(b)) || accuracy(e) > accuracy(b) ||
-      accuracy(e) === accuracy(b) && !(e['val/loss'] > b['val/loss']);
-  const best = run.epochs.reduce((b, e) => isNumber(accuracy(e)) && isBetter(e, b) ? e : b, {});
   const e = run.evaluation ?? {};
+  const names = e.metrics ?? metricNames(run, 'val');
+  const monitor = e.monitor ?? names.find((name) => name !== 'loss') ?? 'loss';
+  const sign = e.higher_is_better ?? monitor !== 'loss' ? 1 : -1;
+  // As training chooses it: equal values go to the lower loss, then to the later epoch.
+  const rank = (epoch) => sign * epoch[`val/${monitor}`];
+  const isBetter = (e, b) => !isNumber(b[`val/${monitor}`]) || rank(e) > rank(b) ||
+      rank(e) === rank(b) && !(e['val/loss'] > b['val/loss']);
+  const best = run.epochs.reduce((b, e) => isNumber(e[`val/${monitor}`]) && isBetter(e, b) ? e : b, {});
   const split = e.split ?? 'val';
   const figures = run.evaluation ?? best;
+  // The monitored one first.
+  const metrics = [monitor, ...names.filter((name) => name !== monitor)].map((name) => [name, figures[`${split}/${name}`]]);
   return {
-    split, accuracy: figures[`${split}/accuracy`], top5: e[`${split}/top5`], loss: figures[`${split}/loss`], samples: e.samples,
-    best: best.epoch, epochs: last.epoch ?? 0, steps: last.step ?? run.steps.at(-1)?.step ?? 0,
+    split, metrics, samples: e.samples, best: best.epoch, epochs: last.epoch ?? 0, steps: last.step ?? run.steps.at(-1)?.step ?? 0,
     rate: mean('samples_per_second'), wait: mean('data_wait'), checkpoint: e.checkpoint, classes: e.classes?.length ?? 0,
   };
 }
@@ -81,20 +92,21 @@ function heading() {
         element('div', {class: 'label'}, label), element('div', {class: 'value'}, value),
         element('div', {class: 'more'}, more));
     main.append(element('div', {class: 'tiles'},
-        tile(`${s.split}/accuracy`, percent(s.accuracy), s.samples ? `on all ${count(s.samples)} samples` : `epoch ${s.best ?? '–'}`, 'first'),
-        s.classes > 5 ? tile(`${s.split}/top5`, percent(s.top5), 'the class among five guesses') : null,
-        tile(`${s.split}/loss`, loss(s.loss), s.best ? `best after epoch ${s.best}` : ''),
+        ...s.metrics.map(([name, value], i) => tile(`${s.split}/${name}`, figure(name, value),
+            i === 0 ? (s.samples ? `on all ${count(s.samples)} samples` : `epoch ${s.best ?? '–'}`) :
+            i === 1 && s.best ? `best after epoch ${s.best}` : '', i === 0 ? 'first' : '')),
         tile('Trained', `${count(s.epochs)} epoch${s.epochs === 1 ? '' : 's'}`, `${count(s.steps)} steps`),
         tile('Throughput', `${rate(s.rate)}/s`, 'training samples'),
         tile('Data wait', shortPercent(s.wait), 'of the training time')));
     return;
   }
-  const head = [['run'], ['split'], ['accuracy', 'number'], ['top5', 'number'], ['loss', 'number'], ['epochs', 'number'],
-    ['steps', 'number'], ['samples/s', 'number'], ['data wait', 'number']];
-  main.append(element('div', {class: 'card'}, table(head, runs.map((run, i) => {
-    const s = summary(run);
-    return [element('span', {}, chip(i), run.name), s.split, percent(s.accuracy), percent(s.top5), loss(s.loss), count(s.epochs),
-      count(s.steps), rate(s.rate), shortPercent(s.wait)];
+  const all = runs.map(summary);
+  const names = [...new Set(all.flatMap((s) => s.metrics.map(([name]) => name)))];
+  const head = [['run'], ['split'], ...[...names, 'epochs', 'steps', 'samples/s', 'data wait'].map((name) => [name, 'number'])];
+  main.append(element('div', {class: 'card'}, table(head, all.map((s, i) => {
+    const values = new Map(s.metrics);
+    return [element('span', {}, chip(i), runs[i].name), s.split, ...names.map((name) => figure(name, values.get(name))),
+      count(s.epochs), count(s.steps), rate(s.rate), shortPercent(s.wait)];
   }))));
 }
 
@@ -201,7 +213,8 @@ function curve(rows, stepsPerEpoch, key) {
 // What a run's training loss includes and its val loss does not.
 function extraLoss(run) {
   const all = settings(run.config);
-  return [['train.label_smoothing', 'label smoothing'], ['train.mixup', 'mixup'], ['train.cutmix', 'cutmix']]
+  return [['task.classification.label_smoothing', 'label smoothing'], ['task.classification.mixup', 'mixup'],
+    ['task.classification.cutmix', 'cutmix']]
       .filter(([key]) => Number(all.get(key)) > 0).map(([, name]) => name).join(', ');
 }
 
@@ -214,12 +227,14 @@ function curves() {
     return wanted.map(([rows, key, what, kind]) =>
         ({name: name(index, what), index, kind, points: curve(run[rows], stepsPerEpoch, key)}));
   });
+  const names = [...new Set(runs.flatMap((run) => [...metricNames(run, 'train'), ...metricNames(run, 'val')]))];
   const one = (key, what) => lines([['steps', key, what, 'after']]).map((line) => ({...line, kind: 'only'}));
   const cards = [
-    chart('Loss', lines([['steps', 'train/loss', 'train', 'while'], ['epochs', 'val/loss', 'val', 'after']]),
-        {format: plain, canLog: true}),
-    chart('Accuracy', lines([['steps', 'train/accuracy', 'train', 'while'], ['epochs', 'val/accuracy', 'val', 'after']]),
-        {format: shortPercent, top: 1}),
+    ...names.map((name) => {
+      const both = lines([['steps', `train/${name}`, 'train', 'while'], ['epochs', `val/${name}`, 'val', 'after']]);
+      const share = isShare(name, both.flatMap((line) => line.points.map((p) => p[1])));
+      return chart(name, both, share ? {format: shortPercent, top: 1} : {format: plain, canLog: true});
+    }),
     chart('Learning rate', one('lr', 'learning rate'), {format: plain, zero: true}),
     chart('Training samples per second', one('samples_per_second', 'samples/s'), {format: count, zero: true}),
     chart('Waiting for data', one('data_wait', 'of the time'), {format: shortPercent, zero: true, top: 1}),
@@ -239,8 +254,10 @@ function curves() {
 // ---- What the model takes for what ----------------------------------------------------------------------------------
 
 const largestMatrix = 25;
+const unit = (e) => e.unit ?? 'images';
 
 function confusionCard(e) {
+  if (!e.confusion) return null;
   const names = e.classes.map((one) => one.name);
   if (names.length > largestMatrix) return null;
   const samples = new Map(e.confusion.map((c) => [c.label * names.length + c.guess, c.samples]));
@@ -262,28 +279,33 @@ function confusionCard(e) {
   });
   grid.append(element('div'), ...names.map((name) => element('div', {class: 'column', title: name}, name)));
   return element('div', {class: 'card'}, element('h3', {}, 'Confusion'),
-      element('p', {class: 'soft small'}, 'A row is what the images are, a column what they were taken for.'), grid);
+      element('p', {class: 'soft small'}, `A row is what the ${unit(e)} are, a column what they were taken for.`), grid);
 }
 
 function pairsCard(e) {
+  if (!e.confusion) return null;
   const names = e.classes.map((one) => one.name);
   const pairs = e.confusion.filter((c) => c.label !== c.guess).sort((a, b) => b.samples - a.samples).slice(0, 8);
   if (pairs.length === 0) return null;
   return element('div', {class: 'card'}, element('h3', {}, 'Most often confused'),
-      table([['is'], ['taken for'], ['images', 'number'], ['of the class', 'number']], pairs.map((c) =>
+      table([['is'], ['taken for'], [unit(e), 'number'], ['of the class', 'number']], pairs.map((c) =>
           [names[c.label], names[c.guess], count(c.samples), percent(c.samples / e.classes[c.label].samples)])));
 }
 
 function classCard(e) {
+  if (!e.classes) return null;
   const most = 60;
   const order = e.classes.slice();
-  if (order.length > most) order.sort((a, b) => (a.recall ?? 2) - (b.recall ?? 2)).length = most;
+  const key = e.ranked_by;
+  if (order.length > most) order.sort((a, b) => (a[key] ?? 2) - (b[key] ?? 2)).length = most;
   const meter = (value) => element('span', {}, percent(value),
       element('span', {class: 'meter'}, element('span', {style: {width: `${100 * (value ?? 0)}%`}})));
+  const figures = Object.keys(order[0] ?? {}).filter((name) => !['name', 'guesses', 'right'].includes(name));
+  const cell = (one, name) => name === 'samples' ? count(one[name]) : name === key ? meter(one[name]) : percent(one[name]);
   return element('div', {class: 'card'},
-      element('h3', {}, order.length < e.classes.length ? `The ${most} of ${count(e.classes.length)} classes recognised least` : 'Class by class'),
-      table([['class'], ['images', 'number'], ['recall', 'number'], ['precision', 'number'], ['F1', 'number']],
-          order.map((one) => [one.name, count(one.samples), meter(one.recall), percent(one.precision), percent(one.f1)])));
+      element('h3', {}, order.length < e.classes.length ? `The ${most} of ${count(e.classes.length)} classes with the lowest ${key}` : 'Class by class'),
+      table([['class'], ...figures.map((name) => [name === 'samples' ? unit(e) : name, 'number'])],
+          order.map((one) => [one.name, ...figures.map((name) => cell(one, name))])));
 }
 
 // The last part of a path; a sample without a name is called by its number.
@@ -292,15 +314,19 @@ const nameOf = (w) => !w.name || w.name === `${w.index}` ? `#${w.index}` : w.nam
 function wrongCard(e) {
   if (e.worst.length === 0) return null;
   const figures = e.worst.map((w) => {
-    const image = element('img', {src: w.image, alt: `${e.split} image ${w.index}`});
-    image.addEventListener('load', () => image.classList.toggle('tiny', image.naturalWidth < 96));
-    return element('figure', {}, image, element('b', {}, `${e.classes[w.guess].name} ${shortPercent(w.guess_probability)}`),
-        element('span', {}, `is ${e.classes[w.label].name} ${shortPercent(w.label_probability)}`),
-        element('span', {class: 'soft', title: w.name ?? ''}, nameOf(w)));
+    const image = w.image ? element('img', {src: w.image, alt: `${e.split} image ${w.index}`}) : null;
+    image?.addEventListener('load', () => image.classList.toggle('tiny', image.naturalHeight < 96));
+    return element('figure', {}, image, element('b', {}, w.caption), element('span', {class: 'soft', title: w.name ?? ''}, nameOf(w)));
   });
-  return element('div', {class: 'card'}, element('h3', {}, 'Most wrong'),
-      element('p', {class: 'soft small'}, `Samples of ${e.split} with the greatest loss: what the model took each for and how sure it was, what it is, its name or number in the split.`),
+  return element('div', {class: 'card'}, element('h3', {}, e.worst_title),
+      element('p', {class: 'soft small'}, `The samples of ${e.split} that the model does worst on, each with its name or number in the split.`),
       element('div', {class: 'wrong'}, ...figures));
+}
+
+function textCard(e) {
+  if (!e.texts) return null;
+  return element('div', {class: 'card'}, element('h3', {}, 'What the model writes'),
+      ...e.texts.map((text) => element('pre', {}, text)));
 }
 
 function predictions() {
@@ -310,9 +336,9 @@ function predictions() {
     return element('div', {class: 'stack'},
         element('div', {}, runTitle(index), element('p', {class: 'soft small', style: {margin: '0'}},
             `${e.checkpoint}, after epoch ${e.epoch}, on all ${count(e.samples)} samples of ${e.split} of ${e.dataset}, ${e.precision}`)),
-        ...(runs.length > 1 ? [confusionCard(e), pairsCard(e), classCard(e), wrongCard(e)] : [
+        ...(runs.length > 1 ? [confusionCard(e), pairsCard(e), classCard(e), wrongCard(e), textCard(e)] : [
           element('div', {class: 'grid runs'}, ...[confusionCard(e), element('div', {class: 'stack'}, classCard(e), pairsCard(e))]
-              .filter((card) => card !== null)), wrongCard(e)]));
+              .filter((card) => card !== null)), wrongCard(e), textCard(e)]));
   });
   section('Predictions', runs.length > 1 ? element('div', {class: 'grid runs'}, ...columns) : columns[0]);
 }

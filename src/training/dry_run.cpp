@@ -8,11 +8,10 @@
 #include <ATen/Context.h>
 
 #include "images/encode_png.h"
-#include "loader/data_loader.h"
 #include "loader_torch/device_loader.h"
 #include "optim/optimizer.h"
-#include "report/sample_image.h"
-#include "training/class_batch.h"
+#include "report/thumbnail.h"
+#include "tasks/pictures.h"
 #include "training/memory.h"
 #include "training/saved_run.h"
 #include "training/train_step.h"
@@ -22,7 +21,7 @@
 namespace trainyard {
 namespace {
 
-constexpr std::size_t most_pictures = 256;
+constexpr std::int64_t most_pictures = 256;
 constexpr std::size_t picture_side = 224;
 
 std::string mib(double bytes) { return fmt::format("{:.1f} MiB", bytes / (1 << 20)); }
@@ -33,12 +32,10 @@ std::int64_t memory_of(const NamedTensors& tensors) {
   return bytes;
 }
 
-void write_pictures(const Batch& batch, const std::filesystem::path& path) {
-  const BatchField& image = batch.field("image");
-  const std::size_t bytes = image.field->bytes();
+void write_pictures(const DeviceField& images, const std::filesystem::path& path) {
   std::vector<Image> pictures;
-  for (std::size_t i = 0; i < std::min(batch.count(), most_pictures); ++i) {
-    pictures.push_back(thumbnail(sample_image(image.elements.subspan(i * bytes, bytes), *image.field), picture_side));
+  for (std::int64_t i = 0; i < std::min(images.tensor().size(0), most_pictures); ++i) {
+    pictures.push_back(thumbnail(picture_of(images, i), picture_side));
   }
   const auto columns = static_cast<std::size_t>(std::ceil(std::sqrt(static_cast<double>(pictures.size()))));
   const std::string file = encode_png(image_grid(pictures, columns));
@@ -50,28 +47,31 @@ void write_pictures(const Batch& batch, const std::filesystem::path& path) {
 
 std::string dry_run(const Config& config, WorkerPool& pool, at::Device device, const std::filesystem::path& run) {
   const DataLoaderOptions order{.shuffle = true, .drop_last = config.loader.drop_last};
-  DataLoader loader(pool, Split::train, order);
-  const SplitInfo& data = loader.split();
-  loader.start_epoch(0);
-  const std::vector<std::int64_t>& shape = image_shape(data);
-  if (const std::optional<Batch> batch = loader.next()) write_pictures(*batch, run / "batch.png");
-
+  const SplitInfo& data = pool.splits().front();
+  const std::unique_ptr<Task> task = make_task(config.task, task_data(data), device);
+  const MetricSet metrics(task->metrics(Phase::train));
   at::manual_seed(config.train.seed);
-  const std::shared_ptr<Model> model = new_model(config.model, shape, data.class_names.size(), device);
+  const std::shared_ptr<Model> model = new_model(config.model, task->model_input(), device);
   const std::unique_ptr<Optimizer> optimizer = make_optimizer(config.optimizer, *model);
-  TrainStep step(*model, *optimizer, config.train);
+  TrainStep step(*model, *optimizer, *task, metrics, config.train);
   model->train();
   DeviceLoader batches(pool, Split::train, order, device);
-  const Normalize normalize(data.channel_mean, data.channel_std, device);
   batches.start_epoch(0);
+  const std::optional<DeviceBatch> batch = batches.next();
+  const bool has_pictures = batch && find_field(data.fields, "image") != nullptr;
+  if (has_pictures) write_pictures(batch->field("image"), run / "batch.png");
   const MemoryCount memory(device);
   double loss = 0;
-  if (const std::optional<DeviceBatch> batch = batches.next()) {
-    loss = step(class_batch(*batch, normalize), config.optimizer.lr).loss.item<double>();
+  if (batch) {
+    TensorDict prepared = task->prepare(*batch);
+    task->augment(prepared, {.seed = config.train.seed, .epoch = 0, .number = 0});
+    loss = step(prepared, config.optimizer.lr).loss.item<double>();
   }
 
   const std::int64_t weights = memory_of(model->state_dict());
-  const auto batch_bytes = static_cast<double>(find_field(data.fields, "image")->bytes()) * config.loader.batch_size;
+  std::size_t sample_bytes = 0;
+  for (const Field& field : data.fields) sample_bytes += field.bytes();
+  const auto batch_bytes = static_cast<double>(sample_bytes) * config.loader.batch_size;
   std::string text;
   const auto row = [&text](const char* name, const std::string& value) {
     text += fmt::format("  {:<15}{}\n", name, value);
@@ -82,10 +82,11 @@ std::string dry_run(const Config& config, WorkerPool& pool, at::Device device, c
       fmt::format("{}, state of {}", config.optimizer.name, mib(static_cast<double>(memory_of(optimizer->state())))));
   row("one step", fmt::format("loss {:.4f}, at most {} beside the weights, on {}", loss,
                               mib(static_cast<double>(memory.peak())), device.str()));
-  row("batch", fmt::format("{} samples of [{}], {}; {} batches an epoch", config.loader.batch_size,
-                           fmt::join(shape, ", "), mib(batch_bytes), loader.batches()));
-  row("pictures", (run / "batch.png").string());
-  row("checkpoints", described(prove_saving_of(config, pool.splits(), *model, *optimizer, run / "checkpoints")));
+  row("batch", fmt::format("{} samples of {}, {}; {} batches per epoch", config.loader.batch_size,
+                           describe(data.fields), mib(batch_bytes), batches.batches()));
+  if (has_pictures) row("pictures", (run / "batch.png").string());
+  row("checkpoints",
+      described(prove_saving_of(config, pool.splits(), task->monitor(), *model, *optimizer, run / "checkpoints")));
   return text;
 }
 

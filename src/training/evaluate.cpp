@@ -1,27 +1,46 @@
 #include "training/evaluate.h"
 
-#include <ATen/ops/cross_entropy_loss.h>
+#include <cmath>
 
-#include "training/class_batch.h"
-#include "training/precision.h"
+#include "training/forward.h"
 
 namespace trainyard {
+namespace {
 
-Scores evaluate(Model& model, DeviceLoader& batches, const Normalize& normalize, Precision precision,
-                std::int64_t most_batches) {
+// Greater is better; not a number is worse than all.
+double rank(const MetricValues& values, const std::string& metric, bool higher_is_better) {
+  const double value = value_of(values, metric).value_or(std::nan(""));
+  if (std::isnan(value)) return -HUGE_VAL;
+  return higher_is_better ? value : -value;
+}
+
+}  // namespace
+
+bool is_better(const MetricValues& later, const MetricValues& earlier, const Monitor& monitor) {
+  const double rank_later = rank(later, monitor.metric, monitor.higher_is_better);
+  const double rank_earlier = rank(earlier, monitor.metric, monitor.higher_is_better);
+  if (rank_later != rank_earlier) return rank_later > rank_earlier;
+  return rank(later, "loss", false) >= rank(earlier, "loss", false);
+}
+
+Scores evaluate(Model& model, const Task& task, DeviceLoader& batches, Precision precision, std::int64_t most_batches,
+                Evaluation* evaluation) {
   const at::NoGradGuard no_grad;
   const bool was_training = model.is_training();
   model.eval();
-  ScoreSums sums(batches.device());
+  const MetricSet metrics(task.metrics(Phase::evaluate));
+  MetricSums sums(metrics, batches.device());
+  std::int64_t first = 0;
   batches.start_epoch(0, /*first_batch=*/0, most_batches);
-  while (const std::optional<DeviceBatch> delivered = batches.next()) {
-    const ClassBatch batch = class_batch(*delivered, normalize);
-    const Autocast autocast(precision, batches.device().type());
-    const at::Tensor logits = model.forward({{"image", batch.images}}).at("logits").to(at::kFloat);
-    sums.add(sums_of(at::cross_entropy_loss(logits, batch.labels), logits, batch.labels));
+  while (const std::optional<DeviceBatch> raw = batches.next()) {
+    const TensorDict batch = task.prepare(*raw);
+    const TensorDict outputs = forward(model, batch, precision);
+    sums.add(metrics.sums_of(outputs, batch, task.loss(outputs, batch, Phase::evaluate), raw->count));
+    if (evaluation != nullptr) evaluation->add(*raw, batch, outputs, first);
+    first += raw->count;
   }
   model.train(was_training);
-  return sums.mean();
+  return {.values = sums.values(), .samples = sums.samples()};
 }
 
 }  // namespace trainyard

@@ -3,18 +3,26 @@
 
 #include <cstdint>
 #include <limits>
-#include <string>
 
 #include "loader_torch/device_loader.h"
 #include "models/model.h"
-#include "training/metrics.h"
+#include "tasks/task.h"
 
 namespace trainyard {
 
-/// Loss (cross-entropy without label smoothing) and accuracy of `model` over every sample of the split of `batches`,
-/// each once, or over its first `most_batches` of them. The model is in evaluation mode meanwhile and in its former
-/// mode afterwards.
-Scores evaluate(Model& model, DeviceLoader& batches, const Normalize& normalize, Precision precision,
-                std::int64_t most_batches = std::numeric_limits<std::int64_t>::max());
+/// What an evaluation came to.
+struct Scores {
+  MetricValues values;       ///< "loss" first, then the task's metrics
+  std::int64_t samples = 0;  ///< those whose loss is finite
+};
+
+/// Whether an evaluation is better than an earlier one: by the monitored metric, then by its loss, then as the later
+/// one. Not a number is worse than any number.
+bool is_better(const MetricValues& later, const MetricValues& earlier, const Monitor& monitor);
+
+/// `model` on every sample of the split of `batches`, each once, or on its first `most_batches` of them. The model is
+/// in evaluation mode meanwhile and in its former mode afterwards. `evaluation`, which may be null, sees every batch.
+Scores evaluate(Model& model, const Task& task, DeviceLoader& batches, Precision precision,
+                std::int64_t most_batches = std::numeric_limits<std::int64_t>::max(), Evaluation* evaluation = nullptr);
 
 }  // namespace trainyard

@@ -4,26 +4,25 @@
 
 namespace trainyard {
 
-Manifest manifest_of(const Config& config, const std::vector<SplitInfo>& splits) {
+Manifest manifest_of(const Config& config, const std::vector<SplitInfo>& splits, const Monitor& monitor) {
   const SplitInfo& train = splits.at(static_cast<std::size_t>(Split::train));
   const SplitInfo& val = splits.at(static_cast<std::size_t>(Split::val));
   const auto samples = static_cast<std::int64_t>(val.size);
   Manifest manifest;
+  manifest.task = config.task.name;
   manifest.model = config.model.name;
   manifest.dataset = config.data.name;
   manifest.dataset_fingerprint = train.fingerprint;
   manifest.class_names = train.class_names;
-  for (const Field& field : train.fields) {
-    manifest.fields.push_back(
-        {.name = field.name, .dtype = to_string(field.dtype), .shape = field.shape, .varies = field.varies});
-  }
+  manifest.class_counts = train.class_counts;
+  manifest.fields = train.fields;
   manifest.channel_mean = train.channel_mean;
   manifest.channel_std = train.channel_std;
   manifest.val = {.samples = samples,
                   .share = static_cast<double>(samples) / static_cast<double>(train.size + val.size),
                   .from_train = val.from_train,
                   .fingerprint = val.fingerprint};
-  manifest.best.monitor = monitored_metric;
+  manifest.best.monitor = "val/" + monitor.metric;
   manifest.config = to_toml(config);
   return manifest;
 }
@@ -33,11 +32,13 @@ std::int64_t saves_of(const Config& config, std::int64_t steps_per_epoch) {
   return config.train.epochs * (1 + (every > 0 ? steps_per_epoch / every : 0));
 }
 
-SavingProof prove_saving_of(const Config& config, const std::vector<SplitInfo>& splits, const Model& model,
-                            const Optimizer& optimizer, const std::filesystem::path& checkpoints) {
+SavingProof prove_saving_of(const Config& config, const std::vector<SplitInfo>& splits, const Monitor& monitor,
+                            const Model& model, const Optimizer& optimizer, const std::filesystem::path& checkpoints) {
   require_readable(config);
-  Checkpoint contents{
-      .manifest = manifest_of(config, splits), .model = model.state_dict(), .ema = {}, .state = optimizer.state()};
+  Checkpoint contents{.manifest = manifest_of(config, splits, monitor),
+                      .model = model.state_dict(),
+                      .ema = {},
+                      .state = optimizer.state()};
   if (config.train.ema_decay > 0) contents.ema = contents.model;
   const std::int64_t samples_per_step = std::int64_t{config.loader.batch_size} * config.train.accumulate;
   const std::int64_t steps = (static_cast<std::int64_t>(splits.front().size) + samples_per_step - 1) / samples_per_step;

@@ -9,22 +9,20 @@
 #include "loader/split.h"
 #include "models/model.h"
 #include "optim/optimizer.h"
+#include "tasks/task.h"
 
 namespace trainyard {
 
-/// The metric that the best checkpoint and train.patience follow.
-inline constexpr const char* monitored_metric = "val/accuracy";
-
 /// The manifest of the run before its first step.
-Manifest manifest_of(const Config& config, const std::vector<SplitInfo>& splits);
+Manifest manifest_of(const Config& config, const std::vector<SplitInfo>& splits, const Monitor& monitor);
 
 /// How many checkpoints the whole run writes.
 std::int64_t saves_of(const Config& config, std::int64_t steps_per_epoch);
 
 /// Proves that a run from the start can save its checkpoints in `checkpoints`; throws as prove_saving() does. `model`
 /// and `optimizer` as the run makes them, on any device.
-SavingProof prove_saving_of(const Config& config, const std::vector<SplitInfo>& splits, const Model& model,
-                            const Optimizer& optimizer, const std::filesystem::path& checkpoints);
+SavingProof prove_saving_of(const Config& config, const std::vector<SplitInfo>& splits, const Monitor& monitor,
+                            const Model& model, const Optimizer& optimizer, const std::filesystem::path& checkpoints);
 
 /// Throws UsageError if `config` does not read back from its TOML as it is: a resume would then not know the run again.
 void require_readable(const Config& config);

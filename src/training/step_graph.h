@@ -5,15 +5,16 @@
 #include <functional>
 #include <memory>
 
-#include "training/class_batch.h"
 #include "training/cuda_graph.h"
+#include "util/tensor_dict.h"
+#include "util/torch.h"
 
 namespace trainyard {
 
 struct StepResult {
-  at::Tensor loss;    ///< mean cross-entropy with label smoothing, a scalar on the device, without a graph
-  at::Tensor logits;  ///< N × classes, float32 (float64 of a float64 model), without a graph
-  at::Tensor sums;    ///< what ScoreSums adds up
+  at::Tensor loss;     ///< the batch's mean loss, a scalar on the device, without a graph
+  TensorDict outputs;  ///< of the model, floating-point ones at least float32, without a graph
+  at::Tensor sums;     ///< what MetricSums adds up
 };
 
 /// Does `step` for one batch after another, with the same results bit for bit as calling it. Used from one thread.
@@ -21,21 +22,21 @@ class StepGraph {
  public:
   /// All that `step` depends on is its batch, on `device`, and tensors there that live as long as this and stay where
   /// they are. Captures only where `enabled`.
-  StepGraph(std::function<StepResult(const ClassBatch&)> step, at::Device device, bool enabled);
+  StepGraph(std::function<StepResult(const TensorDict&)> step, at::Device device, bool enabled);
 
   /// The first batches of a shape go through `step` itself, in which cuDNN finds its algorithms; then it is captured.
   /// Batches of another shape still go through `step`. The result is valid until the next call. Throws RunError where
   /// the step cannot be captured, and what `step` throws.
-  StepResult operator()(const ClassBatch& batch);
+  StepResult operator()(const TensorDict& batch);
 
  private:
-  void capture(const ClassBatch& batch);
+  void capture(const TensorDict& batch);
 
-  std::function<StepResult(const ClassBatch&)> step_;
+  std::function<StepResult(const TensorDict&)> step_;
   at::Device device_;
   bool enabled_;
   int seen_ = 0;  // batches one after another like input_, whose tensors are their own once it is captured
-  ClassBatch input_{};
+  TensorDict input_;
   StepResult result_;
   std::unique_ptr<CudaGraph> graph_;
 };

@@ -2,12 +2,10 @@
 
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
-#include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/maximum.h>
-#include <ATen/ops/promote_types.h>
+#include <ATen/ops/zeros_like.h>
 
-#include "training/metrics.h"
-#include "training/precision.h"
+#include "training/forward.h"
 
 namespace trainyard {
 namespace {
@@ -25,23 +23,26 @@ at::Tensor flag_not_finite(const at::Tensor& number) { return number.isfinite().
 
 }  // namespace
 
-TrainStep::TrainStep(Model& model, Optimizer& optimizer, const TrainConfig& config)
+TrainStep::TrainStep(Model& model, Optimizer& optimizer, const Task& task, const MetricSet& metrics,
+                     const TrainConfig& config)
     : model_(model),
       optimizer_(optimizer),
+      task_(task),
+      metrics_(metrics),
       config_(config),
       scaler_(config.precision == Precision::fp16, device_of(model)),
       skips_(config.on_nonfinite == OnNonfinite::skip),
-      whole_step_([this](const ClassBatch& batch) { return run(batch, {}); }, device_of(model), config.cuda_graph) {
+      whole_step_([this](const TensorDict& batch) { return run(batch, {}); }, device_of(model), config.cuda_graph) {
   if (skips_) buffers_ = model.buffers();
   if (skips_ || scaler_.enabled()) found_inf_ = at::zeros({1}, at::TensorOptions(device_of(model)).dtype(at::kFloat));
 }
 
-StepResult TrainStep::operator()(const ClassBatch& batch, double learning_rate, const StepPart& part) {
+StepResult TrainStep::operator()(const TensorDict& batch, double learning_rate, const StepPart& part) {
   optimizer_.set_learning_rate(learning_rate);
   return part.first && part.last ? whole_step_(batch) : run(batch, part);
 }
 
-StepResult TrainStep::run(const ClassBatch& batch, const StepPart& part) {
+StepResult TrainStep::run(const TensorDict& batch, const StepPart& part) {
   if (part.first) {
     optimizer_.zero_grad();
     if (found_inf_.defined()) found_inf_.zero_();
@@ -49,34 +50,37 @@ StepResult TrainStep::run(const ClassBatch& batch, const StepPart& part) {
   std::vector<at::Tensor> buffers_before;
   for (const at::Tensor& buffer : buffers_) buffers_before.push_back(buffer.clone());
 
-  at::Tensor logits;
-  {
-    const Autocast autocast(config_.precision, batch.images.device().type());
-    logits = model_.forward({{"image", batch.images}}).at("logits");
-  }
-  logits = logits.to(at::promote_types(logits.scalar_type(), at::kFloat));
-  const at::Tensor loss = loss_of(logits, batch);
-  scaler_.scale(part.weight == 1 ? loss : loss * part.weight).backward();
+  const TensorDict outputs = forward(model_, batch, config_.precision);
+  const Loss loss = task_.loss(outputs, batch, Phase::train);
+  backward(loss, part);
 
+  const at::NoGradGuard no_grad;
+  const at::Tensor mean = Loss{loss.sum.detach(), loss.weight.detach()}.mean();
   if (skips_) {
-    const at::NoGradGuard no_grad;
-    const at::Tensor bad = flag_not_finite(loss.detach());
+    const at::Tensor bad = flag_not_finite(mean);
     found_inf_.copy_(at::maximum(found_inf_, bad));
     for (std::size_t i = 0; i < buffers_.size(); ++i) {
       buffers_[i].copy_(at::where(bad.to(at::kBool), buffers_before[i], buffers_[i]));
     }
   }
   if (part.last) update();
-  return {.loss = loss.detach(), .logits = logits.detach(), .sums = sums_of(loss, logits, batch.labels)};
+  StepResult result{.loss = mean, .outputs = {}, .sums = metrics_.sums_of(outputs, batch, loss, samples_of(batch))};
+  for (const auto& [name, tensor] : outputs) result.outputs.set(name, tensor.detach());
+  return result;
 }
 
-at::Tensor TrainStep::loss_of(const at::Tensor& logits, const ClassBatch& batch) const {
-  const auto cross_entropy = [&](const at::Tensor& labels) {
-    return at::cross_entropy_loss(logits, labels, /*weight=*/{}, at::Reduction::Mean, /*ignore_index=*/-100,
-                                  config_.label_smoothing);
-  };
-  if (!batch.other_labels.defined()) return cross_entropy(batch.labels);
-  return batch.share * cross_entropy(batch.labels) + (1 - batch.share) * cross_entropy(batch.other_labels);
+// The gradients of a step are kept as those of the mean over its batches so far: they neither grow with the number of
+// samples, which float16 could not hold, nor need another pass if there is one batch.
+void TrainStep::backward(const Loss& loss, const StepPart& part) {
+  const at::Tensor weight = loss.weight.detach();
+  const at::Tensor total = part.first ? weight : weight_ + weight;
+  if (!part.first) {
+    const at::NoGradGuard no_grad;
+    std::vector<at::Tensor> gradients = optimizer_.gradients();
+    at::_foreach_mul_(gradients, at::where(total > 0, weight_ / total, at::zeros_like(total)));
+  }
+  scaler_.scale(Loss{loss.sum, total}.mean()).backward();
+  weight_ = total;
 }
 
 void TrainStep::update() {

@@ -8,17 +8,7 @@
 
 namespace trainyard {
 
-ModelInput model_input(const std::vector<std::int64_t>& sample_shape, std::size_t classes) {
-  if (sample_shape.size() != 3) {
-    throw RunError("model", "samples have {} dimensions; models take height × width × channels", sample_shape.size());
-  }
-  return image_input({.channels = sample_shape[2], .height = sample_shape[0], .width = sample_shape[1]},
-                     static_cast<std::int64_t>(classes));
-}
-
-std::shared_ptr<Model> new_model(const ModelConfig& config, const std::vector<std::int64_t>& sample_shape,
-                                 std::size_t classes, at::Device device) {
-  const ModelInput input = model_input(sample_shape, classes);
+std::shared_ptr<Model> new_model(const ModelConfig& config, const ModelInput& input, at::Device device) {
   std::shared_ptr<Model> model = make_model(config, input);
   model->to(device);
   // Convolutions are fastest where the weights lie as the images do.
@@ -28,6 +18,14 @@ std::shared_ptr<Model> new_model(const ModelConfig& config, const std::vector<st
   }
   check_forward(*model, input, config.name);
   return model;
+}
+
+TaskData task_data(const Manifest& manifest) {
+  return {.fields = manifest.fields,
+          .class_names = manifest.class_names,
+          .channel_mean = manifest.channel_mean,
+          .channel_std = manifest.channel_std,
+          .class_counts = manifest.class_counts};
 }
 
 TrainedModel load_trained_model(const std::filesystem::path& checkpoint, at::Device device) {
@@ -41,17 +39,16 @@ TrainedModel load_trained_model(const std::filesystem::path& checkpoint, at::Dev
     throw RunError("checkpoint", "{}: its manifest names {} classes, too many for the {} bytes of {}",
                    checkpoint.string(), manifest.class_names.size(), file.bytes().size(), name);
   }
+  std::unique_ptr<Task> task = make_task(config.task, task_data(manifest), device);
   std::shared_ptr<Model> model = with_torch_errors("checkpoint", checkpoint.string() + ": its model", [&] {
     // On the CPU: what fails here is the checkpoint's fault, not the device's.
-    auto result =
-        new_model(config.model, image_shape(manifest, checkpoint.string()), manifest.class_names.size(), at::kCPU);
+    auto result = new_model(config.model, task->model_input(), at::kCPU);
     load_state_dict(*result, parse_safetensors(file.bytes(), path), path);
     return result;
   });
   model->to(device);
   model->eval();
-  Normalize normalize(manifest.channel_mean, manifest.channel_std, device);
-  return {std::move(manifest), std::move(config), std::move(model), std::move(normalize)};
+  return {std::move(manifest), std::move(config), std::move(task), std::move(model)};
 }
 
 }  // namespace trainyard

@@ -11,7 +11,6 @@
 #include "optim/schedule.h"
 #include "training/evaluate.h"
 #include "training/memory.h"
-#include "training/mix.h"
 #include "training/trained_model.h"
 #include "util/log.h"
 
@@ -31,13 +30,13 @@ std::string listed(const std::vector<std::uint64_t>& indices) {
                      count < indices.size() ? fmt::format(", and {} more", indices.size() - count) : "");
 }
 
-// What the training loss includes and the loss on val does not: "label smoothing, mixup".
-std::string extra_loss(const TrainConfig& config) {
-  std::vector<std::string> parts;
-  if (config.label_smoothing > 0) parts.emplace_back("label smoothing");
-  if (config.mixup > 0) parts.emplace_back("mixup");
-  if (config.cutmix > 0) parts.emplace_back("cutmix");
-  return fmt::format("{}", fmt::join(parts, ", "));
+// "train/loss 0.3124 train/accuracy 0.8891"; `note` behind the loss.
+std::string listed(const char* split, const MetricValues& values, const std::string& note = "") {
+  std::string text;
+  for (const auto& [name, value] : values) {
+    text += fmt::format("{}{}/{} {:.4f}{}", text.empty() ? "" : " ", split, name, value, name == "loss" ? note : "");
+  }
+  return text;
 }
 
 }  // namespace
@@ -52,15 +51,15 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, cons
       registered_(device.is_cuda() ? pool.memory() : std::span<std::byte>()),
       splits_(pool.splits()),
       dataset_(splits_.at(static_cast<std::size_t>(Split::train))),
-      normalize_(dataset_.channel_mean, dataset_.channel_std, device),
+      task_(make_task(config.task, task_data(dataset_), device)),
+      metrics_(task_->metrics(Phase::train)),
       train_loader_(pool, Split::train, {.shuffle = true, .drop_last = config.loader.drop_last}, device),
       val_loader_(pool, Split::val, {}, device),
-      model_((at::manual_seed(config.train.seed),
-              new_model(config.model, image_shape(dataset_), dataset_.class_names.size(), device))),
+      model_((at::manual_seed(config.train.seed), new_model(config.model, task_->model_input(), device))),
       optimizer_(make_optimizer(config.optimizer, *model_)),
-      train_step_(*model_, *optimizer_, config_.train),
-      epoch_sums_(device),
-      window_{.sums = ScoreSums(device)},
+      train_step_(*model_, *optimizer_, *task_, metrics_, config_.train),
+      epoch_sums_(metrics_, device),
+      window_{.sums = MetricSums(metrics_, device)},
       checkpoints_(folder.checkpoints(), config.checkpoint),
       profile_(debug.profile.empty() ? std::nullopt : std::optional(parse_step_range(debug.profile)),
                folder.path / "trace.json", device) {
@@ -70,7 +69,8 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, cons
   if (finished()) return;  // what is there describes the run as it was trained
   const std::string resolved = to_toml(config_);
   write_file_atomically(folder_.path / "config.toml", [&](FileWriter& file) { file.write(resolved); });
-  files_.emplace(folder_.path, place_.step);
+  const MetricSet val_metrics(task_->metrics(Phase::evaluate));
+  files_.emplace(folder_.path, place_.step, MetricNames{.train = metrics_.names(), .val = val_metrics.names()});
 }
 
 RunResult Trainer::run() {
@@ -82,7 +82,8 @@ RunResult Trainer::run() {
   checkpoints_.finish();
   result_.epochs = place_.epoch;
   result_.steps = place_.step;
-  result_.best_accuracy = place_.best_accuracy;
+  result_.monitor = task_->monitor().metric;
+  result_.best = value_of(place_.best, result_.monitor).value_or(0);
   result_.best_epoch = place_.best_epoch;
   result_.early_stopped = stops_early();
   return result_;
@@ -110,18 +111,20 @@ bool Trainer::train_epoch() {
   epoch_seconds_ = epoch_waited_ = 0;
   epoch_samples_ = 0;
 
-  while (const std::optional<DeviceBatch> delivered = train_loader_.next()) {
+  while (std::optional<DeviceBatch> batch = train_loader_.next()) {
     const double lr = lr_of(place_.step);
-    ClassBatch batch = class_batch(*delivered, normalize_);
-    const StepPart part = part_of_step(batch);
-    mix(batch, config_.train, place_.epoch);
-    const StepResult result = train_step_(batch, lr, part);
+    const StepPart part = part_of_step(*batch);
+    TensorDict prepared = task_->prepare(*batch);
+    task_->augment(prepared, {.seed = config_.train.seed,
+                              .epoch = static_cast<std::uint64_t>(place_.epoch),
+                              .number = static_cast<std::uint64_t>(batch->number)});
+    const StepResult result = train_step_(prepared, lr, part);
     epoch_sums_.add(result.sums);
     window_.sums.add(result.sums);
-    losses_.add(result.loss, {place_.epoch, batch.number, place_.step + 1, lr});
+    losses_.add(result.loss, {place_.epoch, batch->number, place_.step + 1, lr});
     judge_losses(/*all=*/false);
     ++place_.batch;
-    epoch_samples_ += batch.count;
+    epoch_samples_ += batch->count;
     const double seconds = seconds_since(epoch_start);
     const double waited = train_loader_.waited_seconds();
     window_.seconds += seconds - std::exchange(epoch_seconds_, seconds);
@@ -131,7 +134,7 @@ bool Trainer::train_epoch() {
     if (ema_) ema_->update(place_.step);
 
     if (line_is_due()) log_window(lr);
-    if (progress_.due()) progress_.show(progress(epoch_sums_.mean()));
+    if (progress_.due()) progress_.show(progress(epoch_sums_.values()));
     profile_.step_done();
     if (stop_.stop_requested()) return false;
     const bool asked = stop_.take_save_request();
@@ -156,16 +159,12 @@ bool Trainer::checkpoint_is_due() const {
   return every > 0 && place_.step % every == 0 && place_.batch < batches_per_epoch();
 }
 
-StepPart Trainer::part_of_step(const ClassBatch& batch) const {
+StepPart Trainer::part_of_step(const DeviceBatch& batch) const {
   const std::int64_t accumulate = config_.train.accumulate;
   const std::int64_t first = batch.number / accumulate * accumulate;
   const std::int64_t end =
       std::min(first + accumulate, batches_per_epoch());  // an epoch's last step may have fewer batches
-  const auto samples = std::min(end * config_.loader.batch_size, static_cast<std::int64_t>(dataset_.size)) -
-                       first * config_.loader.batch_size;
-  return {.weight = static_cast<double>(batch.count) / static_cast<double>(samples),
-          .first = batch.number == first,
-          .last = batch.number + 1 == end};
+  return {.first = batch.number == first, .last = batch.number + 1 == end};
 }
 
 // Ends the run or warns for each loss that is known by now not to be finite; `all`: the latest ones too.
@@ -188,43 +187,37 @@ void Trainer::judge_losses(bool all) {
 
 void Trainer::finish_epoch() {
   judge_losses(/*all=*/true);
-  const Scores train = epoch_sums_.mean();  // waits for the device: only now is the epoch's time known
+  const MetricValues train = epoch_sums_.values();  // waits for the device: only now is the epoch's time known
   result_.training_seconds += epoch_seconds_;
   result_.data_wait += epoch_waited_;
   result_.samples += epoch_samples_;
   result_.loading = train_loader_.stats();
   const bool ends = place_.epoch + 1 == config_.train.epochs;  // or earlier: then what is read ahead is for nothing
   val_loader_.follow_with(ends ? nullptr : &train_loader_, data_epoch(place_.epoch + 1));
-  const Scores val =
-      evaluate(evaluated_model(), val_loader_, normalize_, config_.train.precision, debug_.val_batches());
+  const Scores val = evaluate(evaluated_model(), *task_, val_loader_, config_.train.precision, debug_.val_batches());
 
   ++place_.epoch;
   place_.batch = 0;
-  epoch_sums_ = ScoreSums(device_);
-  const Scores best_before{.loss = place_.best_loss, .accuracy = place_.best_accuracy};
-  const bool best = place_.best_epoch == 0 || is_better(val, best_before);
+  epoch_sums_.reset();
+  const bool best = place_.best_epoch == 0 || is_better(val.values, place_.best, task_->monitor());
   if (best) {
-    place_.best_accuracy = val.accuracy;
-    place_.best_loss = std::isnan(val.loss) ? HUGE_VAL : val.loss;
+    place_.best = val.values;
     place_.best_epoch = place_.epoch;
   }
   result_.last = val;
   const double rate = epoch_seconds_ > 0 ? static_cast<double>(epoch_samples_) / epoch_seconds_ : 0;
   add_metrics(EpochMetrics{.epoch = place_.epoch,
                            .step = place_.step,
-                           .train_loss = train.loss,
-                           .train_accuracy = train.accuracy,
-                           .val_loss = val.loss,
-                           .val_accuracy = val.accuracy,
+                           .train = train,
+                           .val = val.values,
                            .lr = lr_of(place_.step - 1),
                            .samples_per_second = rate,
                            .data_wait = epoch_seconds_ > 0 ? epoch_waited_ / epoch_seconds_ : 0});
   add_metrics(LoadingMetrics{.epoch = place_.epoch, .step = place_.step, .stats = result_.loading});
-  const std::string extra = extra_loss(config_.train);
-  progress_.print(fmt::format(
-      "epoch {}/{}  train/loss {:.4f}{} train/accuracy {:.4f}  val/loss {:.4f} val/accuracy {:.4f}{}  {:.0f}/s  {}",
-      place_.epoch, config_.train.epochs, train.loss, extra.empty() ? "" : fmt::format(" (with {})", extra),
-      train.accuracy, val.loss, val.accuracy, best ? " (best)" : "", rate, format_duration(epoch_seconds_)));
+  const std::string extras = task_->training_extras();
+  progress_.print(fmt::format("epoch {}/{}  {}  {}{}  {:.0f}/s  {}", place_.epoch, config_.train.epochs,
+                              listed("train", train, extras.empty() ? "" : fmt::format(" (with {})", extras)),
+                              listed("val", val.values), best ? " (best)" : "", rate, format_duration(epoch_seconds_)));
 }
 
 // A full disk costs lines of metrics, not the run.
@@ -239,19 +232,18 @@ void Trainer::add_metrics(const Metrics& metrics) {
 }
 
 void Trainer::log_window(double lr) {
-  const Scores scores = window_.sums.mean();
-  add_metrics(
-      StepMetrics{.epoch = place_.epoch + 1,
-                  .step = place_.step,
-                  .train_loss = scores.loss,
-                  .train_accuracy = scores.accuracy,
-                  .lr = lr,
-                  .samples_per_second = window_.seconds > 0 ? static_cast<double>(scores.samples) / window_.seconds : 0,
-                  .data_wait = window_.seconds > 0 ? window_.waited / window_.seconds : 0});
-  window_ = {.sums = ScoreSums(device_)};
+  const auto samples = static_cast<double>(window_.sums.samples());
+  add_metrics(StepMetrics{.epoch = place_.epoch + 1,
+                          .step = place_.step,
+                          .train = window_.sums.values(),
+                          .lr = lr,
+                          .samples_per_second = window_.seconds > 0 ? samples / window_.seconds : 0,
+                          .data_wait = window_.seconds > 0 ? window_.waited / window_.seconds : 0});
+  window_.sums.reset();
+  window_.seconds = window_.waited = 0;
 }
 
-ProgressState Trainer::progress(const Scores& scores) const {
+ProgressState Trainer::progress(const MetricValues& values) const {
   const std::int64_t batches = batches_per_epoch();
   const double rate = static_cast<double>(epoch_samples_) / epoch_seconds_;
   const auto samples_left =
@@ -260,8 +252,7 @@ ProgressState Trainer::progress(const Scores& scores) const {
           .epochs = config_.train.epochs,
           .step = place_.batch,
           .steps = batches,
-          .loss = scores.loss,
-          .accuracy = scores.accuracy,
+          .metrics = values,
           .samples_per_second = rate,
           .data_wait = epoch_waited_ / epoch_seconds_,
           .seconds_left = samples_left / rate,

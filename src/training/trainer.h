@@ -13,10 +13,10 @@
 #include "models/model.h"
 #include "optim/ema.h"
 #include "optim/optimizer.h"
-#include "training/class_batch.h"
+#include "tasks/task.h"
 #include "training/debug_options.h"
+#include "training/evaluate.h"
 #include "training/loss_watch.h"
-#include "training/metrics.h"
 #include "training/profile.h"
 #include "training/run_folder.h"
 #include "training/train_step.h"
@@ -32,7 +32,8 @@ struct RunResult {
   std::int64_t epochs = 0;
   std::int64_t steps = 0;
   std::optional<Scores> last;  ///< of the last evaluation, on val; none when nothing was left to do
-  double best_accuracy = 0;    ///< on val, over all epochs
+  std::string monitor;         ///< the metric that the best epoch is chosen by
+  double best = 0;             ///< its value on val, over all epochs
   std::int64_t best_epoch = 0;
   double training_seconds = 0;  ///< of this process, evaluation not counted
   std::int64_t samples = 0;     ///< trained in this process
@@ -40,12 +41,12 @@ struct RunResult {
   EpochStats loading;           ///< of the last epoch trained
 };
 
-/// Trains `config.model` on the train split of `pool` and evaluates on val after each epoch, on `device`: the best
-/// checkpoint and train.patience follow val, test is never read. Everything it writes goes into `folder`. The same
-/// configuration gives the same losses bit for bit on the CPU, and on a GPU with train.deterministic, with any number
-/// of workers, at one go or in parts. Used from one thread; a stop that `stop` requests ends it at the next step.
-/// Throws UsageError if another process trains in `folder`, and what prove_saving() throws if the run could not be
-/// saved there, both before a step and with nothing written.
+/// Trains `config.model` for `config.task` on the train split of `pool` and evaluates on val after each epoch, on
+/// `device`: the best checkpoint and train.patience follow val, test is never read. Everything it writes goes into
+/// `folder`. The same configuration gives the same losses bit for bit on the CPU, and on a GPU with
+/// train.deterministic, with any number of workers, at one go or in parts. Used from one thread; a stop that `stop`
+/// requests ends it at the next step. Throws UsageError if another process trains in `folder`, and what prove_saving()
+/// throws if the run could not be saved there, both before a step and with nothing written.
 class Trainer {
  public:
   Trainer(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder,
@@ -62,14 +63,13 @@ class Trainer {
     std::int64_t epoch = 0;  // whole epochs done
     std::int64_t batch = 0;  // batches of the epoch under way that are done: whole steps of them
     std::int64_t step = 0;   // optimizer steps done
-    double best_accuracy = 0;
-    double best_loss = 0;  // of that epoch, on val
+    MetricValues best;       // on val, of the best epoch; empty: none yet
     std::int64_t best_epoch = 0;
   };
 
   // Training since the last line of metrics.jsonl.
   struct Window {
-    ScoreSums sums;
+    MetricSums sums;
     double seconds = 0;
     double waited = 0;
   };
@@ -81,12 +81,12 @@ class Trainer {
   void finish_epoch();
   bool line_is_due() const;
   bool checkpoint_is_due() const;
-  StepPart part_of_step(const ClassBatch& batch) const;
+  StepPart part_of_step(const DeviceBatch& batch) const;
   void judge_losses(bool all);
   template <typename Metrics>
   void add_metrics(const Metrics& metrics);
   void log_window(double lr);
-  ProgressState progress(const Scores& scores) const;
+  ProgressState progress(const MetricValues& values) const;
   std::uint64_t data_epoch(std::int64_t epoch) const;
   std::int64_t batches_per_epoch() const;
   std::int64_t steps_per_epoch() const;
@@ -106,7 +106,6 @@ class Trainer {
   void start_from_weights(const std::string& path);
   void restore(const std::filesystem::path& checkpoint);
   Place checked_place(const Manifest& manifest, const std::filesystem::path& checkpoint) const;
-  void restore_sums(const Manifest& manifest, const std::filesystem::path& checkpoint);
   void restore_state(const NamedTensors& given, const std::string& path);
 
   const Config config_;
@@ -118,7 +117,8 @@ class Trainer {
   RegisteredMemory registered_;
   const std::vector<SplitInfo>& splits_;
   const SplitInfo& dataset_;  // train
-  Normalize normalize_;
+  std::unique_ptr<Task> task_;
+  MetricSet metrics_;  // while training
   DeviceLoader train_loader_;
   DeviceLoader val_loader_;
   std::shared_ptr<Model> model_;
@@ -129,7 +129,7 @@ class Trainer {
   LossWatch losses_;
 
   Place place_;
-  ScoreSums epoch_sums_;
+  MetricSums epoch_sums_;
   Window window_;
   double epoch_seconds_ = 0;  // of the epoch under way, in this process
   double epoch_waited_ = 0;

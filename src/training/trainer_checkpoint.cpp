@@ -32,7 +32,7 @@ void Trainer::save() {
 Checkpoint Trainer::contents() {
   Checkpoint checkpoint;
   Manifest& manifest = checkpoint.manifest;
-  manifest = manifest_of(config_, splits_);
+  manifest = manifest_of(config_, splits_, task_->monitor());
   manifest.step = place_.step;
   manifest.epoch = place_.epoch;
   manifest.batch = place_.batch;
@@ -40,10 +40,9 @@ Checkpoint Trainer::contents() {
   if (manifest.ended == RunEnd::signal) manifest.signal = stop_.signal();
   if (place_.best_epoch > 0) {
     manifest.best.epoch = place_.best_epoch;
-    manifest.best.metrics = {{monitored_metric, place_.best_accuracy}, {"val/loss", place_.best_loss}};
+    for (const auto& [name, value] : place_.best) manifest.best.metrics["val/" + name] = value;
   }
-  manifest.epoch_sums = epoch_sums_.by_name();
-  manifest.window = {.seconds = window_.seconds, .waited = window_.waited, .sums = window_.sums.by_name()};
+  manifest.window = {.seconds = window_.seconds, .waited = window_.waited};
   checkpoint.model = model_->state_dict();
   if (averaged_model_) checkpoint.ema = averaged_model_->state_dict();
   checkpoint.state = state();
@@ -62,6 +61,8 @@ NamedTensors Trainer::state() {
   NamedTensors state;
   append(state, "optimizer.", optimizer_->state());
   append(state, "scaler.", train_step_.scaler().state());
+  append(state, "metrics.epoch.", epoch_sums_.state());
+  append(state, "metrics.window.", window_.sums.state());
   state.emplace_back("generator.cpu", default_generator(at::kCPU).get_state());
   if (device_.is_cuda()) state.emplace_back("generator.cuda", default_generator(device_).get_state());
   return state;

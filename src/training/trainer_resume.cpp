@@ -34,7 +34,7 @@ void drop_unless_in_both(const std::string& prefix, NamedTensors& a, NamedTensor
 }
 
 // What the values of a tensor in the state may be.
-struct ValueRange {
+struct Bounds {
   std::string_view prefix;  // of the tensor's name
   double least;
   double most;
@@ -43,12 +43,12 @@ struct ValueRange {
 
 void check_values(const NamedTensors& state, std::int64_t step, const std::string& path) {
   const std::array ranges = {
-      ValueRange{"optimizer.step.", 0, static_cast<double>(step), true},
-      ValueRange{"scaler.scale", FLT_MIN, FLT_MAX, false},
-      ValueRange{"scaler.growth_tracker", 0, static_cast<double>(step), true},
+      Bounds{"optimizer.step.", 0, static_cast<double>(step), true},
+      Bounds{"scaler.scale", FLT_MIN, FLT_MAX, false},
+      Bounds{"scaler.growth_tracker", 0, static_cast<double>(step), true},
   };
   for (const auto& [name, tensor] : state) {
-    for (const ValueRange& range : ranges) {
+    for (const Bounds& range : ranges) {
       if (!name.starts_with(range.prefix)) continue;
       const auto value = tensor.to(at::kDouble).item<double>();
       if (value >= range.least && value <= range.most && (!range.whole || value == std::floor(value))) continue;
@@ -58,34 +58,31 @@ void check_values(const NamedTensors& state, std::int64_t step, const std::strin
   }
 }
 
-// Sums of losses, right answers and samples, of which at most `most_samples` are done.
-void check_sums(const NamedNumbers& sums, std::string_view name, std::int64_t most_samples, const std::string& path) {
-  const bool complete =
-      sums.size() == 3 && sums.contains("loss") && sums.contains("accuracy") && sums.contains("samples");
-  if (!complete) throw RunError(where, "{}: its {} must be loss, accuracy and samples", path, name);
-  const double right = sums.at("accuracy");
-  const double samples = sums.at("samples");
-  const bool fits =
-      right >= 0 && right <= samples && samples <= static_cast<double>(most_samples) && samples == std::floor(samples);
-  if (fits) return;
-  throw RunError(
-      where,
-      "{}: its {} hold {} right answers of {} samples; allowed: right answers of at most as many samples, and "
-      "samples of at most {}",
-      path, name, right, samples, most_samples);
+// The best epoch's metrics, of which the monitored one and the loss decide what is better.
+MetricValues best_metrics(const BestEpoch& best, const Monitor& monitor, const std::string& path) {
+  const std::string monitored = "val/" + monitor.metric;
+  if (best.monitor != monitored || !best.metrics.contains(monitored) || !best.metrics.contains("val/loss")) {
+    throw RunError(where, "{}: its best epoch was chosen by '{}' and has {} metrics; this run needs {} and val/loss",
+                   path, printable(best.monitor), best.metrics.size(), monitored);
+  }
+  MetricValues values;
+  for (const auto& [name, value] : best.metrics) {
+    if (name.starts_with("val/")) values.emplace_back(name.substr(4), value);
+  }
+  return values;
 }
 
-// What the best epoch is compared by.
-void require_scores(const BestEpoch& best, const std::string& path) {
-  const NamedNumbers& metrics = best.metrics;
-  const bool complete = best.monitor == monitored_metric && metrics.size() == 2 && metrics.contains("val/loss");
-  if (!complete) {
-    throw RunError(where, "{}: its best epoch was chosen by '{}' and has {} metrics; this run's has {} and val/loss",
-                   path, printable(best.monitor), metrics.size(), monitored_metric);
-  }
-  const double accuracy = metrics.at(monitored_metric);
-  if (accuracy >= 0 && accuracy <= 1) return;
-  throw RunError(where, "{}: its best {} is {}; allowed: 0 to 1", path, monitored_metric, accuracy);
+// Sums that anybody may have written: finite, of no more samples than are done.
+void check_sums(const std::string& name, const at::Tensor& sums, std::int64_t most_samples, const std::string& path) {
+  const bool are_samples = name.ends_with(".samples");
+  const at::Tensor values = sums.to(at::kDouble);
+  const bool fits = values.isfinite().all().item<bool>() &&
+                    (!are_samples || (values.ge(0).all().item<bool>() && values.equal(values.floor()) &&
+                                      values.le(static_cast<double>(most_samples)).all().item<bool>()));
+  if (fits) return;
+  throw RunError(where, "{}: tensor '{}' holds {}; allowed: finite numbers{}", path, printable(name),
+                 values.flatten()[0].item<double>(),
+                 are_samples ? fmt::format(", of samples whole ones from 0 to {}", most_samples) : "");
 }
 
 void set_generator(at::Device device, const at::Tensor& state, const std::string& path, std::string_view name) {
@@ -99,7 +96,7 @@ void Trainer::begin() {
   require_batches();
   if (!folder_.checkpoint && !config_.model.weights.empty()) start_from_weights(config_.model.weights);
   if (config_.train.ema_decay > 0) {
-    averaged_model_ = new_model(config_.model, image_shape(dataset_), dataset_.class_names.size(), device_);
+    averaged_model_ = new_model(config_.model, task_->model_input(), device_);
     averaged_model_->eval();
     ema_.emplace(*model_, *averaged_model_, config_.train.ema_decay);
   }
@@ -119,8 +116,7 @@ void Trainer::require_batches() const {
   const bool is_last_reached = batches_per_epoch() == train_loader_.batches();
   const std::int64_t rest = config_.loader.drop_last || !is_last_reached ? 0 : size % batch_size;
   if ((rest == 0 ? batch_size : rest) != 1) return;
-  const std::string failure =
-      failure_on_one_sample(*model_, model_input(image_shape(dataset_), dataset_.class_names.size()));
+  const std::string failure = failure_on_one_sample(*model_, task_->model_input());
   if (failure.empty()) return;
   throw UsageError("loader.batch_size",
                    "{} samples in batches of {} leave a batch of one sample, on which {} cannot be trained ({}): set "
@@ -156,7 +152,8 @@ void Trainer::restore(const std::filesystem::path& path) {
                      path.string(), manifest.val.samples, manifest.val.fingerprint, val.size, val.fingerprint);
   }
   place_ = checked_place(manifest, path);
-  restore_sums(manifest, path);
+  window_.seconds = manifest.window.seconds;
+  window_.waited = manifest.window.waited;
   load_state_dict(*model_, checkpoint.model, (path / Manifest::model_file).string());
   if (averaged_model_) load_state_dict(*averaged_model_, checkpoint.ema, (path / Manifest::ema_file).string());
   restore_state(checkpoint.state, (path / Manifest::state_file).string());
@@ -166,9 +163,7 @@ void Trainer::restore(const std::filesystem::path& path) {
 Trainer::Place Trainer::checked_place(const Manifest& manifest, const std::filesystem::path& path) const {
   Place place{.epoch = manifest.epoch, .batch = manifest.batch, .step = manifest.step};
   if (manifest.best.epoch > 0) {
-    require_scores(manifest.best, path.string());
-    place.best_accuracy = manifest.best.metrics.at(monitored_metric);
-    place.best_loss = manifest.best.metrics.at("val/loss");
+    place.best = best_metrics(manifest.best, task_->monitor(), path.string());
     place.best_epoch = manifest.best.epoch;
   }
   config_of(manifest, path);  // bounds the epochs
@@ -186,19 +181,6 @@ Trainer::Place Trainer::checked_place(const Manifest& manifest, const std::files
   return place;
 }
 
-void Trainer::restore_sums(const Manifest& manifest, const std::filesystem::path& path) {
-  const std::int64_t batch_size = config_.loader.batch_size;
-  const std::int64_t done = std::min(place_.batch * batch_size, static_cast<std::int64_t>(dataset_.size));
-  check_sums(manifest.epoch_sums, "epoch_sums", done, path.string());
-  epoch_sums_.restore(manifest.epoch_sums);
-  // The window goes from line to line of the metrics, over the end of an epoch.
-  const std::int64_t ever_done = place_.step * config_.train.accumulate * batch_size;
-  check_sums(manifest.window.sums, "window sums", ever_done, path.string());
-  window_.sums.restore(manifest.window.sums);
-  window_.seconds = manifest.window.seconds;
-  window_.waited = manifest.window.waited;
-}
-
 void Trainer::restore_state(const NamedTensors& given, const std::string& path) {
   NamedTensors wanted = state();
   NamedTensors read = given;
@@ -208,6 +190,14 @@ void Trainer::restore_state(const NamedTensors& given, const std::string& path) 
     throw RunError(where, "{}: {}; were optimizer settings changed?", path, fit.problems("the run"));
   }
   check_values(read, place_.step, path);
+  const std::int64_t batch_size = config_.loader.batch_size;
+  const std::int64_t done = std::min(place_.batch * batch_size, static_cast<std::int64_t>(dataset_.size));
+  // The window goes from line to line of the metrics, over the end of an epoch.
+  const std::int64_t ever_done = place_.step * config_.train.accumulate * batch_size;
+  for (const auto& [name, tensor] : read) {
+    if (name.starts_with("metrics.epoch.")) check_sums(name, tensor, done, path);
+    if (name.starts_with("metrics.window.")) check_sums(name, tensor, ever_done, path);
+  }
   fit.copy();
   for (const auto& [name, tensor] : read) {
     if (name == "generator.cpu") set_generator(at::kCPU, tensor, path, name);

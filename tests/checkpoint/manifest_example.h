@@ -15,11 +15,12 @@ inline Manifest valid_manifest(std::int64_t step) {
   Manifest manifest;
   manifest.step = step;
   manifest.epoch = step / 10;
+  manifest.task = "classification";
   manifest.model = "convnet";
   manifest.dataset = "synthetic";
   manifest.class_names = {"cat", "dog"};
-  manifest.fields = {{.name = "image", .dtype = "uint8", .shape = {28, 28, 1}},
-                     {.name = "label", .dtype = "int64", .shape = {}}};
+  manifest.fields = {{.name = "image", .shape = {28, 28, 1}},
+                     {.name = "label", .dtype = DType::int64, .values = ValueRange{.count = 2}}};
   manifest.channel_mean = {0.5f};
   manifest.channel_std = {0.25f};
   manifest.config = "[train]\nepochs = 5\n";

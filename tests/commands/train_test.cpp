@@ -173,7 +173,8 @@ TEST_F(TrainCommand, TheLastStepOfTheRunIsLogged) {
 }
 
 TEST_F(TrainCommand, TrainingLossWithLabelSmoothingSaysSo) {
-  const Outcome outcome = train("a", {"--train.epochs", "1", "--train.label_smoothing", "0.1", "--train.mixup", "0.2"});
+  const Outcome outcome = train("a", {"--train.epochs", "1", "--task.classification.label_smoothing", "0.1",
+                                      "--task.classification.mixup", "0.2"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
   EXPECT_THAT(outcome.output,
               testing::ContainsRegex("train/loss [0-9.]+ .with label smoothing, mixup. train/accuracy"));

@@ -155,8 +155,8 @@ INSTANTIATE_TEST_SUITE_P(
                     BadValue{"train.deterministic", "maybe"}, BadValue{"train.deterministic", "1"}));
 
 TEST(SettingFlags, LargestAndSmallestNumbersAreTaken) {
-  const Config config = parse({"--train.seed", "9223372036854775807", "--optimizer.lr", "5e-324", "--train.mixup", "0",
-                               "--train.deterministic", "true", "--data.channels", "1"});
+  const Config config = parse({"--train.seed", "9223372036854775807", "--optimizer.lr", "5e-324",
+                               "--train.clip_grad_norm", "0", "--train.deterministic", "true", "--data.channels", "1"});
   EXPECT_EQ(config.train.seed, 9'223'372'036'854'775'807u);
   EXPECT_EQ(config.optimizer.lr, 5e-324);
   EXPECT_TRUE(config.train.deterministic);

@@ -90,29 +90,27 @@ TEST(EventFile, TensorBoardReadsEveryScalarOnceAfterAResume) {
     GTEST_SKIP() << python << " is missing: `scripts/bootstrap parity` installs it, with TensorBoard";
   }
   const TempDir dir;
+  const MetricNames names{.train = {"loss", "accuracy"}, .val = {"loss", "accuracy"}};
   const auto log = [](MetricsFiles& files, std::int64_t step) {
     files.add(StepMetrics{.epoch = 1,
                           .step = step,
-                          .train_loss = static_cast<double>(step) / 4,
-                          .train_accuracy = 0.5,
+                          .train = {{"loss", static_cast<double>(step) / 4}, {"accuracy", 0.5}},
                           .lr = 0.125,
                           .samples_per_second = 1000,
                           .data_wait = 0});
   };
   {
-    MetricsFiles files(dir.path(), 0);
+    MetricsFiles files(dir.path(), 0, names);
     for (const int step : {100, 200, 300}) log(files, step);
   }
   tear_last_record(dir);
   {
-    MetricsFiles files(dir.path(), 150);  // a checkpoint of step 150: 200 is done again
+    MetricsFiles files(dir.path(), 150, names);  // a checkpoint of step 150: 200 is done again
     for (const int step : {200, 300}) log(files, step);
     files.add(EpochMetrics{.epoch = 1,
                            .step = 300,
-                           .train_loss = 2,
-                           .train_accuracy = 0.25,
-                           .val_loss = 1.5,
-                           .val_accuracy = 0.75,
+                           .train = {{"loss", 2}, {"accuracy", 0.25}},
+                           .val = {{"loss", 1.5}, {"accuracy", 0.75}},
                            .lr = 0.125,
                            .samples_per_second = 1000,
                            .data_wait = 0});

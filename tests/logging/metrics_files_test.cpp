@@ -17,10 +17,8 @@ using testing::Not;
 EpochMetrics epoch(std::int64_t number) {
   return {.epoch = number,
           .step = number * 10,
-          .train_loss = 0.1 + 0.2,
-          .train_accuracy = 1.0 / 3,
-          .val_loss = 1e-20,
-          .val_accuracy = 1,
+          .train = {{"loss", 0.1 + 0.2}, {"accuracy", 1.0 / 3}},
+          .val = {{"loss", 1e-20}, {"accuracy", 1}, {"top5", 1}},
           .lr = 0.05,
           .samples_per_second = 1234.5,
           .data_wait = 0};
@@ -29,8 +27,7 @@ EpochMetrics epoch(std::int64_t number) {
 StepMetrics step(std::int64_t number) {
   return {.epoch = 1,
           .step = number,
-          .train_loss = 0.1,
-          .train_accuracy = 0.5,
+          .train = {{"loss", 0.1}, {"accuracy", 0.5}},
           .lr = 0.1,
           .samples_per_second = 10,
           .data_wait = 0};
@@ -49,19 +46,21 @@ LoadingMetrics loading(std::int64_t number) {
                     .faults = {.deaths = 1, .hangs = 2, .retries = 3, .skipped = 4}}};
 }
 
+const MetricNames names{.train = {"loss", "accuracy"}, .val = {"loss", "accuracy", "top5"}};
+
 std::string text(const std::string& path) { return read_text_file(path, "test"); }
 
 TEST(MetricsFiles, WritesAHeaderAndFloatsThatReadBackExactly) {
   const TempDir dir;
-  MetricsFiles(dir.path(), 0).add(epoch(1));
+  MetricsFiles(dir.path(), 0, names).add(epoch(1));
   EXPECT_EQ(text(dir / "metrics.csv"),
-            "epoch,step,train/loss,train/accuracy,val/loss,val/accuracy,lr,samples_per_second,data_wait\n"
-            "1,10,0.30000000000000004,0.3333333333333333,1e-20,1,0.05,1234.5,0\n");
+            "epoch,step,train/loss,train/accuracy,val/loss,val/accuracy,val/top5,lr,samples_per_second,data_wait\n"
+            "1,10,0.30000000000000004,0.3333333333333333,1e-20,1,1,0.05,1234.5,0\n");
 }
 
 TEST(MetricsFiles, WritesHowTheSamplesCame) {
   const TempDir dir;
-  MetricsFiles(dir.path(), 0).add(loading(1));
+  MetricsFiles(dir.path(), 0, names).add(loading(1));
   EXPECT_EQ(
       text(dir / "loading.csv"),
       "epoch,step,samples_per_second,wait_share,wait_p50,wait_p99,workers_busy,bytes,deaths,hangs,retries,skipped\n"
@@ -70,7 +69,7 @@ TEST(MetricsFiles, WritesHowTheSamplesCame) {
 
 TEST(MetricsFiles, WritesOneJsonObjectALine) {
   const TempDir dir;
-  MetricsFiles(dir.path(), 0).add(step(5));
+  MetricsFiles(dir.path(), 0, names).add(step(5));
   const auto object = nlohmann::json::parse(text(dir / "metrics.jsonl"));
   EXPECT_EQ(object["step"], 5);
   EXPECT_EQ(object["train/loss"], 0.1);
@@ -79,12 +78,12 @@ TEST(MetricsFiles, WritesOneJsonObjectALine) {
 TEST(MetricsFiles, ResumingDropsWhatIsAboutToBeDoneAgain) {
   const TempDir dir;
   {
-    MetricsFiles files(dir.path(), 0);
+    MetricsFiles files(dir.path(), 0, names);
     for (const int i : {1, 2, 3}) files.add(epoch(i));
     for (const int i : {1, 2, 3}) files.add(loading(i));
     for (const int i : {5, 20, 25}) files.add(step(i));
   }
-  MetricsFiles files(dir.path(), 20);
+  MetricsFiles files(dir.path(), 20, names);
   EXPECT_THAT(text(dir / "metrics.csv"), testing::AllOf(HasSubstr("\n2,20,"), Not(HasSubstr("\n3,30,"))));
   EXPECT_THAT(text(dir / "loading.csv"), testing::AllOf(HasSubstr("\n2,20,"), Not(HasSubstr("\n3,30,"))));
   EXPECT_THAT(text(dir / "metrics.jsonl"), testing::AllOf(HasSubstr("\"step\":20,"), Not(HasSubstr("\"step\":25,"))));
@@ -92,9 +91,9 @@ TEST(MetricsFiles, ResumingDropsWhatIsAboutToBeDoneAgain) {
 
 TEST(MetricsFiles, ResumingDropsALineTornByACrash) {
   const TempDir dir;
-  MetricsFiles(dir.path(), 0).add(step(5));
+  MetricsFiles(dir.path(), 0, names).add(step(5));
   dir.write("metrics.jsonl", text(dir / "metrics.jsonl") + "{\"epoch\":1,\"step\":6,\"lo");
-  MetricsFiles(dir.path(), 100).add(step(6));
+  MetricsFiles(dir.path(), 100, names).add(step(6));
   const std::string lines = text(dir / "metrics.jsonl");
   EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 2);
   EXPECT_THAT(lines, Not(HasSubstr("\"lo{")));
@@ -102,8 +101,8 @@ TEST(MetricsFiles, ResumingDropsALineTornByACrash) {
 
 TEST(MetricsFiles, AFreshRunBeginsNewFiles) {
   const TempDir dir;
-  MetricsFiles(dir.path(), 0).add(epoch(1));
-  const MetricsFiles again(dir.path(), 0);
+  MetricsFiles(dir.path(), 0, names).add(epoch(1));
+  const MetricsFiles again(dir.path(), 0, names);
   EXPECT_THAT(text(dir / "metrics.csv"), Not(HasSubstr("\n1,10")));
 }
 

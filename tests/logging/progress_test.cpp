@@ -5,15 +5,14 @@
 namespace trainyard {
 namespace {
 
-constexpr ProgressState middle_of_a_run{.epoch = 2,
-                                        .epochs = 5,
-                                        .step = 300,
-                                        .steps = 469,
-                                        .loss = 0.31244,
-                                        .accuracy = 0.8891,
-                                        .samples_per_second = 6120.4,
-                                        .data_wait = 0.012,
-                                        .seconds_left = 41};
+const ProgressState middle_of_a_run{.epoch = 2,
+                                    .epochs = 5,
+                                    .step = 300,
+                                    .steps = 469,
+                                    .metrics = {{"loss", 0.31244}, {"accuracy", 0.8891}},
+                                    .samples_per_second = 6120.4,
+                                    .data_wait = 0.012,
+                                    .seconds_left = 41};
 
 TEST(FormatProgress, NamesEverything) {
   EXPECT_EQ(format_progress(middle_of_a_run),

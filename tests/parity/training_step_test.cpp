@@ -22,6 +22,7 @@
 #include "parity/distances.h"
 #include "parity/parity.h"
 #include "support/configured.h"
+#include "support/image_task.h"
 #include "support/subprocess.h"
 #include "support/temp_dir.h"
 #include "training/precision.h"
@@ -52,6 +53,7 @@ const std::string tiny_sgd = "--optimizer.name sgd --optimizer.lr 2.384185791015
 // eps is large: with 1e-8 a gradient of nearly zero, whose sign is rounding, moves a weight by the whole rate.
 const std::string adam_w = "--optimizer.name adamw --optimizer.lr 0.0009765625 --optimizer.adamw.eps 1e-3 ";
 const std::string small_decay = "--optimizer.weight_decay 0.05 ";
+const std::string smoothing = "--task.classification.label_smoothing 0.1 ";
 const std::string small_resnet = "--model.name resnet18 --model.resnet.stem small ";
 const std::string small_vit = "--model.name vit_tiny --model.vit.patch_size 8 ";
 
@@ -60,8 +62,8 @@ std::vector<Case> cases() {
       {.name = "plain_sgd",
        .flags = "--optimizer.lr 0.015625 --optimizer.sgd.momentum 0 --optimizer.sgd.nesterov false"},
       {.name = "momentum", .flags = "--optimizer.lr 0.015625 --optimizer.sgd.nesterov false"},
-      {.name = "nesterov", .flags = large_sgd, .train = {.label_smoothing = 0.1}},
-      {.name = "adamw", .flags = adam_w + small_decay, .train = {.label_smoothing = 0.1}},
+      {.name = "nesterov", .flags = large_sgd + smoothing},
+      {.name = "adamw", .flags = adam_w + small_decay + smoothing},
       {.name = "clipped", .flags = large_sgd, .train = {.clip_grad_norm = 0.1}},
       {.name = "averaged", .flags = large_sgd, .train = {.ema_decay = 0.9}},
       {.name = "one_cycle", .flags = large_sgd, .one_cycle = true},
@@ -99,19 +101,20 @@ nlohmann::json options_of(const Case& c) {
   const ImageShape image = image_of(c);
   const Config config = c.config();
   nlohmann::json options = optimizer_options(c.name, config);
-  options.update(nlohmann::json{{"model", config.model.name},
-                                {"channels", image.channels},
-                                {"size", image.height},
-                                {"small_stem", has_small_stem(c)},
-                                {"patch_size", setting_value<int>(config, "model.vit.patch_size")},
-                                {"label_smoothing", c.train.label_smoothing},
-                                {"clip_grad_norm", c.train.clip_grad_norm},
-                                {"ema_decay", c.train.ema_decay},
-                                {"precision", word(c.train.precision)},
-                                {"device", device().str()},
-                                {"one_cycle", c.one_cycle},
-                                {"mean", mean_of_pixels},
-                                {"std", std_of_pixels}});
+  options.update(
+      nlohmann::json{{"model", config.model.name},
+                     {"channels", image.channels},
+                     {"size", image.height},
+                     {"small_stem", has_small_stem(c)},
+                     {"patch_size", setting_value<int>(config, "model.vit.patch_size")},
+                     {"label_smoothing", setting_value<double>(config, "task.classification.label_smoothing")},
+                     {"clip_grad_norm", c.train.clip_grad_norm},
+                     {"ema_decay", c.train.ema_decay},
+                     {"precision", word(c.train.precision)},
+                     {"device", device().str()},
+                     {"one_cycle", c.one_cycle},
+                     {"mean", mean_of_pixels},
+                     {"std", std_of_pixels}});
   return options;
 }
 
@@ -150,9 +153,10 @@ Tensors take_steps(const Case& c, at::ScalarType dtype) {
   set_float32_arithmetic(train.precision);
   const auto optimizer = make_optimizer(c.config().optimizer, *model);
   Ema ema(*model, *average, train.ema_decay);
-  TrainStep step(*model, *optimizer, train);
-  const ClassBatch batch{
-      .images = normalized(pixels_of(c), dtype), .labels = batch_labels.to(device()), .number = 0, .count = batch_size};
+  const auto task = image_task(image_of(c), c.flags, device());
+  TaskStep with(*model, *optimizer, *task, train);
+  TrainStep& step = with.step;
+  const TensorDict batch = {{"image", normalized(pixels_of(c), dtype)}, {"label", batch_labels.to(device())}};
   Tensors result;
   std::vector<double> losses;
   for (int i = 0; i < step_count; ++i) {
@@ -161,7 +165,7 @@ Tensors take_steps(const Case& c, at::ScalarType dtype) {
     ema.update(i + 1);
     losses.push_back(done.loss.item<double>());
     if (i > 0) continue;
-    result["logits"] = done.logits;
+    result["logits"] = done.outputs.at("logits");
     for (const auto& [name, tensor] : model->named_parameters()) result["gradient." + name] = tensor.grad().clone();
   }
   result["losses"] = at::tensor(losses, at::kDouble);

@@ -6,7 +6,7 @@
 #include <gmock/gmock.h>
 
 #include "images/encode_png.h"
-#include "report/sample_image.h"
+#include "report/thumbnail.h"
 #include "support/subprocess.h"
 #include "support/temp_dir.h"
 
@@ -69,6 +69,12 @@ RunReport run(const std::string& name) {
                        {"split", "test"},
                        {"precision", "fp32"},
                        {"samples", 30},
+                       {"monitor", "accuracy"},
+                       {"higher_is_better", true},
+                       {"metrics", {"loss", "accuracy", "top5"}},
+                       {"ranked_by", "recall"},
+                       {"unit", "images"},
+                       {"worst_title", "most wrong"},
                        {"test/loss", 0.5},
                        {"test/accuracy", 0.87654},
                        {"test/top5", 1},
@@ -82,10 +88,7 @@ RunReport run(const std::string& name) {
                        {"worst",
                         {{{"index", 3},
                           {"name", std::string("test/") + hostile},
-                          {"label", 1},
-                          {"guess", 2},
-                          {"guess_probability", 0.9},
-                          {"label_probability", 0.1},
+                          {"caption", std::string("is ") + hostile + ", taken for dog"},
                           {"image", image}}}}};
   return result;
 }

@@ -9,7 +9,7 @@
 
 #include "support/configured.h"
 #include "support/error_of.h"
-#include "training/mix.h"
+#include "support/image_task.h"
 #include "training/precision.h"
 #include "training/train_step.h"
 #include "util/error.h"
@@ -21,26 +21,24 @@ using testing::HasSubstr;
 
 const at::Device gpu(at::kCUDA, 0);
 
-ClassBatch batch_of(std::int64_t count, std::int64_t number, at::Device device) {
-  return {.images = at::randn({count, 3, 16, 16}).contiguous(at::MemoryFormat::ChannelsLast).to(device),
-          .labels = at::randint(0, 10, {count}, at::kLong).to(device),
-          .number = number,
-          .count = count};
+TensorDict batch_of(std::int64_t count, at::Device device) {
+  return {{"image", at::randn({count, 3, 16, 16}).contiguous(at::MemoryFormat::ChannelsLast).to(device)},
+          {"label", at::randint(0, 10, {count}, at::kLong).to(device)}};
 }
 
 // A step that only counts.
 struct Counter {
   int calls = 0;
-  StepResult operator()(const ClassBatch& batch) {
+  StepResult operator()(const TensorDict& batch) {
     ++calls;
-    return {.loss = batch.images.sum(), .logits = {}, .sums = {}};
+    return {.loss = batch.at("image").sum(), .outputs = {}, .sums = {}};
   }
 };
 
 TEST(StepGraph, OnTheCpuEveryStepIsTaken) {
   Counter counter;
   StepGraph step(std::ref(counter), at::kCPU, /*enabled=*/true);
-  for (int i = 0; i < 10; ++i) step(batch_of(2, i, at::kCPU));
+  for (int i = 0; i < 10; ++i) step(batch_of(2, at::kCPU));
   EXPECT_EQ(counter.calls, 10);
 }
 
@@ -55,8 +53,8 @@ TEST_F(GpuStepGraph, IsCapturedOnceForTheShapeThatComesAgainAndAgain) {
   Counter counter;
   StepGraph step(std::ref(counter), gpu, /*enabled=*/true);
   for (int i = 0; i < 10; ++i) {
-    const ClassBatch batch = batch_of(i == 1 || i == 8 ? 3 : 4, i, gpu);
-    EXPECT_EQ(step(batch).loss.item<float>(), batch.images.sum().item<float>()) << i;
+    const TensorDict batch = batch_of(i == 1 || i == 8 ? 3 : 4, gpu);
+    EXPECT_EQ(step(batch).loss.item<float>(), batch.at("image").sum().item<float>()) << i;
   }
   // Steps 0, 1 and 8 by themselves, 2 to 4 before it is captured, and to capture it.
   EXPECT_EQ(counter.calls, 7);
@@ -65,7 +63,7 @@ TEST_F(GpuStepGraph, IsCapturedOnceForTheShapeThatComesAgainAndAgain) {
 TEST_F(GpuStepGraph, IsNotCapturedWhereItIsNotWanted) {
   Counter counter;
   StepGraph step(std::ref(counter), gpu, /*enabled=*/false);
-  for (int i = 0; i < 10; ++i) step(batch_of(4, i, gpu));
+  for (int i = 0; i < 10; ++i) step(batch_of(4, gpu));
   EXPECT_EQ(counter.calls, 10);
 }
 
@@ -78,7 +76,7 @@ TEST_F(GpuStepGraph, IsNotCapturedWhereTheGpuLacksTheMemory) {
   }
   Counter counter;
   StepGraph step(std::ref(counter), gpu, /*enabled=*/true);
-  for (int i = 0; i < 10; ++i) step(batch_of(4, i, gpu));
+  for (int i = 0; i < 10; ++i) step(batch_of(4, gpu));
   EXPECT_EQ(counter.calls, 10);
 }
 
@@ -87,11 +85,11 @@ TEST_F(GpuStepGraph, RandomNumbersOfTheGpuGoOnAsIfItWereNotCaptured) {
   for (const bool enabled : {false, true}) {
     at::manual_seed(3);
     StepGraph step(
-        [](const ClassBatch& batch) {
-          return StepResult{.loss = at::rand({7}, batch.images.options()).sum(), .logits = {}, .sums = {}};
+        [](const TensorDict& batch) {
+          return StepResult{.loss = at::rand({7}, batch.at("image").options()).sum(), .outputs = {}, .sums = {}};
         },
         gpu, enabled);
-    const ClassBatch batch{.images = at::zeros({1}, gpu), .labels = at::zeros({1}, gpu), .number = 0, .count = 1};
+    const TensorDict batch = {{"image", at::zeros({1}, gpu)}};
     for (int i = 0; i < 8; ++i) drawn[enabled].push_back(step(batch).loss.item<float>());
   }
   EXPECT_EQ(drawn[0], drawn[1]);
@@ -104,11 +102,11 @@ TEST_F(GpuStepGraph, RandomNumbersOfTheCpuAreNotFrozen) {
   for (const bool enabled : {false, true}) {
     at::manual_seed(3);
     StepGraph step(
-        [](const ClassBatch& batch) {
-          return StepResult{.loss = batch.images.sum() + at::rand({1}).item<float>(), .logits = {}, .sums = {}};
+        [](const TensorDict& batch) {
+          return StepResult{.loss = batch.at("image").sum() + at::rand({1}).item<float>(), .outputs = {}, .sums = {}};
         },
         gpu, enabled);
-    const ClassBatch batch{.images = at::zeros({1}, gpu), .labels = at::zeros({1}, gpu), .number = 0, .count = 1};
+    const TensorDict batch = {{"image", at::zeros({1}, gpu)}};
     for (int i = 0; i < 8; ++i) drawn[enabled].push_back(step(batch).loss.item<float>());
   }
   EXPECT_EQ(drawn[0], drawn[1]);
@@ -122,6 +120,7 @@ struct Case {
   const char* model;  ///< flags
   OptimizerConfig optimizer;
   TrainConfig train;
+  const char* task = "";  ///< flags
 };
 
 class GpuStepGraphWith : public testing::TestWithParam<Case> {
@@ -149,13 +148,15 @@ TEST_P(GpuStepGraphWith, TrainsAsWithoutBitForBit) {
         make_model(configured(GetParam().model).model, image_input({.channels = 3, .height = 16, .width = 16}, 10));
     model->to(gpu);
     const auto optimizer = make_optimizer(GetParam().optimizer, *model);
-    TrainStep step(*model, *optimizer, config);
+    const auto task = image_task({.channels = 3, .height = 16, .width = 16}, GetParam().task, gpu);
+    TaskStep with(*model, *optimizer, *task, config);
+    TrainStep& step = with.step;
     for (int i = 0; i < 12; ++i) {
-      ClassBatch batch = batch_of(i == 7 ? 5 : 16, i, gpu);
-      if (i == 9) batch.images[2][1][3][3] = config.on_nonfinite == OnNonfinite::skip ? NAN : 0.5;
-      mix(batch, config, 0);
+      TensorDict batch = batch_of(i == 7 ? 5 : 16, gpu);
+      if (i == 9) batch.at("image")[2][1][3][3] = config.on_nonfinite == OnNonfinite::skip ? NAN : 0.5;
+      task->augment(batch, {.seed = 0, .epoch = 0, .number = static_cast<std::uint64_t>(i)});
       const StepResult result = step(batch, 0.01 / (1 + i));
-      for (const at::Tensor& tensor : {result.loss, result.logits, result.sums}) {
+      for (const at::Tensor& tensor : {result.loss, result.outputs.at("logits"), result.sums}) {
         results[captured].push_back(tensor.cpu());
       }
     }
@@ -177,7 +178,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"resnet18_bf16_mixed",
              small_resnet,
              {.name = "sgd"},
-             {.precision = Precision::bf16, .mixup = 0.4, .cutmix = 1}},
+             {.precision = Precision::bf16},
+             "--task.classification.mixup 0.4 --task.classification.cutmix 1"},
         Case{"resnet18_fp16", small_resnet, {.name = "adamw"}, {.precision = Precision::fp16, .clip_grad_norm = 1}},
         Case{"vit_bf16",
              "--model.name vit_tiny --model.vit.patch_size 8",
@@ -192,11 +194,12 @@ TEST_F(GpuStepGraph, AStepThatWaitsForTheGpuIsRefusedWithTheRemedy) {
   testing::FLAGS_gtest_death_test_style = "threadsafe";
   const auto try_to = [] {
     StepGraph step(
-        [](const ClassBatch& batch) {
-          return StepResult{.loss = batch.images * batch.images.sum().item<float>(), .logits = {}, .sums = {}};
+        [](const TensorDict& batch) {
+          return StepResult{
+              .loss = batch.at("image") * batch.at("image").sum().item<float>(), .outputs = {}, .sums = {}};
         },
         gpu, /*enabled=*/true);
-    const ClassBatch batch{.images = at::zeros({1}, gpu), .labels = at::zeros({1}, gpu), .number = 0, .count = 1};
+    const TensorDict batch = {{"image", at::zeros({1}, gpu)}};
     const std::string error = error_of<RunError>([&] {
       for (int i = 0; i < 8; ++i) step(batch);
     });

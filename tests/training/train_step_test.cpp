@@ -13,16 +13,21 @@
 #include "models/tensor_fit.h"
 #include "support/configured.h"
 #include "support/error_of.h"
+#include "support/image_task.h"
 #include "util/error.h"
 
 namespace trainyard {
 namespace {
 
-ClassBatch random_batch(std::int64_t channels, std::int64_t size) {
-  return {.images = at::randn({16, channels, size, size}).contiguous(at::MemoryFormat::ChannelsLast),
-          .labels = at::randint(0, 10, {16}, at::kLong),
-          .number = 0,
-          .count = 16};
+TensorDict random_batch(std::int64_t channels, std::int64_t size) {
+  return {{"image", at::randn({16, channels, size, size}).contiguous(at::MemoryFormat::ChannelsLast)},
+          {"label", at::randint(0, 10, {16}, at::kLong)}};
+}
+
+// The task of images of 28 × 28 × 1 pixels.
+const Task& small_task() {
+  static const std::unique_ptr<Task> task = image_task({.channels = 1, .height = 28, .width = 28});
+  return *task;
 }
 
 struct Case {
@@ -39,12 +44,13 @@ TEST_P(OverfitsOneBatch, ToNoErrorAtAll) {
       make_model(configured(GetParam().model).model, image_input({.channels = 1, .height = 16, .width = 16}, 10));
   const auto optimizer = make_optimizer(GetParam().optimizer, *model);
   const TrainConfig config;
-  TrainStep step(*model, *optimizer, config);
-  const ClassBatch batch = random_batch(1, 16);
+  TaskStep step_with(*model, *optimizer, small_task(), config);
+  TrainStep& step = step_with.step;
+  const TensorDict batch = random_batch(1, 16);
   StepResult result;
   for (int i = 0; i < 60; ++i) result = step(batch, GetParam().optimizer.lr);
   EXPECT_LT(result.loss.item<double>(), 0.05);
-  EXPECT_TRUE(at::equal(result.logits.argmax(1), batch.labels));
+  EXPECT_TRUE(at::equal(result.outputs.at("logits").argmax(1), batch.at("label")));
 }
 
 INSTANTIATE_TEST_SUITE_P(TrainStep, OverfitsOneBatch,
@@ -57,14 +63,15 @@ INSTANTIATE_TEST_SUITE_P(TrainStep, OverfitsOneBatch,
 
 TEST(TrainStep, Bf16TrainsCloseToFp32) {
   at::manual_seed(3);
-  const ClassBatch batch = random_batch(1, 28);
+  const TensorDict batch = random_batch(1, 28);
   double losses[2];
   for (const bool bf16 : {false, true}) {
     at::manual_seed(4);
     const auto model = make_model({.name = "convnet"}, image_input({.channels = 1, .height = 28, .width = 28}, 10));
     const auto optimizer = make_optimizer({.lr = 0.05}, *model);
     const TrainConfig config{.precision = bf16 ? Precision::bf16 : Precision::fp32};
-    TrainStep step(*model, *optimizer, config);
+    TaskStep step_with(*model, *optimizer, small_task(), config);
+    TrainStep& step = step_with.step;
     for (int i = 0; i < 3; ++i) losses[bf16] = step(batch, 0.05).loss.item<double>();
   }
   EXPECT_NE(losses[0], losses[1]) << "bf16 must really be used";
@@ -81,24 +88,22 @@ TEST(TrainStep, PartsOfAStepMakeTheStepOfTheWholeBatch) {
   // A net without batch normalisation, to which parts of a batch would not be a batch.
   const ModelInput input = image_input({.channels = 1, .height = 16, .width = 16}, 10);
   at::manual_seed(3);
-  const ClassBatch whole = random_batch(1, 16);
+  const TensorDict whole = random_batch(1, 16);
   std::vector<std::shared_ptr<Model>> models;
   for (int i = 0; i < 2; ++i) {
     at::manual_seed(4);
     models.push_back(make_model(configured("--model.name vit_tiny --model.vit.patch_size 8").model, input));
     const auto optimizer = make_optimizer({.name = "sgd", .lr = 0.1}, *models[i]);
     const TrainConfig config{.clip_grad_norm = 1};
-    TrainStep step(*models[i], *optimizer, config);
+    TaskStep step_with(*models[i], *optimizer, small_task(), config);
+    TrainStep& step = step_with.step;
     if (i == 0) {
       step(whole, 0.1);
       continue;
     }
-    for (const auto& [begin, end] : {std::pair(0, 10), std::pair(10, 16)}) {
-      step({.images = whole.images.slice(0, begin, end),
-            .labels = whole.labels.slice(0, begin, end),
-            .number = 0,
-            .count = end - begin},
-           0.1, {.weight = (end - begin) / 16.0, .first = begin == 0, .last = end == 16});
+    for (const auto& [begin, end] : {std::pair(0, 3), std::pair(3, 13), std::pair(13, 16)}) {
+      step({{"image", whole.at("image").slice(0, begin, end)}, {"label", whole.at("label").slice(0, begin, end)}}, 0.1,
+           {.first = begin == 0, .last = end == 16});
     }
   }
   for (std::size_t i = 0; i < models[0]->parameters().size(); ++i) {
@@ -112,14 +117,15 @@ TEST(TrainStep, ALossThatIsNotFiniteChangesNothingWhereItIsToBeSkipped) {
     const auto model = make_model({.name = "convnet"}, image_input({.channels = 1, .height = 28, .width = 28}, 10));
     const auto optimizer = make_optimizer({.name = optimizer_name, .lr = 0.01}, *model);
     const TrainConfig config{.on_nonfinite = OnNonfinite::skip};
-    TrainStep step(*model, *optimizer, config);
-    const ClassBatch good = random_batch(1, 28);
+    TaskStep step_with(*model, *optimizer, small_task(), config);
+    TrainStep& step = step_with.step;
+    const TensorDict good = random_batch(1, 28);
     step(good, 0.01);
     const NamedTensors weights = copied(model->state_dict());
     const NamedTensors state = copied(optimizer->state());
 
-    ClassBatch bad = random_batch(1, 28);
-    bad.images[3][0][5][5] = NAN;
+    TensorDict bad = random_batch(1, 28);
+    bad.at("image")[3][0][5][5] = NAN;
     EXPECT_TRUE(std::isnan(step(bad, 0.01).loss.item<double>()));
     for (std::size_t i = 0; i < weights.size(); ++i) {
       EXPECT_TRUE(at::equal(model->state_dict()[i].second, weights[i].second)) << optimizer_name << weights[i].first;
@@ -137,7 +143,8 @@ TEST(TrainStep, Fp16ThatOverflowsChangesOnlyTheScale) {
   const auto model = make_model({.name = "convnet"}, image_input({.channels = 1, .height = 28, .width = 28}, 10));
   const auto optimizer = make_optimizer({.name = "adamw", .lr = 0.01}, *model);
   const TrainConfig config{.precision = Precision::fp16};
-  TrainStep step(*model, *optimizer, config);
+  TaskStep step_with(*model, *optimizer, small_task(), config);
+  TrainStep& step = step_with.step;
   step.scaler().state()[0].second.fill_(1e30);
   const at::Tensor before = model->parameters()[0].detach().clone();
   step(random_batch(1, 28), 0.01);
@@ -147,18 +154,20 @@ TEST(TrainStep, Fp16ThatOverflowsChangesOnlyTheScale) {
 
 TEST(TrainStep, MixedTargetsWeighTheTwoLosses) {
   at::manual_seed(6);
-  ClassBatch batch = random_batch(1, 28);
+  TensorDict batch = random_batch(1, 28);
   const auto loss_with = [&](const at::Tensor& other, double share) {
     at::manual_seed(7);
     const auto model = make_model({.name = "convnet"}, image_input({.channels = 1, .height = 28, .width = 28}, 10));
     const auto optimizer = make_optimizer({}, *model);
     const TrainConfig config;
-    ClassBatch mixed = batch;
-    mixed.other_labels = other;
-    if (other.defined()) mixed.share = at::scalar_tensor(share);
-    return TrainStep(*model, *optimizer, config)(mixed, 0).loss.item<double>();
+    TensorDict mixed = batch;
+    if (other.defined()) {
+      mixed.set("other_label", other);
+      mixed.set("share", at::scalar_tensor(share));
+    }
+    return TaskStep(*model, *optimizer, small_task(), config).step(mixed, 0).loss.item<double>();
   };
-  const at::Tensor other = batch.labels.flip(0);
+  const at::Tensor other = batch.at("label").flip(0);
   const double first = loss_with({}, 1);
   const double second = loss_with(other, 0);
   EXPECT_NEAR(loss_with(other, 0.3), 0.3 * first + 0.7 * second, 1e-5);
@@ -167,19 +176,21 @@ TEST(TrainStep, MixedTargetsWeighTheTwoLosses) {
 TEST(Optimizer, StateGoesOnWhereItStopped) {
   for (const char* name : {"sgd", "adamw", "lion"}) {
     at::manual_seed(5);
-    const ClassBatch batch = random_batch(1, 28);
+    const TensorDict batch = random_batch(1, 28);
     const ModelInput input = image_input({.channels = 1, .height = 28, .width = 28}, 10);
     const TrainConfig config;
     const auto model = make_model({.name = "convnet"}, input);
     const auto optimizer = make_optimizer({.name = name, .lr = 0.01}, *model);
-    TrainStep step(*model, *optimizer, config);
+    TaskStep step_with(*model, *optimizer, small_task(), config);
+    TrainStep& step = step_with.step;
     step(batch, 0.01);
 
     const auto copy = make_model({.name = "convnet"}, input);
     load_state_dict(*copy, model->state_dict(), "test");
     const auto copied_optimizer = make_optimizer({.name = name, .lr = 0.01}, *copy);
     TensorFit(copied_optimizer->state(), optimizer->state(), Types::same).copy();
-    TrainStep copied_step(*copy, *copied_optimizer, config);
+    TaskStep copied_step_with(*copy, *copied_optimizer, small_task(), config);
+    TrainStep& copied_step = copied_step_with.step;
 
     step(batch, 0.01);
     copied_step(batch, 0.01);

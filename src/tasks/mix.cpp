@@ -1,4 +1,4 @@
-#include "training/mix.h"
+#include "tasks/mix.h"
 
 #include <algorithm>
 #include <cmath>
@@ -21,17 +21,21 @@ double symmetric_beta(double alpha, RandomStream& random) {
   }
 }
 
-void set_share(ClassBatch& batch, double share) { batch.share = at::full({}, share, batch.images.options()); }
+void set_share(TensorDict& batch, double share) {
+  batch.set("share", at::full({}, share, batch.at("image").options()));
+}
 
-void mixup(ClassBatch& batch, double share) {
-  batch.images = at::lerp(batch.images.flip(0), batch.images, share);
+void mixup(TensorDict& batch, double share) {
+  const at::Tensor images = batch.at("image");
+  batch.set("image", at::lerp(images.flip(0), images, share));
   set_share(batch, share);
 }
 
 // A rectangle of the image's shape, its centre anywhere; what hangs over the edge is lost, so the share follows.
-void cutmix(ClassBatch& batch, double share, RandomStream& random) {
-  const std::int64_t height = batch.images.size(2);
-  const std::int64_t width = batch.images.size(3);
+void cutmix(TensorDict& batch, double share, RandomStream& random) {
+  const at::Tensor images = batch.at("image");
+  const std::int64_t height = images.size(2);
+  const std::int64_t width = images.size(3);
   const auto interval = [&](std::int64_t extent) {
     const auto half = static_cast<std::int64_t>(std::sqrt(1 - share) * static_cast<double>(extent)) / 2;
     const auto centre = static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(extent)));
@@ -39,21 +43,20 @@ void cutmix(ClassBatch& batch, double share, RandomStream& random) {
   };
   const auto [top, bottom] = interval(height);
   const auto [left, right] = interval(width);
-  const at::Tensor box = batch.images.slice(2, top, bottom).slice(3, left, right);
+  const at::Tensor box = images.slice(2, top, bottom).slice(3, left, right);
   box.copy_(box.flip(0));
   set_share(batch, 1 - static_cast<double>((bottom - top) * (right - left)) / static_cast<double>(height * width));
 }
 
 }  // namespace
 
-void mix(ClassBatch& batch, const TrainConfig& config, std::int64_t epoch) {
-  if (config.mixup == 0 && config.cutmix == 0) return;
+void mix(TensorDict& batch, const std::string& target, double mixup_alpha, double cutmix_alpha, const BatchKey& key) {
+  if (mixup_alpha == 0 && cutmix_alpha == 0) return;
   const at::NoGradGuard no_grad;
-  RandomStream random(key_of(
-      {config.seed, static_cast<std::uint64_t>(epoch), static_cast<std::uint64_t>(batch.number), key_of("mix")}));
-  const bool cut = config.mixup == 0 || (config.cutmix != 0 && random.below(2) == 0);
-  const double share = symmetric_beta(cut ? config.cutmix : config.mixup, random);
-  batch.other_labels = batch.labels.flip(0);
+  RandomStream random(key_of({key.seed, key.epoch, key.number, key_of("mix")}));
+  const bool cut = mixup_alpha == 0 || (cutmix_alpha != 0 && random.below(2) == 0);
+  const double share = symmetric_beta(cut ? cutmix_alpha : mixup_alpha, random);
+  batch.set("other_" + target, batch.at(target).flip(0));
   if (cut) {
     cutmix(batch, share, random);
   } else {

@@ -1,7 +1,6 @@
-#include "report/sample_image.h"
+#include "report/thumbnail.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "images/resample.h"
@@ -13,31 +12,7 @@ namespace {
 constexpr std::size_t gap = 2;
 constexpr std::byte dark{32};
 
-std::byte pixel(std::span<const std::byte> sample, std::size_t element, DType type) {
-  if (type == DType::uint8) return sample[element];
-  float value = 0;
-  std::memcpy(&value, sample.data() + element * sizeof value, sizeof value);
-  return static_cast<std::byte>(std::lround(255 * (value > 0 ? std::min(value, 1.0F) : 0)));  // not a number is black
-}
-
 }  // namespace
-
-Image sample_image(std::span<const std::byte> sample, const Field& field) {
-  if (field.shape.size() != 3)
-    throw RunError("picture", "samples of {} dimensions are no pictures", field.shape.size());
-  const auto channels = static_cast<std::size_t>(field.shape[2]);
-  Image image{static_cast<std::size_t>(field.shape[0]),
-              static_cast<std::size_t>(field.shape[1]),
-              std::size_t{channels == 3 ? 3U : 1U},
-              {}};
-  image.pixels.reserve(image.height * image.width * image.channels);
-  for (std::size_t i = 0; i < image.height * image.width; ++i) {
-    for (std::size_t c = 0; c < image.channels; ++c) {
-      image.pixels.push_back(pixel(sample, i * channels + c, field.dtype));
-    }
-  }
-  return image;
-}
 
 Image thumbnail(const Image& image, std::size_t side) {
   const std::size_t longer = std::max(image.height, image.width);

@@ -1,0 +1,54 @@
+#include "tasks/class_weights.h"
+
+#include <charconv>
+#include <cmath>
+#include <numeric>
+
+#include "util/error.h"
+#include "util/printable.h"
+
+namespace trainyard {
+namespace {
+
+std::vector<float> balanced(const std::string& key, std::int64_t classes, std::span<const std::uint64_t> counts) {
+  if (counts.empty()) {
+    throw UsageError(key,
+                     "balanced needs the number of samples of each class, which this dataset knows only by "
+                     "reading all of them; give one number for each of the {} classes",
+                     classes);
+  }
+  const auto samples = static_cast<double>(std::accumulate(counts.begin(), counts.end(), std::uint64_t{0}));
+  std::vector<float> weights;
+  for (const std::uint64_t count : counts) {
+    const double share = static_cast<double>(count) * static_cast<double>(classes);
+    weights.push_back(count == 0 ? 0 : static_cast<float>(samples / share));
+  }
+  return weights;
+}
+
+float number(const std::string& key, const std::string& word) {
+  float value = 0;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+  if (error == std::errc() && end == word.data() + word.size() && std::isfinite(value) && value >= 0) return value;
+  throw UsageError(key, "'{}' is no weight; allowed: balanced, or one number from 0 on for each class",
+                   printable(word));
+}
+
+}  // namespace
+
+at::Tensor class_weights(const std::string& key, const std::vector<std::string>& words, std::int64_t classes,
+                         std::span<const std::uint64_t> counts, at::Device device) {
+  if (words.empty()) return {};
+  std::vector<float> weights;
+  if (words == std::vector<std::string>{"balanced"}) {
+    weights = balanced(key, classes, counts);
+  } else {
+    for (const std::string& word : words) weights.push_back(number(key, word));
+  }
+  if (static_cast<std::int64_t>(weights.size()) != classes) {
+    throw UsageError(key, "has {} numbers; the data have {} classes: give one for each", weights.size(), classes);
+  }
+  return at::tensor(weights, at::kFloat).to(device);
+}
+
+}  // namespace trainyard

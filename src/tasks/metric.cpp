@@ -1,0 +1,78 @@
+#include "tasks/metric.h"
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/zeros_like.h>
+
+namespace trainyard {
+
+at::Tensor Loss::mean() const { return sum * at::where(weight > 0, weight.reciprocal(), at::zeros_like(weight)); }
+
+Metric ratio(const std::string& name, std::function<std::pair<at::Tensor, at::Tensor>(const MetricInput&)> sums) {
+  return {.name = name,
+          .size = 2,
+          .sums =
+              [sums = std::move(sums)](const MetricInput& input) {
+                const auto [numerator, denominator] = sums(input);
+                return at::stack({numerator.to(at::kDouble), denominator.to(at::kDouble)});
+              },
+          .values = [name](std::span<const double> totals) -> MetricValues {
+            return {{name, totals[1] != 0 ? totals[0] / totals[1] : 0}};
+          }};
+}
+
+MetricSet::MetricSet(const std::vector<Metric>& metrics) {
+  metrics_.push_back(
+      ratio("loss", [](const MetricInput& input) { return std::pair(input.loss.sum, input.loss.weight); }));
+  metrics_.insert(metrics_.end(), metrics.begin(), metrics.end());
+  for (const Metric& metric : metrics_) size_ += metric.size;
+  ++size_;  // the number of samples
+}
+
+at::Tensor MetricSet::sums_of(const TensorDict& outputs, const TensorDict& batch, const Loss& loss,
+                              std::int64_t samples) const {
+  const at::NoGradGuard no_grad;
+  const Loss detached{loss.sum.detach(), loss.weight.detach()};
+  std::vector<at::Tensor> sums;
+  for (const Metric& metric : metrics_) sums.push_back(metric.sums({outputs, batch, detached}));
+  sums.push_back(at::full({1}, static_cast<double>(samples), sums.front().options()));
+  return at::cat(sums).masked_fill(detached.sum.isfinite().logical_not(), 0);
+}
+
+std::vector<std::string> MetricSet::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : values(at::zeros({size_}, at::kDouble))) names.push_back(name);
+  return names;
+}
+
+MetricValues MetricSet::values(const at::Tensor& sums) const {
+  const at::Tensor on_cpu = sums.cpu();
+  const std::span<const double> all(on_cpu.const_data_ptr<double>(), static_cast<std::size_t>(size_));
+  MetricValues result;
+  std::size_t begin = 0;
+  for (const Metric& metric : metrics_) {
+    const auto size = static_cast<std::size_t>(metric.size);
+    for (auto& value : metric.values(all.subspan(begin, size))) result.push_back(std::move(value));
+    begin += size;
+  }
+  return result;
+}
+
+std::int64_t MetricSet::samples(const at::Tensor& sums) const {
+  return static_cast<std::int64_t>(sums[size_ - 1].item<double>());
+}
+
+NamedTensors MetricSet::by_name(const at::Tensor& sums) const {
+  NamedTensors named;
+  std::int64_t begin = 0;
+  for (const Metric& metric : metrics_) {
+    named.emplace_back(metric.name, sums.narrow(0, begin, metric.size));
+    begin += metric.size;
+  }
+  named.emplace_back("samples", sums.narrow(0, begin, 1));
+  return named;
+}
+
+MetricSums::MetricSums(const MetricSet& metrics, at::Device device)
+    : metrics_(&metrics), sums_(at::zeros({metrics.size()}, at::TensorOptions(device).dtype(at::kDouble))) {}
+
+}  // namespace trainyard

@@ -1,0 +1,19 @@
+#include "tasks/pictures.h"
+
+#include <cstring>
+
+namespace trainyard {
+
+Image picture_of(const DeviceField& images, std::int64_t i) {
+  const at::Tensor all = images.tensor();
+  at::Tensor pixels = all[i].cpu();
+  if (pixels.size(2) != 3) pixels = pixels.narrow(2, 0, 1);
+  if (pixels.is_floating_point()) pixels = (pixels.nan_to_num(0).clamp(0, 1) * 255).round().to(at::kByte);
+  pixels = pixels.contiguous();
+  Image picture{static_cast<std::size_t>(pixels.size(0)), static_cast<std::size_t>(pixels.size(1)),
+                static_cast<std::size_t>(pixels.size(2)), std::vector<std::byte>(pixels.nbytes())};
+  std::memcpy(picture.pixels.data(), pixels.const_data_ptr(), picture.pixels.size());
+  return picture;
+}
+
+}  // namespace trainyard

@@ -1,0 +1,38 @@
+/// The samples with the greatest losses of a split.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+namespace trainyard {
+
+/// Keeps the `most` entries with the greatest losses, greatest first; of equal losses, the earlier one first.
+template <typename Entry>
+class Worst {
+ public:
+  explicit Worst(std::size_t most) : most_(most) {}
+
+  /// Whether an entry of this loss would be kept.
+  bool takes(double loss) const { return entries_.size() < most_ || (most_ > 0 && loss > entries_.back().first); }
+
+  void add(double loss, Entry entry) {
+    const auto place = std::find_if(entries_.begin(), entries_.end(), [&](const auto& e) { return e.first < loss; });
+    entries_.insert(place, {loss, std::move(entry)});
+    if (entries_.size() > most_) entries_.pop_back();
+  }
+
+  std::vector<Entry> take() {
+    std::vector<Entry> result;
+    for (auto& [loss, entry] : entries_) result.push_back(std::move(entry));
+    entries_.clear();
+    return result;
+  }
+
+ private:
+  std::size_t most_;
+  std::vector<std::pair<double, Entry>> entries_;
+};
+
+}  // namespace trainyard

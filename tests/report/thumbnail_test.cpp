@@ -1,0 +1,33 @@
+#include "report/thumbnail.h"
+
+#include <gmock/gmock.h>
+
+namespace trainyard {
+namespace {
+
+using testing::ElementsAre;
+
+std::vector<int> values(const Image& image) {
+  std::vector<int> result;
+  for (const std::byte value : image.pixels) result.push_back(std::to_integer<int>(value));
+  return result;
+}
+
+TEST(Thumbnail, KeepsTheShapeAndNeverScalesUp) {
+  const Image image{10, 400, 1, std::vector<std::byte>(4000, std::byte{9})};
+  const Image small = thumbnail(image, 100);
+  EXPECT_EQ(small.width, 100u);
+  EXPECT_EQ(small.height, 2u);
+  EXPECT_EQ(thumbnail(image, 500).width, 400u);
+}
+
+TEST(PictureGrid, LaysPicturesRowByRow) {
+  const auto flat = [](int value) { return Image{1, 1, 1, {static_cast<std::byte>(value)}}; };
+  const Image grid = image_grid({flat(1), flat(2), flat(3)}, 2);
+  EXPECT_EQ(grid.height, 4u);
+  EXPECT_EQ(grid.width, 4u);
+  EXPECT_THAT(values(grid), ElementsAre(1, 32, 32, 2, 32, 32, 32, 32, 32, 32, 32, 32, 3, 32, 32, 32));
+}
+
+}  // namespace
+}  // namespace trainyard

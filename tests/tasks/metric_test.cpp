@@ -1,0 +1,75 @@
+#include "tasks/metric.h"
+
+#include <cmath>
+
+#include <gmock/gmock.h>
+
+namespace trainyard {
+namespace {
+
+using testing::ElementsAre;
+using testing::Pair;
+
+Metric accuracy() {
+  return ratio("accuracy", [](const MetricInput& input) {
+    const at::Tensor right = input.outputs.at("guess").eq(input.batch.at("label")).to(at::kDouble);
+    return std::pair(right.sum(), at::full({}, static_cast<double>(right.numel())));
+  });
+}
+
+at::Tensor batch_sums(const MetricSet& metrics, double loss_sum, const std::vector<std::int64_t>& guesses,
+                      const std::vector<std::int64_t>& labels) {
+  const auto count = static_cast<std::int64_t>(labels.size());
+  return metrics.sums_of({{"guess", at::tensor(guesses, at::kLong)}}, {{"label", at::tensor(labels, at::kLong)}},
+                         {at::scalar_tensor(loss_sum), at::scalar_tensor(static_cast<double>(count))}, count);
+}
+
+TEST(Loss, MeanOfNothingIsZero) {
+  EXPECT_EQ(Loss({at::scalar_tensor(0.0), at::scalar_tensor(0.0)}).mean().item<double>(), 0);
+  EXPECT_EQ(Loss({at::scalar_tensor(3.0), at::scalar_tensor(2.0)}).mean().item<double>(), 1.5);
+}
+
+TEST(MetricSums, WeighBatchesByTheirSize) {
+  const MetricSet metrics({accuracy()});
+  MetricSums sums(metrics, at::kCPU);
+  sums.add(batch_sums(metrics, 3, {0, 1, 0}, {0, 1, 1}));
+  sums.add(batch_sums(metrics, 5, {0}, {0}));
+  EXPECT_THAT(sums.values(), ElementsAre(Pair("loss", 2), Pair("accuracy", 0.75)));
+  EXPECT_EQ(sums.samples(), 4);
+  EXPECT_THAT(metrics.names(), ElementsAre("loss", "accuracy"));
+  sums.reset();
+  EXPECT_EQ(sums.samples(), 0);
+}
+
+TEST(MetricSums, LeaveOutABatchWhoseLossIsNotFinite) {
+  const MetricSet metrics({accuracy()});
+  MetricSums sums(metrics, at::kCPU);
+  sums.add(batch_sums(metrics, 3, {0, 1, 0}, {0, 1, 1}));
+  sums.add(batch_sums(metrics, std::nan(""), {1, 1}, {1, 1}));
+  sums.add(batch_sums(metrics, HUGE_VAL, {1, 1}, {1, 1}));
+  EXPECT_THAT(sums.values(), ElementsAre(Pair("loss", 1), Pair("accuracy", 2.0 / 3)));
+  EXPECT_EQ(sums.samples(), 3);
+}
+
+TEST(MetricSums, ContinueFromTheirState) {
+  const MetricSet metrics({accuracy()});
+  MetricSums first(metrics, at::kCPU);
+  first.add(batch_sums(metrics, 0.1, {0, 1, 0}, {0, 1, 1}));
+  MetricSums second(metrics, at::kCPU);
+  const NamedTensors state = second.state();
+  for (std::size_t i = 0; i < state.size(); ++i) {
+    EXPECT_EQ(state[i].first, first.state()[i].first);
+    state[i].second.copy_(first.state()[i].second);
+  }
+  for (MetricSums* const sums : {&first, &second}) sums->add(batch_sums(metrics, 0.7, {1}, {1}));
+  EXPECT_EQ(first.values(), second.values());
+  EXPECT_EQ(second.samples(), 4);
+}
+
+TEST(MetricSet, OfNothingIsZero) {
+  const MetricSet metrics({accuracy()});
+  EXPECT_THAT(MetricSums(metrics, at::kCPU).values(), ElementsAre(Pair("loss", 0), Pair("accuracy", 0)));
+}
+
+}  // namespace
+}  // namespace trainyard

@@ -1,0 +1,245 @@
+// Losses, their gradients and metrics against PyTorch and torchmetrics, which comes with build/bin/parity-python.
+
+#include <filesystem>
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+#include <ATen/ops/rand.h>
+#include <ATen/ops/randint.h>
+#include <ATen/ops/randn.h>
+
+#include "checkpoint/safetensors_torch.h"
+#include "parity/parity.h"
+#include "support/error_of.h"
+#include "support/image_task.h"
+#include "support/subprocess.h"
+#include "support/temp_dir.h"
+#include "tasks/task.h"
+#include "util/error.h"
+
+namespace trainyard {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+constexpr int classes = 7;
+constexpr std::int64_t ignored = 255;
+
+TaskData segmentation_data() {
+  TaskData data = image_data({.channels = 3, .height = 6, .width = 5}, classes);
+  data.fields[1] = {.name = "mask", .shape = {6, 5}, .values = ValueRange{.count = classes, .ignored = ignored}};
+  return data;
+}
+
+TaskData text_data() {
+  TaskData data;
+  data.fields = {
+      {.name = "tokens", .dtype = DType::int32, .shape = {9}, .values = ValueRange{.count = 256, .ignored = -1}}};
+  return data;
+}
+
+TaskData soft_data() {
+  TaskData data = image_data({.channels = 3, .height = 4, .width = 4}, classes);
+  data.fields[1] = {.name = "target", .dtype = DType::float32, .shape = {classes}};
+  return data;
+}
+
+struct Case {
+  std::string name;
+  std::string flags;
+  json options;  ///< the same for the reference
+  TaskData data;
+  TensorDict batch;
+  at::Tensor logits;
+};
+
+at::Tensor labels() { return at::randint(0, classes, {16}, at::kLong); }
+
+Case classification(const std::string& name, const std::string& flags, const json& options, TensorDict batch) {
+  json all = {{"loss", "cross_entropy"}, {"smoothing", 0}, {"gamma", 2}, {"weights", json::array()}};
+  all.update(options);
+  const bool soft = batch.contains("target");
+  return {name,
+          flags,
+          all,
+          soft ? soft_data() : image_data({.channels = 3, .height = 4, .width = 4}, classes),
+          std::move(batch),
+          at::randn({16, classes})};
+}
+
+Case segmentation(const std::string& name, const std::string& flags, const json& options) {
+  json all = {{"dice", 0}, {"weights", json::array()}, {"ignored", ignored}};
+  all.update(options);
+  at::Tensor mask = at::randint(0, classes, {4, 6, 5}, at::kLong);
+  mask.masked_fill_(at::rand({4, 6, 5}).lt(0.2), ignored);
+  mask[1].fill_(3);  // one class alone
+  return {name,
+          "--task.name segmentation " + flags,
+          all,
+          segmentation_data(),
+          {{"mask", mask}},
+          at::randn({4, classes, 6, 5})};
+}
+
+const std::string weights_flag =
+    "--task.classification.class_weights 1 --task.classification.class_weights 2 --task.classification.class_weights "
+    "0.5 --task.classification.class_weights 1 --task.classification.class_weights 0 "
+    "--task.classification.class_weights 3 --task.classification.class_weights 1";
+
+std::vector<Case> cases() {
+  at::manual_seed(12);
+  const json weights = {1, 2, 0.5, 1, 0, 3, 1};
+  const at::Tensor soft = at::rand({16, classes}).softmax(1);
+  std::string segmentation_weights = weights_flag;
+  for (std::size_t at = 0; (at = segmentation_weights.find("classification", at)) != std::string::npos;) {
+    segmentation_weights.replace(at, 14, "segmentation");
+  }
+  std::vector<Case> all = {
+      classification("plain", "", {}, {{"label", labels()}}),
+      classification("smoothed", "--task.classification.label_smoothing 0.1", {{"smoothing", 0.1}},
+                     {{"label", labels()}}),
+      classification("weighted", weights_flag, {{"weights", weights}}, {{"label", labels()}}),
+      classification("focal", "--task.classification.loss focal --task.classification.focal_gamma 1.5",
+                     {{"loss", "focal"}, {"gamma", 1.5}}, {{"label", labels()}}),
+      classification("focal_weighted", "--task.classification.loss focal " + weights_flag,
+                     {{"loss", "focal"}, {"weights", weights}}, {{"label", labels()}}),
+      classification("bce", "--task.classification.loss bce --task.classification.label_smoothing 0.1",
+                     {{"loss", "bce"}, {"smoothing", 0.1}}, {{"label", labels()}}),
+      classification("bce_soft", "--task.classification.loss bce", {{"loss", "bce"}}, {{"target", soft}}),
+      classification("soft", "", {}, {{"target", soft}}),
+      classification("mixed", "", {},
+                     {{"label", labels()}, {"other_label", labels()}, {"share", at::scalar_tensor(0.3F)}}),
+      segmentation("pixels", "--task.segmentation.dice 0", {}),
+      segmentation("dice", "--task.segmentation.dice 0.7", {{"dice", 0.7}}),
+      segmentation("dice_weighted", "--task.segmentation.dice 1 " + segmentation_weights,
+                   {{"dice", 1}, {"weights", weights}}),
+  };
+  at::Tensor target = at::randint(0, 256, {3, 8}, at::kLong);
+  target[2].narrow(0, 4, 4).fill_(-1);
+  all.push_back({"text",
+                 "--task.name language_model",
+                 {{"ignored", -1}},
+                 text_data(),
+                 {{"target", target}},
+                 at::randn({3, 8, 256})});
+  for (Case& one : all) {
+    one.options["name"] = one.name;
+    one.options["task"] = configured(one.flags).task.name;
+  }
+  return all;
+}
+
+// What the metrics of a batch come to, and the loss with its gradient.
+Tensors ours(const Case& one) {
+  const auto task = make_task(configured(one.flags).task, one.data, at::kCPU);
+  at::Tensor logits = one.logits.detach().clone().set_requires_grad(true);
+  const TensorDict outputs = {{"logits", logits}};
+  const Loss loss = task->loss(outputs, one.batch, Phase::train);
+  loss.mean().backward();
+  const MetricSet metrics(task->metrics(Phase::evaluate));
+  Tensors result = {{"loss", loss.mean().detach()}, {"gradient", logits.grad()}};
+  for (const auto& [name, value] : metrics.values(metrics.sums_of(outputs, one.batch, loss, 1))) {
+    result["metric." + name] = at::scalar_tensor(value, at::kDouble);
+  }
+  return result;
+}
+
+TEST(Tasks, LossesAndMetricsAreThoseOfPyTorchAndTorchmetrics) {
+  const std::string python = TRAINYARD_SOURCE_DIR "/build/bin/parity-python";
+  if (!std::filesystem::exists(python)) {
+    GTEST_SKIP() << python << " is missing: `scripts/bootstrap parity` installs it, with torchmetrics";
+  }
+  const TempDir dir;
+  const std::vector<Case> all = cases();
+  json options = json::array();
+  for (const Case& one : all) {
+    options.push_back(one.options);
+    NamedTensors tensors(one.batch.begin(), one.batch.end());
+    tensors.emplace_back("logits", one.logits);
+    save_safetensors(dir / (one.name + ".safetensors"), tensors);
+  }
+  dir.write("cases.json", options.dump());
+  const Outcome outcome = run_program({python, TRAINYARD_SOURCE_DIR "/tests/tasks/references.py", dir.path()});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  for (const Case& one : all) {
+    const Tensors actual = ours(one);
+    const Tensors expected = load(dir / (one.name + ".expected.safetensors"));
+    EXPECT_GE(expected.size(), 4u);
+    for (const auto& [name, tensor] : expected) {
+      ASSERT_TRUE(actual.contains(name)) << one.name << " " << name;
+      const double largest = tensor.to(at::kDouble).abs().max().item<double>();
+      const at::Tensor difference = actual.at(name).to(at::kDouble) - tensor.to(at::kDouble);
+      EXPECT_LE(difference.abs().max().item<double>(), 2e-6 * std::max(largest, 1e-3)) << one.name << " " << name;
+    }
+  }
+}
+
+TEST(Tasks, AValLossHasNoSmoothing) {
+  at::manual_seed(3);
+  const auto plain = image_task({.channels = 1, .height = 4, .width = 4});
+  const auto smoothed =
+      image_task({.channels = 1, .height = 4, .width = 4}, "--task.classification.label_smoothing 0.2");
+  const TensorDict outputs = {{"logits", at::randn({8, 10})}};
+  const TensorDict batch = {{"label", at::randint(0, 10, {8}, at::kLong)}};
+  const auto loss = [&](const Task& task, Phase phase) {
+    return task.loss(outputs, batch, phase).mean().item<double>();
+  };
+  EXPECT_EQ(loss(*smoothed, Phase::evaluate), loss(*plain, Phase::evaluate));
+  EXPECT_NE(loss(*smoothed, Phase::train), loss(*plain, Phase::train));
+  EXPECT_EQ(smoothed->training_extras(), "label smoothing");
+}
+
+TEST(Tasks, BalancedWeightsMakeEveryClassCountTheSame) {
+  TaskData data = image_data({.channels = 1, .height = 4, .width = 4}, 3);
+  data.class_counts = {1, 2, 0};
+  const auto task = make_task(configured("--task.classification.class_weights balanced").task, data, at::kCPU);
+  const at::Tensor logits = at::zeros({3, 3});
+  const auto weight = [&](std::int64_t label) {
+    return task->loss({{"logits", logits}}, {{"label", at::full({3}, label, at::kLong)}}, Phase::train)
+        .weight.item<double>();
+  };
+  EXPECT_DOUBLE_EQ(weight(0), 3);
+  EXPECT_DOUBLE_EQ(weight(1), 1.5);
+  EXPECT_DOUBLE_EQ(weight(2), 0);
+}
+
+TEST(Tasks, WrongClassWeightsAreNamed) {
+  const TaskData data = image_data({.channels = 1, .height = 4, .width = 4}, 3);
+  const auto error = [&](const std::string& flags) {
+    return error_of<UsageError>([&] { make_task(configured(flags).task, data, at::kCPU); });
+  };
+  EXPECT_THAT(error("--task.classification.class_weights balanced"), HasSubstr("give one number for each of the 3"));
+  EXPECT_THAT(error("--task.classification.class_weights 1"), HasSubstr("has 1 numbers; the data have 3 classes"));
+  EXPECT_THAT(error("--task.classification.class_weights -1"), HasSubstr("'-1' is no weight"));
+}
+
+TEST(Tasks, DataWithoutTheFieldsOfATaskAreRefused) {
+  const auto error = [](const std::string& name, const TaskData& data) {
+    return error_of<UsageError>([&] { make_task({.name = name}, data, at::kCPU); });
+  };
+  const TaskData images = image_data({.channels = 3, .height = 6, .width = 5}, classes);
+  EXPECT_THAT(error("segmentation", images), HasSubstr("segmentation needs samples with a field 'mask'; the data have "
+                                                       "image (uint8, 6 x 5 x 3), label (int64)"));
+  EXPECT_THAT(error("language_model", images), HasSubstr("a field 'tokens'"));
+  EXPECT_THAT(error("classification", text_data()), HasSubstr("a field 'image'"));
+  EXPECT_THAT(error("classification", segmentation_data()), HasSubstr("a field 'label', or 'target'"));
+  EXPECT_THAT(error("clasification", images), HasSubstr("nearest first: classification"));
+  TaskData other_size = segmentation_data();
+  other_size.fields[1].shape = {5, 5};
+  EXPECT_THAT(error("segmentation", other_size), HasSubstr("a mask of the image's size"));
+}
+
+TEST(Tasks, AWindowOfTokensIsInputAndTarget) {
+  const auto task = make_task({.name = "language_model"}, text_data(), at::kCPU);
+  const at::Tensor tokens = at::tensor({1, 2, 3, 4, 5, 6, -1, -1, -1}, at::kInt).view({1, 9});
+  const TensorDict batch = task->prepare({.fields = {{.name = "tokens", .data = tokens}}, .number = 0, .count = 1});
+  EXPECT_TRUE(at::equal(batch.at("tokens"), at::tensor({1, 2, 3, 4, 5, 6, 0, 0}, at::kLong).view({1, 8})));
+  EXPECT_TRUE(at::equal(batch.at("target"), at::tensor({2, 3, 4, 5, 6, -1, -1, -1}, at::kLong).view({1, 8})));
+  const Loss loss = task->loss({{"logits", at::zeros({1, 8, 256})}}, batch, Phase::train);
+  EXPECT_DOUBLE_EQ(loss.weight.item<double>(), 5);
+}
+
+}  // namespace
+}  // namespace trainyard
