@@ -41,7 +41,7 @@ class PackCommand : public Command {
       if (dataset) pack_dataset(*dataset, options_, replaceable_file(path, "pack"));
       const PackedFile file(path.string());
       if (verify_) file.verify();
-      print("{}: {} records, {} bytes{}\n", path.string(), file.records().size(), file.size(),
+      print("{}: {} records, {} bytes{}\n", path.string(), file.samples(), file.bytes(),
             verify_ ? ", all checksums right" : "");
       flush_output();
     }

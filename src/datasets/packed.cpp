@@ -1,5 +1,6 @@
 // Packed files, as `trainyard pack` writes them: <data.root>/train.packed, val.packed and test.packed; all but the
 // first may be missing.
+#include <cstring>
 #include <filesystem>
 
 #include "datasets/packed_file.h"
@@ -9,74 +10,98 @@
 namespace trainyard {
 namespace {
 
-std::vector<std::uint64_t> class_counts_of(const PackedFile& file) {
-  std::vector<std::uint64_t> counts(file.description().class_names.size());
-  for (const PackedRecord& record : file.records()) ++counts[record.label];
-  return counts;
-}
-
-/// Records of one shape, pictures or not: read straight into the batch.
-class PackedArrays final : public Dataset {
+/// Elements are read straight into the batch; files, and pixels of pictures that differ in size, are handed over as
+/// they are.
+class Packed final : public Dataset {
  public:
-  explicit PackedArrays(PackedFile file)
-      : file_(std::move(file)),
-        fields_{file_.description().sample, label_field(file_.description().class_names.size())} {}
-
-  std::size_t size() const override { return file_.records().size(); }
-  const std::vector<Field>& fields() const override { return fields_; }
-  const std::vector<std::string>& class_names() const override { return file_.description().class_names; }
-  std::uint64_t fingerprint() const override { return file_.fingerprint(); }
-  std::vector<float> channel_mean() const override { return file_.description().mean; }
-  std::vector<float> channel_std() const override { return file_.description().std; }
-  std::vector<std::uint64_t> class_counts() const override { return class_counts_of(file_); }
-  std::optional<std::uint64_t> stratum(std::size_t index) const override { return file_.records()[index].label; }
-  void read(std::size_t index, RandomStream /*random*/, Sample& sample) const override {
-    file_.read(index, sample.elements(0));
-    sample.set(1, std::int64_t{file_.records()[index].label});
+  Packed(PackedFile file, const ImageOptions& options) : file_(std::move(file)), options_(options) {
+    const std::vector<PackedField>& packed = file_.description().fields;
+    for (std::size_t i = 0; i < packed.size(); ++i) {
+      fields_.push_back(packed[i].field);
+      if (packed[i].kind == PackedKind::column && packed[i].field.name == "label") label_ = i;
+    }
+    for (std::size_t i = 0; i < packed.size(); ++i) {
+      if (!packed[i].field.is_picture) continue;
+      has_pictures_ = true;
+      fields_[i].shape[0] = fields_[i].shape[1] = 1;
+    }
+    for (std::size_t i = 0; i < packed.size(); ++i) {
+      if (!packed[i].field.is_picture) continue;
+      const auto [height, width] = first_picture_size(*this, i);
+      fields_[i].shape[0] = static_cast<std::int64_t>(height);
+      fields_[i].shape[1] = static_cast<std::int64_t>(width);
+    }
   }
 
- private:
-  PackedFile file_;
-  std::vector<Field> fields_;
-};
-
-/// JPEG and PNG files, or pixels of pictures that differ in size.
-class PackedImages final : public Dataset {
- public:
-  PackedImages(PackedFile file, const ImageOptions& options)
-      : options_(options),
-        file_(std::move(file)),
-        fields_(picture_and_label(file_.description().sample.shape[2], file_.description().class_names.size())) {
-    take_size_of_first_picture(*this, fields_);
-  }
-
-  std::size_t size() const override { return file_.records().size(); }
+  std::size_t size() const override { return file_.samples(); }
   const std::vector<Field>& fields() const override { return fields_; }
   ImageOptions decoding() const override { return options_; }
   const std::vector<std::string>& class_names() const override { return file_.description().class_names; }
-  std::uint64_t fingerprint() const override {
-    return picture_fingerprint(file_.fingerprint(), fields_[0].shape[2], options_);
-  }
   std::vector<float> channel_mean() const override { return file_.description().mean; }
   std::vector<float> channel_std() const override { return file_.description().std; }
-  std::vector<std::uint64_t> class_counts() const override { return class_counts_of(file_); }
-  std::optional<std::uint64_t> stratum(std::size_t index) const override { return file_.records()[index].label; }
   std::string name(std::size_t index) const override { return fmt::format("{}, record {}", file_.path(), index); }
+  std::uint64_t fingerprint() const override {
+    if (!has_pictures_) return file_.fingerprint();
+    return picture_fingerprint(file_.fingerprint(), static_cast<std::int64_t>(channels_of(fields_[0])), options_);
+  }
 
   void read(std::size_t index, RandomStream /*random*/, Sample& sample) const override {
-    const PackedRecord& record = file_.records()[index];
-    const std::span<std::byte> bytes = sample.scratch(0).take(record.size);
-    file_.read(index, bytes);
-    StoredImage image{bytes};
-    if (!file_.description().encoded) image.pixels = ImageSize{record.height, record.width};
-    sample.store(0, image);
-    sample.set(1, std::int64_t{record.label});
+    for (std::size_t i = 0; i < fields_.size(); ++i) {
+      switch (file_.description().fields[i].kind) {
+        case PackedKind::column: {
+          const std::span<const std::byte> column = file_.column(index, i);
+          std::memcpy(sample.elements(i).data(), column.data(), column.size());
+          break;
+        }
+        case PackedKind::elements:
+          file_.read(index, i, sample.elements(i));
+          break;
+        case PackedKind::pixels:
+        case PackedKind::files:
+          store_picture(index, i, sample);
+      }
+    }
+  }
+
+  std::int64_t rows(std::size_t field, std::size_t index) const override {
+    return static_cast<std::int64_t>(file_.record(index, field).size / fields_[field].row_bytes());
+  }
+
+  std::vector<std::uint64_t> class_counts() const override {
+    if (!label_) return {};
+    std::vector<std::uint64_t> counts(class_names().size());
+    for (std::size_t index = 0; index < size(); ++index) {
+      const std::uint64_t label = *stratum(index);
+      if (label >= counts.size()) return {};
+      ++counts[label];
+    }
+    return counts;
+  }
+
+  std::optional<std::uint64_t> stratum(std::size_t index) const override {
+    if (!label_ || fields_[*label_].dtype != DType::int64) return std::nullopt;
+    std::uint64_t label = 0;
+    std::memcpy(&label, file_.column(index, *label_).data(), sizeof label);
+    return label;
   }
 
  private:
-  ImageOptions options_;
+  void store_picture(std::size_t index, std::size_t field, Sample& sample) const {
+    const PackedRecord& record = file_.record(index, field);
+    const std::span<std::byte> bytes = sample.scratch(field).take(record.size);
+    file_.read(index, field, bytes);
+    StoredImage image{bytes};
+    if (file_.description().fields[field].kind == PackedKind::pixels) {
+      image.pixels = ImageSize{record.height, record.width};
+    }
+    sample.store(field, image);
+  }
+
   PackedFile file_;
+  ImageOptions options_;
   std::vector<Field> fields_;
+  std::optional<std::size_t> label_;
+  bool has_pictures_ = false;
 };
 
 std::unique_ptr<Dataset> make_packed(const DataConfig& config, Split split) {
@@ -90,10 +115,8 @@ std::unique_ptr<Dataset> make_packed(const DataConfig& config, Split split) {
                      path.string());
   }
   PackedFile file(path.string());
-  if (file.records().empty()) throw RunError("packed", "{} holds no records: pack it again", path.string());
-  const bool one_shape = file.description().sample.bytes() > 0;
-  if (one_shape && !file.description().encoded) return std::make_unique<PackedArrays>(std::move(file));
-  return std::make_unique<PackedImages>(std::move(file), image_options(config));
+  if (file.samples() == 0) throw RunError("packed", "{} holds no records: pack it again", path.string());
+  return std::make_unique<Packed>(std::move(file), image_options(config));
 }
 
 const DatasetRegistry::Registration registered{

@@ -5,13 +5,14 @@
 #include <bit>
 #include <cstddef>
 #include <cstring>
-#include <limits>
+#include <optional>
 
 #include <nlohmann/json.hpp>
 
 #include "datasets/fingerprint.h"
 #include "util/error.h"
 #include "util/json_text.h"
+#include "util/printable.h"
 #include "util/random.h"
 
 namespace trainyard {
@@ -21,58 +22,116 @@ static_assert(std::endian::native == std::endian::little, "the structures of a p
 
 constexpr const char* where = "packed";
 constexpr std::size_t max_description = std::size_t{64} << 20;
+constexpr std::array kind_names = {"column", "elements", "pixels", "files"};
+constexpr std::array dtypes = {DType::uint8, DType::int32, DType::int64, DType::float32};
 
 std::uint32_t crc32_of_trailer(const PackedTrailer& trailer) {
   return crc32_of(std::as_bytes(std::span(&trailer, 1)).first(offsetof(PackedTrailer, crc32)));
 }
 
-nlohmann::json to_json(const PackedDescription& description) {
-  return {{"kind", description.encoded ? "files" : "elements"},
-          {"dtype", description.sample.dtype == DType::uint8 ? "uint8" : "float32"},
-          {"shape", description.sample.shape},
-          {"class_names", description.class_names},
-          {"mean", description.mean},
-          {"std", description.std}};
+// Of more bytes; of none, for which zlib begins anew, it is what it was.
+std::uint32_t crc32_on(std::uint32_t so_far, std::span<const std::byte> bytes) {
+  return bytes.empty() ? so_far : crc32_of(bytes, so_far);
 }
 
-PackedDescription from_json(const nlohmann::json& json) {
-  PackedDescription description;
-  description.encoded = json.at("kind") == "files";
-  description.sample.name = "image";
-  description.sample.dtype = json.at("dtype") == "uint8" ? DType::uint8 : DType::float32;
-  description.sample.shape = json.at("shape").get<std::vector<std::int64_t>>();
-  description.class_names = json.at("class_names").get<std::vector<std::string>>();
-  description.mean = json.at("mean").get<std::vector<float>>();
-  description.std = json.at("std").get<std::vector<float>>();
-  return description;
+// A field may be kept as a column if it has few bytes, of every sample as many.
+bool is_column(const Field& field) {
+  return !field.varies && !field.is_picture && field.bytes() <= max_column_bytes && field.shape.size() < 2;
 }
 
-// Whether its words are those that this version writes.
-bool has_known_words(const nlohmann::json& json) {
+nlohmann::json to_json(const PackedField& packed) {
+  nlohmann::json json = {{"name", packed.field.name},
+                         {"kind", kind_names[static_cast<std::size_t>(packed.kind)]},
+                         {"dtype", to_string(packed.field.dtype)},
+                         {"shape", packed.field.shape},
+                         {"varies", packed.field.varies}};
+  if (packed.field.values) json["values"] = packed.field.values->count;
+  if (packed.field.values && packed.field.values->ignored) json["ignored"] = *packed.field.values->ignored;
+  return json;
+}
+
+template <typename Names>
+std::size_t place_of(const Names& names, const nlohmann::json& name) {
+  const auto found = std::find_if(names.begin(), names.end(), [&](const auto& known) { return name == known; });
+  return static_cast<std::size_t>(found - names.begin());
+}
+
+std::optional<DType> dtype_of(const nlohmann::json& name) {
+  const auto found = std::find_if(dtypes.begin(), dtypes.end(), [&](DType type) { return name == to_string(type); });
+  return found == dtypes.end() ? std::nullopt : std::optional(*found);
+}
+
+// None if its words are not those that are known.
+std::optional<PackedField> field_from(const nlohmann::json& json) {
+  const std::size_t kind = place_of(kind_names, json.at("kind"));
+  const std::optional<DType> dtype = dtype_of(json.at("dtype"));
+  if (kind == kind_names.size() || !dtype) return std::nullopt;
+  PackedField packed{.field = {.name = json.at("name"),
+                               .dtype = *dtype,
+                               .shape = json.at("shape").get<std::vector<std::int64_t>>(),
+                               .varies = json.at("varies").get<bool>()},
+                     .kind = static_cast<PackedKind>(kind)};
+  packed.field.is_picture = packed.kind == PackedKind::pixels || packed.kind == PackedKind::files;
+  if (const auto count = json.find("values"); count != json.end()) {
+    packed.field.values = ValueRange{count->get<std::int64_t>()};
+  }
+  if (const auto ignored = json.find("ignored"); ignored != json.end() && packed.field.values) {
+    packed.field.values->ignored = ignored->get<std::int64_t>();
+  }
+  return packed;
+}
+
+// Version 1: a field, here called image, and the label in the index.
+std::optional<PackedField> field_from_version_1(const nlohmann::json& json) {
   const nlohmann::json& kind = json.at("kind");
-  const nlohmann::json& dtype = json.at("dtype");
-  return (kind == "files" || kind == "elements") && (dtype == "uint8" || dtype == "float32");
+  const std::optional<DType> dtype = dtype_of(json.at("dtype"));
+  if ((kind != "files" && kind != "elements") || (dtype != DType::uint8 && dtype != DType::float32)) {
+    return std::nullopt;
+  }
+  PackedField packed{
+      .field = {.name = "image", .dtype = *dtype, .shape = json.at("shape").get<std::vector<std::int64_t>>()},
+      .kind = PackedKind::elements};
+  if (kind == "files") packed.kind = PackedKind::files;
+  const std::vector<std::int64_t>& shape = packed.field.shape;
+  const bool any_size = shape.size() == 3 && (shape[0] == 0 || shape[1] == 0);
+  if (kind != "files" && any_size) packed.kind = PackedKind::pixels;
+  packed.field.is_picture = packed.kind != PackedKind::elements;
+  if (packed.field.is_picture && shape.size() == 3) packed.field.shape[0] = packed.field.shape[1] = 0;
+  return packed;
 }
 
-// One mean and one deviation above 0 for each channel.
+// One mean and one deviation above 0 for each channel of the image.
 bool has_statistics(const PackedDescription& description) {
-  const std::vector<std::int64_t>& shape = description.sample.shape;
-  const std::size_t channels = shape.size() == 3 ? static_cast<std::size_t>(shape[2]) : description.mean.size();
-  return description.mean.size() == channels && description.std.size() == channels &&
+  std::size_t channels = description.mean.size();
+  for (const PackedField& packed : description.fields) {
+    const Field& field = packed.field;
+    if (field.name == "image" && field.shape.size() == 3) channels = static_cast<std::size_t>(field.shape[2]);
+  }
+  const bool fit = description.mean.empty() || description.mean.size() == channels;
+  return fit && description.std.size() == description.mean.size() &&
          std::all_of(description.std.begin(), description.std.end(), [](float std) { return std > 0; });
 }
 
-// Elements of a shape, and that they are few enough for a record.
-bool is_sane(const Field& sample, bool encoded) {
+// What is wrong with the field; empty if nothing is. After it, the bytes of a sample fit 64 bits with room to spare.
+std::string_view flaw_of(const PackedField& packed) {
   constexpr std::int64_t most = std::int64_t{1} << 40;
-  std::int64_t elements = 4;
-  for (std::size_t i = 0; i < sample.shape.size(); ++i) {
-    const bool may_differ = sample.shape.size() == 3 && i < 2 && sample.dtype == DType::uint8;
-    if (sample.shape[i] < (may_differ ? 0 : 1)) return false;
-    if (sample.shape[i] > 0 && elements > most / sample.shape[i]) return false;
-    elements *= std::max<std::int64_t>(sample.shape[i], 1);
+  const Field& field = packed.field;
+  if (field.name.empty()) return "has no name";
+  if (field.shape.size() > 8) return "has an impossible shape";
+  std::int64_t elements = 8;
+  for (std::size_t i = 0; i < field.shape.size(); ++i) {
+    const bool may_differ = field.is_picture && i < 2;
+    if (may_differ ? field.shape[i] != 0 : field.shape[i] < 1) return "has an impossible shape";
+    if (field.shape[i] > 0 && elements > most / field.shape[i]) return "has an impossible shape";
+    elements *= std::max<std::int64_t>(field.shape[i], 1);
   }
-  return !encoded || (sample.shape.size() == 3 && (sample.shape[2] == 1 || sample.shape[2] == 3));
+  if (field.varies && (field.shape.empty() || packed.kind != PackedKind::elements)) return "cannot vary";
+  if (field.is_picture && !field.is_spatial()) return "is no picture";
+  const bool readable = !field.is_picture || field.is_mask() || field.shape[2] == 1 || field.shape[2] == 3;
+  if (packed.kind == PackedKind::files && !readable) return "has files of other than 1 or 3 channels";
+  if (packed.kind == PackedKind::column && field.bytes() > max_column_bytes) return "is too large for a column";
+  if (field.values && (field.dtype == DType::float32 || field.values->count < 0)) return "has an impossible range";
+  return {};
 }
 
 }  // namespace
@@ -80,39 +139,36 @@ bool is_sane(const Field& sample, bool encoded) {
 PackedFile::PackedFile(const std::string& path) : PackedFile(open_regular_file(path, where), path) {}
 
 PackedFile::PackedFile(UniqueFd file, std::string path) : file_(std::move(file)), path_(std::move(path)) {
-  size_ = regular_file_size(file_.get(), where, path_);
+  bytes_ = regular_file_size(file_.get(), where, path_);
   read_trailer();
-  read_index();
   read_description();
-  for (std::size_t i = 0; i < records_.size(); ++i) check_record(i);
+  read_index();
+  for (std::size_t sample = 0; sample < samples(); ++sample) {
+    for (std::size_t field = 0; field < description_.fields.size(); ++field) {
+      if (description_.fields[field].kind != PackedKind::column) check_record(sample, field);
+    }
+  }
 }
 
 void PackedFile::refuse(std::string_view what) const { throw RunError(where, "{}: {}: pack it again", path_, what); }
 
-// After it, index and description lie inside of the file.
+// After it, the description lies inside of the file.
 void PackedFile::read_trailer() {
   std::array<char, sizeof packed_magic> magic{};
   read_at(file_.get(), std::as_writable_bytes(std::span(magic)), 0, where, path_);
-  if (size_ < sizeof packed_magic + sizeof trailer_ || std::memcmp(magic.data(), packed_magic, magic.size()) != 0) {
+  if (bytes_ < sizeof packed_magic + sizeof trailer_ || std::memcmp(magic.data(), packed_magic, magic.size()) != 0) {
     refuse("is no packed file, which begins with TYPACKED");
   }
-  const std::uint64_t end = size_ - sizeof trailer_;
+  const std::uint64_t end = bytes_ - sizeof trailer_;
   read_at(file_.get(), std::as_writable_bytes(std::span(&trailer_, 1)), end, where, path_);
   if (std::memcmp(trailer_.magic, packed_magic, sizeof packed_magic) != 0) refuse("has been cut off");
-  if (trailer_.version != packed_version) refuse("is of another version of the format");
+  if (trailer_.version != 1 && trailer_.version != packed_version) refuse("is of another version of the format");
   if (trailer_.crc32 != crc32_of_trailer(trailer_)) refuse("has a damaged trailer");
   if (trailer_.index_offset % packed_alignment != 0 || trailer_.index_offset > end ||
-      trailer_.records > (end - trailer_.index_offset) / sizeof(PackedRecord) || trailer_.description_offset > end ||
+      trailer_.description_offset > end ||
       trailer_.description_size > std::min<std::uint64_t>(end - trailer_.description_offset, max_description)) {
     refuse("has an index or a description outside of it");
   }
-}
-
-void PackedFile::read_index() {
-  records_.resize(trailer_.records);
-  const std::span<std::byte> index = std::as_writable_bytes(std::span(records_));
-  read_at(file_.get(), index, trailer_.index_offset, where, path_);
-  if (crc32_of(index) != trailer_.index_crc32) refuse("has a damaged index");
 }
 
 void PackedFile::read_description() {
@@ -120,65 +176,151 @@ void PackedFile::read_description() {
   const std::span<std::byte> bytes = std::as_writable_bytes(std::span(text));
   read_at(file_.get(), bytes, trailer_.description_offset, where, path_);
   if (crc32_of(bytes) != trailer_.description_crc32) refuse("has a damaged description");
-  const nlohmann::json description = json_from(text);
-  if (description.is_discarded()) refuse("has a description that is not JSON");
+  const nlohmann::json json = json_from(text);
+  if (json.is_discarded()) refuse("has a description that is not JSON");
   try {
-    if (!has_known_words(description)) refuse("has a description of another kind or type than is read");
-    description_ = from_json(description);
+    const bool one = trailer_.version == 1;
+    const nlohmann::json fields = one ? nlohmann::json::array({json}) : json.at("fields");
+    for (const nlohmann::json& field : fields) {
+      std::optional<PackedField> packed = one ? field_from_version_1(field) : field_from(field);
+      if (!packed) refuse("has a description of another kind or type than is read");
+      description_.fields.push_back(std::move(*packed));
+    }
+    description_.class_names = json.at("class_names").get<std::vector<std::string>>();
+    description_.mean = json.at("mean").get<std::vector<float>>();
+    description_.std = json.at("std").get<std::vector<float>>();
+    if (one) description_.fields.push_back({label_field(description_.class_names.size()), PackedKind::column});
   } catch (const nlohmann::json::exception& error) {
     refuse(error.what());
   }
-  if (!is_sane(description_.sample, description_.encoded)) refuse("describes samples of an impossible shape");
+  if (description_.fields.empty() || description_.fields.size() > max_fields) {
+    refuse(fmt::format("describes {} fields, expected 1 to {}", description_.fields.size(), max_fields));
+  }
+  for (const PackedField& packed : description_.fields) {
+    if (const std::string_view flaw = flaw_of(packed); !flaw.empty()) {
+      refuse(fmt::format("describes a field '{}' that {}", printable(packed.field.name), flaw));
+    }
+    const auto has_its_name = [&](const PackedField& other) { return other.field.name == packed.field.name; };
+    if (std::count_if(description_.fields.begin(), description_.fields.end(), has_its_name) > 1) {
+      refuse(fmt::format("describes two fields of the name '{}'", printable(packed.field.name)));
+    }
+  }
   if (!has_statistics(description_)) refuse("lacks the mean or the deviation of a channel");
 }
 
-void PackedFile::check_record(std::size_t number) const {
-  const PackedRecord& record = records_[number];
-  const Field& sample = description_.sample;
-  const auto refuse = [&](std::string_view what) { this->refuse(fmt::format("record {} {}", number, what)); };
+void PackedFile::read_index() {
+  const bool one = trailer_.version == 1;
+  std::uint64_t column_bytes = 0;  // of a sample
+  for (const PackedField& packed : description_.fields) {
+    const bool column = packed.kind == PackedKind::column;
+    record_of_.push_back(record_fields_);
+    record_fields_ += column ? 0 : 1;
+    column_bytes += column && !one ? packed.field.bytes() : 0;
+  }
+  const std::uint64_t sample_bytes = record_fields_ * sizeof(PackedRecord) + column_bytes;
+  const std::uint64_t room = bytes_ - sizeof trailer_ - trailer_.index_offset;
+  if (trailer_.samples > room / std::max<std::uint64_t>(sample_bytes, 1)) refuse("has an index outside of it");
+
+  records_.resize(trailer_.samples * record_fields_);
+  std::vector<std::byte> columns(trailer_.samples * column_bytes);
+  const std::span<std::byte> records = std::as_writable_bytes(std::span(records_));
+  read_at(file_.get(), records, trailer_.index_offset, where, path_);
+  read_at(file_.get(), columns, trailer_.index_offset + records.size(), where, path_);
+  if (crc32_on(crc32_on(0, records), columns) != trailer_.index_crc32) refuse("has a damaged index");
+  fingerprint_ = key_of({key_of("packed"), trailer_.samples, trailer_.index_crc32, trailer_.description_crc32,
+                         trainyard::fingerprint(0, records)});
+  if (!one) fingerprint_ = trainyard::fingerprint(fingerprint_, columns);
+
+  std::span<const std::byte> rest(columns);
+  for (const PackedField& packed : description_.fields) {
+    std::vector<std::byte>& column = columns_.emplace_back();
+    if (packed.kind != PackedKind::column) continue;
+    column.resize(trailer_.samples * packed.field.bytes());
+    if (one) {
+      for (std::size_t i = 0; i < records_.size(); ++i) {
+        const std::int64_t label = records_[i].label;
+        std::memcpy(column.data() + i * sizeof label, &label, sizeof label);
+      }
+    } else {
+      std::memcpy(column.data(), rest.data(), column.size());
+      rest = rest.subspan(column.size());
+    }
+    for (std::size_t i = 0; i < trailer_.samples; ++i) {
+      try {
+        check_values(packed.field, std::span(column).subspan(i * packed.field.bytes(), packed.field.bytes()));
+      } catch (const RunError& error) {
+        refuse(fmt::format("sample {}: {}", i, error.what()));
+      }
+    }
+  }
+}
+
+void PackedFile::check_record(std::size_t sample, std::size_t field) const {
+  const PackedRecord& record = this->record(sample, field);
+  const PackedField& packed = description_.fields[field];
+  const auto refuse = [&](std::string_view what) {
+    this->refuse(fmt::format("the field {} of sample {} {}", printable(packed.field.name), sample, what));
+  };
   if (record.offset > trailer_.index_offset || record.size > trailer_.index_offset - record.offset) {
     refuse("lies outside of the file");
   }
-  if (record.label >= description_.class_names.size()) refuse("has a label without a name");
-  if (description_.encoded) return;
-  std::uint64_t size = sample.bytes();
-  if (size == 0) {
+  std::uint64_t size = record.size;
+  if (packed.kind == PackedKind::pixels) {
     constexpr std::uint32_t most = 1 << 20;
     if (record.height == 0 || record.width == 0 || record.height > most || record.width > most) {
       refuse("has an impossible size");
     }
-    size = std::uint64_t{record.height} * record.width * static_cast<std::uint64_t>(sample.shape[2]);
-  } else if (sample.shape.size() == 3 && sample.dtype == DType::uint8 &&
-             (record.height != sample.shape[0] || record.width != sample.shape[1])) {
-    refuse("has another size than the description says");
+    size = std::uint64_t{record.height} * record.width * channels_of(packed.field);
+  } else if (packed.kind == PackedKind::elements && packed.field.varies) {
+    if (record.size > packed.field.bytes() || record.size % packed.field.row_bytes() != 0) {
+      refuse("has another number of bytes than whole rows need");
+    }
+  } else if (packed.kind == PackedKind::elements) {
+    size = packed.field.bytes();
+    if (packed.field.is_image() && ImageSize{record.height, record.width} != image_size(packed.field)) {
+      refuse("has another size than the description says");
+    }
   }
   if (record.size != size) refuse("has another number of bytes than its shape needs");
 }
 
-std::uint64_t PackedFile::fingerprint() const {
-  return key_of({key_of("packed"), trailer_.records, trailer_.index_crc32, trailer_.description_crc32,
-                 trainyard::fingerprint(0, std::as_bytes(std::span(records_)))});
-}
-
-void PackedFile::read(std::size_t record, std::span<std::byte> out) const {
-  const std::size_t count = read_at(file_.get(), out, records_[record].offset, where, path_);
-  if (count < out.size()) refuse(fmt::format("record {} has been cut off", record));
+void PackedFile::read(std::size_t sample, std::size_t field, std::span<std::byte> out) const {
+  const std::size_t count = read_at(file_.get(), out, record(sample, field).offset, where, path_);
+  if (count < out.size()) {
+    refuse(fmt::format("the field {} of sample {} has been cut off", printable(description_.fields[field].field.name),
+                       sample));
+  }
 }
 
 void PackedFile::verify() const {
   Scratch scratch;
-  for (std::size_t i = 0; i < records_.size(); ++i) {
-    const PackedRecord& record = records_[i];
-    const std::span<std::byte> bytes = scratch.take(record.size);
-    read(i, bytes);
-    if (const std::uint32_t sum = crc32_of(bytes); sum != record.crc32) {
-      throw RunError(where, "{}: record {}, {} bytes at byte {}, is damaged: its checksum is {:08x}, expected {:08x}",
-                     path_, i, record.size, record.offset, sum, record.crc32);
+  for (std::size_t sample = 0; sample < samples(); ++sample) {
+    for (std::size_t field = 0; field < description_.fields.size(); ++field) {
+      if (description_.fields[field].kind == PackedKind::column) continue;
+      const PackedRecord& record = this->record(sample, field);
+      const std::span<std::byte> bytes = scratch.take(record.size);
+      read(sample, field, bytes);
+      if (const std::uint32_t sum = crc32_of(bytes); sum != record.crc32) {
+        throw RunError(
+            where,
+            "{}: the field {} of sample {}, {} bytes at byte {}, is damaged: its checksum is {:08x}, expected "
+            "{:08x}",
+            path_, printable(description_.fields[field].field.name), sample, record.size, record.offset, sum,
+            record.crc32);
+      }
     }
   }
 }
 
-PackedWriter::PackedWriter(FileWriter& file) : file_(file) { write(std::as_bytes(std::span(packed_magic))); }
+PackedWriter::PackedWriter(FileWriter& file, std::vector<Field> fields)
+    : file_(file),
+      fields_(std::move(fields)),
+      columns_(fields_.size()),
+      is_encoded_(fields_.size()),
+      sizes_(fields_.size()),
+      sizes_differ_(fields_.size()) {
+  write(std::as_bytes(std::span(packed_magic)));
+}
 
 void PackedWriter::write(std::span<const std::byte> bytes) {
   file_.write(bytes);
@@ -190,35 +332,60 @@ void PackedWriter::pad() {
   write(std::span(zeros).first((packed_alignment - written_ % packed_alignment) % packed_alignment));
 }
 
-void PackedWriter::add(std::span<const std::byte> record, std::optional<ImageSize> size, std::int64_t label) {
-  if (label < 0 || label > std::numeric_limits<std::uint32_t>::max()) {
-    throw RunError("packed", "label {} of record {} is out of range, expected 0 to 4294967295", label, records_.size());
+void PackedWriter::add(std::span<const FieldToPack> sample) {
+  for (std::size_t i = 0; i < fields_.size(); ++i) {
+    const auto& [bytes, size, is_encoded] = sample[i];
+    if (is_column(fields_[i])) {
+      columns_[i].insert(columns_[i].end(), bytes.begin(), bytes.end());
+      continue;
+    }
+    if (samples_ > 0 && is_encoded != is_encoded_[i]) {
+      throw RunError(where, "the field {} of sample {} is {}, those before are not: pack with --as raw or --as jpeg",
+                     fields_[i].name, samples_, is_encoded ? "a file" : "pixels");
+    }
+    is_encoded_[i] = is_encoded;
+    sizes_differ_[i] = sizes_differ_[i] || (sizes_[i] && *sizes_[i] != size);
+    sizes_[i] = size;
+    pad();
+    records_.push_back({written_, bytes.size(), crc32_of(bytes), 0, static_cast<std::uint32_t>(size.height),
+                        static_cast<std::uint32_t>(size.width)});
+    write(bytes);
   }
-  pad();
-  const ImageSize extent = size.value_or(ImageSize{});
-  records_.push_back({written_, record.size(), crc32_of(record), static_cast<std::uint32_t>(label),
-                      static_cast<std::uint32_t>(extent.height), static_cast<std::uint32_t>(extent.width)});
-  write(record);
+  ++samples_;
 }
 
-void PackedWriter::finish(PackedDescription description) {
-  Field& sample = description.sample;
-  if (sample.shape.size() == 3 && sample.dtype == DType::uint8) {
-    const bool same = std::all_of(records_.begin(), records_.end(), [&](const PackedRecord& record) {
-      return record.height == records_.front().height && record.width == records_.front().width;
-    });
-    const bool fixed = same && !description.encoded && !records_.empty();
-    sample.shape[0] = fixed ? records_.front().height : 0;
-    sample.shape[1] = fixed ? records_.front().width : 0;
+PackedField PackedWriter::description_of(std::size_t field) const {
+  PackedField packed{.field = fields_[field], .kind = PackedKind::elements};
+  if (is_column(packed.field)) {
+    packed.kind = PackedKind::column;
+  } else if (packed.field.is_spatial()) {
+    packed.kind = is_encoded_[field]     ? PackedKind::files
+                  : sizes_differ_[field] ? PackedKind::pixels
+                                         : PackedKind::elements;
+    const ImageSize size = packed.kind == PackedKind::elements ? sizes_[field].value_or(ImageSize()) : ImageSize();
+    packed.field.shape[0] = static_cast<std::int64_t>(size.height);
+    packed.field.shape[1] = static_cast<std::int64_t>(size.width);
   }
+  return packed;
+}
+
+void PackedWriter::finish(const std::vector<std::string>& class_names, const std::vector<float>& mean,
+                          const std::vector<float>& std) {
+  nlohmann::json description = {
+      {"fields", nlohmann::json::array()}, {"class_names", class_names}, {"mean", mean}, {"std", std}};
+  for (std::size_t i = 0; i < fields_.size(); ++i) description["fields"].push_back(to_json(description_of(i)));
   PackedTrailer trailer{};
   pad();
-  trailer.records = records_.size();
+  trailer.samples = samples_;
   trailer.index_offset = written_;
   const auto index = std::as_bytes(std::span(records_));
-  trailer.index_crc32 = crc32_of(index);
+  trailer.index_crc32 = crc32_on(0, index);
   write(index);
-  const std::string text = json_text(to_json(description));
+  for (const std::vector<std::byte>& column : columns_) {
+    trailer.index_crc32 = crc32_on(trailer.index_crc32, column);
+    write(column);
+  }
+  const std::string text = json_text(description);
   trailer.description_offset = written_;
   trailer.description_size = text.size();
   trailer.description_crc32 = crc32_of(std::as_bytes(std::span(text)));

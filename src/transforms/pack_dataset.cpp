@@ -6,6 +6,7 @@
 #include "datasets/packed_file.h"
 #include "datasets/pictures.h"
 #include "images/encode_jpeg.h"
+#include "images/encode_png.h"
 #include "transforms/pipeline.h"
 #include "util/error.h"
 #include "util/ordered_makers.h"
@@ -13,111 +14,122 @@
 namespace trainyard {
 namespace {
 
-/// What goes before a record's bytes on its way from the process that makes it.
-struct RecordHead {
-  std::int64_t label = 0;
+/// What goes before the bytes of each field on its way from the process that makes it.
+struct FieldHead {
+  std::uint64_t bytes = 0;
   ImageSize size;
-  bool has_size = false;
-  bool encoded = false;  ///< it is a picture's file
+  bool is_encoded = false;  ///< it is a picture's file
 };
 
-/// Makes the records of a dataset's samples.
-class RecordMaker {
+/// Makes what is packed of a dataset's samples.
+class SampleMaker {
  public:
-  RecordMaker(const Dataset& dataset, const PackOptions& options)
+  SampleMaker(const Dataset& dataset, const PackOptions& options)
       : dataset_(dataset), options_(options), pipeline_(options.transforms, dataset.fields()) {
     const std::vector<Field>& fields = dataset.fields();
-    if (fields.size() != 2 || fields[1].name != "label" || fields[0].varies) {
-      throw UsageError("pack", "samples of one field and a label can be packed, these are {}", describe(fields));
+    if (!dataset.is_deterministic()) {
+      throw UsageError("pack", "the dataset draws its samples ({}) anew in each epoch: there is nothing to keep",
+                       describe(fields));
     }
-    if (options.as == PackAs::jpeg && !fields[0].is_image()) {
+    const auto is_picture = [](const Field& field) { return field.is_picture; };
+    const auto is_spatial = [](const Field& field) { return field.is_spatial(); };
+    if (options.as == PackAs::jpeg && std::none_of(fields.begin(), fields.end(), is_spatial)) {
       throw UsageError("pack", "these samples are no pictures: --as raw");
     }
-    if (options.as == PackAs::keep && fields[0].is_picture && !options.transforms.empty()) {
+    if (options.as == PackAs::keep && std::any_of(fields.begin(), fields.end(), is_picture) &&
+        !options.transforms.empty()) {
       throw UsageError("pack", "files that are kept as they are cannot be transformed: --as jpeg, or --as raw");
     }
   }
 
-  /// What the records are, once their pictures are decoded.
-  const Field& sample() { return pipeline_.fields(dataset_)[0]; }
-
-  /// Head and bytes, valid until the next call.
+  /// Heads and bytes of the fields, valid until the next call.
   std::span<const std::byte> make(std::size_t index) {
     try {
-      make_record(index);
+      made_.clear();
+      make_sample(index);
     } catch (const RunError& error) {
       throw RunError("pack", "sample {} ({}) cannot be packed: {}", index, dataset_.name(index), error.what());
     }
-    return record_;
+    return made_;
+  }
+
+  /// What make() has returned, field by field.
+  static std::vector<FieldToPack> fields_of(std::span<const std::byte> made) {
+    std::vector<FieldToPack> fields;
+    while (!made.empty()) {
+      FieldHead head;
+      std::memcpy(&head, made.data(), sizeof head);
+      fields.push_back({made.subspan(sizeof head, head.bytes), head.size, head.is_encoded});
+      made = made.subspan(sizeof head + head.bytes);
+    }
+    return fields;
   }
 
  private:
-  void make_record(std::size_t index) {
-    const Field& field = dataset_.fields()[0];
-    if (field.is_picture && options_.as == PackAs::keep) return make_file(index);
+  void make_sample(std::size_t index) {
+    const std::vector<Field>& fields = dataset_.fields();
+    if (options_.transforms.empty() && options_.as == PackAs::keep) return keep_sample(index);
     const std::vector<FieldContent> contents = pipeline_.read_any_size(dataset_, index, 0, 0);
-    const std::int64_t label = label_of(contents[1].bytes);
-    if (!field.is_image()) return set({.label = label}, contents[0].bytes);
-    make_pixels(ConstImageView(contents[0].bytes.data(), contents[0].size, channels_of(field)), label);
-  }
-
-  void make_file(std::size_t index) {
-    read_sample(dataset_, index, sample_);
-    const StoredImage& stored = sample_.stored(0);
-    const ImageSize size = picture_size(dataset_, 0, stored, index);  // refuses what is no picture
-    set({label_of(sample_.place(1)), size, true, !stored.pixels}, stored.bytes);
-  }
-
-  std::int64_t label_of(std::span<const std::byte> bytes) const {
-    std::int64_t label = 0;
-    check_values(dataset_.fields()[1], bytes);
-    std::memcpy(&label, bytes.data(), sizeof label);
-    return label;
-  }
-
-  void make_pixels(const ConstImageView& image, std::int64_t label) {
-    if (options_.as == PackAs::jpeg) {
-      return set({label, image.size(), true, true}, encode_jpeg(image, options_.quality));
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+      const FieldContent& content = contents[i];
+      check_values(fields[i], content.bytes);
+      if (fields[i].is_spatial() && options_.as == PackAs::jpeg) {
+        add_encoded(fields[i], content);
+      } else {
+        add({.size = content.size}, content.bytes);
+      }
     }
-    set({label, image.size(), true, false}, {image.pixels, image.height * image.row_bytes});
   }
 
-  void set(const RecordHead& head, std::span<const std::byte> bytes) {
-    record_.resize(sizeof head + bytes.size());
-    std::memcpy(record_.data(), &head, sizeof head);
-    std::copy(bytes.begin(), bytes.end(), record_.begin() + sizeof head);
+  void keep_sample(std::size_t index) {
+    const std::vector<Field>& fields = dataset_.fields();
+    read_sample(dataset_, index, sample_);
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+      if (fields[i].is_picture) {
+        const StoredImage& stored = sample_.stored(i);
+        const ImageSize size = picture_size(dataset_, i, stored, index);  // refuses what is no picture
+        add({.size = size, .is_encoded = !stored.pixels}, stored.bytes);
+      } else {
+        check_values(fields[i], sample_.place(i));
+        add({.size = fields[i].is_spatial() ? image_size(fields[i]) : ImageSize()}, sample_.place(i));
+      }
+    }
+  }
+
+  void add_encoded(const Field& field, const FieldContent& content) {
+    const auto [height, width] = content.size;
+    if (field.is_mask()) {
+      const std::string file = encode_png({height, width, 1, content.bytes});
+      return add({.size = content.size, .is_encoded = true}, std::as_bytes(std::span(file)));
+    }
+    const ConstImageView image(content.bytes.data(), content.size, channels_of(field));
+    add({.size = content.size, .is_encoded = true}, encode_jpeg(image, options_.quality));
+  }
+
+  void add(FieldHead head, std::span<const std::byte> bytes) {
+    head.bytes = bytes.size();
+    const std::span<const std::byte> head_bytes = std::as_bytes(std::span(&head, 1));
+    made_.insert(made_.end(), head_bytes.begin(), head_bytes.end());
+    made_.insert(made_.end(), bytes.begin(), bytes.end());
   }
 
   const Dataset& dataset_;
   const PackOptions& options_;
   TransformPipeline pipeline_;
   Sample sample_;
-  std::vector<std::byte> record_;
+  std::vector<std::byte> made_;
 };
-
-void write_records(const Dataset& dataset, RecordMaker& maker, int workers, PackedWriter& writer) {
-  OrderedMakers records(dataset.size(), workers, [&](std::size_t index) { return maker.make(index); }, "pack");
-  PackedDescription description{.sample = maker.sample(),
-                                .class_names = dataset.class_names(),
-                                .mean = dataset.channel_mean(),
-                                .std = dataset.channel_std()};
-  for (std::size_t index = 0; index < dataset.size(); ++index) {
-    const std::span<const std::byte> record = records.next();
-    RecordHead head;
-    std::memcpy(&head, record.data(), sizeof head);
-    description.encoded |= head.encoded;
-    writer.add(record.subspan(sizeof head), head.has_size ? std::optional(head.size) : std::nullopt, head.label);
-  }
-  writer.finish(std::move(description));
-}
 
 }  // namespace
 
 FileSum pack_dataset(const Dataset& dataset, const PackOptions& options, const std::filesystem::path& path) {
   return write_file_atomically(path, [&](FileWriter& file) {
-    RecordMaker maker(dataset, options);
-    PackedWriter writer(file);
-    write_records(dataset, maker, options.workers, writer);
+    SampleMaker maker(dataset, options);
+    OrderedMakers samples(
+        dataset.size(), options.workers, [&](std::size_t index) { return maker.make(index); }, "pack");
+    PackedWriter writer(file, dataset.fields());
+    for (std::size_t index = 0; index < dataset.size(); ++index) writer.add(SampleMaker::fields_of(samples.next()));
+    writer.finish(dataset.class_names(), dataset.channel_mean(), dataset.channel_std());
   });
 }
 

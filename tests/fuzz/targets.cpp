@@ -69,7 +69,16 @@ void fuzz_tar(std::span<const std::byte> bytes) {
 
 void fuzz_packed(std::span<const std::byte> bytes) {
   const PackedFile file(memory_file(bytes), "packed");
-  for (const PackedRecord& record : file.records()) require(record.size <= bytes.size());
+  const std::vector<PackedField>& fields = file.description().fields;
+  for (std::size_t sample = 0; sample < file.samples(); ++sample) {
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+      if (fields[i].kind == PackedKind::column) {
+        require(file.column(sample, i).size() == fields[i].field.bytes());
+      } else {
+        require(file.record(sample, i).size <= bytes.size());
+      }
+    }
+  }
   file.verify();
 }
 
@@ -77,12 +86,14 @@ void fuzz_packed(std::span<const std::byte> bytes) {
 void fuzz_image(std::span<const std::byte> bytes) {
   if (bytes.size() < 4) return;
   const auto option = [&](std::size_t i) { return std::to_integer<std::size_t>(bytes[i]); };
-  const auto reader = ImageReader::open(bytes.subspan(4), "image");
+  const bool as_mask = option(0) >= 128;
+  const auto reader = (as_mask ? ImageReader::open_mask : ImageReader::open)(bytes.subspan(4), "image", {});
   if (reader->size().height * reader->size().width > 1'000'000) return;  // slow, and nothing new
   LazyImage::Memory memory;
   LazyImage picture(*reader,
-                    {.channels = option(0) % 2 == 0 ? std::size_t{1} : std::size_t{3},
-                     .mode = option(0) % 4 < 2 ? DecodeMode::exact : DecodeMode::scaled},
+                    {.channels = as_mask || option(0) % 2 == 0 ? std::size_t{1} : std::size_t{3},
+                     .mode = option(0) % 4 < 2 ? DecodeMode::exact : DecodeMode::scaled,
+                     .nearest = as_mask},
                     memory);
   const ImageSize size = picture.size();
   const std::size_t height = 1 + option(1) % size.height;

@@ -1,5 +1,6 @@
 #include "transforms/pack_dataset.h"
 
+#include <array>
 #include <cstring>
 
 #include <gmock/gmock.h>
@@ -9,6 +10,7 @@
 #include "datasets/pictures.h"
 #include "images/encode_jpeg.h"
 #include "images/resample.h"
+#include "support/checkable_pool.h"
 #include "support/configured.h"
 #include "support/error_of.h"
 #include "support/image_files.h"
@@ -165,7 +167,7 @@ TEST_F(PackDataset, NamesWhatIsCutOffOrDamaged) {
   EXPECT_THAT(error(whole.substr(0, 20)), HasSubstr("is no packed file"));
   std::string damaged = whole;
   damaged[64 + 3] ^= 1;
-  EXPECT_THAT(error(damaged), AllOf(HasSubstr("record 0"), HasSubstr("is damaged")));
+  EXPECT_THAT(error(damaged), AllOf(HasSubstr("the field image of sample 0"), HasSubstr("is damaged")));
   damaged = whole;
   damaged[damaged.size() - 60] ^= 1;
   EXPECT_THAT(error(damaged), HasSubstr("damaged description"));
@@ -178,11 +180,12 @@ TEST_F(PackDataset, NamesTheRecordThatIsGoneWhileItIsRead) {
   std::filesystem::resize_file(dir_ / "train.packed", 1'000);
   EXPECT_NO_THROW(read_field(*arrays, 0, out));
   EXPECT_THAT(error_of<RunError>([&] { read_field(*arrays, 19, out); }),
-              AllOf(HasSubstr("train.packed"), HasSubstr("record 19 has been cut off")));
+              AllOf(HasSubstr("train.packed"), HasSubstr("the field image of sample 19 has been cut off")));
 
   const auto files = packed(*pictures());
   std::filesystem::resize_file(dir_ / "train.packed", 100);
-  EXPECT_THAT(error_of<RunError>([&] { stored(*files, 2); }), HasSubstr("record 2 has been cut off"));
+  EXPECT_THAT(error_of<RunError>([&] { stored(*files, 2); }),
+              HasSubstr("the field image of sample 2 has been cut off"));
 }
 
 /// Of one sample, whose class has no name.
@@ -208,6 +211,132 @@ class WrongLabel final : public Dataset {
 TEST_F(PackDataset, NamesTheSampleWithAClassOutOfRange) {
   EXPECT_THAT(error_of<RunError>([&] { packed(WrongLabel()); }),
               AllOf(HasSubstr("sample 0 (the sample)"), HasSubstr("label has the value 2; allowed: 0 to 1")));
+}
+
+// A file of version 1: picture files, sample i of class i.
+std::string version_1(const std::vector<std::string>& files) {
+  std::string bytes(packed_magic, sizeof packed_magic);
+  const auto add = [&](const void* data, std::size_t size) { bytes.append(static_cast<const char*>(data), size); };
+  const auto crc = [](const std::string& text) { return crc32_of(std::as_bytes(std::span(text))); };
+  std::vector<PackedRecord> records;
+  for (const std::string& file : files) {
+    bytes.resize((bytes.size() + 63) / 64 * 64);
+    records.push_back({bytes.size(), file.size(), crc(file), static_cast<std::uint32_t>(records.size()), 0, 0});
+    bytes += file;
+  }
+  bytes.resize((bytes.size() + 63) / 64 * 64);
+  PackedTrailer trailer{.samples = records.size(), .index_offset = bytes.size()};
+  add(records.data(), records.size() * sizeof(PackedRecord));
+  const std::string index = bytes.substr(trailer.index_offset);
+  const std::string description = R"({"kind": "files", "dtype": "uint8", "shape": [0, 0, 3],
+      "class_names": ["a", "b", "c"], "mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2]})";
+  trailer.description_offset = bytes.size();
+  trailer.description_size = description.size();
+  bytes += description;
+  trailer.index_crc32 = crc(index);
+  trailer.description_crc32 = crc(description);
+  trailer.version = 1;
+  trailer.crc32 = crc32_of(std::as_bytes(std::span(&trailer, 1)).first(offsetof(PackedTrailer, crc32)));
+  std::memcpy(trailer.magic, packed_magic, sizeof packed_magic);
+  add(&trailer, sizeof trailer);
+  return bytes;
+}
+
+// As version 1 wrote them: three pictures of one size, three of several sizes, and three files.
+TEST_F(PackDataset, ReadsFilesOfVersion1) {
+  DataConfig config;
+  config.name = "packed";
+  config.root = dir_.path();
+  for (const char* name : {"fixed", "any", "files"}) {
+    const std::string corpus = fmt::format(TRAINYARD_SOURCE_DIR "/tests/fuzz/corpus/packed/{}", name);
+    const bool files = std::string_view(name) == "files";
+    dir_.write("train.packed",
+               files ? version_1({png_file(ramp(5, 4, 3)), jpeg_file(ramp(7, 6, 3)), png_file(ramp(2, 3, 3))})
+                     : read_text_file(corpus, "test"));
+    PackedFile(dir_ / "train.packed").verify();
+    const auto dataset = make_dataset(config, Split::train);
+    ASSERT_EQ(dataset->fields().size(), 2u) << name;
+    EXPECT_EQ(dataset->fields()[0].name, "image");
+    EXPECT_EQ(dataset->fields()[0].is_picture, std::string_view(name) != "fixed");
+    EXPECT_EQ(dataset->fields()[1], label_field(dataset->class_names().size()));
+    std::uint64_t counted = 0;
+    for (const std::uint64_t count : dataset->class_counts()) counted += count;
+    EXPECT_EQ(counted, dataset->size());
+    for (std::size_t i = 0; i < dataset->size(); ++i) {
+      const std::vector<FieldContent> sample = TransformPipeline().read_any_size(*dataset, i, 0, 0);
+      EXPECT_FALSE(sample[0].bytes.empty());
+      EXPECT_EQ(std::to_integer<std::uint64_t>(sample[1].bytes[0]), dataset->stratum(i));
+    }
+  }
+}
+
+// Every kind of field: an image, a column, and two that vary.
+TEST_F(PackDataset, GivesBackAllFields) {
+  const CheckableDataset original(20, nullptr);
+  for (const int workers : {0, 2}) {
+    const auto copy = packed(original, {.workers = workers});
+    EXPECT_EQ(copy->fields(), original.fields());
+    EXPECT_EQ(copy->channel_mean(), original.channel_mean());
+    for (std::size_t i = 0; i < copy->size(); ++i) {
+      Sample sample;
+      read_sample(*copy, i, sample);
+      for (std::size_t field = 0; field < copy->fields().size(); ++field) {
+        const std::span<const std::byte> found = sample.place(field);
+        EXPECT_EQ(std::vector(found.begin(), found.end()), CheckableDataset::expected(copy->fields()[field], i));
+      }
+    }
+  }
+}
+
+/// Pictures with masks, of several sizes.
+class Masked final : public Dataset {
+ public:
+  Masked() {
+    for (const std::size_t side : {8, 10, 12}) {
+      files_.push_back({png_file(ramp(side, side + 2, 3)), png_file(ramp(side, side + 2, 1, 4), {.color_type = 3})});
+    }
+    take_size_of_first_picture(*this, fields_);
+  }
+  std::size_t size() const override { return files_.size(); }
+  const std::vector<Field>& fields() const override { return fields_; }
+  std::uint64_t fingerprint() const override { return 0; }
+  void read(std::size_t index, RandomStream /*random*/, Sample& sample) const override {
+    for (const std::size_t field : {0, 1}) sample.store(field, {std::as_bytes(std::span(files_[index].at(field)))});
+  }
+
+ private:
+  std::vector<std::array<std::string, 2>> files_;
+  std::vector<Field> fields_{{.name = "image", .shape = {1, 1, 3}, .is_picture = true},
+                             {.name = "mask", .shape = {1, 1}, .is_picture = true, .values = ValueRange{4, 255}}};
+};
+
+TEST_F(PackDataset, KeepsEncodesAndDecodesMasks) {
+  const Masked original;
+  const auto contents = [](const Dataset& dataset, std::size_t i) {
+    return TransformPipeline().read_any_size(dataset, i, 0, 0);
+  };
+  for (const PackAs as : {PackAs::keep, PackAs::jpeg, PackAs::raw}) {
+    const auto copy = packed(original, {.as = as});
+    ASSERT_EQ(copy->fields(), original.fields());
+    for (std::size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(contents(*copy, i)[1].bytes, contents(original, i)[1].bytes) << "no mask changes";
+      if (as == PackAs::jpeg) continue;
+      EXPECT_EQ(contents(*copy, i)[0].bytes, contents(original, i)[0].bytes);
+    }
+  }
+  const auto cropped = packed(original, {.as = PackAs::raw, .transforms = {"center_crop(size=20)"}});
+  EXPECT_FALSE(cropped->fields()[1].is_picture) << "all have one size";
+  EXPECT_EQ(contents(*cropped, 0)[1].bytes.front(), std::byte{255}) << "what is outside of a mask is ignored";
+  EXPECT_EQ(contents(*cropped, 0)[0].bytes.front(), std::byte{0});
+}
+
+TEST_F(PackDataset, RefusesSamplesThatAreDrawnAnew) {
+  dir_.write("text", std::string(500, 'x'));
+  DataConfig config = configured("--data.name text --data.text.context 8").data;
+  config.root = dir_ / "text";
+  EXPECT_THAT(error_of<UsageError>([&] { packed(*make_dataset(config, Split::train)); }),
+              HasSubstr("draws its samples (tokens (int32, 9)) anew in each epoch"));
+  EXPECT_EQ(packed(*make_dataset(config, Split::val))->size(), 7u);
 }
 
 TEST_F(PackDataset, NamesWhatIsWrongWithTheDescription) {
@@ -258,15 +387,17 @@ TEST_F(PackDataset, SurvivesAnyDamage) {
       return at <= all.size() && size <= all.size() - at ? all.subspan(at, size) : std::span<const std::byte>();
     };
     trailer.version = packed_version;
-    trailer.index_crc32 = crc32_of(part(trailer.index_offset, trailer.records * sizeof(PackedRecord)));
+    trailer.index_crc32 = crc32_of(part(trailer.index_offset, trailer.samples * (sizeof(PackedRecord) + 8)));
     trailer.description_crc32 = crc32_of(part(trailer.description_offset, trailer.description_size));
     trailer.crc32 = crc32_of(std::as_bytes(std::span(&trailer, 1)).first(offsetof(PackedTrailer, crc32)));
     std::memcpy(bytes.data() + bytes.size() - sizeof trailer, &trailer, sizeof trailer);
     try {
       const PackedFile file(memory_file(all), "the/path");
-      for (const PackedRecord& record : file.records()) {
-        ASSERT_LE(record.size, bytes.size());
-        ASSERT_LT(record.label, file.description().class_names.size());
+      for (std::size_t sample = 0; sample < file.samples(); ++sample) {
+        for (std::size_t field = 0; field < file.description().fields.size(); ++field) {
+          if (file.description().fields[field].kind == PackedKind::column) continue;
+          ASSERT_LE(file.record(sample, field).size, bytes.size());
+        }
       }
     } catch (const RunError& error) {
       EXPECT_THAT(error.what(), HasSubstr("the/path"));
