@@ -97,6 +97,7 @@ class DataCommand : public Command {
 
  private:
   void print_data(const std::vector<SplitInfo>& splits) const {
+    print("{:<8}{}\n", "fields", describe(splits.front().fields));
     for (std::size_t i = 0; i < splits.size(); ++i) {
       const char* const name = to_string(static_cast<Split>(i));
       print("{:<8}{}\n", name, summary_of(splits[i]));

@@ -17,11 +17,12 @@ const std::vector<std::string>& Dataset::class_names() const {
 }
 
 void require_filled(const Dataset& dataset, std::size_t index, const Sample& sample) {
-  for (std::size_t i = 0; i < dataset.fields().size(); ++i) {
-    if (dataset.fields()[i].is_picture ? sample.is_stored(i) : sample.is_filled(i)) continue;
+  const std::vector<Field>& fields = dataset.fields();
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    if (fields[i].is_picture ? sample.is_stored(i) : sample.is_filled(i)) continue;
     throw RunError("data",
                    "read() has not filled the field {} of sample {}: a dataset fills all fields(), each with its type",
-                   dataset.fields()[i].name, index);
+                   fields[i].name, index);
   }
 }
 

@@ -1,12 +1,10 @@
 // Fashion-MNIST: 60,000 and 10,000 grey images of clothing (Xiao, Rasul, Vollgraf: "Fashion-MNIST: a novel image
 // dataset for benchmarking machine learning algorithms", 2017).
-#include "datasets/idx_images.h"
+#include "datasets/fashion_mnist.h"
 
 namespace trainyard {
-namespace {
 
-std::unique_ptr<Dataset> make_fashion_mnist(const DataConfig& config, Split split) {
-  if (split == Split::val) return nullptr;
+std::unique_ptr<IdxImages> fashion_mnist(const DataConfig& config, Split split) {
   static const IdxImages::Kind kind{
       .name = "fashion_mnist",
       .places = {.title = "Fashion-MNIST",
@@ -20,6 +18,12 @@ std::unique_ptr<Dataset> make_fashion_mnist(const DataConfig& config, Split spli
       .mean = 0.2860F,
       .std = 0.3530F};
   return std::make_unique<IdxImages>(kind, config, split);
+}
+
+namespace {
+
+std::unique_ptr<Dataset> make_fashion_mnist(const DataConfig& config, Split split) {
+  return split == Split::val ? nullptr : fashion_mnist(config, split);
 }
 
 const DatasetRegistry::Registration registered{"fashion_mnist", "Fashion-MNIST: 28x28 grey, 10 kinds of clothing",

@@ -34,14 +34,16 @@ bool all_allowed(const std::byte* elements, std::size_t count, T limit, T ignore
                                       (value != ignored));
   };
   std::size_t at = 0;
-  std::array<T, block> values;
-  std::array<unsigned char, block> bad{};
-  for (; at + block <= count; at += block) {
-    std::memcpy(values.data(), elements + at * sizeof(T), sizeof values);
-    for (std::size_t i = 0; i < block; ++i) bad[i] |= is_bad(values[i]);
-  }
   unsigned char any = 0;
-  for (const unsigned char one : bad) any |= one;
+  if (count >= block) {
+    std::array<T, block> values;
+    std::array<unsigned char, block> bad{};
+    for (; at + block <= count; at += block) {
+      std::memcpy(values.data(), elements + at * sizeof(T), sizeof values);
+      for (std::size_t i = 0; i < block; ++i) bad[i] |= is_bad(values[i]);
+    }
+    for (const unsigned char one : bad) any |= one;
+  }
   for (; at < count; ++at) {
     T value{};
     std::memcpy(&value, elements + at * sizeof(T), sizeof value);

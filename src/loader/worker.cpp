@@ -221,7 +221,9 @@ class ChunkReader {
                                             : part.elements.subspan(i * part.row_bytes, part.row_bytes);
       }
       split_.read(index, options_.seed, request_.epoch, places_, request_.unmirrored);
-      for (std::size_t field = 0; field < parts_.size(); ++field) check_values(*parts_[field].field, places_[field]);
+      for (std::size_t field = 0; field < parts_.size(); ++field) {
+        if (parts_[field].field->values) check_values(*parts_[field].field, places_[field]);
+      }
       return true;
     } catch (const std::exception& e) {
       failure_ = e.what();

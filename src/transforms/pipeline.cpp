@@ -15,9 +15,9 @@ RandomStream stream_of(std::uint64_t seed, std::uint64_t epoch, std::uint64_t in
 }
 
 // What Dataset::read() draws from.
-RandomStream stream_of_reading(std::uint64_t seed, std::uint64_t epoch, std::uint64_t index) {
+RandomStream stream_of_reading(const Dataset& dataset, std::uint64_t seed, std::uint64_t epoch, std::uint64_t index) {
   constexpr std::uint64_t name_key = key_of("read");
-  return RandomStream(key_of({seed, epoch, index, name_key}));
+  return RandomStream(dataset.is_deterministic() ? 0 : key_of({seed, epoch, index, name_key}));
 }
 
 std::pair<std::string, std::unique_ptr<Transform>> make_transform(const std::string& spec) {
@@ -182,21 +182,20 @@ void TransformPipeline::open(const Dataset& dataset, std::size_t index) const {
 void TransformPipeline::read(const Dataset& dataset, std::size_t index, std::uint64_t seed, std::uint64_t epoch,
                              std::span<const std::span<std::byte>> out, bool unmirrored) const {
   const std::vector<Field>& given = dataset.fields();
-  const bool transforms = !stages_.empty();
   Sample& sample = memory_->sample;
-  memory_->spatial.resize(given.size());
-  bool has_work = transforms;
+  bool has_work = !stages_.empty();
+  if (memory_->spatial.size() < given.size()) memory_->spatial.resize(given.size());
   for (std::size_t i = 0; i < given.size(); ++i) {
-    std::span<std::byte> place = out[i];
-    has_work |= given[i].is_picture;
     if (given[i].is_picture) {
-      place = {};
+      has_work = true;
+      sample.expect(i, std::span<std::byte>());
     } else if (framed_ > 0 && given[i].is_spatial()) {
-      place = memory_->spatial[i].untransformed.take(given[i].bytes());
+      sample.expect(i, memory_->spatial[i].untransformed.take(given[i].bytes()));
+    } else {
+      sample.expect(i, out[i]);
     }
-    sample.expect(i, place);
   }
-  dataset.read(index, stream_of_reading(seed, epoch, index), sample);
+  dataset.read(index, stream_of_reading(dataset, seed, epoch, index), sample);
   require_filled(dataset, index, sample);
   if (!has_work) return;
 
@@ -220,8 +219,8 @@ void TransformPipeline::read(const Dataset& dataset, std::size_t index, std::uin
 std::vector<FieldContent> TransformPipeline::read_any_size(const Dataset& dataset, std::size_t index,
                                                            std::uint64_t seed, std::uint64_t epoch) const {
   const std::vector<Field>& fields = dataset.fields();
-  memory_->spatial.resize(fields.size());
-  read_sample(dataset, index, memory_->sample, stream_of_reading(seed, epoch, index));
+  if (memory_->spatial.size() < fields.size()) memory_->spatial.resize(fields.size());
+  read_sample(dataset, index, memory_->sample, stream_of_reading(dataset, seed, epoch, index));
   open(dataset, index);
   const Draws draws(seed, epoch, index);
   std::vector<FieldContent> contents(fields.size());

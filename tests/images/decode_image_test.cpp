@@ -94,6 +94,38 @@ TEST(DecodePng, StretchesFewBitsAndKeepsTheHighByteOfSixteen) {
   EXPECT_EQ(decode(png_file(ramp(9, 13, 3), {.bit_depth = 16}), 3).pixels, ramp(9, 13, 3).pixels);
 }
 
+std::vector<std::byte> decode_mask(const std::string& file, ImageSize size) {
+  const auto reader = ImageReader::open_mask(std::as_bytes(std::span(file)), "mask.png");
+  EXPECT_EQ(reader->size(), size);
+  std::vector<std::byte> pixels(size.height * size.width);
+  reader->read(Rect::whole(size), 1, 1, pixels.data());
+  return pixels;
+}
+
+TEST(DecodeMask, GivesTheNumbersInTheFile) {
+  for (const int color_type : {0, 3}) {
+    for (const int bits : {1, 2, 4, 8}) {
+      for (const bool interlaced : {false, true}) {
+        const Image mask = ramp(9, 13, 1, 1U << bits);
+        const std::string file =
+            png_file(mask, {.color_type = color_type, .bit_depth = bits, .interlaced = interlaced});
+        EXPECT_EQ(decode_mask(file, {9, 13}), mask.pixels) << color_type << ", " << bits << " bits";
+      }
+    }
+  }
+}
+
+TEST(DecodeMask, RefusesWhatHasNoClassPerPixelAndSaysWhatItIs) {
+  const auto error = [](const std::string& file) {
+    return error_of<RunError>([&] { ImageReader::open_mask(std::as_bytes(std::span(file)), "a/mask.png"); });
+  };
+  EXPECT_THAT(error(png_file(ramp(4, 4, 3))), AllOf(HasSubstr("a/mask.png"), HasSubstr("8-bit RGB")));
+  EXPECT_THAT(error(png_file(ramp(4, 4, 1), {.color_type = 0, .bit_depth = 16})), HasSubstr("16-bit grey"));
+  EXPECT_THAT(error(png_file(ramp(4, 4, 2), {.color_type = 4})), HasSubstr("8-bit grey with alpha"));
+  EXPECT_THAT(error(jpeg_file(ramp(4, 4, 1))), HasSubstr("a JPEG; a mask is a PNG"));
+  EXPECT_THAT(error("text"), HasSubstr("a mask is a PNG"));
+}
+
 TEST(DecodeJpeg, IsCloseToWhatWasEncoded) {
   const Image image = ramp(20, 27, 3);
   EXPECT_LE(largest_difference(decode(jpeg_file(image), 3), image), 5);

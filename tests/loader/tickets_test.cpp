@@ -100,12 +100,12 @@ TEST_F(TicketsTest, NewWorkBetweenLookingAndSleepingIsNotMissed) {
 TEST(Tickets, ThreeWorkersAndATrainerNeverTouchAChunkAtTheSameTime) {
   const Arena arena =
       Arena::create_private({.workers = 3, .batch_size = 13, .slots = 3, .fields = 4, .field_bytes = {37, 8, 36, 12}});
-  const std::vector<LoadedSplit> splits = checkable(1000)();
   const PoolOptions options;
   std::atomic<bool> stop = false;
   std::vector<std::thread> workers;
   for (std::uint32_t number = 0; number < 3; ++number) {
     workers.emplace_back([&, number] {
+      const std::vector<LoadedSplit> splits = checkable(1000)();  // a pipeline is for one thread
       Worker worker(arena, splits, options, number);
       while (!stop) {
         const std::uint32_t seen = Tickets(arena).work_seen();

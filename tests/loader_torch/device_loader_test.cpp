@@ -1,5 +1,7 @@
 #include "loader_torch/device_loader.h"
 
+#include <cstring>
+
 #include <gmock/gmock.h>
 
 #include <ATen/Context.h>
@@ -107,6 +109,83 @@ TEST_P(DeviceLoaderOn, ASplitKeptThereLeavesOutWhatCouldNotBeReadAsTheWorkersDo)
   DeviceLoader kept = loader(pool, Split::train, {.shuffle = true});
   kept.keep_on_device();
   expect_same_epochs(loaded, kept, {0, 1, 2});
+}
+
+/// Images of noise whose mask is the image.
+class Masked final : public Dataset {
+ public:
+  std::size_t size() const override { return 30; }
+  const std::vector<Field>& fields() const override { return fields_; }
+  std::uint64_t fingerprint() const override { return 0; }
+  void read(std::size_t index, RandomStream /*random*/, Sample& sample) const override {
+    for (std::size_t i = 0; i < 8 * 9; ++i) {
+      const auto value = static_cast<std::byte>(key_of({index, i}));
+      sample.elements(0)[i] = sample.elements(1)[i] = value;
+    }
+    for (std::size_t i = 0; i < 3; ++i) sample.elements_as<float>(2)[i] = static_cast<float>(index + i);
+  }
+
+ private:
+  std::vector<Field> fields_{{.name = "image", .shape = {8, 9, 1}},
+                             {.name = "mask", .shape = {8, 9}},
+                             {.name = "target", .dtype = DType::float32, .shape = {3}}};
+};
+
+TEST_P(DeviceLoaderOn, MasksKeptThereAreMirroredWithTheirImage) {
+  WorkerPool pool(pool_options, [] {
+    std::vector<LoadedSplit> splits(1);
+    splits[0].dataset = std::make_unique<Masked>();
+    splits[0].transforms =
+        TransformPipeline({"center_crop(size=7)", "random_horizontal_flip"}, splits[0].dataset->fields());
+    return splits;
+  });
+  DeviceLoader loaded = loader(pool, Split::train, {.shuffle = true});
+  DeviceLoader kept = loader(pool, Split::train, {.shuffle = true});
+  kept.keep_on_device();
+  expect_same_epochs(loaded, kept, {0, 1, 2});
+  kept.start_epoch(3);
+  while (const std::optional<DeviceBatch> batch = kept.next()) {
+    EXPECT_TRUE(at::equal(batch->field("image").tensor().squeeze(3), batch->field("mask").tensor()));
+    EXPECT_EQ(batch->field("target").tensor().sizes(), (at::IntArrayRef{batch->count, 3}));
+  }
+}
+
+TEST_P(DeviceLoaderOn, DeliversFieldsThatVary) {
+  WorkerPool pool({.workers = 0, .batch_size = 8}, checkable(20));
+  DeviceLoader batches = loader(pool, Split::train);
+  batches.start_epoch(0);
+  while (const std::optional<DeviceBatch> batch = batches.next()) {
+    const std::vector<std::uint64_t> indices = batches.sample_indices(0, batch->number);
+    const DeviceField& words = batch->field("words");
+    const DeviceField& boxes = batch->field("boxes");
+    const at::Tensor rows = words.rows.cpu();
+    EXPECT_EQ(words.data.sizes(), (at::IntArrayRef{batch->count, rows.max().item<std::int64_t>()})) << "padded";
+    EXPECT_EQ(boxes.data.sizes(), (at::IntArrayRef{boxes.rows.sum().item<std::int64_t>(), 3})) << "one behind another";
+    EXPECT_EQ(boxes.begins.size(0), batch->count + 1);
+    EXPECT_EQ(words.data.scalar_type(), at::kInt);
+    for (std::size_t i = 0; i < indices.size(); ++i) {
+      const auto place = static_cast<std::int64_t>(i);
+      const std::vector<std::byte> expected =
+          CheckableDataset::expected(pool.splits()[0].fields[2], static_cast<std::size_t>(indices[i]));
+      const at::Tensor found = words.data.cpu()[place].slice(0, 0, rows[place].item<std::int64_t>()).contiguous();
+      ASSERT_EQ(found.nbytes(), expected.size());
+      EXPECT_EQ(std::memcmp(found.data_ptr(), expected.data(), expected.size()), 0);
+    }
+  }
+}
+
+// The tensors keep the slot as long as they live, and not longer.
+TEST(DeviceLoader, OnTheCpuABatchMayOutliveTheNextOnes) {
+  WorkerPool pool({.workers = 0, .batch_size = 4, .prefetch = 2}, checkable(40, 0, nullptr, /*varying=*/false));
+  DeviceLoader batches(pool, Split::train, {}, at::kCPU);
+  batches.start_epoch(0);
+  const at::Tensor first = batches.next()->field("image").data;
+  const at::Tensor copy = first.clone();
+  std::vector<at::Tensor> labels;
+  while (const std::optional<DeviceBatch> batch = batches.next()) labels.push_back(batch->field("label").tensor());
+  EXPECT_TRUE(at::equal(first, copy));
+  EXPECT_EQ(labels.size(), 9u);
+  EXPECT_EQ(labels[0][0].item<std::int64_t>(), 4);
 }
 
 TEST_P(DeviceLoaderOn, AnEpochMayEndEarly) {

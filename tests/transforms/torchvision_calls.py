@@ -2,7 +2,8 @@
 
 usage: torchvision_calls.py FOLDER
 FOLDER/requests.json has three lists; what each asks for goes to a file that carries its number.
-  calls       a picture goes through functions of torchvision.transforms.v2.functional: calls.N.raw
+  calls       a picture, or a mask as tv_tensors.Mask, goes through functions of torchvision.transforms.v2.functional:
+              calls.N.raw
   augment     a picture goes through each operation of transforms.RandAugment, with either sign: augment.N.raw, all 28
               results in a row
   parameters  what a class's get_params draws, many times: parameters.N.json
@@ -18,6 +19,7 @@ from PIL import Image
 try:
     import torch
     from torchvision import transforms
+    from torchvision import tv_tensors
     from torchvision.transforms import InterpolationMode, autoaugment, v2
 except (ImportError, RuntimeError) as error:  # the latter where it is of another torch
     print(error)
@@ -37,9 +39,11 @@ def call(image, name, arguments):
 
 def called(request):
     image = picture(request)
+    if request["mask"]:
+        image = tv_tensors.Mask(v2.functional.pil_to_tensor(image))
     for name, arguments in request["calls"]:
         image = call(image, name, arguments)
-    return image.tobytes()
+    return image.numpy().tobytes() if request["mask"] else image.tobytes()
 
 
 def augmented(request):

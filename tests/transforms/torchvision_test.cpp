@@ -34,6 +34,7 @@ struct File {
   std::string path;
   std::size_t channels;
   ImageSize size;
+  bool is_mask = false;
 };
 
 // Slopes under noise, so that each value has neighbours both near and far.
@@ -71,6 +72,20 @@ std::vector<File> files_in(const TempDir& dir) {
   return files;
 }
 
+// Of noise, so that every pixel taken from another place shows.
+std::vector<File> masks_in(const TempDir& dir) {
+  std::vector<File> files;
+  for (const ImageSize size : {ImageSize{1, 1}, {3, 2}, {17, 16}, {75, 107}, {121, 40}, {33, 47}}) {
+    Image mask{size.height, size.width, 1, std::vector<std::byte>(size.height * size.width)};
+    RandomStream random(size.height);
+    for (std::byte& value : mask.pixels) value = static_cast<std::byte>(random.below(256));
+    const std::string path =
+        dir.write(fmt::format("mask-{}x{}.png", size.width, size.height), png_file(mask, {.color_type = 0}));
+    files.push_back({path, 1, size, /*is_mask=*/true});
+  }
+  return files;
+}
+
 std::unique_ptr<Transform> make_transform(const std::string& spec) {
   TransformArguments arguments = parse_transform(spec);
   auto transform = TransformRegistry::make(arguments.transform(), arguments);
@@ -80,11 +95,13 @@ std::unique_ptr<Transform> make_transform(const std::string& spec) {
 
 Image applied(Transform& transform, const File& file, RandomStream random) {
   const Mapping mapping = Mapping::read_only_file(file.path, "test");
-  const auto reader = ImageReader::open(mapping.bytes(), file.path);
+  const auto reader = (file.is_mask ? ImageReader::open_mask : ImageReader::open)(mapping.bytes(), file.path, {});
   LazyImage::Memory memory;
-  LazyImage picture(*reader, {.channels = file.channels}, memory);
+  LazyImage picture(*reader, {.channels = file.channels, .nearest = file.is_mask}, memory);
   if (const auto frame = transform.frame(picture.size(), random)) {
     picture.frame(*frame);
+  } else if (file.is_mask) {
+    transform.apply_to_mask(picture.pixels(), random);
   } else {
     transform.apply(picture.pixels(), random);
   }
@@ -144,16 +161,17 @@ void add_cases(std::vector<Case>& cases, const std::vector<File>& files, const s
   }
 }
 
-std::vector<Case> all_cases(const std::vector<File>& files) {
+// Those of geometry act on `spatial`, which has masks as well.
+std::vector<Case> all_cases(const std::vector<File>& files, const std::vector<File>& spatial) {
   std::vector<Case> cases;
   for (const int size : {1, 16, 41, 120}) {
-    add_cases(cases, files, fmt::format("center_crop(size={})", size), 1, [&](Transform&, const File&, RandomStream) {
+    add_cases(cases, spatial, fmt::format("center_crop(size={})", size), 1, [&](Transform&, const File&, RandomStream) {
       return json::array({call("center_crop", {{"output_size", {size, size}}})});
     });
   }
   for (const int padding : {0, 3}) {
     const int size = padding == 0 ? 0 : 7;  // the smallest picture and its padding
-    add_cases(cases, files, fmt::format("random_crop(size={}, padding={})", size, padding), 4,
+    add_cases(cases, spatial, fmt::format("random_crop(size={}, padding={})", size, padding), 4,
               [&](Transform& transform, const File& file, RandomStream random) {
                 const Rect cut = transform.frame(file.size, random)->region;
                 json crop = box(cut);
@@ -169,12 +187,12 @@ std::vector<Case> all_cases(const std::vector<File>& files) {
       };
     };
     for (const int size : {1, 16, 50}) {
-      add_cases(cases, files, fmt::format("resize(size={}, interpolation={})", size, filter), 1,
+      add_cases(cases, spatial, fmt::format("resize(size={}, interpolation={})", size, filter), 1,
                 resize_to(json::array({size})));
     }
-    add_cases(cases, files, fmt::format("resize(height=23, width=61, interpolation={})", filter), 1,
+    add_cases(cases, spatial, fmt::format("resize(height=23, width=61, interpolation={})", filter), 1,
               resize_to(json::array({23, 61})));
-    add_cases(cases, files, fmt::format("random_resized_crop(size=33, interpolation={})", filter), 4,
+    add_cases(cases, spatial, fmt::format("random_resized_crop(size=33, interpolation={})", filter), 4,
               [&](Transform& transform, const File& file, RandomStream random) {
                 const Rect cut = transform.frame(file.size, random)->region;
                 json crop = box(cut);
@@ -184,7 +202,7 @@ std::vector<Case> all_cases(const std::vector<File>& files) {
               });
   }
   for (const char* direction : {"horizontal", "vertical"}) {
-    add_cases(cases, files, fmt::format("random_{}_flip(p=1)", direction), 1,
+    add_cases(cases, spatial, fmt::format("random_{}_flip(p=1)", direction), 1,
               [&](Transform&, const File&, RandomStream) {
                 return json::array({call(fmt::format("{}_flip", direction), json::object())});
               });
@@ -370,12 +388,15 @@ TEST(Torchvision, GivesTheSamePixelsAndDrawsAsOften) {
   }
   const TempDir dir;
   const std::vector<File> files = files_in(dir);
-  const std::vector<Case> calls = all_cases(files);
+  std::vector<File> spatial = files;
+  for (const File& mask : masks_in(dir)) spatial.push_back(mask);
+  const std::vector<Case> calls = all_cases(files, spatial);
   const std::vector<Augmentation> augment = all_augmentations(files);
   const std::vector<Draws> parameters = all_draws();
   json requests;
   for (const Case& one : calls) {
-    requests["calls"].push_back({{"file", one.file.path}, {"channels", one.file.channels}, {"calls", one.calls}});
+    requests["calls"].push_back(
+        {{"file", one.file.path}, {"channels", one.file.channels}, {"mask", one.file.is_mask}, {"calls", one.calls}});
   }
   for (const Augmentation& one : augment) {
     requests["augment"].push_back(

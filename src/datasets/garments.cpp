@@ -1,0 +1,187 @@
+// Scenes of garments, for segmentation: three to five pictures of Fashion-MNIST, 28 to 56 pixels a side, lie on a
+// textured ground of 96 × 96 and hide parts of one another. Each pixel has a class: the ground, or the garment that is
+// on top.
+//
+// Nothing is stored: a scene is a function of (split, index) and of Fashion-MNIST's files. Train is made of its first
+// 55,000 training pictures, val of the last 5,000, test of its test pictures, so no garment is in two splits.
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "config/component.h"
+#include "datasets/fashion_mnist.h"
+#include "images/resample.h"
+#include "util/random.h"
+
+namespace trainyard {
+namespace {
+
+constexpr std::size_t side = 96;
+constexpr std::size_t garment_side = 28;
+constexpr std::size_t largest_side = 56;
+constexpr std::size_t for_val = 5'000;
+constexpr int ground_levels = 5;               // a side of the grid that the ground is interpolated from
+constexpr std::uint8_t least_of_garment = 20;  // what is darker is no garment, unless a garment is all around it
+
+struct GarmentSettings {
+  std::int64_t samples = 6'000;
+
+  void declare(SettingTable& table) {
+    table.add("samples", samples, "scenes of train; a fifth as many of val and of test", whole(1, 1'000'000'000),
+              Resume::fixed);
+  }
+};
+const ComponentSettings<GarmentSettings> settings{"data.garments", {"garments"}, __FILE__};
+
+// The dark pixels that are reached from the edge over dark pixels.
+std::vector<bool> outside_of(const Image& picture) {
+  const std::size_t width = picture.width;
+  std::vector<bool> outside(picture.pixels.size());
+  std::vector<std::size_t> reached;
+  const auto reach = [&](std::size_t place) {
+    if (outside[place] || std::to_integer<std::uint8_t>(picture.pixels[place]) >= least_of_garment) return;
+    outside[place] = true;
+    reached.push_back(place);
+  };
+  for (std::size_t i = 0; i < width; ++i) {
+    for (const std::size_t place : {i, (picture.height - 1) * width + i, i * width, i * width + width - 1})
+      reach(place);
+  }
+  while (!reached.empty()) {
+    const std::size_t place = reached.back();
+    reached.pop_back();
+    if (place % width > 0) reach(place - 1);
+    if (place % width + 1 < width) reach(place + 1);
+    if (place >= width) reach(place - width);
+    if (place + width < outside.size()) reach(place + width);
+  }
+  return outside;
+}
+
+/// A garment in a scene.
+struct Garment {
+  Image picture;
+  std::vector<bool> is_outside;  ///< pixels of the picture that show what is below it
+  std::uint8_t label = 0;        ///< its class in the mask
+  std::size_t top = 0;
+  std::size_t left = 0;
+};
+
+class Garments final : public Dataset {
+ public:
+  Garments(const DataConfig& config, Split split)
+      : source_(fashion_mnist(config, split == Split::test ? Split::test : Split::train)),
+        split_key_(key_of({key_of("garments"), key_of(to_string(split))})) {
+    const std::int64_t samples = settings.in(config).samples;
+    size_ = static_cast<std::size_t>(split == Split::train ? samples : std::max<std::int64_t>(samples / 5, 1));
+    const std::size_t pictures = source_->size();
+    const std::size_t kept = pictures > 2 * for_val ? for_val : pictures / 2;
+    first_ = split == Split::val ? pictures - kept : 0;
+    count_ = split == Split::val ? kept : split == Split::train ? pictures - kept : pictures;
+    class_names_ = {"ground"};
+    for (const std::string& name : source_->class_names()) class_names_.push_back(name);
+    const auto classes = static_cast<std::int64_t>(class_names_.size());
+    fields_ = {{.name = "image", .shape = {side, side, 1}},
+               {.name = "mask", .shape = {side, side}, .values = ValueRange{classes}}};
+  }
+
+  std::size_t size() const override { return size_; }
+  const std::vector<Field>& fields() const override { return fields_; }
+  const std::vector<std::string>& class_names() const override { return class_names_; }
+  std::vector<float> channel_mean() const override { return {0.4267F}; }
+  std::vector<float> channel_std() const override { return {0.2014F}; }
+  std::uint64_t fingerprint() const override {
+    return key_of({split_key_, source_->fingerprint(), size_, first_, count_});
+  }
+
+  void read(std::size_t index, RandomStream /*random*/, Sample& sample) const override {
+    RandomStream random(key_of({split_key_, index}));
+    const std::span<std::byte> image = sample.elements(0);
+    const std::span<std::byte> mask = sample.elements(1);
+    paint_ground(random, image);
+    std::ranges::fill(mask, std::byte{0});
+    for (std::uint64_t left = 3 + random.below(3); left > 0; --left) put(draw_garment(random, mask), image, mask);
+  }
+
+ private:
+  // A smooth surface with grain, so that a pixel's brightness alone does not tell ground and garment apart.
+  static void paint_ground(RandomStream& random, std::span<std::byte> image) {
+    std::array<int, ground_levels * ground_levels> levels{};
+    for (int& level : levels) level = 30 + static_cast<int>(random.below(120));
+    constexpr int step = static_cast<int>(side) / (ground_levels - 1);
+    for (int y = 0; y < static_cast<int>(side); ++y) {
+      for (int x = 0; x < static_cast<int>(side); ++x) {
+        const auto level = [&](int down, int right) {
+          return levels[static_cast<std::size_t>((y / step + down) * ground_levels + x / step + right)];
+        };
+        const int fy = y % step;
+        const int fx = x % step;
+        const int above = level(0, 0) * (step - fx) + level(0, 1) * fx;
+        const int below = level(1, 0) * (step - fx) + level(1, 1) * fx;
+        const int smooth = (above * (step - fy) + below * fy) / (step * step);
+        const int grain = static_cast<int>(random.below(31)) - 15;
+        image[static_cast<std::size_t>(y) * side + static_cast<std::size_t>(x)] =
+            static_cast<std::byte>(std::clamp(smooth + grain, 0, 255));
+      }
+    }
+  }
+
+  // Of four places the one that hides the least.
+  Garment draw_garment(RandomStream& random, std::span<const std::byte> mask) const {
+    const std::size_t number = first_ + random.below(count_);
+    const std::size_t extent = garment_side + random.below(largest_side - garment_side + 1);
+    Sample sample;
+    read_sample(*source_, number, sample);
+    std::int64_t label = 0;
+    std::memcpy(&label, sample.place(1).data(), sizeof label);
+    Garment garment;
+    garment.picture = resize(ConstImageView(sample.place(0).data(), {garment_side, garment_side}, 1), {extent, extent});
+    garment.is_outside = outside_of(garment.picture);
+    garment.label = static_cast<std::uint8_t>(label + 1);
+    std::size_t least = side * side + 1;
+    for (int tries = 0; tries < 4; ++tries) {
+      const std::size_t top = random.below(side - extent + 1);
+      const std::size_t left = random.below(side - extent + 1);
+      std::size_t hidden = 0;
+      for (std::size_t y = 0; y < extent; ++y) {
+        for (std::size_t x = 0; x < extent; ++x) hidden += mask[(top + y) * side + left + x] != std::byte{0} ? 1 : 0;
+      }
+      if (hidden >= least) continue;
+      least = hidden;
+      garment.top = top;
+      garment.left = left;
+    }
+    return garment;
+  }
+
+  static void put(const Garment& garment, std::span<std::byte> image, std::span<std::byte> mask) {
+    const Image& picture = garment.picture;
+    for (std::size_t y = 0; y < picture.height; ++y) {
+      for (std::size_t x = 0; x < picture.width; ++x) {
+        if (garment.is_outside[y * picture.width + x]) continue;
+        const std::size_t place = (garment.top + y) * side + garment.left + x;
+        image[place] = picture.pixels[y * picture.width + x];
+        mask[place] = std::byte{garment.label};
+      }
+    }
+  }
+
+  std::unique_ptr<IdxImages> source_;
+  std::uint64_t split_key_;
+  std::size_t size_ = 0;
+  std::size_t first_ = 0;  ///< of Fashion-MNIST's pictures
+  std::size_t count_ = 0;
+  std::vector<std::string> class_names_;
+  std::vector<Field> fields_;
+};
+
+std::unique_ptr<Dataset> make_garments(const DataConfig& config, Split split) {
+  return std::make_unique<Garments>(config, split);
+}
+
+const DatasetRegistry::Registration registered{
+    "garments", "96x96 scenes of Fashion-MNIST's garments with a class per pixel, for segmentation", make_garments,
+    __FILE__};
+
+}  // namespace
+}  // namespace trainyard
