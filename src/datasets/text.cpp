@@ -1,0 +1,196 @@
+// Text files as bytes: <data.root> is a file, or a folder of files, which are read one behind the other in the order of
+// their paths. Their end is test (data.text.test, a share) and before that val (data.val). A folder with train.txt is
+// read as <data.root>/train.txt, val.txt, test.txt instead; all but train.txt may be missing.
+//
+// Samples are windows (datasets/token_windows.h); a token is a byte, 0 to 255.
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include <fmt/ranges.h>
+#include <sys/stat.h>
+
+#include "config/component.h"
+#include "datasets/litter.h"
+#include "datasets/token_windows.h"
+#include "util/error.h"
+#include "util/printable.h"
+
+namespace trainyard {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct TextSettings {
+  std::int64_t context = 128;
+  double test = 0;
+
+  void declare(SettingTable& table) {
+    table.add("context", context, "bytes that a model sees at once; a sample has one more", whole(1, 1 << 20),
+              Resume::fixed);
+    table.add("test", test, "share of the bytes, at their end, that is the test split; 0: there is none",
+              number(0, 0.9), Resume::fixed);
+  }
+};
+const ComponentSettings<TextSettings> settings{"data.text", {"text"}, __FILE__};
+
+constexpr const char* where = "text";
+constexpr std::int64_t bytes_vocabulary = 256;
+
+/// Text files, and what else lies among them.
+struct TextFiles {
+  std::vector<std::shared_ptr<const Mapping>> files;
+  std::vector<LeftOut> left_out;
+};
+
+/// A TokenWindows that says what is left out.
+class Text final : public Dataset {
+ public:
+  Text(std::unique_ptr<TokenWindows> windows, std::vector<LeftOut> left_out)
+      : windows_(std::move(windows)), left_out_(std::move(left_out)) {}
+
+  std::size_t size() const override { return windows_->size(); }
+  const std::vector<Field>& fields() const override { return windows_->fields(); }
+  void read(std::size_t index, RandomStream random, Sample& sample) const override {
+    windows_->read(index, random, sample);
+  }
+  bool is_deterministic() const override { return windows_->is_deterministic(); }
+  bool is_taken_from_train() const override { return windows_->is_taken_from_train(); }
+  std::uint64_t fingerprint() const override { return windows_->fingerprint(); }
+  std::string name(std::size_t index) const override { return windows_->name(index); }
+  std::span<const LeftOut> left_out() const override { return left_out_; }
+
+ private:
+  std::unique_ptr<TokenWindows> windows_;
+  std::vector<LeftOut> left_out_;
+};
+
+// A byte of zero in the first 4 KiB means that a file is no text, as `grep` and `git` take it.
+bool is_text(std::span<const std::byte> bytes) {
+  const std::span<const std::byte> first = bytes.first(std::min<std::size_t>(bytes.size(), 4096));
+  return std::find(first.begin(), first.end(), std::byte{0}) == first.end();
+}
+
+std::vector<fs::path> paths_in(const fs::path& folder) {
+  std::vector<fs::path> paths;
+  std::error_code error;
+  const auto options = fs::directory_options::follow_directory_symlink;
+  for (auto entry = fs::recursive_directory_iterator(folder, options, error);
+       entry != fs::recursive_directory_iterator() && !error; entry.increment(error)) {
+    if (entry.depth() > 64) throw UsageError("data.root", "{} is deeper than 64 folders", entry->path().string());
+    std::error_code ignored;
+    if (!fs::is_directory(entry->path(), ignored)) paths.push_back(entry->path());
+  }
+  if (error) throw RunError(where, "{}: {}", folder.string(), error.message());
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+// fortune(6) keeps where its quotations begin in a .dat beside each file.
+bool is_index_of_fortunes(const fs::path& path) {
+  std::error_code ignored;
+  return path.extension() == ".dat" && fs::is_regular_file(fs::path(path).replace_extension(), ignored);
+}
+
+TextFiles files_in(const fs::path& folder) {
+  TextFiles found;
+  std::set<std::pair<dev_t, ino_t>> seen;
+  for (const fs::path& path : paths_in(folder)) {
+    const std::string name = path.lexically_relative(folder).string();
+    struct stat status{};
+    if (path_has_litter(name)) {
+      leave_out(found.left_out, litter_reason, name);
+    } else if (stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) {
+      leave_out(found.left_out, "no regular file", name);
+    } else if (!seen.emplace(status.st_dev, status.st_ino).second || is_index_of_fortunes(path)) {
+      leave_out(found.left_out, unneeded_reason, name);  // the former is a second name of a file
+    } else {
+      auto file = std::make_shared<const Mapping>(Mapping::read_only_file(path.string(), where));
+      if (is_text(file->bytes())) {
+        found.files.push_back(std::move(file));
+      } else {
+        leave_out(found.left_out, "not text", name);
+      }
+    }
+  }
+  return found;
+}
+
+fs::path root_of(const DataConfig& config) {
+  std::error_code ignored;
+  if (!config.root.empty()) {
+    if (fs::exists(config.root, ignored)) return config.root;
+    throw UsageError("data.root", "there is no file or folder {}; set data.root to a text file or to a folder of them",
+                     config.root);
+  }
+  const std::vector<std::string> defaults = {"data/text", "data/text.txt", "/usr/share/games/fortunes"};
+  for (const std::string& path : defaults) {
+    if (fs::exists(path, ignored)) return path;
+  }
+  throw UsageError(
+      "data.root",
+      "no text is found in {}; install the package fortunes (apt-get install fortunes), or set data.root to "
+      "a text file or to a folder of them",
+      fmt::join(defaults, ", "));
+}
+
+TextFiles text_at(const fs::path& path) {
+  std::error_code ignored;
+  TextFiles found;
+  if (fs::is_directory(path, ignored)) {
+    found = files_in(path);
+  } else {
+    found.files.push_back(std::make_shared<const Mapping>(Mapping::read_only_file(path.string(), where)));
+  }
+  const bool empty =
+      std::all_of(found.files.begin(), found.files.end(), [](const auto& file) { return file->bytes().empty(); });
+  if (!empty) return found;
+  const std::string left_out = list_left_out(found.left_out);
+  throw UsageError("data.root", "{} holds no text{}", path.string(), left_out.empty() ? "" : "; left out: " + left_out);
+}
+
+/// Which part of a text is taken.
+struct Part {
+  Split split;
+  bool whole = false;  ///< all of it; else what data.val and `test` leave to the split
+  double test = 0;     ///< share of the test split
+};
+
+std::unique_ptr<Dataset> windows(TextFiles text, const DataConfig& config, const Part& part) {
+  const TextSettings& own = settings.in(config);
+  TokenSequence tokens(1);
+  for (auto& file : text.files) tokens.add(std::move(file));
+  TokenRange range{0, tokens.size()};
+  if (!part.whole) {
+    range = divided(tokens.size(), config.val, part.test, own.context)[static_cast<std::size_t>(part.split)];
+    if (part.split == Split::test && range.size() == 0) return nullptr;
+  }
+  auto made =
+      std::make_unique<TokenWindows>(std::move(tokens), range,
+                                     TokenWindowsOptions{.name = "text",
+                                                         .context = own.context,
+                                                         .vocabulary = bytes_vocabulary,
+                                                         .random = part.split == Split::train,
+                                                         .from_train = part.split == Split::val && !part.whole});
+  return std::make_unique<Text>(std::move(made), std::move(text.left_out));
+}
+
+std::unique_ptr<Dataset> make_text(const DataConfig& config, Split split) {
+  const fs::path root = root_of(config);
+  const double test = settings.in(config).test;
+  std::error_code ignored;
+  const auto file_of = [&](Split of) { return root / fmt::format("{}.txt", to_string(of)); };
+  const auto has = [&](Split of) { return fs::exists(file_of(of), ignored); };
+  if (!has(Split::train)) return windows(text_at(root), config, {.split = split, .test = test});
+  if (split != Split::train && has(split)) return windows(text_at(file_of(split)), config, {split, /*whole=*/true});
+  if (split == Split::test && has(Split::val)) return nullptr;
+  // Train is divided if there is no val.txt beside it.
+  return windows(text_at(file_of(Split::train)), config,
+                 {.split = split, .whole = has(Split::val), .test = has(Split::test) ? 0 : test});
+}
+
+const DatasetRegistry::Registration registered{"text", "bytes of text files: windows for a language model", make_text,
+                                               __FILE__};
+
+}  // namespace
+}  // namespace trainyard

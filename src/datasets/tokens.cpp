@@ -1,0 +1,155 @@
+// Token files as nanoGPT and llm.c write them: <data.root>/train.bin, val.bin, test.bin, or any number of files
+// *_train_*.bin, *_val_*.bin, *_test_*.bin, read one behind the other in the order of their names. Without val files
+// the end of train is val (data.val).
+//
+// nanoGPT: uint16 tokens and nothing else. llm.c: a header of 256 int32 (magic, version, number of tokens), then uint16
+// tokens of GPT-2 (magic 20240520, version 1) or uint32 tokens of Llama 3 (magic 20240801, version 7).
+//
+// Samples are windows (datasets/token_windows.h).
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <filesystem>
+
+#include <fmt/ranges.h>
+
+#include "config/component.h"
+#include "datasets/token_windows.h"
+#include "util/error.h"
+
+namespace trainyard {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* where = "tokens";
+
+/// data.tokens.type
+enum class TokenType : std::uint8_t { uint16, uint32 };
+constexpr std::array<const char*, 2> words_of(TokenType) { return {"uint16", "uint32"}; }
+
+struct TokenSettings {
+  std::int64_t context = 256;
+  std::int64_t vocabulary = 0;
+  TokenType type = TokenType::uint16;
+
+  void declare(SettingTable& table) {
+    table.add("context", context, "tokens that a model sees at once; a sample has one more", whole(1, 1 << 20),
+              Resume::fixed);
+    table.add("vocabulary", vocabulary, "tokens are 0 to vocabulary - 1; 0: as llm.c's header says",
+              whole(0, std::int64_t{1} << 31), Resume::fixed);
+    table.add("type", type, "of the tokens in files without a header of llm.c", Resume::fixed);
+  }
+};
+const ComponentSettings<TokenSettings> settings{"data.tokens", {"tokens"}, __FILE__};
+
+/// How llm.c writes the tokens of one tokenizer.
+struct Format {
+  std::int32_t magic;
+  std::int32_t version;
+  std::size_t token_bytes;
+  std::int64_t vocabulary;
+};
+constexpr std::array formats = {Format{20240520, 1, 2, 50'257}, Format{20240801, 7, 4, 128'256}};
+constexpr std::size_t header_ints = 256;
+
+/// A file of tokens, mapped.
+struct TokenFile {
+  std::shared_ptr<const Mapping> mapping;
+  const Format* format = nullptr;  ///< none: there is no header
+};
+
+TokenFile open_tokens(const fs::path& path) {
+  TokenFile file{std::make_shared<const Mapping>(Mapping::read_only_file(path.string(), where))};
+  const std::span<const std::byte> bytes = file.mapping->bytes();
+  std::array<std::int32_t, 3> header{};
+  if (bytes.size() < header_ints * sizeof(std::int32_t)) return file;
+  std::memcpy(header.data(), bytes.data(), sizeof header);
+  const auto found =
+      std::find_if(formats.begin(), formats.end(), [&](const Format& f) { return f.magic == header[0]; });
+  if (found == formats.end()) return file;
+  file.format = &*found;
+  if (header[1] != found->version) {
+    throw RunError(where, "{}: version {} of llm.c's format, expected {}: write it with a current llm.c", path.string(),
+                   header[1], found->version);
+  }
+  const std::size_t tokens = (bytes.size() - header_ints * sizeof(std::int32_t)) / found->token_bytes;
+  if (header[2] < 0 || static_cast<std::size_t>(header[2]) != tokens) {
+    throw RunError(where, "{}: its header says {} tokens, it holds {}: it has been cut off, write it again",
+                   path.string(), header[2], tokens);
+  }
+  return file;
+}
+
+fs::path root_of(const DataConfig& config) { return config.root.empty() ? "data/tokens" : config.root; }
+
+std::vector<fs::path> paths_of(const fs::path& root, Split split) {
+  const std::string name = to_string(split);
+  std::error_code error;
+  if (fs::exists(root / (name + ".bin"), error)) return {root / (name + ".bin")};
+  std::vector<fs::path> paths;
+  for (auto entry = fs::directory_iterator(root, error); entry != fs::directory_iterator() && !error;
+       entry.increment(error)) {
+    const std::string file = entry->path().filename().string();
+    if (file.ends_with(".bin") && file.find("_" + name + "_") != std::string::npos) paths.push_back(entry->path());
+  }
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+TokenSequence read_all(const std::vector<fs::path>& paths, const TokenSettings& own, std::int64_t& vocabulary) {
+  std::vector<TokenFile> files;
+  for (const fs::path& path : paths) files.push_back(open_tokens(path));
+  const Format* const format = files.front().format;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    if (files[i].format == format) continue;
+    throw RunError(where, "{} and {} have tokens of different formats: they are not of one set", paths.front().string(),
+                   paths[i].string());
+  }
+  vocabulary = own.vocabulary;
+  if (vocabulary == 0 && format != nullptr) vocabulary = format->vocabulary;
+  if (vocabulary == 0) {
+    throw UsageError("data.tokens.vocabulary",
+                     "is needed, as {} does not say how many different tokens there are; nanoGPT's GPT-2 files have "
+                     "50257",
+                     paths.front().string());
+  }
+  TokenSequence tokens(format != nullptr ? format->token_bytes : own.type == TokenType::uint32 ? 4 : 2);
+  for (TokenFile& file : files) {
+    tokens.add(std::move(file.mapping), format != nullptr ? header_ints * sizeof(std::int32_t) : 0);
+  }
+  return tokens;
+}
+
+std::unique_ptr<Dataset> make_tokens(const DataConfig& config, Split split) {
+  const fs::path root = root_of(config);
+  const TokenSettings& own = settings.in(config);
+  std::vector<fs::path> paths = paths_of(root, split);
+  const bool has_val = !paths_of(root, Split::val).empty();
+  if (split == Split::test && paths.empty()) return nullptr;
+  const bool cut = !has_val && split != Split::test;
+  if (cut && split == Split::val) paths = paths_of(root, Split::train);
+  if (paths.empty()) {
+    throw UsageError(
+        "data.root",
+        "{} has no train.bin and no *_train_*.bin; set data.root to the folder of token files as nanoGPT or "
+        "llm.c write them",
+        root.string());
+  }
+  std::int64_t vocabulary = 0;
+  TokenSequence tokens = read_all(paths, own, vocabulary);
+  TokenRange range{0, tokens.size()};
+  if (cut) range = divided(tokens.size(), config.val, 0, own.context)[static_cast<std::size_t>(split)];
+  return std::make_unique<TokenWindows>(std::move(tokens), range,
+                                        TokenWindowsOptions{.name = "tokens",
+                                                            .context = own.context,
+                                                            .vocabulary = vocabulary,
+                                                            .random = split == Split::train,
+                                                            .from_train = cut && split == Split::val});
+}
+
+const DatasetRegistry::Registration registered{
+    "tokens", "token files of nanoGPT and llm.c: windows for a language model", make_tokens, __FILE__};
+
+}  // namespace
+}  // namespace trainyard
