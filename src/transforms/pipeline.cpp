@@ -196,7 +196,11 @@ void TransformPipeline::read(const Dataset& dataset, std::size_t index, std::uin
     }
   }
   dataset.read(index, stream_of_reading(dataset, seed, epoch, index), sample);
-  require_filled(dataset, index, sample);
+  bool is_whole = true;
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    is_whole &= given[i].is_picture ? sample.is_stored(i) : sample.is_filled(i);
+  }
+  if (!is_whole) require_filled(dataset, index, sample);
   if (!has_work) return;
 
   open(dataset, index);
