@@ -37,7 +37,7 @@ test: build parity ## build and run every test
 
 test-kill: build/release/build.ninja ## kill 200 runs, cut their power, fill their disk; all must end with the same weights
 	@$(call compile,release) --target core_tests
-	TRAINYARD_KILL_RUNS=200 build/release/tests/core_tests --gtest_filter='KillLoop.*'
+	TRAINYARD_KILL_RUNS=200 build/release/tests/core_tests --gtest_filter='*KillLoop.*'
 
 check: build/release/build.ninja ## show in full what this machine has and whether it is fit to train
 	@$(call compile,release) --target trainyard

@@ -53,12 +53,14 @@ FolderFacts gather_folder(const std::string& purpose, const std::string& path, b
   folder.purpose = purpose;
   folder.path = anonymous(path);
   std::error_code error;
-  folder.exists = fs::is_directory(path, error);
+  const bool is_file = !written && fs::is_regular_file(path, error);  // data.root may be a file
+  folder.exists = is_file || fs::is_directory(path, error);
   if (written && folder.exists) folder.newest = newest_entry(path);
   fs::path nearest = fs::absolute(path, error);
   // A folder to write that is not there yet can be made where its nearest parent can be written.
   while (written && !fs::exists(nearest, error) && nearest.has_relative_path()) nearest = nearest.parent_path();
-  folder.usable = fs::is_directory(nearest, error) && access(nearest.c_str(), (written ? W_OK : R_OK) | X_OK) == 0;
+  const int rights = is_file ? R_OK : (written ? W_OK : R_OK) | X_OK;
+  folder.usable = (is_file || fs::is_directory(nearest, error)) && access(nearest.c_str(), rights) == 0;
   if (struct stat there{}; stat(nearest.c_str(), &there) == 0) {
     folder.owner = static_cast<int>(there.st_uid);
     folder.mode = fmt::format("{:04o}", there.st_mode & 07777);

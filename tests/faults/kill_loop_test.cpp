@@ -2,6 +2,7 @@
 // weights of a run that nothing happened to, bit for bit. TRAINYARD_KILL_RUNS sets how many runs; make test-kill does
 // 200.
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -12,6 +13,7 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
+#include "images/encode_png.h"
 #include "support/subprocess.h"
 #include "support/temp_dir.h"
 #include "support/tiny_training.h"
@@ -28,43 +30,89 @@ std::uint64_t runs_wanted() {
   return text == nullptr ? 9 : std::strtoull(text, nullptr, 10);
 }
 
-class KillLoop : public testing::Test {
+struct Case {
+  const char* name;
+  std::uint64_t share;  ///< of the runs that are wanted: one in so many
+  std::vector<std::string> flags;
+};
+
+// Everything that has state: optimizer, averaged weights, scaler, random augmentation, mixtures.
+Case classification() {
+  return {"classification",
+          1,
+          {"--data.synthetic.samples", "96", "--data.synthetic.classes", "4", "--model.name", "convnet",
+           "--transform.train", "random_crop(padding=1)", "--task.classification.mixup", "0.4",
+           "--task.classification.cutmix", "0.4"}};
+}
+
+// The confusion matrix of the epoch under way, masks that are cropped with their images, and ignored pixels.
+Case segmentation() {
+  return {"segmentation", 3, {"--task.name",        "segmentation",
+                              "--data.name",        "image_masks",
+                              "--data.root",        "scenes",
+                              "--data.channels",    "1",
+                              "--data.val",         "16",
+                              "--model.name",       "unet",
+                              "--model.unet.width", "4",
+                              "--model.unet.depth", "2",
+                              "--transform.train",  "random_crop(size=16, padding=2)",
+                              "--transform.train",  "random_horizontal_flip"}};
+}
+
+// Windows at random places.
+Case language_model() {
+  return {"language_model",
+          3,
+          {"--task.name", "language_model", "--data.name", "text", "--data.root", "text", "--data.text.context", "16",
+           "--model.name", "gpt", "--model.gpt.layers", "1", "--model.gpt.heads", "2", "--model.gpt.width", "16",
+           "--model.gpt.dropout", "0.1"}};
+}
+
+class KillLoop : public testing::TestWithParam<Case> {
  protected:
-  // Everything that has state: optimizer, averaged weights, scaler, random augmentation, mixtures.
+  void SetUp() override {
+    for (int i = 0; i < 96; ++i) write_scene(i);
+    dir_.write("scenes/classes.txt", "ground\nbox\nline\n");
+    std::string text;
+    RandomStream random(key_of("kill loop text"));
+    for (int i = 0; i < 2400; ++i) text += "abcd efgh\n"[random.below(10)];
+    dir_.write("text/text.txt", text);
+  }
+
+  // A box at a random place, a line, and a corner without a class.
+  void write_scene(int i) const {
+    RandomStream random(key_of({key_of("kill loop scene"), static_cast<std::uint64_t>(i)}));
+    constexpr std::size_t side = 16;
+    Image image{side, side, 1, std::vector<std::byte>(side * side)};
+    Image mask = image;
+    const std::size_t top = random.below(10);
+    const std::size_t left = random.below(10);
+    for (std::size_t y = 0; y < side; ++y) {
+      for (std::size_t x = 0; x < side; ++x) {
+        const bool box = y >= top && y < top + 6 && x >= left && x < left + 6;
+        const std::size_t label = x + y < 3 ? 255 : box ? 1 : y == 12 ? 2 : 0;
+        mask.pixels[y * side + x] = static_cast<std::byte>(label);
+        image.pixels[y * side + x] = static_cast<std::byte>((label % 3) * 80 + random.below(60));
+      }
+    }
+    const std::string name = fmt::format("{:02}.png", i);
+    dir_.write("scenes/train/images/" + name, encode_png(image));
+    dir_.write("scenes/train/masks/" + name, encode_png(mask));
+  }
+
   std::vector<std::string> command(const std::string& run, int workers) const {
-    return tiny_training(dir_ / "runs", run, "3",
-                         {"--data.synthetic.samples",
-                          "96",
-                          "--data.synthetic.classes",
-                          "4",
-                          "--model.name",
-                          "convnet",
-                          "--transform.train",
-                          "random_crop(padding=1)",
-                          "--loader.batch_size",
-                          "8",
-                          "--loader.workers",
-                          std::to_string(workers),
-                          "--optimizer.name",
-                          "adamw",
-                          "--optimizer.lr",
-                          "0.003",
-                          "--train.precision",
-                          "fp16",
-                          "--train.ema_decay",
-                          "0.9",
-                          "--task.classification.mixup",
-                          "0.4",
-                          "--task.classification.cutmix",
-                          "0.4",
-                          "--train.accumulate",
-                          "2",
-                          "--train.log_every",
-                          "5",
-                          "--checkpoint.every_steps",
-                          "2",
-                          "--checkpoint.keep",
-                          "1"});
+    std::vector<std::string> flags = GetParam().flags;
+    for (std::size_t i = 0; i < flags.size(); i += 2) {
+      if (flags[i] == "--data.root") flags[i + 1] = dir_ / flags[i + 1];
+    }
+    const std::vector<std::string> common = {
+        "--loader.batch_size",      "8",     "--loader.workers",  std::to_string(workers),
+        "--optimizer.name",         "adamw", "--optimizer.lr",    "0.003",
+        "--train.precision",        "fp16",  "--train.ema_decay", "0.9",
+        "--train.accumulate",       "2",     "--train.log_every", "5",
+        "--checkpoint.every_steps", "2",     "--checkpoint.keep", "1"};
+    flags.insert(flags.end(), common.begin(), common.end());
+    return tiny_training(dir_ / "runs", run, "3", flags);
   }
 
   std::vector<std::string> faulty(const std::string& fault) const {
@@ -79,14 +127,15 @@ class KillLoop : public testing::Test {
   TempDir dir_;
 };
 
-TEST_F(KillLoop, EndsWithTheWeightsOfTheUndisturbedRun) {
+TEST_P(KillLoop, EndsWithTheWeightsOfTheUndisturbedRun) {
+  const std::uint64_t runs = std::max<std::uint64_t>(runs_wanted() / GetParam().share, 1);
   const Outcome whole = run_program(command("whole", 0));
   ASSERT_EQ(whole.exit_code, 0) << whole.output;
 
   const std::vector<std::string> kinds = {"",       "kill", "power_cut", "power_cut", "kill",
                                           "enospc", "eio",  "short",     "power_cut"};
   std::map<std::string, int> struck;  // runs that the fault really ended or marred
-  for (std::uint64_t i = 0; i < runs_wanted(); ++i) {
+  for (std::uint64_t i = 0; i < runs; ++i) {
     RandomStream random(key_of({key_of("kill loop"), i}));
     const std::string run = "run-" + std::to_string(i);
     const std::string kind = kinds[i % kinds.size()];
@@ -122,15 +171,18 @@ TEST_F(KillLoop, EndsWithTheWeightsOfTheUndisturbedRun) {
       ASSERT_TRUE(content(run, file) == content("whole", file)) << file << " differs";
     }
     fs::remove_all(dir_ / ("runs/" + run));
-    fmt::print("{} of {}: {}{} workers: the same weights\n", i + 1, runs_wanted(), story, workers);
+    fmt::print("{} of {}: {}{} workers: the same weights\n", i + 1, runs, story, workers);
     std::fflush(stdout);
   }
   std::string summary;
   for (const auto& [kind, count] : struck) {
     summary += fmt::format(" {} {},", kind.empty() ? "SIGKILL" : kind, count);
   }
-  fmt::print("{} runs, all with the weights of the undisturbed one; struck:{}\n", runs_wanted(), summary);
+  fmt::print("{} runs, all with the weights of the undisturbed one; struck:{}\n", runs, summary);
 }
+
+INSTANTIATE_TEST_SUITE_P(Tasks, KillLoop, testing::Values(classification(), segmentation(), language_model()),
+                         [](const auto& instance) { return std::string(instance.param.name); });
 
 }  // namespace
 }  // namespace trainyard

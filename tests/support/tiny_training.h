@@ -1,4 +1,4 @@
-/// The command line of a training that takes a second: one thread on a few synthetic 8×8 images.
+/// The command line of a training that takes a second: one thread on a few synthetic 8×8 images, or other data.
 #pragma once
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 namespace trainyard {
 
 /// runs, name: the run's folder is runs/name. more: flags and their values in turns, which replace those of the same
-/// name.
+/// name; with a --data.name, those of the synthetic images are left out.
 inline std::vector<std::string> tiny_training(const std::string& runs, const std::string& name,
                                               const std::string& epochs, const std::vector<std::string>& more = {}) {
   std::vector<std::string> words = {TRAINYARD_BINARY,
@@ -34,6 +34,12 @@ inline std::vector<std::string> tiny_training(const std::string& runs, const std
                                     runs,
                                     "--run.name",
                                     name};
+  const auto other_data = std::find(more.begin(), more.end(), "--data.name");
+  if (other_data != more.end() && *(other_data + 1) != "synthetic") {
+    for (auto word = words.begin(); word != words.end();) {
+      word = word->starts_with("--data.synthetic") ? words.erase(word, word + 2) : word + 1;
+    }
+  }
   for (std::size_t i = 0; i + 1 < more.size(); i += 2) {
     const auto flag = std::find(words.begin() + 2, words.end(), more[i]);
     if (flag == words.end()) {
