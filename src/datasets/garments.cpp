@@ -20,7 +20,7 @@ constexpr std::size_t side = 96;
 constexpr std::size_t garment_side = 28;
 constexpr std::size_t largest_side = 56;
 constexpr std::size_t for_val = 5'000;
-constexpr int ground_levels = 5;               // a side of the grid that the ground is interpolated from
+constexpr std::size_t ground_levels = 5;       // a side of the grid that the ground is interpolated from
 constexpr std::uint8_t least_of_garment = 20;  // what is darker is no garment, unless a garment is all around it
 
 struct GarmentSettings {
@@ -106,22 +106,20 @@ class Garments final : public Dataset {
  private:
   // A smooth surface with grain, so that a pixel's brightness alone does not tell ground and garment apart.
   static void paint_ground(RandomStream& random, std::span<std::byte> image) {
-    std::array<int, ground_levels * ground_levels> levels{};
-    for (int& level : levels) level = 30 + static_cast<int>(random.below(120));
-    constexpr int step = static_cast<int>(side) / (ground_levels - 1);
-    for (int y = 0; y < static_cast<int>(side); ++y) {
-      for (int x = 0; x < static_cast<int>(side); ++x) {
-        const auto level = [&](int down, int right) {
-          return levels[static_cast<std::size_t>((y / step + down) * ground_levels + x / step + right)];
+    std::array<std::size_t, ground_levels * ground_levels> levels{};
+    for (std::size_t& level : levels) level = 30 + random.below(120);
+    constexpr std::size_t step = side / (ground_levels - 1);
+    for (std::size_t y = 0; y < side; ++y) {
+      for (std::size_t x = 0; x < side; ++x) {
+        const auto level = [&](std::size_t down, std::size_t right) {
+          return levels.at((y / step + down) * ground_levels + x / step + right);
         };
-        const int fy = y % step;
-        const int fx = x % step;
-        const int above = level(0, 0) * (step - fx) + level(0, 1) * fx;
-        const int below = level(1, 0) * (step - fx) + level(1, 1) * fx;
-        const int smooth = (above * (step - fy) + below * fy) / (step * step);
-        const int grain = static_cast<int>(random.below(31)) - 15;
-        image[static_cast<std::size_t>(y) * side + static_cast<std::size_t>(x)] =
-            static_cast<std::byte>(std::clamp(smooth + grain, 0, 255));
+        const std::size_t fy = y % step;
+        const std::size_t fx = x % step;
+        const std::size_t above = level(0, 0) * (step - fx) + level(0, 1) * fx;
+        const std::size_t below = level(1, 0) * (step - fx) + level(1, 1) * fx;
+        const std::size_t smooth = (above * (step - fy) + below * fy) / (step * step);
+        image[y * side + x] = static_cast<std::byte>(smooth + random.below(31) - 15);  // 15 to 164
       }
     }
   }
