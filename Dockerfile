@@ -17,7 +17,7 @@ RUN torch=$(python3 -c 'import sys, torch; print(torch.__version__, sys.version,
 # Downloaded packages stay in the cache mounts; the images' own habit of deleting them would empty those.
 RUN rm -f /etc/apt/apt.conf.d/docker-clean
 RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt,sharing=locked \
-    apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends dataset-fashion-mnist
+    apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends dataset-fashion-mnist fortunes
 # scripts/bootstrap knows what the build needs. With TORCH_PYTHON it takes the image's LibTorch and installs none.
 RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt,sharing=locked \
     --mount=type=bind,source=scripts/bootstrap,target=/mnt/bootstrap \
