@@ -53,9 +53,11 @@ class EvalCommand : public Command {
     print("{} on {} of {}, {}, {}\n", result.checkpoint.string(), split, result.dataset, result.device,
           result.precision);
     if (split_.empty() && result.split == Split::val) print("  {} has no test split\n", result.dataset);
+    std::size_t width = 0;
+    for (const auto& [name, value] : result.scores.values) width = std::max(width, split.size() + 1 + name.size());
     for (const auto& [name, value] : result.scores.values) {
       const bool monitored = name == result.monitor.metric;
-      print("  {:<19}{:.4f}{}\n", split + "/" + name, value,
+      print("  {:<{}}  {:.4f}{}\n", split + "/" + name, width, value,
             monitored ? fmt::format(" on all {} samples", result.scores.samples) : "");
     }
     print_classes(result.findings);
@@ -79,7 +81,9 @@ class EvalCommand : public Command {
       rows.resize(table_rows);
     }
     std::vector<std::vector<std::string>> cells(1);
-    for (const auto& [key, value] : rows.front().items()) cells.front().push_back(key == "name" ? "class" : key);
+    for (const auto& [key, value] : rows.front().items()) {
+      cells.front().push_back(key == "name" ? "class" : key == "samples" ? findings.unit : key);
+    }
     for (const auto& row : rows) {
       cells.emplace_back();
       for (const auto& [key, value] : row.items()) cells.back().push_back(cell(value));

@@ -300,7 +300,7 @@ function classCard(e) {
   if (order.length > most) order.sort((a, b) => (a[key] ?? 2) - (b[key] ?? 2)).length = most;
   const meter = (value) => element('span', {}, percent(value),
       element('span', {class: 'meter'}, element('span', {style: {width: `${100 * (value ?? 0)}%`}})));
-  const figures = Object.keys(order[0] ?? {}).filter((name) => !['name', 'guesses', 'right'].includes(name));
+  const figures = ['samples', ...Object.keys(order[0] ?? {}).filter((name) => !['name', 'samples', 'guesses', 'right'].includes(name))];
   const cell = (one, name) => name === 'samples' ? count(one[name]) : name === key ? meter(one[name]) : percent(one[name]);
   return element('div', {class: 'card'},
       element('h3', {}, order.length < e.classes.length ? `The ${most} of ${count(e.classes.length)} classes with the lowest ${key}` : 'Class by class'),
@@ -315,8 +315,12 @@ function wrongCard(e) {
   if (e.worst.length === 0) return null;
   const figures = e.worst.map((w) => {
     const image = w.image ? element('img', {src: w.image, alt: `${e.split} image ${w.index}`}) : null;
-    image?.addEventListener('load', () => image.classList.toggle('tiny', image.naturalHeight < 96));
-    return element('figure', {}, image, element('b', {}, w.caption), element('span', {class: 'soft', title: w.name ?? ''}, nameOf(w)));
+    const figure = element('figure', {}, image, element('b', {}, w.caption), element('span', {class: 'soft', title: w.name ?? ''}, nameOf(w)));
+    image?.addEventListener('load', () => {
+      image.classList.toggle('tiny', image.naturalHeight < 96);
+      figure.classList.toggle('wide', image.naturalWidth > 2 * image.naturalHeight);  // several side by side
+    });
+    return figure;
   });
   return element('div', {class: 'card'}, element('h3', {}, e.worst_title),
       element('p', {class: 'soft small'}, `The samples of ${e.split} that the model does worst on, each with its name or number in the split.`),
