@@ -145,7 +145,9 @@ class TrainCommand : public Command {
     }
   }
 
-  static void row(const char* name, const std::string& value) { print("  {:<15}{}\n", name, value); }
+  static void row(const std::string& name, const std::string& value) {
+    print("  {:<15}{}{}\n", name, name.size() < 15 ? "" : "  ", value);
+  }
 
   static std::string early_stop(const Config& config, const RunResult& result) {
     return fmt::format(" (stopped early: none of {} epochs after epoch {} was better)", config.train.patience,
@@ -158,9 +160,8 @@ class TrainCommand : public Command {
     for (const auto& [name, value] : scores.values) {
       if (name != monitor) rest += fmt::format(", {}/{} {:.4f}", split, name, value);
     }
-    row((split + "/" + monitor).c_str(),
-        fmt::format("{:.4f} on {} {} samples{}", value_of(scores.values, monitor).value_or(0), which, scores.samples,
-                    rest));
+    row(split + "/" + monitor, fmt::format("{:.4f} on {} {} samples{}", value_of(scores.values, monitor).value_or(0),
+                                           which, scores.samples, rest));
   }
 
   static void print_judged(const CheckpointEvaluation& best) {

@@ -1,4 +1,4 @@
-/// The layers of torch::nn that models are made of. They are left out of the precompiled header, network.h: GCC
+/// The layers of torch::nn that models are made of. They are left out of the precompiled header, model_module.h: GCC
 /// would instantiate their templates in every file that uses it.
 #pragma once
 

@@ -33,7 +33,7 @@ struct ClassificationSettings {
     table.add("loss", loss,
               "cross_entropy; focal, which weighs sure answers less; bce, binary cross-entropy for each class",
               Resume::if_named);
-    table.add("focal_gamma", focal_gamma, "focal: how much less sure answers weigh", number(0, 10), Resume::if_named);
+    table.add("focal_gamma", focal_gamma, "focal: how much less sure answers weigh", number(1, 10), Resume::if_named);
     table
         .add("label_smoothing", label_smoothing, "share of the target spread over all classes", number(0, 0.999),
              Resume::if_named)
