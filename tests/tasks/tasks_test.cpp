@@ -59,7 +59,7 @@ at::Tensor labels() { return at::randint(0, classes, {16}, at::kLong); }
 
 Case classification(const std::string& name, const std::string& flags, const json& options, TensorDict batch) {
   json all = {{"loss", "cross_entropy"}, {"smoothing", 0}, {"gamma", 2}, {"weights", json::array()}};
-  all.update(options);
+  if (!options.is_null()) all.update(options);
   const bool soft = batch.contains("target");
   return {name,
           flags,
@@ -71,7 +71,7 @@ Case classification(const std::string& name, const std::string& flags, const jso
 
 Case segmentation(const std::string& name, const std::string& flags, const json& options) {
   json all = {{"dice", 0}, {"weights", json::array()}, {"ignored", ignored}};
-  all.update(options);
+  if (!options.is_null()) all.update(options);
   at::Tensor mask = at::randint(0, classes, {4, 6, 5}, at::kLong);
   mask.masked_fill_(at::rand({4, 6, 5}).lt(0.2), ignored);
   mask[1].fill_(3);  // one class alone

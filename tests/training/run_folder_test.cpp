@@ -146,6 +146,7 @@ void change(const Setting& setting) {
                           {std::int64_t{3}},
                           {std::int64_t{1}},
                           {0.5},
+                          {0.25},
                           {std::string("cpu")},
                           {std::vector<Value>{{std::string("a")}}},
                           {std::vector<Value>{{std::int64_t{3}}, {std::int64_t{4}}, {std::int64_t{5}}}},

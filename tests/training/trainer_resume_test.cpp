@@ -158,7 +158,8 @@ TEST_F(TrainerResume, SumsThatTheRunCannotHaveAreRefused) {
                                       std::pair(group + ".loss", at::tensor({HUGE_VAL, 8.0}, at::kDouble)),
                                       std::pair(group + ".accuracy", at::tensor({std::nan(""), 8.0}, at::kDouble))}) {
       change_tensor("state.safetensors", name, value);
-      EXPECT_THAT(refusal(), AllOf(HasSubstr("step-00000004"), HasSubstr(name), HasSubstr("allowed: finite numbers")));
+      EXPECT_THAT(refusal(), AllOf(HasSubstr("step-00000004"), HasSubstr(name),
+                                   testing::AnyOf(HasSubstr("allowed: finite numbers"), HasSubstr("holds NaN"))));
       case_.write("step-00000004/state.safetensors", state);
       write_manifest(valid);
     }
@@ -258,6 +259,7 @@ TEST_F(TrainerResume, EveryByteOfTheGeneratorMayBeWrong) {
 
 TEST_F(TrainerResume, TrainedModelThatDoesNotFitItsManifestIsRefused) {
   const auto refusal = [&] { return error_of<RunError>([&] { load_trained_model(checkpoint(), at::kCPU); }); };
+  change_manifest("/class_counts", json::array());
   change_manifest("/class_names", {"a", "b"});
   EXPECT_THAT(refusal(), AllOf(HasSubstr("step-00000004/model.safetensors: "),
                                HasSubstr("'fc.weight' is [3, 128], the model's is [2, 128]")));
