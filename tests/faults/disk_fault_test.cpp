@@ -23,7 +23,7 @@ Outcome train_on(const TempDir& dir, const std::string& fault) {
 
 TEST(DiskFault, AFullDiskIsReportedTheRunGoesOnAndTheNextCheckpointCounts) {
   const TempDir dir;
-  const Outcome outcome = train_on(dir, "enospc:60");
+  const Outcome outcome = train_on(dir, "enospc:100");
   EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
   EXPECT_THAT(outcome.output, AllOf(HasSubstr("No space left on device"), HasSubstr("is not saved"),
                                     HasSubstr("the checkpoint before is whole"), HasSubstr("epoch 6/6")));
@@ -32,7 +32,7 @@ TEST(DiskFault, AFullDiskIsReportedTheRunGoesOnAndTheNextCheckpointCounts) {
 
 TEST(DiskFault, AnFsyncThatFailsMakesNoCheckpoint) {
   const TempDir dir;
-  const Outcome outcome = train_on(dir, "eio:60");
+  const Outcome outcome = train_on(dir, "eio:100");
   EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
   EXPECT_THAT(outcome.output, AllOf(HasSubstr("Input/output error"), HasSubstr("is not saved")));
 }

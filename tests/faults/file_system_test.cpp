@@ -116,7 +116,7 @@ TEST_F(FileSystem, DryRunAndCheckProveSavingAndLeaveNoScratch) {
 }
 
 TEST_F(FileSystem, AQuotaIsNamedAndTheRunEndsWithTheCause) {
-  std::vector<std::string> environment = {"LD_PRELOAD=" TRAINYARD_FAULTY_DISK, "TRAINYARD_FAULT=quota:60",
+  std::vector<std::string> environment = {"LD_PRELOAD=" TRAINYARD_FAULTY_DISK, "TRAINYARD_FAULT=quota:100",
                                           "TRAINYARD_FAULT_ROOT=" + run() + "/checkpoints"};
   const Outcome outcome = run_program(command("6"), environment);
   EXPECT_EQ(outcome.exit_code, 1) << outcome.output;
