@@ -1,3 +1,5 @@
+#include "layers/attention_heads.h"
+
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/linear.h>
@@ -6,7 +8,6 @@
 #include <c10/cuda/CUDAStream.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "layers/attention_heads.h"
 #include "layers/cuda/attention_heads_kernel.h"
 #include "layers/cuda/rows.h"
 #include "layers/fused.h"

@@ -1,3 +1,5 @@
+#include "layers/batch_norm.h"
+
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <c10/cuda/CUDAException.h>
@@ -5,7 +7,6 @@
 #include <c10/cuda/CUDAStream.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "layers/batch_norm.h"
 #include "layers/cuda/batch_norm_kernel.h"
 #include "layers/cuda/channels_last.h"
 #include "layers/fused.h"

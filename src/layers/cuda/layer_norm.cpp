@@ -1,3 +1,5 @@
+#include "layers/layer_norm.h"
+
 #include <ATen/autocast_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
@@ -9,7 +11,6 @@
 #include "layers/cuda/layer_norm_kernel.h"
 #include "layers/cuda/rows.h"
 #include "layers/fused.h"
-#include "layers/layer_norm.h"
 
 namespace trainyard {
 namespace {
