@@ -154,20 +154,21 @@ class TrainCommand : public Command {
                        result.best_epoch);
   }
 
-  // "val/accuracy", "0.9348 on all 6000 samples, val/loss 0.1800, val/top5 0.9990".
-  static void row_of(const std::string& split, const Scores& scores, const std::string& monitor, const char* which) {
-    std::string rest;
+  // "val/accuracy   0.9348 on all 6000 samples, val/loss 0.1800, val/top5 0.9990"; `rest` behind it.
+  static void row_of(const std::string& split, const Scores& scores, const std::string& monitor, const char* which,
+                     const std::string& rest = "") {
+    std::string others;
     for (const auto& [name, value] : scores.values) {
-      if (name != monitor) rest += fmt::format(", {}/{} {:.4f}", split, name, value);
+      if (name != monitor) others += fmt::format(", {}/{} {:.4f}", split, name, value);
     }
-    row(split + "/" + monitor, fmt::format("{:.4f} on {} {} samples{}", value_of(scores.values, monitor).value_or(0),
-                                           which, scores.samples, rest));
+    row(split + "/" + monitor, fmt::format("{:.4f} on {} {} samples{}{}", value_of(scores.values, monitor).value_or(0),
+                                           which, scores.samples, others, rest));
   }
 
   static void print_judged(const CheckpointEvaluation& best) {
     if (best.split == Split::test) {
-      row_of("test", best.scores, best.monitor.metric, "all");
-      row("", fmt::format("of {}", best.checkpoint.filename().string()));
+      row_of("test", best.scores, best.monitor.metric, "all",
+             fmt::format(", of {}", best.checkpoint.filename().string()));
     } else {
       row("test", "none: the data has no test split, and the figures on val chose the best checkpoint");
     }
