@@ -13,8 +13,8 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
-#include "images/encode_png.h"
 #include "support/subprocess.h"
+#include "support/task_data.h"
 #include "support/temp_dir.h"
 #include "support/tiny_training.h"
 #include "util/random.h"
@@ -71,33 +71,8 @@ Case language_model() {
 class KillLoop : public testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
-    for (int i = 0; i < 96; ++i) write_scene(i);
-    dir_.write("scenes/classes.txt", "ground\nbox\nline\n");
-    std::string text;
-    RandomStream random(key_of("kill loop text"));
-    for (int i = 0; i < 2400; ++i) text += "abcd efgh\n"[random.below(10)];
-    dir_.write("text/text.txt", text);
-  }
-
-  // A box at a random place, a line, and a corner without a class.
-  void write_scene(int i) const {
-    RandomStream random(key_of({key_of("kill loop scene"), static_cast<std::uint64_t>(i)}));
-    constexpr std::size_t side = 16;
-    Image image{side, side, 1, std::vector<std::byte>(side * side)};
-    Image mask = image;
-    const std::size_t top = random.below(10);
-    const std::size_t left = random.below(10);
-    for (std::size_t y = 0; y < side; ++y) {
-      for (std::size_t x = 0; x < side; ++x) {
-        const bool box = y >= top && y < top + 6 && x >= left && x < left + 6;
-        const std::size_t label = x + y < 3 ? 255 : box ? 1 : y == 12 ? 2 : 0;
-        mask.pixels[y * side + x] = static_cast<std::byte>(label);
-        image.pixels[y * side + x] = static_cast<std::byte>((label % 3) * 80 + random.below(60));
-      }
-    }
-    const std::string name = fmt::format("{:02}.png", i);
-    dir_.write("scenes/train/images/" + name, encode_png(image));
-    dir_.write("scenes/train/masks/" + name, encode_png(mask));
+    write_scenes(dir_, "scenes", 96);
+    write_text(dir_, "text", 2400);
   }
 
   std::vector<std::string> command(const std::string& run, int workers) const {

@@ -26,6 +26,19 @@ TEST(EncodePng, ReadsBackPixelForPixel) {
   }
 }
 
+TEST(EncodePng, KeepsTheValuesOfAMaskAndShowsThemInColour) {
+  const Image mask{1, 3, 1, {std::byte{0}, std::byte{2}, std::byte{1}}};
+  const Palette palette = {{0, 0, 0}, {255, 0, 0}, {0, 0, 255}};
+  const std::string file = encode_png(mask, palette);
+  const Image shown = decode_image(std::as_bytes(std::span(file)), 3, "file");
+  const std::vector<std::byte> colours = {std::byte{0},   std::byte{0},   std::byte{0}, std::byte{0}, std::byte{0},
+                                          std::byte{255}, std::byte{255}, std::byte{0}, std::byte{0}};
+  EXPECT_EQ(shown.pixels, colours);
+  EXPECT_THAT(error_of<RunError>([&] { encode_png(mask, {{0, 0, 0}, {1, 1, 1}}); }),
+              testing::HasSubstr("a palette of 2 colours does not fit"));
+  EXPECT_THAT(error_of<RunError>([&] { encode_png(picture(3), palette); }), testing::HasSubstr("a palette of 3"));
+}
+
 TEST(EncodePng, RefusesWhatIsNoPicture) {
   Image image = picture(3);
   image.channels = 2;

@@ -1,0 +1,136 @@
+// Each task from training to prediction, as a user runs it.
+
+#include <filesystem>
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+#include "images/decode_image.h"
+#include "support/subprocess.h"
+#include "support/task_data.h"
+#include "support/temp_dir.h"
+#include "support/tiny_training.h"
+#include "util/system.h"
+
+namespace trainyard {
+namespace {
+
+using nlohmann::json;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+class TaskCommands : public testing::Test {
+ protected:
+  Outcome train(const std::string& name, const std::vector<std::string>& flags) const {
+    return run_program(tiny_training(dir_ / "runs", name, "2", flags));
+  }
+
+  static Outcome run(const std::vector<std::string>& words) {
+    std::vector<std::string> command = {TRAINYARD_BINARY};
+    command.insert(command.end(), words.begin(), words.end());
+    return run_program(command);
+  }
+
+  std::vector<std::string> segmentation() const {
+    return {"--task.name",         "segmentation",
+            "--data.name",         "image_masks",
+            "--data.root",         dir_ / "scenes",
+            "--data.val",          "8",
+            "--model.name",        "unet",
+            "--model.unet.width",  "8",
+            "--model.unet.depth",  "2",
+            "--data.channels",     "1",
+            "--optimizer.name",    "adamw",
+            "--optimizer.lr",      "0.01",
+            "--loader.batch_size", "4"};
+  }
+
+  std::vector<std::string> language_model() const {
+    return {"--task.name",         "language_model",
+            "--data.name",         "text",
+            "--data.root",         dir_ / "text",
+            "--data.text.context", "16",
+            "--model.name",        "gpt",
+            "--model.gpt.layers",  "1",
+            "--model.gpt.heads",   "2",
+            "--model.gpt.width",   "32",
+            "--optimizer.name",    "adamw",
+            "--optimizer.lr",      "0.01"};
+  }
+
+  TempDir dir_;
+};
+
+TEST_F(TaskCommands, SegmentationTrainsIsEvaluatedAndWritesMasks) {
+  write_scenes(dir_, "scenes", 40);
+  const Outcome trained = train("s", segmentation());
+  ASSERT_EQ(trained.exit_code, 0) << trained.output;
+  EXPECT_THAT(trained.output, AllOf(HasSubstr("val/miou "), HasSubstr("best           val/miou")));
+  EXPECT_THAT(
+      read_text_file(dir_ / "runs/s/metrics.csv", "test"),
+      StartsWith("epoch,step,train/loss,train/miou,train/pixel_accuracy,val/loss,val/miou,val/pixel_accuracy,lr"));
+
+  const json evaluated = json::parse(run({"eval", dir_ / "runs/s", "--split", "val", "--json"}).output, nullptr, false);
+  ASSERT_TRUE(evaluated.is_object());
+  EXPECT_EQ(evaluated["metrics"], json({"loss", "miou", "pixel_accuracy"}));
+  std::int64_t pixels = 0;
+  for (const json& one : evaluated["classes"]) pixels += one["samples"].get<std::int64_t>();
+  EXPECT_EQ(pixels, 8 * (16 * 16 - 6)) << "the corner has no class";
+
+  const Outcome predicted =
+      run({"predict", dir_ / "runs/s", dir_ / "scenes/train/images/00.png", "--output", dir_ / "masks", "--json"});
+  ASSERT_EQ(predicted.exit_code, 0) << predicted.output;
+  const std::string png = read_text_file(json::parse(predicted.output)["output"], "test");
+  EXPECT_EQ(decode_image(std::as_bytes(std::span(png)), 3, "mask").width, 16u);
+  EXPECT_THAT(png, HasSubstr("PLTE"));
+  const Outcome refused = run({"predict", dir_ / "runs/s", dir_ / "scenes/train/images/00.png", "--tokens", "3"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.output, HasSubstr("--tokens is for prompts; segmentation answers images"));
+}
+
+TEST_F(TaskCommands, LanguageModelTrainsIsEvaluatedAndContinuesPrompts) {
+  write_text(dir_, "text", 4000);
+  const Outcome trained = train("t", language_model());
+  ASSERT_EQ(trained.exit_code, 0) << trained.output;
+  EXPECT_THAT(trained.output, AllOf(HasSubstr("val/bits_per_byte"), HasSubstr("best           val/loss")));
+
+  const json evaluated = json::parse(run({"eval", dir_ / "runs/t", "--json"}).output, nullptr, false);
+  ASSERT_TRUE(evaluated.is_object());
+  EXPECT_EQ(evaluated["metrics"], json({"loss", "perplexity", "bits_per_byte"}));
+  EXPECT_NEAR(evaluated["val/perplexity"].get<double>(), std::exp(evaluated["val/loss"].get<double>()), 1e-6);
+  EXPECT_EQ(evaluated["texts"].size(), 1u);
+
+  const std::vector<std::string> predict = {"predict", dir_ / "runs/t", "abc", "--tokens", "20", "--seed", "3"};
+  const Outcome first = run(predict);
+  ASSERT_EQ(first.exit_code, 0) << first.output;
+  EXPECT_THAT(first.output, StartsWith("abc"));
+  EXPECT_EQ(run(predict).output, first.output) << "the same seed";
+  EXPECT_NE(run({"predict", dir_ / "runs/t", "abc", "--tokens", "20", "--seed", "4"}).output, first.output);
+  const Outcome refused = run({"predict", dir_ / "runs/t", "abc", "--top", "3"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.output, HasSubstr("--top is for images; language_model answers prompts"));
+}
+
+TEST_F(TaskCommands, ATaskThatTheDataDoNotFitIsRefusedBeforeTraining) {
+  const Outcome outcome = train("x", {"--task.name", "segmentation", "--model.name", "unet"});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.output, HasSubstr("[task.name] segmentation needs samples with a field 'mask'; the data have"));
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "runs/x"));
+}
+
+TEST_F(TaskCommands, AModelOfAnotherTaskIsRefusedWithTheShapes) {
+  write_scenes(dir_, "scenes", 20);
+  std::vector<std::string> flags = segmentation();
+  for (auto flag = flags.begin(); flag != flags.end();) {
+    flag = flag->starts_with("--model.unet") ? flags.erase(flag, flag + 2) : flag + 1;
+  }
+  *(std::find(flags.begin(), flags.end(), "--model.name") + 1) = "convnet";
+  const Outcome outcome = train("y", flags);
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.output, HasSubstr("'convnet' returns [1, 3] float as 'logits' for one sample; the task needs "
+                                        "floating-point scores of [1, 3, 16, 16]"));
+}
+
+}  // namespace
+}  // namespace trainyard

@@ -1,0 +1,51 @@
+/// Small data for the tasks, written into a folder.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "images/encode_png.h"
+#include "support/temp_dir.h"
+#include "util/random.h"
+
+namespace trainyard {
+
+/// `count` scenes for image_masks below `folder`, 16 × 16 grey, of the classes ground, box and line: a box at a random
+/// place, a line, and a corner without a class.
+inline void write_scenes(const TempDir& dir, const std::string& folder, int count) {
+  constexpr std::size_t side = 16;
+  for (int i = 0; i < count; ++i) {
+    RandomStream random(key_of({key_of("scene"), static_cast<std::uint64_t>(i)}));
+    Image image{side, side, 1, std::vector<std::byte>(side * side)};
+    Image mask = image;
+    const std::size_t top = random.below(10);
+    const std::size_t left = random.below(10);
+    for (std::size_t y = 0; y < side; ++y) {
+      for (std::size_t x = 0; x < side; ++x) {
+        const bool box = y >= top && y < top + 6 && x >= left && x < left + 6;
+        const std::size_t label = x + y < 3 ? 255 : box ? 1 : y == 12 ? 2 : 0;
+        mask.pixels[y * side + x] = static_cast<std::byte>(label);
+        image.pixels[y * side + x] = static_cast<std::byte>((label % 3) * 80 + random.below(60));
+      }
+    }
+    const std::string name = fmt::format("{:02}.png", i);
+    dir.write(folder + "/train/images/" + name, encode_png(image));
+    dir.write(folder + "/train/masks/" + name, encode_png(mask));
+  }
+  dir.write(folder + "/classes.txt", "ground\nbox\nline\n");
+}
+
+/// A text of `bytes` bytes below `folder`: words of a few letters, each of which is followed by the next one.
+inline void write_text(const TempDir& dir, const std::string& folder, int bytes) {
+  std::string text;
+  RandomStream random(key_of("text"));
+  while (text.size() < static_cast<std::size_t>(bytes)) {
+    for (std::uint64_t letter = random.below(4); letter < 6; ++letter) text += "abcdef"[letter];
+    text += random.below(5) == 0 ? '\n' : ' ';
+  }
+  dir.write(folder + "/text.txt", text);
+}
+
+}  // namespace trainyard
