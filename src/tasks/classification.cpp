@@ -101,7 +101,7 @@ class Classification final : public Task {
 
   Loss loss(const TensorDict& outputs, const TensorDict& batch, Phase phase) const override {
     const at::Tensor& logits = outputs.at("logits");
-    const Loss loss = loss_against(logits, batch.at(target_name()), phase);
+    Loss loss = loss_against(logits, batch.at(target_name()), phase);
     const at::Tensor* const other = batch.find("other_" + target_name());
     if (other == nullptr) return loss;
     const at::Tensor& share = batch.at("share");
