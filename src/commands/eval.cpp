@@ -57,7 +57,7 @@ class EvalCommand : public Command {
     for (const auto& [name, value] : result.scores.values) width = std::max(width, split.size() + 1 + name.size());
     for (const auto& [name, value] : result.scores.values) {
       const bool monitored = name == result.monitor.metric;
-      print("  {:<{}}  {:.4f}{}\n", split + "/" + name, width, value,
+      print("  {:<{}}  {:.4f}{}\n", fmt::format("{}/{}", split, name), width, value,
             monitored ? fmt::format(" on all {} samples", result.scores.samples) : "");
     }
     print_classes(result.findings);

@@ -239,7 +239,7 @@ class PredictCommand : public Command {
   void report_failure(const std::string& file, const std::string& error) {
     ++failed_;
     print_error(error);
-    if (json_) print_line(named("file", file), {{"error", printable(error, 2 * PATH_MAX)}});
+    if (json_) print_line(named("file", file), {{"error", printable(error, std::size_t{2} * PATH_MAX)}});
   }
 
   // JSON holds UTF-8 alone: another name is shown as printable() has it, and its bytes are given in hexadecimal.
