@@ -6,7 +6,7 @@
 
 #include "layers/batch_norm.h"
 #include "layers/max_pool.h"
-#include "models/layers.h"
+#include "models/convolution.h"
 #include "models/model_module.h"
 #include "util/error.h"
 
@@ -37,10 +37,6 @@ class ConvNet : public ModelModule {
   }
 
  private:
-  static torch::nn::Conv2d convolution(std::int64_t in, std::int64_t out) {
-    return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, 3).padding(1).bias(false));
-  }
-
   torch::nn::Conv2d conv1;
   BatchNorm bn1;
   torch::nn::Conv2d conv2;

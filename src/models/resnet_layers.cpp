@@ -3,6 +3,7 @@
 #include <torch/nn/init.h>
 
 #include "layers/max_pool.h"
+#include "models/convolution.h"
 
 namespace trainyard {
 namespace {
@@ -14,15 +15,6 @@ struct BlockShape {
   std::int64_t first_dilation = 1;  // of the first 3×3 convolution: that of the block before
   std::int64_t dilation = 1;        // of a second one
 };
-
-torch::nn::Conv2d convolution(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride = 1,
-                              std::int64_t dilation = 1) {
-  return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, kernel)
-                               .stride(stride)
-                               .padding(kernel / 2 * dilation)
-                               .dilation(dilation)
-                               .bias(false));
-}
 
 class Block : public torch::nn::Module {
  public:

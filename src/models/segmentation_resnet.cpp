@@ -3,15 +3,13 @@
 #include <ATen/ops/dropout.h>
 
 #include "layers/resize.h"
+#include "models/convolution.h"
 
 namespace trainyard {
 
 ConvBnRelu::ConvBnRelu(torch::nn::Module& owner, int index, std::int64_t in, std::int64_t out, std::int64_t kernel,
                        std::int64_t dilation)
-    : conv(owner.register_module(std::to_string(index), torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, kernel)
-                                                                              .padding(kernel / 2 * dilation)
-                                                                              .dilation(dilation)
-                                                                              .bias(false)))),
+    : conv(owner.register_module(std::to_string(index), convolution(in, out, kernel, /*stride=*/1, dilation))),
       bn(owner.register_module(std::to_string(index + 1), BatchNorm(out))) {}
 
 // ReLU and dropout are 2 and 3 in torchvision.

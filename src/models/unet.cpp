@@ -16,7 +16,7 @@
 #include "config/component.h"
 #include "layers/batch_norm.h"
 #include "layers/max_pool.h"
-#include "models/layers.h"
+#include "models/convolution.h"
 #include "models/model_module.h"
 #include "util/error.h"
 
@@ -50,10 +50,6 @@ class DoubleConvImpl : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& x) { return bn2->relu(conv2(bn1->relu(conv1(x)))); }
 
  private:
-  static torch::nn::Conv2d convolution(std::int64_t in, std::int64_t out) {
-    return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, 3).padding(1).bias(false));
-  }
-
   torch::nn::Conv2d conv1;
   BatchNorm bn1;
   torch::nn::Conv2d conv2;
