@@ -159,10 +159,9 @@ class Reader {
     return result;
   }
   DType dtype(const char* key) const {
-    for (const DType type : {DType::uint8, DType::int32, DType::int64, DType::float32}) {
-      if (text(key) == to_string(type)) return type;
-    }
-    wrong(key, "uint8, int32, int64 or float32");
+    const std::optional<DType> type = dtype_of(text(key));
+    if (!type) wrong(key, "uint8, int32, int64 or float32");
+    return *type;
   }
   std::optional<ValueRange> values(const char* key) const {
     if (!object_.contains(key)) return std::nullopt;

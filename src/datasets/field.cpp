@@ -89,6 +89,11 @@ void check_values_of(const Field& field, std::span<const std::byte> elements) {
 
 const char* to_string(DType type) { return info(type).name; }
 
+std::optional<DType> dtype_of(std::string_view name) {
+  const auto found = std::find_if(types.begin(), types.end(), [&](const TypeInfo& type) { return name == type.name; });
+  return found == types.end() ? std::nullopt : std::optional(static_cast<DType>(found - types.begin()));
+}
+
 std::size_t size_of(DType type) { return info(type).size; }
 
 std::size_t Field::elements() const {

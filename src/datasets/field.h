@@ -22,6 +22,9 @@ enum class DType : std::uint8_t { uint8, int32, int64, float32 };
 /// "uint8", "int32", "int64" or "float32".
 const char* to_string(DType type);
 
+/// The type of that name; none if there is none.
+std::optional<DType> dtype_of(std::string_view name);
+
 /// Bytes of one element.
 std::size_t size_of(DType type);
 

@@ -23,7 +23,6 @@ static_assert(std::endian::native == std::endian::little, "the structures of a p
 constexpr const char* where = "packed";
 constexpr std::size_t max_description = std::size_t{64} << 20;
 constexpr std::array kind_names = {"column", "elements", "pixels", "files"};
-constexpr std::array dtypes = {DType::uint8, DType::int32, DType::int64, DType::float32};
 
 std::uint32_t crc32_of_trailer(const PackedTrailer& trailer) {
   return crc32_of(std::as_bytes(std::span(&trailer, 1)).first(offsetof(PackedTrailer, crc32)));
@@ -56,15 +55,15 @@ std::size_t place_of(const Names& names, const nlohmann::json& name) {
   return static_cast<std::size_t>(found - names.begin());
 }
 
-std::optional<DType> dtype_of(const nlohmann::json& name) {
-  const auto found = std::find_if(dtypes.begin(), dtypes.end(), [&](DType type) { return name == to_string(type); });
-  return found == dtypes.end() ? std::nullopt : std::optional(*found);
+std::optional<DType> dtype_in(const nlohmann::json& field) {
+  const auto* const name = field.at("dtype").get_ptr<const std::string*>();
+  return name == nullptr ? std::nullopt : dtype_of(*name);
 }
 
 // None if its words are not those that are known.
 std::optional<PackedField> field_from(const nlohmann::json& json) {
   const std::size_t kind = place_of(kind_names, json.at("kind"));
-  const std::optional<DType> dtype = dtype_of(json.at("dtype"));
+  const std::optional<DType> dtype = dtype_in(json);
   if (kind == kind_names.size() || !dtype) return std::nullopt;
   PackedField packed{.field = {.name = json.at("name"),
                                .dtype = *dtype,
@@ -84,7 +83,7 @@ std::optional<PackedField> field_from(const nlohmann::json& json) {
 // Version 1: a field, here called image, and the label in the index.
 std::optional<PackedField> field_from_version_1(const nlohmann::json& json) {
   const nlohmann::json& kind = json.at("kind");
-  const std::optional<DType> dtype = dtype_of(json.at("dtype"));
+  const std::optional<DType> dtype = dtype_in(json);
   if ((kind != "files" && kind != "elements") || (dtype != DType::uint8 && dtype != DType::float32)) {
     return std::nullopt;
   }
