@@ -43,28 +43,6 @@ struct TextFiles {
   std::vector<LeftOut> left_out;
 };
 
-/// A TokenWindows that says what is left out.
-class Text final : public Dataset {
- public:
-  Text(std::unique_ptr<TokenWindows> windows, std::vector<LeftOut> left_out)
-      : windows_(std::move(windows)), left_out_(std::move(left_out)) {}
-
-  std::size_t size() const override { return windows_->size(); }
-  const std::vector<Field>& fields() const override { return windows_->fields(); }
-  void read(std::size_t index, RandomStream random, Sample& sample) const override {
-    windows_->read(index, random, sample);
-  }
-  bool is_deterministic() const override { return windows_->is_deterministic(); }
-  bool is_taken_from_train() const override { return windows_->is_taken_from_train(); }
-  std::uint64_t fingerprint() const override { return windows_->fingerprint(); }
-  std::string name(std::size_t index) const override { return windows_->name(index); }
-  std::span<const LeftOut> left_out() const override { return left_out_; }
-
- private:
-  std::unique_ptr<TokenWindows> windows_;
-  std::vector<LeftOut> left_out_;
-};
-
 // A byte of zero in the first 4 KiB means that a file is no text, as `grep` and `git` take it.
 bool is_text(std::span<const std::byte> bytes) {
   const std::span<const std::byte> first = bytes.first(std::min<std::size_t>(bytes.size(), 4096));
@@ -165,14 +143,13 @@ std::unique_ptr<Dataset> windows(TextFiles text, const DataConfig& config, const
     range = divided(tokens.size(), config.val, part.test, own.context)[static_cast<std::size_t>(part.split)];
     if (part.split == Split::test && range.size() == 0) return nullptr;
   }
-  auto made =
-      std::make_unique<TokenWindows>(std::move(tokens), range,
-                                     TokenWindowsOptions{.name = "text",
-                                                         .context = own.context,
-                                                         .vocabulary = bytes_vocabulary,
-                                                         .random = part.split == Split::train,
-                                                         .from_train = part.split == Split::val && !part.whole});
-  return std::make_unique<Text>(std::move(made), std::move(text.left_out));
+  return std::make_unique<TokenWindows>(std::move(tokens), range,
+                                        TokenWindowsOptions{.name = "text",
+                                                            .context = own.context,
+                                                            .vocabulary = bytes_vocabulary,
+                                                            .random = part.split == Split::train,
+                                                            .from_train = part.split == Split::val && !part.whole,
+                                                            .left_out = std::move(text.left_out)});
 }
 
 std::unique_ptr<Dataset> make_text(const DataConfig& config, Split split) {

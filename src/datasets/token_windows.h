@@ -56,6 +56,7 @@ struct TokenWindowsOptions {
   std::int64_t vocabulary = 0;  ///< tokens are 0 to vocabulary - 1
   bool random = false;          ///< train: windows at random places, drawn anew in each epoch
   bool from_train = false;      ///< as Dataset::is_taken_from_train()
+  std::vector<LeftOut> left_out{};
 };
 
 /// The field "tokens", int32, context + 1: a model reads the first `context` and is to predict the last `context`.
@@ -78,6 +79,7 @@ class TokenWindows final : public Dataset {
   bool is_deterministic() const override { return !options_.random; }
   bool is_taken_from_train() const override { return options_.from_train; }
   std::uint64_t fingerprint() const override { return fingerprint_; }
+  std::span<const LeftOut> left_out() const override { return options_.left_out; }
   /// "tokens 1024 to 1151"; of random windows only the number.
   std::string name(std::size_t index) const override;
 
