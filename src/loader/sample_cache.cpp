@@ -180,7 +180,7 @@ class CachedDataset final : public DatasetView {
     require_filled(*this, index, sample);
     if (!places_.is_whole(index) || !store_.claim(index) || !keep(index, sample)) return;
     store_.keep(index);
-    hand_over_pictures(index, sample);
+    hand_over(index, sample);  // its pictures need not be decoded once more
   }
 
  private:
@@ -199,13 +199,6 @@ class CachedDataset final : public DatasetView {
       if (fields()[field].is_picture) return sample.store(field, {kept, places_.size_of(index, field)});
       const std::span<std::byte> out = sample.elements(field);
       std::memcpy(out.data(), kept.data(), out.size());
-    });
-  }
-
-  // What has just been kept need not be decoded once more.
-  void hand_over_pictures(std::size_t index, Sample& sample) const {
-    for_each(index, [&](std::size_t field, std::span<std::byte> kept) {
-      if (fields()[field].is_picture) sample.store(field, {kept, places_.size_of(index, field)});
     });
   }
 
