@@ -56,12 +56,6 @@ struct ClassificationSettings {
 };
 const ComponentSettings<ClassificationSettings> settings{"task.classification", {"classification"}, __FILE__};
 
-// The targets of a batch: classes or, if they are soft, a share for each class.
-struct Target {
-  at::Tensor labels;  ///< int64, N
-  at::Tensor shares;  ///< float32, N × classes
-};
-
 class Classification final : public Task {
  public:
   Classification(const ClassificationSettings& config, const TaskData& data, at::Device device)

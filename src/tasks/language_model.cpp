@@ -28,10 +28,10 @@ struct LanguageModelSettings {
 };
 const ComponentSettings<LanguageModelSettings> settings{"task.language_model", {"language_model"}, __FILE__};
 
-// A text of each window that eval shows.
-class Sample final : public Evaluation {
+// Shows a text that the model has written.
+class WrittenText final : public Evaluation {
  public:
-  explicit Sample(const Task& task) : task_(task) {}
+  explicit WrittenText(const Task& task) : task_(task) {}
 
   void add(const DeviceBatch&, const TensorDict&, const TensorDict&, std::int64_t) override {}
 
@@ -98,7 +98,7 @@ class LanguageModel final : public Task {
   Monitor monitor() const override { return {.metric = "loss", .higher_is_better = false}; }
 
   std::unique_ptr<Evaluation> evaluation(std::size_t /*worst*/) const override {
-    return std::make_unique<Sample>(*this);
+    return std::make_unique<WrittenText>(*this);
   }
 
   bool answers_prompts() const override { return true; }

@@ -94,8 +94,8 @@ class Segmentation final : public Task {
   std::int64_t classes() const { return static_cast<std::int64_t>(class_names_.size()); }
 
   static void check(const TaskData& data) {
-    const Field image = required_image(data, "segmentation");
-    const Field mask = required_field(data, "segmentation", "mask");
+    const Field& image = required_image(data, "segmentation");
+    const Field& mask = required_field(data, "segmentation", "mask");
     const auto classes = static_cast<std::int64_t>(data.class_names.size());
     const bool fits = mask.is_mask() && mask.shape[0] == image.shape[0] && mask.shape[1] == image.shape[1] &&
                       mask.values && mask.values->count == classes && classes >= 2;

@@ -25,7 +25,7 @@ Prediction Task::answer(Model& /*model*/, const std::string& /*prompt*/, const P
   throw UsageError("predict", "this task takes pictures, not prompts");
 }
 
-const Field& required_field(const TaskData& data, const std::string& task, std::string_view name) {
+const Field& required_field(const TaskData& data, std::string_view task, std::string_view name) {
   if (const Field* const field = find_field(data.fields, name)) return *field;
   throw UsageError("task.name",
                    "{} needs samples with a field '{}'; the data have {}: choose another data.name or "
@@ -33,7 +33,7 @@ const Field& required_field(const TaskData& data, const std::string& task, std::
                    task, name, describe(data.fields));
 }
 
-const Field& required_image(const TaskData& data, const std::string& task) {
+const Field& required_image(const TaskData& data, std::string_view task) {
   const Field& image = required_field(data, task, "image");
   const bool is_float = image.dtype == DType::float32 && image.shape.size() == 3 && !image.varies;
   if (image.is_image() || is_float) return image;

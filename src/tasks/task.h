@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/config.h"
@@ -50,7 +51,7 @@ struct Monitor {
 struct Findings;    // tasks/findings.h
 struct Prediction;  // tasks/findings.h
 
-/// Looks at a whole split, batch by batch in its order. Used from one thread.
+/// Collects what eval and the report show of a whole split, batch by batch in its order. Used from one thread.
 class Evaluation {
  public:
   virtual ~Evaluation() = default;
@@ -119,9 +120,9 @@ using TaskRegistry = Registry<TaskKind, std::unique_ptr<Task>(const TaskConfig&,
 std::unique_ptr<Task> make_task(const TaskConfig& config, const TaskData& data, at::Device device);
 
 /// The field `name` of `data`, for the task `task`. Throws UsageError that names both and what there is.
-const Field& required_field(const TaskData& data, const std::string& task, std::string_view name);
+const Field& required_field(const TaskData& data, std::string_view task, std::string_view name);
 /// The same, of an image.
-const Field& required_image(const TaskData& data, const std::string& task);
+const Field& required_image(const TaskData& data, std::string_view task);
 
 /// Normalizes images of `data` on `device`: by their mean and deviation, or to -1..1 if these are not known.
 Normalize normalize_of(const TaskData& data, at::Device device);
