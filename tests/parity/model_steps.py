@@ -8,12 +8,9 @@ step, and "losses" and "model.<name>" after the last, with float32 weights and t
 FOLDER/<name>.float64.safetensors the same with everything in float64.
 """
 
-import json
-import sys
-
+import cases
 import optimizers
 import reference_nets
-import safetensors_io
 import torch
 from torch.nn import functional as F
 
@@ -60,15 +57,4 @@ def train(o, tensors, dtype):
     return result
 
 
-def main():
-    folder = sys.argv[1]
-    with open(f"{folder}/cases.json") as file:
-        cases = json.load(file)
-    for case in cases:
-        path = f"{folder}/{case['name']}"
-        tensors = safetensors_io.load(path + ".safetensors")
-        for name, dtype in (("float32", torch.float32), ("float64", torch.float64)):
-            safetensors_io.save(f"{path}.{name}.safetensors", train(case, tensors, dtype))
-
-
-main()
+cases.train_all(train)

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <ATen/Context.h>
-#include <ATen/Parallel.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/promote_types.h>
@@ -17,7 +16,6 @@
 #include "parity/distances.h"
 #include "parity/parity.h"
 #include "support/configured.h"
-#include "support/subprocess.h"
 #include "support/temp_dir.h"
 #include "training/precision.h"
 
@@ -207,12 +205,7 @@ TEST(Parity, ModelsOfPixelsAndTokensTakeTheStepsOfPyTorch) {
     for (const auto& [name, tensor] : fresh_model(c)->state_dict()) input.emplace_back("model." + name, tensor);
     save_safetensors(dir / (std::string(c.name) + ".safetensors"), input);
   }
-  dir.write("cases.json", options.dump());
-  // One thread on both sides: sums in the same order, and no two processes that spin for one core.
-  at::set_num_threads(1);
-  const Outcome python =
-      run_program({TRAINYARD_PYTHON, TRAINYARD_SOURCE_DIR "/tests/parity/model_steps.py", dir.path()},
-                  {"OMP_NUM_THREADS=1", "CUBLAS_WORKSPACE_CONFIG=:4096:8"});
+  const Outcome python = run_cases("model_steps.py", dir, options);
   ASSERT_EQ(python.exit_code, 0) << python.output;
 
   for (const Case& c : cases()) {

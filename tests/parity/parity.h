@@ -7,10 +7,14 @@
 
 #include <nlohmann/json.hpp>
 
+#include <ATen/Parallel.h>
+
 #include "checkpoint/safetensors_torch.h"
 #include "config/config.h"
 #include "models/model.h"
 #include "support/configured.h"
+#include "support/subprocess.h"
+#include "support/temp_dir.h"
 #include "util/torch.h"
 
 namespace trainyard {
@@ -49,6 +53,15 @@ inline void move_to_device(Model& model, at::ScalarType dtype) {
     if (tensor.is_floating_point()) tensor.set_data(tensor.to(dtype));
   }
   model.to(device());
+}
+
+/// Runs tests/parity/`script` on `cases`, which it finds as cases.json in `dir`. One thread on both sides: sums in the
+/// same order, and no two processes that spin for one core.
+inline Outcome run_cases(const std::string& script, const TempDir& dir, const nlohmann::json& cases) {
+  dir.write("cases.json", cases.dump());
+  at::set_num_threads(1);
+  return run_program({TRAINYARD_PYTHON, TRAINYARD_SOURCE_DIR "/tests/parity/" + script, dir.path()},
+                     {"OMP_NUM_THREADS=1", "CUBLAS_WORKSPACE_CONFIG=:4096:8"});
 }
 
 using Tensors = std::map<std::string, at::Tensor>;

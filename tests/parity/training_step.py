@@ -7,12 +7,9 @@ weights), "images" (N×H×W×C, uint8) and "labels" (N). FOLDER/<name>.float32.s
 and the case's precision; FOLDER/<name>.float64.safetensors the same with everything in float64.
 """
 
-import json
-import sys
-
+import cases
 import optimizers
 import reference_nets
-import safetensors_io
 import torch
 from torch import nn
 
@@ -63,16 +60,5 @@ def train(o, tensors, dtype):
     return result
 
 
-def main():
-    folder = sys.argv[1]
-    torch.use_deterministic_algorithms(True)
-    with open(f"{folder}/cases.json") as file:
-        cases = json.load(file)
-    for case in cases:
-        path = f"{folder}/{case['name']}"
-        tensors = safetensors_io.load(path + ".safetensors")
-        for name, dtype in (("float32", torch.float32), ("float64", torch.float64)):
-            safetensors_io.save(f"{path}.{name}.safetensors", train(case, tensors, dtype))
-
-
-main()
+torch.use_deterministic_algorithms(True)
+cases.train_all(train)

@@ -13,7 +13,6 @@
 #include <gtest/gtest.h>
 
 #include <ATen/Context.h>
-#include <ATen/Parallel.h>
 #include <ATen/ops/randint.h>
 
 #include "loader_torch/normalize.h"
@@ -23,7 +22,6 @@
 #include "parity/parity.h"
 #include "support/configured.h"
 #include "support/image_task.h"
-#include "support/subprocess.h"
 #include "support/temp_dir.h"
 #include "training/precision.h"
 #include "training/train_step.h"
@@ -230,13 +228,8 @@ TEST(Parity, ForwardBackwardAndTenStepsGiveWhatPyTorchGives) {
     for (const auto& [name, tensor] : fresh_model(c)->state_dict()) input.emplace_back("model." + name, tensor);
     save_safetensors(dir / (std::string(c.name) + ".safetensors"), input);
   }
-  dir.write("cases.json", options.dump());
-  // One thread on both sides: sums in the same order, and no two processes that spin for one core.
-  at::set_num_threads(1);
   if (device().is_cuda()) set_deterministic();
-  const Outcome python =
-      run_program({TRAINYARD_PYTHON, TRAINYARD_SOURCE_DIR "/tests/parity/training_step.py", dir.path()},
-                  {"OMP_NUM_THREADS=1", "CUBLAS_WORKSPACE_CONFIG=:4096:8"});
+  const Outcome python = run_cases("training_step.py", dir, options);
   ASSERT_EQ(python.exit_code, 0) << python.output;
 
   for (const Case& c : cases()) {

@@ -2,16 +2,12 @@
 
 #include <gmock/gmock.h>
 
+#include "support/pixel_values.h"
+
 namespace trainyard {
 namespace {
 
 using testing::ElementsAre;
-
-std::vector<int> values(const Image& image) {
-  std::vector<int> result;
-  for (const std::byte value : image.pixels) result.push_back(std::to_integer<int>(value));
-  return result;
-}
 
 TEST(Thumbnail, KeepsTheShapeAndNeverScalesUp) {
   const Image image{10, 400, 1, std::vector<std::byte>(4000, std::byte{9})};
@@ -26,7 +22,7 @@ TEST(PictureGrid, LaysPicturesRowByRow) {
   const Image grid = image_grid({flat(1), flat(2), flat(3)}, 2);
   EXPECT_EQ(grid.height, 4u);
   EXPECT_EQ(grid.width, 4u);
-  EXPECT_THAT(values(grid), ElementsAre(1, 32, 32, 2, 32, 32, 32, 32, 32, 32, 32, 32, 3, 32, 32, 32));
+  EXPECT_THAT(pixel_values(grid), ElementsAre(1, 32, 32, 2, 32, 32, 32, 32, 32, 32, 32, 32, 3, 32, 32, 32));
 }
 
 }  // namespace

@@ -4,37 +4,33 @@
 
 #include <gmock/gmock.h>
 
+#include "support/pixel_values.h"
+
 namespace trainyard {
 namespace {
 
 using testing::ElementsAre;
 
-std::vector<int> values(const Image& image) {
-  std::vector<int> result;
-  for (const std::byte value : image.pixels) result.push_back(std::to_integer<int>(value));
-  return result;
-}
-
 DeviceField field(const at::Tensor& data) { return {.name = "image", .data = data}; }
 
 TEST(PictureOf, ShowsColoursAsTheyAreAndTheFirstOfOtherChannels) {
   const at::Tensor bytes = at::tensor({1, 2, 3, 4, 5, 6}, at::kByte);
-  EXPECT_THAT(values(picture_of(field(bytes.view({1, 1, 2, 3})), 0)), ElementsAre(1, 2, 3, 4, 5, 6));
-  EXPECT_THAT(values(picture_of(field(bytes.view({1, 1, 3, 2})), 0)), ElementsAre(1, 3, 5));
-  EXPECT_THAT(values(picture_of(field(bytes.view({2, 1, 3, 1})), 1)), ElementsAre(4, 5, 6));
+  EXPECT_THAT(pixel_values(picture_of(field(bytes.view({1, 1, 2, 3})), 0)), ElementsAre(1, 2, 3, 4, 5, 6));
+  EXPECT_THAT(pixel_values(picture_of(field(bytes.view({1, 1, 3, 2})), 0)), ElementsAre(1, 3, 5));
+  EXPECT_THAT(pixel_values(picture_of(field(bytes.view({2, 1, 3, 1})), 1)), ElementsAre(4, 5, 6));
 }
 
 TEST(PictureOf, TakesFloatsAsZeroToOne) {
   const at::Tensor floats = at::tensor({-1.F, 0.5F, 7.F, std::nanf("")}).view({1, 2, 2, 1});
-  EXPECT_THAT(values(picture_of(field(floats), 0)), ElementsAre(0, 128, 255, 0));
+  EXPECT_THAT(pixel_values(picture_of(field(floats), 0)), ElementsAre(0, 128, 255, 0));
 }
 
 TEST(PictureOf, FollowsTheSelectionOfAResidentSplit) {
   DeviceField images = field(at::tensor({1, 2, 3, 4}, at::kByte).view({2, 1, 2, 1}));
   images.selection = {.indices = at::tensor({1, 0}, at::kLong),
                       .mirrored = at::tensor({1, 0}, at::kByte).to(at::kBool)};
-  EXPECT_THAT(values(picture_of(images, 0)), ElementsAre(4, 3));
-  EXPECT_THAT(values(picture_of(images, 1)), ElementsAre(1, 2));
+  EXPECT_THAT(pixel_values(picture_of(images, 0)), ElementsAre(4, 3));
+  EXPECT_THAT(pixel_values(picture_of(images, 1)), ElementsAre(1, 2));
 }
 
 }  // namespace
