@@ -57,10 +57,10 @@ TEST_F(Garments, EachPixelHasTheClassOfTheGarmentOnTop) {
     EXPECT_EQ(dataset.class_names().size(), 11u);
     EXPECT_EQ(dataset.class_names()[0], "ground");
     std::set<int> garments;
+    std::size_t ground = 0;
     for (std::size_t index = 0; index < dataset.size(); ++index) {
       const std::vector<FieldContent> sample = TransformPipeline().read_any_size(dataset, index, 0, 0);
       std::set<int> here;
-      std::size_t ground = 0;
       for (std::size_t i = 0; i < 96 * 96; ++i) {
         const int pixel = std::to_integer<int>(sample[0].bytes[i]);
         const int label = std::to_integer<int>(sample[1].bytes[i]);
@@ -74,12 +74,12 @@ TEST_F(Garments, EachPixelHasTheClassOfTheGarmentOnTop) {
       }
       EXPECT_LE(here.size(), 5u) << "what is hidden altogether does not count";
       EXPECT_GE(here.size(), 1u);
-      EXPECT_GT(ground, 96 * 96 / 8);
       garments.insert(here.begin(), here.end());
     }
     EXPECT_GE(*garments.begin(), brightness.at(split).first);
     EXPECT_LT(*garments.rbegin(), brightness.at(split).second);
     EXPECT_GT(garments.size(), 15u);
+    EXPECT_GT(ground, dataset.size() * 96 * 96 / 8) << "although these garments are squares";
   }
 }
 
