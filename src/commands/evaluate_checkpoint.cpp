@@ -53,7 +53,7 @@ CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint
   if (!findings.worst.empty()) {
     const std::unique_ptr<Dataset> dataset = make_split(config.data, split).dataset;
     for (const ShownSample& shown : findings.worst) {
-      names.push_back(printable(dataset->name(static_cast<std::size_t>(shown.index)), 1024));
+      names.push_back(printable(dataset->name(shown.index), 1024));
     }
   }
   return {.checkpoint = checkpoint,

@@ -57,6 +57,9 @@ class Batch {
     return order_(request_.first + place * request_.stride);
   }
 
+  /// The places, in the batch as it was asked for, of the samples that are in it; empty: all are.
+  const std::vector<std::uint32_t>& kept() const { return taken_.kept; }
+
   /// Gives the memory back to the workers before the end of this object's life.
   void release() {
     fields_.clear();

@@ -1,6 +1,7 @@
 /// A batch on the training device, as the loader delivers it.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,8 @@ struct DeviceBatch {
   std::vector<DeviceField> fields;  ///< in the dataset's order
   std::int64_t number;              ///< its place in the epoch
   std::int64_t count;               ///< N
+  /// The places, in the batch as it was asked for, of the samples that could be read; empty: all.
+  std::vector<std::uint32_t> kept{};
 
   /// nullptr if there is none of that name.
   const DeviceField* find(std::string_view name) const;

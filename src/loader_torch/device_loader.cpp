@@ -35,6 +35,7 @@ void DeviceLoader::keep_on_device(StopToken stop) { resident_.emplace(pool_, spl
 
 void DeviceLoader::start_epoch(std::uint64_t epoch, std::int64_t first_batch, std::int64_t most_batches) {
   wait_for_copies(0);
+  epoch_ = epoch;
   next_ = first_batch;
   end_ = std::min(batches(), most_batches);
   if (resident_) {
@@ -61,6 +62,14 @@ std::optional<DeviceBatch> DeviceLoader::next() {
   return batch;
 }
 
+std::vector<std::uint64_t> DeviceLoader::sample_indices(const DeviceBatch& batch) const {
+  std::vector<std::uint64_t> asked_for = sample_indices(epoch_, batch.number);
+  if (batch.kept.empty()) return asked_for;
+  std::vector<std::uint64_t> indices;
+  for (const std::uint32_t place : batch.kept) indices.push_back(asked_for[place]);
+  return indices;
+}
+
 DeviceBatch DeviceLoader::gather() {
   const std::int64_t began = monotonic_ns();
   DeviceBatch batch = resident_->gather(next_);
@@ -79,7 +88,8 @@ DeviceBatch DeviceLoader::load() {
 DeviceBatch DeviceLoader::read_in_place(Batch batch) const {
   DeviceBatch result{.fields = {},
                      .number = static_cast<std::int64_t>(batch.number()),
-                     .count = static_cast<std::int64_t>(batch.count())};
+                     .count = static_cast<std::int64_t>(batch.count()),
+                     .kept = batch.kept()};
   const auto held = std::make_shared<const Batch>(std::move(batch));
   for (std::size_t i = 0; i < held->fields().size(); ++i) {
     const Field& field = *held->fields()[i].field;
@@ -101,7 +111,8 @@ DeviceBatch DeviceLoader::copy_to_gpu(Batch batch) {
   c10::Event copied(device_.type());
   DeviceBatch on_device{.fields = {},
                         .number = static_cast<std::int64_t>(batch.number()),
-                        .count = static_cast<std::int64_t>(batch.count())};
+                        .count = static_cast<std::int64_t>(batch.count()),
+                        .kept = batch.kept()};
   {
     const c10::StreamGuard on_copy_stream(*copy_stream_);
     const auto copy = [&](const at::Tensor& tensor) { return tensor.to(device_, /*non_blocking=*/true); };

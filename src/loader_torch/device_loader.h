@@ -45,6 +45,8 @@ class DeviceLoader {
   std::vector<std::uint64_t> sample_indices(std::uint64_t epoch, std::int64_t batch) const {
     return loader_.sample_indices(epoch, static_cast<std::uint64_t>(batch));
   }
+  /// The same of the samples that are in `batch`, of the epoch that has been started: batch.count numbers.
+  std::vector<std::uint64_t> sample_indices(const DeviceBatch& batch) const;
   /// Of the epoch so far: the time spent in waiting for batches, and all that is known.
   double waited_seconds() const { return resident_ ? meter_.waited_seconds() : loader_.waited_seconds(); }
   EpochStats stats() const { return resident_ ? meter_.stats(pool_) : loader_.stats(); }
@@ -65,6 +67,7 @@ class DeviceLoader {
   Split split_;
   DataLoader loader_;
   at::Device device_;
+  std::uint64_t epoch_ = 0;
   std::int64_t next_ = 0;
   std::int64_t end_ = 0;
   // From the workers:

@@ -36,12 +36,18 @@ void ResidentSplit::start_epoch(const DataLoader& order, std::uint64_t epoch, st
   std::vector<std::uint8_t> mirrored;
   first_batch_ = first;
   begins_ = {0};
+  kept_.clear();
   for (std::int64_t number = first; number < end; ++number) {
-    for (const std::uint64_t index : order.sample_indices(epoch, static_cast<std::uint64_t>(number))) {
+    const std::vector<std::uint64_t> indices = order.sample_indices(epoch, static_cast<std::uint64_t>(number));
+    std::vector<std::uint32_t> kept;
+    for (std::uint32_t place = 0; place < indices.size(); ++place) {
+      const std::uint64_t index = indices[place];
       if (row_of_[index] < 0) continue;
+      kept.push_back(place);
       rows.push_back(row_of_[index]);
       if (mirror_) mirrored.push_back((*mirror_)(seed_, epoch, index) ? 1 : 0);
     }
+    if (kept.size() < indices.size()) kept_.emplace(number, std::move(kept));
     begins_.push_back(static_cast<std::int64_t>(rows.size()));
     if (begins_.end()[-1] == begins_.end()[-2]) {
       throw RunError("loader", "no sample of batch {} of epoch {} could be read when they were put on the device",
@@ -59,7 +65,11 @@ DeviceBatch ResidentSplit::gather(std::int64_t number) const {
   const Selection selection{.indices = chosen_.indices.narrow(0, begin, count), .mirrored = {}};
   Selection mirrored = selection;
   if (mirror_) mirrored.mirrored = chosen_.mirrored.narrow(0, begin, count);
-  DeviceBatch result{.fields = {}, .number = number, .count = count};
+  const auto kept = kept_.find(number);
+  DeviceBatch result{.fields = {},
+                     .number = number,
+                     .count = count,
+                     .kept = kept == kept_.end() ? std::vector<std::uint32_t>() : kept->second};
   for (std::size_t i = 0; i < fields_.size(); ++i) {
     result.fields.push_back(
         {.name = fields_[i].name, .data = data_[i], .selection = fields_[i].is_spatial() ? mirrored : selection});

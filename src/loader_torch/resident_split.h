@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <vector>
 
 #include "loader/data_loader.h"
@@ -40,6 +41,7 @@ class ResidentSplit {
   Selection chosen_;  ///< for all its batches, one behind the other
   std::int64_t first_batch_ = 0;
   std::vector<std::int64_t> begins_;  ///< where each batch begins in it, and where the last one ends
+  std::map<std::int64_t, std::vector<std::uint32_t>> kept_;  ///< as DeviceBatch::kept, of batches that lack samples
 };
 
 /// What ResidentSplit keeps of these splits on the device.

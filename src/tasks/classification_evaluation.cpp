@@ -26,7 +26,8 @@ class ClassificationEvaluation final : public Evaluation {
                            std::function<at::Tensor(const TensorDict&)> labels_of, std::size_t worst)
       : class_names_(class_names), labels_of_(std::move(labels_of)), worst_(worst) {}
 
-  void add(const DeviceBatch& raw, const TensorDict& batch, const TensorDict& outputs, std::int64_t first) override {
+  void add(const DeviceBatch& raw, const TensorDict& batch, const TensorDict& outputs,
+           std::span<const std::uint64_t> indices) override {
     const at::Tensor log_probabilities = outputs.at("logits").to(at::kDouble).log_softmax(1).cpu();
     const at::Tensor labels = labels_of_(batch).cpu();
     const auto [highest_of, guess_of] = log_probabilities.max(1);
@@ -38,8 +39,8 @@ class ClassificationEvaluation final : public Evaluation {
     for (std::int64_t i = 0; i < labels.size(0); ++i) {
       ++confusion_[{label[i], guess[i]}];
       if (label[i] == guess[i] || !worst_.takes(loss[i])) continue;
-      worst_.add(loss[i], mistake(first + i, label[i], guess[i], std::exp(highest[i]), std::exp(-loss[i]),
-                                  picture_of(raw.field("image"), i)));
+      worst_.add(loss[i], mistake(indices[static_cast<std::size_t>(i)], label[i], guess[i], std::exp(highest[i]),
+                                  std::exp(-loss[i]), picture_of(raw.field("image"), i)));
     }
   }
 
@@ -75,7 +76,7 @@ class ClassificationEvaluation final : public Evaluation {
   }
 
  private:
-  ShownSample mistake(std::int64_t index, std::int64_t label, std::int64_t guess, double guess_probability,
+  ShownSample mistake(std::uint64_t index, std::int64_t label, std::int64_t guess, double guess_probability,
                       double label_probability, Image picture) const {
     const auto name = [&](std::int64_t c) { return printable(class_names_[static_cast<std::size_t>(c)]); };
     return {.index = index,

@@ -14,7 +14,7 @@ namespace trainyard {
 
 /// A sample that eval and the report show.
 struct ShownSample {
-  std::int64_t index;              ///< in the split
+  std::uint64_t index;             ///< in the split
   std::string caption;             ///< "is cat, taken for dog (98.1 %)"
   nlohmann::ordered_json figures;  ///< keys and values for --json
   Image picture{};                 ///< for the report; empty: none

@@ -33,7 +33,7 @@ class WrittenText final : public Evaluation {
  public:
   explicit WrittenText(const Task& task) : task_(task) {}
 
-  void add(const DeviceBatch&, const TensorDict&, const TensorDict&, std::int64_t) override {}
+  void add(const DeviceBatch&, const TensorDict&, const TensorDict&, std::span<const std::uint64_t>) override {}
 
   Findings findings(Model& model) override {
     Findings result;

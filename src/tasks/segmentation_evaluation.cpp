@@ -60,7 +60,8 @@ class SegmentationEvaluation final : public Evaluation {
     confusion_ = at::zeros({classes(), classes()}, at::kDouble);
   }
 
-  void add(const DeviceBatch& raw, const TensorDict& batch, const TensorDict& outputs, std::int64_t first) override {
+  void add(const DeviceBatch& raw, const TensorDict& batch, const TensorDict& outputs,
+           std::span<const std::uint64_t> indices) override {
     const at::Tensor masks = batch.at("mask").cpu();
     const at::Tensor guesses = outputs.at("logits").argmax(1).cpu();
     for (std::int64_t i = 0; i < masks.size(0); ++i) {
@@ -69,7 +70,7 @@ class SegmentationEvaluation final : public Evaluation {
       const double iou = mean_iou(values_of(confusion), classes());
       if (!worst_.takes(1 - iou)) continue;
       const Image image = picture_of(raw.field("image"), i);
-      worst_.add(1 - iou, {.index = first + i,
+      worst_.add(1 - iou, {.index = indices[static_cast<std::size_t>(i)],
                            .caption = fmt::format("mean IoU {:.3f}", iou),
                            .figures = {{"miou", iou}},
                            .picture = side_by_side({overlay(image, mask_image(at::zeros_like(masks[i]))),

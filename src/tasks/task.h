@@ -56,9 +56,10 @@ class Evaluation {
  public:
   virtual ~Evaluation() = default;
 
-  /// raw: as the loader delivered it, the first sample being number `first` of the split. outputs: of the model,
-  /// floating-point ones as float32.
-  virtual void add(const DeviceBatch& raw, const TensorDict& batch, const TensorDict& outputs, std::int64_t first) = 0;
+  /// raw: as the loader delivered it. outputs: of the model, floating-point ones as float32. indices: the samples'
+  /// numbers in the split.
+  virtual void add(const DeviceBatch& raw, const TensorDict& batch, const TensorDict& outputs,
+                   std::span<const std::uint64_t> indices) = 0;
 
   /// After the last batch. `model` is in evaluation mode.
   virtual Findings findings(Model& model) = 0;

@@ -30,14 +30,12 @@ Scores evaluate(Model& model, const Task& task, DeviceLoader& batches, Precision
   model.eval();
   const MetricSet metrics(task.metrics(Phase::evaluate));
   MetricSums sums(metrics, batches.device());
-  std::int64_t first = 0;
   batches.start_epoch(0, /*first_batch=*/0, most_batches);
   while (const std::optional<DeviceBatch> raw = batches.next()) {
     const TensorDict batch = task.prepare(*raw);
     const TensorDict outputs = forward(model, batch, precision);
     sums.add(metrics.sums_of(outputs, batch, task.loss(outputs, batch, Phase::evaluate), raw->count));
-    if (evaluation != nullptr) evaluation->add(*raw, batch, outputs, first);
-    first += raw->count;
+    if (evaluation != nullptr) evaluation->add(*raw, batch, outputs, batches.sample_indices(*raw));
   }
   model.train(was_training);
   return {.values = sums.values(), .samples = sums.samples()};

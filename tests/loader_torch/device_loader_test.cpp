@@ -1,6 +1,7 @@
 #include "loader_torch/device_loader.h"
 
 #include <cstring>
+#include <set>
 
 #include <gmock/gmock.h>
 
@@ -39,6 +40,9 @@ void expect_same_rest_of_epoch(DeviceLoader& one, DeviceLoader& other) {
     ASSERT_TRUE(batch);
     EXPECT_EQ(batch->number, expected->number);
     EXPECT_EQ(batch->count, expected->count);
+    const std::vector<std::uint64_t> indices = one.sample_indices(*expected);
+    EXPECT_EQ(indices.size(), static_cast<std::size_t>(expected->count));
+    EXPECT_EQ(other.sample_indices(*batch), indices);
     const Normalize normalize({0.4}, {0.3}, batch->fields[0].data.device());
     const auto images = [&](const DeviceField& field) { return normalize(field.data, field.selection); };
     EXPECT_TRUE(images(batch->field("image")).is_contiguous(at::MemoryFormat::ChannelsLast));
@@ -109,6 +113,14 @@ TEST_P(DeviceLoaderOn, ASplitKeptThereLeavesOutWhatCouldNotBeReadAsTheWorkersDo)
   DeviceLoader kept = loader(pool, Split::train, {.shuffle = true});
   kept.keep_on_device();
   expect_same_epochs(loaded, kept, {0, 1, 2});
+
+  std::set<std::uint64_t> indices;
+  kept.start_epoch(3);
+  while (const std::optional<DeviceBatch> batch = kept.next()) {
+    for (const std::uint64_t index : kept.sample_indices(*batch)) EXPECT_TRUE(indices.insert(index).second);
+  }
+  EXPECT_EQ(indices.size(), 38u);
+  EXPECT_EQ(indices.count(13) + indices.count(39), 0u);
 }
 
 /// Images of noise whose mask is the image.
