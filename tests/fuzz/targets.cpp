@@ -11,6 +11,7 @@
 #include "checkpoint/manifest.h"
 #include "checkpoint/safetensors.h"
 #include "config/config_file.h"
+#include "datasets/csv_reader.h"
 #include "datasets/file_index.h"
 #include "datasets/idx.h"
 #include "datasets/packed_file.h"
@@ -51,6 +52,31 @@ void fuzz_cifar10(std::span<const std::byte> bytes) {
   const auto dataset = make_dataset(config, Split::test);
   std::vector<std::byte> out(dataset->fields()[0].bytes());
   for (std::size_t i = 0; i < dataset->size(); ++i) require(read_field(*dataset, i, out) < 10);
+}
+
+// What is read, written with every field in quotes, reads the same.
+void fuzz_csv(std::span<const std::byte> bytes) {
+  std::string written;
+  const auto write = [&](const std::vector<std::string>& row) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      written += i == 0 ? "\"" : ",\"";
+      for (const char c : row[i]) written += c == '"' ? std::string("\"\"") : std::string(1, c);
+      written += '"';
+    }
+    written += '\n';
+  };
+  std::vector<std::vector<std::string>> rows;
+  CsvReader reader(std::string(text_of(bytes)), "csv");
+  write(reader.header());
+  while (reader.next()) {
+    require(reader.fields().size() == reader.header().size());
+    rows.push_back(reader.fields());
+    write(rows.back());
+  }
+  CsvReader again(written, "written");
+  require(again.header() == reader.header());
+  for (const std::vector<std::string>& row : rows) require(again.next() && again.fields() == row);
+  require(!again.next());
 }
 
 void fuzz_index(std::span<const std::byte> bytes) {
@@ -177,17 +203,13 @@ void guarded(std::span<const std::byte> bytes) {
 }  // namespace
 
 const std::map<std::string, FuzzTarget>& fuzz_targets() {
-  static const std::map<std::string, FuzzTarget> targets = {{"cifar10", guarded<fuzz_cifar10>},
-                                                            {"config", guarded<fuzz_config>},
-                                                            {"facts", guarded<fuzz_facts>},
-                                                            {"idx", guarded<fuzz_idx>},
-                                                            {"image", guarded<fuzz_image>},
-                                                            {"index", guarded<fuzz_index>},
-                                                            {"packed", guarded<fuzz_packed>},
-                                                            {"manifest", guarded<fuzz_manifest>},
-                                                            {"safetensors", guarded<fuzz_safetensors>},
-                                                            {"tar", guarded<fuzz_tar>},
-                                                            {"transform", guarded<fuzz_transform>}};
+  static const std::map<std::string, FuzzTarget> targets = {
+      {"cifar10", guarded<fuzz_cifar10>},   {"config", guarded<fuzz_config>},
+      {"csv", guarded<fuzz_csv>},           {"facts", guarded<fuzz_facts>},
+      {"idx", guarded<fuzz_idx>},           {"image", guarded<fuzz_image>},
+      {"index", guarded<fuzz_index>},       {"packed", guarded<fuzz_packed>},
+      {"manifest", guarded<fuzz_manifest>}, {"safetensors", guarded<fuzz_safetensors>},
+      {"tar", guarded<fuzz_tar>},           {"transform", guarded<fuzz_transform>}};
   return targets;
 }
 
