@@ -16,6 +16,7 @@
 #include "checkpoint/checkpoint_folder.h"
 #include "checkpoint/foreign_format.h"
 #include "checkpoint/manifest_rules.h"
+#include "datasets/column_json.h"
 #include "util/error.h"
 #include "util/json_text.h"
 #include "util/printable.h"
@@ -66,6 +67,7 @@ json fields_to_json(const std::vector<Field>& fields) {
       one["values"] = {{"count", field.values->count}};
       if (field.values->ignored) one["values"]["ignored"] = *field.values->ignored;
     }
+    if (!field.columns.empty()) one["columns"] = field.columns;
     list.push_back(std::move(one));
   }
   return list;
@@ -154,7 +156,8 @@ class Reader {
                         .shape = field.counts("shape"),
                         .varies = field.truth("varies"),
                         .is_picture = field.truth("is_picture"),
-                        .values = field.values("values")});
+                        .values = field.values("values"),
+                        .columns = field.columns("columns")});
     }
     return result;
   }
@@ -172,6 +175,18 @@ class Reader {
       range.ignored = values.at("ignored").get<std::int64_t>();
     }
     return range;
+  }
+  std::vector<Column> columns(const char* key) const {
+    if (!object_.contains(key)) return {};
+    std::vector<Column> result;
+    for (const json& item : list(key)) {
+      const Reader column(item, path_);
+      result.push_back({.name = column.text("name"),
+                        .mean = column.number("mean"),
+                        .std = column.number("std"),
+                        .categories = column.texts("categories")});
+    }
+    return result;
   }
   std::map<std::string, FileSum> files(const char* key) const {
     std::map<std::string, FileSum> result;

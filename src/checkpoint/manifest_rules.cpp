@@ -110,6 +110,9 @@ void check_field(const Field& field, std::string_view path) {
     }
     elements *= extent;
   }
+  if (const std::string_view flaw = flaw_of_columns(field); !flaw.empty()) {
+    refuse(path, "the field '{}' {}", printable(field.name), flaw);
+  }
 }
 
 void check_fields(const std::vector<Field>& fields, std::string_view path) {

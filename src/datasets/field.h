@@ -1,7 +1,8 @@
 /// What a sample consists of: fields with a name, an element type and a shape.
 ///
 /// Datasets and tasks agree by the fields' names: "image" (uint8, height × width × channels), "label" (int64, one
-/// value), "labels" (uint8, one per class), "mask" (uint8, height × width), "target" (float32), "tokens" (int32, T).
+/// value), "labels" (uint8, one per class), "mask" (uint8, height × width), "target" (float32), "tokens" (int32, T),
+/// and of tables "numeric" (float32, one per column, standardized) and "categorical" (int64, one per column).
 #pragma once
 
 #include <cstddef>
@@ -12,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "datasets/column.h"
 #include "images/image.h"
 
 namespace trainyard {
@@ -46,6 +48,7 @@ struct Field {
   /// shape is the one that transforms leave; without such, that of the first sample.
   bool is_picture = false;
   std::optional<ValueRange> values{};  ///< enforced for each sample; REQUIRES an integer type
+  std::vector<Column> columns{};       ///< what is known of each element; empty: nothing
 
   /// Elements of one sample, of the largest if they vary.
   std::size_t elements() const;

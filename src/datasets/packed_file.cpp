@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "datasets/column_json.h"
 #include "datasets/fingerprint.h"
 #include "util/error.h"
 #include "util/json_text.h"
@@ -46,6 +47,7 @@ nlohmann::json to_json(const PackedField& packed) {
                          {"varies", packed.field.varies}};
   if (packed.field.values) json["values"] = packed.field.values->count;
   if (packed.field.values && packed.field.values->ignored) json["ignored"] = *packed.field.values->ignored;
+  if (!packed.field.columns.empty()) json["columns"] = packed.field.columns;
   return json;
 }
 
@@ -76,6 +78,9 @@ std::optional<PackedField> field_from(const nlohmann::json& json) {
   }
   if (const auto ignored = json.find("ignored"); ignored != json.end() && packed.field.values) {
     packed.field.values->ignored = ignored->get<std::int64_t>();
+  }
+  if (const auto columns = json.find("columns"); columns != json.end()) {
+    packed.field.columns = columns->get<std::vector<Column>>();
   }
   return packed;
 }
@@ -130,7 +135,7 @@ std::string_view flaw_of(const PackedField& packed) {
   if (packed.kind == PackedKind::files && !readable) return "has files of other than 1 or 3 channels";
   if (packed.kind == PackedKind::column && field.bytes() > max_column_bytes) return "is too large for a column";
   if (field.values && (field.dtype == DType::float32 || field.values->count < 0)) return "has an impossible range";
-  return {};
+  return flaw_of_columns(field);
 }
 
 }  // namespace

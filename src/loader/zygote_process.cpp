@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "datasets/column_json.h"
 #include "loader/load_splits.h"
 #include "loader/worker.h"
 #include "util/error.h"
@@ -208,11 +209,9 @@ void Family::end() noexcept {
 }
 
 nlohmann::json encoded(const Field& field) {
-  nlohmann::json json = {{"name", field.name},
-                         {"dtype", static_cast<int>(field.dtype)},
-                         {"shape", field.shape},
-                         {"varies", field.varies},
-                         {"is_picture", field.is_picture}};
+  nlohmann::json json = {
+      {"name", field.name},     {"dtype", static_cast<int>(field.dtype)}, {"shape", field.shape},
+      {"varies", field.varies}, {"is_picture", field.is_picture},         {"columns", field.columns}};
   if (field.values) json["values"] = field.values->count;
   if (field.values && field.values->ignored) json["ignored"] = *field.values->ignored;
   return json;
@@ -223,7 +222,9 @@ Field decoded_field(const nlohmann::json& json) {
               .dtype = static_cast<DType>(json.at("dtype").get<int>()),
               .shape = json.at("shape"),
               .varies = json.at("varies"),
-              .is_picture = json.at("is_picture")};
+              .is_picture = json.at("is_picture"),
+              .values = std::nullopt,
+              .columns = json.at("columns")};
   if (const auto values = json.find("values"); values != json.end()) field.values = ValueRange{*values};
   if (const auto ignored = json.find("ignored"); ignored != json.end()) {
     field.values->ignored = ignored->get<std::int64_t>();

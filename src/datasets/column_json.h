@@ -1,0 +1,12 @@
+/// Columns as JSON. What is read may contradict the field: see flaw_of_columns().
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "datasets/column.h"
+
+namespace trainyard {
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Column, name, mean, std, categories)
+
+}  // namespace trainyard
