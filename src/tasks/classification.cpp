@@ -3,7 +3,6 @@
 
 #include <ATen/ops/binary_cross_entropy_with_logits.h>
 #include <ATen/ops/cross_entropy_loss.h>
-#include <ATen/ops/full_like.h>
 #include <ATen/ops/one_hot.h>
 
 #include "config/component.h"
@@ -105,17 +104,18 @@ class Classification final : public Task {
   }
 
   std::vector<Metric> metrics(Phase phase) const override {
-    const auto samples = [](const at::Tensor& right) { return at::full_like(right, right.numel()).select(0, 0); };
-    std::vector<Metric> result = {ratio("accuracy", [this, samples](const MetricInput& input) {
-      const at::Tensor right = input.outputs.at("logits").argmax(1).eq(labels(input.batch)).to(at::kDouble);
-      return std::pair(right.sum(), samples(right));
+    const auto share_of = [](const at::Tensor& right) {
+      const at::TensorOptions options = right.options().dtype(at::kDouble);
+      return std::pair(right.sum(at::kDouble), at::full({}, static_cast<double>(right.numel()), options));
+    };
+    std::vector<Metric> result = {ratio("accuracy", [this, share_of](const MetricInput& input) {
+      return share_of(input.outputs.at("logits").argmax(1).eq(labels(input.batch)));
     })};
     if (phase == Phase::evaluate && config_.top_k < classes()) {
-      result.push_back(ratio(fmt::format("top{}", config_.top_k), [this, samples](const MetricInput& input) {
+      result.push_back(ratio(fmt::format("top{}", config_.top_k), [this, share_of](const MetricInput& input) {
         const at::Tensor& logits = input.outputs.at("logits");
         const at::Tensor at_label = logits.gather(1, labels(input.batch).unsqueeze(1));
-        const at::Tensor right = logits.gt(at_label).sum(1).lt(config_.top_k).to(at::kDouble);
-        return std::pair(right.sum(), samples(right));
+        return share_of(logits.gt(at_label).sum(1).lt(config_.top_k));
       }));
     }
     return result;

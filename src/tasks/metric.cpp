@@ -1,11 +1,13 @@
 #include "tasks/metric.h"
 
+#include <limits>
+
 #include <ATen/ops/cat.h>
-#include <ATen/ops/zeros_like.h>
 
 namespace trainyard {
 
-at::Tensor Loss::mean() const { return sum * at::where(weight > 0, weight.reciprocal(), at::zeros_like(weight)); }
+// A weight of 0 belongs to a sum of 0.
+at::Tensor Loss::mean() const { return sum / weight.clamp_min(std::numeric_limits<float>::min()); }
 
 Metric ratio(const std::string& name, std::function<std::pair<at::Tensor, at::Tensor>(const MetricInput&)> sums) {
   return {.name = name,
@@ -13,7 +15,7 @@ Metric ratio(const std::string& name, std::function<std::pair<at::Tensor, at::Te
           .sums =
               [sums = std::move(sums)](const MetricInput& input) {
                 const auto [numerator, denominator] = sums(input);
-                return at::stack({numerator.to(at::kDouble), denominator.to(at::kDouble)});
+                return at::stack({numerator, denominator}).to(at::kDouble);
               },
           .values = [name](std::span<const double> totals) -> MetricValues {
             return {{name, totals[1] != 0 ? totals[0] / totals[1] : 0}};
@@ -35,7 +37,8 @@ at::Tensor MetricSet::sums_of(const TensorDict& outputs, const TensorDict& batch
   std::vector<at::Tensor> sums;
   for (const Metric& metric : metrics_) sums.push_back(metric.sums({outputs, batch, detached}));
   sums.push_back(at::full({1}, static_cast<double>(samples), sums.front().options()));
-  return at::cat(sums).masked_fill(detached.sum.isfinite().logical_not(), 0);
+  const at::Tensor is_not_finite = (detached.sum - detached.sum).ne(0);
+  return at::cat(sums).masked_fill(is_not_finite, 0);
 }
 
 std::vector<std::string> MetricSet::names() const {
