@@ -1,6 +1,7 @@
-// Scenes of garments, for segmentation: three to five pictures of Fashion-MNIST, 40 to 56 pixels a side, lie on a
-// textured ground of 96 × 96, about one in each quarter and a fifth in the middle below them, and hide parts of one
-// another. Each pixel has a class: the ground, or the garment that is on top.
+// Scenes of garments: three to five pictures of Fashion-MNIST, 40 to 56 pixels a side, lie on a textured ground of
+// 96 × 96, about one in each quarter and a fifth in the middle below them, and hide parts of one another. For
+// segmentation each pixel has a class: the ground, or the garment that is on top. For several labels per image a scene
+// has those of the ten kinds of garments of which at least 64 pixels are visible.
 //
 // Nothing is stored: a scene is a function of (split, index) and of Fashion-MNIST's files. Train is made of its first
 // 55,000 training pictures, val of the last 5,000, test of its test pictures, so no garment is in two splits.
@@ -25,10 +26,18 @@ constexpr std::size_t for_val = 5'000;
 constexpr std::size_t ground_levels = 5;       // a side of the grid that the ground is interpolated from
 constexpr std::uint8_t least_of_garment = 20;  // what is darker is no garment, unless a garment is all around it
 
+constexpr std::size_t least_visible = 64;  // pixels of a label
+
+/// What is known of a scene.
+enum class Target : std::uint8_t { mask, labels };
+constexpr std::array<const char*, 2> words_of(Target) { return {"mask", "labels"}; }
+
 struct GarmentSettings {
+  Target target = Target::mask;
   std::int64_t samples = 6'000;
 
   void declare(SettingTable& table) {
+    table.add("target", target, "mask, a class per pixel; labels, which garments are visible", Resume::fixed);
     table.add("samples", samples, "scenes of train; a fifth as many of val and of test", whole(1, 1'000'000'000),
               Resume::fixed);
   }
@@ -78,6 +87,7 @@ class Garments final : public Dataset {
  public:
   Garments(const DataConfig& config, Split split)
       : source_(fashion_mnist(config, split == Split::test ? Split::test : Split::train)),
+        target_(settings.in(config).target),
         split_key_(key_of({key_of("garments"), key_of(to_string(split))})) {
     const std::int64_t samples = settings.in(config).samples;
     size_ = static_cast<std::size_t>(split == Split::train ? samples : std::max<std::int64_t>(samples / 5, 1));
@@ -85,11 +95,12 @@ class Garments final : public Dataset {
     const std::size_t kept = pictures > 2 * for_val ? for_val : pictures / 2;
     first_ = split == Split::val ? pictures - kept : 0;
     count_ = split == Split::val ? kept : split == Split::train ? pictures - kept : pictures;
-    class_names_ = {"ground"};
-    for (const std::string& name : source_->class_names()) class_names_.push_back(name);
+    class_names_ = source_->class_names();
+    if (target_ == Target::mask) class_names_.insert(class_names_.begin(), "ground");
     const auto classes = static_cast<std::int64_t>(class_names_.size());
     fields_ = {{.name = "image", .shape = {side, side, 1}},
-               {.name = "mask", .shape = {side, side}, .values = ValueRange{classes}}};
+               target_ == Target::mask ? Field{.name = "mask", .shape = {side, side}, .values = ValueRange{classes}}
+                                       : Field{.name = "labels", .shape = {classes}, .values = ValueRange{2}}};
   }
 
   std::size_t size() const override { return size_; }
@@ -98,13 +109,22 @@ class Garments final : public Dataset {
   std::vector<float> channel_mean() const override { return {0.4562F}; }
   std::vector<float> channel_std() const override { return {0.2234F}; }
   std::uint64_t fingerprint() const override {
-    return key_of({split_key_, source_->fingerprint(), size_, first_, count_});
+    return key_of({split_key_, source_->fingerprint(), size_, first_, count_, key_of(fields_[1].name)});
   }
 
   void read(std::size_t index, RandomStream /*random*/, Sample& sample) const override {
+    if (target_ == Target::mask) return paint(index, sample.elements(0), sample.elements(1));
+    std::array<std::byte, side * side> mask;
+    paint(index, sample.elements(0), mask);
+    std::array<std::size_t, 256> visible{};  // pixels of each class of a mask
+    for (const std::byte label : mask) ++visible[std::to_integer<std::size_t>(label)];
+    const std::span<std::byte> labels = sample.elements(1);
+    for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = std::byte{visible.at(i + 1) >= least_visible};
+  }
+
+ private:
+  void paint(std::size_t index, std::span<std::byte> image, std::span<std::byte> mask) const {
     RandomStream random(key_of({split_key_, index}));
-    const std::span<std::byte> image = sample.elements(0);
-    const std::span<std::byte> mask = sample.elements(1);
     paint_ground(random, image);
     std::ranges::fill(mask, std::byte{0});
     const std::uint64_t count = 3 + random.below(3);
@@ -117,7 +137,6 @@ class Garments final : public Dataset {
     }
   }
 
- private:
   // A smooth surface with grain, so that a pixel's brightness alone does not tell ground and garment apart.
   static void paint_ground(RandomStream& random, std::span<std::byte> image) {
     std::array<std::size_t, ground_levels * ground_levels> levels{};
@@ -172,6 +191,7 @@ class Garments final : public Dataset {
   }
 
   std::unique_ptr<IdxImages> source_;
+  Target target_;
   std::uint64_t split_key_;
   std::size_t size_ = 0;
   std::size_t first_ = 0;  ///< of Fashion-MNIST's pictures
@@ -185,7 +205,7 @@ std::unique_ptr<Dataset> make_garments(const DataConfig& config, Split split) {
 }
 
 const DatasetRegistry::Registration registered{
-    "garments", "96x96 scenes of Fashion-MNIST's garments with a class per pixel, for segmentation", make_garments,
+    "garments", "96x96 scenes of Fashion-MNIST's garments, with a class per pixel or with labels", make_garments,
     __FILE__};
 
 }  // namespace

@@ -83,6 +83,27 @@ TEST_F(Garments, EachPixelHasTheClassOfTheGarmentOnTop) {
   }
 }
 
+TEST_F(Garments, LabelsAreTheGarmentsOfWhichEnoughIsVisible) {
+  const DataConfig labelled = configured("--data.garments.target labels", Config{.data = config()}).data;
+  const auto masks = make_dataset(config(), Split::train);
+  const auto labels = make_dataset(labelled, Split::train);
+  EXPECT_EQ(labels->class_names(), std::vector(masks->class_names().begin() + 1, masks->class_names().end()));
+  EXPECT_EQ(labels->fields()[1], (Field{.name = "labels", .shape = {10}, .values = ValueRange{2}}));
+  EXPECT_NE(labels->fingerprint(), masks->fingerprint());
+  std::size_t hidden = 0;  // visible, but not enough
+  for (std::size_t index = 0; index < labels->size(); ++index) {
+    const std::vector<FieldContent> scene = TransformPipeline().read_any_size(*masks, index, 0, 0);
+    const std::vector<FieldContent> sample = TransformPipeline().read_any_size(*labels, index, 0, 0);
+    ASSERT_EQ(sample[0].bytes, scene[0].bytes);
+    for (std::size_t label = 0; label < 10; ++label) {
+      const auto pixels = std::ranges::count(scene[1].bytes, static_cast<std::byte>(label + 1));
+      ASSERT_EQ(std::to_integer<int>(sample[1].bytes[label]), pixels >= 64 ? 1 : 0);
+      if (pixels > 0 && pixels < 64) ++hidden;
+    }
+  }
+  EXPECT_GT(hidden, 0u);
+}
+
 TEST_F(Garments, AreAFunctionOfSplitAndIndex) {
   const auto bytes = [&](Split split, std::size_t index) {
     return TransformPipeline().read_any_size(*make_dataset(config(), split), index, 0, 0)[0].bytes;
