@@ -16,6 +16,16 @@ const std::vector<std::string>& Dataset::class_names() const {
   return none;
 }
 
+std::vector<std::uint64_t> Dataset::class_counts_among(std::span<const std::uint64_t> indices) const {
+  std::vector<std::uint64_t> counts(class_names().size());
+  for (const std::uint64_t index : indices) {
+    const std::optional<std::uint64_t> label = stratum(index);
+    if (!label || *label >= counts.size()) return {};
+    ++counts[*label];
+  }
+  return counts;
+}
+
 void require_filled(const Dataset& dataset, std::size_t index, const Sample& sample) {
   const std::vector<Field>& fields = dataset.fields();
   for (std::size_t i = 0; i < fields.size(); ++i) {

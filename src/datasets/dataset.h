@@ -88,6 +88,8 @@ class Dataset {
 
   /// Samples of each class, from an index in memory; empty if they are known by reading the samples only.
   virtual std::vector<std::uint64_t> class_counts() const { return {}; }
+  /// The same of the samples `indices` alone; by their strata, unless samples have several classes.
+  virtual std::vector<std::uint64_t> class_counts_among(std::span<const std::uint64_t> indices) const;
 
   /// What lies among the data and is no sample.
   virtual std::span<const LeftOut> left_out() const { return {}; }

@@ -30,6 +30,9 @@ class DatasetView : public Dataset {
   std::string name(std::size_t index) const override { return source_->name(index); }
   std::optional<std::uint64_t> stratum(std::size_t index) const override { return source_->stratum(index); }
   std::vector<std::uint64_t> class_counts() const override { return source_->class_counts(); }
+  std::vector<std::uint64_t> class_counts_among(std::span<const std::uint64_t> indices) const override {
+    return source_->class_counts_among(indices);
+  }
   std::span<const LeftOut> left_out() const override { return source_->left_out(); }
 
  protected:

@@ -34,14 +34,11 @@ class Subset final : public DatasetView {
     return source().picture_name(field, indices_[index]);
   }
   std::optional<std::uint64_t> stratum(std::size_t index) const override { return source().stratum(indices_[index]); }
-  std::vector<std::uint64_t> class_counts() const override {
-    std::vector<std::uint64_t> counts(class_names().size());
-    for (std::size_t index = 0; index < size(); ++index) {
-      const std::optional<std::uint64_t> label = stratum(index);
-      if (!label) return {};
-      ++counts.at(*label);
-    }
-    return counts;
+  std::vector<std::uint64_t> class_counts() const override { return source().class_counts_among(indices_); }
+  std::vector<std::uint64_t> class_counts_among(std::span<const std::uint64_t> indices) const override {
+    std::vector<std::uint64_t> of_source;
+    for (const std::uint64_t index : indices) of_source.push_back(indices_[index]);
+    return source().class_counts_among(of_source);
   }
 
  private:
