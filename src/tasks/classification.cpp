@@ -2,6 +2,7 @@
 // soft targets in the field "target".
 
 #include <ATen/ops/binary_cross_entropy_with_logits.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/one_hot.h>
 
@@ -10,6 +11,7 @@
 #include "tasks/classification_evaluation.h"
 #include "tasks/findings.h"
 #include "tasks/mix.h"
+#include "tasks/ranking.h"
 #include "tasks/task.h"
 #include "util/error.h"
 
@@ -27,6 +29,7 @@ struct ClassificationSettings {
   double cutmix = 0;
   std::vector<std::string> class_weights;
   int top_k = 5;
+  bool auc = false;
 
   void declare(SettingTable& table) {
     table.add("loss", loss,
@@ -46,6 +49,8 @@ struct ClassificationSettings {
               Resume::if_named);
     table.add("top_k", top_k, "val and test count an answer as right, too, that is among so many guesses",
               whole(1, 1000), Resume::free);
+    table.add("auc", auc, "val and test have the area under the ROC curve, too: one class against the rest, the mean",
+              Resume::free);
   }
   void validate() const {
     if (loss == LossKind::focal && label_smoothing > 0) {
@@ -119,6 +124,22 @@ class Classification final : public Task {
       }));
     }
     return result;
+  }
+
+  std::vector<CollectedMetric> collected_metrics() const override {
+    if (!config_.auc) return {};
+    return {{.name = "auc",
+             .columns = classes() + 1,
+             .rows =
+                 [this](const MetricInput& input) {
+                   const at::Tensor& logits = input.outputs.at("logits");
+                   const at::Tensor scores = config_.loss == LossKind::bce ? logits : logits.log_softmax(1);
+                   return at::cat({scores.to(at::kFloat), labels(input.batch).unsqueeze(1).to(at::kFloat)}, 1);
+                 },
+             .values = [classes = classes()](const at::Tensor& rows) -> MetricValues {
+               const at::Tensor is_class = at::one_hot(rows.select(1, classes).to(at::kLong), classes);
+               return {{"auc", macro_average(roc_aucs(rows.narrow(1, 0, classes), is_class))}};
+             }}};
   }
 
   Monitor monitor() const override { return {.metric = "accuracy", .higher_is_better = true}; }

@@ -15,6 +15,7 @@
 #include "loader/split.h"
 #include "loader_torch/device_loader.h"
 #include "models/model.h"
+#include "tasks/collected_metric.h"
 #include "tasks/metric.h"
 #include "util/registry.h"
 
@@ -98,6 +99,8 @@ class Task {
   /// Beside the loss, in the order in which they are shown. They may use this task, which outlives them.
   virtual std::vector<Metric> metrics(Phase phase) const = 0;
   virtual Monitor monitor() const = 0;
+  /// Those that are no sums, shown after the others: of val and of test only.
+  virtual std::vector<CollectedMetric> collected_metrics() const { return {}; }
 
   /// What eval and the report show, with at most `worst` samples.
   virtual std::unique_ptr<Evaluation> evaluation(std::size_t worst) const = 0;

@@ -16,6 +16,12 @@ double rank(const MetricValues& values, const std::string& metric, bool higher_i
 
 }  // namespace
 
+std::vector<std::string> score_names(const Task& task) {
+  std::vector<std::string> names = MetricSet(task.metrics(Phase::evaluate)).names();
+  for (std::string& name : CollectedMetrics(task.collected_metrics()).names()) names.push_back(std::move(name));
+  return names;
+}
+
 bool is_better(const MetricValues& later, const MetricValues& earlier, const Monitor& monitor) {
   const double rank_later = rank(later, monitor.metric, monitor.higher_is_better);
   const double rank_earlier = rank(earlier, monitor.metric, monitor.higher_is_better);
@@ -30,15 +36,27 @@ Scores evaluate(Model& model, const Task& task, DeviceLoader& batches, Precision
   model.eval();
   const MetricSet metrics(task.metrics(Phase::evaluate));
   MetricSums sums(metrics, batches.device());
+  const CollectedMetrics collected(task.collected_metrics());
+  collected.require_room(batches.split().size);
+  const at::Tensor rows = at::empty({static_cast<std::int64_t>(batches.split().size), collected.columns()},
+                                    at::TensorOptions(batches.device()).dtype(at::kFloat));
+  std::int64_t filled = 0;
   batches.start_epoch(0, /*first_batch=*/0, most_batches);
   while (const std::optional<DeviceBatch> raw = batches.next()) {
     const TensorDict batch = task.prepare(*raw);
     const TensorDict outputs = forward(model, batch, precision);
-    sums.add(metrics.sums_of(outputs, batch, task.loss(outputs, batch, Phase::evaluate), raw->count));
+    const Loss loss = task.loss(outputs, batch, Phase::evaluate);
+    sums.add(metrics.sums_of(outputs, batch, loss, raw->count));
+    if (!collected.empty()) {
+      rows.narrow(0, filled, raw->count).copy_(collected.rows_of(outputs, batch, loss, raw->count));
+    }
     if (evaluation != nullptr) evaluation->add(*raw, batch, outputs, batches.sample_indices(*raw));
+    filled += raw->count;
   }
   model.train(was_training);
-  return {.values = sums.values(), .samples = sums.samples()};
+  MetricValues values = sums.values();
+  for (auto& value : collected.values(rows.narrow(0, 0, filled))) values.push_back(std::move(value));
+  return {.values = std::move(values), .samples = sums.samples()};
 }
 
 }  // namespace trainyard

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <limits>
+#include <string>
+#include <vector>
 
 #include "loader_torch/device_loader.h"
 #include "models/model.h"
@@ -12,9 +14,12 @@ namespace trainyard {
 
 /// What an evaluation came to.
 struct Scores {
-  MetricValues values;       ///< "loss" first, then the task's metrics
+  MetricValues values;       ///< "loss" first, then the task's metrics, those that are collected last
   std::int64_t samples = 0;  ///< those whose loss is finite
 };
+
+/// The names of the values of an evaluation, in their order.
+std::vector<std::string> score_names(const Task& task);
 
 /// Whether an evaluation is better than an earlier one: by the monitored metric, then by its loss, then as the later
 /// one. Not a number is worse than any number.
@@ -22,6 +27,7 @@ bool is_better(const MetricValues& later, const MetricValues& earlier, const Mon
 
 /// `model` on every sample of the split of `batches`, each once, or on its first `most_batches` of them. The model is
 /// in evaluation mode meanwhile and in its former mode afterwards. `evaluation`, which may be null, sees every batch.
+/// Throws as CollectedMetrics::require_room().
 Scores evaluate(Model& model, const Task& task, DeviceLoader& batches, Precision precision,
                 std::int64_t most_batches = std::numeric_limits<std::int64_t>::max(), Evaluation* evaluation = nullptr);
 

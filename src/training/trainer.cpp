@@ -69,8 +69,7 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, cons
   if (finished()) return;  // what is there describes the run as it was trained
   const std::string resolved = to_toml(config_);
   write_file_atomically(folder_.path / "config.toml", [&](FileWriter& file) { file.write(resolved); });
-  const MetricSet val_metrics(task_->metrics(Phase::evaluate));
-  files_.emplace(folder_.path, place_.step, MetricNames{.train = metrics_.names(), .val = val_metrics.names()});
+  files_.emplace(folder_.path, place_.step, MetricNames{.train = metrics_.names(), .val = score_names(*task_)});
 }
 
 RunResult Trainer::run() {

@@ -94,6 +94,10 @@ void set_generator(at::Device device, const at::Tensor& state, const std::string
 
 void Trainer::begin() {
   require_batches();
+  const CollectedMetrics collected(task_->collected_metrics());
+  for (std::size_t split = static_cast<std::size_t>(Split::val); split < splits_.size(); ++split) {
+    collected.require_room(splits_[split].size);
+  }
   if (!folder_.checkpoint && !config_.model.weights.empty()) start_from_weights(config_.model.weights);
   if (config_.train.ema_decay > 0) {
     averaged_model_ = new_model(config_.model, task_->model_input(), device_);

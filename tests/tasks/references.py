@@ -11,7 +11,8 @@ import sys
 
 import torch
 from torch.nn import functional
-from torchmetrics.functional import accuracy, jaccard_index
+from torchmetrics.functional import accuracy, exact_match, f1_score, jaccard_index
+from torchmetrics.functional.classification import multiclass_auroc, multilabel_average_precision
 from torchmetrics.functional.text import perplexity
 
 sys.path.append(os.path.join(os.path.dirname(__file__), "../parity"))
@@ -47,6 +48,9 @@ def classification(o, logits, t):
         "top5": accuracy(logits, hard, "multiclass", num_classes=classes, average="micro", top_k=5),
     }
     return loss, metrics
+    if o["auc"]:
+        each = multiclass_auroc(logits.detach().double(), hard, num_classes=classes, average=None)
+        metrics["auc"] = each[hard.unique()].mean()
 
 
 def segmentation(o, logits, t):

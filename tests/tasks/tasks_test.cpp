@@ -58,7 +58,7 @@ struct Case {
 at::Tensor labels() { return at::randint(0, classes, {16}, at::kLong); }
 
 Case classification(const std::string& name, const std::string& flags, const json& options, TensorDict batch) {
-  json all = {{"loss", "cross_entropy"}, {"smoothing", 0}, {"gamma", 2}, {"weights", json::array()}};
+  json all = {{"loss", "cross_entropy"}, {"smoothing", 0}, {"gamma", 2}, {"weights", json::array()}, {"auc", false}};
   if (!options.is_null()) all.update(options);
   const bool soft = batch.contains("target");
   return {name,
@@ -97,7 +97,7 @@ std::vector<Case> cases() {
     segmentation_weights.replace(at, 14, "segmentation");
   }
   std::vector<Case> all = {
-      classification("plain", "", {}, {{"label", labels()}}),
+      classification("plain", "--task.classification.auc true", {{"auc", true}}, {{"label", labels()}}),
       classification("smoothed", "--task.classification.label_smoothing 0.1", {{"smoothing", 0.1}},
                      {{"label", labels()}}),
       classification("weighted", weights_flag, {{"weights", weights}}, {{"label", labels()}}),
@@ -140,8 +140,12 @@ Tensors ours(const Case& one) {
   loss.mean().backward();
   const MetricSet metrics(task->metrics(Phase::evaluate));
   Tensors result = {{"loss", loss.mean().detach()}, {"gradient", logits.grad()}};
-  for (const auto& [name, value] : metrics.values(metrics.sums_of(outputs, one.batch, loss, 1))) {
-    result["metric." + name] = at::scalar_tensor(value, at::kDouble);
+  MetricValues values = metrics.values(metrics.sums_of(outputs, one.batch, loss, 1));
+  const CollectedMetrics collected(task->collected_metrics());
+  if (!collected.empty()) {
+    for (const auto& value : collected.values(collected.rows_of(outputs, one.batch, loss, logits.size(0)))) {
+      values.push_back(value);
+    }
   }
   return result;
 }
@@ -184,6 +188,7 @@ TEST(Tasks, AValLossHasNoSmoothing) {
   const TensorDict outputs = {{"logits", at::randn({8, 10})}};
   const TensorDict batch = {{"label", at::randint(0, 10, {8}, at::kLong)}};
   const auto loss = [&](const Task& task, Phase phase) {
+  for (const auto& [name, value] : values) result["metric." + name] = at::scalar_tensor(value, at::kDouble);
     return task.loss(outputs, batch, phase).mean().item<double>();
   };
   EXPECT_EQ(loss(*smoothed, Phase::evaluate), loss(*plain, Phase::evaluate));

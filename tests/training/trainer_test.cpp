@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #include "support/checkable_pool.h"
+#include "support/configured.h"
 #include "support/error_of.h"
 #include "support/temp_dir.h"
 
@@ -40,6 +41,21 @@ TEST(Trainer, RefusesAClassThatNoManifestCanHoldBeforeAStep) {
       [&] { const Trainer trainer(config, pool, at::kCPU, {.path = dir / "runs/a", .checkpoint = std::nullopt}); });
   EXPECT_THAT(message, testing::AllOf(testing::HasSubstr("could not save its checkpoints"),
                                       testing::HasSubstr("the class '\\xff not UTF-8' is not UTF-8")));
+  EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
+}
+
+TEST(Trainer, RefusesASplitWithTooManyRowsForItsMetricsBeforeAStep) {
+  const TempDir dir;
+  const Config config = configured("--model.name resnet18 --task.classification.auc true");
+  WorkerPool pool({.workers = 0, .batch_size = 1}, [] {
+    std::vector<LoadedSplit> splits(2);
+    splits[0].dataset = std::make_unique<NamedDataset>(100, nullptr, 37, /*varying=*/false);
+    splits[1].dataset = std::make_unique<NamedDataset>(1 << 28, nullptr, 37, /*varying=*/false);
+    return splits;
+  });
+  const std::string message = error_of<UsageError>(
+      [&] { const Trainer trainer(config, pool, at::kCPU, {.path = dir / "runs/a", .checkpoint = std::nullopt}); });
+  EXPECT_THAT(message, testing::HasSubstr("auc needs 7 numbers for each of the 268435456 samples of a split"));
   EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
 }
 

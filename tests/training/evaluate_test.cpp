@@ -1,0 +1,56 @@
+#include "training/evaluate.h"
+
+#include <gmock/gmock.h>
+
+#include "commands/splits.h"
+#include "support/configured.h"
+#include "training/trained_model.h"
+
+namespace trainyard {
+namespace {
+
+struct Evaluated {
+  Scores scores;
+  std::vector<std::string> names;
+};
+
+// A model of random weights on 40 samples of val.
+Evaluated evaluated(int batch_size, int workers, std::int64_t most_batches = 1000) {
+  Config config = configured(
+      "--data.name synthetic --data.synthetic.shape 8,8,1 --data.synthetic.samples 80 --data.synthetic.classes 3 "
+      "--data.val 40 --task.classification.auc true --task.classification.top_k 2");
+  config.loader.batch_size = batch_size;
+  config.loader.workers = workers;
+  WorkerPool pool(pool_options(config), dataset_factory(config));
+  const auto task = make_task(config.task, task_data(pool.splits().front()), at::kCPU);
+  at::manual_seed(1);
+  const auto model = new_model(config.model, task->model_input(), at::kCPU);
+  DeviceLoader batches(pool, Split::val, {}, at::kCPU);
+  return {evaluate(*model, *task, batches, Precision::fp32, most_batches), score_names(*task)};
+}
+
+TEST(Evaluate, CollectedMetricsAreThoseOfTheWholeSplit) {
+  const Evaluated whole = evaluated(40, 0);
+  EXPECT_EQ(whole.names, (std::vector<std::string>{"loss", "accuracy", "top2", "auc"}));
+  const double auc = value_of(whole.scores.values, "auc").value();
+  EXPECT_GT(auc, 0);
+  EXPECT_LT(auc, 1);
+  for (const int workers : {0, 2}) {
+    const Scores parts = evaluated(7, workers).scores;
+    EXPECT_EQ(parts.samples, 40);
+    EXPECT_NEAR(value_of(parts.values, "auc").value(), auc, 1e-12);
+    for (std::size_t i = 0; i < whole.names.size(); ++i) EXPECT_EQ(parts.values.at(i).first, whole.names[i]);
+  }
+}
+
+TEST(Evaluate, OfTheFirstBatchesCollectsTheirRowsAlone) {
+  const auto auc = [](int batch_size, std::int64_t most_batches) {
+    const Scores scores = evaluated(batch_size, 0, most_batches).scores;
+    EXPECT_EQ(scores.samples, 20);
+    return value_of(scores.values, "auc").value();
+  };
+  EXPECT_NEAR(auc(10, 2), auc(20, 1), 1e-12);
+}
+
+}  // namespace
+}  // namespace trainyard
