@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <functional>
 #include <numeric>
 
 #include "util/error.h"
@@ -9,22 +10,6 @@
 
 namespace trainyard {
 namespace {
-
-std::vector<float> balanced(const std::string& key, std::int64_t classes, std::span<const std::uint64_t> counts) {
-  if (counts.empty()) {
-    throw UsageError(key,
-                     "balanced needs the number of samples of each class, which this dataset knows only by "
-                     "reading all of them; give one number for each of the {} classes",
-                     classes);
-  }
-  const auto samples = static_cast<double>(std::accumulate(counts.begin(), counts.end(), std::uint64_t{0}));
-  std::vector<float> weights;
-  for (const std::uint64_t count : counts) {
-    const double share = static_cast<double>(count) * static_cast<double>(classes);
-    weights.push_back(count == 0 ? 0 : static_cast<float>(samples / share));
-  }
-  return weights;
-}
 
 float number(const std::string& key, const std::string& word) {
   float value = 0;
@@ -34,14 +19,22 @@ float number(const std::string& key, const std::string& word) {
                    printable(word));
 }
 
-}  // namespace
-
-at::Tensor class_weights(const std::string& key, const std::vector<std::string>& words, std::int64_t classes,
-                         std::span<const std::uint64_t> counts, at::Device device) {
+// `balanced` makes the weight of a class of its number of samples, which is not 0.
+at::Tensor weights_of(const std::string& key, const std::vector<std::string>& words, std::int64_t classes,
+                      std::span<const std::uint64_t> counts, at::Device device,
+                      const std::function<double(double)>& balanced) {
   if (words.empty()) return {};
   std::vector<float> weights;
   if (words == std::vector<std::string>{"balanced"}) {
-    weights = balanced(key, classes, counts);
+    if (counts.empty()) {
+      throw UsageError(key,
+                       "balanced needs the number of samples of each class, which this dataset knows only by "
+                       "reading all of them; give one number for each of the {} classes",
+                       classes);
+    }
+    for (const std::uint64_t count : counts) {
+      weights.push_back(count == 0 ? 0 : static_cast<float>(balanced(static_cast<double>(count))));
+    }
   } else {
     for (const std::string& word : words) weights.push_back(number(key, word));
   }
@@ -49,6 +42,21 @@ at::Tensor class_weights(const std::string& key, const std::vector<std::string>&
     throw UsageError(key, "has {} numbers; the data have {} classes: give one for each", weights.size(), classes);
   }
   return at::tensor(weights, at::kFloat).to(device);
+}
+
+}  // namespace
+
+at::Tensor class_weights(const std::string& key, const std::vector<std::string>& words, std::int64_t classes,
+                         std::span<const std::uint64_t> counts, at::Device device) {
+  const auto samples = static_cast<double>(std::accumulate(counts.begin(), counts.end(), std::uint64_t{0}));
+  return weights_of(key, words, classes, counts, device,
+                    [&](double count) { return samples / (count * static_cast<double>(classes)); });
+}
+
+at::Tensor positive_weights(const std::string& key, const std::vector<std::string>& words, std::int64_t classes,
+                            std::span<const std::uint64_t> counts, std::uint64_t samples, at::Device device) {
+  return weights_of(key, words, classes, counts, device,
+                    [&](double count) { return (static_cast<double>(samples) - count) / count; });
 }
 
 }  // namespace trainyard

@@ -1,4 +1,4 @@
-/// Weights of classes in a loss.
+/// Weights of classes and of labels in a loss.
 #pragma once
 
 #include <cstdint>
@@ -16,5 +16,11 @@ namespace trainyard {
 /// anything else, and for "balanced" if `counts` is empty.
 at::Tensor class_weights(const std::string& key, const std::vector<std::string>& words, std::int64_t classes,
                          std::span<const std::uint64_t> counts, at::Device device);
+
+/// The same of labels of which a sample has any number: how much the samples that have a label weigh. "balanced" is
+/// (samples without the label) / (samples with it), as pos_weight of PyTorch's BCEWithLogitsLoss, 0 for a label that no
+/// sample has. `counts` are those of `samples` samples.
+at::Tensor positive_weights(const std::string& key, const std::vector<std::string>& words, std::int64_t classes,
+                            std::span<const std::uint64_t> counts, std::uint64_t samples, at::Device device);
 
 }  // namespace trainyard

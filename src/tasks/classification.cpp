@@ -109,15 +109,11 @@ class Classification final : public Task {
   }
 
   std::vector<Metric> metrics(Phase phase) const override {
-    const auto share_of = [](const at::Tensor& right) {
-      const at::TensorOptions options = right.options().dtype(at::kDouble);
-      return std::pair(right.sum(at::kDouble), at::full({}, static_cast<double>(right.numel()), options));
-    };
-    std::vector<Metric> result = {ratio("accuracy", [this, share_of](const MetricInput& input) {
+    std::vector<Metric> result = {ratio("accuracy", [this](const MetricInput& input) {
       return share_of(input.outputs.at("logits").argmax(1).eq(labels(input.batch)));
     })};
     if (phase == Phase::evaluate && config_.top_k < classes()) {
-      result.push_back(ratio(fmt::format("top{}", config_.top_k), [this, share_of](const MetricInput& input) {
+      result.push_back(ratio(fmt::format("top{}", config_.top_k), [this](const MetricInput& input) {
         const at::Tensor& logits = input.outputs.at("logits");
         const at::Tensor at_label = logits.gather(1, labels(input.batch).unsqueeze(1));
         return share_of(logits.gt(at_label).sum(1).lt(config_.top_k));

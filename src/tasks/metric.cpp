@@ -22,6 +22,11 @@ Metric ratio(const std::string& name, std::function<std::pair<at::Tensor, at::Te
           }};
 }
 
+std::pair<at::Tensor, at::Tensor> share_of(const at::Tensor& is_true) {
+  const at::TensorOptions options = is_true.options().dtype(at::kDouble);
+  return {is_true.sum(at::kDouble), at::full({}, static_cast<double>(is_true.numel()), options)};
+}
+
 MetricSet::MetricSet(const std::vector<Metric>& metrics) {
   metrics_.push_back(
       ratio("loss", [](const MetricInput& input) { return std::pair(input.loss.sum, input.loss.weight); }));

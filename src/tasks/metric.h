@@ -46,6 +46,9 @@ struct Metric {
 /// denominator is.
 Metric ratio(const std::string& name, std::function<std::pair<at::Tensor, at::Tensor>(const MetricInput&)> sums);
 
+/// For ratio(): how many elements of `is_true` are, and how many there are.
+std::pair<at::Tensor, at::Tensor> share_of(const at::Tensor& is_true);
+
 /// The metrics of a run: the loss, the number of samples, and those of its task. Immutable; safe to share.
 class MetricSet {
  public:

@@ -10,7 +10,8 @@ TaskData task_data(const SplitInfo& train) {
           .class_names = train.class_names,
           .channel_mean = train.channel_mean,
           .channel_std = train.channel_std,
-          .class_counts = train.class_counts};
+          .class_counts = train.class_counts,
+          .samples = train.size};
 }
 
 std::unique_ptr<Task> make_task(const TaskConfig& config, const TaskData& data, at::Device device) {

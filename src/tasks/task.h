@@ -28,6 +28,7 @@ struct TaskData {
   std::vector<float> channel_mean;       ///< of the field "image", in units of 0..1; empty: not known
   std::vector<float> channel_std;
   std::vector<std::uint64_t> class_counts;  ///< samples of each class in train; empty: not known
+  std::uint64_t samples = 0;                ///< of train
   bool operator==(const TaskData&) const = default;
 };
 
@@ -98,9 +99,9 @@ class Task {
 
   /// Beside the loss, in the order in which they are shown. They may use this task, which outlives them.
   virtual std::vector<Metric> metrics(Phase phase) const = 0;
-  virtual Monitor monitor() const = 0;
   /// Those that are no sums, shown after the others: of val and of test only.
   virtual std::vector<CollectedMetric> collected_metrics() const { return {}; }
+  virtual Monitor monitor() const = 0;
 
   /// What eval and the report show, with at most `worst` samples.
   virtual std::unique_ptr<Evaluation> evaluation(std::size_t worst) const = 0;

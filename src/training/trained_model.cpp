@@ -1,5 +1,8 @@
 #include "training/trained_model.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "checkpoint/checkpoint_folder.h"
 #include "checkpoint/run_config.h"
 #include "checkpoint/safetensors_torch.h"
@@ -7,6 +10,16 @@
 #include "util/torch_errors.h"
 
 namespace trainyard {
+namespace {
+
+// Of train: val's share is of train and val together.
+std::uint64_t train_samples(const ValSplit& val) {
+  constexpr double most = 1e15;  // anybody may have written the share
+  const auto samples = static_cast<double>(val.samples);
+  return static_cast<std::uint64_t>(std::min(std::round(samples / val.share - samples), most));
+}
+
+}  // namespace
 
 std::shared_ptr<Model> new_model(const ModelConfig& config, const ModelInput& input, at::Device device) {
   std::shared_ptr<Model> model = make_model(config, input);
@@ -25,7 +38,8 @@ TaskData task_data(const Manifest& manifest) {
           .class_names = manifest.class_names,
           .channel_mean = manifest.channel_mean,
           .channel_std = manifest.channel_std,
-          .class_counts = manifest.class_counts};
+          .class_counts = manifest.class_counts,
+          .samples = train_samples(manifest.val)};
 }
 
 TrainedModel load_trained_model(const std::filesystem::path& checkpoint, at::Device device) {

@@ -46,6 +46,13 @@ class TaskCommands : public testing::Test {
             "--loader.batch_size", "4"};
   }
 
+  std::vector<std::string> multi_label() const {
+    return {
+        "--task.name",      "multi_label", "--data.name",    "image_labels", "--data.root",         dir_ / "labelled",
+        "--data.channels",  "1",           "--data.val",     "16",           "--model.name",        "convnet",
+        "--optimizer.name", "adamw",       "--optimizer.lr", "0.01",         "--loader.batch_size", "8"};
+  }
+
   std::vector<std::string> language_model() const {
     return {"--task.name",         "language_model",
             "--data.name",         "text",
@@ -87,6 +94,37 @@ TEST_F(TaskCommands, SegmentationTrainsIsEvaluatedAndWritesMasks) {
   const Outcome refused = run({"predict", dir_ / "runs/s", dir_ / "scenes/train/images/00.png", "--tokens", "3"});
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_THAT(refused.output, HasSubstr("--tokens is for prompts; segmentation answers images"));
+}
+
+TEST_F(TaskCommands, MultiLabelTrainsIsEvaluatedAndNamesLabels) {
+  write_labelled_pictures(dir_, "labelled", 96);
+  const Outcome trained = train("m", multi_label());
+  ASSERT_EQ(trained.exit_code, 0) << trained.output;
+  EXPECT_THAT(trained.output, AllOf(HasSubstr("val/map "), HasSubstr("best           val/map")));
+  const std::string csv = read_text_file(dir_ / "runs/m/metrics.csv", "test");
+  EXPECT_THAT(csv, StartsWith("epoch,step,train/loss,train/macro_f1,train/micro_f1,train/subset_accuracy,"
+                              "val/loss,val/macro_f1,val/micro_f1,val/subset_accuracy,val/map,lr"));
+  EXPECT_THAT(read_text_file(dir_ / "runs/m/report.html", "test"),
+              AllOf(HasSubstr("average_precision"), HasSubstr("\"val/map\"")));
+
+  const std::string best = dir_ / "runs/m/checkpoints/best";
+  const json evaluated = json::parse(run({"eval", best, "--split", "val", "--json"}).output, nullptr, false);
+  ASSERT_TRUE(evaluated.is_object());
+  EXPECT_EQ(evaluated["metrics"], json({"loss", "macro_f1", "micro_f1", "subset_accuracy", "map"}));
+  EXPECT_EQ(evaluated["monitor"], "map");
+  double mean = 0;
+  for (const json& label : evaluated["classes"]) mean += label["average_precision"].get<double>() / 2;
+  EXPECT_NEAR(evaluated["val/map"].get<double>(), mean, 1e-9) << "of both labels, over all batches";
+  const json manifest = json::parse(read_text_file(best + "/manifest.json", "test"), nullptr, false);
+  EXPECT_NEAR(manifest["best"]["metrics"]["val/map"].get<double>(), mean, 1e-9);
+  EXPECT_THAT(run({"eval", best, "--split", "val"}).output,
+              AllOf(HasSubstr("val/map"), HasSubstr("average_precision"), HasSubstr("most wrong")));
+
+  const std::string picture = dir_ / "labelled/train/00.png";
+  const json predicted = json::parse(run({"predict", dir_ / "runs/m", picture, "--json"}).output, nullptr, false);
+  ASSERT_TRUE(predicted["predictions"].is_array());
+  for (const json& label : predicted["predictions"]) EXPECT_GT(label["probability"].get<double>(), 0.5);
+  EXPECT_THAT(run({"predict", dir_ / "runs/m", picture}).output, HasSubstr(" %"));
 }
 
 TEST_F(TaskCommands, LanguageModelTrainsIsEvaluatedAndContinuesPrompts) {

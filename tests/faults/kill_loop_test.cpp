@@ -59,6 +59,32 @@ Case segmentation() {
                               "--transform.train",  "random_horizontal_flip"}};
 }
 
+// Mixtures of labels, and the best epoch by a metric that is collected.
+Case multi_label() {
+  return {"multi_label",
+          3,
+          {"--task.name",
+           "multi_label",
+           "--data.name",
+           "image_labels",
+           "--data.root",
+           "labelled",
+           "--data.channels",
+           "1",
+           "--data.val",
+           "16",
+           "--model.name",
+           "convnet",
+           "--task.multi_label.loss",
+           "asymmetric",
+           "--task.multi_label.positive_weights",
+           "balanced",
+           "--task.multi_label.mixup",
+           "0.4",
+           "--transform.train",
+           "random_horizontal_flip"}};
+}
+
 // Windows at random places.
 Case language_model() {
   return {"language_model",
@@ -72,6 +98,7 @@ class KillLoop : public testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
     write_scenes(dir_, "scenes", 96);
+    write_labelled_pictures(dir_, "labelled", 96);
     write_text(dir_, "text", 2400);
   }
 
@@ -156,7 +183,8 @@ TEST_P(KillLoop, EndsWithTheWeightsOfTheUndisturbedRun) {
   fmt::print("{} runs, all with the weights of the undisturbed one; struck:{}\n", runs, summary);
 }
 
-INSTANTIATE_TEST_SUITE_P(Tasks, KillLoop, testing::Values(classification(), segmentation(), language_model()),
+INSTANTIATE_TEST_SUITE_P(Tasks, KillLoop,
+                         testing::Values(classification(), segmentation(), multi_label(), language_model()),
                          [](const auto& instance) { return std::string(instance.param.name); });
 
 }  // namespace

@@ -37,6 +37,31 @@ inline void write_scenes(const TempDir& dir, const std::string& folder, int coun
   dir.write(folder + "/classes.txt", "ground\nbox\nline\n");
 }
 
+/// `count` pictures for image_labels below `folder`, 16 × 16 grey, with the labels box and line: a box at a random
+/// place and a line, each in some of the pictures and little brighter than the noise.
+inline void write_labelled_pictures(const TempDir& dir, const std::string& folder, int count) {
+  constexpr std::size_t side = 16;
+  std::string csv = "file,box,line\n";
+  for (int i = 0; i < count; ++i) {
+    RandomStream random(key_of({key_of("labelled"), static_cast<std::uint64_t>(i)}));
+    Image image{side, side, 1, std::vector<std::byte>(side * side)};
+    const bool box = random.below(2) == 0;
+    const bool line = random.below(3) == 0;
+    const std::size_t top = random.below(6);
+    const std::size_t left = random.below(10);
+    for (std::size_t y = 0; y < side; ++y) {
+      for (std::size_t x = 0; x < side; ++x) {
+        const bool bright = (box && y >= top && y < top + 6 && x >= left && x < left + 6) || (line && y == 13);
+        image.pixels[y * side + x] = static_cast<std::byte>((bright ? 30 : 0) + random.below(60));
+      }
+    }
+    const std::string name = fmt::format("{:02}.png", i);
+    dir.write(fmt::format("{}/train/{}", folder, name), encode_png(image));
+    csv += fmt::format("{},{:d},{:d}\n", name, static_cast<int>(box), static_cast<int>(line));
+  }
+  dir.write(folder + "/train/labels.csv", csv);
+}
+
 /// A text of `bytes` bytes below `folder`: words of a few letters, each of which is followed by the next one.
 inline void write_text(const TempDir& dir, const std::string& folder, int bytes) {
   std::string text;

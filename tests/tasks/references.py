@@ -47,10 +47,10 @@ def classification(o, logits, t):
         "accuracy": accuracy(logits, hard, "multiclass", num_classes=classes, average="micro"),
         "top5": accuracy(logits, hard, "multiclass", num_classes=classes, average="micro", top_k=5),
     }
-    return loss, metrics
     if o["auc"]:
         each = multiclass_auroc(logits.detach().double(), hard, num_classes=classes, average=None)
         metrics["auc"] = each[hard.unique()].mean()
+    return loss, metrics
 
 
 def segmentation(o, logits, t):
@@ -82,6 +82,35 @@ def language_model(o, logits, t):
     loss = functional.cross_entropy(logits.flatten(0, 1), t["target"].flatten(), ignore_index=o["ignored"])
     bits = loss.detach() / torch.log(torch.tensor(2.0))
     return loss, {"perplexity": perplexity(logits.detach(), t["target"], ignore_index=o["ignored"]), "bits_per_byte": bits}
+
+
+def multi_label(o, logits, t):
+    count = logits.shape[1]
+    weight = weights_of(o) if o["weights"] else torch.ones(count)
+
+    def one(labels):
+        if o["loss"] == "bce":
+            return functional.binary_cross_entropy_with_logits(logits, labels, pos_weight=weight)
+        # Ridnik et al. 2021, in float64: no logarithm of what is rounded to 0 or 1.
+        p = logits.double().sigmoid()
+        shifted = (p - o["clip"]).clamp(min=0)
+        positive = (1 - p) ** o["gamma_pos"] * p.log()
+        negative = shifted ** o["gamma_neg"] * (1 - shifted).log()
+        return -(labels * positive + (1 - labels) * negative).mean().float()
+
+    labels = t["labels"]
+    loss = one(labels)
+    if "other_labels" in t:
+        loss = t["share"] * loss + (1 - t["share"]) * one(t["other_labels"])
+    scores, truth = logits.detach().double(), labels.long()
+    metrics = {
+        f"{average}_f1": f1_score(scores, truth, "multilabel", num_labels=count, average=average)
+        for average in ("macro", "micro")
+    }
+    metrics["subset_accuracy"] = exact_match(scores, truth, "multilabel", num_labels=count)
+    each = multilabel_average_precision(scores, truth, num_labels=count, average=None)
+    metrics["map"] = each[truth.any(0)].mean()
+    return loss, metrics
 
 
 def main(folder):

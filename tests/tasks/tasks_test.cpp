@@ -1,5 +1,6 @@
 // Losses, their gradients and metrics against PyTorch and torchmetrics, which comes with build/bin/parity-python.
 
+#include <cmath>
 #include <filesystem>
 
 #include <gmock/gmock.h>
@@ -46,6 +47,13 @@ TaskData soft_data() {
   return data;
 }
 
+TaskData labels_data() {
+  TaskData data = image_data({.channels = 3, .height = 4, .width = 4}, classes);
+  data.fields[1] = {.name = "labels", .shape = {classes}, .values = ValueRange{2}};
+  data.samples = 20;
+  return data;
+}
+
 struct Case {
   std::string name;
   std::string flags;
@@ -83,6 +91,27 @@ Case segmentation(const std::string& name, const std::string& flags, const json&
           at::randn({4, classes, 6, 5})};
 }
 
+Case multi_label(const std::string& name, const std::string& flags, const json& options) {
+  json all = {{"loss", "bce"}, {"weights", json::array()}};
+  if (!options.is_null()) all.update(options);
+  const auto draw = [] {
+    at::Tensor labels = at::rand({40, classes}).lt(0.3).to(at::kFloat);
+    labels.select(1, 4).fill_(0);  // a label that no sample has
+    return labels;
+  };
+  TensorDict batch = {{"labels", draw()}};
+  if (all.contains("mixed")) {
+    batch.set("other_labels", draw());
+    batch.set("share", at::scalar_tensor(0.3F));
+  }
+  return {name,
+          "--task.name multi_label " + flags,
+          all,
+          labels_data(),
+          std::move(batch),
+          (at::randn({40, classes}) * 16).round() / 8};  // with equal scores
+}
+
 const std::string weights_flag =
     "--task.classification.class_weights 1 --task.classification.class_weights 2 --task.classification.class_weights "
     "0.5 --task.classification.class_weights 1 --task.classification.class_weights 0 "
@@ -92,10 +121,13 @@ std::vector<Case> cases() {
   at::manual_seed(12);
   const json weights = {1, 2, 0.5, 1, 0, 3, 1};
   const at::Tensor soft = at::rand({16, classes}).softmax(1);
-  std::string segmentation_weights = weights_flag;
-  for (std::size_t at = 0; (at = segmentation_weights.find("classification", at)) != std::string::npos;) {
-    segmentation_weights.replace(at, 14, "segmentation");
-  }
+  const auto weights_of = [](const std::string& setting) {
+    std::string flags = weights_flag;
+    const std::string from = "classification.class_weights";
+    for (std::size_t at = 0; (at = flags.find(from, at)) != std::string::npos;) flags.replace(at, from.size(), setting);
+    return flags;
+  };
+  const std::string asymmetric = "--task.multi_label.loss asymmetric ";
   std::vector<Case> all = {
       classification("plain", "--task.classification.auc true", {{"auc", true}}, {{"label", labels()}}),
       classification("smoothed", "--task.classification.label_smoothing 0.1", {{"smoothing", 0.1}},
@@ -113,8 +145,17 @@ std::vector<Case> cases() {
                      {{"label", labels()}, {"other_label", labels()}, {"share", at::scalar_tensor(0.3F)}}),
       segmentation("pixels", "--task.segmentation.dice 0", {}),
       segmentation("dice", "--task.segmentation.dice 0.7", {{"dice", 0.7}}),
-      segmentation("dice_weighted", "--task.segmentation.dice 1 " + segmentation_weights,
+      segmentation("dice_weighted", "--task.segmentation.dice 1 " + weights_of("segmentation.class_weights"),
                    {{"dice", 1}, {"weights", weights}}),
+      multi_label("labels", "", {}),
+      multi_label("labels_weighted", weights_of("multi_label.positive_weights"), {{"weights", weights}}),
+      multi_label("labels_mixed", "", {{"mixed", true}}),
+      multi_label("labels_asymmetric", asymmetric,
+                  {{"loss", "asymmetric"}, {"gamma_pos", 1}, {"gamma_neg", 4}, {"clip", 0.05}}),
+      multi_label("labels_asymmetric_mixed",
+                  asymmetric + "--task.multi_label.gamma_pos 0 --task.multi_label.gamma_neg 2.5 "
+                               "--task.multi_label.clip 0",
+                  {{"loss", "asymmetric"}, {"gamma_pos", 0}, {"gamma_neg", 2.5}, {"clip", 0}, {"mixed", true}}),
   };
   at::Tensor target = at::randint(0, 256, {3, 8}, at::kLong);
   target[2].narrow(0, 4, 4).fill_(-1);
@@ -147,6 +188,7 @@ Tensors ours(const Case& one) {
       values.push_back(value);
     }
   }
+  for (const auto& [name, value] : values) result["metric." + name] = at::scalar_tensor(value, at::kDouble);
   return result;
 }
 
@@ -188,7 +230,6 @@ TEST(Tasks, AValLossHasNoSmoothing) {
   const TensorDict outputs = {{"logits", at::randn({8, 10})}};
   const TensorDict batch = {{"label", at::randint(0, 10, {8}, at::kLong)}};
   const auto loss = [&](const Task& task, Phase phase) {
-  for (const auto& [name, value] : values) result["metric." + name] = at::scalar_tensor(value, at::kDouble);
     return task.loss(outputs, batch, phase).mean().item<double>();
   };
   EXPECT_EQ(loss(*smoothed, Phase::evaluate), loss(*plain, Phase::evaluate));
@@ -208,6 +249,41 @@ TEST(Tasks, BalancedWeightsMakeEveryClassCountTheSame) {
   EXPECT_DOUBLE_EQ(weight(0), 3);
   EXPECT_DOUBLE_EQ(weight(1), 1.5);
   EXPECT_DOUBLE_EQ(weight(2), 0);
+}
+
+TEST(Tasks, BalancedPositiveWeightsAreThoseOfPyTorch) {
+  TaskData data = labels_data();  // 20 samples
+  data.class_counts = {5, 10, 20, 1, 0, 4, 2};
+  const auto task = make_task(configured("--task.name multi_label --task.multi_label.positive_weights balanced").task,
+                              data, at::kCPU);
+  // A logit of 0 costs log 2, as often as the label weighs.
+  const auto weight = [&](std::int64_t label) {
+    const at::Tensor one = at::zeros({1, classes});
+    one.select(1, label).fill_(1);
+    return task->loss({{"logits", at::zeros({1, classes})}}, {{"labels", one}}, Phase::train).sum.item<double>() *
+               classes / std::log(2.0) -
+           (classes - 1);
+  };
+  EXPECT_NEAR(weight(0), 3, 1e-5);
+  EXPECT_NEAR(weight(1), 1, 1e-5);
+  EXPECT_NEAR(weight(2), 0, 1e-5);
+  EXPECT_NEAR(weight(3), 19, 1e-5);
+  EXPECT_NEAR(weight(4), 0, 1e-5);
+}
+
+TEST(Tasks, AnAsymmetricLossHasFiniteGradientsForSureAnswers) {
+  for (const char* const flags : {"--task.multi_label.gamma_pos 0.5 --task.multi_label.gamma_neg 0.5",
+                                  "--task.multi_label.gamma_neg 0 --task.multi_label.clip 0"}) {
+    const std::string all = "--task.name multi_label --task.multi_label.loss asymmetric ";
+    const auto task = make_task(configured(all + flags).task, labels_data(), at::kCPU);
+    const at::Tensor logits = at::tensor({-200.0F, -20.0F, -3.0F, 0.0F, 3.0F, 20.0F, 200.0F}).repeat({2, 1});
+    logits.set_requires_grad(true);
+    const at::Tensor labels = at::stack({at::zeros({classes}), at::ones({classes})});
+    const Loss loss = task->loss({{"logits", logits}}, {{"labels", labels}}, Phase::train);
+    loss.mean().backward();
+    EXPECT_TRUE(loss.sum.isfinite().item<bool>()) << flags;
+    EXPECT_TRUE(logits.grad().isfinite().all().item<bool>()) << flags;
+  }
 }
 
 TEST(Tasks, WrongClassWeightsAreNamed) {
@@ -230,6 +306,10 @@ TEST(Tasks, DataWithoutTheFieldsOfATaskAreRefused) {
   EXPECT_THAT(error("language_model", images), HasSubstr("a field 'tokens'"));
   EXPECT_THAT(error("classification", text_data()), HasSubstr("a field 'image'"));
   EXPECT_THAT(error("classification", segmentation_data()), HasSubstr("a field 'label', or 'target'"));
+  EXPECT_THAT(error("multi_label", images), HasSubstr("a field 'labels'"));
+  TaskData counts = labels_data();
+  counts.fields[1].values = ValueRange{3};
+  EXPECT_THAT(error("multi_label", counts), HasSubstr("0 or 1 for each of at least one class"));
   EXPECT_THAT(error("clasification", images), HasSubstr("nearest first: classification"));
   TaskData other_size = segmentation_data();
   other_size.fields[1].shape = {5, 5};
