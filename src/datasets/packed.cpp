@@ -2,6 +2,7 @@
 // first may be missing.
 #include <cstring>
 #include <filesystem>
+#include <numeric>
 
 #include "datasets/packed_file.h"
 #include "datasets/pictures.h"
@@ -18,7 +19,9 @@ class Packed final : public Dataset {
     const std::vector<PackedField>& packed = file_.description().fields;
     for (std::size_t i = 0; i < packed.size(); ++i) {
       fields_.push_back(packed[i].field);
-      if (packed[i].kind == PackedKind::column && packed[i].field.name == "label") label_ = i;
+      if (packed[i].kind != PackedKind::column) continue;
+      if (packed[i].field.name == "label") label_ = i;
+      if (packed[i].field.name == "labels" && packed[i].field.bytes() == class_names().size()) labels_ = i;
     }
     for (std::size_t i = 0; i < packed.size(); ++i) {
       if (!packed[i].field.is_picture) continue;
@@ -68,12 +71,16 @@ class Packed final : public Dataset {
   }
 
   std::vector<std::uint64_t> class_counts() const override {
-    if (!label_) return {};
+    std::vector<std::uint64_t> all(size());
+    std::iota(all.begin(), all.end(), 0);
+    return class_counts_among(all);
+  }
+  std::vector<std::uint64_t> class_counts_among(std::span<const std::uint64_t> indices) const override {
+    if (!labels_) return Dataset::class_counts_among(indices);
     std::vector<std::uint64_t> counts(class_names().size());
-    for (std::size_t index = 0; index < size(); ++index) {
-      const std::uint64_t label = *stratum(index);
-      if (label >= counts.size()) return {};
-      ++counts[label];
+    for (const std::uint64_t index : indices) {
+      const std::span<const std::byte> labels = file_.column(index, *labels_);
+      for (std::size_t label = 0; label < counts.size(); ++label) counts[label] += labels[label] != std::byte{0};
     }
     return counts;
   }
@@ -100,7 +107,8 @@ class Packed final : public Dataset {
   PackedFile file_;
   ImageOptions options_;
   std::vector<Field> fields_;
-  std::optional<std::size_t> label_;
+  std::optional<std::size_t> label_;   ///< the field of this name, if it is a column
+  std::optional<std::size_t> labels_;  ///< the same
   bool has_pictures_ = false;
 };
 

@@ -5,6 +5,7 @@
 #include "support/error_of.h"
 #include "support/image_files.h"
 #include "support/temp_dir.h"
+#include "transforms/pack_dataset.h"
 #include "transforms/pipeline.h"
 #include "util/error.h"
 
@@ -104,6 +105,17 @@ TEST_F(ImageLabels, CountsTheLabelsOfWhatIsLeftOfTrain) {
   EXPECT_EQ(train.at(0), 15u);
   EXPECT_EQ(val.at(0), 5u);
   EXPECT_EQ(train.at(1) + val.at(1), 10u);
+}
+
+TEST_F(ImageLabels, PackedHaveTheSameLabelsAndCounts) {
+  const auto original = make();
+  pack_dataset(*original, {}, dir_ / "train.packed");
+  DataConfig packed = configured("--data.name packed").data;
+  packed.root = dir_.path();
+  const auto copy = make_dataset(packed, Split::train);
+  EXPECT_EQ(copy->class_names(), original->class_names());
+  EXPECT_EQ(copy->class_counts(), original->class_counts());
+  for (std::size_t i = 0; i < 2; ++i) EXPECT_EQ(read(*copy, i)[1].bytes, read(*original, i)[1].bytes);
 }
 
 TEST_F(ImageLabels, NamesTheLineOfWhatIsWrong) {
