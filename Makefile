@@ -20,7 +20,7 @@ override ARGS := $(subst $(newline), ,$(ARGS))
 
 compile = scripts/alone cmake --build --preset $(1) --parallel $(JOBS)
 
-.PHONY: help train test test-kill check build format lint lint-all kill-loop bench bench-loader fuzz clean distclean bootstrap parity linters
+.PHONY: help train test test-kill check build format lint lint-all kill-loop bench bench-loader fuzz install-loader clean distclean bootstrap parity linters
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -71,6 +71,12 @@ bench-loader: build/release/build.ninja ## measure the loader beside Python's Da
 	@scripts/bootstrap peers
 	@$(call compile,release) --target benchmarks
 	benchmarks/compare_loaders --python build/bin/peers-python $(ARGS)
+
+install-loader: build/release/build.ninja ## install the loader for projects of your own to PREFIX (docs/loader-alone.md)
+	@test -n "$(PREFIX)" || { echo "[make] give the folder to install to: make install-loader PREFIX=/opt/trainyard" >&2; exit 2; }
+	@$(call compile,release) --target loader
+	cmake --install build/release --prefix "$(PREFIX)" --component loader
+	cmake --install build/release --prefix "$(PREFIX)" --component loader_torch
 
 include container.mk
 

@@ -8,7 +8,7 @@
 #include "commands/command.h"
 #include "commands/evaluate_checkpoint.h"
 #include "commands/machine.h"
-#include "commands/splits.h"
+#include "loader/open_pool.h"
 #include "util/json_text.h"
 #include "util/output.h"
 #include "util/printable.h"
@@ -32,7 +32,7 @@ class EvalCommand : public Command {
   std::string checkpoint() const override { return checkpoint_; }
 
   int run(const Config& config) override {
-    WorkerPool pool(pool_options(config), dataset_factory(config));  // forks: before CUDA, before any thread
+    WorkerPool pool = open_pool(config);  // forks: before CUDA, before any thread
     const CheckResult check = run_check(device_needs_of(config));
     const at::Device device = prepare_device(config, check);
     const CheckpointEvaluation result = with_explained_errors(check, device, [&] {

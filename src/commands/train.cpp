@@ -8,8 +8,8 @@
 #include "commands/build_report.h"
 #include "commands/command.h"
 #include "commands/machine.h"
-#include "commands/splits.h"
 #include "loader/epoch_stats.h"
+#include "loader/open_pool.h"
 #include "loader/split_summary.h"
 #include "training/dry_run.h"
 #include "training/stop_signal.h"
@@ -57,7 +57,7 @@ class TrainCommand : public Command {
     if (!debug_.profile.empty()) parse_step_range(debug_.profile);
     Config config = given;
     if (debug_.fast_dev_run) config.train.epochs = 1;
-    WorkerPool pool(pool_options(config), dataset_factory(config));  // forks: before CUDA, before any thread
+    WorkerPool pool = open_pool(config);  // forks: before CUDA, before any thread
     const RunFolder folder = debug_.scratch() ? scratch_folder(config) : choose_run_folder(config);
     const CheckResult check = run_check(needs_of(config));
     write_output(render_short(check, wants_colour(STDOUT_FILENO)));

@@ -10,7 +10,7 @@
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/manifest_example.h"
 #include "checkpoint/safetensors_torch.h"
-#include "commands/splits.h"
+#include "loader/open_pool.h"
 #include "support/configured.h"
 #include "support/error_of.h"
 #include "support/temp_dir.h"

@@ -1,17 +1,14 @@
-#include "commands/splits.h"
+#include "loader/open_pool.h"
 
+#include "config/validate.h"
 #include "datasets/splits.h"
 
 namespace trainyard {
-namespace {
 
-LoadedSplit with_transforms(SplitDataset made, const TransformConfig& transform, Split split) {
-  TransformPipeline pipeline(split == Split::train ? transform.train : transform.test, made.dataset->fields(),
-                             transform.decode);
-  return {.dataset = std::move(made.dataset), .transforms = std::move(pipeline), .from_train = made.from_train};
+WorkerPool open_pool(const Config& config) {
+  validate(config);
+  return WorkerPool(pool_options(config), dataset_factory(config));
 }
-
-}  // namespace
 
 PoolOptions pool_options(const Config& config) {
   return {.workers = config.loader.workers,
@@ -28,15 +25,13 @@ DatasetFactory dataset_factory(const Config& config) {
   return [data = config.data, transform = config.transform] {
     std::vector<LoadedSplit> splits;
     for (SplitDataset& made : make_splits(data)) {
-      const auto split = static_cast<Split>(splits.size());
-      splits.push_back(with_transforms(std::move(made), transform, split));
+      const bool train = splits.size() == static_cast<std::size_t>(Split::train);
+      TransformPipeline transforms(train ? transform.train : transform.test, made.dataset->fields(), transform.decode);
+      splits.push_back(
+          {.dataset = std::move(made.dataset), .transforms = std::move(transforms), .from_train = made.from_train});
     }
     return splits;
   };
-}
-
-LoadedSplit load_split(const DataConfig& data, const TransformConfig& transform, Split split) {
-  return with_transforms(make_split(data, split), transform, split);
 }
 
 }  // namespace trainyard
