@@ -37,6 +37,7 @@ constexpr int batch_size = 32;
 PoolOptions predict_pool_options(const Config& config) {
   PoolOptions options = pool_options(config);
   options.batch_size = batch_size;
+  options.sampling = Sampling::uniform;
   return options;
 }
 

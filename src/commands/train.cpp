@@ -106,6 +106,7 @@ class TrainCommand : public Command {
     for (std::size_t i = 0; i < splits.size(); ++i) {
       const char* const name = to_string(static_cast<Split>(i));
       print("{:<8}{:<6}{}\n", i == 0 ? "data" : "", name, summary_of(splits[i]));
+      if (const std::string line = sampling_of(splits[i]); !line.empty()) print("{:<14}{}\n", "", line);
       for (const std::string& line : warnings_about(name, splits[i])) log_warning(line);
     }
     if (const std::string note = note_on_test(splits); !note.empty()) print("{:<8}{:<6}{}\n", "", "test", note);

@@ -23,6 +23,13 @@ enum class SampleCache : std::uint8_t {
 };
 constexpr std::array<const char*, 3> words_of(SampleCache) { return {"none", "shm", "gpu"}; }
 
+/// loader.sampling: which training samples an epoch has.
+enum class Sampling : std::uint8_t {
+  uniform,   ///< each once
+  balanced,  ///< as many, drawn with replacement, every class equally often
+};
+constexpr std::array<const char*, 2> words_of(Sampling) { return {"uniform", "balanced"}; }
+
 /// loader.on_worker_error: what happens when a sample cannot be read, or the worker that reads it dies or takes too
 /// long.
 enum class OnWorkerError : std::uint8_t {

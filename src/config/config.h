@@ -76,6 +76,7 @@ struct TransformConfig {
 struct LoaderConfig {
   int workers = 2;
   int batch_size = 128;
+  Sampling sampling = Sampling::uniform;
   bool drop_last = false;
   int prefetch = 4;
   double timeout = 60;
@@ -87,6 +88,11 @@ struct LoaderConfig {
   void declare(Table& table) {
     table.add("workers", workers, "worker processes; 0 loads in the training process", whole(0, 256), Resume::free);
     table.add("batch_size", batch_size, "samples a step", whole(1, 1 << 20), Resume::fixed);
+    table.add(
+        "sampling", sampling,
+        "training samples of an epoch: uniform, each once; balanced, as many, drawn with replacement, every class "
+        "equally often",
+        Resume::fixed);
     table.add("drop_last", drop_last, "training: leave out an epoch's last batch if it is incomplete", Resume::fixed);
     table.add("prefetch", prefetch, "batches prepared ahead", whole(1, 1024), Resume::free);
     table.add("timeout", timeout, "seconds a worker may take for one sample", number(0.1, 86'400), Resume::free);

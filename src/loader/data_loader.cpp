@@ -53,8 +53,7 @@ std::optional<Batch> DataLoader::next() {
   std::size_t bytes = 0;
   for (const BatchField& field : fields) bytes += field.elements.size();
   meter_.add(waited, count, bytes);
-  return Batch(number, samples, SampleOrder(pool_.options().seed, epoch_, split().size, options_.shuffle),
-               std::move(fields), std::move(taken));
+  return Batch(number, samples, order(epoch_), std::move(fields), std::move(taken));
 }
 
 std::vector<BatchField> DataLoader::fields_in(std::uint32_t slot, std::size_t count) const {
@@ -86,10 +85,24 @@ const BatchField& Batch::field(std::string_view name) const {
 
 std::vector<std::uint64_t> DataLoader::sample_indices(std::uint64_t epoch, std::uint64_t batch) const {
   const BatchRequest samples = request(epoch, batch);
-  const SampleOrder order(pool_.options().seed, epoch, split().size, options_.shuffle);
+  const SampleOrder order = this->order(epoch);
   std::vector<std::uint64_t> indices;
   for (std::uint64_t i = 0; i < samples.count; ++i) indices.push_back(order(samples.first + i * samples.stride));
   return indices;
+}
+
+std::vector<std::uint64_t> DataLoader::random_keys(std::uint64_t epoch, std::uint64_t batch) const {
+  const BatchRequest samples = request(epoch, batch);
+  const SampleOrder order = this->order(epoch);
+  std::vector<std::uint64_t> keys;
+  for (std::uint64_t i = 0; i < samples.count; ++i) {
+    keys.push_back(order.random_key(samples.first + i * samples.stride));
+  }
+  return keys;
+}
+
+SampleOrder DataLoader::order(std::uint64_t epoch) const {
+  return SampleOrder(pool_.options().seed, epoch, split().size, options_.shuffle, &split().by_class);
 }
 
 BatchRequest DataLoader::request(std::uint64_t epoch, std::uint64_t number) const {

@@ -75,7 +75,7 @@ class Batch {
 };
 
 struct DataLoaderOptions {
-  bool shuffle = false;    ///< a new order each epoch; otherwise the dataset's own
+  bool shuffle = false;    ///< a new order each epoch, of train as PoolOptions::sampling says; else the dataset's own
   bool drop_last = false;  ///< leave out the last batch where it would be smaller
   int rank = 0;            ///< this process's place among `world_size` that share one order
   int world_size = 1;
@@ -112,6 +112,8 @@ class DataLoader {
   std::uint64_t batches() const { return batches_; }
   /// The numbers, in the dataset, of the samples of `batch` of `epoch`. REQUIRES batch < batches().
   std::vector<std::uint64_t> sample_indices(std::uint64_t epoch, std::uint64_t batch) const;
+  /// What the random numbers of each of them depend on (SampleOrder::random_key).
+  std::vector<std::uint64_t> random_keys(std::uint64_t epoch, std::uint64_t batch) const;
   /// With epoch() the whole state: start_epoch(epoch(), next_batch()) goes on from here, with any number of workers.
   std::uint64_t next_batch() const { return next_; }
   std::uint64_t epoch() const { return epoch_; }
@@ -129,6 +131,7 @@ class DataLoader {
     std::uint64_t ticket = 0;  ///< the pool's number of the first; 0: there is none
   };
 
+  SampleOrder order(std::uint64_t epoch) const;
   BatchRequest request(std::uint64_t epoch, std::uint64_t number) const;
   std::vector<BatchField> fields_in(std::uint32_t slot, std::size_t count) const;
   void publish_ahead();

@@ -8,8 +8,8 @@
 
 namespace trainyard {
 
-/// What `factory` builds, train and val behind the cache that `options` ask for. Throws what the factory and the cache
-/// policy throw.
+/// What `factory` builds, train and val behind the cache that `options` ask for, and the classes of train's samples if
+/// they are sampled by class. Throws what the factory, the cache policy and SamplesByClass throw.
 std::vector<LoadedSplit> load_splits(const PoolOptions& options, const DatasetFactory& factory);
 
 }  // namespace trainyard

@@ -18,6 +18,7 @@ PoolOptions pool_options(const Config& config) {
           .on_worker_error = config.loader.on_worker_error,
           .cache = config.loader.cache,
           .cache_name = config.loader.cache_name,
+          .sampling = config.loader.sampling,
           .seed = config.train.seed};
 }
 

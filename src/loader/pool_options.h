@@ -22,9 +22,10 @@ struct PoolOptions {
   double timeout_seconds = 60;  ///< what one sample may take, over 0; unused without workers
   OnWorkerError on_worker_error = OnWorkerError::stop;
   SampleCache cache = SampleCache::none;
-  std::string cache_name;              ///< of the cache in shared memory (sample_cache.h); empty: none
-  std::uint64_t seed = 0;              ///< of the order and of the transforms
-  std::string directory = "/dev/shm";  ///< a tmpfs for the shared memory; without workers of the cache only
+  std::string cache_name;                 ///< of the cache in shared memory (sample_cache.h); empty: none
+  Sampling sampling = Sampling::uniform;  ///< of train, where a loader shuffles it
+  std::uint64_t seed = 0;                 ///< of the order and of the transforms
+  std::string directory = "/dev/shm";     ///< a tmpfs for the shared memory; without workers of the cache only
 };
 
 }  // namespace trainyard

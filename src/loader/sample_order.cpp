@@ -7,9 +7,14 @@
 
 namespace trainyard {
 
-SampleOrder::SampleOrder(std::uint64_t seed, std::uint64_t epoch, std::uint64_t size, bool shuffle)
-    : size_(size), shuffle_(shuffle && size > 1) {
-  if (!shuffle_) return;
+SampleOrder::SampleOrder(std::uint64_t seed, std::uint64_t epoch, std::uint64_t size, bool shuffle,
+                         const SamplesByClass* by_class)
+    : seed_(seed),
+      epoch_(epoch),
+      size_(size),
+      shuffle_(shuffle && size > 1),
+      by_class_(shuffle_ && by_class != nullptr && !by_class->empty() ? by_class : nullptr) {
+  if (!shuffle_ || by_class_ != nullptr) return;
   // Under 8 bits the network's permutations are visibly not uniform. The walk over a larger domain costs no more than
   // the domain's size over a whole epoch.
   const int bits = std::max(static_cast<int>(std::bit_width(size - 1)), 8);
@@ -23,6 +28,7 @@ SampleOrder::SampleOrder(std::uint64_t seed, std::uint64_t epoch, std::uint64_t 
 
 std::uint64_t SampleOrder::operator()(std::uint64_t position) const {
   if (!shuffle_) return position;
+  if (by_class_ != nullptr) return draw(position);
   std::uint64_t value = position;
   do {
     std::uint64_t low = value & low_mask_;
@@ -34,6 +40,16 @@ std::uint64_t SampleOrder::operator()(std::uint64_t position) const {
     value = high << low_bits_ | low;
   } while (value >= size_);
   return value;
+}
+
+std::uint64_t SampleOrder::draw(std::uint64_t position) const {
+  RandomStream random(key_of({seed_, epoch_, key_of("balanced sampling"), position}));
+  const std::span<const std::uint64_t> samples = by_class_->samples_of(random.below(by_class_->classes()));
+  return samples[random.below(samples.size())];
+}
+
+std::uint64_t SampleOrder::random_key(std::uint64_t position) const {
+  return by_class_ == nullptr ? epoch_ : key_of({epoch_, key_of("draw"), position});
 }
 
 }  // namespace trainyard

@@ -74,7 +74,8 @@ std::vector<SplitInfo> describe(const std::vector<LoadedSplit>& splits) {
                       .class_counts = dataset.class_counts(),
                       .left_out = {left_out.begin(), left_out.end()},
                       .from_train = split.from_train,
-                      .mirror = split.transforms.mirror()});
+                      .mirror = split.transforms.mirror(),
+                      .by_class = split.by_class});
   }
   return result;
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "datasets/dataset.h"
+#include "loader/samples_by_class.h"
 #include "transforms/pipeline.h"
 
 namespace trainyard {
@@ -19,13 +20,14 @@ struct LoadedSplit {
   std::unique_ptr<Dataset> dataset;
   TransformPipeline transforms;
   bool from_train = false;  ///< as in SplitDataset
+  SamplesByClass by_class;  ///< of train with Sampling::balanced, else empty
 
   /// What read() writes.
   const std::vector<Field>& fields() const { return transforms.fields(*dataset); }
-  /// Sample `index`, transformed. As TransformPipeline::read.
-  void read(std::size_t index, std::uint64_t seed, std::uint64_t epoch, std::span<const std::span<std::byte>> out,
+  /// Sample `index`, transformed. As TransformPipeline::read; `random_key` takes the epoch's place.
+  void read(std::size_t index, std::uint64_t seed, std::uint64_t random_key, std::span<const std::span<std::byte>> out,
             bool unmirrored = false) const {
-    transforms.read(*dataset, index, seed, epoch, out, unmirrored);
+    transforms.read(*dataset, index, seed, random_key, out, unmirrored);
   }
 };
 
@@ -47,6 +49,7 @@ struct SplitInfo {
   std::vector<LeftOut> left_out;            ///< of the split's own source: none if it was taken from train
   bool from_train = false;                  ///< as in SplitDataset
   std::optional<RandomMirror> mirror;       ///< the random_horizontal_flip that ends its transforms, if one does
+  SamplesByClass by_class;                  ///< as in LoadedSplit
 };
 
 std::vector<SplitInfo> describe(const std::vector<LoadedSplit>& splits);

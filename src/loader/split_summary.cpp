@@ -44,6 +44,28 @@ std::string summary_of(const SplitInfo& split) {
   return line;
 }
 
+std::string sampling_of(const SplitInfo& train) {
+  const SamplesByClass& by_class = train.by_class;
+  if (by_class.empty()) return "";
+  const double each = static_cast<double>(train.size) / static_cast<double>(by_class.classes());
+  std::uint64_t rarest = 0;
+  std::uint64_t commonest = 0;
+  for (std::uint64_t i = 1; i < by_class.classes(); ++i) {
+    if (by_class.samples_of(i).size() < by_class.samples_of(rarest).size()) rarest = i;
+    if (by_class.samples_of(i).size() > by_class.samples_of(commonest).size()) commonest = i;
+  }
+  const auto sample_of = [&](std::uint64_t place) {
+    const std::uint64_t label = by_class.labels()[place];
+    return fmt::format("of {} {:.2f} times",
+                       label < train.class_names.size() ? printable(train.class_names[label]) : std::to_string(label),
+                       each / static_cast<double>(by_class.samples_of(place).size()));
+  };
+  return fmt::format(
+      "balanced sampling: with replacement, each of {} classes about {:.0f} times per epoch: a sample {}, "
+      "one {}",
+      by_class.classes(), each, sample_of(rarest), sample_of(commonest));
+}
+
 std::vector<std::string> warnings_about(const std::string& name, const SplitInfo& split) {
   std::vector<std::string> lines;
   if (const std::string left_out = list_left_out(split.left_out); !left_out.empty()) {

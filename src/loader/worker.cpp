@@ -41,7 +41,7 @@ class ChunkReader {
         slot_(claim.slot),
         request_(arena.slot(claim.slot).request),
         split_(splits[request_.split]),
-        order_(options.seed, request_.epoch, split_.dataset->size(), request_.shuffle),
+        order_(options.seed, request_.epoch, split_.dataset->size(), request_.shuffle, &split_.by_class),
         left_out_(arena.left_out(claim.slot)),
         error_(arena.error(claim.slot, claim.chunk)),
         options_(options),
@@ -82,7 +82,8 @@ class ChunkReader {
   }
 
  private:
-  std::uint64_t index_of(std::uint32_t i) const { return order_(request_.first + i * request_.stride); }
+  std::uint64_t position_of(std::uint32_t i) const { return request_.first + i * request_.stride; }
+  std::uint64_t index_of(std::uint32_t i) const { return order_(position_of(i)); }
 
   void end_empty_batch() {
     for (const Part& part : parts_) {
@@ -229,7 +230,7 @@ class ChunkReader {
         places_[field] = part.field->varies ? varying_part(field, i, index)
                                             : part.elements.subspan(i * part.row_bytes, part.row_bytes);
       }
-      split_.read(index, options_.seed, request_.epoch, places_, request_.unmirrored);
+      split_.read(index, options_.seed, order_.random_key(position_of(i)), places_, request_.unmirrored);
       for (std::size_t field = 0; field < parts_.size(); ++field) {
         if (!is_surely_valid(parts_[field], places_[field])) check_values(*parts_[field].field, places_[field]);
       }

@@ -232,6 +232,20 @@ Field decoded_field(const nlohmann::json& json) {
   return field;
 }
 
+// As bytes: an element of JSON takes twice the memory of a number.
+nlohmann::json encoded(const std::vector<std::uint64_t>& numbers) {
+  const std::span bytes = std::as_bytes(std::span(numbers));
+  const auto* const first = reinterpret_cast<const std::uint8_t*>(bytes.data());
+  return nlohmann::json::binary({first, first + bytes.size()});
+}
+
+std::vector<std::uint64_t> decoded_numbers(const nlohmann::json& json) {
+  const nlohmann::json::binary_t& bytes = json.get_binary();
+  std::vector<std::uint64_t> numbers(bytes.size() / sizeof(std::uint64_t));
+  std::memcpy(numbers.data(), bytes.data(), bytes.size());
+  return numbers;
+}
+
 }  // namespace
 
 // MessagePack: exact numbers, and names that need not be UTF-8.
@@ -255,6 +269,10 @@ std::vector<std::uint8_t> encode(const Hello& hello) {
     if (const std::optional<RandomMirror>& mirror = split.mirror) {
       splits.back()["mirror"] = {{"place", mirror->place}, {"name_key", mirror->name_key}, {"p", mirror->p}};
     }
+    if (!split.by_class.empty()) {
+      splits.back()["by_class"] = {encoded(split.by_class.labels()), encoded(split.by_class.begins()),
+                                   encoded(split.by_class.samples())};
+    }
   }
   return nlohmann::json::to_msgpack(
       {{"code", static_cast<int>(hello.code)}, {"error", hello.error}, {"splits", splits}});
@@ -275,13 +293,18 @@ Hello decode_hello(std::span<const std::byte> bytes) {
                             .class_counts = split.at("class_counts"),
                             .left_out = {},
                             .from_train = split.at("from_train"),
-                            .mirror = std::nullopt});
+                            .mirror = std::nullopt,
+                            .by_class = {}});
     for (const nlohmann::json& field : split.at("fields")) hello.splits.back().fields.push_back(decoded_field(field));
     for (const nlohmann::json& one : split.at("left_out")) {
       hello.splits.back().left_out.push_back({one.at("reason"), one.at("count"), one.at("first")});
     }
     if (const auto mirror = split.find("mirror"); mirror != split.end()) {
       hello.splits.back().mirror = {mirror->at("place"), mirror->at("name_key"), mirror->at("p")};
+    }
+    if (const auto lists = split.find("by_class"); lists != split.end()) {
+      hello.splits.back().by_class = {decoded_numbers(lists->at(0)), decoded_numbers(lists->at(1)),
+                                      decoded_numbers(lists->at(2))};
     }
   }
   return hello;

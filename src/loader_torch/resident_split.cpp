@@ -38,14 +38,15 @@ void ResidentSplit::start_epoch(const DataLoader& order, std::uint64_t epoch, st
   begins_ = {0};
   kept_.clear();
   for (std::int64_t number = first; number < end; ++number) {
-    const std::vector<std::uint64_t> indices = order.sample_indices(epoch, static_cast<std::uint64_t>(number));
+    const auto batch = static_cast<std::uint64_t>(number);
+    const std::vector<std::uint64_t> indices = order.sample_indices(epoch, batch);
+    const std::vector<std::uint64_t> keys = order.random_keys(epoch, batch);
     std::vector<std::uint32_t> kept;
-    for (std::uint32_t place = 0; place < indices.size(); ++place) {
-      const std::uint64_t index = indices[place];
-      if (row_of_[index] < 0) continue;
-      kept.push_back(place);
-      rows.push_back(row_of_[index]);
-      if (mirror_) mirrored.push_back((*mirror_)(seed_, epoch, index) ? 1 : 0);
+    for (std::uint32_t i = 0; i < indices.size(); ++i) {
+      if (row_of_[indices[i]] < 0) continue;
+      kept.push_back(i);
+      rows.push_back(row_of_[indices[i]]);
+      if (mirror_) mirrored.push_back((*mirror_)(seed_, keys[i], indices[i]) ? 1 : 0);
     }
     if (kept.size() < indices.size()) kept_.emplace(number, std::move(kept));
     begins_.push_back(static_cast<std::int64_t>(rows.size()));

@@ -36,13 +36,13 @@ struct Case {
   std::vector<std::string> flags;
 };
 
-// Everything that has state: optimizer, averaged weights, scaler, random augmentation, mixtures.
+// Everything that has state or is random: optimizer, averaged weights, scaler, drawn samples, augmentation, mixtures.
 Case classification() {
   return {"classification",
           1,
           {"--data.synthetic.samples", "96", "--data.synthetic.classes", "4", "--model.name", "convnet",
-           "--transform.train", "random_crop(padding=1)", "--task.classification.mixup", "0.4",
-           "--task.classification.cutmix", "0.4"}};
+           "--transform.train", "random_crop(padding=1)", "--loader.sampling", "balanced",
+           "--task.classification.mixup", "0.4", "--task.classification.cutmix", "0.4"}};
 }
 
 // The confusion matrix of the epoch under way, masks that are cropped with their images, and ignored pixels.

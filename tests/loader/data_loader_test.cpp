@@ -1,6 +1,7 @@
 #include "loader/data_loader.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <set>
 
@@ -93,6 +94,75 @@ TEST_P(DataLoaderWith, ResumesInTheMiddleOfAnEpoch) {
     EXPECT_EQ(rest_of_epoch(loader),
               std::vector<Indices>(whole.begin() + static_cast<std::ptrdiff_t>(first), whole.end()));
   }
+}
+
+DatasetFactory uneven(std::size_t train) {
+  return [train] {
+    std::vector<LoadedSplit> splits = checkable(0, 10)();
+    splits[0].dataset = std::make_unique<UnevenDataset>(train, nullptr);
+    splits[0].transforms = TransformPipeline({"random_vertical_flip(p=0.5)"}, splits[0].dataset->fields());
+    return splits;
+  };
+}
+
+// The images of an epoch from a batch on, and which samples they are.
+std::pair<std::vector<std::byte>, Indices> images_of_epoch(DataLoader& loader, std::uint64_t epoch,
+                                                           std::uint64_t first_batch = 0) {
+  std::vector<std::byte> images;
+  Indices indices;
+  loader.start_epoch(epoch, first_batch);
+  while (const auto batch = loader.next()) {
+    const std::span<const std::byte> elements = batch->field("image").elements;
+    images.insert(images.end(), elements.begin(), elements.end());
+    for (std::size_t i = 0; i < batch->count(); ++i) indices.push_back(batch->sample_index(i));
+  }
+  return {images, indices};
+}
+
+TEST_P(DataLoaderWith, DrawsBalancedBatchesAsOneProcessDoes) {
+  const auto epochs_with = [](int workers) {
+    WorkerPool pool({.workers = workers, .batch_size = 8, .sampling = Sampling::balanced, .seed = 3}, uneven(100));
+    DataLoader loader(pool, Split::train, {.shuffle = true});
+    return std::pair(images_of_epoch(loader, 0), images_of_epoch(loader, 1));
+  };
+  const auto [first, second] = epochs_with(GetParam());
+  EXPECT_EQ(std::pair(first, second), epochs_with(0));
+  EXPECT_NE(first.second, second.second);
+  EXPECT_EQ(first.second.size(), 100u);
+  const auto rare = std::count_if(first.second.begin(), first.second.end(), [](std::uint64_t i) { return i >= 90; });
+  EXPECT_GT(rare, 30);
+  EXPECT_LT(rare, 70);
+}
+
+TEST_P(DataLoaderWith, ResumesBalancedSamplingInTheMiddleOfAnEpoch) {
+  WorkerPool pool({.workers = GetParam(), .batch_size = 8, .sampling = Sampling::balanced, .seed = 3}, uneven(100));
+  DataLoader loader(pool, Split::train, {.shuffle = true});
+  const auto [images, indices] = images_of_epoch(loader, 4);
+  for (std::uint64_t first = 0; first <= loader.batches(); ++first) {
+    const auto from = static_cast<std::ptrdiff_t>(std::min<std::size_t>(8 * first, indices.size()));
+    const auto [rest, rest_indices] = images_of_epoch(loader, 4, first);
+    EXPECT_EQ(rest, std::vector<std::byte>(images.begin() + 37 * from, images.end()));
+    EXPECT_EQ(rest_indices, Indices(indices.begin() + from, indices.end()));
+  }
+}
+
+TEST_P(DataLoaderWith, AugmentsASampleThatIsDrawnTwiceInTwoWays) {
+  WorkerPool pool({.workers = GetParam(), .batch_size = 8, .sampling = Sampling::balanced, .seed = 3}, uneven(100));
+  DataLoader loader(pool, Split::train, {.shuffle = true});
+  const auto [images, indices] = images_of_epoch(loader, 0);
+  std::map<std::uint64_t, std::set<std::vector<std::byte>>> seen;
+  for (std::size_t i = 0; i < indices.size(); ++i) {
+    const auto image = images.begin() + static_cast<std::ptrdiff_t>(37 * i);
+    seen[indices[i]].insert(std::vector(image, image + 37));
+  }
+  EXPECT_TRUE(std::any_of(seen.begin(), seen.end(), [](const auto& sample) { return sample.second.size() > 1; }));
+}
+
+TEST_P(DataLoaderWith, ReadsOtherSplitsOnceWithBalancedSampling) {
+  WorkerPool pool({.workers = GetParam(), .batch_size = 8, .sampling = Sampling::balanced}, uneven(100));
+  DataLoader val(pool, Split::val);
+  val.start_epoch(0);
+  EXPECT_EQ(flatten(rest_of_epoch(val)), (Indices{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}));
 }
 
 TEST_P(DataLoaderWith, TellsTheSamplesOfAnyBatchWithoutLoadingIt) {

@@ -1,6 +1,7 @@
 #include "loader/sample_order.h"
 
 #include <cmath>
+#include <numeric>
 #include <set>
 #include <vector>
 
@@ -76,6 +77,52 @@ TEST(SampleOrder, MakesAllPairsNeighboursEquallyOften) {
     }
     EXPECT_LT(statistic, pairs + 5 * std::sqrt(2 * pairs)) << "size " << size;
   }
+}
+
+// 100 samples of class 2, ten of class 5, one of class 7.
+SamplesByClass uneven() {
+  std::vector<std::uint64_t> samples(111);
+  std::iota(samples.rbegin(), samples.rend(), 0);
+  return {{2, 5, 7}, {0, 100, 110, 111}, samples};
+}
+
+std::vector<std::uint64_t> drawn(const SamplesByClass& by_class, std::uint64_t seed, std::uint64_t epoch,
+                                 std::uint64_t size) {
+  return all_of(SampleOrder(seed, epoch, size, true, &by_class), size);
+}
+
+// Chi-square of how often each sample is drawn: 110 degrees of freedom, mean 110 and variance 220; five standard
+// deviations are allowed.
+TEST(SampleOrder, DrawsEveryClassAndEverySampleOfItEquallyOften) {
+  constexpr std::uint64_t draws = 600'000;
+  const SamplesByClass by_class = uneven();
+  std::vector<double> count(111);
+  for (const std::uint64_t sample : drawn(by_class, 1, 2, draws)) count.at(sample) += 1;
+  double statistic = 0;
+  for (std::uint64_t place = 0; place < by_class.classes(); ++place) {
+    const auto samples = by_class.samples_of(place);
+    const double expected = static_cast<double>(draws) / 3 / static_cast<double>(samples.size());
+    for (const std::uint64_t sample : samples) statistic += std::pow(count[sample] - expected, 2) / expected;
+  }
+  EXPECT_LT(statistic, 110 + 5 * std::sqrt(220));
+}
+
+TEST(SampleOrder, DrawsBySeedEpochAndPositionAlone) {
+  const SamplesByClass by_class = uneven();
+  EXPECT_EQ(drawn(by_class, 1, 2, 111), drawn(by_class, 1, 2, 111));
+  EXPECT_NE(drawn(by_class, 1, 2, 111), drawn(by_class, 2, 2, 111));
+  EXPECT_NE(drawn(by_class, 1, 2, 111), drawn(by_class, 1, 3, 111));
+  EXPECT_EQ(all_of(SampleOrder(1, 2, 4, false, &by_class), 4), (std::vector<std::uint64_t>{0, 1, 2, 3}));
+}
+
+TEST(SampleOrder, GivesEachDrawRandomNumbersOfItsOwn) {
+  const SamplesByClass by_class = uneven();
+  const SampleOrder order(1, 2, 111, true, &by_class);
+  std::set<std::uint64_t> keys;
+  for (std::uint64_t position = 0; position < 111; ++position) keys.insert(order.random_key(position));
+  EXPECT_EQ(keys.size(), 111u);
+  EXPECT_NE(order.random_key(5), SampleOrder(1, 3, 111, true, &by_class).random_key(5));
+  EXPECT_EQ(SampleOrder(1, 2, 111, true).random_key(5), 2u);
 }
 
 }  // namespace

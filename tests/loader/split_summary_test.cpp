@@ -22,6 +22,16 @@ TEST(SplitSummary, NamesTheSmallestAndTheLargestClass) {
   EXPECT_EQ(summary_of(split_of({})), "0 samples of 3 classes");
 }
 
+TEST(SplitSummary, SaysWhatBalancedSamplingDraws) {
+  SplitInfo split = split_of({8, 3, 1});
+  EXPECT_EQ(sampling_of(split), "");
+  split.by_class = {{0, 1, 2}, {0, 8, 11, 12}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}};
+  EXPECT_EQ(
+      sampling_of(split),
+      "balanced sampling: with replacement, each of 3 classes about 4 times per epoch: a sample of eel 4.00 times, "
+      "one of cat 0.50 times");
+}
+
 TEST(SplitSummary, WarnsOfWhatIsLeftOutButNotOfLitter) {
   SplitInfo split = split_of({1, 1, 1});
   split.left_out = {{"litter", 9, {"._a"}}};

@@ -88,6 +88,16 @@ TEST_P(DeviceLoaderOn, ASplitKeptThereHasTheSameBatchesBitForBit) {
   }
 }
 
+TEST_P(DeviceLoaderOn, ASplitKeptThereIsSampledByClassAsTheWorkersDo) {
+  PoolOptions options = pool_options;
+  options.sampling = Sampling::balanced;
+  WorkerPool pool(options, pictures);
+  DeviceLoader loaded = loader(pool, Split::train, {.shuffle = true});
+  DeviceLoader kept = loader(pool, Split::train, {.shuffle = true});
+  kept.keep_on_device();
+  expect_same_epochs(loaded, kept, {0, 1, 7});
+}
+
 TEST_P(DeviceLoaderOn, ASplitKeptThereGoesOnInTheMiddleOfAnEpoch) {
   WorkerPool pool(pool_options, pictures);
   DeviceLoader loaded = loader(pool, Split::train, {.shuffle = true});

@@ -51,6 +51,13 @@ class CheckableDataset : public Dataset {
 /// A train split of `train` samples with the hook and a test split of `test` samples without.
 DatasetFactory checkable(std::size_t train, std::size_t test = 0, ReadHook hook = nullptr, bool varying = true);
 
+/// Samples of which the first nine of ten are of one class and the others of another, and known to be (stratum).
+class UnevenDataset final : public CheckableDataset {
+ public:
+  using CheckableDataset::CheckableDataset;
+  std::optional<std::uint64_t> stratum(std::size_t index) const override { return index < size() * 9 / 10 ? 1 : 4; }
+};
+
 /// A number that a test and the processes forked from it share, to make a misdeed happen only so many times.
 class SharedCounter {
  public:
