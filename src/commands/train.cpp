@@ -25,17 +25,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Runs that only try whether something works are made anew each time, where no run to resume can be.
-RunFolder scratch_folder(const Config& config) {
-  const std::string name = config.run.name.empty() ? config.data.name + "-" + config.model.name : config.run.name;
-  const RunFolder folder{.path = fs::path(config.run.dir) / "scratch" / name, .checkpoint = std::nullopt};
-  if (fs::exists(folder.path)) {
-    const UniqueFd held = hold_run_folder(folder.path);
-    fs::remove_all(folder.path);
-  }
-  return folder;
-}
-
 class TrainCommand : public Command {
  public:
   void bind(Arguments& arguments) override {
@@ -58,7 +47,7 @@ class TrainCommand : public Command {
     Config config = given;
     if (debug_.fast_dev_run) config.train.epochs = 1;
     WorkerPool pool = open_pool(config);  // forks: before CUDA, before any thread
-    const RunFolder folder = debug_.scratch() ? scratch_folder(config) : choose_run_folder(config);
+    const RunFolder folder = debug_.scratch() ? scratch_folder(config, run_name(config)) : choose_run_folder(config);
     const CheckResult check = run_check(needs_of(config));
     write_output(render_short(check, wants_colour(STDOUT_FILENO)));
     flush_output();

@@ -1,7 +1,5 @@
 #include "training/loss_watch.h"
 
-#include <cmath>
-
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 namespace trainyard {
@@ -23,18 +21,16 @@ void LossWatch::add(const at::Tensor& loss, const Origin& origin) {
   entries_.push_back({origin, host, std::move(arrived)});
 }
 
-std::optional<LossWatch::Finding> LossWatch::next(bool all) {
-  while (!entries_.empty()) {
-    const std::optional<c10::Event>& arrived = entries_.front().arrived;
-    if (arrived && !arrived->query()) {
-      if (!all && entries_.size() <= most_in_flight) return std::nullopt;
-      arrived->synchronize();
-    }
-    const Finding found{entries_.front().origin, entries_.front().loss.item<double>()};
-    entries_.pop_front();
-    if (!std::isfinite(found.loss)) return found;
+std::optional<LossWatch::Known> LossWatch::next(bool all) {
+  if (entries_.empty()) return std::nullopt;
+  const std::optional<c10::Event>& arrived = entries_.front().arrived;
+  if (arrived && !arrived->query()) {
+    if (!all && entries_.size() <= most_in_flight) return std::nullopt;
+    arrived->synchronize();
   }
-  return std::nullopt;
+  const Known known{entries_.front().origin, entries_.front().loss.item<double>()};
+  entries_.pop_front();
+  return known;
 }
 
 }  // namespace trainyard

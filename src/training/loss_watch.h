@@ -1,4 +1,4 @@
-/// Losses that are NaN or infinite, found without a wait for the GPU in every step.
+/// The losses of steps, read without a wait for the GPU in every step.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ class LossWatch {
     std::int64_t step;   ///< optimizer step, from 1
     double learning_rate;
   };
-  struct Finding {
+  struct Known {
     Origin origin;
     double loss;
   };
@@ -28,8 +28,8 @@ class LossWatch {
   /// loss: a float scalar on the CPU or a GPU.
   void add(const at::Tensor& loss, const Origin& origin);
 
-  /// The oldest loss that is known by now and not finite, once; `all`: waits for those still on their way.
-  std::optional<Finding> next(bool all = false);
+  /// The oldest loss that is known by now, once; `all`: waits for those still on their way.
+  std::optional<Known> next(bool all = false);
 
  private:
   struct Entry {

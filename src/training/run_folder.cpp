@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string run_name(const std::string& base, int number) {
+std::string numbered(const std::string& base, int number) {
   return number == 1 ? base : fmt::format("{}-{}", base, number);
 }
 
@@ -89,7 +89,7 @@ std::map<int, fs::path> numbered_runs(const fs::path& parent, const std::string&
     int number = 1;
     const char* const digits = name.data() + std::min(base.size() + 1, name.size());
     std::from_chars(digits, name.data() + name.size(), number);
-    if (name == run_name(base, number)) runs[number] = entry->path();
+    if (name == numbered(base, number)) runs[number] = entry->path();
   }
   return runs;
 }
@@ -120,7 +120,7 @@ std::optional<RunEnd> end_of_same_run(const Config& config, const fs::path& run)
 
 RunFolder choose_unnamed(const Config& config) {
   const fs::path parent = config.run.dir;
-  const std::string base = config.data.name + "-" + config.model.name;
+  const std::string base = run_name(config);
   const std::map<int, fs::path> runs = numbered_runs(parent, base);
   std::vector<std::string> notes;
   for (auto run = runs.rbegin(); run != runs.rend() && config.run.resume == "auto"; ++run) {
@@ -142,8 +142,8 @@ RunFolder choose_unnamed(const Config& config) {
   }
   int number = 1;
   const auto is_taken = [&](const fs::path& path) { return fs::exists(path / "checkpoints") || is_in_use(path); };
-  while (is_taken(parent / run_name(base, number))) ++number;
-  return {.path = parent / run_name(base, number), .checkpoint = std::nullopt, .notes = std::move(notes)};
+  while (is_taken(parent / numbered(base, number))) ++number;
+  return {.path = parent / numbered(base, number), .checkpoint = std::nullopt, .notes = std::move(notes)};
 }
 
 // What interrupted writes left, and proofs of saving (checkpoint/prove_saving.h).
@@ -165,6 +165,19 @@ RunFolder choose_run_folder(const Config& config) {
     return resumed(config, config.run.name.empty() ? own : fs::path(config.run.dir) / config.run.name, checkpoint);
   }
   return config.run.name.empty() ? choose_unnamed(config) : choose_named(config);
+}
+
+std::string run_name(const Config& config) {
+  return config.run.name.empty() ? config.data.name + "-" + config.model.name : config.run.name;
+}
+
+RunFolder scratch_folder(const Config& config, const std::string& name) {
+  const RunFolder folder{.path = fs::path(config.run.dir) / "scratch" / name, .checkpoint = std::nullopt};
+  if (fs::exists(folder.path)) {
+    const UniqueFd held = hold_run_folder(folder.path);
+    fs::remove_all(folder.path);
+  }
+  return folder;
 }
 
 UniqueFd hold_run_folder(const fs::path& run) {

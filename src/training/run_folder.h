@@ -38,6 +38,13 @@ struct RunFolder {
 /// checkpoint's. Throws RunError if the run to resume has checkpoints and none can be read.
 RunFolder choose_run_folder(const Config& config);
 
+/// The run's name: run.name, or <data.name>-<model.name> if it is empty.
+std::string run_name(const Config& config);
+
+/// The folder run.dir/scratch/`name`, for runs that only try something and are made anew each time: what is there is
+/// removed. Throws UsageError if another trainer is in it.
+RunFolder scratch_folder(const Config& config, const std::string& name);
+
 /// Creates a run's folder, keeps other trainers out of it until the descriptor is closed (as try_to_lock does), and
 /// removes what interrupted writes left there. Throws UsageError if another trainer is in it, RunError if it cannot be
 /// created.

@@ -10,6 +10,7 @@
 #include "config/config_file.h"
 #include "optim/schedule.h"
 #include "training/evaluate.h"
+#include "training/lr_finder.h"
 #include "training/memory.h"
 #include "training/trained_model.h"
 #include "util/log.h"
@@ -89,6 +90,7 @@ RunResult Trainer::run() {
 }
 
 bool Trainer::stops_early() const {
+  if (debug_.lr_finder != nullptr && debug_.lr_finder->diverged()) return true;
   const std::int64_t patience = config_.train.patience;
   return patience > 0 && place_.batch == 0 && place_.epoch - place_.best_epoch >= patience;
 }
@@ -135,7 +137,7 @@ bool Trainer::train_epoch() {
     if (line_is_due()) log_window(lr);
     if (progress_.due()) progress_.show(progress(epoch_sums_.values()));
     profile_.step_done();
-    if (stop_.stop_requested()) return false;
+    if (stop_.stop_requested() || stops_early()) return false;
     const bool asked = stop_.take_save_request();
     if (asked) progress_.print(fmt::format("SIGUSR1: saving step {}", place_.step));
     if (asked || checkpoint_is_due()) save();
@@ -166,13 +168,18 @@ StepPart Trainer::part_of_step(const DeviceBatch& batch) const {
   return {.first = batch.number == first, .last = batch.number + 1 == end};
 }
 
-// Ends the run or warns for each loss that is known by now not to be finite; `all`: the latest ones too.
+// Of each loss that is known by now: ends the run or warns if it is not finite; `all`: the latest ones too.
 void Trainer::judge_losses(bool all) {
-  while (const std::optional<LossWatch::Finding> found = losses_.next(all)) {
-    const LossWatch::Origin& origin = found->origin;
+  while (const std::optional<LossWatch::Known> known = losses_.next(all)) {
+    const LossWatch::Origin& origin = known->origin;
+    if (debug_.lr_finder != nullptr) {
+      debug_.lr_finder->add(origin.learning_rate, known->loss);
+      continue;
+    }
+    if (std::isfinite(known->loss)) continue;
     const std::string what =
         fmt::format("the loss is {} at step {} (epoch {}, batch {} of {}, learning rate {}); samples of the batch: {}",
-                    found->loss, origin.step, origin.epoch + 1, origin.batch + 1, batches_per_epoch(),
+                    known->loss, origin.step, origin.epoch + 1, origin.batch + 1, batches_per_epoch(),
                     origin.learning_rate, listed(train_loader_.sample_indices(data_epoch(origin.epoch), origin.batch)));
     if (config_.train.on_nonfinite == OnNonfinite::stop) {
       throw RunError("training",

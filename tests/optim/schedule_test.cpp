@@ -43,6 +43,15 @@ TEST(Schedule, CosineFollowsItsClosedForm) {
   EXPECT_GT(at_step(config, 99), 0);
 }
 
+TEST(Schedule, ExponentialChangesByOneFactorPerStep) {
+  const ScheduleConfig config = configured("--schedule.name exponential --schedule.exponential.final 1e4").schedule;
+  EXPECT_DOUBLE_EQ(at_step(config, 0), 0.4);
+  EXPECT_DOUBLE_EQ(at_step(config, 50), 40);
+  for (std::int64_t step = 1; step < total; ++step) {
+    EXPECT_NEAR(at_step(config, step) / at_step(config, step - 1), std::pow(10, 0.04), 1e-12);
+  }
+}
+
 TEST(Schedule, StepDropsByGammaAtEachBoundary) {
   const ScheduleConfig config = configured("--schedule.name step --schedule.step.epochs 3").schedule;
   EXPECT_DOUBLE_EQ(at_step(config, 29), 0.4);

@@ -1,0 +1,124 @@
+// trainyard lr_find: a short training whose learning rate grows until the loss diverges, and what that suggests.
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "commands/build_report.h"
+#include "commands/command.h"
+#include "commands/machine.h"
+#include "config/flags.h"
+#include "loader/open_pool.h"
+#include "training/lr_finder.h"
+#include "training/stop_signal.h"
+#include "training/trainer.h"
+#include "util/output.h"
+
+namespace trainyard {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t curve_rows = 12;
+
+class LrFindCommand : public Command {
+ public:
+  void bind(Arguments& arguments) override {
+    arguments.add("--lr_min", least_, "learning rate to begin with");
+    arguments.add("--lr_max", most_, "learning rate to end with, if the loss has not diverged before");
+    arguments.add("--steps", steps_, "steps from one to the other; of small data, up to the end of an epoch",
+                  {.range = {{20, 100'000}}});
+  }
+
+  bool product_is_output() const override { return false; }
+
+  int run(const Config& given) override {
+    if (!(least_ > 0 && most_ > least_ && most_ / least_ <= 1e12)) {
+      throw UsageError("lr_find",
+                       "goes from {} to {}; allowed: --lr_min over 0, --lr_max over it by at most 1e12 times", least_,
+                       most_);
+    }
+    WorkerPool pool = open_pool(given);  // forks: before CUDA, before any thread
+    LrFinder finder;
+    DebugOptions debug{.lr_finder = &finder};
+    const Config config = growing(given, pool.splits().front().size, debug);
+    const RunFolder folder = scratch_folder(config, run_name(config) + "-lr_find");
+    const CheckResult check = run_check(needs_of(config));
+    const at::Device device = prepare_device(config, check);
+    require_room_for_cache(config, pool.splits(), device);
+    const StopSignal stop_signal;
+    const RunResult result = with_explained_errors(
+        check, device, [&] { return Trainer(config, pool, device, folder, debug, stop_signal.token()).run(); });
+    fs::remove_all(folder.checkpoints());  // of no use: what it trained is ruined
+    if (result.signal != 0) return 128 + result.signal;
+    print_curve(finder);
+    write_report(folder.path / "report.html", {{.record = read_run(folder.path), .evaluation = nullptr, .note = ""}});
+    print("\n  curve      {}\n  report     {}\n", (folder.path / "metrics.jsonl").string(),
+          (folder.path / "report.html").string());
+    return 0;
+  }
+
+ private:
+  // The run with its learning rate growing over `steps_` steps: a part of an epoch, or as many whole epochs as they
+  // need.
+  Config growing(const Config& given, std::uint64_t samples, DebugOptions& debug) const {
+    const auto batch_size = static_cast<std::uint64_t>(given.loader.batch_size);
+    const auto accumulate = static_cast<std::uint64_t>(given.train.accumulate);
+    const std::uint64_t batches = (samples + (given.loader.drop_last ? 0 : batch_size - 1)) / batch_size;
+    const std::uint64_t steps_per_epoch = std::max<std::uint64_t>((batches + accumulate - 1) / accumulate, 1);
+    const auto steps = static_cast<std::uint64_t>(steps_);
+    if (steps < steps_per_epoch) debug.most_batches = static_cast<std::int64_t>(steps * accumulate);
+    Config config = given;
+    const std::uint64_t epochs = (steps + steps_per_epoch - 1) / steps_per_epoch;
+    std::vector<std::string> flags = {"--schedule.name",
+                                      "exponential",
+                                      "--schedule.exponential.final",
+                                      fmt::format("{}", most_ / least_),
+                                      "--schedule.warmup_epochs",
+                                      "0",
+                                      "--optimizer.lr",
+                                      fmt::format("{}", least_),
+                                      "--train.epochs",
+                                      fmt::format("{}", epochs),
+                                      "--train.patience",
+                                      "0",
+                                      "--train.ema_decay",
+                                      "0",
+                                      "--train.log_every",
+                                      "1",
+                                      "--checkpoint.every_steps",
+                                      "0"};
+    SettingFlags(flags).apply_to(config);
+    return config;
+  }
+
+  void print_curve(const LrFinder& finder) const {
+    const std::vector<LrFinder::Point>& curve = finder.curve();
+    print("\n  {:<10} loss (smoothed)\n", "lr");
+    const std::size_t rows = std::min(curve.size(), curve_rows);
+    for (std::size_t row = 0; row < rows; ++row) {
+      const std::size_t i = rows == 1 ? 0 : row * (curve.size() - 1) / (rows - 1);
+      print("  {:<10.1e} {:.4f}\n", curve[i].learning_rate, curve[i].loss);
+    }
+    if (finder.diverged()) print("  diverged after {} steps\n", curve.size());
+    print("\n");
+    const std::optional<LrFinder::Suggestion> found = finder.suggestion();
+    if (!found) {
+      print("  no suggestion: the loss did not fall in {} steps; try a lower --lr_min, or more --steps\n",
+            curve.size());
+      return;
+    }
+    print("  suggested  --optimizer.lr {:.2g}  (the loss falls fastest; a tenth of where it is lowest: {:.2g})\n",
+          found->steepest, found->minimum / 10);
+  }
+
+  double least_ = 1e-7;
+  double most_ = 10;
+  int steps_ = 100;
+};
+
+const CommandRegistry::Registration registered{"lr_find", "suggest a learning rate for a training",
+                                               [] { return std::make_unique<LrFindCommand>(); }, __FILE__};
+
+}  // namespace
+}  // namespace trainyard

@@ -1,0 +1,30 @@
+// From the peak to schedule.exponential.final times it, by the same factor in each step; over 1, it grows.
+
+#include <cmath>
+
+#include "config/component.h"
+#include "optim/schedule.h"
+
+namespace trainyard {
+namespace {
+
+struct ExponentialSettings {
+  double final = 0.01;
+
+  void declare(SettingTable& table) {
+    table.add("final", final, "learning rate at the end as a share of optimizer.lr; over 1, it grows",
+              number(1e-12, 1e12), Resume::if_named);
+  }
+};
+const ComponentSettings<ExponentialSettings> settings{"schedule.exponential", {"exponential"}, __FILE__};
+
+const ScheduleRegistry::Registration registered{"exponential", "changes by the same factor in each step",
+                                                [](const ScheduleConfig& config) -> Schedule {
+                                                  return [s = settings.in(config)](const ScheduleStep& at) {
+                                                    return at.peak * std::pow(s.final, at.step / at.steps);
+                                                  };
+                                                },
+                                                __FILE__};
+
+}  // namespace
+}  // namespace trainyard
