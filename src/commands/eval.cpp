@@ -26,6 +26,7 @@ class EvalCommand : public Command {
     arguments.add("checkpoint", checkpoint_, "a run's folder, or one checkpoint of it", {.required = true});
     arguments.add("--split", split_, "test or val; if not given, test, or val if the data has no test",
                   {.one_of = {"test", "val"}});
+    arguments.add("--mirror", mirror_, "average each picture's scores with those of its mirror image");
     arguments.add("--json", json_, "everything as JSON, the confusion matrix too");
   }
 
@@ -37,7 +38,7 @@ class EvalCommand : public Command {
     const at::Device device = prepare_device(config, check);
     const CheckpointEvaluation result = with_explained_errors(check, device, [&] {
       const Split split = split_.empty() ? judging_split(pool) : split_ == "val" ? Split::val : Split::test;
-      return evaluate_checkpoint(resolve_checkpoint(checkpoint_), pool, split, config, device, most_wrong);
+      return evaluate_checkpoint(resolve_checkpoint(checkpoint_), pool, split, config, device, most_wrong, mirror_);
     });
     if (json_) {
       write_output(json_text(to_json(result), 2) + "\n");
@@ -50,8 +51,8 @@ class EvalCommand : public Command {
  private:
   void print_table(const CheckpointEvaluation& result) const {
     const std::string split = to_string(result.split);
-    print("{} on {} of {}, {}, {}\n", result.checkpoint.string(), split, result.dataset, result.device,
-          result.precision);
+    print("{} on {} of {}, {}, {}{}\n", result.checkpoint.string(), split, result.dataset, result.device,
+          result.precision, result.mirror ? ", averaged with the mirrored pictures" : "");
     if (split_.empty() && result.split == Split::val) print("  {} has no test split\n", result.dataset);
     std::size_t width = 0;
     for (const auto& [name, value] : result.scores.values) width = std::max(width, split.size() + 1 + name.size());
@@ -108,6 +109,7 @@ class EvalCommand : public Command {
 
   std::string checkpoint_;
   std::string split_;
+  bool mirror_ = false;
   bool json_ = false;
 };
 

@@ -30,7 +30,7 @@ Split judging_split(const WorkerPool& pool) {
 }
 
 CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint, WorkerPool& pool, Split split,
-                                         const Config& config, at::Device device, std::size_t worst) {
+                                         const Config& config, at::Device device, std::size_t worst, bool mirror) {
   TrainedModel trained = load_trained_model(checkpoint, device);
   if (pool.splits().size() <= static_cast<std::size_t>(split)) {
     throw UsageError("data.name", "{} has no {} split; evaluate on val (eval --split val)", config.data.name,
@@ -47,7 +47,7 @@ CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint
   DeviceLoader batches(pool, split, {}, device);
   const std::unique_ptr<Evaluation> evaluation = trained.task->evaluation(worst);
   Scores scores = evaluate(*trained.model, *trained.task, batches, config.train.precision,
-                           std::numeric_limits<std::int64_t>::max(), evaluation.get());
+                           std::numeric_limits<std::int64_t>::max(), evaluation.get(), mirror);
   Findings findings = evaluation->findings(*trained.model);
   std::vector<std::string> names;
   if (!findings.worst.empty()) {
@@ -63,6 +63,7 @@ CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint
           .device = device.str(),
           .precision = word(config.train.precision),
           .monitor = trained.task->monitor(),
+          .mirror = mirror,
           .scores = std::move(scores),
           .findings = std::move(findings),
           .worst_names = std::move(names)};
@@ -80,6 +81,7 @@ Json to_json(const CheckpointEvaluation& evaluated) {
                {"split", split},
                {"device", evaluated.device},
                {"precision", evaluated.precision},
+               {"mirror", evaluated.mirror},
                {"samples", evaluated.scores.samples},
                {"monitor", evaluated.monitor.metric},
                {"higher_is_better", evaluated.monitor.higher_is_better},

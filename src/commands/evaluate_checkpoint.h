@@ -23,6 +23,7 @@ struct CheckpointEvaluation {
   std::string device;
   std::string precision;
   Monitor monitor;
+  bool mirror;  ///< averaged with the mirrored pictures
   Scores scores;
   Findings findings;
   std::vector<std::string> worst_names;  ///< what the dataset calls each of findings.worst, printable
@@ -32,12 +33,15 @@ struct CheckpointEvaluation {
 Split judging_split(const WorkerPool& pool);
 
 /// Loads the step folder `checkpoint` and runs it over a split of `pool`, in config.train.precision, keeping at most
-/// `worst` samples to show. Throws UsageError if the data has no such split, other classes, or samples of other fields
-/// than those it was trained on.
+/// `worst` samples to show; with `mirror` averaged with the mirrored pictures (training/forward.h). Throws UsageError
+/// if the task has no use for these, or the data has no such split, other classes, or samples of other fields than
+/// those it was trained on.
 CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint, WorkerPool& pool, Split split,
-                                         const Config& config, at::Device device, std::size_t worst = 0);
+                                         const Config& config, at::Device device, std::size_t worst = 0,
+                                         bool mirror = false);
 
-/// Everything, keys in an order to be read: {"checkpoint", ..., "split", ..., "metrics": ["loss", ...], "monitor",
+/// Everything, keys in an order to be read: {"checkpoint", ..., "split", ..., "mirror", ..., "metrics": ["loss", ...],
+/// "monitor",
 /// "<split>/loss", ..., and, if the task has them, "classes": [{"name", ...}], "confusion": [{"label", "guess",
 /// "samples"}], "worst": [{"index", "name", "caption", ...}], "texts": [...]}.
 nlohmann::ordered_json to_json(const CheckpointEvaluation& evaluated);

@@ -50,6 +50,7 @@ class PredictCommand : public Command {
                   "prompts, or - for one prompt per line",
                   {.required = true});
     arguments.add("--json", json_, "one JSON object per line and input");
+    arguments.add("--mirror", mirror_, "average each picture's scores with those of its mirror image");
     const std::string classes = "classes";
     arguments.add("--top", top_, "classes to print for each image (3)", {.range = {{1, 1000}}, .group = classes});
     const std::string masks = "masks";
@@ -100,6 +101,7 @@ class PredictCommand : public Command {
         throw UsageError("predict", "--{} is for {}; {} answers {}", flag, what, name, prompts ? "prompts" : "images");
     };
     refuse(prompts && top_ != unset, "top", "images");
+    refuse(prompts && mirror_, "mirror", "images");
     refuse(prompts && !output_.empty(), "output", "images");
     refuse(!prompts && tokens_ != unset, "tokens", "prompts");
     refuse(!prompts && temperature_ != unset, "temperature", "prompts");
@@ -205,7 +207,9 @@ class PredictCommand : public Command {
     const at::NoGradGuard no_grad;
     const DeviceBatch raw{
         .fields = {{.name = "image", .data = pixels.to(device_)}}, .number = 0, .count = pixels.size(0)};
-    const TensorDict outputs = forward(*trained_->model, trained_->task->prepare(raw), precision_);
+    const TensorDict batch = trained_->task->prepare(raw);
+    const TensorDict outputs = mirror_ ? forward_mirrored(*trained_->model, *trained_->task, batch, precision_)
+                                       : forward(*trained_->model, batch, precision_);
     return trained_->task->predict(outputs, options_);
   }
 
@@ -261,6 +265,7 @@ class PredictCommand : public Command {
   std::vector<std::string> inputs_;
   bool json_ = false;
   int top_ = unset;
+  bool mirror_ = false;
   std::string output_;
   int tokens_ = unset;
   double temperature_ = unset;

@@ -140,6 +140,8 @@ class Classification final : public Task {
 
   Monitor monitor() const override { return {.metric = "accuracy", .higher_is_better = true}; }
 
+  std::optional<TensorDict> unmirrored(const TensorDict& outputs) const override { return outputs; }
+
   std::unique_ptr<Evaluation> evaluation(std::size_t worst) const override {
     return classification_evaluation(class_names_, [this](const TensorDict& batch) { return labels(batch); }, worst);
   }

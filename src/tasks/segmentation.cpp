@@ -82,6 +82,12 @@ class Segmentation final : public Task {
 
   Monitor monitor() const override { return {.metric = "miou", .higher_is_better = true}; }
 
+  std::optional<TensorDict> unmirrored(const TensorDict& outputs) const override {
+    TensorDict result;
+    for (const auto& [name, scores] : outputs) result.set(name, scores.flip(3));
+    return result;
+  }
+
   std::unique_ptr<Evaluation> evaluation(std::size_t worst) const override {
     return segmentation_evaluation(class_names_, worst);
   }

@@ -103,6 +103,10 @@ class Task {
   virtual std::vector<CollectedMetric> collected_metrics() const { return {}; }
   virtual Monitor monitor() const = 0;
 
+  /// What the model returned for mirrored pictures, as it is for the pictures themselves: eval --mirror averages the
+  /// two. None: a mirrored picture is of no use to this task.
+  virtual std::optional<TensorDict> unmirrored(const TensorDict& /*outputs*/) const { return std::nullopt; }
+
   /// What eval and the report show, with at most `worst` samples.
   virtual std::unique_ptr<Evaluation> evaluation(std::size_t worst) const = 0;
 

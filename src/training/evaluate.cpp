@@ -30,7 +30,7 @@ bool is_better(const MetricValues& later, const MetricValues& earlier, const Mon
 }
 
 Scores evaluate(Model& model, const Task& task, DeviceLoader& batches, Precision precision, std::int64_t most_batches,
-                Evaluation* evaluation) {
+                Evaluation* evaluation, bool mirror) {
   const at::NoGradGuard no_grad;
   const bool was_training = model.is_training();
   model.eval();
@@ -44,7 +44,8 @@ Scores evaluate(Model& model, const Task& task, DeviceLoader& batches, Precision
   batches.start_epoch(0, /*first_batch=*/0, most_batches);
   while (const std::optional<DeviceBatch> raw = batches.next()) {
     const TensorDict batch = task.prepare(*raw);
-    const TensorDict outputs = forward(model, batch, precision);
+    const TensorDict outputs =
+        mirror ? forward_mirrored(model, task, batch, precision) : forward(model, batch, precision);
     const Loss loss = task.loss(outputs, batch, Phase::evaluate);
     sums.add(metrics.sums_of(outputs, batch, loss, raw->count));
     if (!collected.empty()) {

@@ -28,7 +28,9 @@ bool is_better(const MetricValues& later, const MetricValues& earlier, const Mon
 /// `model` on every sample of the split of `batches`, each once, or on its first `most_batches` of them. The model is
 /// in evaluation mode meanwhile and in its former mode afterwards. `evaluation`, which may be null, sees every batch.
 /// Throws as CollectedMetrics::require_room().
+/// With `mirror`, outputs are those of forward_mirrored().
 Scores evaluate(Model& model, const Task& task, DeviceLoader& batches, Precision precision,
-                std::int64_t most_batches = std::numeric_limits<std::int64_t>::max(), Evaluation* evaluation = nullptr);
+                std::int64_t most_batches = std::numeric_limits<std::int64_t>::max(), Evaluation* evaluation = nullptr,
+                bool mirror = false);
 
 }  // namespace trainyard

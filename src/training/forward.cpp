@@ -3,6 +3,7 @@
 #include <ATen/ops/promote_types.h>
 
 #include "training/precision.h"
+#include "util/error.h"
 
 namespace trainyard {
 
@@ -15,6 +16,18 @@ TensorDict forward(Model& model, const TensorDict& batch, Precision precision) {
   for (auto& [name, tensor] : outputs) {
     if (tensor.is_floating_point()) tensor = tensor.to(at::promote_types(tensor.scalar_type(), at::kFloat));
   }
+  return outputs;
+}
+
+TensorDict forward_mirrored(Model& model, const Task& task, const TensorDict& batch, Precision precision) {
+  TensorDict mirrored = batch;
+  if (const at::Tensor* const image = batch.find("image")) mirrored.set("image", image->flip(3));
+  const std::optional<TensorDict> other = task.unmirrored(forward(model, mirrored, precision));
+  if (!other) {
+    throw UsageError("mirror", "the task of this checkpoint has no use for mirrored pictures; leave --mirror out");
+  }
+  TensorDict outputs = forward(model, batch, precision);
+  for (auto& [name, tensor] : outputs) tensor = (tensor + other->at(name)) / 2;
   return outputs;
 }
 

@@ -61,6 +61,16 @@ TEST_F(EvalCommand, PrintsATableOfTheClasses) {
   }
 }
 
+TEST_F(EvalCommand, AveragesWithTheMirroredPictures) {
+  const nlohmann::json plain = eval_json({run()});
+  const nlohmann::json mirrored = eval_json({run(), "--mirror"});
+  EXPECT_EQ(plain["mirror"], false);
+  EXPECT_EQ(mirrored["mirror"], true);
+  EXPECT_EQ(mirrored["samples"], 128);
+  EXPECT_NE(mirrored["test/loss"], plain["test/loss"]);
+  EXPECT_NEAR(mirrored["test/loss"].get<double>(), plain["test/loss"].get<double>(), 0.5);
+}
+
 TEST_F(EvalCommand, EvaluatesValWhenAsked) {
   const nlohmann::json val = eval_json({run(), "--split", "val"});
   EXPECT_EQ(val["split"], "val");

@@ -139,6 +139,10 @@ TEST_F(TaskCommands, LanguageModelTrainsIsEvaluatedAndContinuesPrompts) {
   EXPECT_NEAR(evaluated["val/perplexity"].get<double>(), std::exp(evaluated["val/loss"].get<double>()), 1e-6);
   EXPECT_EQ(evaluated["texts"].size(), 1u);
 
+  const Outcome mirrored = run({"eval", dir_ / "runs/t", "--mirror"});
+  EXPECT_EQ(mirrored.exit_code, 2);
+  EXPECT_THAT(mirrored.output, HasSubstr("no use for mirrored pictures"));
+
   const std::vector<std::string> predict = {"predict", dir_ / "runs/t", "abc", "--tokens", "20", "--seed", "3"};
   const Outcome first = run(predict);
   ASSERT_EQ(first.exit_code, 0) << first.output;

@@ -1,0 +1,50 @@
+#include "training/forward.h"
+
+#include <gtest/gtest.h>
+
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/rand.h>
+
+#include "support/image_task.h"
+
+namespace trainyard {
+namespace {
+
+constexpr ImageShape shape{.channels = 3, .height = 16, .width = 16};
+
+std::unique_ptr<Task> segmentation_task() {
+  TaskData data = image_data(shape, 3);
+  data.fields[1] = {.name = "mask", .shape = {16, 16}, .values = ValueRange{.count = 3}};
+  return make_task(configured("--task.name segmentation").task, data, at::kCPU);
+}
+
+TEST(ForwardMirrored, IsTheMeanOfTheScoresOfPictureAndMirrorImage) {
+  at::manual_seed(1);
+  const std::unique_ptr<Task> task = image_task(shape);
+  const std::shared_ptr<Model> model = make_model({.name = "convnet"}, task->model_input());
+  model->eval();
+  const at::NoGradGuard no_grad;
+  const at::Tensor images = at::rand({5, 3, 16, 16});
+  const auto logits_of = [&](const at::Tensor& image) { return model->forward({{"image", image}}).at("logits"); };
+  const at::Tensor found = forward_mirrored(*model, *task, {{"image", images}}, Precision::fp32).at("logits");
+  EXPECT_TRUE(at::equal(found, (logits_of(images) + logits_of(images.flip({3}))) / 2));
+  EXPECT_FALSE(at::equal(found, logits_of(images)));
+}
+
+TEST(ForwardMirrored, MirrorsTheScoresOfPixelsBack) {
+  at::manual_seed(1);
+  const std::unique_ptr<Task> task = segmentation_task();
+  const std::shared_ptr<Model> model =
+      make_model(configured("--model.name unet --model.unet.width 4 --model.unet.depth 2").model, task->model_input());
+  model->eval();
+  const at::NoGradGuard no_grad;
+  const TensorDict batch = {{"image", at::rand({2, 3, 16, 16})}};
+  const TensorDict mirrored = {{"image", batch.at("image").flip({3})}};
+  const at::Tensor found = forward_mirrored(*model, *task, batch, Precision::fp32).at("logits");
+  const at::Tensor of_mirrored = forward_mirrored(*model, *task, mirrored, Precision::fp32).at("logits");
+  EXPECT_TRUE(at::allclose(of_mirrored.flip({3}), found, 1e-5, 1e-6));
+  EXPECT_FALSE(at::allclose(of_mirrored, found, 1e-5, 1e-6));
+}
+
+}  // namespace
+}  // namespace trainyard
