@@ -155,6 +155,13 @@ void Trainer::restore(const std::filesystem::path& path) {
                      "with {:016x}: choose another run.name, or restore the data, data.val and data.val_seed",
                      path.string(), manifest.val.samples, manifest.val.fingerprint, val.size, val.fingerprint);
   }
+  if (checkpoint.state.empty()) {
+    throw UsageError(
+        "run.resume",
+        "{} has weights alone, as an average of checkpoints: begin a new run from them, with model.weights = "
+        "{}",
+        path.string(), (path / Manifest::model_file).string());
+  }
   place_ = checked_place(manifest, path);
   window_.seconds = manifest.window.seconds;
   window_.waited = manifest.window.waited;

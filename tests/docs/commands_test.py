@@ -16,7 +16,7 @@ import tempfile
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PROGRAMS = r"(make|trainyard|docker|podman|code|mkdir|echo|eval|zstd|find|git|python3|[\w.-]+/[\w./-]+) "
-TRAINED = ["--train.epochs", "1", "--loader.batch_size", "4", "--loader.workers", "0"]
+TRAINED = ["--train.epochs", "2", "--loader.batch_size", "4", "--loader.workers", "0"]
 
 
 def blocks(text):
