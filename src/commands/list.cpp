@@ -2,7 +2,7 @@
 
 #include "commands/command.h"
 #include "datasets/dataset.h"
-#include "models/model.h"
+#include "models/stages.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
 #include "tasks/task.h"
@@ -53,6 +53,7 @@ void print_models_with_sizes() {
     const std::int64_t parameters = parameter_count(*model);
     print("  {:<20}{:>12.2f} M{:>16.2f} G  {}\n", name, static_cast<double>(parameters) / 1e6,
           static_cast<double>(multiply_adds(*model, input)) / 1e9, ModelRegistry::find(name).description);
+    print("  {:<20}  stages {}\n", "", names_of(model->stages()));
   }
 }
 
@@ -61,7 +62,7 @@ class ListCommand : public Command {
   void bind(Arguments& arguments) override {
     arguments.add("kind", kind_, "one of these only",
                   {.one_of = {"tasks", "models", "datasets", "transforms", "optimizers", "schedules"}});
-    arguments.add("-v,--verbose", verbose_, "the models' parameters and multiply-adds too");
+    arguments.add("-v,--verbose", verbose_, "the models' parameters, multiply-adds and stages too");
   }
 
   int run(const Config&) override {

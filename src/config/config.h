@@ -15,6 +15,8 @@ struct ModelConfig {
   std::string name = "convnet";
   std::string weights;
   bool reset_head = false;
+  int freeze_stages = 0;
+  std::vector<std::string> freeze;
   ComponentValues components{};
 
   template <typename Table>
@@ -22,6 +24,11 @@ struct ModelConfig {
     table.add("name", name, "model to train (trainyard list models)", Resume::fixed);
     table.add("weights", weights, "safetensors file to begin from, as torchvision's or timm's", Resume::fixed);
     table.add("reset_head", reset_head, "with model.weights: draw the last layer anew", Resume::fixed);
+    table.add("freeze_stages", freeze_stages, "first stages that are not trained (trainyard list models -v)",
+              whole(0, 10'000), Resume::fixed);
+    table.add("freeze", freeze,
+              "what else is not trained: stages, or beginnings of parameters' names, as layer1.0; one flag for each",
+              Resume::fixed);
     table.add_components(components);
   }
 };

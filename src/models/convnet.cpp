@@ -36,6 +36,14 @@ class ConvNet : public ModelModule {
     return {{"logits", fc(x.mean({2, 3}))}};
   }
 
+  std::vector<Stage> stages() const override {
+    return {{.name = "conv1", .prefixes = {"conv1", "bn1"}},
+            {.name = "conv2", .prefixes = {"conv2", "bn2"}},
+            {.name = "conv3", .prefixes = {"conv3", "bn3"}},
+            {.name = "conv4", .prefixes = {"conv4", "bn4"}},
+            {.name = "head", .prefixes = {"fc"}}};
+  }
+
  private:
   torch::nn::Conv2d conv1;
   BatchNorm bn1;

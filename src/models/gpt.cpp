@@ -211,7 +211,8 @@ class Transformer : public torch::nn::Module {
 class Gpt : public ModelModule {
  public:
   Gpt(const Size& size, const ModelInput& input)
-      : context_(size.context),
+      : layers_(size.layers),
+        context_(size.context),
         transformer(register_module("transformer", std::make_shared<Transformer>(size, input.outputs))) {}
 
   TensorDict forward(const TensorDict& batch) override {
@@ -227,6 +228,15 @@ class Gpt : public ModelModule {
 
   std::string head() const override { return "transformer.wte"; }
 
+  std::vector<Stage> stages() const override {
+    std::vector<Stage> stages = {{.name = "embedding", .prefixes = {"transformer.wte", "transformer.wpe"}}};
+    for (std::int64_t i = 0; i < layers_; ++i) {
+      stages.push_back({.name = fmt::format("h.{}", i), .prefixes = {fmt::format("transformer.h.{}", i)}});
+    }
+    stages.push_back({.name = "head", .prefixes = {"transformer.ln_f"}});  // its weight is the embedding's
+    return stages;
+  }
+
   std::string own_name(const std::string& name) const override {
     if (name == "lm_head.weight") return "transformer.wte.weight";
     const std::string prefix = "transformer.";
@@ -238,6 +248,7 @@ class Gpt : public ModelModule {
   }
 
  private:
+  std::int64_t layers_;
   std::int64_t context_;
   std::shared_ptr<Transformer> transformer;
 };

@@ -1,5 +1,7 @@
 #include "models/model.h"
 
+#include <algorithm>
+
 #include <torch/nn/module.h>
 
 #include "models/tensor_fit.h"
@@ -12,6 +14,12 @@ void append_state(const torch::nn::Module& module, const std::string& prefix, Na
   for (const auto& item : module.named_parameters(/*recurse=*/false)) state.emplace_back(prefix + item.key(), *item);
   for (const auto& item : module.named_buffers(/*recurse=*/false)) state.emplace_back(prefix + item.key(), *item);
   for (const auto& child : module.named_children()) append_state(*child.value(), prefix + child.key() + ".", state);
+}
+
+bool is_frozen(const torch::nn::Module& module) {
+  const std::vector<at::Tensor> parameters = module.parameters();
+  return !parameters.empty() && std::none_of(parameters.begin(), parameters.end(),
+                                             [](const at::Tensor& parameter) { return parameter.requires_grad(); });
 }
 
 }  // namespace
@@ -59,8 +67,25 @@ NamedTensors Model::named_parameters() const {
 std::vector<at::Tensor> Model::parameters() const { return module().parameters(); }
 std::vector<at::Tensor> Model::buffers() const { return module().buffers(); }
 bool Model::is_training() const { return module().is_training(); }
-void Model::train(bool on) { module().train(on); }
 void Model::to(at::Device device) { module().to(device); }
+
+void Model::train(bool on) {
+  module().train(on);
+  if (!on) return;
+  for (const auto& part : module().modules(/*include_self=*/false)) {
+    if (is_frozen(*part)) part->eval();
+  }
+}
+
+std::vector<Stage> Model::stages() const {
+  std::vector<Stage> stages;
+  for (const auto& [name, parameter] : named_parameters()) {
+    const std::string first = name.substr(0, name.find('.'));
+    const bool is_new = std::none_of(stages.begin(), stages.end(), [&](const Stage& s) { return s.name == first; });
+    if (is_new) stages.push_back({.name = first, .prefixes = {first}});
+  }
+  return stages;
+}
 
 NamedTensors Model::state_dict() const {
   NamedTensors state;

@@ -46,6 +46,13 @@ ModelInput image_input(const ImageShape& image, std::int64_t outputs);
 /// `count` samples of zeros, prepared as forward() gets them.
 TensorDict zero_batch(const ModelInput& input, std::int64_t count, at::Device device);
 
+/// A part of a model, computed after the stages before it: the parameters whose names begin with one of `prefixes`
+/// (begins_with() in models/stages.h).
+struct Stage {
+  std::string name;
+  std::vector<std::string> prefixes;
+};
+
 /// A network. Parameters and buffers carry the names of torchvision, timm or Hugging Face where the network is theirs,
 /// so that weights travel to and from Python.
 ///
@@ -66,6 +73,10 @@ class Model {
   /// Whether model.reset_head draws the tensor `name` anew.
   virtual bool is_of_head(const std::string& name) const { return name.starts_with(head() + "."); }
 
+  /// The stages in forward order: what model.freeze, model.freeze_stages and optimizer.layer_decay mean by them. Each
+  /// parameter is of exactly one. By default a stage for each module that the model itself registers, by its name.
+  virtual std::vector<Stage> stages() const;
+
   /// The model's name for what a file of weights calls `name`, e.g. without a prefix; empty: the model has no use for
   /// it, and it is left out. Names that several tensors share are one tensor, which is tied.
   virtual std::string own_name(const std::string& name) const { return name; }
@@ -75,6 +86,7 @@ class Model {
   std::vector<at::Tensor> parameters() const;
   std::vector<at::Tensor> buffers() const;
   bool is_training() const;
+  /// A module whose parameters are all frozen (models/freeze.h) stays in evaluation mode: its batch norm does not move.
   void train(bool on = true);
   void eval() { train(false); }
   void to(at::Device device);

@@ -32,6 +32,12 @@ class ResNet : public ModelModule {
     return {{"logits", fc(layers_.forward(batch.at("image")).layer4.mean({2, 3}))}};
   }
 
+  std::vector<Stage> stages() const override {
+    std::vector<Stage> stages = ResNetLayers::stages("");
+    stages.push_back({.name = "head", .prefixes = {"fc"}});
+    return stages;
+  }
+
  private:
   ResNetLayers layers_;
   torch::nn::Linear fc;

@@ -132,6 +132,14 @@ ResNetFeatures ResNetLayers::forward(const at::Tensor& images) {
   return {layer3, layers_[3]->forward<Branches>(branches).main};
 }
 
+std::vector<Stage> ResNetLayers::stages(const std::string& prefix) {
+  std::vector<Stage> stages = {{.name = "stem", .prefixes = {prefix + "conv1", prefix + "bn1"}}};
+  for (const char* layer : {"layer1", "layer2", "layer3", "layer4"}) {
+    stages.push_back({.name = layer, .prefixes = {prefix + layer}});
+  }
+  return stages;
+}
+
 void init_convolutions(torch::nn::Module& module) {
   for (const auto& part : module.modules(/*include_self=*/false)) {
     if (auto* conv = part->as<torch::nn::Conv2dImpl>()) {

@@ -5,6 +5,7 @@
 
 #include "layers/batch_norm.h"
 #include "models/layers.h"
+#include "models/model.h"
 
 namespace trainyard {
 
@@ -41,6 +42,9 @@ class ResNetLayers {
   /// images: N × channels × height × width. Both results have the size of the image divided by 32; dilated, by 8; with
   /// the small stem four times that.
   ResNetFeatures forward(const at::Tensor& images);
+
+  /// stem, layer1, ..., layer4; `prefix`: what stands before the names of the layers in the model.
+  static std::vector<Stage> stages(const std::string& prefix);
 
   std::int64_t layer3_channels() const { return 256 * expansion_; }
   std::int64_t layer4_channels() const { return 512 * expansion_; }

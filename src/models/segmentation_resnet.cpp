@@ -56,6 +56,12 @@ bool SegmentationResNet::is_of_head(const std::string& name) const {
   return name.starts_with("classifier.") || name.starts_with("aux_classifier.");
 }
 
+std::vector<Stage> SegmentationResNet::stages() const {
+  std::vector<Stage> stages = ResNetLayers::stages("backbone.");
+  stages.push_back({.name = "head", .prefixes = {"classifier", "aux_classifier"}});
+  return stages;
+}
+
 std::string SegmentationResNet::own_name(const std::string& name) const {
   const auto is_in = [&](const char* module) { return name.starts_with(module); };
   if (is_in("fc.") || (is_in("aux_classifier.") && !aux_classifier_)) return "";

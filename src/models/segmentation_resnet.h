@@ -57,6 +57,7 @@ class SegmentationResNet : public ModelModule {
   TensorDict forward(const TensorDict& batch) override;
   std::string head() const override { return "classifier"; }
   bool is_of_head(const std::string& name) const override;
+  std::vector<Stage> stages() const override;
   std::string own_name(const std::string& name) const override;
 
  private:

@@ -104,6 +104,15 @@ class UNet : public ModelModule {
 
   std::string head() const override { return "head"; }
 
+  std::vector<Stage> stages() const override {
+    std::vector<Stage> stages;
+    const auto add = [&](const std::string& name) { stages.push_back({.name = name, .prefixes = {name}}); };
+    for (std::size_t level = 0; level < down_.size(); ++level) add(fmt::format("down{}", level));
+    for (std::size_t level = up_.size(); level-- > 0;) add(fmt::format("up{}", level));
+    add("head");
+    return stages;
+  }
+
  private:
   std::int64_t patch_;
   std::vector<DoubleConv> down_;

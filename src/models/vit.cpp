@@ -150,6 +150,16 @@ class VisionTransformer : public ModelModule {
 
   std::string head() const override { return "head"; }
 
+  std::vector<Stage> stages() const override {
+    std::vector<Stage> stages = {{.name = "embedding", .prefixes = {"cls_token", "pos_embed", "patch_embed"}}};
+    for (std::size_t i = 0; i < blocks->size(); ++i) {
+      const std::string name = fmt::format("blocks.{}", i);
+      stages.push_back({.name = name, .prefixes = {name}});
+    }
+    stages.push_back({.name = "head", .prefixes = {"norm", "head"}});
+    return stages;
+  }
+
  private:
   at::Tensor cls_token;
   at::Tensor pos_embed;

@@ -9,6 +9,7 @@
 
 #include "images/encode_png.h"
 #include "loader_torch/device_loader.h"
+#include "models/freeze.h"
 #include "optim/optimizer.h"
 #include "report/thumbnail.h"
 #include "tasks/pictures.h"
@@ -30,6 +31,12 @@ std::int64_t memory_of(const NamedTensors& tensors) {
   std::int64_t bytes = 0;
   for (const auto& [name, tensor] : tensors) bytes += static_cast<std::int64_t>(tensor.nbytes());
   return bytes;
+}
+
+std::int64_t trained_count(const Model& model) {
+  std::int64_t count = 0;
+  for (const at::Tensor& parameter : model.parameters()) count += parameter.requires_grad() ? parameter.numel() : 0;
+  return count;
 }
 
 void write_pictures(const DeviceField& images, const std::filesystem::path& path) {
@@ -76,8 +83,9 @@ std::string dry_run(const Config& config, WorkerPool& pool, at::Device device, c
   const auto row = [&text](const char* name, const std::string& value) {
     text += fmt::format("  {:<15}{}\n", name, value);
   };
-  row("model", fmt::format("{}, {} trained parameters, {}", config.model.name, parameter_count(*model),
+  row("model", fmt::format("{}, {} trained parameters, {}", config.model.name, trained_count(*model),
                            mib(static_cast<double>(weights))));
+  if (const std::string frozen = describe_frozen(*model); !frozen.empty()) row("frozen", frozen);
   row("optimizer",
       fmt::format("{}, state of {}", config.optimizer.name, mib(static_cast<double>(memory_of(optimizer->state())))));
   row("one step", fmt::format("loss {:.4f}, at most {} beside the weights, on {}", loss,

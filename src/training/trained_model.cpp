@@ -7,6 +7,7 @@
 #include "checkpoint/run_config.h"
 #include "checkpoint/safetensors_torch.h"
 #include "models/check_forward.h"
+#include "models/freeze.h"
 #include "util/torch_errors.h"
 
 namespace trainyard {
@@ -30,6 +31,7 @@ std::shared_ptr<Model> new_model(const ModelConfig& config, const ModelInput& in
     if (parameter.dim() == 4) parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
   }
   check_forward(*model, input, config.name);
+  freeze(*model, config);
   return model;
 }
 

@@ -13,8 +13,9 @@
 namespace trainyard {
 
 /// A new model for `input`, on `device`, convolutions in channels-last format, proved to return what is asked for
-/// (models/check_forward.h). Initial weights are drawn on the CPU from the default generator, so they are the
-/// same for every device. Throws what make_model() and check_forward() throw.
+/// (models/check_forward.h), frozen as the configuration asks (models/freeze.h). Initial weights are drawn on the CPU
+/// from the default generator, so they are the same for every device. Throws what make_model(), check_forward() and
+/// freeze() throw.
 std::shared_ptr<Model> new_model(const ModelConfig& config, const ModelInput& input, at::Device device);
 
 /// A checkpoint's model and task, ready to evaluate.

@@ -8,6 +8,7 @@
 #include <ATen/Context.h>
 
 #include "config/config_file.h"
+#include "models/freeze.h"
 #include "optim/schedule.h"
 #include "training/evaluate.h"
 #include "training/lr_finder.h"
@@ -74,6 +75,8 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, cons
 }
 
 RunResult Trainer::run() {
+  const std::string frozen = finished() ? "" : describe_frozen(*model_);
+  if (!frozen.empty()) progress_.print("frozen  " + frozen);
   if (config_.loader.cache == SampleCache::gpu && !finished()) keep_data_on_device();
   while (!finished() && (result_.signal = stop_.signal()) == 0) {
     if (train_epoch()) finish_epoch();

@@ -109,6 +109,27 @@ TEST_F(TrainerResume, ContinuesBitForBit) {
   EXPECT_EQ(final_weights(case_ / "resumed"), final_weights(*dir_ / "run"));
 }
 
+TEST_F(TrainerResume, FrozenStagesContinueBitForBit) {
+  Config config = small_config();
+  config.model.freeze_stages = 1;
+  config.model.freeze = {"bn3"};
+  config.train.ema_decay = 0.9;
+  config.checkpoint.every_steps = 1;
+  config.checkpoint.keep = 100;
+  train(config, {.path = case_ / "whole", .checkpoint = std::nullopt});
+  train(config, {.path = case_ / "resumed", .checkpoint = case_ / "whole/checkpoints/step-00000004"});
+  EXPECT_EQ(final_weights(case_ / "resumed"), final_weights(case_ / "whole"));
+  const NamedTensors begin = load_safetensors(case_ / "whole/checkpoints/step-00000001/model.safetensors");
+  const NamedTensors end = load_safetensors(case_ / "resumed/checkpoints/last/model.safetensors");
+  const NamedTensors average = load_safetensors(case_ / "resumed/checkpoints/last/ema.safetensors");
+  for (std::size_t i = 0; i < begin.size(); ++i) {
+    const std::string& name = begin[i].first;
+    const bool is_frozen = name.starts_with("conv1.") || name.starts_with("bn1.") || name.starts_with("bn3.");
+    EXPECT_EQ(at::equal(begin[i].second, end[i].second), is_frozen) << name;
+    EXPECT_EQ(at::equal(begin[i].second, average[i].second), is_frozen) << name;
+  }
+}
+
 TEST_F(TrainerResume, AnyNumberInTheManifestContinuesBitForBitOrIsRefused) {
   const json valid = manifest();
   int refused = 0;
