@@ -120,6 +120,7 @@ struct OptimizerConfig {
   double lr = 0.1;
   double weight_decay = 5e-4;
   bool decay_bias_norm = true;
+  double layer_decay = 1;
   ComponentValues components{};
 
   template <typename Table>
@@ -129,6 +130,9 @@ struct OptimizerConfig {
     table.add("weight_decay", weight_decay, "weight decay: an L2 penalty for sgd, decoupled for adamw and lion",
               number(0, 1e3), Resume::if_named);
     table.add("decay_bias_norm", decay_bias_norm, "weight decay on biases, norms, embeddings too", Resume::fixed);
+    table.add("layer_decay", layer_decay,
+              "learning rate of a stage of the model, as a share of the next one's; 1: all have the same", number(0, 1),
+              Resume::if_named);
     table.add_components(components);
   }
 };

@@ -41,7 +41,7 @@ class AdamW : public Optimizer {
     std::vector<at::Tensor> steps = state_of(step_, group.indices);
     at::_foreach_add_(steps, 1);
     at::_fused_adamw_(group.parameters, group.gradients, exp_avgs, exp_avg_sqs, /*max_exp_avg_sqs=*/{}, steps,
-                      learning_rate(), settings_.beta1, settings_.beta2, group.weight_decay, settings_.eps,
+                      group.learning_rate, settings_.beta1, settings_.beta2, group.weight_decay, settings_.eps,
                       /*amsgrad=*/false, /*maximize=*/false, /*grad_scale=*/std::nullopt, group.found_inf);
     if (group.found_inf) at::_foreach_sub_(steps, std::vector<at::Tensor>(steps.size(), group.found_inf->squeeze()));
   }

@@ -47,7 +47,7 @@ class Lion : public Optimizer {
     std::vector<at::Tensor> updates = at::_foreach_lerp(exp_avgs, group.gradients, 1 - settings_.beta1);
     at::_foreach_sign_(updates);
     at::_foreach_add_(updates, group.parameters, group.weight_decay);
-    at::_foreach_mul_(updates, learning_rate().to(at::kFloat));
+    at::_foreach_mul_(updates, group.learning_rate.to(at::kFloat));
     at::_foreach_sub_(group.parameters, updates);
     at::_foreach_lerp_(exp_avgs, group.gradients, 1 - settings_.beta2);
 

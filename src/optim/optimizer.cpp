@@ -1,35 +1,74 @@
 #include "optim/optimizer.h"
 
+#include <cmath>
+#include <map>
+
+#include <ATen/ops/mul.h>
 #include <ATen/ops/zeros_like.h>
 
-namespace trainyard {
+#include "models/stages.h"
 
-Optimizer::Optimizer(const OptimizerConfig& config, NamedTensors parameters)
-    : parameters_(std::move(parameters)), weight_decay_(config.weight_decay) {
-  const at::Device device = parameters_.empty() ? at::Device(at::kCPU) : parameters_.front().second.device();
-  // What the fused kernels read: a float on the GPU, a double on the CPU.
-  learning_rate_ = at::zeros({}, at::TensorOptions(device).dtype(device.is_cpu() ? at::kDouble : at::kFloat));
+namespace trainyard {
+namespace {
+
+std::vector<double> layer_scales(double decay, const Model& model, const NamedTensors& parameters) {
+  const std::vector<Stage> stages = model.stages();
+  std::vector<double> scales;
+  for (const auto& [name, parameter] : parameters) {
+    scales.push_back(std::pow(decay, static_cast<double>(stages.size() - 1 - stage_of(stages, name))));
+  }
+  return scales;
+}
+
+}  // namespace
+
+Optimizer::Optimizer(const OptimizerConfig& config, NamedTensors parameters) : parameters_(std::move(parameters)) {
   for (const auto& [name, parameter] : parameters_) {
     // Biases, norms, class tokens and position embeddings are vectors or have names of their own.
-    decayed_.push_back(config.decay_bias_norm || (parameter.dim() > 1 && name.ends_with("weight")));
+    const bool decays = config.decay_bias_norm || (parameter.dim() > 1 && name.ends_with("weight"));
+    weight_decays_.push_back(decays ? config.weight_decay : 0);
   }
+  scale_learning_rates(std::vector<double>(parameters_.size(), 1));
+}
+
+void Optimizer::scale_learning_rates(const std::vector<double>& scales) {
+  std::map<std::pair<double, double>, std::size_t> places;
+  std::vector<double> group_scales;
+  groups_.clear();
+  group_of_.clear();
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const auto [place, is_new] = places.try_emplace({scales[i], weight_decays_[i]}, groups_.size());
+    group_of_.push_back(place->second);
+    if (!is_new) continue;
+    groups_.push_back({.weight_decay = weight_decays_[i]});
+    group_scales.push_back(scales[i]);
+  }
+  const at::Device device = parameters_.empty() ? at::Device(at::kCPU) : parameters_.front().second.device();
+  // What the fused kernels read: a float on the GPU, a double on the CPU.
+  scales_ = at::tensor(group_scales, at::kDouble).to(device, device.is_cpu() ? at::kDouble : at::kFloat);
+  learning_rates_ = at::zeros_like(scales_);
+  for (std::size_t i = 0; i < groups_.size(); ++i) {
+    groups_[i].learning_rate = learning_rates_[static_cast<std::int64_t>(i)];
+  }
+}
+
+void Optimizer::set_learning_rate(double rate) {
+  at::mul_out(learning_rates_, scales_, at::scalar_tensor(rate, at::kDouble));
 }
 
 void Optimizer::step(const at::Tensor& found_inf) {
   const at::NoGradGuard no_grad;
-  for (const bool decayed : {true, false}) {
-    Group group{.indices = {},
-                .parameters = {},
-                .gradients = {},
-                .weight_decay = decayed ? weight_decay_ : 0,
-                .found_inf = found_inf.defined() ? std::optional(found_inf) : std::nullopt};
-    for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      const at::Tensor& gradient = parameters_[i].second.grad();
-      if (decayed_[i] != decayed || !gradient.defined()) continue;
-      group.indices.push_back(i);
-      group.parameters.push_back(parameters_[i].second);
-      group.gradients.push_back(gradient);
-    }
+  std::vector<Group> groups = groups_;
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const at::Tensor& gradient = parameters_[i].second.grad();
+    if (!gradient.defined()) continue;
+    Group& group = groups[group_of_[i]];
+    group.indices.push_back(i);
+    group.parameters.push_back(parameters_[i].second);
+    group.gradients.push_back(gradient);
+  }
+  for (Group& group : groups) {
+    if (found_inf.defined()) group.found_inf = found_inf;
     if (!group.parameters.empty()) update(group);
   }
 }
@@ -41,8 +80,6 @@ std::vector<at::Tensor> Optimizer::gradients() const {
   }
   return result;
 }
-
-void Optimizer::set_learning_rate(double rate) { learning_rate_.fill_(rate); }
 
 void Optimizer::zero_grad() {
   for (auto& [name, parameter] : parameters_) parameter.mutable_grad().reset();
@@ -79,7 +116,9 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, const M
   for (const auto& [name, parameter] : model.named_parameters()) {
     if (parameter.requires_grad()) parameters.emplace_back(name, parameter);
   }
-  return OptimizerRegistry::make(config.name, config, std::move(parameters));
+  std::unique_ptr<Optimizer> optimizer = OptimizerRegistry::make(config.name, config, parameters);
+  if (config.layer_decay != 1) optimizer->scale_learning_rates(layer_scales(config.layer_decay, model, parameters));
+  return optimizer;
 }
 
 }  // namespace trainyard

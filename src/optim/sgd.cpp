@@ -37,7 +37,8 @@ class Sgd : public Optimizer {
     // A buffer of zeros makes the first step what PyTorch's is: momentum × 0 + gradient.
     std::vector<at::Tensor> buffers;
     if (settings_.momentum != 0) buffers = state_of(momentum_buffer_, group.indices);
-    at::_fused_sgd_(group.parameters, group.gradients, buffers, group.weight_decay, settings_.momentum, learning_rate(),
+    at::_fused_sgd_(group.parameters, group.gradients, buffers, group.weight_decay, settings_.momentum,
+                    group.learning_rate,
                     /*dampening=*/0, settings_.nesterov, /*maximize=*/false, /*is_first_step=*/false,
                     /*grad_scale=*/std::nullopt, group.found_inf);
   }

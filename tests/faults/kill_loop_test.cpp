@@ -41,8 +41,9 @@ Case classification() {
   return {"classification",
           1,
           {"--data.synthetic.samples", "96", "--data.synthetic.classes", "4", "--model.name", "convnet",
-           "--transform.train", "random_crop(padding=1)", "--loader.sampling", "balanced",
-           "--task.classification.mixup", "0.4", "--task.classification.cutmix", "0.4"}};
+           "--model.freeze_stages", "1", "--optimizer.layer_decay", "0.8", "--transform.train",
+           "random_crop(padding=1)", "--loader.sampling", "balanced", "--task.classification.mixup", "0.4",
+           "--task.classification.cutmix", "0.4"}};
 }
 
 // The confusion matrix of the epoch under way, masks that are cropped with their images, and ignored pixels.

@@ -8,6 +8,7 @@
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/full_like.h>
 
+#include "models/stages.h"
 #include "support/small_model.h"
 #include "util/error.h"
 
@@ -66,6 +67,30 @@ TEST_P(EachOptimizer, LeavesBiasesUndecayedWhenAsked) {
     optimizer->step();
     EXPECT_LT(tensor_of(*model, "fc.weight").max().item<float>(), 1);
     EXPECT_EQ(tensor_of(*model, "fc.bias").min().item<float>() == 1, !decays);
+  }
+}
+
+TEST_P(EachOptimizer, LayerDecayScalesTheRateOfEachStage) {
+  constexpr double decay = 0.5;
+  const auto stepped = [](double layer_decay, double rate) {
+    at::manual_seed(1);
+    const auto model = model_with(0.5);
+    const auto optimizer =
+        make_optimizer({.name = GetParam(), .decay_bias_norm = false, .layer_decay = layer_decay}, *model);
+    for (const double of_step : {rate, rate / 4}) {
+      optimizer->set_learning_rate(of_step);
+      optimizer->step();
+    }
+    return model;
+  };
+  const auto model = stepped(decay, 0.1);
+  const std::vector<Stage> stages = model->stages();
+  ASSERT_EQ(stages.size(), 5u);
+  for (std::size_t i = 0; i < stages.size(); ++i) {
+    const auto expected = stepped(1, 0.1 * std::pow(decay, 4 - static_cast<double>(i)));
+    for (const auto& [name, parameter] : model->named_parameters()) {
+      EXPECT_EQ(at::equal(parameter, tensor_of(*expected, name)), stage_of(stages, name) == i) << name;
+    }
   }
 }
 

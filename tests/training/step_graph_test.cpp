@@ -7,6 +7,7 @@
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 
+#include "models/freeze.h"
 #include "support/configured.h"
 #include "support/error_of.h"
 #include "support/image_task.h"
@@ -146,6 +147,7 @@ TEST_P(GpuStepGraphWith, TrainsAsWithoutBitForBit) {
     at::manual_seed(3);
     const auto model =
         make_model(configured(GetParam().model).model, image_input({.channels = 3, .height = 16, .width = 16}, 10));
+    freeze(*model, configured(GetParam().model).model);
     model->to(gpu);
     const auto optimizer = make_optimizer(GetParam().optimizer, *model);
     const auto task = image_task({.channels = 3, .height = 16, .width = 16}, GetParam().task, gpu);
@@ -186,6 +188,12 @@ INSTANTIATE_TEST_SUITE_P(
              {.name = "adamw"},
              {.precision = Precision::bf16, .clip_grad_norm = 1}},
         Case{"resnet18_skips", small_resnet, {.name = "adamw"}, {.on_nonfinite = OnNonfinite::skip}},
+        Case{"resnet18_frozen",
+             "--model.name resnet18 --model.resnet.stem small --model.freeze_stages 2 --model.freeze layer3",
+             {.name = "adamw", .layer_decay = 0.7},
+             {.precision = Precision::bf16, .clip_grad_norm = 1}},
+        Case{
+            "convnet_layer_decay_skips", "", {.name = "lion", .layer_decay = 0.7}, {.on_nonfinite = OnNonfinite::skip}},
         Case{"convnet_lion_skips", "", {.name = "lion"}, {.on_nonfinite = OnNonfinite::skip}}),
     [](const auto& instance) { return std::string(instance.param.name); });
 

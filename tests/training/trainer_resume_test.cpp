@@ -109,10 +109,11 @@ TEST_F(TrainerResume, ContinuesBitForBit) {
   EXPECT_EQ(final_weights(case_ / "resumed"), final_weights(*dir_ / "run"));
 }
 
-TEST_F(TrainerResume, FrozenStagesContinueBitForBit) {
+TEST_F(TrainerResume, FrozenStagesAndLayerDecayContinueBitForBit) {
   Config config = small_config();
   config.model.freeze_stages = 1;
   config.model.freeze = {"bn3"};
+  config.optimizer.layer_decay = 0.5;
   config.train.ema_decay = 0.9;
   config.checkpoint.every_steps = 1;
   config.checkpoint.keep = 100;
