@@ -20,16 +20,16 @@ class Lion(torch.optim.Optimizer):
                 m.mul_(beta2).add_(p.grad, alpha=1 - beta2)
 
 
-def make(named_parameters, o):
-    decayed, others = [], []
+def make(named_parameters, o, scale=lambda name: 1.0):
+    """scale(name): the parameter's share of the learning rate."""
+    groups = {}
     for name, p in named_parameters:
         free = not o["decay_bias_norm"] and (p.ndim <= 1 or name in ("cls_token", "pos_embed"))
-        (others if free else decayed).append(p)
-    groups = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
-    common = {"lr": o["lr"], "weight_decay": o["weight_decay"]}
+        groups.setdefault((scale(name), 0.0 if free else o["weight_decay"]), []).append(p)
+    groups = [{"params": ps, "lr": o["lr"] * s, "weight_decay": decay} for (s, decay), ps in groups.items()]
     if o["optimizer"] == "sgd":
-        return torch.optim.SGD(groups, momentum=o["momentum"], nesterov=o["nesterov"], **common)
+        return torch.optim.SGD(groups, momentum=o["momentum"], nesterov=o["nesterov"], lr=o["lr"])
     betas = (o["beta1"], o["beta2"])
     if o["optimizer"] == "lion":
-        return Lion(groups, betas=betas, **common)
-    return torch.optim.AdamW(groups, betas=betas, eps=o["eps"], **common)
+        return Lion(groups, betas=betas, lr=o["lr"], weight_decay=0.0)
+    return torch.optim.AdamW(groups, betas=betas, eps=o["eps"])

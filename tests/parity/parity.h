@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdlib>
+#include <filesystem>
 #include <map>
 #include <string>
 
@@ -55,12 +56,19 @@ inline void move_to_device(Model& model, at::ScalarType dtype) {
   model.to(device());
 }
 
+/// The Python that has torchvision, or else one that has torch.
+inline std::string parity_python() {
+  const std::string path = TRAINYARD_SOURCE_DIR "/build/bin/parity-python";
+  return std::filesystem::exists(path) ? path : TRAINYARD_PYTHON;
+}
+
 /// Runs tests/parity/`script` on `cases`, which it finds as cases.json in `dir`. One thread on both sides: sums in the
 /// same order, and no two processes that spin for one core.
-inline Outcome run_cases(const std::string& script, const TempDir& dir, const nlohmann::json& cases) {
+inline Outcome run_cases(const std::string& script, const TempDir& dir, const nlohmann::json& cases,
+                         const std::string& python = TRAINYARD_PYTHON) {
   dir.write("cases.json", cases.dump());
   at::set_num_threads(1);
-  return run_program({TRAINYARD_PYTHON, TRAINYARD_SOURCE_DIR "/tests/parity/" + script, dir.path()},
+  return run_program({python, TRAINYARD_SOURCE_DIR "/tests/parity/" + script, dir.path()},
                      {"OMP_NUM_THREADS=1", "CUBLAS_WORKSPACE_CONFIG=:4096:8"});
 }
 

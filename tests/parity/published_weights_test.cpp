@@ -2,8 +2,6 @@
 // build/bin/parity-python has torchvision; without it, and for GPT-2 without transformers,
 // tests/parity/reference_nets.py stands in for them. The test prints which it was.
 
-#include <filesystem>
-
 #include <gtest/gtest.h>
 
 #include <ATen/core/grad_mode.h>
@@ -36,9 +34,8 @@ std::vector<File> files() {
 
 TEST(Parity, PublishedWeightsGiveTheScoresTheyGiveInPython) {
   const TempDir dir;
-  const std::string parity_python = TRAINYARD_SOURCE_DIR "/build/bin/parity-python";
-  const Outcome python = run_program({std::filesystem::exists(parity_python) ? parity_python : TRAINYARD_PYTHON,
-                                      TRAINYARD_SOURCE_DIR "/tests/parity/published_weights.py", dir.path()});
+  const Outcome python =
+      run_program({parity_python(), TRAINYARD_SOURCE_DIR "/tests/parity/published_weights.py", dir.path()});
   ASSERT_EQ(python.exit_code, 0) << python.output;
   fmt::print("{}", python.output);
 
