@@ -20,8 +20,10 @@
 
 #include "config/component.h"
 #include "layers/attention_heads.h"
+#include "layers/drop_path.h"
 #include "layers/layer_norm.h"
 #include "models/model_module.h"
+#include "models/residual.h"
 #include "util/error.h"
 
 namespace trainyard {
@@ -33,6 +35,7 @@ struct GptSettings {
   int width = 0;
   int context = 0;
   double dropout = 0;
+  double drop_path = 0;
 
   void declare(SettingTable& table) {
     table.add("layers", layers, "blocks; 0: 4 of gpt, 12 of gpt2", whole(0, 256), Resume::fixed);
@@ -44,6 +47,8 @@ struct GptSettings {
               whole(0, 1 << 20), Resume::fixed);
     table.add("dropout", dropout, "share dropped of embeddings, attention and what a branch adds", number(0, 0.99),
               Resume::if_named);
+    table.add("drop_path", drop_path, "share of the samples that pass by a branch of the last block; less before it",
+              number(0, 0.99), Resume::if_named);
   }
 };
 const ComponentSettings<GptSettings> settings{"model.gpt", {"gpt", "gpt2"}, __FILE__};
@@ -54,17 +59,12 @@ struct Size {
   std::int64_t width;
   std::int64_t context;
   double dropout = 0;
+  double drop_path = 0;
 };
 
 constexpr double deviation = 0.02;
 
 LayerNorm layer_norm(std::int64_t width) { return LayerNorm(torch::nn::LayerNormOptions({width}).eps(1e-5)); }
-
-// The residual stream between two blocks; the next norm does the pending add.
-struct Residual {
-  at::Tensor x;
-  PendingAdd pending;
-};
 
 class Embedding : public torch::nn::Module {
  public:
@@ -137,28 +137,39 @@ class Mlp : public torch::nn::Module {
 
 class Block : public torch::nn::Module {
  public:
-  explicit Block(const Size& size)
+  Block(const Size& size, double drop_path)
       : dropout_(size.dropout),
+        drop_path_(drop_path),
         ln_1(register_module("ln_1", layer_norm(size.width))),
         attn(register_module("attn", std::make_shared<Attention>(size))),
         ln_2(register_module("ln_2", layer_norm(size.width))),
         mlp(register_module("mlp", std::make_shared<Mlp>(size))) {}
 
-  Residual forward(const Residual& residual) {
+  // For forward() of x.
+  at::Tensor draw_factors(const at::Tensor& x) const {
+    return drop_path_factors(/*branches=*/2, x, is_training() ? drop_path_ : 0);
+  }
+
+  Residual forward(const Residual& residual, const at::Tensor& factors) {
     const auto [x, tokens] = ln_1->add_norm(residual.x, residual.pending);
-    const Residual mixed = add(x, attn->forward(tokens));
+    const Residual mixed = add(x, attn->forward(tokens), factors, 0);
     const auto [mixed_x, mixed_tokens] = ln_2->add_norm(mixed.x, mixed.pending);
-    return add(mixed_x, mlp->forward(mixed_tokens));
+    return add(mixed_x, mlp->forward(mixed_tokens), factors, 1);
   }
 
  private:
-  // Dropout is applied to what a branch adds, with its bias: the norm cannot do that.
-  Residual add(const at::Tensor& x, const PendingAdd& branch) const {
-    if (dropout_ == 0 || !is_training()) return {x, branch};
-    return {x + at::dropout(branch.product + branch.bias, dropout_, /*train=*/true), {}};
+  // Dropout and drop path are applied to what a branch adds, with its bias: the norm cannot do that.
+  Residual add(const at::Tensor& x, const PendingAdd& branch, const at::Tensor& factors, std::int64_t index) const {
+    const bool drops = dropout_ > 0 && is_training();
+    if (!drops && !factors.defined()) return {x, branch};
+    at::Tensor added = branch.product + branch.bias;
+    if (drops) added = at::dropout(added, dropout_, /*train=*/true);
+    if (factors.defined()) added = added * factors[index];
+    return {x + added, {}};
   }
 
   double dropout_;
+  double drop_path_;
   LayerNorm ln_1;
   std::shared_ptr<Attention> attn;
   LayerNorm ln_2;
@@ -170,12 +181,15 @@ class Blocks : public torch::nn::Module {
  public:
   explicit Blocks(const Size& size) {
     for (std::int64_t i = 0; i < size.layers; ++i) {
-      blocks_.push_back(register_module(std::to_string(i), std::make_shared<Block>(size)));
+      const double drop_path = drop_path_of_block(size.drop_path, i, size.layers);
+      blocks_.push_back(register_module(std::to_string(i), std::make_shared<Block>(size, drop_path)));
     }
   }
 
   Residual forward(Residual residual) {
-    for (const std::shared_ptr<Block>& block : blocks_) residual = block->forward(residual);
+    for (const std::shared_ptr<Block>& block : blocks_) {
+      residual = block->forward(residual, block->draw_factors(residual.x));
+    }
     return residual;
   }
 
@@ -270,7 +284,8 @@ auto factory(const Size& size) {
                       .heads = or_default(given.heads, size.heads),
                       .width = or_default(given.width, size.width),
                       .context = or_default(given.context, size.context == 0 ? tokens : size.context),
-                      .dropout = given.dropout};
+                      .dropout = given.dropout,
+                      .drop_path = given.drop_path};
     if (chosen.width % chosen.heads != 0) {
       throw UsageError("model.gpt.heads", "{} does not divide model.gpt.width, which is {}", chosen.heads,
                        chosen.width);

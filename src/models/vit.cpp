@@ -4,9 +4,11 @@
 #include "config/component.h"
 #include "layers/attention_heads.h"
 #include "layers/bias_gelu.h"
+#include "layers/drop_path.h"
 #include "layers/layer_norm.h"
 #include "models/layers.h"
 #include "models/model_module.h"
+#include "models/residual.h"
 #include "util/error.h"
 
 namespace trainyard {
@@ -14,12 +16,15 @@ namespace {
 
 struct VitSettings {
   int patch_size = 16;
+  double drop_path = 0;
 
   void declare(SettingTable& table) {
     table
         .add("patch_size", patch_size, "side of a patch in pixels; 4 or 7 for images of 28 px, 4 or 8 of 32 px",
              whole(1, 1024), Resume::fixed)
         .formerly("model.patch_size");
+    table.add("drop_path", drop_path, "share of the samples that pass by a branch of the last block; less before it",
+              number(0, 0.99), Resume::if_named);
   }
 };
 const ComponentSettings<VitSettings> settings{"model.vit", {"vit_tiny", "vit_small"}, __FILE__};
@@ -28,12 +33,6 @@ struct Size {
   std::int64_t width;
   std::int64_t depth;
   std::int64_t heads;
-};
-
-// The residual stream between two blocks; the next norm does the pending add.
-struct Residual {
-  at::Tensor x;
-  PendingAdd pending;
 };
 
 LayerNorm layer_norm(std::int64_t width) { return LayerNorm(torch::nn::LayerNormOptions({width}).eps(1e-6)); }
@@ -54,6 +53,12 @@ PendingAdd output_of(const torch::nn::Linear& layer, const at::Tensor& x) {
 
 // x: N × tokens × width. All of them are x itself: the gradient of a part is a copy among zeros.
 at::Tensor first(std::int64_t count, const at::Tensor& x) { return count == x.size(1) ? x : x.narrow(1, 0, count); }
+
+// The norm cannot multiply what it adds: with drop path, it is added here.
+Residual add(const at::Tensor& x, const PendingAdd& branch, const at::Tensor& factors, std::int64_t index) {
+  if (!factors.defined()) return {x, branch};
+  return {x + (branch.product + branch.bias) * factors[index], {}};
+}
 
 class Attention : public torch::nn::Module {
  public:
@@ -89,20 +94,28 @@ class Mlp : public torch::nn::Module {
 
 class Block : public torch::nn::Module {
  public:
-  explicit Block(const Size& size)
-      : norm1(register_module("norm1", layer_norm(size.width))),
+  Block(const Size& size, double drop_path)
+      : drop_path_(drop_path),
+        norm1(register_module("norm1", layer_norm(size.width))),
         attn(register_module("attn", std::make_shared<Attention>(size))),
         norm2(register_module("norm2", layer_norm(size.width))),
         mlp(register_module("mlp", std::make_shared<Mlp>(size.width))) {}
 
+  // For forward() of x.
+  at::Tensor draw_factors(const at::Tensor& x) const {
+    return drop_path_factors(/*branches=*/2, x, is_training() ? drop_path_ : 0);
+  }
+
   // Returns the first `asked` tokens only.
-  Residual forward(const Residual& residual, std::int64_t asked) {
+  Residual forward(const Residual& residual, const at::Tensor& factors, std::int64_t asked) {
     const auto [x, tokens] = norm1->add_norm(residual.x, residual.pending);
-    const auto [mixed, mixed_tokens] = norm2->add_norm(first(asked, x), attn->forward(tokens, asked));
-    return {mixed, mlp->forward(mixed_tokens)};
+    const Residual mixed = add(first(asked, x), attn->forward(tokens, asked), factors, 0);
+    const auto [mixed_x, mixed_tokens] = norm2->add_norm(mixed.x, mixed.pending);
+    return add(mixed_x, mlp->forward(mixed_tokens), factors, 1);
   }
 
  private:
+  double drop_path_;
   LayerNorm norm1;
   std::shared_ptr<Attention> attn;
   LayerNorm norm2;
@@ -124,17 +137,18 @@ class PatchEmbed : public torch::nn::Module {
 
 class VisionTransformer : public ModelModule {
  public:
-  VisionTransformer(const Size& size, std::int64_t patch, const ModelInput& input)
+  VisionTransformer(const Size& size, const VitSettings& chosen, const ModelInput& input)
       : cls_token(register_parameter("cls_token", at::empty({1, 1, size.width}).normal_(0, 1e-6))),
         pos_embed(register_parameter(
-            "pos_embed", at::empty({1, 1 + (input.image().height / patch) * (input.image().width / patch), size.width})
-                             .normal_(0, 0.02))),
-        patch_embed(
-            register_module("patch_embed", std::make_shared<PatchEmbed>(input.image().channels, size.width, patch))),
+            "pos_embed", at::empty({1, 1 + patches(input.image(), chosen.patch_size), size.width}).normal_(0, 0.02))),
+        patch_embed(register_module(
+            "patch_embed", std::make_shared<PatchEmbed>(input.image().channels, size.width, chosen.patch_size))),
         blocks(register_module("blocks", torch::nn::Sequential())),
         norm(register_module("norm", layer_norm(size.width))),
         head_(register_module("head", linear(size.width, input.outputs))) {
-    for (std::int64_t i = 0; i < size.depth; ++i) blocks->push_back(std::make_shared<Block>(size));
+    for (std::int64_t i = 0; i < size.depth; ++i) {
+      blocks->push_back(std::make_shared<Block>(size, drop_path_of_block(chosen.drop_path, i, size.depth)));
+    }
   }
 
   TensorDict forward(const TensorDict& batch) override {
@@ -143,7 +157,8 @@ class VisionTransformer : public ModelModule {
     Residual residual{.x = x, .pending = {}};
     for (std::size_t i = 0; i < blocks->size(); ++i) {
       const bool last = i + 1 == blocks->size();  // of which nobody sees more than the class token
-      residual = blocks->at<Block>(i).forward(residual, last ? 1 : x.size(1));
+      Block& block = blocks->at<Block>(i);
+      residual = block.forward(residual, block.draw_factors(residual.x), last ? 1 : x.size(1));
     }
     return {{"logits", head_(norm->add_norm(residual.x, residual.pending).normalized.flatten(1))}};
   }
@@ -161,6 +176,10 @@ class VisionTransformer : public ModelModule {
   }
 
  private:
+  static std::int64_t patches(const ImageShape& image, std::int64_t side) {
+    return (image.height / side) * (image.width / side);
+  }
+
   at::Tensor cls_token;
   at::Tensor pos_embed;
   std::shared_ptr<PatchEmbed> patch_embed;
@@ -171,14 +190,15 @@ class VisionTransformer : public ModelModule {
 
 auto factory(const Size& size) {
   return [size](const ModelConfig& config, const ModelInput& input) -> std::shared_ptr<Model> {
-    const int patch = settings.in(config).patch_size;
+    const VitSettings& chosen = settings.in(config);
+    const int patch = chosen.patch_size;
     const ImageShape image = input.image();
     if (image.height % patch != 0 || image.width % patch != 0) {
       throw UsageError("model.vit.patch_size",
                        "{} does not divide images of {}×{}; 28 px take 4 or 7, 32 px take 4 or 8", patch, image.height,
                        image.width);
     }
-    return std::make_shared<VisionTransformer>(size, patch, input);
+    return std::make_shared<VisionTransformer>(size, chosen, input);
   };
 }
 

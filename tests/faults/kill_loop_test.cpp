@@ -88,11 +88,16 @@ Case multi_label() {
 
 // Windows at random places.
 Case language_model() {
-  return {"language_model",
-          3,
-          {"--task.name", "language_model", "--data.name", "text", "--data.root", "text", "--data.text.context", "16",
-           "--model.name", "gpt", "--model.gpt.layers", "1", "--model.gpt.heads", "2", "--model.gpt.width", "16",
-           "--model.gpt.dropout", "0.1"}};
+  return {"language_model", 3, {"--task.name",           "language_model",
+                                "--data.name",           "text",
+                                "--data.root",           "text",
+                                "--data.text.context",   "16",
+                                "--model.name",          "gpt",
+                                "--model.gpt.layers",    "2",
+                                "--model.gpt.heads",     "2",
+                                "--model.gpt.width",     "16",
+                                "--model.gpt.dropout",   "0.1",
+                                "--model.gpt.drop_path", "0.2"}};
 }
 
 class KillLoop : public testing::TestWithParam<Case> {

@@ -194,6 +194,10 @@ INSTANTIATE_TEST_SUITE_P(
              {.precision = Precision::bf16, .clip_grad_norm = 1}},
         Case{
             "convnet_layer_decay_skips", "", {.name = "lion", .layer_decay = 0.7}, {.on_nonfinite = OnNonfinite::skip}},
+        Case{"vit_drop_path",
+             "--model.name vit_tiny --model.vit.patch_size 8 --model.vit.drop_path 0.3",
+             {.name = "adamw"},
+             {.precision = Precision::bf16}},
         Case{"convnet_lion_skips", "", {.name = "lion"}, {.on_nonfinite = OnNonfinite::skip}}),
     [](const auto& instance) { return std::string(instance.param.name); });
 
