@@ -162,6 +162,7 @@ struct TrainConfig {
   OnNonfinite on_nonfinite = OnNonfinite::stop;
   bool deterministic = false;
   bool cuda_graph = true;
+  bool recompute = false;
   int threads = 0;
   int patience = 0;
   int log_every = 50;
@@ -182,6 +183,10 @@ struct TrainConfig {
     table.add("deterministic", deterministic, "the same bits in every run on a GPU too; slower", Resume::free);
     table.add("cuda_graph", cuda_graph,
               "on a GPU, capture the step once and replay it; false for a model that decides on the CPU", Resume::free);
+    table.add(
+        "recompute", recompute,
+        "compute the stages of the model again in the backward pass instead of keeping their results: less memory",
+        Resume::free);
     table.add("threads", threads, "CPU threads of the training process; 0: all cores", whole(0, 4096), Resume::free);
     table.add("patience", patience, "epochs without a better val result after which to stop; 0: never",
               whole(0, 1'000'000), Resume::if_named);

@@ -42,6 +42,9 @@ std::optional<at::Tensor> fused_bias_gelu(const at::Tensor& product, const at::T
 std::optional<AddNorm> fused_layer_norm(const torch::nn::LayerNormImpl& layer, const at::Tensor& x,
                                         const PendingAdd& pending);
 
+/// Whether what this thread launches on its current stream of `device`, a GPU, is captured in a CUDA graph.
+bool is_capturing(at::Device device);
+
 /// max_pool()
 std::optional<at::Tensor> fused_max_pool(const at::Tensor& x, std::int64_t size, std::int64_t stride,
                                          std::int64_t padding);

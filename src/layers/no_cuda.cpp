@@ -20,6 +20,8 @@ std::optional<AddNorm> fused_layer_norm(const torch::nn::LayerNormImpl&, const a
   return std::nullopt;
 }
 
+bool is_capturing(at::Device) { return false; }
+
 std::optional<at::Tensor> fused_max_pool(const at::Tensor&, std::int64_t, std::int64_t, std::int64_t) {
   return std::nullopt;
 }

@@ -188,7 +188,7 @@ class Blocks : public torch::nn::Module {
 
   Residual forward(Residual residual) {
     for (const std::shared_ptr<Block>& block : blocks_) {
-      residual = block->forward(residual, block->draw_factors(residual.x));
+      residual = forward_block(*block, residual, block->draw_factors(residual.x));
     }
     return residual;
   }

@@ -3,6 +3,7 @@
 #include <torch/nn/init.h>
 
 #include "layers/max_pool.h"
+#include "layers/recompute.h"
 #include "models/convolution.h"
 
 namespace trainyard {
@@ -98,6 +99,15 @@ torch::nn::Sequential blocks(int count, BlockShape shape) {
   return layer;
 }
 
+// The shortcut goes before the main branch, as their gradients come in without recomputing.
+Branches forward_layer(torch::nn::SequentialImpl& layer, const Branches& x) {
+  const auto outputs = recompute(layer, {x.shortcut, x.main}, [&layer](const std::vector<at::Tensor>& inputs) {
+    const Branches y = layer.forward<Branches>(Branches{.main = inputs[1], .shortcut = inputs[0]});
+    return std::vector<at::Tensor>{y.shortcut, y.main};
+  });
+  return {.main = outputs[1], .shortcut = outputs[0]};
+}
+
 }  // namespace
 
 ResNetLayers::ResNetLayers(torch::nn::Module& owner, const ResNetShape& shape, std::int64_t image_channels)
@@ -127,9 +137,9 @@ ResNetFeatures ResNetLayers::forward(const at::Tensor& images) {
   at::Tensor x = bn1->relu(conv1(images));
   if (stem_ == Stem::standard) x = max_pool(x, /*size=*/3, /*stride=*/2, /*padding=*/1);
   Branches branches{x, x};
-  for (std::size_t i = 0; i < 3; ++i) branches = layers_[i]->forward<Branches>(branches);
+  for (std::size_t i = 0; i < 3; ++i) branches = forward_layer(*layers_[i], branches);
   const at::Tensor layer3 = branches.main;
-  return {layer3, layers_[3]->forward<Branches>(branches).main};
+  return {layer3, forward_layer(*layers_[3], branches).main};
 }
 
 std::vector<Stage> ResNetLayers::stages(const std::string& prefix) {

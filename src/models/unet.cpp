@@ -16,6 +16,7 @@
 #include "config/component.h"
 #include "layers/batch_norm.h"
 #include "layers/max_pool.h"
+#include "layers/recompute.h"
 #include "models/convolution.h"
 #include "models/model_module.h"
 #include "util/error.h"
@@ -93,11 +94,11 @@ class UNet : public ModelModule {
     if (patch_ > 1) x = at::pixel_unshuffle(x, patch_);
     std::vector<at::Tensor> skips;
     for (std::size_t level = 0; level < up_.size(); ++level) {
-      skips.push_back(down_[level](x));
+      skips.push_back(go_down(level, x));
       x = max_pool(skips.back(), 2, 2);
     }
-    x = down_.back()(x);
-    for (std::size_t level = up_.size(); level-- > 0;) x = up_[level](x, skips[level]);
+    x = go_down(up_.size(), x);
+    for (std::size_t level = up_.size(); level-- > 0;) x = go_up(level, x, skips[level]);
     x = head_(x);
     return {{"logits", patch_ > 1 ? at::pixel_shuffle(x, patch_) : x}};
   }
@@ -114,6 +115,19 @@ class UNet : public ModelModule {
   }
 
  private:
+  at::Tensor go_down(std::size_t level, const at::Tensor& x) {
+    DoubleConv& stage = down_[level];
+    return recompute(*stage, {x}, [stage](const std::vector<at::Tensor>& inputs) mutable {
+      return std::vector<at::Tensor>{stage(inputs[0])};
+    })[0];
+  }
+  at::Tensor go_up(std::size_t level, const at::Tensor& x, const at::Tensor& skip) {
+    Up& stage = up_[level];
+    return recompute(*stage, {x, skip}, [stage](const std::vector<at::Tensor>& inputs) mutable {
+      return std::vector<at::Tensor>{stage(inputs[0], inputs[1])};
+    })[0];
+  }
+
   std::int64_t patch_;
   std::vector<DoubleConv> down_;
   std::vector<Up> up_;

@@ -158,7 +158,7 @@ class VisionTransformer : public ModelModule {
     for (std::size_t i = 0; i < blocks->size(); ++i) {
       const bool last = i + 1 == blocks->size();  // of which nobody sees more than the class token
       Block& block = blocks->at<Block>(i);
-      residual = block.forward(residual, block.draw_factors(residual.x), last ? 1 : x.size(1));
+      residual = forward_block(block, residual, block.draw_factors(residual.x), last ? 1 : x.size(1));
     }
     return {{"logits", head_(norm->add_norm(residual.x, residual.pending).normalized.flatten(1))}};
   }

@@ -37,6 +37,12 @@ StepResult StepGraph::operator()(const TensorDict& batch) {
   return result_;
 }
 
+void StepGraph::launch_without_graph(const char* reason) {
+  if (!enabled_) return;
+  enabled_ = false;
+  log_warning("[training] {}: the steps are launched one kernel after another", reason);
+}
+
 void StepGraph::capture(const TensorDict& batch) {
   input_ = batch;
   for (auto& [name, tensor] : input_) tensor = at::empty_like(tensor);

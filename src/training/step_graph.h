@@ -29,6 +29,9 @@ class StepGraph {
   /// the step cannot be captured, and what `step` throws.
   StepResult operator()(const TensorDict& batch);
 
+  /// Captures nothing from now on; the first call warns, with the reason. REQUIRES that nothing is captured yet.
+  void launch_without_graph(const char* reason);
+
  private:
   void capture(const TensorDict& batch);
 

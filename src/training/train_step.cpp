@@ -5,7 +5,9 @@
 #include <ATen/ops/maximum.h>
 #include <ATen/ops/zeros_like.h>
 
+#include "layers/recompute.h"
 #include "training/forward.h"
+#include "util/error.h"
 
 namespace trainyard {
 namespace {
@@ -50,7 +52,7 @@ StepResult TrainStep::run(const TensorDict& batch, const StepPart& part) {
   std::vector<at::Tensor> buffers_before;
   for (const at::Tensor& buffer : buffers_) buffers_before.push_back(buffer.clone());
 
-  const TensorDict outputs = forward(model_, batch, config_.precision);
+  const TensorDict outputs = recomputing_forward(batch);
   const Loss loss = task_.loss(outputs, batch, Phase::train);
   backward(loss, part);
 
@@ -67,6 +69,22 @@ StepResult TrainStep::run(const TensorDict& batch, const StepPart& part) {
   StepResult result{.loss = mean, .outputs = {}, .sums = metrics_.sums_of(outputs, batch, loss, samples_of(batch))};
   for (const auto& [name, tensor] : outputs) result.outputs.set(name, tensor.detach());
   return result;
+}
+
+TensorDict TrainStep::recomputing_forward(const TensorDict& batch) {
+  const Recompute recompute(config_.recompute);
+  TensorDict outputs = forward(model_, batch, config_.precision);
+  if (config_.recompute && recompute.stages() == 0) {
+    throw UsageError("train.recompute",
+                     "the model has no stages that are recomputed (layers/recompute.h); set it to false");
+  }
+  if (recompute.draws_on_gpu()) {
+    whole_step_.launch_without_graph(
+        "stages that are recomputed draw random numbers, as dropout does, and a CUDA graph would draw others the "
+        "second "
+        "time");
+  }
+  return outputs;
 }
 
 // The gradients of a step are kept as those of the mean over its batches so far: they neither grow with the number of

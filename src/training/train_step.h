@@ -34,6 +34,7 @@ class TrainStep {
 
  private:
   StepResult run(const TensorDict& batch, const StepPart& part);
+  TensorDict recomputing_forward(const TensorDict& batch);
   void backward(const Loss& loss, const StepPart& part);
   void update();
 

@@ -97,7 +97,8 @@ Case language_model() {
                                 "--model.gpt.heads",     "2",
                                 "--model.gpt.width",     "16",
                                 "--model.gpt.dropout",   "0.1",
-                                "--model.gpt.drop_path", "0.2"}};
+                                "--model.gpt.drop_path", "0.2",
+                                "--train.recompute",     "true"}};
 }
 
 class KillLoop : public testing::TestWithParam<Case> {

@@ -194,10 +194,19 @@ INSTANTIATE_TEST_SUITE_P(
              {.precision = Precision::bf16, .clip_grad_norm = 1}},
         Case{
             "convnet_layer_decay_skips", "", {.name = "lion", .layer_decay = 0.7}, {.on_nonfinite = OnNonfinite::skip}},
+        Case{"resnet18_recomputed", small_resnet, {.name = "sgd"}, {.precision = Precision::bf16, .recompute = true}},
+        Case{"resnet18_recomputed_skips",
+             small_resnet,
+             {.name = "adamw"},
+             {.on_nonfinite = OnNonfinite::skip, .recompute = true}},
         Case{"vit_drop_path",
              "--model.name vit_tiny --model.vit.patch_size 8 --model.vit.drop_path 0.3",
              {.name = "adamw"},
              {.precision = Precision::bf16}},
+        Case{"vit_drop_path_recomputed",
+             "--model.name vit_tiny --model.vit.patch_size 8 --model.vit.drop_path 0.3",
+             {.name = "adamw", .layer_decay = 0.7},
+             {.precision = Precision::fp16, .recompute = true}},
         Case{"convnet_lion_skips", "", {.name = "lion"}, {.on_nonfinite = OnNonfinite::skip}}),
     [](const auto& instance) { return std::string(instance.param.name); });
 

@@ -215,5 +215,38 @@ TEST(Optimizer, NesterovWithoutMomentumIsRefused) {
   EXPECT_THAT(error_of<UsageError>([&] { validate(config); }), testing::StartsWith("[optimizer.sgd.nesterov]"));
 }
 
+TEST(TrainStep, RecomputingTakesTheSameStepsBitForBit) {
+  for (const char* flags : {"--model.name resnet18 --model.resnet.stem small",
+                            "--model.name vit_tiny --model.vit.patch_size 8 --model.vit.drop_path 0.3"}) {
+    std::vector<std::vector<at::Tensor>> results(2);
+    for (const bool recomputes : {false, true}) {
+      at::manual_seed(6);
+      const auto model =
+          make_model(configured(flags).model, image_input({.channels = 1, .height = 16, .width = 16}, 10));
+      const auto optimizer = make_optimizer({.name = "adamw", .lr = 0.01}, *model);
+      const TrainConfig config{.on_nonfinite = OnNonfinite::skip, .recompute = recomputes};
+      TaskStep with(*model, *optimizer, small_task(), config);
+      for (int i = 0; i < 3; ++i) {
+        TensorDict batch = random_batch(1, 16);
+        if (i == 1) batch.at("image")[3][0][5][5] = NAN;
+        results[recomputes].push_back(with.step(batch, 0.01).loss.nan_to_num());
+      }
+      for (const auto& [name, tensor] : copied(model->state_dict())) results[recomputes].push_back(tensor);
+    }
+    for (std::size_t i = 0; i < results[0].size(); ++i) {
+      EXPECT_TRUE(at::equal(results[0][i], results[1][i])) << flags << " " << i;
+    }
+  }
+}
+
+TEST(TrainStep, RecomputingAModelThatHasNoSuchStagesIsRefused) {
+  const auto model = make_model({.name = "convnet"}, image_input({.channels = 1, .height = 28, .width = 28}, 10));
+  const auto optimizer = make_optimizer({}, *model);
+  const TrainConfig config{.recompute = true};
+  TaskStep with(*model, *optimizer, small_task(), config);
+  EXPECT_THAT(error_of<UsageError>([&] { with.step(random_batch(1, 28), 0.01); }),
+              testing::HasSubstr("[train.recompute] the model has no stages that are recomputed"));
+}
+
 }  // namespace
 }  // namespace trainyard
