@@ -26,6 +26,7 @@ class CsvReader {
   /// The same of `text`, which errors call `path`.
   CsvReader(std::string text, std::string path);
 
+  const std::string& path() const { return path_; }
   const std::vector<std::string>& header() const { return header_; }
   /// The place of the column `name` in each row; none if there is no such column.
   std::optional<std::size_t> column(std::string_view name) const;

@@ -19,11 +19,9 @@ struct Stratum {
   bool has_more() const { return taken + 1 < samples.size(); }
 };
 
-std::vector<Stratum> strata_of(const Dataset& dataset) {
+std::vector<Stratum> gathered(std::span<const std::uint64_t> classes) {
   std::map<std::uint64_t, Stratum> strata;  // in the order of the classes
-  for (std::uint64_t index = 0; index < dataset.size(); ++index) {
-    strata[dataset.stratum(index).value_or(0)].samples.push_back(index);
-  }
+  for (std::uint64_t index = 0; index < classes.size(); ++index) strata[classes[index]].samples.push_back(index);
   std::vector<Stratum> result;
   for (auto& [label, stratum] : strata) result.push_back(std::move(stratum));
   return result;
@@ -59,8 +57,14 @@ void share_out(std::uint64_t wanted, std::size_t samples, std::vector<Stratum>& 
 }  // namespace
 
 TrainAndVal take_validation(const Dataset& dataset, double val, std::uint64_t seed) {
-  std::vector<Stratum> strata = strata_of(dataset);
-  const std::size_t samples = dataset.size();
+  std::vector<std::uint64_t> strata;
+  for (std::size_t index = 0; index < dataset.size(); ++index) strata.push_back(dataset.stratum(index).value_or(0));
+  return take_validation(strata, val, seed);
+}
+
+TrainAndVal take_validation(std::span<const std::uint64_t> classes, double val, std::uint64_t seed) {
+  std::vector<Stratum> strata = gathered(classes);
+  const std::size_t samples = classes.size();
   const std::uint64_t wanted = wanted_of(val, samples);
   const std::uint64_t most = samples - strata.size();
   if (wanted > most) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "datasets/dataset.h"
@@ -18,5 +19,8 @@ struct TrainAndVal {
 /// each class (Dataset::stratum) as its share, rounded by largest remainder, and never the last one of a class. Which
 /// ones follows from the dataset's strata and `seed` alone. Throws UsageError "data.val" if there are too few samples.
 TrainAndVal take_validation(const Dataset& dataset, double val, std::uint64_t seed);
+
+/// The same of samples that are no dataset yet: strata[i] is the class of sample i.
+TrainAndVal take_validation(std::span<const std::uint64_t> strata, double val, std::uint64_t seed);
 
 }  // namespace trainyard

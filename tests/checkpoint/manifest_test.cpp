@@ -32,7 +32,16 @@ Manifest example() {
                       .dtype = DType::int32,
                       .shape = {77},
                       .varies = true,
-                      .values = ValueRange{.count = 256, .ignored = -1}}};
+                      .values = ValueRange{.count = 256, .ignored = -1}},
+                     {.name = "target",
+                      .dtype = DType::float32,
+                      .shape = {1},
+                      .columns = {{.name = "price", .mean = 1.0 / 3, .std = 0.7}}},
+                     {.name = "categorical",
+                      .dtype = DType::int64,
+                      .shape = {1},
+                      .values = ValueRange{.count = 3},
+                      .columns = {{.name = "kind", .categories = {"caf\u00e9", ""}}}}};
   manifest.class_counts = {27'000, 26'999};
   manifest.channel_mean = {0.2860402f};
   manifest.channel_std = {0.3530242f};

@@ -1,0 +1,75 @@
+#include "datasets/column_reader.h"
+
+#include <cfloat>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+
+#include "util/error.h"
+#include "util/nearest.h"
+#include "util/printable.h"
+
+namespace trainyard {
+namespace {
+
+constexpr std::size_t shown_bytes = 60;  // of a value, in an error
+
+float number_of(const CsvReader& file, std::size_t place, const Column& column, bool standardized) {
+  const std::string& text = file.fields()[place];
+  const std::optional<double> number = number_in(text);
+  if (!number) {
+    throw RunError(file.place(), "the column '{}' has '{}', which is no number: correct it", printable(column.name),
+                   printable(text, shown_bytes));
+  }
+  const double value = standardized ? (*number - column.mean) / column.std : *number;
+  if (std::abs(value) > FLT_MAX) {
+    throw RunError(file.place(), "the column '{}' has {}, which is too large for float32{}", printable(column.name),
+                   printable(text, shown_bytes), standardized ? " once it is standardized" : "");
+  }
+  return static_cast<float>(value);
+}
+
+}  // namespace
+
+std::optional<double> number_in(std::string_view text) {
+  constexpr std::string_view spaces = " \t";
+  text.remove_prefix(std::min(text.find_first_not_of(spaces), text.size()));
+  text = text.substr(0, text.find_last_not_of(spaces) + 1);
+  if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) return std::nullopt;
+  return value;
+}
+
+ColumnReader::ColumnReader(const CsvReader& file, const Field& field) : field_(field) {
+  std::int64_t begin = 0;
+  for (const Column& column : field.columns) {
+    const std::optional<std::size_t> place = file.column(column.name);
+    if (!place) {
+      throw RunError(file.path(), "there is no column '{}'; the header has, nearest first: {}", printable(column.name),
+                     printable(fmt::format("{}", fmt::join(nearest_first(column.name, file.header()), ", "))));
+    }
+    places_.push_back(*place);
+    if (field.dtype != DType::int64) continue;
+    begins_.push_back(begin);
+    std::unordered_map<std::string, std::int64_t>& values = categories_.emplace_back();
+    for (const std::string& category : column.categories) values.emplace(category, begin + 1 + std::ssize(values));
+    begin += values_of(column);
+  }
+}
+
+void ColumnReader::read(const CsvReader& file, std::span<std::byte> out) const {
+  for (std::size_t i = 0; i < places_.size(); ++i) {
+    if (field_.dtype == DType::float32) {
+      const float value = number_of(file, places_[i], field_.columns[i], field_.name == "numeric");
+      std::memcpy(out.data() + i * sizeof value, &value, sizeof value);
+    } else {
+      const auto found = categories_[i].find(file.fields()[places_[i]]);
+      const std::int64_t value = found == categories_[i].end() ? begins_[i] : found->second;
+      std::memcpy(out.data() + i * sizeof value, &value, sizeof value);
+    }
+  }
+}
+
+}  // namespace trainyard
