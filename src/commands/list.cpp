@@ -21,9 +21,10 @@ void print_entries(const std::string& heading) {
   }
 }
 
-// Images as the tables of torchvision and timm have them; texts with GPT-2's vocabulary.
+// Images as the tables of torchvision and timm have them; a table's row; texts with GPT-2's vocabulary.
 constexpr ImageShape image_net{.channels = 3, .height = 224, .width = 224};
 constexpr std::int64_t image_net_classes = 1000;
+constexpr std::int64_t table_columns = 100;
 constexpr std::int64_t text_tokens = 256;
 constexpr std::int64_t text_vocabulary = 50257;
 
@@ -32,22 +33,28 @@ struct ExampleModel {
   ModelInput input;
 };
 
-// For images, or for texts if the model takes no images.
+// For the first of these that the model takes.
 ExampleModel example_model(const std::string& name) {
   const ModelInput images = image_input(image_net, image_net_classes);
-  try {
-    return {make_model({.name = name}, images), images};
-  } catch (const UsageError&) {
-    const ModelInput texts{.fields = {{.name = "tokens", .dtype = DType::int32, .shape = {text_tokens}}},
-                           .outputs = text_vocabulary,
-                           .logits = {text_tokens, text_vocabulary}};
-    return {make_model({.name = name}, texts), texts};
+  const ModelInput rows{
+      .fields = {{.name = "numeric", .dtype = DType::float32, .shape = {table_columns}}}, .outputs = 1, .logits = {1}};
+  const ModelInput texts{.fields = {{.name = "tokens", .dtype = DType::int32, .shape = {text_tokens}}},
+                         .outputs = text_vocabulary,
+                         .logits = {text_tokens, text_vocabulary}};
+  for (const ModelInput& input : {images, rows}) {
+    try {
+      return {make_model({.name = name}, input), input};
+    } catch (const UsageError&) {
+      continue;  // it takes samples of another kind
+    }
   }
+  return {make_model({.name = name}, texts), texts};
 }
 
 void print_models_with_sizes() {
-  print("models, for {}×{} images of {} classes, or texts of {} tokens\n  {:<20}{:>14}{:>18}\n", image_net.height,
-        image_net.width, image_net_classes, text_tokens, "", "parameters", "multiply-adds");
+  print("models, for {}×{} images of {} classes, rows of {} columns, or texts of {} tokens\n  {:<20}{:>14}{:>18}\n",
+        image_net.height, image_net.width, image_net_classes, table_columns, text_tokens, "", "parameters",
+        "multiply-adds");
   for (const std::string& name : ModelRegistry::names()) {
     const auto [model, input] = example_model(name);
     const std::int64_t parameters = parameter_count(*model);

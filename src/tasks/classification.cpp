@@ -11,6 +11,7 @@
 #include "tasks/classification_evaluation.h"
 #include "tasks/findings.h"
 #include "tasks/mix.h"
+#include "tasks/model_fields.h"
 #include "tasks/ranking.h"
 #include "tasks/task.h"
 #include "util/error.h"
@@ -63,8 +64,13 @@ const ComponentSettings<ClassificationSettings> settings{"task.classification", 
 class Classification final : public Task {
  public:
   Classification(const ClassificationSettings& config, const TaskData& data, at::Device device)
-      : config_(config), class_names_(data.class_names), normalize_((check(data), normalize_of(data, device))) {
-    input_ = {.fields = {*find_field(data.fields, "image")}, .outputs = classes(), .logits = {classes()}};
+      : config_(config), class_names_(data.class_names), fields_(data, "classification", device) {
+    check(data);
+    if (!fields_.has_image() && (config.mixup > 0 || config.cutmix > 0)) {
+      throw UsageError("task.classification", "mixup and cutmix mix images; the data have {}: set both to 0",
+                       describe(data.fields));
+    }
+    input_ = {.fields = fields_.fields(), .outputs = classes(), .logits = {classes()}};
     soft_ = find_field(data.fields, "label") == nullptr;
     weights_ =
         class_weights("task.classification.class_weights", config.class_weights, classes(), data.class_counts, device);
@@ -73,9 +79,7 @@ class Classification final : public Task {
   ModelInput model_input() const override { return input_; }
 
   TensorDict prepare(const DeviceBatch& batch) const override {
-    TensorDict prepared;
-    const DeviceField& images = batch.field("image");
-    prepared.set("image", normalize_(images.data, images.selection));
+    TensorDict prepared = fields_.prepare(batch);
     for (const char* const target : {"label", "target"}) {
       if (const DeviceField* const field = batch.find(target)) prepared.set(target, field->tensor());
     }
@@ -158,7 +162,6 @@ class Classification final : public Task {
   std::string target_name() const { return soft_ ? "target" : "label"; }
 
   static void check(const TaskData& data) {
-    required_image(data, "classification");
     const auto classes = static_cast<std::int64_t>(data.class_names.size());
     if (classes == 0) throw UsageError("task.name", "classification needs class names; the data have none");
     if (find_field(data.fields, "label") != nullptr) return;
@@ -201,14 +204,14 @@ class Classification final : public Task {
 
   ClassificationSettings config_;
   std::vector<std::string> class_names_;
-  Normalize normalize_;
+  ModelFields fields_;
   ModelInput input_;
   bool soft_ = false;
   at::Tensor weights_;  // undefined: all weigh the same
 };
 
 const TaskRegistry::Registration registered{
-    "classification", "one class per image: fields image and label (or target)",
+    "classification", "one class per image or table row: the field label (or target)",
     [](const TaskConfig& config, const TaskData& data, at::Device device) -> std::unique_ptr<Task> {
       return std::make_unique<Classification>(settings.in(config), data, device);
     },

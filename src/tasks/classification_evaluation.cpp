@@ -39,8 +39,9 @@ class ClassificationEvaluation final : public Evaluation {
     for (std::int64_t i = 0; i < labels.size(0); ++i) {
       ++confusion_[{label[i], guess[i]}];
       if (label[i] == guess[i] || !worst_.takes(loss[i])) continue;
+      const DeviceField* const image = raw.find("image");
       worst_.add(loss[i], mistake(indices[static_cast<std::size_t>(i)], label[i], guess[i], std::exp(highest[i]),
-                                  std::exp(-loss[i]), picture_of(raw.field("image"), i)));
+                                  std::exp(-loss[i]), image == nullptr ? Image() : picture_of(*image, i)));
     }
   }
 

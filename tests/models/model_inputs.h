@@ -19,4 +19,21 @@ inline ModelInput language_input(std::int64_t tokens, std::int64_t vocabulary) {
           .logits = {tokens, vocabulary}};
 }
 
+/// A table's row in, `outputs` scores out: of `numbers` numeric columns, and of categorical ones with these categories.
+inline ModelInput table_input(std::int64_t numbers, const std::vector<std::vector<std::string>>& categories,
+                              std::int64_t outputs) {
+  ModelInput input{.fields = {{.name = "numeric", .dtype = DType::float32, .shape = {numbers}}},
+                   .outputs = outputs,
+                   .logits = {outputs}};
+  if (categories.empty()) return input;
+  Field categorical{
+      .name = "categorical", .dtype = DType::int64, .shape = {std::ssize(categories)}, .values = ValueRange{0}};
+  for (const std::vector<std::string>& column : categories) {
+    categorical.columns.push_back({.name = "column", .categories = column});
+    categorical.values->count += values_of(categorical.columns.back());
+  }
+  input.fields.push_back(std::move(categorical));
+  return input;
+}
+
 }  // namespace trainyard

@@ -2,7 +2,8 @@
 
 usage: model_steps.py FOLDER
 FOLDER/cases.json is a list of objects with a name and options. FOLDER/<name>.safetensors holds "model.<name>" (initial
-weights), "input" (images N×C×H×W, float, or tokens N×T) and "targets" (a class per pixel or token).
+weights), "input" (images N×C×H×W, float, tokens N×T, or numbers N×M of a table, then "categories" N×K too) and "targets"
+(a class per pixel, token or row).
 FOLDER/<name>.float32.safetensors gets "logits" (all outputs, one after the other) and "gradient.<name>" of the first
 step, and "losses" and "model.<name>" after the last, with float32 weights and the case's precision;
 FOLDER/<name>.float64.safetensors the same with everything in float64.
@@ -32,9 +33,9 @@ def train(o, tensors, dtype):
     net.load_state_dict(weights, strict=True)
     device = torch.device(o["device"])
     net.to(device, dtype)
-    data, targets = tensors["input"].to(device), tensors["targets"].to(device)
-    if data.is_floating_point():
-        data = data.to(dtype)
+    data = [tensors[name].to(device) for name in ("input", "categories") if name in tensors]
+    data = [one.to(dtype) if one.is_floating_point() else one for one in data]
+    targets = tensors["targets"].to(device)
     autocast = {"bf16": torch.bfloat16}.get(o["precision"]) if dtype == torch.float32 else None
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = o["precision"] != "fp32"
 
@@ -43,7 +44,7 @@ def train(o, tensors, dtype):
     for step in range(o["steps"]):
         optimizer.zero_grad()
         with torch.autocast(device.type, autocast, enabled=autocast is not None):
-            outputs = net(data)
+            outputs = net(*data)
         loss = loss_of(outputs, targets, dtype)
         loss.backward()
         if step == 0:

@@ -1,5 +1,5 @@
-// The same training steps here and in PyTorch, as in training_step_test.cpp, of the models whose scores are of pixels
-// or of tokens. The loss is cross-entropy alone; those of tasks have tests of their own.
+// The same training steps here and in PyTorch, as in training_step_test.cpp, of the models whose scores are of pixels,
+// of tokens or of a table's rows. The loss is cross-entropy alone; those of tasks have tests of their own.
 // TRAINYARD_TEST_DEVICE=cuda computes on a GPU, in bf16 too.
 
 #include <gtest/gtest.h>
@@ -36,6 +36,7 @@ struct Case {
 const ModelInput pixels = segmentation_input({.channels = 3, .height = 16, .width = 24}, 5);
 const ModelInput grey_pixels = segmentation_input({.channels = 1, .height = 32, .width = 48}, 5);
 const ModelInput tokens = language_input(12, 23);
+const ModelInput table = table_input(5, {{"a", "b", "c"}, {"d"}, {"e", "f"}}, 4);
 
 // Rates are powers of two: on a GPU ours is a float32 tensor, PyTorch's is a float64 number.
 const std::string sgd = "--optimizer.name sgd --optimizer.lr 0.0078125 ";
@@ -58,6 +59,11 @@ std::vector<Case> cases() {
       {.name = "deeplabv3_resnet18",
        .flags = tiny_sgd + "--model.name deeplabv3_resnet18 --model.deeplabv3.dropout 0",
        .input = pixels},
+      {.name = "linear", .flags = sgd + "--model.name linear --model.linear.patch 3", .input = pixels},
+      {.name = "linear_table", .flags = adam_w + "--model.name linear", .input = table},
+      {.name = "mlp",
+       .flags = adam_w + "--model.name mlp --model.mlp.width 16 --model.mlp.depth 3 --model.mlp.embedding 6",
+       .input = table},
       // No decay of norms and biases.
       {.name = "gpt",
        .flags = adam_w + gpt + "--optimizer.weight_decay 5 --optimizer.decay_bias_norm false",
@@ -71,18 +77,23 @@ std::vector<Case> cases() {
 }
 
 bool is_gpt(const Case& c) { return c.config().model.name == "gpt"; }
+bool is_table(const Case& c) { return c.input.fields[0].name == "numeric"; }
 
 nlohmann::json options_of(const Case& c) {
   const Config config = c.config();
   const auto whole = [&](const char* key) { return setting_value<int>(config, key); };
-  const bool is_deeplab = config.model.name.starts_with("deeplab");
+  const std::string& model = config.model.name;
+  const bool is_deeplab = model.starts_with("deeplab");
   nlohmann::json options = optimizer_options(c.name, config);
   options.update(nlohmann::json{
-      {"model", config.model.name},
+      {"model", model},
       {"outputs", c.input.outputs},
-      {"width", is_gpt(c) ? whole("model.gpt.width") : whole("model.unet.width")},
-      {"depth", whole("model.unet.depth")},
-      {"patch", whole("model.unet.patch")},
+      {"width", whole(is_gpt(c)        ? "model.gpt.width"
+                      : model == "mlp" ? "model.mlp.width"
+                                       : "model.unet.width")},
+      {"depth", whole(model == "mlp" ? "model.mlp.depth" : "model.unet.depth")},
+      {"patch", whole(model == "linear" ? "model.linear.patch" : "model.unet.patch")},
+      {"embedding", whole("model.mlp.embedding")},
       {"layers", whole("model.gpt.layers")},
       {"heads", whole("model.gpt.heads")},
       {"dropout", setting_value<double>(config, is_deeplab ? "model.deeplabv3.dropout" : "model.fcn.dropout")},
@@ -92,6 +103,10 @@ nlohmann::json options_of(const Case& c) {
   if (is_gpt(c)) {
     const int context = whole("model.gpt.context");
     options["context"] = context == 0 ? c.input.logits[0] : context;
+  } else if (is_table(c)) {
+    options["numbers"] = c.input.fields[0].shape[0];
+    options["columns"] = c.input.fields[1].shape[0];
+    options["values"] = c.input.fields[1].values->count;
   } else {
     options["channels"] = c.input.image().channels;
   }
@@ -106,6 +121,7 @@ std::shared_ptr<Model> fresh_model(const Case& c) {
 
 struct Batch {
   at::Tensor input, targets;
+  at::Tensor categories{};  ///< of a table
 };
 
 Batch batch_of(const Case& c) {
@@ -114,14 +130,27 @@ Batch batch_of(const Case& c) {
     const auto words = [&] { return at::randint(0, c.input.outputs, {batch_size, c.input.logits[0]}, at::kLong); };
     return {words(), words()};
   }
+  if (is_table(c)) {
+    const Field& categorical = c.input.fields[1];
+    return {at::randn({batch_size, c.input.fields[0].shape[0]}),
+            at::randint(0, c.input.outputs, {batch_size}, at::kLong),
+            at::randint(0, categorical.values->count, {batch_size, categorical.shape[0]}, at::kLong)};
+  }
   const ImageShape image = c.input.image();
   return {at::randn({batch_size, image.channels, image.height, image.width}),
           at::randint(0, c.input.outputs, {batch_size, image.height, image.width}, at::kLong)};
 }
 
-TensorDict forward(Model& model, const Case& c, const at::Tensor& input, Precision precision) {
+TensorDict prepared(const Case& c, const Batch& batch, at::ScalarType dtype) {
+  if (is_gpt(c)) return {{"tokens", batch.input.to(device())}};
+  const at::Tensor numbers = batch.input.to(device(), dtype);
+  if (is_table(c)) return {{"numeric", numbers}, {"categorical", batch.categories.to(device())}};
+  return {{"image", numbers.contiguous(at::MemoryFormat::ChannelsLast)}};
+}
+
+TensorDict forward(Model& model, const TensorDict& input, Precision precision) {
   const Autocast autocast(precision, device().type());
-  return model.forward({{is_gpt(c) ? "tokens" : "image", input}});
+  return model.forward(input);
 }
 
 at::Tensor loss_of(const TensorDict& outputs, const at::Tensor& targets) {
@@ -143,14 +172,13 @@ Tensors take_steps(const Case& c, at::ScalarType dtype) {
   const auto optimizer = make_optimizer(c.config().optimizer, *model);
   optimizer->set_learning_rate(c.config().optimizer.lr);
   const Batch batch = batch_of(c);
-  const at::Tensor input =
-      is_gpt(c) ? batch.input.to(device()) : batch.input.to(device(), dtype).contiguous(at::MemoryFormat::ChannelsLast);
+  const TensorDict input = prepared(c, batch, dtype);
   const at::Tensor targets = batch.targets.to(device());
   Tensors result;
   std::vector<double> losses;
   for (int i = 0; i < step_count; ++i) {
     optimizer->zero_grad();
-    const TensorDict outputs = forward(*model, c, input, precision);
+    const TensorDict outputs = forward(*model, input, precision);
     const at::Tensor loss = loss_of(outputs, targets);
     loss.backward();
     if (i == 0) {
@@ -195,13 +223,14 @@ void compare(const Case& c, const std::string& stem) {
   EXPECT_GE(4 * ours.logits, pytorch.logits);
 }
 
-TEST(Parity, ModelsOfPixelsAndTokensTakeTheStepsOfPyTorch) {
+TEST(Parity, ModelsOfPixelsTokensAndTablesTakeTheStepsOfPyTorch) {
   const TempDir dir;
   nlohmann::json options = nlohmann::json::array();
   for (const Case& c : cases()) {
     options.push_back(options_of(c));
     const Batch batch = batch_of(c);
     NamedTensors input = {{"input", batch.input}, {"targets", batch.targets}};
+    if (batch.categories.defined()) input.emplace_back("categories", batch.categories);
     for (const auto& [name, tensor] : fresh_model(c)->state_dict()) input.emplace_back("model." + name, tensor);
     save_safetensors(dir / (std::string(c.name) + ".safetensors"), input);
   }

@@ -26,6 +26,54 @@ class ConvNet(nn.Module):
         return self.fc(x.mean((2, 3)))
 
 
+class Linear(nn.Module):
+    def __init__(self, pixels, classes):
+        super().__init__()
+        self.fc = nn.Linear(pixels, classes)
+
+    def forward(self, x):
+        return self.fc(x.flatten(1))
+
+
+class LinearInPatches(nn.Module):
+    def __init__(self, channels, classes, patch):
+        super().__init__()
+        self.fc = nn.Conv2d(channels, classes, patch, padding="same")
+
+    def forward(self, x):
+        return {"logits": self.fc(x)}
+
+
+class LinearInColumns(nn.Module):
+    def __init__(self, numbers, values, classes):
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(classes))
+        self.numeric = nn.Linear(numbers, classes, bias=False)
+        self.categorical = nn.Embedding(values, classes)
+
+    def forward(self, numbers, categories):
+        one_hot = F.one_hot(categories, len(self.categorical.weight)).sum(1).to(numbers.dtype)
+        return {"logits": self.bias + one_hot @ self.categorical.weight + self.numeric(numbers)}
+
+
+class MLP(nn.Module):
+    def __init__(self, numbers, columns, values, embedding, width, depth, classes):
+        super().__init__()
+        self.embedding = nn.Embedding(values, embedding)
+        self.depth = depth
+        inputs = numbers + columns * embedding
+        for i in range(depth):
+            self.add_module(f"hidden{i}", nn.Linear(inputs, width))
+            inputs = width
+        self.fc = nn.Linear(inputs, classes)
+
+    def forward(self, numbers, categories):
+        x = torch.cat([numbers, *self.embedding(categories).unbind(1)], 1)
+        for i in range(self.depth):
+            x = F.relu(self.get_submodule(f"hidden{i}")(x))
+        return {"logits": self.fc(x)}
+
+
 class BasicBlock(nn.Module):
     expansion = 1
 
@@ -141,6 +189,8 @@ class VisionTransformer(nn.Module):
 def make(name, channels, size, classes, small_stem, patch):
     if name == "convnet":
         return ConvNet(channels, classes)
+    if name == "linear":
+        return Linear(channels * size**2, classes)
     if name.startswith("vit"):
         width, heads = {"vit_tiny": (192, 3), "vit_small": (384, 6)}[name]
         return VisionTransformer(width, heads, size, patch, channels, classes)
@@ -289,11 +339,17 @@ class GPT2LMHeadModel(nn.Module):
 
 
 def make_with_outputs(o):
-    """Of models that return outputs by name: scores for each pixel or token."""
+    """Of models that return outputs by name: scores for each pixel, token or row of a table."""
     if o["model"] == "gpt":
         return GPT2LMHeadModel(o["outputs"], o["context"], o["layers"], o["heads"], o["width"])
     if o["model"] == "unet":
         return UNet(o["channels"], o["outputs"], o["width"], o["depth"], o["patch"])
+    if o["model"] == "mlp":
+        return MLP(o["numbers"], o["columns"], o["values"], o["embedding"], o["width"], o["depth"], o["outputs"])
+    if o["model"] == "linear" and "numbers" in o:
+        return LinearInColumns(o["numbers"], o["values"], o["outputs"])
+    if o["model"] == "linear":
+        return LinearInPatches(o["channels"], o["outputs"], o["patch"])
     family, resnet = o["model"].split("_")
     head = {"fcn": FCNHead, "deeplabv3": DeepLabHead}[family]
     return SegmentationResNet(resnet, head, o["channels"], o["outputs"], o["dropout"], o["aux"])

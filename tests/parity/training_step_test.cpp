@@ -65,6 +65,7 @@ std::vector<Case> cases() {
       {.name = "clipped", .flags = large_sgd, .train = {.clip_grad_norm = 0.1}},
       {.name = "averaged", .flags = large_sgd, .train = {.ema_decay = 0.9}},
       {.name = "one_cycle", .flags = large_sgd, .one_cycle = true},
+      {.name = "linear", .flags = small_sgd + "--model.name linear"},
       {.name = "resnet18", .flags = small_sgd + small_resnet},
       {.name = "resnet18_standard", .flags = tiny_sgd + "--model.name resnet18"},
       {.name = "resnet34", .flags = tiny_sgd + "--model.name resnet34"},
