@@ -62,6 +62,7 @@ class EvalCommand : public Command {
             monitored ? fmt::format(" on all {} samples", result.scores.samples) : "");
     }
     print_classes(result.findings);
+    print_targets(result.findings);
     for (const std::string& text : result.findings.texts) print("\n{}\n", printable_lines(text));
     if (result.findings.worst.empty()) return;
     print("\n  {}\n", result.findings.worst_title);
@@ -70,7 +71,6 @@ class EvalCommand : public Command {
     }
   }
 
-  // An object for each row, all with the same keys.
   static void print_classes(const Findings& findings) {
     if (findings.classes.empty()) return;
     std::vector<nlohmann::ordered_json> rows(findings.classes.begin(), findings.classes.end());
@@ -81,9 +81,25 @@ class EvalCommand : public Command {
       print("\n  the {} of {} classes with the lowest {} (--json has all)\n", table_rows, rows.size(), key);
       rows.resize(table_rows);
     }
+    print_rows("class", findings.unit, rows);
+  }
+
+  static void print_targets(const Findings& findings) {
+    if (findings.targets.size() < 2) return;  // the metrics say it of one
+    std::vector<nlohmann::ordered_json> rows;
+    for (const auto& target : findings.targets) {
+      rows.push_back({});
+      for (const char* const key : {"name", "r2", "mae", "rmse"}) rows.back()[key] = target[key];
+    }
+    print_rows("target", findings.unit, rows);
+  }
+
+  // An object for each row, all with the same keys.
+  static void print_rows(const std::string& what, const std::string& unit,
+                         const std::vector<nlohmann::ordered_json>& rows) {
     std::vector<std::vector<std::string>> cells(1);
     for (const auto& [key, value] : rows.front().items()) {
-      cells.front().push_back(key == "name" ? "class" : key == "samples" ? findings.unit : key);
+      cells.front().push_back(key == "name" ? what : key == "samples" ? unit : key);
     }
     for (const auto& row : rows) {
       cells.emplace_back();

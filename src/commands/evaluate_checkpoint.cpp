@@ -92,6 +92,7 @@ Json to_json(const CheckpointEvaluation& evaluated) {
   }
   if (!findings.classes.empty()) json["classes"] = findings.classes;
   if (!findings.confusion.empty()) json["confusion"] = findings.confusion;
+  if (!findings.targets.empty()) json["targets"] = findings.targets;
   if (!findings.ranked_by.empty()) json["ranked_by"] = findings.ranked_by;
   json["unit"] = findings.unit;
   json["worst_title"] = findings.worst_title;

@@ -1,4 +1,5 @@
-// trainyard predict: what a checkpoint says of image files or of prompts. The preprocessing comes from the checkpoint.
+// trainyard predict: what a checkpoint says of image files, of the rows of tables or of prompts. The preprocessing
+// comes from the checkpoint.
 
 #include <algorithm>
 #include <climits>
@@ -17,6 +18,7 @@
 #include "commands/machine.h"
 #include "commands/picture_names.h"
 #include "commands/picture_reader.h"
+#include "datasets/column_reader.h"
 #include "datasets/pictures.h"
 #include "loader/open_pool.h"
 #include "tasks/findings.h"
@@ -46,8 +48,8 @@ class PredictCommand : public Command {
   void bind(Arguments& arguments) override {
     arguments.add("checkpoint", checkpoint_, "a run's folder, or one checkpoint of it", {.required = true});
     arguments.add("inputs", inputs_,
-                  "JPEG or PNG images, folders of them, or - for names from standard input; of a language model, "
-                  "prompts, or - for one prompt per line",
+                  "JPEG or PNG images, folders of them, or - for names from standard input; of tables, CSV files; of a "
+                  "language model, prompts, or - for one prompt per line",
                   {.required = true});
     arguments.add("--json", json_, "one JSON object per line and input");
     arguments.add("--mirror", mirror_, "average each picture's scores with those of its mirror image");
@@ -85,8 +87,10 @@ class PredictCommand : public Command {
       const PredictOptions options = options_for(*trained_->task, manifest.task);
       if (trained_->task->answers_prompts()) {
         answer_prompts(options);
-      } else {
+      } else if (reader_) {
         predict_pictures(options);
+      } else {
+        predict_tables(options);
       }
     });
     return failed_ == 0 ? 0 : static_cast<int>(ExitCode::run_failed);
@@ -98,10 +102,13 @@ class PredictCommand : public Command {
     const bool prompts = task.answers_prompts();
     const auto refuse = [&](bool given, const char* flag, const char* what) {
       if (given)
-        throw UsageError("predict", "--{} is for {}; {} answers {}", flag, what, name, prompts ? "prompts" : "images");
+        throw UsageError("predict", "--{} is for {}; {} answers {}", flag, what, name,
+                         prompts   ? "prompts"
+                         : reader_ ? "images"
+                                   : "tables");
     };
     refuse(prompts && top_ != unset, "top", "images");
-    refuse(prompts && mirror_, "mirror", "images");
+    refuse(!reader_ && mirror_, "mirror", "images");
     refuse(prompts && !output_.empty(), "output", "images");
     refuse(!prompts && tokens_ != unset, "tokens", "prompts");
     refuse(!prompts && temperature_ != unset, "temperature", "prompts");
@@ -134,6 +141,75 @@ class PredictCommand : public Command {
       NameReader lines(STDIN_FILENO);
       while (const std::optional<std::string> line = lines.next()) answer(*line);
     }
+  }
+
+  void predict_tables(const PredictOptions& options) {
+    options_ = options;
+    for (const std::string& input : inputs_) {
+      if (input != "-") {
+        predict_table(input);
+        continue;
+      }
+      NameReader names(STDIN_FILENO);
+      while (const std::optional<std::string> name = names.next()) predict_table(*name);
+    }
+  }
+
+  /// A row of a table: the elements of each field that the model reads, or why they cannot be read.
+  struct Row {
+    std::string name;
+    std::vector<std::vector<std::byte>> elements;
+    std::string error;
+  };
+
+  // A row that cannot be read does not end the file; text that is no CSV does.
+  void predict_table(const std::string& path) {
+    try {
+      CsvReader file(path);
+      const std::vector<Field> fields = trained_->task->model_input().fields;
+      std::vector<ColumnReader> columns;
+      for (const Field& field : fields) columns.emplace_back(file, field);
+      std::vector<Row> rows;
+      while (file.next()) {
+        Row& row = rows.emplace_back(Row{.name = file.place(), .elements = {}, .error = ""});
+        try {
+          for (std::size_t i = 0; i < fields.size(); ++i) {
+            columns[i].read(file, row.elements.emplace_back(fields[i].bytes()));
+          }
+        } catch (const RunError& error) {
+          row.error = error.what();
+        }
+        if (rows.size() == batch_size) predict_rows(fields, std::exchange(rows, {}));
+      }
+      predict_rows(fields, rows);
+    } catch (const Error& error) {
+      report_failure(path, error.what());
+      flush_output();
+    }
+  }
+
+  void predict_rows(const std::vector<Field>& fields, const std::vector<Row>& rows) {
+    DeviceBatch raw{.fields = {}, .number = 0, .count = 0};
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+      const at::ScalarType dtype = fields[i].dtype == DType::int64 ? at::kLong : at::kFloat;
+      std::vector<at::Tensor> elements;
+      for (const Row& row : rows) {
+        if (!row.error.empty()) continue;
+        elements.push_back(at::from_blob(const_cast<std::byte*>(row.elements[i].data()), fields[i].shape, dtype));
+      }
+      raw.count = std::ssize(elements);
+      if (raw.count > 0) raw.fields.push_back({.name = fields[i].name, .data = at::stack(elements).to(device_)});
+    }
+    const std::vector<Prediction> predictions = raw.count == 0 ? std::vector<Prediction>() : predict(raw);
+    auto next = predictions.begin();
+    for (const Row& row : rows) {
+      if (row.error.empty()) {
+        print_prediction(row.name, *next++);
+      } else {
+        report_failure(row.name, row.error);
+      }
+    }
+    flush_output();
   }
 
   void predict_pictures(const PredictOptions& options) {
@@ -191,7 +267,11 @@ class PredictCommand : public Command {
       if (!picture.error.empty()) continue;
       pixels.push_back(at::from_blob(const_cast<std::byte*>(picture.pixels.data()), shape, at::kByte));
     }
-    const std::vector<Prediction> predictions = pixels.empty() ? std::vector<Prediction>() : predict(at::stack(pixels));
+    const std::vector<Prediction> predictions =
+        pixels.empty() ? std::vector<Prediction>()
+                       : predict({.fields = {{.name = "image", .data = at::stack(pixels).to(device_)}},
+                                  .number = 0,
+                                  .count = std::ssize(pixels)});
     auto next = predictions.begin();
     for (const NamedPicture& picture : batch.pictures) {
       if (picture.error.empty()) {
@@ -203,10 +283,8 @@ class PredictCommand : public Command {
     flush_output();
   }
 
-  std::vector<Prediction> predict(const at::Tensor& pixels) {
+  std::vector<Prediction> predict(const DeviceBatch& raw) {
     const at::NoGradGuard no_grad;
-    const DeviceBatch raw{
-        .fields = {{.name = "image", .data = pixels.to(device_)}}, .number = 0, .count = pixels.size(0)};
     const TensorDict batch = trained_->task->prepare(raw);
     const TensorDict outputs = mirror_ ? forward_mirrored(*trained_->model, *trained_->task, batch, precision_)
                                        : forward(*trained_->model, batch, precision_);
@@ -281,7 +359,7 @@ class PredictCommand : public Command {
   int failed_ = 0;
 };
 
-const CommandRegistry::Registration registered{"predict", "classes, masks or text from a checkpoint",
+const CommandRegistry::Registration registered{"predict", "classes, numbers, masks or text from a checkpoint",
                                                [] { return std::make_unique<PredictCommand>(); }, __FILE__};
 
 }  // namespace

@@ -53,8 +53,9 @@ const bytes = orDash((v) => v >= 2 ** 30 ? `${(v / 2 ** 30).toFixed(1)} GiB` : `
 // The metrics that the rows of a run have for a split, "loss" first.
 const metricNames = (run, split) => Object.keys(run.epochs.at(-1) ?? run.steps.at(-1) ?? {})
     .filter((key) => key.startsWith(`${split}/`)).map((key) => key.slice(split.length + 1));
-// How a metric is written: what lies between 0 and 1 is a share, but for losses.
-const isShare = (name, values) => name !== 'loss' && name !== 'bits_per_byte' && values.every((v) => v >= 0 && v <= 1);
+// How a metric is written: what lies between 0 and 1 is a share, but for losses and figures of a regression.
+const notShares = ['loss', 'bits_per_byte', 'r2', 'mae', 'rmse'];
+const isShare = (name, values) => !notShares.includes(name) && values.every((v) => v >= 0 && v <= 1);
 const figure = (name, value) => isNumber(value) && isShare(name, [value]) ? percent(value) : loss(value);
 
 // ---- What a run came to ---------------------------------------------------------------------------------------------
@@ -327,6 +328,47 @@ function wrongCard(e) {
       element('div', {class: 'wrong'}, ...figures));
 }
 
+// Axes with a scale that fits the range of the values, and a function that draws in them.
+function plot(label, [xLow, xHigh], [yLow, yHigh], across, draw) {
+  const width = 480, height = 300, top = 8, bottom = 40, left = 60, right = 10;
+  const toX = (x) => left + (x - xLow) / (xHigh - xLow) * (width - left - right);
+  const toY = (y) => top + (1 - (y - yLow) / (yHigh - yLow)) * (height - top - bottom);
+  const svg = drawing('svg', {role: 'img', 'aria-label': label, viewBox: `0 0 ${width} ${height}`});
+  for (const y of ticks(yLow, yHigh, 8)) {
+    svg.append(drawing('line', {class: 'rule', x1: left, x2: width - right, y1: toY(y), y2: toY(y)}),
+        drawing('text', {x: left - 8, y: toY(y) + 4, 'text-anchor': 'end'}, plain(y)));
+  }
+  for (const x of ticks(xLow, xHigh, 6)) svg.append(drawing('text', {x: toX(x), y: height - 22, 'text-anchor': 'middle'}, plain(x)));
+  svg.append(drawing('text', {x: (left + width - right) / 2, y: height - 5, 'text-anchor': 'middle'}, across));
+  draw(svg, toX, toY);
+  return element('div', {class: 'plot'}, svg);
+}
+
+// For each target the predictions against what is true, and how the errors are distributed.
+function targetCards(e, index) {
+  if (!e.targets) return [];
+  return e.targets.flatMap((t) => {
+    const both = range([...t.truth, ...t.prediction], {});
+    const scatter = plot(`Predictions of ${t.name} against what is true`, both, both, 'true', (svg, toX, toY) => {
+      svg.append(drawing('line', {class: 'cursor', x1: toX(both[0]), y1: toY(both[0]), x2: toX(both[1]), y2: toY(both[1])}));
+      t.truth.forEach((x, i) => svg.append(drawing('circle', {cx: toX(x).toFixed(1), cy: toY(t.prediction[i]).toFixed(1), r: 2,
+        style: {fill: colour(index), 'fill-opacity': 0.5}})));
+    });
+    const {low, high, samples} = t.errors;
+    const step = (high - low) / samples.length;
+    const bars = plot(`Distribution of the errors of ${t.name}`, [low, high], range(samples, {zero: true}), 'predicted − true',
+        (svg, toX, toY) => samples.forEach((n, i) => svg.append(drawing('rect', {x: toX(low + i * step) + 0.5, y: toY(n),
+          width: toX(step) - toX(0) - 1, height: toY(0) - toY(n), style: {fill: colour(index)}},
+            drawing('title', {}, `${plain(low + i * step)} to ${plain(low + (i + 1) * step)}: ${count(n)}`)))));
+    const few = t.truth.length < e.samples ? `, of ${count(t.truth.length)} of the ${count(e.samples)} samples` : '';
+    return [
+      element('div', {class: 'card'}, element('h3', {}, t.name), element('p', {class: 'soft small'},
+          `Predictions against what is true${few}. R² ${loss(t.r2)}, mean absolute error ${plain(t.mae)}, root mean squared error ${plain(t.rmse)}.`), scatter),
+      element('div', {class: 'card'}, element('h3', {}, `Errors of ${t.name}`), element('p', {class: 'soft small'},
+          `Samples by their error; those beyond the ends are in the outermost bars.`), bars)];
+  });
+}
+
 function textCard(e) {
   if (!e.texts) return null;
   return element('div', {class: 'card'}, element('h3', {}, 'What the model writes'),
@@ -340,6 +382,7 @@ function predictions() {
     return element('div', {class: 'stack'},
         element('div', {}, runTitle(index), element('p', {class: 'soft small', style: {margin: '0'}},
             `${e.checkpoint}, after epoch ${e.epoch}, on all ${count(e.samples)} samples of ${e.split} of ${e.dataset}, ${e.precision}`)),
+        e.targets ? element('div', {class: 'grid runs'}, ...targetCards(e, index)) : null,
         ...(runs.length > 1 ? [confusionCard(e), pairsCard(e), classCard(e), wrongCard(e), textCard(e)] : [
           element('div', {class: 'grid runs'}, ...[confusionCard(e), element('div', {class: 'stack'}, classCard(e), pairsCard(e))]
               .filter((card) => card !== null)), wrongCard(e), textCard(e)]));

@@ -27,6 +27,9 @@ struct Findings {
   std::string ranked_by;  ///< the figure of `classes` by which a long table begins with the worst
   /// [{"label", "guess", "samples"}], indices of classes; empty: none.
   nlohmann::ordered_json confusion;
+  /// For each target of a regression its name, "r2", "mae" and "rmse", some samples' "truth" and "prediction", and of
+  /// all "errors" how many "samples" lie in equal intervals from "low" to "high". Empty: none.
+  nlohmann::ordered_json targets;
   std::string unit = "images";     ///< what the table and the confusion count
   std::string worst_title;         ///< "most wrong"
   std::vector<ShownSample> worst;  ///< the worst first

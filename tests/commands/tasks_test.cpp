@@ -7,6 +7,7 @@
 
 #include "images/decode_image.h"
 #include "support/subprocess.h"
+#include "support/table_files.h"
 #include "support/task_data.h"
 #include "support/temp_dir.h"
 #include "support/tiny_training.h"
@@ -51,6 +52,12 @@ class TaskCommands : public testing::Test {
         "--task.name",      "multi_label", "--data.name",    "image_labels", "--data.root",         dir_ / "labelled",
         "--data.channels",  "1",           "--data.val",     "16",           "--model.name",        "convnet",
         "--optimizer.name", "adamw",       "--optimizer.lr", "0.01",         "--loader.batch_size", "8"};
+  }
+
+  std::vector<std::string> regression() const {
+    return {"--task.name",         "regression", "--data.name",       "csv",   "--data.root",    dir_ / "table",
+            "--data.csv.target",   "price",      "--data.csv.ignore", "size",  "--model.name",   "mlp",
+            "--loader.batch_size", "16",         "--optimizer.name",  "adamw", "--optimizer.lr", "0.01"};
   }
 
   std::vector<std::string> language_model() const {
@@ -125,6 +132,89 @@ TEST_F(TaskCommands, MultiLabelTrainsIsEvaluatedAndNamesLabels) {
   ASSERT_TRUE(predicted["predictions"].is_array());
   for (const json& label : predicted["predictions"]) EXPECT_GT(label["probability"].get<double>(), 0.5);
   EXPECT_THAT(run({"predict", dir_ / "runs/m", picture}).output, HasSubstr(" %"));
+}
+
+TEST_F(TaskCommands, RegressionOfATableTrainsIsEvaluatedAndPredictsRows) {
+  write_table(dir_, "table/train.csv", 300);
+  write_table(dir_, "table/test.csv", 50);
+  const Outcome trained = train("r", regression());
+  ASSERT_EQ(trained.exit_code, 0) << trained.output;
+  EXPECT_THAT(trained.output, AllOf(HasSubstr("val/r2 "), HasSubstr("best           val/r2")));
+  EXPECT_THAT(read_text_file(dir_ / "runs/r/metrics.csv", "test"),
+              StartsWith("epoch,step,train/loss,train/r2,train/mae,train/rmse,val/loss,val/r2,val/mae,val/rmse,lr"));
+
+  const json evaluated = json::parse(run({"eval", dir_ / "runs/r", "--json"}).output, nullptr, false);
+  ASSERT_TRUE(evaluated.is_object());
+  EXPECT_EQ(evaluated["metrics"], json({"loss", "r2", "mae", "rmse"}));
+  EXPECT_EQ(evaluated["samples"], 50);
+  const json& target = evaluated["targets"][0];
+  EXPECT_EQ(target["name"], "price");
+  EXPECT_NEAR(target["r2"].get<double>(), evaluated["test/r2"].get<double>(), 1e-6);
+  EXPECT_NEAR(target["rmse"].get<double>(), evaluated["test/rmse"].get<double>(), 1e-4);
+  std::int64_t errors = 0;
+  for (const json& samples : target["errors"]["samples"]) errors += samples.get<std::int64_t>();
+  EXPECT_EQ(errors, 50);
+  EXPECT_EQ(target["truth"].size(), 50u);
+
+  dir_.write("rows.csv", "d,c,b,a\n1,y,120,0.5\n9,?,120,0.5\n1,y,,0.5\n1,z,110,1\n");
+  const Outcome predicted = run({"predict", dir_ / "runs/r", dir_ / "rows.csv", "--json"});
+  EXPECT_EQ(predicted.exit_code, 1) << predicted.output;
+  EXPECT_THAT(predicted.output, HasSubstr("rows.csv:4] the column 'b' has '', which is no number"));
+  std::vector<json> rows;
+  std::istringstream lines(predicted.output);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with('{')) rows.push_back(json::parse(line));
+  }
+  ASSERT_EQ(rows.size(), 4u);
+  EXPECT_EQ(rows[0]["file"], dir_ / "rows.csv" + ":2");
+  EXPECT_EQ(rows[1]["predictions"][0]["target"], "price") << "of categories that train does not have, too";
+  EXPECT_TRUE(rows[2].contains("error"));
+  EXPECT_TRUE(rows[3]["predictions"][0]["value"].is_number());
+
+  // What predict says of the test rows is what eval has counted.
+  double sum = 0;
+  std::istringstream all(run({"predict", dir_ / "runs/r", dir_ / "table/test.csv", "--json"}).output);
+  std::size_t i = 0;
+  for (std::string line; std::getline(all, line); ++i) {
+    sum += std::abs(json::parse(line)["predictions"][0]["value"].get<double>() - target["truth"][i].get<double>());
+  }
+  EXPECT_EQ(i, 50u);
+  EXPECT_NEAR(sum / 50, evaluated["test/mae"].get<double>(), 1e-3);
+}
+
+TEST_F(TaskCommands, ATableIsClassifiedToo) {
+  write_table(dir_, "table/train.csv", 300);
+  std::vector<std::string> flags = regression();
+  flags[1] = "classification";
+  *std::find(flags.begin(), flags.end(), "--data.csv.target") = "--data.csv.label";
+  *std::find(flags.begin(), flags.end(), "price") = "size";
+  *(std::find(flags.begin(), flags.end(), "--data.csv.ignore") + 1) = "price";
+  const Outcome trained = train("c", flags);
+  ASSERT_EQ(trained.exit_code, 0) << trained.output;
+  EXPECT_EQ(run({"eval", dir_ / "runs/c"}).exit_code, 0);
+  const Outcome predicted = run({"predict", dir_ / "runs/c", dir_ / "table/train.csv"});
+  ASSERT_EQ(predicted.exit_code, 0) << predicted.output;
+  EXPECT_THAT(predicted.output, AllOf(HasSubstr("train.csv:301\n"), HasSubstr("%  large\n")));
+}
+
+TEST_F(TaskCommands, APackedTableTrainsTheSameWeights) {
+  write_table(dir_, "table/train.csv", 120);
+  ASSERT_EQ(train("a", regression()).exit_code, 0);
+  std::vector<std::string> pack = {"pack", dir_ / "packed"};
+  std::vector<std::string> flags = regression();
+  for (std::size_t i = 0; i < flags.size(); i += 2) {
+    if (flags[i].starts_with("--data.")) pack.insert(pack.end(), {flags[i], flags[i + 1]});
+  }
+  const Outcome packed = run(pack);
+  ASSERT_EQ(packed.exit_code, 0) << packed.output;
+  const Outcome trained =
+      train("b", {"--task.name", "regression", "--data.name", "packed", "--data.root", dir_ / "packed", "--model.name",
+                  "mlp", "--loader.batch_size", "16", "--optimizer.name", "adamw", "--optimizer.lr", "0.01"});
+  ASSERT_EQ(trained.exit_code, 0) << trained.output;
+  const auto weights = [&](const std::string& name) {
+    return read_text_file(dir_ / ("runs/" + name + "/checkpoints/last/model.safetensors"), "test");
+  };
+  EXPECT_TRUE(weights("a") == weights("b"));
 }
 
 TEST_F(TaskCommands, LanguageModelTrainsIsEvaluatedAndContinuesPrompts) {

@@ -14,6 +14,7 @@
 #include <signal.h>
 
 #include "support/subprocess.h"
+#include "support/table_files.h"
 #include "support/task_data.h"
 #include "support/temp_dir.h"
 #include "support/tiny_training.h"
@@ -38,12 +39,12 @@ struct Case {
 
 // Everything that has state or is random: optimizer, averaged weights, scaler, drawn samples, augmentation, mixtures.
 Case classification() {
-  return {"classification",
-          1,
-          {"--data.synthetic.samples", "96", "--data.synthetic.classes", "4", "--model.name", "convnet",
-           "--model.freeze_stages", "1", "--optimizer.layer_decay", "0.8", "--transform.train",
-           "random_crop(padding=1)", "--loader.sampling", "balanced", "--task.classification.mixup", "0.4",
-           "--task.classification.cutmix", "0.4"}};
+  return {
+      "classification",
+      1,
+      {"--data.synthetic.samples", "96", "--data.synthetic.classes", "4", "--model.name", "convnet",
+       "--model.freeze_stages", "1", "--optimizer.layer_decay", "0.8", "--transform.train", "random_crop(padding=1)",
+       "--loader.sampling", "balanced", "--task.classification.mixup", "0.4", "--task.classification.cutmix", "0.4"}};
 }
 
 // The confusion matrix of the epoch under way, masks that are cropped with their images, and ignored pixels.
@@ -86,6 +87,15 @@ Case multi_label() {
            "random_horizontal_flip"}};
 }
 
+// Sums of a regression's errors, and an embedding.
+Case regression() {
+  return {"regression",
+          3,
+          {"--task.name", "regression", "--data.name", "csv", "--data.root", "table", "--data.csv.target", "price",
+           "--data.csv.ignore", "size", "--data.val", "16", "--model.name", "mlp", "--model.mlp.width", "16",
+           "--model.mlp.dropout", "0.1"}};
+}
+
 // Windows at random places.
 Case language_model() {
   return {"language_model", 3, {"--task.name",           "language_model",
@@ -107,6 +117,7 @@ class KillLoop : public testing::TestWithParam<Case> {
     write_scenes(dir_, "scenes", 96);
     write_labelled_pictures(dir_, "labelled", 96);
     write_text(dir_, "text", 2400);
+    write_table(dir_, "table/train.csv", 96);
   }
 
   std::vector<std::string> command(const std::string& run, int workers) const {
@@ -191,7 +202,8 @@ TEST_P(KillLoop, EndsWithTheWeightsOfTheUndisturbedRun) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Tasks, KillLoop,
-                         testing::Values(classification(), segmentation(), multi_label(), language_model()),
+                         testing::Values(classification(), segmentation(), multi_label(), regression(),
+                                         language_model()),
                          [](const auto& instance) { return std::string(instance.param.name); });
 
 }  // namespace

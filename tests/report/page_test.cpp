@@ -93,6 +93,28 @@ RunReport run(const std::string& name) {
   return result;
 }
 
+// Of two targets, the first with a hostile name.
+RunReport regression_run(const std::string& name) {
+  RunReport result = run(name);
+  json& evaluation = result.evaluation;
+  for (const char* const key : {"classes", "confusion", "ranked_by"}) evaluation.erase(key);
+  evaluation["monitor"] = "r2";
+  evaluation["metrics"] = {"loss", "r2", "mae", "rmse"};
+  evaluation["test/r2"] = 0.91;
+  evaluation["test/mae"] = 0.5;
+  evaluation["test/rmse"] = 0.7;
+  for (const std::string& target : {std::string(hostile), std::string("price")}) {
+    evaluation["targets"].push_back({{"name", target},
+                                     {"r2", 0.91},
+                                     {"mae", 0.5},
+                                     {"rmse", 0.7},
+                                     {"truth", {1.0, 2.0, 4.0}},
+                                     {"prediction", {1.5, 1.75, 4.25}},
+                                     {"errors", {{"low", -1.0}, {"high", 1.0}, {"samples", {1, 12, 16, 1}}}}});
+  }
+  return result;
+}
+
 TEST(ReportPage, HoldsTheFiguresAndTheStyleAndTheScript) {
   const std::string page = report_page({run("a")}, "2026-01-02 03:04 UTC");
   for (const char* part : {"<!DOCTYPE html>", "0.87654", "step-00000040", "data:image/png;base64,", "2026-01-02 03:04",
@@ -158,7 +180,9 @@ TEST(ReportPage, ABrowserDrawsItAtDesktopAndPhoneWidthInLightAndDark) {
   const Outcome outcome = run_program(
       {TRAINYARD_PYTHON, TRAINYARD_SOURCE_DIR "/tests/report/browser.py", kept != nullptr ? kept : dir / "screenshots",
        dir.write("one.html", report_page({run(hostile)}, "now")),
-       dir.write("several.html", report_page({run("a"), run(long_name), empty}, "now"))});
+       dir.write("several.html", report_page({run("a"), run(long_name), empty}, "now")),
+       dir.write("regression.html", report_page({regression_run(long_name)}, "now")),
+       dir.write("regressions.html", report_page({regression_run("a"), regression_run("b")}, "now"))});
   if (outcome.exit_code == 77) GTEST_SKIP() << "no Chromium here";
   EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
 }

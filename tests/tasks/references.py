@@ -11,7 +11,15 @@ import sys
 
 import torch
 from torch.nn import functional
-from torchmetrics.functional import accuracy, exact_match, f1_score, jaccard_index
+from torchmetrics.functional import (
+    accuracy,
+    exact_match,
+    f1_score,
+    jaccard_index,
+    mean_absolute_error,
+    mean_squared_error,
+    r2_score,
+)
 from torchmetrics.functional.classification import multiclass_auroc, multilabel_average_precision
 from torchmetrics.functional.text import perplexity
 
@@ -111,6 +119,24 @@ def multi_label(o, logits, t):
     each = multilabel_average_precision(scores, truth, num_labels=count, average=None)
     metrics["map"] = each[truth.any(0)].mean()
     return loss, metrics
+
+
+def regression(o, logits, t):
+    mean, std = (torch.tensor(o[name], dtype=torch.float64) for name in ("mean", "std"))
+    target = t["target"].double()
+    losses = {
+        "mse": functional.mse_loss,
+        "l1": functional.l1_loss,
+        "huber": lambda guess, truth: functional.huber_loss(guess, truth, delta=o["delta"]),
+    }
+    loss = losses[o["loss"]](logits, ((target - mean) / std).float())
+    guess = logits.detach().double() * std + mean
+    targets = target.shape[1]
+    return loss, {
+        "r2": r2_score(guess, target, multioutput="uniform_average"),
+        "mae": mean_absolute_error(guess, target, num_outputs=targets).mean(),
+        "rmse": mean_squared_error(guess, target, squared=False, num_outputs=targets).mean(),
+    }
 
 
 def main(folder):

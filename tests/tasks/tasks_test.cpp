@@ -16,6 +16,7 @@
 #include "support/image_task.h"
 #include "support/subprocess.h"
 #include "support/temp_dir.h"
+#include "tasks/findings.h"
 #include "tasks/task.h"
 #include "util/error.h"
 
@@ -51,6 +52,15 @@ TaskData labels_data() {
   TaskData data = image_data({.channels = 3, .height = 4, .width = 4}, classes);
   data.fields[1] = {.name = "labels", .shape = {classes}, .values = ValueRange{2}};
   data.samples = 20;
+  return data;
+}
+
+TaskData regression_data() {
+  TaskData data = image_data({.channels = 1, .height = 4, .width = 4}, 0);
+  data.fields[1] = {.name = "target",
+                    .dtype = DType::float32,
+                    .shape = {2},
+                    .columns = {{.name = "price", .mean = 300, .std = 120}, {.name = "age", .mean = -2, .std = 0.5}}};
   return data;
 }
 
@@ -112,6 +122,22 @@ Case multi_label(const std::string& name, const std::string& flags, const json& 
           (at::randn({40, classes}) * 16).round() / 8};  // with equal scores
 }
 
+Case regression(const std::string& name, const std::string& flags, const json& options) {
+  const TaskData data = regression_data();
+  json all = {{"loss", "mse"}, {"delta", 1}, {"mean", json::array()}, {"std", json::array()}};
+  all.update(options);
+  std::vector<float> means;
+  std::vector<float> stds;
+  for (const Column& target : data.fields[1].columns) {
+    all["mean"].push_back(target.mean);
+    all["std"].push_back(target.std);
+    means.push_back(static_cast<float>(target.mean));
+    stds.push_back(static_cast<float>(target.std));
+  }
+  const at::Tensor target = at::randn({16, 2}) * at::tensor(stds) + at::tensor(means);
+  return {name, "--task.name regression " + flags, all, data, {{"target", target}}, at::randn({16, 2})};
+}
+
 const std::string weights_flag =
     "--task.classification.class_weights 1 --task.classification.class_weights 2 --task.classification.class_weights "
     "0.5 --task.classification.class_weights 1 --task.classification.class_weights 0 "
@@ -157,6 +183,10 @@ std::vector<Case> cases() {
                                "--task.multi_label.clip 0",
                   {{"loss", "asymmetric"}, {"gamma_pos", 0}, {"gamma_neg", 2.5}, {"clip", 0}, {"mixed", true}}),
   };
+  all.push_back(regression("mse", "", {{"loss", "mse"}}));
+  all.push_back(regression("l1", "--task.regression.loss l1", {{"loss", "l1"}}));
+  all.push_back(regression("huber", "--task.regression.loss huber --task.regression.huber_delta 0.7",
+                           {{"loss", "huber"}, {"delta", 0.7}}));
   at::Tensor target = at::randint(0, 256, {3, 8}, at::kLong);
   target[2].narrow(0, 4, 4).fill_(-1);
   all.push_back({"text",
@@ -310,10 +340,65 @@ TEST(Tasks, DataWithoutTheFieldsOfATaskAreRefused) {
   TaskData counts = labels_data();
   counts.fields[1].values = ValueRange{3};
   EXPECT_THAT(error("multi_label", counts), HasSubstr("0 or 1 for each of at least one class"));
+  EXPECT_THAT(error("regression", images), HasSubstr("regression needs samples with a field 'target'"));
+  TaskData table = regression_data();
+  table.fields[0] = {.name = "numeric", .dtype = DType::float32, .shape = {3}};
+  EXPECT_EQ(make_task({.name = "regression"}, table, at::kCPU)->model_input().fields[0].name, "numeric");
+  table.fields[0] = {.name = "categorical", .dtype = DType::int64, .shape = {3}};
+  EXPECT_THAT(error("regression", table), HasSubstr("of int64 with a range in 'categorical'"));
+  table.fields[0].name = "sound";
+  EXPECT_THAT(error("regression", table), HasSubstr("a field 'image', or 'numeric' or 'categorical' of a table"));
   EXPECT_THAT(error("clasification", images), HasSubstr("nearest first: classification"));
   TaskData other_size = segmentation_data();
   other_size.fields[1].shape = {5, 5};
   EXPECT_THAT(error("segmentation", other_size), HasSubstr("a mask of the image's size"));
+}
+
+// The sum over batches must not depend on how the samples were divided, nor on how far the target is from 0.
+TEST(Tasks, FiguresOfARegressionAreThoseOfAllSamplesTogether) {
+  const TaskData data = regression_data();
+  const auto task = make_task({.name = "regression"}, data, at::kCPU);
+  const MetricSet metrics(task->metrics(Phase::evaluate));
+  at::manual_seed(2);
+  const at::Tensor target = at::randn({12, 2}) * at::tensor({120.F, 0.5F}) + at::tensor({300.F, -2.F});
+  const at::Tensor logits = at::randn({12, 2});
+  const auto sums = [&](std::int64_t begin, std::int64_t count) {
+    const TensorDict batch = {{"target", target.narrow(0, begin, count)}};
+    const TensorDict outputs = {{"logits", logits.narrow(0, begin, count)}};
+    return metrics.sums_of(outputs, batch, task->loss(outputs, batch, Phase::evaluate), count);
+  };
+  const MetricValues whole = metrics.values(sums(0, 12));
+  const MetricValues parts = metrics.values(sums(0, 5) + sums(5, 1) + sums(6, 6));
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    EXPECT_NEAR(whole[i].second, parts[i].second, 1e-6 * std::abs(whole[i].second)) << whole[i].first;
+  }
+  const auto r2 = [&](const at::Tensor& guess, const at::Tensor& truth) {
+    const TensorDict batch = {{"target", truth}};
+    const TensorDict outputs = {{"logits", guess}};
+    return metrics.values(metrics.sums_of(outputs, batch, task->loss(outputs, batch, Phase::evaluate), 12))[1].second;
+  };
+  const at::Tensor constant = at::tensor({420.F, -1.5F}).expand({12, 2});
+  EXPECT_EQ(r2(at::full({12, 2}, 1.0F), constant), 1) << "as scikit-learn has it of a target without variance";
+  EXPECT_EQ(r2(at::full({12, 2}, 1.5F), constant), 0);
+}
+
+TEST(Tasks, PredictionsOfARegressionAreInTheTargetsUnits) {
+  const auto task = make_task({.name = "regression"}, regression_data(), at::kCPU);
+  const std::vector<Prediction> predictions =
+      task->predict({{"logits", at::tensor({0.5F, -1.F}).view({1, 2})}}, PredictOptions());
+  ASSERT_EQ(predictions.size(), 1u);
+  EXPECT_EQ(predictions[0].text, "           360  price\n          -2.5  age\n");
+  EXPECT_EQ(predictions[0].json["predictions"][1]["value"], -2.5);
+}
+
+TEST(Tasks, ATableHasNoPicturesToMix) {
+  TaskData data = image_data({.channels = 1, .height = 4, .width = 4}, 3);
+  data.fields[0] = {.name = "numeric", .dtype = DType::float32, .shape = {3}};
+  const auto error = [&](const std::string& flags) {
+    return error_of<UsageError>([&] { make_task(configured(flags).task, data, at::kCPU); });
+  };
+  EXPECT_THAT(error("--task.classification.mixup 0.2"), HasSubstr("mixup and cutmix mix images"));
+  EXPECT_THAT(error("--task.classification.cutmix 1"), HasSubstr("mixup and cutmix mix images"));
 }
 
 TEST(Tasks, AWindowOfTokensIsInputAndTarget) {
