@@ -18,9 +18,18 @@ void require_same_fields(const std::vector<Field>& trained, const std::vector<Fi
     const Field* const found = find_field(data, field.name);
     return found == nullptr || found->dtype != field.dtype || found->shape != field.shape;
   };
-  if (std::none_of(trained.begin(), trained.end(), differs)) return;
-  throw UsageError("data.name", "samples of {} have {}; those that {} was trained on have {}", dataset, describe(data),
-                   checkpoint.string(), describe(trained));
+  const auto has_other_columns = [&](const Field& field) {
+    return find_field(data, field.name)->columns != field.columns;
+  };
+  if (std::any_of(trained.begin(), trained.end(), differs)) {
+    throw UsageError("data.name", "samples of {} have {}; those that {} was trained on have {}", dataset,
+                     describe(data), checkpoint.string(), describe(trained));
+  }
+  if (std::none_of(trained.begin(), trained.end(), has_other_columns)) return;
+  throw UsageError("data.name",
+                   "the columns of {} have other names, statistics or categories than those that {} was trained on: "
+                   "evaluate it with the train split that it was trained on",
+                   dataset, checkpoint.string());
 }
 
 }  // namespace

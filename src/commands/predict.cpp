@@ -168,7 +168,13 @@ class PredictCommand : public Command {
       CsvReader file(path);
       const std::vector<Field> fields = trained_->task->model_input().fields;
       std::vector<ColumnReader> columns;
-      for (const Field& field : fields) columns.emplace_back(file, field);
+      for (const Field& field : fields) {
+        if (field.columns.empty()) {
+          throw UsageError("predict", "the model reads {}, whose columns have no names: a file has nothing to match",
+                           describe({&field, 1}));
+        }
+        columns.emplace_back(file, field);
+      }
       std::vector<Row> rows;
       while (file.next()) {
         Row& row = rows.emplace_back(Row{.name = file.place(), .elements = {}, .error = ""});

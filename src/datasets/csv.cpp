@@ -287,14 +287,11 @@ class Csv final : public Dataset {
   }
 
   std::optional<std::uint64_t> stratum(std::size_t index) const override {
-    if (class_names_.empty()) return std::nullopt;
-    std::uint64_t label = 0;
-    std::memcpy(&label, columns_.back().data() + index * sizeof label, sizeof label);
-    return label;
+    return class_names_.empty() ? std::nullopt : std::optional(label_of(index));
   }
   std::vector<std::uint64_t> class_counts() const override {
     std::vector<std::uint64_t> counts(class_names_.size());
-    for (std::size_t i = 0; i < size() && !counts.empty(); ++i) ++counts[*stratum(i)];
+    for (std::size_t i = 0; i < size() && !counts.empty(); ++i) ++counts[label_of(i)];
     return counts;
   }
 
@@ -315,6 +312,12 @@ class Csv final : public Dataset {
   static std::size_t required_column(const CsvReader& file, const std::string& name) {
     if (const std::optional<std::size_t> place = file.column(name)) return *place;
     throw RunError(file.path(), "there is no column '{}', which has the class to be predicted", printable(name));
+  }
+
+  std::uint64_t label_of(std::size_t index) const {
+    std::uint64_t label = 0;
+    std::memcpy(&label, columns_.back().data() + index * sizeof label, sizeof label);
+    return label;
   }
 
   std::int64_t class_of(const CsvReader& file, std::size_t place) const {

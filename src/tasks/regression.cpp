@@ -32,7 +32,7 @@ struct RegressionSettings {
         "squared for small errors and absolute for large ones",
         Resume::if_named);
     table.add("huber_delta", huber_delta, "huber: errors above so many deviations of the target are large",
-              number(1e-6, 1e6), Resume::if_named);
+              number(1e-3, 1e3), Resume::if_named);
   }
 };
 const ComponentSettings<RegressionSettings> settings{"task.regression", {"regression"}, __FILE__};

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include <ATen/ops/cat.h>
-#include <ATen/ops/linspace.h>
+#include <ATen/ops/div.h>
 
 #include "tasks/pictures.h"
 #include "tasks/worst.h"
@@ -34,7 +34,8 @@ at::Tensor of_targets(const std::vector<Column>& targets, double Column::* figur
 }
 
 // How many errors lie in each of equal intervals around 0, as wide as 99 of 100 need; the outermost have the rest.
-Json distribution(const at::Tensor& errors) {
+Json distribution(const at::Tensor& all) {
+  const at::Tensor errors = all.nan_to_num();
   const at::Tensor sizes = std::get<0>(errors.abs().sort());
   const double reach = std::max(sizes[sizes.numel() * 99 / 100].item<double>(), 1e-300);
   const at::Tensor bins = ((errors / reach + 1) / 2 * error_bins).floor().clamp(0, error_bins - 1).to(at::kLong);
@@ -67,12 +68,11 @@ class RegressionEvaluation final : public Evaluation {
     const at::Tensor truths = at::cat(truths_);
     const at::Tensor z = (truths - of_targets(targets_, &Column::mean)) / std_;
     const at::Tensor e = (predictions - truths) / std_;
-    const auto samples = static_cast<double>(truths.size(0));
     std::vector<double> sums = list_of(at::stack({e.abs(), e.square(), z, z.square()}).sum(1));
-    sums.push_back(samples);
+    sums.push_back(static_cast<double>(truths.size(0)));
     const std::vector<TargetFigures> figures = figures_of(sums, targets_);
     const std::int64_t points = std::min(most_points, truths.size(0));
-    const at::Tensor shown = at::linspace(0, samples - 1, points, at::kDouble).to(at::kLong);
+    const at::Tensor shown = (at::arange(points, at::kLong) * truths.size(0)).div(points, "floor");
     for (std::size_t k = 0; k < targets_.size(); ++k) {
       const auto column = static_cast<std::int64_t>(k);
       result.targets.push_back({{"name", targets_[k].name},

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "images/decode_image.h"
+#include "images/encode_png.h"
 #include "support/subprocess.h"
 #include "support/table_files.h"
 #include "support/task_data.h"
@@ -170,6 +171,12 @@ TEST_F(TaskCommands, RegressionOfATableTrainsIsEvaluatedAndPredictsRows) {
   EXPECT_EQ(rows[1]["predictions"][0]["target"], "price") << "of categories that train does not have, too";
   EXPECT_TRUE(rows[2].contains("error"));
   EXPECT_TRUE(rows[3]["predictions"][0]["value"].is_number());
+
+  // Another train.csv has other statistics, and the model would get other numbers for the same row.
+  write_table(dir_, "other/train.csv", 250);
+  const Outcome other = run({"eval", dir_ / "runs/r", "--data.root", dir_ / "other"});
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_THAT(other.output, HasSubstr("other names, statistics or categories"));
 
   // What predict says of the test rows is what eval has counted.
   double sum = 0;
