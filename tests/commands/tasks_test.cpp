@@ -7,6 +7,7 @@
 
 #include "images/decode_image.h"
 #include "images/encode_png.h"
+#include "support/idx_files.h"
 #include "support/subprocess.h"
 #include "support/table_files.h"
 #include "support/task_data.h"
@@ -187,6 +188,27 @@ TEST_F(TaskCommands, RegressionOfATableTrainsIsEvaluatedAndPredictsRows) {
   }
   EXPECT_EQ(i, 50u);
   EXPECT_NEAR(sum / 50, evaluated["test/mae"].get<double>(), 1e-3);
+}
+
+TEST_F(TaskCommands, RegressionOfPicturesTrainsIsEvaluatedAndPredicts) {
+  for (const auto& [stem, count] : {std::pair("train", 60U), {"t10k", 12U}}) {
+    std::string pixels;
+    for (std::uint32_t i = 0; i < count * 784; ++i) pixels += static_cast<char>(i % 784 / 28 < 14 ? 200 : i % 40);
+    dir_.write(fmt::format("garments/{}-images-idx3-ubyte", stem), idx_file({count, 28, 28}, pixels));
+    dir_.write(fmt::format("garments/{}-labels-idx1-ubyte", stem), idx_file({count}, std::string(count, '\1')));
+  }
+  const Outcome trained =
+      train("p", {"--task.name", "regression", "--data.name", "rotated_garments", "--data.root", dir_ / "garments",
+                  "--data.rotated_garments.samples", "40", "--model.name", "linear", "--optimizer.lr", "1e-4"});
+  ASSERT_EQ(trained.exit_code, 0) << trained.output;
+  const json evaluated = json::parse(run({"eval", dir_ / "runs/p", "--json"}).output, nullptr, false);
+  ASSERT_TRUE(evaluated.is_object());
+  EXPECT_EQ(evaluated["targets"][0]["name"], "angle in degrees");
+  EXPECT_THAT(evaluated["worst"][0]["caption"].get<std::string>(), StartsWith("angle in degrees is "));
+  dir_.write("a.png", encode_png({40, 40, 1, std::vector<std::byte>(1600)}));
+  const Outcome predicted = run({"predict", dir_ / "runs/p", dir_ / "a.png"});
+  ASSERT_EQ(predicted.exit_code, 0) << predicted.output;
+  EXPECT_THAT(predicted.output, HasSubstr("  angle in degrees\n"));
 }
 
 TEST_F(TaskCommands, ATableIsClassifiedToo) {

@@ -1,0 +1,118 @@
+// Rotated garments, for regression: one picture of Fashion-MNIST in 40 × 40 pixels, rotated about its centre by an
+// angle of up to 60 degrees, which is the target. The pictures stand upright, so the angle can be seen in most of them.
+//
+// Nothing is stored: a sample is a function of (split, index) and of Fashion-MNIST's files. Train is made of its first
+// 55,000 training pictures, val of the last 5,000, test of its test pictures, so no garment is in two splits.
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "config/component.h"
+#include "datasets/fashion_mnist.h"
+#include "util/random.h"
+
+namespace trainyard {
+namespace {
+
+constexpr std::size_t side = 40;  // the diagonal of a garment
+constexpr std::size_t garment_side = 28;
+constexpr std::size_t for_val = 5'000;
+constexpr double largest_angle = 60;  // degrees
+
+struct RotatedGarmentSettings {
+  std::int64_t samples = 20'000;
+
+  void declare(SettingTable& table) {
+    table.add("samples", samples, "samples of train; a fifth as many of val and of test", whole(1, 1'000'000'000),
+              Resume::fixed);
+  }
+};
+const ComponentSettings<RotatedGarmentSettings> settings{"data.rotated_garments", {"rotated_garments"}, __FILE__};
+
+// `source`, which is black outside, at a place between its pixels: bilinear.
+double value_at(std::span<const std::byte> source, double y, double x) {
+  const double top = std::floor(y);
+  const double left = std::floor(x);
+  const auto pixel = [&](double row, double column) -> double {
+    constexpr auto end = static_cast<double>(garment_side);
+    if (row < 0 || column < 0 || row >= end || column >= end) return 0;
+    return std::to_integer<std::uint8_t>(
+        source[static_cast<std::size_t>(row) * garment_side + static_cast<std::size_t>(column)]);
+  };
+  const double above = std::lerp(pixel(top, left), pixel(top, left + 1), x - left);
+  const double below = std::lerp(pixel(top + 1, left), pixel(top + 1, left + 1), x - left);
+  return std::lerp(above, below, y - top);
+}
+
+// Turns `source` counterclockwise, as pictures are seen, by `degrees`.
+void rotate(std::span<const std::byte> source, double degrees, std::span<std::byte> out) {
+  const double angle = degrees * std::numbers::pi / 180;
+  const double cosine = std::cos(angle);
+  const double sine = std::sin(angle);
+  constexpr double centre = (static_cast<double>(side) - 1) / 2;
+  constexpr double source_centre = (static_cast<double>(garment_side) - 1) / 2;
+  for (std::size_t row = 0; row < side; ++row) {
+    for (std::size_t column = 0; column < side; ++column) {
+      const double y = static_cast<double>(row) - centre;
+      const double x = static_cast<double>(column) - centre;
+      const double value =
+          value_at(source, cosine * y + sine * x + source_centre, cosine * x - sine * y + source_centre);
+      out[row * side + column] = static_cast<std::byte>(std::lround(value));
+    }
+  }
+}
+
+class RotatedGarments final : public Dataset {
+ public:
+  RotatedGarments(const DataConfig& config, Split split)
+      : source_(fashion_mnist(config, split == Split::test ? Split::test : Split::train)),
+        split_key_(key_of({key_of("rotated_garments"), key_of(to_string(split))})) {
+    const std::int64_t samples = settings.in(config).samples;
+    size_ = static_cast<std::size_t>(split == Split::train ? samples : std::max<std::int64_t>(samples / 5, 1));
+    const std::size_t pictures = source_->size();
+    const std::size_t kept = pictures > 2 * for_val ? for_val : pictures / 2;
+    first_ = split == Split::val ? pictures - kept : 0;
+    count_ = split == Split::val ? kept : split == Split::train ? pictures - kept : pictures;
+  }
+
+  std::size_t size() const override { return size_; }
+  const std::vector<Field>& fields() const override { return fields_; }
+  std::vector<float> channel_mean() const override { return {0.1401F}; }
+  std::vector<float> channel_std() const override { return {0.2771F}; }
+  std::uint64_t fingerprint() const override {
+    return key_of({split_key_, source_->fingerprint(), size_, first_, count_});
+  }
+
+  void read(std::size_t index, RandomStream /*random*/, Sample& sample) const override {
+    RandomStream random(key_of({split_key_, index}));
+    Sample garment;
+    read_sample(*source_, first_ + random.below(count_), garment);
+    const double degrees = largest_angle * (2 * random.uniform() - 1);
+    rotate(garment.place(0), degrees, sample.elements(0));
+    sample.set(1, static_cast<float>(degrees));
+  }
+
+ private:
+  std::unique_ptr<IdxImages> source_;
+  std::uint64_t split_key_;
+  std::size_t size_ = 0;
+  std::size_t first_ = 0;  ///< of Fashion-MNIST's pictures
+  std::size_t count_ = 0;
+  std::vector<Field> fields_{{.name = "image", .shape = {side, side, 1}},
+                             {.name = "target",
+                              .dtype = DType::float32,
+                              .columns = {{.name = "angle in degrees",
+                                           .mean = 0,
+                                           .std = largest_angle / std::numbers::sqrt3}}}};  // of a uniform distribution
+};
+
+std::unique_ptr<Dataset> make_rotated_garments(const DataConfig& config, Split split) {
+  return std::make_unique<RotatedGarments>(config, split);
+}
+
+const DatasetRegistry::Registration registered{
+    "rotated_garments", "40x40 garments of Fashion-MNIST, each rotated by an angle that is to be told, for regression",
+    make_rotated_garments, __FILE__};
+
+}  // namespace
+}  // namespace trainyard
