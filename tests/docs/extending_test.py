@@ -29,7 +29,7 @@ def is_listed_with_its_settings_and_the_released_program_has_none_of_it():
     extended, released = (set(run(program, "list").split()) for program in (EXTENDED, RELEASED))
     assert extended.issuperset(names) and released.isdisjoint(names), (names, extended, released)
     settings = run(EXTENDED, "config", "--markdown")
-    for section in ("data.discs", "model.pixel_linear", "task.focal_segmentation", "optimizer.signum"):
+    for section in ("data.discs", "model.two_layer", "task.focal_segmentation", "optimizer.signum"):
         assert f"## {section}\n" in settings, section
 
 
@@ -56,7 +56,7 @@ def the_mask_follows_the_image():
 
 
 def the_model_trains_for_the_task_segmentation():
-    run(EXTENDED, "train", "--task.name", "segmentation", "--model.name", "pixel_linear", "--data.name", "discs",
+    run(EXTENDED, "train", "--task.name", "segmentation", "--model.name", "two_layer", "--data.name", "discs",
         "--data.discs.samples", "100", "--data.discs.side", "32", "--loader.batch_size", "8", "--run.name", "model",
         "--train.fast_dev_run", *FASTER)
 
