@@ -165,6 +165,8 @@ def main():
         os.mkdir("bin")
         os.symlink(binary, "bin/trainyard")
         os.symlink(f"{ROOT}/configs", "configs")
+        os.makedirs("data")
+        os.symlink(f"{ROOT}/data/houses", "data/houses")
         os.environ["PATH"] = f"{folder}/bin:{os.environ['PATH']}"
         pictures(folder)
         for name in ("RUN", "RUN2"):
