@@ -234,7 +234,7 @@ function curves() {
     ...names.map((name) => {
       const both = lines([['steps', `train/${name}`, 'train', 'while'], ['epochs', `val/${name}`, 'val', 'after']]);
       const share = isShare(name, both.flatMap((line) => line.points.map((p) => p[1])));
-      return chart(name, both, share ? {format: shortPercent, top: 1} : {format: plain, canLog: true});
+      return chart(name, both, share ? {format: shortPercent, top: 1} : {format: plain, canLog: name !== 'r2'});
     }),
     chart('Learning rate', one('lr', 'learning rate'), {format: plain, zero: true}),
     chart('Training samples per second', one('samples_per_second', 'samples/s'), {format: count, zero: true}),

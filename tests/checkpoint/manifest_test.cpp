@@ -173,6 +173,11 @@ TEST(Manifest, ValuesOutOfRangeAreRefusedByKeyBehindARightChecksum) {
   EXPECT_THAT(refusal("/fields/1/values/count", 0), HasSubstr("the field 'label' of int64 has 0 values"));
   EXPECT_THAT(refusal("/fields/2/values/ignored", 0.5), HasSubstr("'ignored' is not a whole number"));
   EXPECT_THAT(refusal("/fields/1/dtype", "float32"), HasSubstr("the field 'label' of float32 has 2 values"));
+  EXPECT_THAT(refusal("/fields/3/columns/0/std", 0), HasSubstr("the field 'target' has a column whose mean or dev"));
+  EXPECT_THAT(refusal("/fields/3/columns/0/mean", "nan"), HasSubstr("a column whose mean or deviation is impossible"));
+  EXPECT_THAT(refusal("/fields/3/columns/0/name", 5), HasSubstr("'name' is not text"));
+  EXPECT_THAT(refusal("/fields/3/shape", {2}), HasSubstr("'target' has another number of columns than of elements"));
+  EXPECT_THAT(refusal("/fields/4/columns/0/categories", {"x"}), HasSubstr("another number of values than of categ"));
   EXPECT_THAT(refusal("/task", ""), HasSubstr("'task' has 0 bytes"));
   EXPECT_THAT(refusal("/class_counts", {1}), HasSubstr("'class_counts' has 1 numbers for 2 classes"));
   EXPECT_THAT(refusal("/fields/1/name", "image"), HasSubstr("the field 'image' is there twice"));
