@@ -2,8 +2,8 @@
 
 usage: model_steps.py FOLDER
 FOLDER/cases.json is a list of objects with a name and options. FOLDER/<name>.safetensors holds "model.<name>" (initial
-weights), "input" (images N×C×H×W, float, tokens N×T, or numbers N×M of a table, then "categories" N×K too) and "targets"
-(a class per pixel, token or row).
+weights), "input" (images N×C×H×W, float, tokens N×T, or numbers N×M of a table, with "categories" N×K beside it) and
+"targets" (a class per pixel, token or row).
 FOLDER/<name>.float32.safetensors gets "logits" (all outputs, one after the other) and "gradient.<name>" of the first
 step, and "losses" and "model.<name>" after the last, with float32 weights and the case's precision;
 FOLDER/<name>.float64.safetensors the same with everything in float64.
