@@ -50,14 +50,15 @@ class RegressionEvaluation final : public Evaluation {
   RegressionEvaluation(const std::vector<Column>& targets, std::size_t worst)
       : targets_(targets), std_(of_targets(targets, &Column::std)), worst_(worst) {}
 
-  void add(const DeviceBatch& raw, const TensorDict& batch, const TensorDict& outputs, std::int64_t first) override {
+  void add(const DeviceBatch& raw, const TensorDict& batch, const TensorDict& outputs,
+           std::span<const std::uint64_t> indices) override {
     predictions_.push_back(in_own_units(outputs.at("logits"), targets_));
     truths_.push_back(batch.at("target").cpu().to(at::kDouble));
     const auto [largest, places] = ((predictions_.back() - truths_.back()) / std_).abs().max(1);
     for (std::int64_t i = 0; i < largest.size(0); ++i) {
       const auto deviations = largest[i].item<double>();
       if (!worst_.takes(deviations)) continue;
-      worst_.add(deviations, mistake(raw, i, first + i, places[i].item<std::int64_t>()));
+      worst_.add(deviations, mistake(raw, i, indices[static_cast<std::size_t>(i)], places[i].item<std::int64_t>()));
     }
   }
 
@@ -90,7 +91,7 @@ class RegressionEvaluation final : public Evaluation {
   }
 
  private:
-  ShownSample mistake(const DeviceBatch& raw, std::int64_t i, std::int64_t index, std::int64_t target) const {
+  ShownSample mistake(const DeviceBatch& raw, std::int64_t i, std::uint64_t index, std::int64_t target) const {
     const auto truth = truths_.back()[i][target].item<double>();
     const auto prediction = predictions_.back()[i][target].item<double>();
     const std::string& name = targets_[static_cast<std::size_t>(target)].name;
