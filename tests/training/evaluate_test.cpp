@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "commands/splits.h"
+#include "loader/open_pool.h"
 #include "support/configured.h"
 #include "training/trained_model.h"
 
