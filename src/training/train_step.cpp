@@ -81,8 +81,7 @@ TensorDict TrainStep::recomputing_forward(const TensorDict& batch) {
   if (recompute.draws_on_gpu()) {
     whole_step_.launch_without_graph(
         "stages that are recomputed draw random numbers, as dropout does, and a CUDA graph would draw others the "
-        "second "
-        "time");
+        "second time");
   }
   return outputs;
 }
