@@ -99,21 +99,20 @@ class PredictCommand : public Command {
  private:
   // Refuses options that mean nothing to the task.
   PredictOptions options_for(const Task& task, const std::string& name) const {
-    const bool prompts = task.answers_prompts();
-    const auto refuse = [&](bool given, const char* flag, const char* what) {
-      if (given)
-        throw UsageError("predict", "--{} is for {}; {} answers {}", flag, what, name,
-                         prompts   ? "prompts"
-                         : reader_ ? "images"
-                                   : "tables");
+    std::vector<std::string> taken = task.predict_options();
+    if (reader_) taken.emplace_back("mirror");
+    const auto refuse = [&](bool given, const std::string& flag) {
+      if (!given || std::find(taken.begin(), taken.end(), flag) != taken.end()) return;
+      throw UsageError("predict", "--{} means nothing to {}, which takes {}; leave it out", flag, name,
+                       taken.empty() ? "no such option" : fmt::format("--{}", fmt::join(taken, ", --")));
     };
-    refuse(prompts && top_ != unset, "top", "images");
-    refuse(!reader_ && mirror_, "mirror", "images");
-    refuse(prompts && !output_.empty(), "output", "images");
-    refuse(!prompts && tokens_ != unset, "tokens", "prompts");
-    refuse(!prompts && temperature_ != unset, "temperature", "prompts");
-    refuse(!prompts && top_k_ != unset, "top_k", "prompts");
-    refuse(!prompts && seed_ != unset, "seed", "prompts");
+    refuse(top_ != unset, "top");
+    refuse(mirror_, "mirror");
+    refuse(!output_.empty(), "output");
+    refuse(tokens_ != unset, "tokens");
+    refuse(temperature_ != unset, "temperature");
+    refuse(top_k_ != unset, "top_k");
+    refuse(seed_ != unset, "seed");
     PredictOptions options;
     if (top_ != unset) options.top = top_;
     if (tokens_ != unset) options.tokens = tokens_;

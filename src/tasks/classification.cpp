@@ -150,6 +150,7 @@ class Classification final : public Task {
     return classification_evaluation(class_names_, [this](const TensorDict& batch) { return labels(batch); }, worst);
   }
 
+  std::vector<std::string> predict_options() const override { return {"top"}; }
   std::vector<Prediction> predict(const TensorDict& outputs, const PredictOptions& options) const override {
     const at::Tensor& logits = outputs.at("logits");
     const bool independent = config_.loss == LossKind::bce;  // each class has its own probability

@@ -101,6 +101,7 @@ class LanguageModel final : public Task {
     return std::make_unique<WrittenText>(*this);
   }
 
+  std::vector<std::string> predict_options() const override { return {"tokens", "temperature", "top_k", "seed"}; }
   bool answers_prompts() const override { return true; }
 
   Prediction answer(Model& model, const std::string& prompt, const PredictOptions& options) const override {

@@ -92,6 +92,7 @@ class Segmentation final : public Task {
     return segmentation_evaluation(class_names_, worst);
   }
 
+  std::vector<std::string> predict_options() const override { return {"output"}; }
   std::vector<Prediction> predict(const TensorDict& outputs, const PredictOptions& /*options*/) const override {
     return segmentation_predictions(outputs.at("logits").argmax(1), class_names_);
   }

@@ -67,7 +67,7 @@ class Evaluation {
   virtual Findings findings(Model& model) = 0;
 };
 
-/// How predict answers.
+/// How predict answers. A task takes some of them (Task::predict_options).
 struct PredictOptions {
   int top = 3;               ///< classes to list
   int tokens = 256;          ///< to write
@@ -110,7 +110,9 @@ class Task {
   /// What eval and the report show, with at most `worst` samples.
   virtual std::unique_ptr<Evaluation> evaluation(std::size_t worst) const = 0;
 
-  /// Whether predict takes prompts; otherwise it takes pictures.
+  /// The options of predict that change its answers: names of PredictOptions' members, or "output" if it writes files.
+  virtual std::vector<std::string> predict_options() const { return {}; }
+  /// Whether predict takes prompts; otherwise it takes samples.
   virtual bool answers_prompts() const { return false; }
   /// One for each picture of a batch, from the outputs of the model. Called unless answers_prompts().
   virtual std::vector<Prediction> predict(const TensorDict& outputs, const PredictOptions& options) const;

@@ -8,6 +8,7 @@
 #include "checkpoint/safetensors_torch.h"
 #include "models/check_forward.h"
 #include "models/freeze.h"
+#include "models/memory_bound.h"
 #include "util/torch_errors.h"
 
 namespace trainyard {
@@ -20,10 +21,8 @@ std::uint64_t train_samples(const ValSplit& val) {
   return static_cast<std::uint64_t>(std::min(std::round(samples / val.share - samples), most));
 }
 
-}  // namespace
-
-std::shared_ptr<Model> new_model(const ModelConfig& config, const ModelInput& input, at::Device device) {
-  std::shared_ptr<Model> model = make_model(config, input);
+std::shared_ptr<Model> ready(std::shared_ptr<Model> model, const ModelConfig& config, const ModelInput& input,
+                             at::Device device) {
   model->to(device);
   // Convolutions are fastest where the weights lie as the images do.
   const at::NoGradGuard no_grad;
@@ -33,6 +32,20 @@ std::shared_ptr<Model> new_model(const ModelConfig& config, const ModelInput& in
   check_forward(*model, input, config.name);
   freeze(*model, config);
   return model;
+}
+
+// What the manifest asks for has the size of the file of its weights; drawing them at first takes some more.
+std::shared_ptr<Model> model_like(const Mapping& weights, const ModelConfig& config, const ModelInput& input,
+                                  const std::string& checkpoint) {
+  constexpr std::size_t room = std::size_t{64} << 20;
+  const MemoryBound bound(8 * weights.bytes().size() + room, checkpoint + "/manifest.json");
+  return make_model(config, input);
+}
+
+}  // namespace
+
+std::shared_ptr<Model> new_model(const ModelConfig& config, const ModelInput& input, at::Device device) {
+  return ready(make_model(config, input), config, input, device);
 }
 
 TaskData task_data(const Manifest& manifest) {
@@ -58,7 +71,8 @@ TrainedModel load_trained_model(const std::filesystem::path& checkpoint, at::Dev
   std::unique_ptr<Task> task = make_task(config.task, task_data(manifest), device);
   std::shared_ptr<Model> model = with_torch_errors("checkpoint", checkpoint.string() + ": its model", [&] {
     // On the CPU: what fails here is the checkpoint's fault, not the device's.
-    auto result = new_model(config.model, task->model_input(), at::kCPU);
+    const ModelInput input = task->model_input();
+    auto result = ready(model_like(file, config.model, input, checkpoint.string()), config.model, input, at::kCPU);
     load_state_dict(*result, parse_safetensors(file.bytes(), path), path);
     return result;
   });

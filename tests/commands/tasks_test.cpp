@@ -102,7 +102,8 @@ TEST_F(TaskCommands, SegmentationTrainsIsEvaluatedAndWritesMasks) {
   EXPECT_THAT(png, HasSubstr("PLTE"));
   const Outcome refused = run({"predict", dir_ / "runs/s", dir_ / "scenes/train/images/00.png", "--tokens", "3"});
   EXPECT_EQ(refused.exit_code, 2);
-  EXPECT_THAT(refused.output, HasSubstr("--tokens is for prompts; segmentation answers images"));
+  EXPECT_THAT(refused.output,
+              HasSubstr("--tokens means nothing to segmentation, which takes --output, --mirror; leave"));
 }
 
 TEST_F(TaskCommands, MultiLabelTrainsIsEvaluatedAndNamesLabels) {
@@ -270,7 +271,7 @@ TEST_F(TaskCommands, LanguageModelTrainsIsEvaluatedAndContinuesPrompts) {
   EXPECT_NE(run({"predict", dir_ / "runs/t", "abc", "--tokens", "20", "--seed", "4"}).output, first.output);
   const Outcome refused = run({"predict", dir_ / "runs/t", "abc", "--top", "3"});
   EXPECT_EQ(refused.exit_code, 2);
-  EXPECT_THAT(refused.output, HasSubstr("--top is for images; language_model answers prompts"));
+  EXPECT_THAT(refused.output, HasSubstr("--top means nothing to language_model, which takes --tokens, --temperature"));
 }
 
 TEST_F(TaskCommands, ATaskThatTheDataDoNotFitIsRefusedBeforeTraining) {

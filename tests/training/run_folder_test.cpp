@@ -172,6 +172,10 @@ TEST_F(RunChoice, EverySettingMayChangeAsItsRuleSays) {
       const Setting& name = *find_setting(settings, component->section + ".name");
       *std::get<std::string*>(name.field) = component->used_by.front();
     }
+    if (config.data.name == "csv") {  // which nothing is predicted from by default
+      const Setting& target = *find_setting(settings, "data.csv.target");
+      ASSERT_EQ(assign(target.field, target.allowed, {std::vector<Value>{{std::string("price")}}}), "");
+    }
     const std::string run = config.data.name + "-" + config.model.name;
     leave_run(setting.key + "/" + run, config, 1);
     change(*find_setting(settings, setting.key));

@@ -1,6 +1,7 @@
 // Checkpoints with right checksums and wrong values: a resume continues bit for bit or refuses them in words.
 
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <functional>
 
@@ -288,6 +289,13 @@ TEST_F(TrainerResume, TrainedModelThatDoesNotFitItsManifestIsRefused) {
   change_manifest("/class_names", {"a", "b", "c"});
   change_tensor("model.safetensors", "fc.weight", at::full({3, 128}, NAN));
   EXPECT_THAT(refusal(), HasSubstr("'fc.weight' holds NaN"));
+  std::string config = manifest()["config"];
+  config.replace(config.find("\"convnet\""), std::strlen("\"convnet\""), "\"linear\"");
+  change_manifest("/model", "linear");
+  change_manifest("/config", config);
+  change_manifest("/fields/0/shape", {40'000, 40'000, 1});
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("step-00000004/manifest.json asks for a model that takes more than "),
+                               HasSubstr("a tensor of 19200000000 bytes among them")));
   change_manifest("/class_names", std::vector<std::string>(std::size_t{1} << 20, "x"));
   EXPECT_THAT(refusal(), HasSubstr("names 1048576 classes, too many for the"));
 }
