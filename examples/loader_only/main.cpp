@@ -8,7 +8,11 @@
 
 #include <torch/torch.h>
 
-int main(int /*argc*/, char** argv) {
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::cerr << "usage: loader_only FOLDER\n";
+    return 2;
+  }
   trainyard::Config config;
   config.data.name = "image_folder";
   config.data.root = argv[1];

@@ -6,7 +6,11 @@
 #include <trainyard/loader/data_loader.h>
 #include <trainyard/loader/open_pool.h>
 
-int main(int /*argc*/, char** argv) {
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::cerr << "usage: loader_without_torch FOLDER\n";
+    return 2;
+  }
   trainyard::Config config;
   config.data.name = "image_folder";
   config.data.root = argv[1];
