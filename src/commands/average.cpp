@@ -35,8 +35,8 @@ class AverageCommand : public Command {
     save_checkpoint(output, average_of(checkpoints), /*best=*/false, {.keep = 1});
     std::vector<std::string> names;
     for (const fs::path& path : checkpoints) names.push_back(path.filename().string());
-    print("averaged {} checkpoints, statistics of batch norm too: {}\n  {}\n", names.size(),
-          fmt::format("{}", fmt::join(names, ", ")), (output / "last").string());
+    print("averaged {} checkpoints: {}\n  {}\n", names.size(), fmt::format("{}", fmt::join(names, ", ")),
+          (output / "last").string());
     return 0;
   }
 
