@@ -2,6 +2,8 @@
 // dataset for benchmarking machine learning algorithms", 2017).
 #include "datasets/fashion_mnist.h"
 
+#include <algorithm>
+
 namespace trainyard {
 
 std::unique_ptr<IdxImages> fashion_mnist(const DataConfig& config, Split split) {
@@ -18,6 +20,24 @@ std::unique_ptr<IdxImages> fashion_mnist(const DataConfig& config, Split split) 
       .mean = 0.2860F,
       .std = 0.3530F};
   return std::make_unique<IdxImages>(kind, config, split);
+}
+
+GarmentPictures garment_pictures(const DataConfig& config, Split split) {
+  constexpr std::size_t for_val = 5'000;
+  std::unique_ptr<IdxImages> all = fashion_mnist(config, split == Split::test ? Split::test : Split::train);
+  const std::size_t size = all->size();
+  if (split == Split::test) return {std::move(all), 0, size};
+  const std::size_t kept = size > 2 * for_val ? for_val : size / 2;
+  if (split == Split::val) return {std::move(all), size - kept, kept};
+  return {std::move(all), 0, size - kept};
+}
+
+void GarmentPictures::draw(RandomStream& random, Sample& picture) const {
+  read_sample(*all, first + random.below(count), picture);
+}
+
+std::size_t made_up_samples(std::int64_t of_train, Split split) {
+  return static_cast<std::size_t>(split == Split::train ? of_train : std::max<std::int64_t>(of_train / 5, 1));
 }
 
 namespace {

@@ -3,8 +3,7 @@
 // segmentation each pixel has a class: the ground, or the garment that is on top. For several labels per image a scene
 // has those of the ten kinds of garments of which at least 64 pixels are visible.
 //
-// Nothing is stored: a scene is a function of (split, index) and of Fashion-MNIST's files. Train is made of its first
-// 55,000 training pictures, val of the last 5,000, test of its test pictures, so no garment is in two splits.
+// Nothing is stored: a sample is a function of (split, index) and of Fashion-MNIST's files.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -21,8 +20,7 @@ constexpr std::size_t side = 96;
 constexpr std::size_t picture_side = 28;
 constexpr std::size_t least_extent = 40;
 constexpr std::size_t largest_extent = 56;
-constexpr std::size_t shift = 5;  // of a garment's center from its place, at most
-constexpr std::size_t for_val = 5'000;
+constexpr std::size_t shift = 5;               // of a garment's center from its place, at most
 constexpr std::size_t ground_levels = 5;       // a side of the grid that the ground is interpolated from
 constexpr std::uint8_t least_of_garment = 20;  // what is darker is no garment, unless a garment is all around it
 
@@ -86,16 +84,11 @@ struct Garment {
 class Garments final : public Dataset {
  public:
   Garments(const DataConfig& config, Split split)
-      : source_(fashion_mnist(config, split == Split::test ? Split::test : Split::train)),
+      : source_(garment_pictures(config, split)),
         target_(settings.in(config).target),
         split_key_(key_of({key_of("garments"), key_of(to_string(split))})) {
-    const std::int64_t samples = settings.in(config).samples;
-    size_ = static_cast<std::size_t>(split == Split::train ? samples : std::max<std::int64_t>(samples / 5, 1));
-    const std::size_t pictures = source_->size();
-    const std::size_t kept = pictures > 2 * for_val ? for_val : pictures / 2;
-    first_ = split == Split::val ? pictures - kept : 0;
-    count_ = split == Split::val ? kept : split == Split::train ? pictures - kept : pictures;
-    class_names_ = source_->class_names();
+    size_ = made_up_samples(settings.in(config).samples, split);
+    class_names_ = source_.all->class_names();
     if (target_ == Target::mask) class_names_.insert(class_names_.begin(), "ground");
     const auto classes = static_cast<std::int64_t>(class_names_.size());
     fields_ = {{.name = "image", .shape = {side, side, 1}},
@@ -109,7 +102,8 @@ class Garments final : public Dataset {
   std::vector<float> channel_mean() const override { return {0.4562F}; }
   std::vector<float> channel_std() const override { return {0.2234F}; }
   std::uint64_t fingerprint() const override {
-    return key_of({split_key_, source_->fingerprint(), size_, first_, count_, key_of(fields_[1].name)});
+    return key_of(
+        {split_key_, source_.all->fingerprint(), size_, source_.first, source_.count, key_of(fields_[1].name)});
   }
 
   void read(std::size_t index, RandomStream /*random*/, Sample& sample) const override {
@@ -159,10 +153,9 @@ class Garments final : public Dataset {
 
   // A garment whose center is about there.
   Garment draw_garment(RandomStream& random, Place center) const {
-    const std::size_t number = first_ + random.below(count_);
-    const std::size_t extent = least_extent + random.below(largest_extent - least_extent + 1);
     Sample sample;
-    read_sample(*source_, number, sample);
+    source_.draw(random, sample);
+    const std::size_t extent = least_extent + random.below(largest_extent - least_extent + 1);
     std::int64_t label = 0;
     std::memcpy(&label, sample.place(1).data(), sizeof label);
     Garment garment;
@@ -190,12 +183,10 @@ class Garments final : public Dataset {
     }
   }
 
-  std::unique_ptr<IdxImages> source_;
+  GarmentPictures source_;
   Target target_;
   std::uint64_t split_key_;
   std::size_t size_ = 0;
-  std::size_t first_ = 0;  ///< of Fashion-MNIST's pictures
-  std::size_t count_ = 0;
   std::vector<std::string> class_names_;
   std::vector<Field> fields_;
 };

@@ -1,8 +1,7 @@
 // Rotated garments, for regression: one picture of Fashion-MNIST in 40 × 40 pixels, rotated about its centre by an
 // angle of up to 60 degrees, which is the target. The pictures stand upright, so the angle can be seen in most of them.
 //
-// Nothing is stored: a sample is a function of (split, index) and of Fashion-MNIST's files. Train is made of its first
-// 55,000 training pictures, val of the last 5,000, test of its test pictures, so no garment is in two splits.
+// Nothing is stored: a sample is a function of (split, index) and of Fashion-MNIST's files.
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -16,7 +15,6 @@ namespace {
 
 constexpr std::size_t side = 40;  // the diagonal of a garment
 constexpr std::size_t garment_side = 28;
-constexpr std::size_t for_val = 5'000;
 constexpr double largest_angle = 60;  // degrees
 
 struct RotatedGarmentSettings {
@@ -65,14 +63,9 @@ void rotate(std::span<const std::byte> source, double degrees, std::span<std::by
 class RotatedGarments final : public Dataset {
  public:
   RotatedGarments(const DataConfig& config, Split split)
-      : source_(fashion_mnist(config, split == Split::test ? Split::test : Split::train)),
+      : source_(garment_pictures(config, split)),
         split_key_(key_of({key_of("rotated_garments"), key_of(to_string(split))})) {
-    const std::int64_t samples = settings.in(config).samples;
-    size_ = static_cast<std::size_t>(split == Split::train ? samples : std::max<std::int64_t>(samples / 5, 1));
-    const std::size_t pictures = source_->size();
-    const std::size_t kept = pictures > 2 * for_val ? for_val : pictures / 2;
-    first_ = split == Split::val ? pictures - kept : 0;
-    count_ = split == Split::val ? kept : split == Split::train ? pictures - kept : pictures;
+    size_ = made_up_samples(settings.in(config).samples, split);
   }
 
   std::size_t size() const override { return size_; }
@@ -80,24 +73,22 @@ class RotatedGarments final : public Dataset {
   std::vector<float> channel_mean() const override { return {0.1401F}; }
   std::vector<float> channel_std() const override { return {0.2771F}; }
   std::uint64_t fingerprint() const override {
-    return key_of({split_key_, source_->fingerprint(), size_, first_, count_});
+    return key_of({split_key_, source_.all->fingerprint(), size_, source_.first, source_.count});
   }
 
   void read(std::size_t index, RandomStream /*random*/, Sample& sample) const override {
     RandomStream random(key_of({split_key_, index}));
     Sample garment;
-    read_sample(*source_, first_ + random.below(count_), garment);
+    source_.draw(random, garment);
     const double degrees = largest_angle * (2 * random.uniform() - 1);
     rotate(garment.place(0), degrees, sample.elements(0));
     sample.set(1, static_cast<float>(degrees));
   }
 
  private:
-  std::unique_ptr<IdxImages> source_;
+  GarmentPictures source_;
   std::uint64_t split_key_;
   std::size_t size_ = 0;
-  std::size_t first_ = 0;  ///< of Fashion-MNIST's pictures
-  std::size_t count_ = 0;
   std::vector<Field> fields_{{.name = "image", .shape = {side, side, 1}},
                              {.name = "target",
                               .dtype = DType::float32,
@@ -110,9 +101,9 @@ std::unique_ptr<Dataset> make_rotated_garments(const DataConfig& config, Split s
   return std::make_unique<RotatedGarments>(config, split);
 }
 
-const DatasetRegistry::Registration registered{
-    "rotated_garments", "40x40 garments of Fashion-MNIST, each rotated by an angle that is to be told, for regression",
-    make_rotated_garments, __FILE__};
+const DatasetRegistry::Registration registered{"rotated_garments",
+                                               "40x40 garments of Fashion-MNIST, rotated by an angle, for regression",
+                                               make_rotated_garments, __FILE__};
 
 }  // namespace
 }  // namespace trainyard

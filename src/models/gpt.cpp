@@ -47,7 +47,7 @@ struct GptSettings {
               whole(0, 1 << 20), Resume::fixed);
     table.add("dropout", dropout, "share dropped of embeddings, attention and what a branch adds", number(0, 0.99),
               Resume::if_named);
-    table.add("drop_path", drop_path, "share of the samples that pass by a branch of the last block; less before it",
+    table.add("drop_path", drop_path, "share of the samples that skip a branch of the last block; less before it",
               number(0, 0.99), Resume::if_named);
   }
 };

@@ -23,7 +23,7 @@ struct VitSettings {
         .add("patch_size", patch_size, "side of a patch in pixels; 4 or 7 for images of 28 px, 4 or 8 of 32 px",
              whole(1, 1024), Resume::fixed)
         .formerly("model.patch_size");
-    table.add("drop_path", drop_path, "share of the samples that pass by a branch of the last block; less before it",
+    table.add("drop_path", drop_path, "share of the samples that skip a branch of the last block; less before it",
               number(0, 0.99), Resume::if_named);
   }
 };
