@@ -1,5 +1,5 @@
 /// Stochastic depth (Huang et al. 2016, "Deep Networks with Stochastic Depth"), as torchvision's StochasticDepth in the
-/// mode "row" and timm's DropPath: a sample is passed by a residual branch with probability p.
+/// mode "row" and timm's DropPath: each sample skips a residual branch with probability p.
 #pragma once
 
 #include <cstdint>
