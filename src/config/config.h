@@ -194,6 +194,21 @@ struct TrainConfig {
   }
 };
 
+struct DistributedConfig {
+  double timeout = 60;
+  int max_restarts = 0;
+
+  template <typename Table>
+  void declare(Table& table) {
+    table.add("timeout", timeout, "seconds that the processes of a run wait for one another before it fails",
+              number(1, 86'400), Resume::free);
+    table.add("max_restarts", max_restarts,
+              "how often training on several devices begins again by itself, from the last checkpoint, after a process "
+              "was lost",
+              whole(0, 1'000), Resume::free);
+  }
+};
+
 struct CheckpointConfig {
   int every_steps = 0;
   int keep = 2;
@@ -245,6 +260,7 @@ struct Config {
   OptimizerConfig optimizer;
   ScheduleConfig schedule;
   TrainConfig train;
+  DistributedConfig distributed;
   CheckpointConfig checkpoint;
   RunConfig run;
 };

@@ -56,6 +56,7 @@ std::vector<Setting> settings_in(Config& config) {
   table.add_section("optimizer", config.optimizer);
   table.add_section("schedule", config.schedule);
   table.add_section("train", config.train);
+  table.add_section("distributed", config.distributed);
   table.add_section("checkpoint", config.checkpoint);
   table.add_section("run", config.run);
   return std::move(table.settings());
