@@ -9,9 +9,14 @@ namespace trainyard {
 
 DataLoader::DataLoader(WorkerPool& pool, Split split, const DataLoaderOptions& options)
     : pool_(pool), id_(pool.new_loader()), split_(static_cast<std::uint32_t>(split)), options_(options) {
-  const std::uint64_t together = static_cast<std::uint64_t>(pool.options().batch_size) * options.world_size;
+  batch_size_ = static_cast<std::uint64_t>(options.batch_size);
+  if (batch_size_ == 0) batch_size_ = static_cast<std::uint64_t>(pool.options().batch_size) * options.world_size;
   const std::uint64_t size = this->split().size;
-  batches_ = options.drop_last ? size / together : (size + together - 1) / together;
+  batches_ = options.drop_last ? size / batch_size_ : (size + batch_size_ - 1) / batch_size_;
+}
+
+std::uint64_t DataLoader::samples_of(std::uint64_t batch) const {
+  return std::min(batch_size_, split().size - batch * batch_size_);
 }
 
 void DataLoader::start_epoch(std::uint64_t epoch, std::uint64_t first_batch) {
@@ -91,6 +96,13 @@ std::vector<std::uint64_t> DataLoader::sample_indices(std::uint64_t epoch, std::
   return indices;
 }
 
+std::vector<std::uint64_t> DataLoader::indices_of_batch(std::uint64_t epoch, std::uint64_t batch) const {
+  const SampleOrder order = this->order(epoch);
+  std::vector<std::uint64_t> indices;
+  for (std::uint64_t i = 0; i < samples_of(batch); ++i) indices.push_back(order(batch * batch_size_ + i));
+  return indices;
+}
+
 std::vector<std::uint64_t> DataLoader::random_keys(std::uint64_t epoch, std::uint64_t batch) const {
   const BatchRequest samples = request(epoch, batch);
   const SampleOrder order = this->order(epoch);
@@ -106,18 +118,16 @@ SampleOrder DataLoader::order(std::uint64_t epoch) const {
 }
 
 BatchRequest DataLoader::request(std::uint64_t epoch, std::uint64_t number) const {
-  const std::uint64_t batch_size = pool_.options().batch_size;
   const std::uint64_t stride = options_.world_size;
-  BatchRequest result{.epoch = epoch,
-                      .first = number * batch_size * stride + options_.rank,
-                      .stride = stride,
-                      .split = split_,
-                      .shuffle = options_.shuffle,
-                      .unmirrored = options_.unmirrored};
-  const std::uint64_t size = split().size;
-  const std::uint64_t left = result.first < size ? (size - result.first + stride - 1) / stride : 0;
-  result.count = static_cast<std::uint32_t>(std::min(batch_size, left));
-  return result;
+  const std::uint64_t rank = options_.rank;
+  const std::uint64_t samples = samples_of(number);
+  return {.epoch = epoch,
+          .first = number * batch_size_ + rank,
+          .stride = stride,
+          .count = static_cast<std::uint32_t>(rank < samples ? (samples - rank + stride - 1) / stride : 0),
+          .split = split_,
+          .shuffle = options_.shuffle,
+          .unmirrored = options_.unmirrored};
 }
 
 void DataLoader::publish_ahead() {

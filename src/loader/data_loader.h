@@ -77,8 +77,10 @@ class Batch {
 struct DataLoaderOptions {
   bool shuffle = false;    ///< a new order each epoch, of train as PoolOptions::sampling says; else the dataset's own
   bool drop_last = false;  ///< leave out the last batch where it would be smaller
-  int rank = 0;            ///< this process's place among `world_size` that share one order
+  int rank = 0;            ///< this process's place among `world_size` that share one order and its batches
   int world_size = 1;
+  /// Samples of a batch of all ranks together; 0: as many as fill each rank's part, PoolOptions::batch_size.
+  std::int64_t batch_size = 0;
   bool unmirrored = false;  ///< without the transforms' last random_horizontal_flip (SplitInfo::mirror)
 };
 
@@ -86,11 +88,12 @@ struct DataLoaderOptions {
 /// and what they had prepared for another loader is taken back and prepared again when that one is asked next. For one
 /// thread; must not outlive the pool.
 ///
-/// With world_size n, rank r gets the positions r, r + n, r + 2n, ... of the one order, so that the ranks' batches k
-/// together are batch k of a single process with n times the batch size. All ranks count the same batches; the last one
-/// may be smaller by a sample, or empty, on the higher ranks.
+/// With world_size n, rank r gets the samples r, r + n, r + 2n, ... of each batch: together the ranks have the batches
+/// of a single process. All ranks count the same batches; a part may be smaller by a sample, or empty, on the higher
+/// ranks.
 class DataLoader {
  public:
+  /// REQUIRES that a rank's part of a batch is at most PoolOptions::batch_size.
   DataLoader(WorkerPool& pool, Split split, const DataLoaderOptions& options = {});
   DataLoader(const DataLoader&) = delete;
   DataLoader& operator=(const DataLoader&) = delete;
@@ -110,8 +113,12 @@ class DataLoader {
 
   /// Batches of an epoch.
   std::uint64_t batches() const { return batches_; }
+  /// Samples of a batch, of all ranks together. REQUIRES batch < batches().
+  std::uint64_t samples_of(std::uint64_t batch) const;
   /// The numbers, in the dataset, of the samples of `batch` of `epoch`. REQUIRES batch < batches().
   std::vector<std::uint64_t> sample_indices(std::uint64_t epoch, std::uint64_t batch) const;
+  /// The same of all ranks' samples.
+  std::vector<std::uint64_t> indices_of_batch(std::uint64_t epoch, std::uint64_t batch) const;
   /// What the random numbers of each of them depend on (SampleOrder::random_key).
   std::vector<std::uint64_t> random_keys(std::uint64_t epoch, std::uint64_t batch) const;
   /// With epoch() the whole state: start_epoch(epoch(), next_batch()) goes on from here, with any number of workers.
@@ -141,6 +148,7 @@ class DataLoader {
   std::uint64_t id_;
   std::uint32_t split_;
   DataLoaderOptions options_;
+  std::uint64_t batch_size_;  ///< of all ranks
   std::uint64_t batches_ = 0;
   std::uint64_t epoch_ = 0;
   std::uint64_t next_ = 0;       ///< the batch that next() returns

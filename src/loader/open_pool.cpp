@@ -5,9 +5,11 @@
 
 namespace trainyard {
 
-WorkerPool open_pool(const Config& config) {
+WorkerPool open_pool(const Config& config) { return open_pool(config, pool_options(config)); }
+
+WorkerPool open_pool(const Config& config, const PoolOptions& options) {
   validate(config);
-  return WorkerPool(pool_options(config), dataset_factory(config));
+  return WorkerPool(options, dataset_factory(config));
 }
 
 PoolOptions pool_options(const Config& config) {

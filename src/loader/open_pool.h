@@ -17,6 +17,9 @@ namespace trainyard {
 /// UsageError for a value that its setting does not allow.
 WorkerPool open_pool(const Config& config);
 
+/// The same with other options than `config` asks for.
+WorkerPool open_pool(const Config& config, const PoolOptions& options);
+
 /// The pool's options as configured.
 PoolOptions pool_options(const Config& config);
 

@@ -41,9 +41,17 @@ class DeviceLoader {
   const SplitInfo& split() const { return loader_.split(); }
   /// Batches of a whole epoch.
   std::int64_t batches() const { return static_cast<std::int64_t>(loader_.batches()); }
+  /// Samples of a batch, of all ranks together (DataLoader).
+  std::int64_t samples_of(std::int64_t batch) const {
+    return static_cast<std::int64_t>(loader_.samples_of(static_cast<std::uint64_t>(batch)));
+  }
   /// The numbers, in the dataset, of the samples of `batch` of `epoch`.
   std::vector<std::uint64_t> sample_indices(std::uint64_t epoch, std::int64_t batch) const {
     return loader_.sample_indices(epoch, static_cast<std::uint64_t>(batch));
+  }
+  /// The same of all ranks' samples.
+  std::vector<std::uint64_t> indices_of_batch(std::uint64_t epoch, std::int64_t batch) const {
+    return loader_.indices_of_batch(epoch, static_cast<std::uint64_t>(batch));
   }
   /// The same of the samples that are in `batch`, of the epoch that has been started: batch.count numbers.
   std::vector<std::uint64_t> sample_indices(const DeviceBatch& batch) const;

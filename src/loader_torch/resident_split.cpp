@@ -50,7 +50,7 @@ void ResidentSplit::start_epoch(const DataLoader& order, std::uint64_t epoch, st
     }
     if (kept.size() < indices.size()) kept_.emplace(number, std::move(kept));
     begins_.push_back(static_cast<std::int64_t>(rows.size()));
-    if (begins_.end()[-1] == begins_.end()[-2]) {
+    if (!indices.empty() && begins_.end()[-1] == begins_.end()[-2]) {
       throw RunError("loader", "no sample of batch {} of epoch {} could be read when they were put on the device",
                      number + 1, epoch + 1);
     }
