@@ -1,4 +1,6 @@
 // Times the training step alone on a batch that stays: train_step DEVICE PRECISION MODEL SIZE CHANNELS BATCH THREADS
+// As a rank of several (distributed/rank.h) it trains with the others, each on a batch of its own; DEVICE cuda is then
+// that of its local rank, and rank 0 alone answers.
 // Reads a number of steps a line from stdin, does them, answers with the mean seconds of a step.
 // benchmarks/train_step.py talks to it and to PyTorch in turns.
 
@@ -11,15 +13,23 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include "config/flags.h"
+#include "distributed/process_group.h"
 #include "training/memory.h"
 #include "training/precision.h"
 
 using namespace trainyard;
 
 int main(int, char** argv) {
-  const at::Device device(argv[1]);
+  const Rank rank = rank_of_process();
+  at::Device device(argv[1]);
+  if (device.is_cuda()) {
+    if (!device.has_index()) device.set_index(static_cast<c10::DeviceIndex>(rank.local_rank));
+    c10::impl::VirtualGuardImpl(device.type()).setDevice(device);
+  }
+  ProcessGroup group(rank, device, /*timeout_seconds=*/600);
   const std::string name = argv[3];
   const std::int64_t size = std::stoll(argv[4]);
   std::vector<std::string> flags = {"--train.precision", argv[2], "--model.name", name};
@@ -51,16 +61,17 @@ int main(int, char** argv) {
     }
   }
   const auto optimizer = make_optimizer({.lr = 1e-3}, *model);
-  TrainStep step(*model, *optimizer, *task, metrics, config);
+  TrainStep step(*model, *optimizer, *task, metrics, config, group);
   const TensorDict batch = {
       {"image", at::randn({count, channels, size, size}).contiguous(at::MemoryFormat::ChannelsLast).to(device)},
       {"label", at::randint(0, 10, {count}, at::kLong).to(device)}};
   for (int steps = 0; std::cin >> steps;) {
     const auto start = std::chrono::steady_clock::now();
     at::Tensor loss;
-    for (int i = 0; i < steps; ++i) loss = step(batch, 1e-3).loss;
+    for (int i = 0; i < steps; ++i) loss = step(batch, 1e-3, {.samples = count * rank.world_size}).loss;
     loss.item<float>();  // waits for a GPU
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-    std::cout << taken.count() / steps << std::endl;
+    if (rank.is_first()) std::cout << taken.count() / steps << std::endl;
   }
+  group.shut_down();
 }

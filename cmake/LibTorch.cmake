@@ -45,6 +45,12 @@ foreach(_dir IN LISTS _wheel_lib_dirs)
   target_link_options(LibTorch::LibTorch INTERFACE -Wl,-rpath-link,${_dir})
 endforeach()
 
+# c10d's header of Gloo includes Gloo's own, which no wheel of torch has; the code is in libtorch_cpu.
+find_path(GLOO_INCLUDE_DIR gloo/context.h HINTS ${TRAINYARD_HEADERS} $ENV{TRAINYARD_HEADERS} REQUIRED)
+add_library(trainyard_c10d INTERFACE)
+target_include_directories(trainyard_c10d SYSTEM INTERFACE ${GLOO_INCLUDE_DIR})
+target_compile_definitions(trainyard_c10d INTERFACE USE_C10D_GLOO)
+
 if(TORCH_CUDA_VERSION STREQUAL "none")
   set(TRAINYARD_CUDA OFF)
   message(STATUS "LibTorch ${TORCH_VERSION} without CUDA, in ${TORCH_DIR}")
@@ -103,6 +109,7 @@ file(GLOB _wheel_include_dirs LIST_DIRECTORIES true ${TORCH_DIR}/../nvidia/*/inc
 target_include_directories(LibTorch::LibTorch INTERFACE
   ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES} ${_wheel_include_dirs})
 target_link_libraries(LibTorch::LibTorch INTERFACE ${TRAINYARD_CUDART})
+target_compile_definitions(trainyard_c10d INTERFACE USE_C10D_NCCL)
 message(STATUS "LibTorch ${TORCH_VERSION}, CUDA ${TORCH_CUDA_VERSION}, in ${TORCH_DIR}")
 message(STATUS "CUDA compiler ${CMAKE_CUDA_COMPILER} (${CMAKE_CUDA_COMPILER_VERSION}), "
                "architectures ${_archs} (${_archs_from})")

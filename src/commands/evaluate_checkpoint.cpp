@@ -55,7 +55,8 @@ CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint
   const RegisteredMemory registered(device.is_cuda() ? pool.memory() : std::span<std::byte>());
   DeviceLoader batches(pool, split, {}, device);
   const std::unique_ptr<Evaluation> evaluation = trained.task->evaluation(worst);
-  Scores scores = evaluate(*trained.model, *trained.task, batches, config.train.precision,
+  ProcessGroup alone;
+  Scores scores = evaluate(*trained.model, *trained.task, batches, alone, config.train.precision,
                            std::numeric_limits<std::int64_t>::max(), evaluation.get(), mirror);
   Findings findings = evaluation->findings(*trained.model);
   std::vector<std::string> names;

@@ -47,8 +47,9 @@ class LrFindCommand : public Command {
     const at::Device device = prepare_device(config, check);
     require_room_for_cache(config, pool.splits(), device);
     const StopSignal stop_signal;
+    ProcessGroup alone;
     const RunResult result = with_explained_errors(
-        check, device, [&] { return Trainer(config, pool, device, folder, debug, stop_signal.token()).run(); });
+        check, device, [&] { return Trainer(config, pool, device, alone, folder, debug, stop_signal.token()).run(); });
     fs::remove_all(folder.checkpoints());  // of no use: what it trained is ruined
     if (result.signal != 0) return 128 + result.signal;
     print_curve(finder);

@@ -1,7 +1,10 @@
 #include "commands/machine.h"
 
+#include <algorithm>
+
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include "check/device.h"
 #include "check/probes.h"
@@ -32,11 +35,15 @@ Needs needs_of(const Config& config) {
   return needs;
 }
 
-at::Device prepare_device(const Config& config, const CheckResult& check) {
+at::Device prepare_device(const Config& config, const CheckResult& check, int processes) {
   const at::Device device(resolve_device(check.needs, check.facts).name());
   if (exit_code(check) != ExitCode::done) throw MachineError("check", "{}", sentence(check.findings.front()));
-  at::set_num_threads(config.train.threads > 0 ? config.train.threads : usable_cores());
-  if (device.is_cpu()) keep_freed_memory();
+  at::set_num_threads(config.train.threads > 0 ? config.train.threads : std::max(usable_cores() / processes, 1));
+  if (device.is_cpu()) {
+    keep_freed_memory();
+  } else {
+    c10::impl::VirtualGuardImpl(device.type()).setDevice(device);
+  }
   set_float32_arithmetic(config.train.precision);
   at::globalContext().setBenchmarkCuDNN(true);  // shapes stay the same: measure the convolutions once
   if (config.train.deterministic) set_deterministic();

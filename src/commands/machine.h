@@ -17,8 +17,9 @@ Needs needs_of(const Config& config);
 Needs device_needs_of(const Config& config);
 
 /// Resolves `train.device` against the facts, sets threads and arithmetic, returns the device. Throws MachineError with
-/// the cause and the remedy where the check found an error.
-at::Device prepare_device(const Config& config, const CheckResult& check);
+/// the cause and the remedy where the check found an error. Where train.threads leaves it open, the host's cores are
+/// shared by `processes` that train on it.
+at::Device prepare_device(const Config& config, const CheckResult& check, int processes = 1);
 
 /// Throws where loader.cache = gpu and these splits cannot be kept on `device`: UsageError if the CPU was asked for,
 /// MachineError if there is no GPU or too little free memory on it, with the bytes needed and free.

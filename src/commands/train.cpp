@@ -8,6 +8,10 @@
 #include "commands/build_report.h"
 #include "commands/command.h"
 #include "commands/machine.h"
+#include "commands/rank_facts.h"
+#include "distributed/process_group.h"
+#include "distributed/rank.h"
+#include "distributed/require_same.h"
 #include "loader/epoch_stats.h"
 #include "loader/open_pool.h"
 #include "loader/split_summary.h"
@@ -46,24 +50,37 @@ class TrainCommand : public Command {
     if (!debug_.profile.empty()) parse_step_range(debug_.profile);
     Config config = given;
     if (debug_.fast_dev_run) config.train.epochs = 1;
-    WorkerPool pool = open_pool(config);  // forks: before CUDA, before any thread
-    const RunFolder folder = debug_.scratch() ? scratch_folder(config, run_name(config)) : choose_run_folder(config);
+    const Rank rank = rank_of_process();
+    WorkerPool pool = open_pool(config, rank_pool_options(config, rank));  // forks: before CUDA, before any thread
+    RunFolder folder;
+    if (rank.is_first()) folder = choose_folder(config);
     const CheckResult check = run_check(needs_of(config));
-    write_output(render_short(check, wants_colour(STDOUT_FILENO)));
+    if (rank.is_first()) write_output(render_short(check, wants_colour(STDOUT_FILENO)));
     flush_output();
-    const at::Device device = prepare_device(config, check);
+    const at::Device device = prepare_device(config, check, rank.local_world_size);
     require_room_for_cache(config, pool.splits(), device);
-    print("run     {}{}\n", folder.path.string(),
-          folder.checkpoint ? fmt::format(", resuming from {}", folder.checkpoint->filename().string()) : "");
-    for (const std::string& note : folder.notes) print("        {}\n", note);
-    print_data(pool.splits());
-    flush_output();
+    if (rank.is_first()) {
+      print_folder(folder);
+      print_data(pool.splits());
+      flush_output();
+    }
     if (debug_.dry_run) {
-      print("\n{}", dry_run(config, pool, device, folder.path));
+      if (rank.is_first()) print("\n{}", dry_run(config, pool, device, folder.path));
       return 0;
     }
-    const RunResult result =
-        with_explained_errors(check, device, [&] { return train(config, pool, device, folder, check); });
+    const RunResult result = with_explained_errors(check, device, [&] {
+      ProcessGroup group(rank, device, config.distributed.timeout);
+      try {
+        require_same(group, rank_facts(config, pool.splits()));
+        folder.path = group.broadcast(folder.path.string());
+        const RunResult trained = train(config, pool, device, group, folder, check);
+        group.shut_down();
+        return trained;
+      } catch (const std::exception& error) {
+        group.rethrow_first_cause(error);
+      }
+    });
+    if (!rank.is_first()) return result.signal == 0 ? 0 : 128 + result.signal;
     const Judged judged = result.signal == 0 && result.samples > 0 ? judge(config, pool, device, folder) : Judged();
     print_result(result, config, folder, judged);
     print_loading(result.loading, pool);
@@ -78,11 +95,21 @@ class TrainCommand : public Command {
     std::string error;
   };
 
-  RunResult train(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder,
-                  const CheckResult& check) const {
+  RunFolder choose_folder(const Config& config) const {
+    return debug_.scratch() ? scratch_folder(config, run_name(config)) : choose_run_folder(config);
+  }
+
+  static void print_folder(const RunFolder& folder) {
+    print("run     {}{}\n", folder.path.string(),
+          folder.checkpoint ? fmt::format(", resuming from {}", folder.checkpoint->filename().string()) : "");
+    for (const std::string& note : folder.notes) print("        {}\n", note);
+  }
+
+  RunResult train(const Config& config, WorkerPool& pool, at::Device device, ProcessGroup& group,
+                  const RunFolder& folder, const CheckResult& check) const {
     const StopSignal stop_signal;
-    Trainer trainer(config, pool, device, folder, debug_, stop_signal.token());
-    if (!trainer.finished()) {
+    Trainer trainer(config, pool, device, group, folder, debug_, stop_signal.token());
+    if (group.rank().is_first() && !trainer.finished()) {
       const std::string found = to_json_text(check);
       write_file_atomically(folder.path / "check.json", [&](FileWriter& file) { file.write(found); });
       const std::string data = json_text(to_json(pool.splits()), 2) + "\n";

@@ -38,6 +38,9 @@ class Optimizer {
   /// Drops all gradients.
   void zero_grad();
 
+  /// What it updates; shared with the model.
+  const NamedTensors& parameters() const { return parameters_; }
+
   /// The gradients there are. Share the parameters' memory.
   std::vector<at::Tensor> gradients() const;
 

@@ -83,6 +83,8 @@ class MetricSums {
   /// Adds what MetricSet::sums_of() returned. Does not wait for the device.
   void add(const at::Tensor& sums) { sums_.add_(sums); }
   void reset() { sums_.zero_(); }
+  /// All sums, which may be changed.
+  const at::Tensor& tensor() const { return sums_; }
 
   // These wait for the device.
   MetricValues values() const { return metrics_->values(sums_); }

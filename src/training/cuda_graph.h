@@ -17,10 +17,14 @@ class CudaGraph {
   virtual void replay() = 0;
 };
 
-/// Captures what `work` launches on `device` without running it (at::cuda::CUDAGraph); waits for the GPU. Null, and
-/// nothing done, where the GPU lacks the memory: the graph takes what `work` does, and as much has to be free beside it
-/// for work that is not captured. Null on the CPU too. Throws RunError where `work` waits for the GPU, and what
-/// `work` throws; the process cannot go on with the device then.
-std::unique_ptr<CudaGraph> capture_cuda_graph(at::Device device, const std::function<void()>& work);
+/// Whether the device has the memory for a first graph: it takes about what the steps before it did, and as much has to
+/// be free beside it for work that is not captured. Waits for the GPU. False on the CPU.
+bool has_room_for_cuda_graph(at::Device device);
+
+/// Captures what `work` launches on `device`, a GPU, without running it (at::cuda::CUDAGraph); waits for the GPU. The
+/// graph shares the memory of `other`, which may be null: what one leaves behind is lost when the other runs. Throws
+/// RunError where `work` waits for the GPU, and what `work` throws; the process cannot go on with the device then.
+std::unique_ptr<CudaGraph> capture_cuda_graph(at::Device device, const std::function<void()>& work,
+                                              const CudaGraph* other = nullptr);
 
 }  // namespace trainyard

@@ -60,7 +60,8 @@ std::string dry_run(const Config& config, WorkerPool& pool, at::Device device, c
   at::manual_seed(config.train.seed);
   const std::shared_ptr<Model> model = new_model(config.model, task->model_input(), device);
   const std::unique_ptr<Optimizer> optimizer = make_optimizer(config.optimizer, *model);
-  TrainStep step(*model, *optimizer, *task, metrics, config.train);
+  ProcessGroup alone;
+  TrainStep step(*model, *optimizer, *task, metrics, config.train, alone);
   model->train();
   DeviceLoader batches(pool, Split::train, order, device);
   batches.start_epoch(0);

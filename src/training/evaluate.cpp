@@ -1,6 +1,9 @@
 #include "training/evaluate.h"
 
+#include <algorithm>
 #include <cmath>
+
+#include <ATen/ops/cat.h>
 
 #include "training/forward.h"
 
@@ -12,6 +15,19 @@ double rank(const MetricValues& values, const std::string& metric, bool higher_i
   const double value = value_of(values, metric).value_or(std::nan(""));
   if (std::isnan(value)) return -HUGE_VAL;
   return higher_is_better ? value : -value;
+}
+
+// The rows of every rank, which may have different numbers of them.
+at::Tensor of_all_ranks(const at::Tensor& rows, ProcessGroup& group) {
+  if (group.alone()) return rows;
+  const at::Tensor count = at::full({1}, rows.size(0), at::kLong);
+  std::vector<std::int64_t> counts;
+  for (const at::Tensor& one : group.all_gather(count)) counts.push_back(one.item<std::int64_t>());
+  const at::Tensor padded = at::zeros({*std::max_element(counts.begin(), counts.end()), rows.size(1)}, rows.options());
+  padded.narrow(0, 0, rows.size(0)).copy_(rows);
+  std::vector<at::Tensor> gathered = group.all_gather(padded);
+  for (std::size_t i = 0; i < gathered.size(); ++i) gathered[i] = gathered[i].narrow(0, 0, counts[i]);
+  return at::cat(gathered);
 }
 
 }  // namespace
@@ -29,8 +45,8 @@ bool is_better(const MetricValues& later, const MetricValues& earlier, const Mon
   return rank(later, "loss", false) >= rank(earlier, "loss", false);
 }
 
-Scores evaluate(Model& model, const Task& task, DeviceLoader& batches, Precision precision, std::int64_t most_batches,
-                Evaluation* evaluation, bool mirror) {
+Scores evaluate(Model& model, const Task& task, DeviceLoader& batches, ProcessGroup& group, Precision precision,
+                std::int64_t most_batches, Evaluation* evaluation, bool mirror) {
   const at::NoGradGuard no_grad;
   const bool was_training = model.is_training();
   model.eval();
@@ -43,6 +59,8 @@ Scores evaluate(Model& model, const Task& task, DeviceLoader& batches, Precision
   std::int64_t filled = 0;
   batches.start_epoch(0, /*first_batch=*/0, most_batches);
   while (const std::optional<DeviceBatch> raw = batches.next()) {
+    group.moved();
+    if (raw->count == 0) continue;  // other ranks have samples of this batch
     const TensorDict batch = task.prepare(*raw);
     const TensorDict outputs =
         mirror ? forward_mirrored(model, task, batch, precision) : forward(model, batch, precision);
@@ -55,8 +73,10 @@ Scores evaluate(Model& model, const Task& task, DeviceLoader& batches, Precision
     filled += raw->count;
   }
   model.train(was_training);
+  group.all_reduce(sums.tensor());
   MetricValues values = sums.values();
-  for (auto& value : collected.values(rows.narrow(0, 0, filled))) values.push_back(std::move(value));
+  const at::Tensor all_rows = collected.empty() ? rows : of_all_ranks(rows.narrow(0, 0, filled), group);
+  for (auto& value : collected.values(all_rows)) values.push_back(std::move(value));
   return {.values = std::move(values), .samples = sums.samples()};
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "distributed/process_group.h"
 #include "loader_torch/device_loader.h"
 #include "models/model.h"
 #include "tasks/task.h"
@@ -25,11 +26,11 @@ std::vector<std::string> score_names(const Task& task);
 /// one. Not a number is worse than any number.
 bool is_better(const MetricValues& later, const MetricValues& earlier, const Monitor& monitor);
 
-/// `model` on every sample of the split of `batches`, each once, or on its first `most_batches` of them. The model is
-/// in evaluation mode meanwhile and in its former mode afterwards. `evaluation`, which may be null, sees every batch.
-/// Throws as CollectedMetrics::require_room().
-/// With `mirror`, outputs are those of forward_mirrored().
-Scores evaluate(Model& model, const Task& task, DeviceLoader& batches, Precision precision,
+/// `model` on every sample of the split of `batches`, each once, or on its first `most_batches` of them; the ranks of
+/// `group` share them, and each gets the scores of all. The model is
+/// in evaluation mode meanwhile and in its former mode afterwards. `evaluation`, which may be null, sees every batch of
+/// this rank. Throws as CollectedMetrics::require_room(). With `mirror`, outputs are those of forward_mirrored().
+Scores evaluate(Model& model, const Task& task, DeviceLoader& batches, ProcessGroup& group, Precision precision,
                 std::int64_t most_batches = std::numeric_limits<std::int64_t>::max(), Evaluation* evaluation = nullptr,
                 bool mirror = false);
 

@@ -11,30 +11,23 @@ namespace trainyard {
 namespace {
 
 constexpr int steps_before_capture = 3;
-
-bool are_alike(const TensorDict& a, const TensorDict& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
-    return x.first == y.first && x.second.sizes() == y.second.sizes() && x.second.dtype() == y.second.dtype();
-  });
-}
+constexpr std::size_t most_kinds = 12;
 
 }  // namespace
 
-StepGraph::StepGraph(std::function<StepResult(const TensorDict&)> step, at::Device device, bool enabled)
-    : step_(std::move(step)), device_(device), enabled_(enabled && device.is_cuda()) {}
+StepGraph::StepGraph(Step step, ProcessGroup& group, at::Device device, bool enabled)
+    : step_(std::move(step)), group_(group), device_(device), enabled_(enabled && device.is_cuda()) {
+  kinds_.reserve(most_kinds);
+}
 
-StepResult StepGraph::operator()(const TensorDict& batch) {
-  if (!enabled_) return step_(batch);
-  if (!are_alike(batch, input_)) {
-    if (graph_) return step_(batch);
-    input_ = batch;
-    seen_ = 0;
-  }
-  if (!graph_ && seen_++ == steps_before_capture) capture(batch);
-  if (!graph_) return step_(batch);
-  for (auto& [name, tensor] : input_) tensor.copy_(batch.at(name));
-  graph_->replay();
-  return result_;
+StepResult StepGraph::operator()(const TensorDict& batch, const StepPart& part) {
+  Kind* const kind = enabled_ ? kind_of(batch, part) : nullptr;
+  if (kind == nullptr) return step_(batch, part);
+  if (!kind->graph && kind->seen++ == steps_before_capture) capture(*kind, batch);
+  if (!enabled_ || !kind->graph) return step_(batch, part);
+  for (auto& [name, tensor] : kind->input) tensor.copy_(batch.at(name));
+  kind->graph->replay();
+  return kind->result;
 }
 
 void StepGraph::launch_without_graph(const char* reason) {
@@ -43,23 +36,33 @@ void StepGraph::launch_without_graph(const char* reason) {
   log_warning("[training] {}: the steps are launched one kernel after another", reason);
 }
 
-void StepGraph::capture(const TensorDict& batch) {
-  input_ = batch;
-  for (auto& [name, tensor] : input_) tensor = at::empty_like(tensor);
+StepGraph::Kind* StepGraph::kind_of(const TensorDict& batch, const StepPart& part) {
+  std::vector<FieldShape> shapes;
+  for (const auto& [name, tensor] : batch) shapes.push_back({name, tensor.sizes().vec(), tensor.scalar_type()});
+  const auto found = std::find_if(kinds_.begin(), kinds_.end(),
+                                  [&](const Kind& kind) { return kind.part == part && kind.shapes == shapes; });
+  if (found != kinds_.end()) return &*found;
+  if (kinds_.size() == most_kinds) return nullptr;
+  return &kinds_.emplace_back(Kind{.part = part, .shapes = std::move(shapes)});
+}
+
+void StepGraph::capture(Kind& kind, const TensorDict& batch) {
+  const CudaGraph* const other = kinds_.front().graph.get();
+  if (!group_.all_agree(other != nullptr || has_room_for_cuda_graph(device_))) {
+    enabled_ = false;
+    return;
+  }
+  for (const auto& [name, tensor] : batch) kind.input.set(name, at::empty_like(tensor));
   at::Generator random = at::globalContext().defaultGenerator(at::kCPU);
   const at::Tensor before = random.get_state();
-  graph_ = capture_cuda_graph(device_, [this] { result_ = step_(input_); });
-  if (graph_ && at::equal(random.get_state(), before)) return;
-  if (graph_) {
-    log_warning(
-        "[training] the model draws random numbers on the CPU, which a CUDA graph would repeat: its steps are launched "
-        "one kernel after another; draw them on the GPU, or set train.cuda_graph = false");
-    random.set_state(before);
-  }
+  kind.graph = capture_cuda_graph(device_, [&] { kind.result = step_(kind.input, kind.part); }, other);
+  if (at::equal(random.get_state(), before)) return;
+  log_warning(
+      "[training] the model draws random numbers on the CPU, which a CUDA graph would repeat: its steps are launched "
+      "one kernel after another; draw them on the GPU, or set train.cuda_graph = false");
+  random.set_state(before);
   enabled_ = false;
-  graph_.reset();
-  input_ = {};
-  result_ = {};
+  kinds_.clear();
 }
 
 }  // namespace trainyard

@@ -1,7 +1,13 @@
-/// One optimizer step: forward, loss, backward, update.
+/// One optimizer step: forward, loss, backward, update; on several devices with the sums of all ranks.
 #pragma once
 
+#include <memory>
+
 #include "config/config.h"
+#include "distributed/buffer_average.h"
+#include "distributed/gradient_buckets.h"
+#include "distributed/process_group.h"
+#include "distributed/side_stream.h"
 #include "models/model.h"
 #include "optim/grad_scaler.h"
 #include "optim/optimizer.h"
@@ -10,32 +16,34 @@
 
 namespace trainyard {
 
-/// What a batch is to a step that is made of several (train.accumulate).
-struct StepPart {
-  bool first = true;
-  bool last = true;  ///< the weights change after it
-};
-
-/// The gradient of a step is that of the sum of its batches' losses over the sum of their weights (tasks/metric.h).
-/// `model`, `optimizer`, `task` and `metrics` are on the device of the batches and must outlive it.
+/// The gradient of a step is that of the sum of its batches' losses over the sum of their weights (tasks/metric.h), of
+/// all ranks. `model`, `optimizer`, `task`, `metrics` and `group` must outlive it; all but `group` are on the device of
+/// the batches.
 class TrainStep {
  public:
-  TrainStep(Model& model, Optimizer& optimizer, const Task& task, const MetricSet& metrics, const TrainConfig& config);
+  TrainStep(Model& model, Optimizer& optimizer, const Task& task, const MetricSet& metrics, const TrainConfig& config,
+            ProcessGroup& group);
   TrainStep(const TrainStep&) = delete;
   TrainStep& operator=(const TrainStep&) = delete;
 
-  /// Does not wait for the device, but where it captures the step (StepGraph). With train.on_nonfinite = skip, a loss
-  /// that is not finite changes nothing: not the weights, not the optimizer's state, not the running statistics. With
-  /// fp16, gradients that overflow change only the scaler. The result is valid until the next call.
-  /// `batch` is prepared.
+  /// `batch` is prepared: this rank's share, empty if it has no samples. All ranks call it, with the same `part`. The
+  /// results are those of the whole batch, but for the outputs. Does not wait for the device, but where it captures the
+  /// step (StepGraph). With train.on_nonfinite = skip, a loss that is not finite changes nothing: not the weights, not
+  /// the optimizer's state, not the running statistics. With fp16, gradients that overflow change only the scaler. The
+  /// result is valid until the next call.
   StepResult operator()(const TensorDict& batch, double learning_rate, const StepPart& part = {});
+
+  /// As StepGraph.
+  void launch_without_graph(const char* reason) { graph_.launch_without_graph(reason); }
 
   GradScaler& scaler() { return scaler_; }
 
  private:
   StepResult run(const TensorDict& batch, const StepPart& part);
   TensorDict recomputing_forward(const TensorDict& batch);
+  void begin_totals(const Loss& loss, const at::Tensor& sums, const StepPart& part, bool has_samples);
   void backward(const Loss& loss, const StepPart& part);
+  at::Tensor share_of_gradient();
   void update();
 
   Model& model_;
@@ -43,12 +51,18 @@ class TrainStep {
   const Task& task_;
   const MetricSet& metrics_;
   const TrainConfig& config_;
+  ProcessGroup& group_;
   GradScaler scaler_;
   bool skips_;                       // train.on_nonfinite
   std::vector<at::Tensor> buffers_;  // the model's, where they may have to be restored
-  at::Tensor weight_;                // of the losses of the step so far
   at::Tensor found_inf_;             // one float on the device: 1 makes the step change nothing
-  StepGraph whole_step_;
+  SideStream side_;
+  std::unique_ptr<GradientBuckets> buckets_;  // null: a step has one batch and one rank
+  BufferAverage buffer_average_;
+  at::Tensor weight_;        // of the losses of this rank in the step so far
+  at::Tensor total_weight_;  // of all ranks', without the batch under way
+  at::Tensor totals_;        // of the batch under way, all ranks: loss sum, loss weight, the metrics' sums
+  StepGraph graph_;
 };
 
 }  // namespace trainyard

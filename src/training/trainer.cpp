@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <mutex>
 #include <utility>
 
 #include <ATen/Context.h>
 
 #include "config/config_file.h"
+#include "loader/open_pool.h"
 #include "models/freeze.h"
 #include "optim/schedule.h"
 #include "training/evaluate.h"
@@ -15,6 +17,7 @@
 #include "training/memory.h"
 #include "training/trained_model.h"
 #include "util/log.h"
+#include "util/random.h"
 
 namespace trainyard {
 namespace {
@@ -32,6 +35,27 @@ std::string listed(const std::vector<std::uint64_t>& indices) {
                      count < indices.size() ? fmt::format(", and {} more", indices.size() - count) : "");
 }
 
+DataLoaderOptions rank_loader_options(const Config& config, const Rank& rank) {
+  return {.rank = rank.rank, .world_size = rank.world_size, .batch_size = config.loader.batch_size};
+}
+
+DataLoaderOptions train_loader_options(const Config& config, const Rank& rank) {
+  DataLoaderOptions options = rank_loader_options(config, rank);
+  options.shuffle = true;
+  options.drop_last = config.loader.drop_last;
+  return options;
+}
+
+bool shapes_may_differ(const Config& config, const SplitInfo& split) {
+  const auto varies = [](const Field& field) { return field.varies; };
+  return config.loader.on_worker_error == OnWorkerError::skip ||
+         std::any_of(split.fields.begin(), split.fields.end(), varies);
+}
+
+std::filesystem::path trace_file(const std::filesystem::path& folder, const Rank& rank) {
+  return folder / (rank.is_first() ? "trace.json" : fmt::format("trace-rank{}.json", rank.rank));
+}
+
 // "train/loss 0.3124 train/accuracy 0.8891"; `note` behind the loss.
 std::string listed(const char* split, const MetricValues& values, const std::string& note = "") {
   std::string text;
@@ -43,11 +67,20 @@ std::string listed(const char* split, const MetricValues& values, const std::str
 
 }  // namespace
 
-Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder,
-                 const DebugOptions& debug, StopToken stop)
+PoolOptions rank_pool_options(const Config& config, const Rank& rank) {
+  PoolOptions options = pool_options(config);
+  options.batch_size = (options.batch_size + rank.world_size - 1) / rank.world_size;
+  if (options.workers > 0) options.workers = std::max(rank.share_of(options.workers), 1);
+  return options;
+}
+
+Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, ProcessGroup& group,
+                 const RunFolder& folder, const DebugOptions& debug, StopToken stop)
     : config_(config),
       debug_(debug),
       stop_(stop),
+      group_(group),
+      agreement_(group, stop),
       folder_(folder),
       device_(device),
       registered_(device.is_cuda() ? pool.memory() : std::span<std::byte>()),
@@ -55,18 +88,23 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, cons
       dataset_(splits_.at(static_cast<std::size_t>(Split::train))),
       task_(make_task(config.task, task_data(dataset_), device)),
       metrics_(task_->metrics(Phase::train)),
-      train_loader_(pool, Split::train, {.shuffle = true, .drop_last = config.loader.drop_last}, device),
-      val_loader_(pool, Split::val, {}, device),
+      train_loader_(pool, Split::train, train_loader_options(config, group.rank()), device),
+      val_loader_(pool, Split::val, rank_loader_options(config, group.rank()), device),
       model_((at::manual_seed(config.train.seed), new_model(config.model, task_->model_input(), device))),
       optimizer_(make_optimizer(config.optimizer, *model_)),
-      train_step_(*model_, *optimizer_, *task_, metrics_, config_.train),
+      train_step_(*model_, *optimizer_, *task_, metrics_, config_.train, group),
       epoch_sums_(metrics_, device),
       window_{.sums = MetricSums(metrics_, device)},
-      checkpoints_(folder.checkpoints(), config.checkpoint),
       profile_(debug.profile.empty() ? std::nullopt : std::optional(parse_step_range(debug.profile)),
-               folder.path / "trace.json", device) {
+               trace_file(folder.path, group.rank()), device) {
   begin();
+  if (!group_.alone() && shapes_may_differ(config_, dataset_)) {
+    train_step_.launch_without_graph(
+        "samples vary in length, or single ones may be skipped, so that the ranks cannot know one another's shapes");
+  }
+  if (!group_.rank().is_first()) return;
   if (!finished()) prove_saving();
+  checkpoints_.emplace(folder.checkpoints(), config.checkpoint);
   held_ = hold_run_folder(folder_.path);
   if (finished()) return;  // what is there describes the run as it was trained
   const std::string resolved = to_toml(config_);
@@ -76,13 +114,14 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, cons
 
 RunResult Trainer::run() {
   const std::string frozen = finished() ? "" : describe_frozen(*model_);
-  if (!frozen.empty()) progress_.print("frozen  " + frozen);
+  if (!frozen.empty()) say("frozen  " + frozen);
   if (config_.loader.cache == SampleCache::gpu && !finished()) keep_data_on_device();
-  while (!finished() && (result_.signal = stop_.signal()) == 0) {
+  while (!finished() && (result_.signal = agreement_.now().signal) == 0) {
     if (train_epoch()) finish_epoch();
     save();
+    if (result_.signal != 0) break;
   }
-  checkpoints_.finish();
+  if (checkpoints_) checkpoints_->finish();
   result_.epochs = place_.epoch;
   result_.steps = place_.step;
   result_.monitor = task_->monitor().metric;
@@ -102,8 +141,8 @@ void Trainer::keep_data_on_device() {
   const Clock::time_point start = Clock::now();
   for (DeviceLoader* const loader : {&train_loader_, &val_loader_}) loader->keep_on_device(stop_);
   if (stop_.stop_requested()) return;
-  progress_.print(fmt::format("{} + {} samples put on {} in {}", train_loader_.split().size, val_loader_.split().size,
-                              device_.str(), format_duration(seconds_since(start))));
+  say(fmt::format("{} + {} samples put on {} in {}", train_loader_.split().size, val_loader_.split().size,
+                  device_.str(), format_duration(seconds_since(start))));
 }
 
 // Trains from the place to the end of its epoch; false when a signal ended it before.
@@ -118,17 +157,22 @@ bool Trainer::train_epoch() {
   while (std::optional<DeviceBatch> batch = train_loader_.next()) {
     const double lr = lr_of(place_.step);
     const StepPart part = part_of_step(*batch);
-    TensorDict prepared = task_->prepare(*batch);
-    task_->augment(prepared, {.seed = config_.train.seed,
-                              .epoch = static_cast<std::uint64_t>(place_.epoch),
-                              .number = static_cast<std::uint64_t>(batch->number)});
+    seed_generators(*batch);
+    TensorDict prepared;
+    if (batch->count > 0) {
+      prepared = task_->prepare(*batch);
+      task_->augment(prepared, {.seed = config_.train.seed,
+                                .epoch = static_cast<std::uint64_t>(place_.epoch),
+                                .number = static_cast<std::uint64_t>(batch->number)});
+    }
     const StepResult result = train_step_(prepared, lr, part);
     epoch_sums_.add(result.sums);
     window_.sums.add(result.sums);
+    group_.moved();
     losses_.add(result.loss, {place_.epoch, batch->number, place_.step + 1, lr});
     judge_losses(/*all=*/false);
     ++place_.batch;
-    epoch_samples_ += batch->count;
+    epoch_samples_ += group_.alone() ? batch->count : part.samples;
     const double seconds = seconds_since(epoch_start);
     const double waited = train_loader_.waited_seconds();
     window_.seconds += seconds - std::exchange(epoch_seconds_, seconds);
@@ -138,12 +182,13 @@ bool Trainer::train_epoch() {
     if (ema_) ema_->update(place_.step);
 
     if (line_is_due()) log_window(lr);
-    if (progress_.due()) progress_.show(progress(epoch_sums_.values()));
+    if (group_.rank().is_first() && progress_.due()) progress_.show(progress(epoch_sums_.values()));
     profile_.step_done();
-    if (stop_.stop_requested() || stops_early()) return false;
-    const bool asked = stop_.take_save_request();
-    if (asked) progress_.print(fmt::format("SIGUSR1: saving step {}", place_.step));
-    if (asked || checkpoint_is_due()) save();
+    const StopAgreement::Requests asked = agreement_.in_step();
+    result_.signal = asked.signal;
+    if (asked.signal != 0 || stops_early()) return false;
+    if (asked.save) say(fmt::format("SIGUSR1: saving step {}", place_.step));
+    if (asked.save || checkpoint_is_due()) save();
   }
   return true;
 }
@@ -168,7 +213,25 @@ StepPart Trainer::part_of_step(const DeviceBatch& batch) const {
   const std::int64_t first = batch.number / accumulate * accumulate;
   const std::int64_t end =
       std::min(first + accumulate, batches_per_epoch());  // an epoch's last step may have fewer batches
-  return {.first = batch.number == first, .last = batch.number + 1 == end};
+  return {.first = batch.number == first,
+          .last = batch.number + 1 == end,
+          .samples = train_loader_.samples_of(batch.number)};
+}
+
+// What a batch's dropout draws is a function of its place in the run and of the rank.
+void Trainer::seed_generators(const DeviceBatch& batch) {
+  const std::uint64_t key =
+      key_of({config_.train.seed, key_of("step"), static_cast<std::uint64_t>(place_.epoch),
+              static_cast<std::uint64_t>(batch.number), static_cast<std::uint64_t>(group_.rank().rank)});
+  for (const at::Device device : {at::Device(at::kCPU), device_}) {
+    at::Generator generator = at::globalContext().defaultGenerator(device);
+    const std::scoped_lock lock(generator.mutex());
+    generator.set_current_seed(key);
+  }
+}
+
+void Trainer::say(const std::string& line) {
+  if (group_.rank().is_first()) progress_.print(line);
 }
 
 // Of each loss that is known by now: ends the run or warns if it is not finite; `all`: the latest ones too.
@@ -180,10 +243,10 @@ void Trainer::judge_losses(bool all) {
       continue;
     }
     if (std::isfinite(known->loss)) continue;
-    const std::string what =
-        fmt::format("the loss is {} at step {} (epoch {}, batch {} of {}, learning rate {}); samples of the batch: {}",
-                    known->loss, origin.step, origin.epoch + 1, origin.batch + 1, batches_per_epoch(),
-                    origin.learning_rate, listed(train_loader_.sample_indices(data_epoch(origin.epoch), origin.batch)));
+    const std::string what = fmt::format(
+        "the loss is {} at step {} (epoch {}, batch {} of {}, learning rate {}); samples of the batch: {}", known->loss,
+        origin.step, origin.epoch + 1, origin.batch + 1, batches_per_epoch(), origin.learning_rate,
+        listed(train_loader_.indices_of_batch(data_epoch(origin.epoch), origin.batch)));
     if (config_.train.on_nonfinite == OnNonfinite::stop) {
       throw RunError("training",
                      "{}. The checkpoint before is whole. Try a lower optimizer.lr, a schedule.warmup_epochs, "
@@ -203,7 +266,8 @@ void Trainer::finish_epoch() {
   result_.loading = train_loader_.stats();
   const bool ends = place_.epoch + 1 == config_.train.epochs;  // or earlier: then what is read ahead is for nothing
   val_loader_.follow_with(ends ? nullptr : &train_loader_, data_epoch(place_.epoch + 1));
-  const Scores val = evaluate(evaluated_model(), *task_, val_loader_, config_.train.precision, debug_.val_batches());
+  const Scores val =
+      evaluate(evaluated_model(), *task_, val_loader_, group_, config_.train.precision, debug_.val_batches());
 
   ++place_.epoch;
   place_.batch = 0;
@@ -224,14 +288,15 @@ void Trainer::finish_epoch() {
                            .data_wait = epoch_seconds_ > 0 ? epoch_waited_ / epoch_seconds_ : 0});
   add_metrics(LoadingMetrics{.epoch = place_.epoch, .step = place_.step, .stats = result_.loading});
   const std::string extras = task_->training_extras();
-  progress_.print(fmt::format("epoch {}/{}  {}  {}{}  {:.0f}/s  {}", place_.epoch, config_.train.epochs,
-                              listed("train", train, extras.empty() ? "" : fmt::format(" (with {})", extras)),
-                              listed("val", val.values), best ? " (best)" : "", rate, format_duration(epoch_seconds_)));
+  say(fmt::format("epoch {}/{}  {}  {}{}  {:.0f}/s  {}", place_.epoch, config_.train.epochs,
+                  listed("train", train, extras.empty() ? "" : fmt::format(" (with {})", extras)),
+                  listed("val", val.values), best ? " (best)" : "", rate, format_duration(epoch_seconds_)));
 }
 
 // A full disk costs lines of metrics, not the run.
 template <typename Metrics>
 void Trainer::add_metrics(const Metrics& metrics) {
+  if (!group_.rank().is_first()) return;
   require_in_place(folder_.path, held_);
   try {
     files_->add(metrics);

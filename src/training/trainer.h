@@ -6,6 +6,8 @@
 
 #include "checkpoint/checkpoint_writer.h"
 #include "config/config.h"
+#include "distributed/process_group.h"
+#include "distributed/stop_agreement.h"
 #include "loader_torch/device_loader.h"
 #include "loader_torch/registered_memory.h"
 #include "logging/metrics_files.h"
@@ -41,15 +43,21 @@ struct RunResult {
   EpochStats loading;           ///< of the last epoch trained
 };
 
+/// The pool of a rank: it loads the rank's part of each batch, with its share of the host's loader.workers.
+PoolOptions rank_pool_options(const Config& config, const Rank& rank);
+
 /// Trains `config.model` for `config.task` on the train split of `pool` and evaluates on val after each epoch, on
 /// `device`: the best checkpoint and train.patience follow val, test is never read. Everything it writes goes into
-/// `folder`. The same configuration gives the same losses bit for bit on the CPU, and on a GPU with
-/// train.deterministic, with any number of workers, at one go or in parts. Used from one thread; a stop that `stop`
-/// requests ends it at the next step. Throws UsageError if another process trains in `folder`, and what prove_saving()
-/// throws if the run could not be saved there, both before a step and with nothing written.
+/// `folder`. The ranks of `group` train together, each on its `device`: rank 0 reads checkpoints and writes and prints
+/// for all, and `pool` loads each rank's part of the batches (rank_pool_options). The same configuration gives the same
+/// losses bit for bit on the CPU, and on a GPU with train.deterministic, with any number of workers, at one go or in
+/// parts. Used from one thread; a stop that `stop` requests ends it at the next step. Throws UsageError if another
+/// process trains in `folder`, and what prove_saving() throws if the run could not be saved there, both before a step
+/// and with nothing written.
 class Trainer {
  public:
-  Trainer(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder,
+  /// `pool` and `group` must outlive it.
+  Trainer(const Config& config, WorkerPool& pool, at::Device device, ProcessGroup& group, const RunFolder& folder,
           const DebugOptions& debug = {}, StopToken stop = {});
 
   RunResult run();
@@ -82,6 +90,8 @@ class Trainer {
   bool line_is_due() const;
   bool checkpoint_is_due() const;
   StepPart part_of_step(const DeviceBatch& batch) const;
+  void seed_generators(const DeviceBatch& batch);
+  void say(const std::string& line);
   void judge_losses(bool all);
   template <typename Metrics>
   void add_metrics(const Metrics& metrics);
@@ -105,14 +115,17 @@ class Trainer {
   void require_batches() const;
   void start_from_weights(const std::string& path);
   void restore(const std::filesystem::path& checkpoint);
+  void take_over_from_first_rank();
   Place checked_place(const Manifest& manifest, const std::filesystem::path& checkpoint) const;
   void restore_state(const NamedTensors& given, const std::string& path);
 
   const Config config_;
   const DebugOptions debug_;
   const StopToken stop_;
+  ProcessGroup& group_;
+  StopAgreement agreement_;
   RunFolder folder_;
-  UniqueFd held_;  // the folder, which no other trainer may write to meanwhile
+  UniqueFd held_;  // rank 0: the folder, which no other trainer may write to meanwhile
   at::Device device_;
   RegisteredMemory registered_;
   const std::vector<SplitInfo>& splits_;
@@ -135,7 +148,8 @@ class Trainer {
   double epoch_waited_ = 0;
   std::int64_t epoch_samples_ = 0;
   RunResult result_;
-  CheckpointWriter checkpoints_;
+  // Of rank 0:
+  std::optional<CheckpointWriter> checkpoints_;
   std::optional<MetricsFiles> files_;
   Progress progress_;
   Profile profile_;

@@ -1,7 +1,5 @@
 // What a trainer leaves on the disk.
 
-#include <ATen/Context.h>
-
 #include "checkpoint/checkpoint.h"
 #include "training/saved_run.h"
 #include "training/trainer.h"
@@ -13,8 +11,6 @@ void append(NamedTensors& state, const std::string& prefix, const NamedTensors& 
   for (const auto& [name, tensor] : tensors) state.emplace_back(prefix + name, tensor);
 }
 
-at::Generator default_generator(at::Device device) { return at::globalContext().defaultGenerator(device); }
-
 }  // namespace
 
 void Trainer::prove_saving() {
@@ -24,9 +20,10 @@ void Trainer::prove_saving() {
 
 void Trainer::save() {
   judge_losses(/*all=*/true);  // weights that a loss of NaN has touched are not for keeping
+  if (!group_.rank().is_first()) return;
   require_in_place(folder_.path, held_);
   const bool best = place_.batch == 0 && place_.best_epoch == place_.epoch;
-  checkpoints_.write(contents(), best);
+  checkpoints_->write(contents(), best);
 }
 
 Checkpoint Trainer::contents() {
@@ -37,7 +34,7 @@ Checkpoint Trainer::contents() {
   manifest.epoch = place_.epoch;
   manifest.batch = place_.batch;
   manifest.ended = end();
-  if (manifest.ended == RunEnd::signal) manifest.signal = stop_.signal();
+  if (manifest.ended == RunEnd::signal) manifest.signal = result_.signal;
   if (place_.best_epoch > 0) {
     manifest.best.epoch = place_.best_epoch;
     for (const auto& [name, value] : place_.best) manifest.best.metrics["val/" + name] = value;
@@ -52,19 +49,17 @@ Checkpoint Trainer::contents() {
 RunEnd Trainer::end() const {
   if (place_.epoch >= config_.train.epochs) return RunEnd::finished;
   if (stops_early()) return RunEnd::early_stopped;
-  return stop_.stop_requested() ? RunEnd::signal : RunEnd::running;
+  return result_.signal != 0 ? RunEnd::signal : RunEnd::running;
 }
 
 // All that a bit-exact continuation needs besides weights and place. The optimizer's and the scaler's tensors share
-// memory with them, the others are copies.
+// memory with them.
 NamedTensors Trainer::state() {
   NamedTensors state;
   append(state, "optimizer.", optimizer_->state());
   append(state, "scaler.", train_step_.scaler().state());
   append(state, "metrics.epoch.", epoch_sums_.state());
   append(state, "metrics.window.", window_.sums.state());
-  state.emplace_back("generator.cpu", default_generator(at::kCPU).get_state());
-  if (device_.is_cuda()) state.emplace_back("generator.cuda", default_generator(device_).get_state());
   return state;
 }
 

@@ -85,11 +85,6 @@ void check_sums(const std::string& name, const at::Tensor& sums, std::int64_t mo
                  are_samples ? fmt::format(", of samples whole ones from 0 to {}", most_samples) : "");
 }
 
-void set_generator(at::Device device, const at::Tensor& state, const std::string& path, std::string_view name) {
-  at::Generator generator = at::globalContext().defaultGenerator(device);
-  with_torch_errors(where, fmt::format("{}: tensor '{}'", path, name), [&] { generator.set_state(state); });
-}
-
 }  // namespace
 
 void Trainer::begin() {
@@ -98,13 +93,15 @@ void Trainer::begin() {
   for (std::size_t split = static_cast<std::size_t>(Split::val); split < splits_.size(); ++split) {
     collected.require_room(splits_[split].size);
   }
-  if (!folder_.checkpoint && !config_.model.weights.empty()) start_from_weights(config_.model.weights);
+  const bool reads = group_.rank().is_first();
+  if (reads && !folder_.checkpoint && !config_.model.weights.empty()) start_from_weights(config_.model.weights);
   if (config_.train.ema_decay > 0) {
     averaged_model_ = new_model(config_.model, task_->model_input(), device_);
     averaged_model_->eval();
     ema_.emplace(*model_, *averaged_model_, config_.train.ema_decay);
   }
-  if (folder_.checkpoint) restore(*folder_.checkpoint);
+  if (reads && folder_.checkpoint) restore(*folder_.checkpoint);
+  take_over_from_first_rank();
 }
 
 // An epoch has at least one batch, and its smallest can be trained on.
@@ -119,7 +116,9 @@ void Trainer::require_batches() const {
   }
   const bool is_last_reached = batches_per_epoch() == train_loader_.batches();
   const std::int64_t rest = config_.loader.drop_last || !is_last_reached ? 0 : size % batch_size;
-  if ((rest == 0 ? batch_size : rest) != 1) return;
+  const std::int64_t ranks = group_.rank().world_size;
+  const auto has_lone_sample = [&](std::int64_t samples) { return samples > 0 && samples / ranks <= 1; };
+  if (!has_lone_sample(batch_size) && !has_lone_sample(rest)) return;
   const std::string failure = failure_on_one_sample(*model_, task_->model_input());
   if (failure.empty()) return;
   throw UsageError("loader.batch_size",
@@ -195,7 +194,7 @@ Trainer::Place Trainer::checked_place(const Manifest& manifest, const std::files
 void Trainer::restore_state(const NamedTensors& given, const std::string& path) {
   NamedTensors wanted = state();
   NamedTensors read = given;
-  for (const char* group : {"scaler.", "generator.cuda"}) drop_unless_in_both(group, wanted, read);
+  for (const char* group : {"scaler.", "generator."}) drop_unless_in_both(group, wanted, read);
   const TensorFit fit(wanted, read, Types::same);
   if (!fit.whole()) {
     throw RunError(where, "{}: {}; were optimizer settings changed?", path, fit.problems("the run"));
@@ -210,10 +209,35 @@ void Trainer::restore_state(const NamedTensors& given, const std::string& path) 
     if (name.starts_with("metrics.window.")) check_sums(name, tensor, ever_done, path);
   }
   fit.copy();
-  for (const auto& [name, tensor] : read) {
-    if (name == "generator.cpu") set_generator(at::kCPU, tensor, path, name);
-    if (name == "generator.cuda") set_generator(device_, tensor, path, name);
+}
+
+// Weights and all else that rank 0 has made or read.
+void Trainer::take_over_from_first_rank() {
+  if (group_.alone()) return;
+  const auto copy = [this](const at::Tensor& tensor) {
+    const at::NoGradGuard no_grad;
+    const at::Tensor contiguous = tensor.contiguous();
+    group_.broadcast(contiguous);
+    if (!contiguous.is_same(tensor)) tensor.copy_(contiguous);
+  };
+  for (const auto& [name, tensor] : model_->state_dict()) copy(tensor);
+  if (averaged_model_) {
+    for (const auto& [name, tensor] : averaged_model_->state_dict()) copy(tensor);
   }
+  for (const auto& [name, tensor] : state()) copy(tensor);
+
+  const std::string monitored = task_->monitor().metric;
+  at::Tensor place = at::tensor(
+      {static_cast<double>(place_.epoch), static_cast<double>(place_.batch), static_cast<double>(place_.step),
+       static_cast<double>(place_.best_epoch), value_of(place_.best, monitored).value_or(0),
+       value_of(place_.best, "loss").value_or(0), window_.seconds, window_.waited},
+      at::kDouble);
+  group_.broadcast(place);
+  if (group_.rank().is_first()) return;
+  const double* const values = place.const_data_ptr<double>();
+  place_ = {.epoch = std::llround(values[0]), .batch = std::llround(values[1]), .step = std::llround(values[2])};
+  place_.best_epoch = std::llround(values[3]);
+  if (place_.best_epoch > 0) place_.best = {{monitored, values[4]}, {"loss", values[5]}};
 }
 
 }  // namespace trainyard

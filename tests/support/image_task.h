@@ -30,7 +30,8 @@ inline std::unique_ptr<Task> image_task(const ImageShape& image, const std::stri
 /// A training step with the task's metrics.
 struct TaskStep {
   TaskStep(Model& model, Optimizer& optimizer, const Task& task, const TrainConfig& config)
-      : metrics(task.metrics(Phase::train)), step(model, optimizer, task, metrics, config) {}
+      : metrics(task.metrics(Phase::train)), step(model, optimizer, task, metrics, config, alone) {}
+  ProcessGroup alone;
   MetricSet metrics;
   TrainStep step;
 };

@@ -9,6 +9,8 @@
 namespace trainyard {
 namespace {
 
+ProcessGroup alone;
+
 struct Evaluated {
   Scores scores;
   std::vector<std::string> names;
@@ -26,7 +28,7 @@ Evaluated evaluated(int batch_size, int workers, std::int64_t most_batches = 100
   at::manual_seed(1);
   const auto model = new_model(config.model, task->model_input(), at::kCPU);
   DeviceLoader batches(pool, Split::val, {}, at::kCPU);
-  return {evaluate(*model, *task, batches, Precision::fp32, most_batches), score_names(*task)};
+  return {evaluate(*model, *task, batches, alone, Precision::fp32, most_batches), score_names(*task)};
 }
 
 TEST(Evaluate, CollectedMetricsAreThoseOfTheWholeSplit) {

@@ -21,6 +21,8 @@
 namespace trainyard {
 namespace {
 
+ProcessGroup alone;
+
 namespace fs = std::filesystem;
 using nlohmann::json;
 using testing::AllOf;
@@ -56,7 +58,7 @@ class TrainerResume : public testing::Test {
 
   static RunResult train(const Config& config, const RunFolder& folder) {
     WorkerPool pool(pool_options(config), dataset_factory(config));
-    return Trainer(config, pool, at::kCPU, folder).run();
+    return Trainer(config, pool, at::kCPU, alone, folder).run();
   }
 
   // Step 4, one batch into the second epoch; each test has its own copy.

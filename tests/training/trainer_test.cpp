@@ -13,6 +13,8 @@
 namespace trainyard {
 namespace {
 
+ProcessGroup alone;
+
 // Its own class names: one of CheckableDataset's is not UTF-8.
 class NamedDataset : public CheckableDataset {
  public:
@@ -37,8 +39,9 @@ TEST(Trainer, RefusesAClassThatNoManifestCanHoldBeforeAStep) {
   Config config;
   config.model.name = "resnet18";
   WorkerPool pool({.workers = 0, .batch_size = 1}, checkable(100, 100));
-  const std::string message = error_of<RunError>(
-      [&] { const Trainer trainer(config, pool, at::kCPU, {.path = dir / "runs/a", .checkpoint = std::nullopt}); });
+  const std::string message = error_of<RunError>([&] {
+    const Trainer trainer(config, pool, at::kCPU, alone, {.path = dir / "runs/a", .checkpoint = std::nullopt});
+  });
   EXPECT_THAT(message, testing::AllOf(testing::HasSubstr("could not save its checkpoints"),
                                       testing::HasSubstr("the class '\\xff not UTF-8' is not UTF-8")));
   EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
@@ -53,8 +56,9 @@ TEST(Trainer, RefusesASplitWithTooManyRowsForItsMetricsBeforeAStep) {
     splits[1].dataset = std::make_unique<NamedDataset>(1 << 28, nullptr, 37, /*varying=*/false);
     return splits;
   });
-  const std::string message = error_of<UsageError>(
-      [&] { const Trainer trainer(config, pool, at::kCPU, {.path = dir / "runs/a", .checkpoint = std::nullopt}); });
+  const std::string message = error_of<UsageError>([&] {
+    const Trainer trainer(config, pool, at::kCPU, alone, {.path = dir / "runs/a", .checkpoint = std::nullopt});
+  });
   EXPECT_THAT(message, testing::HasSubstr("auc needs 7 numbers for each of the 268435456 samples of a split"));
   EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
 }
@@ -70,7 +74,7 @@ TEST(Trainer, StopsBeforeTheFirstStepWhileSplitsAreRead) {
                     if (++read == 3) requests.signal = SIGTERM;
                   }));
   const RunFolder folder{.path = dir / "run", .checkpoint = std::nullopt};
-  Trainer trainer(config, pool, at::kCPU, folder, {}, StopToken(requests));
+  Trainer trainer(config, pool, at::kCPU, alone, folder, {}, StopToken(requests));
   const RunResult result = trainer.run();
   EXPECT_EQ(result.signal, SIGTERM);
   EXPECT_EQ(result.steps, 0);

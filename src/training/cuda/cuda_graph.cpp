@@ -15,28 +15,17 @@ namespace {
 
 namespace allocator = c10::cuda::CUDACachingAllocator;
 
-// The graph takes about as much memory as the steps before it, which the allocator has cached. Requires twice that:
-// once for the graph, once for work that is not captured.
-bool enough_memory(at::Device device) {
-  const auto stats = allocator::getDeviceStats(device.index());
-  const auto cached =
-      stats.reserved_bytes[0].current - stats.allocated_bytes[0].current;  // [0]: small and large blocks together
-  allocator::emptyCache();
-  std::size_t free = 0;
-  std::size_t total = 0;
-  C10_CUDA_CHECK(cudaMemGetInfo(&free, &total));
-  return free / 2 >= static_cast<std::size_t>(cached);
-}
-
 class CapturedGraph final : public CudaGraph {
  public:
   // Captures on the current stream. REQUIRES that it is not the default stream.
-  explicit CapturedGraph(const std::function<void()>& work) {
+  CapturedGraph(const std::function<void()>& work, const CapturedGraph* other) {
     // Thread-local: other threads copy batches and save checkpoints during the capture.
-    graph_.capture_begin(/*pool=*/{0, 0}, cudaStreamCaptureModeThreadLocal);
+    const at::cuda::MempoolId_t own{0, 0};
+    graph_.capture_begin(other != nullptr ? other->pool_ : own, cudaStreamCaptureModeThreadLocal);
     try {
       work();
       graph_.capture_end();
+      pool_ = graph_.pool();
     } catch (const c10::OutOfMemoryError&) {
       abandon();
       throw;
@@ -64,17 +53,32 @@ class CapturedGraph final : public CudaGraph {
   }
 
   at::cuda::CUDAGraph graph_;
+  at::cuda::MempoolId_t pool_{};
 };
 
 }  // namespace
 
-std::unique_ptr<CudaGraph> capture_cuda_graph(at::Device device, const std::function<void()>& work) {
-  if (!device.is_cuda()) return nullptr;
+bool has_room_for_cuda_graph(at::Device device) {
+  if (!device.is_cuda()) return false;
   const c10::cuda::CUDAGuard on_device(device);
   c10::cuda::device_synchronize();
-  if (!enough_memory(device)) return nullptr;
+  const auto stats = allocator::getDeviceStats(device.index());
+  const auto cached =
+      stats.reserved_bytes[0].current - stats.allocated_bytes[0].current;  // [0]: small and large blocks together
+  allocator::emptyCache();
+  std::size_t free = 0;
+  std::size_t total = 0;
+  C10_CUDA_CHECK(cudaMemGetInfo(&free, &total));
+  return free / 2 >= static_cast<std::size_t>(cached);
+}
+
+std::unique_ptr<CudaGraph> capture_cuda_graph(at::Device device, const std::function<void()>& work,
+                                              const CudaGraph* other) {
+  const c10::cuda::CUDAGuard on_device(device);
+  c10::cuda::device_synchronize();
+  allocator::emptyCache();
   const c10::cuda::CUDAStreamGuard on_stream(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device.index()));
-  return std::make_unique<CapturedGraph>(work);
+  return std::make_unique<CapturedGraph>(work, static_cast<const CapturedGraph*>(other));
 }
 
 }  // namespace trainyard

@@ -1,0 +1,16 @@
+/// What the ranks of a run compare before they train.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/config.h"
+#include "loader/split.h"
+
+namespace trainyard {
+
+/// The program, the settings that all ranks have to share, and the fingerprints of the data, with their names.
+std::vector<std::pair<std::string, std::string>> rank_facts(const Config& config, const std::vector<SplitInfo>& splits);
+
+}  // namespace trainyard

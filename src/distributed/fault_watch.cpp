@@ -1,0 +1,187 @@
+#include "distributed/fault_watch.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "util/clock.h"
+#include "util/error.h"
+#include "util/output.h"
+#include "util/printable.h"
+
+namespace trainyard {
+namespace {
+
+constexpr const char* where = "distributed";
+constexpr int milliseconds_between_looks = 1000;
+constexpr double seconds_to_explain = 3;  // a rank that fails writes its cause before it ends
+
+double now_seconds() { return static_cast<double>(monotonic_ns()) * 1e-9; }
+
+std::vector<std::uint8_t> bytes_of(const std::string& text) { return {text.begin(), text.end()}; }
+std::string text_of(const std::vector<std::uint8_t>& bytes) { return {bytes.begin(), bytes.end()}; }
+
+std::string name_of_host() {
+  std::array<char, 256> name{};
+  check_call(gethostname(name.data(), name.size() - 1), where, "gethostname", "this host");
+  return name.data();
+}
+
+// "12 345"
+std::pair<std::int64_t, std::int64_t> numbers_of(const std::string& text) {
+  std::pair<std::int64_t, std::int64_t> numbers{0, 0};
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, numbers.first);
+  if (error == std::errc() && stop != end) std::from_chars(stop + 1, end, numbers.second);
+  return numbers;
+}
+
+std::string beat_key(int rank) { return "beat/" + std::to_string(rank); }
+std::string process_key(int rank) { return "process/" + std::to_string(rank); }
+
+// None where the kernel has no such call (before Linux 5.3), or it is not a process that is seen from here.
+UniqueFd open_process(std::int64_t pid) {
+  return UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0)));
+}
+
+bool has_ended(const UniqueFd& process) {
+  pollfd event{process.get(), POLLIN, 0};
+  return process.get() >= 0 && retry_on_eintr([&] { return poll(&event, 1, 0); }) > 0;
+}
+
+}  // namespace
+
+FaultWatch::FaultWatch(const Rank& rank, c10::intrusive_ptr<c10d::Store> store, double timeout_seconds)
+    : rank_(rank), store_(std::move(store)), timeout_(timeout_seconds), host_(name_of_host()) {
+  wake_.reset(check_call(eventfd(0, EFD_CLOEXEC), where, "eventfd", "the watch over ranks"));
+  store_->set(beat_key(rank_.rank), bytes_of("0 0"));
+  store_->set(process_key(rank_.rank), bytes_of(std::to_string(getpid()) + " " + host_));
+  for (int other = 0; other < rank_.world_size; ++other) {
+    if (other == rank_.rank) continue;
+    const std::string process = text_of(store_->get(process_key(other)));  // waits for it
+    Peer peer{.rank = other,
+              .pid = numbers_of(process).first,
+              .host = process.substr(std::min(process.find(' ') + 1, process.size()))};
+    if (peer.host == host_) peer.process = open_process(peer.pid);
+    peer.changed = peer.moved = now_seconds();
+    peers_.push_back(std::move(peer));
+  }
+  thread_ = std::thread([this] { run(); });
+}
+
+FaultWatch::~FaultWatch() { stop(); }
+
+void FaultWatch::stop() {
+  stops_ = true;
+  eventfd_write(wake_.get(), 1);
+  if (thread_.joinable()) thread_.join();
+}
+
+void FaultWatch::run() {
+  while (!stops_) {
+    pollfd woken{wake_.get(), POLLIN, 0};
+    std::vector<pollfd> events = {woken};
+    for (const Peer& peer : peers_) {
+      if (peer.process.get() >= 0) events.push_back({peer.process.get(), POLLIN, 0});
+    }
+    poll(events.data(), events.size(), milliseconds_between_looks);
+    if (stops_ || settled_) return;
+    try {
+      look(now_seconds());
+    } catch (const std::exception&) {  // c10d's: the store does not answer
+      if (!settled_ && !stops_)
+        end_process("the store at " + rank_.address + " does not answer: its process has ended");
+    }
+  }
+}
+
+void FaultWatch::look(double now) {
+  std::optional<std::string> cause;
+  for (const Peer& peer : peers_) {
+    if (!has_ended(peer.process)) continue;
+    const double end = now_seconds() + seconds_to_explain;
+    while (!(cause = known_cause()) && now_seconds() < end && !stops_) usleep(50'000);
+    if (stops_) return;
+    if (!cause) cause = keep_cause(describe(peer) + " was killed: it ended without an error of its own");
+    end_process(*cause);
+  }
+  if ((cause = known_cause())) end_process(*cause);
+
+  const std::lock_guard lock(asking_);
+  store_->set(beat_key(rank_.rank), bytes_of(fmt::format("{} {}", ++beats_, moves_.load())));
+  std::int64_t furthest = moves_;
+  double last_move = 0;
+  const Peer* slowest = nullptr;
+  for (Peer& peer : peers_) {
+    if (!rank_.is_first() && peer.rank != 0) continue;  // rank 0 looks at all, the others at it
+    const auto [beats, moves] = numbers_of(text_of(store_->get(beat_key(peer.rank))));
+    if (beats != std::exchange(peer.beats, beats)) peer.changed = now;
+    if (moves != std::exchange(peer.moves, moves)) peer.moved = now;
+    if (now - peer.changed > timeout_) {
+      cause = fmt::format("{} has not answered for {:.0f} s: its host or the network is lost, or it is stopped",
+                          describe(peer), timeout_);
+    }
+    furthest = std::max(furthest, peer.moves);
+    last_move = std::max(last_move, peer.moved);
+    if (slowest == nullptr || peer.moves < slowest->moves) slowest = &peer;
+  }
+  if (rank_.is_first() && slowest != nullptr && slowest->moves < furthest && now - last_move > timeout_) {
+    cause = fmt::format("{} hangs: the others are {} steps further, and it has not moved for {:.0f} s",
+                        describe(*slowest), furthest - slowest->moves, timeout_);
+  }
+  if (!cause) return;
+  store_->compareSet("cause", {}, bytes_of(*cause));
+  end_process(text_of(store_->get("cause")));
+}
+
+std::optional<std::string> FaultWatch::known_cause() {
+  const std::lock_guard lock(asking_);
+  if (!store_->check({"cause"})) return std::nullopt;
+  return text_of(store_->get("cause"));
+}
+
+std::string FaultWatch::keep_cause(const std::string& cause) {
+  const std::lock_guard lock(asking_);
+  return text_of(store_->compareSet("cause", {}, bytes_of(cause)));
+}
+
+std::string FaultWatch::describe(const Peer& peer) const {
+  return fmt::format("rank {} of {} on {} (pid {})", peer.rank, rank_.world_size, printable(peer.host), peer.pid);
+}
+
+FaultWatch::Cause FaultWatch::settle(const std::string& message, bool lost) {
+  settled_ = true;
+  const std::string own = fmt::format("rank {} of {} on {}: {}", rank_.rank, rank_.world_size, host_, message);
+  try {
+    const double end = now_seconds() + seconds_to_explain;
+    while (lost && now_seconds() < end) {
+      if (const std::optional<std::string> cause = known_cause()) return {*cause, false};
+      usleep(50'000);
+    }
+    const auto killed =
+        std::find_if(peers_.begin(), peers_.end(), [](const Peer& peer) { return has_ended(peer.process); });
+    if (lost && killed != peers_.end()) {
+      return {keep_cause(describe(*killed) + " was killed: it ended without an error of its own"), false};
+    }
+    const std::string kept = keep_cause(own);
+    return {kept, kept == own};
+  } catch (const std::exception&) {  // c10d's: the store has ended with the rank that has it
+    return {own, true};
+  }
+}
+
+void FaultWatch::end_process(const std::string& cause) {
+  const bool speaks = std::none_of(peers_.begin(), peers_.end(), [&](const Peer& peer) {
+    return peer.rank < rank_.rank && peer.process.get() >= 0 && !has_ended(peer.process);
+  });
+  if (speaks) print_error(fmt::format("[distributed] {}; the other ranks end with it", printable(cause)));
+  _exit(static_cast<int>(ExitCode::run_failed));
+}
+
+}  // namespace trainyard

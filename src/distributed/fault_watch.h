@@ -1,0 +1,82 @@
+/// Why a run on several ranks fails: the first cause, on whichever rank it was.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <torch/csrc/distributed/c10d/Store.hpp>
+
+#include "distributed/rank.h"
+#include "util/system.h"
+
+namespace trainyard {
+
+/// A thread of each rank that knows of the others while the main thread computes or waits. It ends this process, with
+/// the first cause on standard error, when another rank has failed, was killed or has stopped: a kernel that waits for
+/// it would wait forever. The cause is kept in the store; what fails because another rank has failed is never one.
+///
+/// Ranks of this host are known to have ended at once (pidfd_open), those of other hosts when they have not written to
+/// the store for `timeout_seconds`. A rank hangs if others have come further than it and none has moved for as long.
+class FaultWatch {
+ public:
+  /// Called by all ranks. `store` is a connection of its own.
+  FaultWatch(const Rank& rank, c10::intrusive_ptr<c10d::Store> store, double timeout_seconds);
+  ~FaultWatch();
+  FaultWatch(const FaultWatch&) = delete;
+  FaultWatch& operator=(const FaultWatch&) = delete;
+
+  /// This rank has come one step further.
+  void moved() { moves_.fetch_add(1, std::memory_order_relaxed); }
+
+  /// What this rank ends with. Returns the first cause: `message`, with this rank and its host, unless another rank's
+  /// is known. `lost`: the message only says that other ranks do not answer, so that their cause is waited for.
+  struct Cause {
+    std::string text;
+    bool own;
+  };
+  Cause settle(const std::string& message, bool lost);
+
+  /// Ends the thread: other ranks may end from now on. Called by all ranks, between two barriers.
+  void stop();
+
+ private:
+  struct Peer {
+    int rank;
+    std::int64_t pid;
+    std::string host;
+    UniqueFd process;  // of this host; else none
+    // Of the store, as the thread last saw it:
+    std::int64_t moves = 0;
+    std::int64_t beats = 0;
+    double changed = 0;  // when either changed
+    double moved = 0;
+  };
+
+  void run();
+  void look(double now);
+  std::optional<std::string> known_cause();
+  std::string keep_cause(const std::string& cause);
+  std::string describe(const Peer& peer) const;
+  [[noreturn]] void end_process(const std::string& cause);
+
+  Rank rank_;
+  c10::intrusive_ptr<c10d::Store> store_;
+  double timeout_;
+  std::string host_;
+  std::vector<Peer> peers_;  // by rank; without this one
+  std::atomic<std::int64_t> moves_ = 0;
+  std::int64_t beats_ = 0;
+  std::atomic<bool> settled_ = false;  // the main thread ends the process
+  std::atomic<bool> stops_ = false;
+  std::mutex asking_;  // the store
+  UniqueFd wake_;      // an eventfd
+  std::thread thread_;
+};
+
+}  // namespace trainyard

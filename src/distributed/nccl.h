@@ -1,0 +1,16 @@
+/// c10d's backend between GPUs.
+#pragma once
+
+#include <chrono>
+
+#include <torch/csrc/distributed/c10d/Backend.hpp>
+#include <torch/csrc/distributed/c10d/Store.hpp>
+
+namespace trainyard {
+
+/// NCCL on the current GPU; its communicator is made here, by all ranks. Throws MachineError in a build without CUDA.
+c10::intrusive_ptr<c10d::Backend> make_nccl_backend(const c10::intrusive_ptr<c10d::Store>& store, int rank,
+                                                    int world_size, at::Device device,
+                                                    std::chrono::milliseconds timeout);
+
+}  // namespace trainyard

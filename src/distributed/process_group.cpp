@@ -1,0 +1,216 @@
+#include "distributed/process_group.h"
+
+#include <algorithm>
+#include <chrono>
+#include <string_view>
+
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+#include "distributed/fault_watch.h"
+#include "distributed/nccl.h"
+#include "util/printable.h"
+
+namespace trainyard {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr const char* where = "distributed";
+// One rank may build its datasets for minutes while another has done so.
+constexpr milliseconds patience_at_start = std::chrono::minutes(30);
+
+std::string_view first_line(const c10::Error& error) {
+  const std::string_view text = error.what_without_backtrace();
+  return text.substr(0, text.find('\n'));
+}
+
+// Does `work`, which waits for other ranks.
+template <typename Work>
+auto with_errors_of_ranks(const Rank& rank, const char* what, Work work) {
+  try {
+    return work();
+  } catch (const c10::Error& error) {
+    throw RanksLost(where,
+                    "rank {} of {} waited in vain for the other ranks ({}): {}; one of them has ended, hangs, or takes "
+                    "longer than distributed.timeout",
+                    rank.rank, rank.world_size, what, first_line(error));
+  }
+}
+
+c10::intrusive_ptr<c10d::Store> connect(const Rank& rank, bool hosts_store) {
+  c10d::TCPStoreOptions options;
+  options.port = static_cast<std::uint16_t>(rank.port);
+  options.isServer = hosts_store;
+  options.waitWorkers = false;
+  options.timeout = patience_at_start;
+  // What an earlier attempt wrote is of no use to this one.
+  return c10::make_intrusive<c10d::PrefixStore>("trainyard/" + std::to_string(rank.restarts),
+                                                c10::make_intrusive<c10d::TCPStore>(rank.address, options));
+}
+
+c10d::AllreduceOptions reduce_options(bool largest) {
+  c10d::AllreduceOptions options;
+  options.reduceOp = largest ? c10d::ReduceOp::MAX : c10d::ReduceOp::SUM;
+  options.asyncOp = false;  // NCCL: on the current stream
+  return options;
+}
+
+}  // namespace
+
+struct ProcessGroup::Connections {
+  c10d::Backend& backend_of(const at::Tensor& tensor) { return tensor.is_cpu() ? *gloo : *nccl; }
+
+  c10::intrusive_ptr<c10d::Store> store;
+  c10::intrusive_ptr<c10d::Backend> gloo;
+  c10::intrusive_ptr<c10d::Backend> nccl;               // null: this rank trains on the CPU
+  std::vector<c10::intrusive_ptr<c10d::Work>> begun{};  // by begin_all_reduce() on the CPU
+  std::unique_ptr<FaultWatch> watch{};
+};
+
+ProcessGroup::ProcessGroup(const Rank& rank, at::Device device, double timeout_seconds) : rank_(rank) {
+  if (alone()) return;
+  to_ = std::make_unique<Connections>();
+  const auto timeout = milliseconds(static_cast<std::int64_t>(timeout_seconds * 1000));
+  with_errors_of_ranks(rank_, "the store", [&] {
+    to_->store = connect(rank_, rank_.hosts_store);
+    to_->watch = std::make_unique<FaultWatch>(rank_, connect(rank_, false), timeout_seconds);
+  });
+  with_errors_of_ranks(rank_, "Gloo", [&] {
+    auto options = c10d::ProcessGroupGloo::Options::create(timeout);
+    options->devices.push_back(c10d::ProcessGroupGloo::createDefaultDevice());
+    to_->gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(c10::make_intrusive<c10d::PrefixStore>("gloo", to_->store),
+                                                            rank_.rank, rank_.world_size, options);
+  });
+  if (!device.is_cuda()) return;
+  with_errors_of_ranks(rank_, "NCCL", [&] {
+    to_->nccl = make_nccl_backend(c10::make_intrusive<c10d::PrefixStore>("nccl", to_->store), rank_.rank,
+                                      rank_.world_size, device, timeout);
+  });
+}
+
+ProcessGroup::ProcessGroup() = default;
+
+ProcessGroup::~ProcessGroup() {
+  if (to_ && to_->nccl) to_->nccl->abort();
+}
+
+void ProcessGroup::reduce(const at::Tensor& tensor, bool largest) {
+  if (alone()) return;
+  with_errors_of_ranks(rank_, "a sum", [&] {
+    std::vector<at::Tensor> tensors = {tensor};
+    to_->backend_of(tensor).allreduce(tensors, reduce_options(largest))->wait();
+  });
+}
+
+void ProcessGroup::all_reduce(const at::Tensor& tensor) { reduce(tensor, /*largest=*/false); }
+
+void ProcessGroup::all_reduce_max(const at::Tensor& tensor) { reduce(tensor, /*largest=*/true); }
+
+bool ProcessGroup::all_agree(bool yes) {
+  const at::Tensor objections = at::full({1}, yes ? 0 : 1, at::kInt);
+  all_reduce_max(objections);
+  return objections[0].item<int>() == 0;
+}
+
+void ProcessGroup::broadcast(const at::Tensor& tensor) {
+  if (alone()) return;
+  with_errors_of_ranks(rank_, "what rank 0 has", [&] {
+    std::vector<at::Tensor> tensors = {tensor};
+    c10d::BroadcastOptions options;
+    options.asyncOp = false;
+    to_->backend_of(tensor).broadcast(tensors, options)->wait();
+  });
+}
+
+std::vector<at::Tensor> ProcessGroup::all_gather(const at::Tensor& tensor) {
+  if (alone()) return {tensor};
+  return with_errors_of_ranks(rank_, "what each has", [&] {
+    std::vector<at::Tensor> tensors = {tensor};
+    std::vector<std::vector<at::Tensor>> gathered(1);
+    for (int i = 0; i < rank_.world_size; ++i) gathered[0].push_back(at::empty(tensor.sizes(), tensor.options()));
+    c10d::AllgatherOptions options;
+    options.asyncOp = false;
+    to_->backend_of(tensor).allgather(gathered, tensors, options)->wait();
+    return gathered[0];
+  });
+}
+
+void ProcessGroup::begin_all_reduce(const at::Tensor& tensor) {
+  if (alone()) return;
+  std::vector<at::Tensor> tensors = {tensor};
+  auto work = to_->backend_of(tensor).allreduce(tensors, reduce_options(false));
+  if (tensor.is_cpu()) to_->begun.push_back(std::move(work));
+}
+
+void ProcessGroup::finish() {
+  if (alone()) return;
+  with_errors_of_ranks(rank_, "a sum", [&] {
+    for (const auto& work : to_->begun) work->wait();
+  });
+  to_->begun.clear();
+}
+
+ProcessGroup::Pending ProcessGroup::all_reduce_max_later(const at::Tensor& tensor) {
+  Pending pending;
+  if (alone()) return pending;
+  std::vector<at::Tensor> tensors = {tensor};
+  pending.wait_ = [work = to_->gloo->allreduce(tensors, reduce_options(/*largest=*/true)), rank = rank_] {
+    with_errors_of_ranks(rank, "a request", [&] { work->wait(); });
+  };
+  return pending;
+}
+
+void ProcessGroup::Pending::wait() {
+  if (wait_) wait_();
+  wait_ = nullptr;
+}
+
+std::string ProcessGroup::broadcast(const std::string& text) {
+  if (alone()) return text;
+  const std::string key = "text/" + std::to_string(++texts_);
+  return with_errors_of_ranks(rank_, "what rank 0 decides", [&] {
+    if (rank_.is_first()) to_->store->set(key, std::vector<std::uint8_t>(text.begin(), text.end()));
+    const std::vector<std::uint8_t> bytes = to_->store->get(key);
+    return std::string(bytes.begin(), bytes.end());
+  });
+}
+
+std::vector<std::string> ProcessGroup::all_gather(const std::string& text) {
+  if (alone()) return {text};
+  const std::string key = "text/" + std::to_string(++texts_) + "/";
+  return with_errors_of_ranks(rank_, "what each has", [&] {
+    to_->store->set(key + std::to_string(rank_.rank), std::vector<std::uint8_t>(text.begin(), text.end()));
+    std::vector<std::string> texts;
+    for (int i = 0; i < rank_.world_size; ++i) {
+      const std::vector<std::uint8_t> bytes = to_->store->get(key + std::to_string(i));
+      texts.emplace_back(bytes.begin(), bytes.end());
+    }
+    return texts;
+  });
+}
+
+void ProcessGroup::barrier() { all_gather(std::string(1, '1')); }
+
+void ProcessGroup::moved() {
+  if (to_) to_->watch->moved();
+}
+
+void ProcessGroup::rethrow_first_cause(const std::exception& error) {
+  if (!to_) throw;
+  const bool lost = dynamic_cast<const RanksLost*>(&error) != nullptr;
+  const FaultWatch::Cause cause = to_->watch->settle(error.what(), lost);
+  if (cause.own) throw;
+  throw SecondaryError(where, "{}; rank {} ends with it", printable(cause.text, 4096), rank_.rank);
+}
+
+void ProcessGroup::shut_down() {
+  if (alone()) return;
+  barrier();
+  to_->watch->stop();
+  if (to_->nccl) std::exchange(to_->nccl, nullptr)->shutdown();
+  barrier();
+}
+
+}  // namespace trainyard
