@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+"""The training step on one, two, four and more GPUs: Trainyard beside PyTorch's DistributedDataParallel.
+
+    python3 benchmarks/scaling.py --python PYTHON --gpus 1,2,4 --work resnet50,224,256 --json scaling.json
+
+Every contender trains on one batch that stays on the device, one process per GPU. For one number of GPUs the processes
+of all contenders live side by side, and only one contender works at a time: they take turns, round after round, so that
+other load affects all alike. The numbers of GPUs follow one another. Needs PYTHON with torch for the peers; with
+--device cpu the ranks are processes on the CPU. peers/ddp.py says what the peers are.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+
+import ranks
+import scaling_plot
+
+HERE = pathlib.Path(__file__).resolve().parent
+OURS = "trainyard"
+PEERS = {"DDP eager": "eager", "DDP compiled": "compiled", "DDP compiled, one graph": "graph"}
+WARM_UP_STEPS = 20  # compiling, choosing kernels and capturing happen in the first steps
+MACHINE = """
+import torch, torch.distributed
+gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+print(torch.__version__, gpus, torch.cuda.get_device_name() if gpus else "", sep="\\n")
+"""
+
+
+def work(text):
+    model, size, batch = text.split(",")
+    return model, int(size), int(batch)
+
+
+def numbers(text):
+    return sorted({int(number) for number in text.split(",")})
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--python", default=sys.executable, help="imports torch, for the peers")
+    parser.add_argument("--ours", default=str(HERE.parent / "build/release/benchmarks/train_step"), metavar="PROGRAM")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    parser.add_argument("--gpus", type=numbers, default=[1, 2], metavar="N,N", help="numbers of GPUs (default: 1,2)")
+    parser.add_argument(
+        "--work",
+        type=work,
+        action="append",
+        metavar="MODEL,SIZE,BATCH",
+        help="may be repeated (default: resnet50,224,256 and resnet18,32,512)",
+    )
+    parser.add_argument("--strong", action="store_true", help="BATCH is divided among the GPUs, not per GPU")
+    parser.add_argument("--contenders", type=lambda text: text.split(";"), default=[OURS, *PEERS], metavar="NAME;NAME")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=20, help="of a contender in a round")
+    parser.add_argument("--json", metavar="FILE", help="receives all rounds, after each row")
+    parser.add_argument("--plot", metavar="FILE", help="receives a drawing as SVG")
+    options = parser.parse_args()
+    options.work = options.work or [work("resnet50,224,256"), work("resnet18,32,512")]
+    for name in options.contenders:
+        if name != OURS and name not in PEERS:
+            parser.error(f"unknown contender '{name}'; known: {'; '.join([OURS, *PEERS])}")
+    if min(options.rounds, options.steps, *options.gpus) < 1:
+        parser.error("--rounds, --steps and --gpus are numbers from 1 on")
+    for model, _, batch in options.work if options.strong else ():
+        if any(batch % gpus for gpus in options.gpus):
+            parser.error(f"the batch of {model}, {batch}, cannot be divided among {options.gpus} GPUs")
+    return options
+
+
+def machine(options):
+    """What the figures belong to. Ends the program if there are too few GPUs."""
+    found = {"device": options.device, "cores": len(os.sched_getaffinity(0))}
+    found |= {name: value for name, value in os.environ.items() if name.startswith("NCCL_")}
+    if not set(options.contenders) & set(PEERS):
+        return found
+    done = subprocess.run([options.python, "-c", MACHINE], capture_output=True, text=True)
+    if done.returncode != 0:
+        reason = done.stderr.strip().splitlines()[-1]
+        sys.exit(f"[scaling] {options.python} cannot import torch ({reason}): use --python")
+    version, gpus, name = done.stdout.split("\n")[:3]
+    if options.device == "cuda" and int(gpus) < options.gpus[-1]:
+        sys.exit(f"[scaling] {gpus} GPUs are visible, {options.gpus[-1]} are needed: use --gpus, or --device cpu")
+    return found | {"torch": version} | ({"gpu": name} if options.device == "cuda" else {})
+
+
+def command(options, name, model, size, batch, gpus):
+    precision = "bf16" if options.device == "cuda" else "fp32"
+    threads = max(1, len(os.sched_getaffinity(0)) // gpus)
+    step = [options.device, precision, model, str(size), "3", str(batch), str(threads)]
+    if name == OURS:
+        return [*options.ours.split(), *step]
+    return [options.python, str(HERE / "peers/ddp.py"), PEERS[name], *step]
+
+
+def say(text):
+    print(f"[scaling] {text}", file=sys.stderr, flush=True)
+
+
+class Contenders:
+    """Those that still take part, with their ranks; and the seconds of a step, or why there are none."""
+
+    def __init__(self):
+        self.ranks, self.results = {}, {}
+
+    def attempt(self, name, action, *values):
+        try:
+            return action(*values)
+        except ranks.RanksFailed as failure:
+            say(f"{name} failed: {failure}")
+            print(failure.errors, file=sys.stderr, flush=True)
+            self.results[name] = {"failed": str(failure)}
+            if name in self.ranks:
+                self.ranks.pop(name).kill()
+
+    def start(self, stack, name, line, gpus):
+        def prepare():
+            self.ranks[name] = ranks.Ranks(line, gpus)
+            stack.push(self.ranks[name])
+            return self.ranks[name].ask(WARM_UP_STEPS)
+
+        began = time.monotonic()
+        if self.attempt(name, prepare) is not None:
+            self.results[name] = {"seconds": []}
+            say(f"{name} on {gpus} is ready after {time.monotonic() - began:.0f} s")
+
+    def round(self, steps):
+        for name in list(self.ranks):
+            seconds = self.attempt(name, self.ranks[name].ask, steps)
+            if seconds is not None:
+                self.results[name]["seconds"].append(seconds)
+
+
+def measure(options, model, size, batch, gpus):
+    contenders = Contenders()
+    with contextlib.ExitStack() as stack:
+        for name in options.contenders:
+            contenders.start(stack, name, command(options, name, model, size, batch, gpus), gpus)
+        for _ in range(options.rounds):
+            contenders.round(options.steps)
+    return {"work": model, "size": size, "batch": batch, "gpus": gpus, "contenders": contenders.results}
+
+
+def print_row(row, rates):
+    """A line per contender; `rates` holds the samples per second that the same work reached on one GPU."""
+    ours = row["contenders"].get(OURS, {}).get("seconds", [])
+    for name, result in row["contenders"].items():
+        start = f"| {row['work']}, {row['size']} px, {row['batch']} per GPU | {row['gpus']} | {name} |"
+        if "failed" in result:
+            print(f"{start} failed: {result['failed'].replace('|', '/')} | | | |", flush=True)
+            continue
+        seconds = sorted(result["seconds"])
+        rate = row["gpus"] * row["batch"] / statistics.median(seconds)
+        if row["gpus"] == 1:
+            rates[name] = rate
+        scaling = f"{rate / rates[name]:.2f}" if name in rates else ""
+        ratios = sorted(a / b for a, b in zip(ours, result["seconds"])) if name != OURS else []
+        ratio = f"{statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})" if ratios else ""
+        least, median, most = (1e3 * value for value in (seconds[0], statistics.median(seconds), seconds[-1]))
+        print(f"{start} {median:.2f} ({least:.2f} to {most:.2f}) | {rate:,.0f} | {scaling} | {ratio} |", flush=True)
+
+
+def main():
+    options = arguments()
+    ranks.end_by_signals()
+    results = machine(options)
+    results |= {"scaling": "strong" if options.strong else "weak", "steps": options.steps, "rows": []}
+    print(", ".join(f"{name} {value}" for name, value in results.items() if name != "rows"), "\n")
+    print("| work | GPUs | contender | ms/step (least to most) | samples/s | times one GPU | ours ÷ it, time |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for model, size, batch in options.work:
+        rates = {}
+        for gpus in options.gpus:
+            row = measure(options, model, size, batch // gpus if options.strong else batch, gpus)
+            results["rows"].append(row)
+            print_row(row, rates)
+            if options.json:
+                pathlib.Path(options.json).write_text(json.dumps(results, indent=1) + "\n")
+    if options.plot:
+        pathlib.Path(options.plot).write_text(scaling_plot.drawing([results]))
+    if not any("seconds" in result for row in results["rows"] for result in row["contenders"].values()):
+        sys.exit("[scaling] no contender could be measured")
+
+
+if __name__ == "__main__":
+    main()

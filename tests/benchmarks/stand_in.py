@@ -1,0 +1,33 @@
+#!/usr/bin/env python3
+"""Stands in for the contenders of benchmarks/scaling.py, and for a Python with torch: answers steps as HOW says.
+
+stand_in.py HOW DEVICE PRECISION MODEL SIZE CHANNELS BATCH THREADS
+stand_in.py benchmarks/peers/ddp.py HOW ...      stand_in.py -c CODE
+"""
+
+import os
+import pathlib
+import sys
+import time
+
+rank, ranks = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+how = sys.argv[2] if sys.argv[1].endswith("ddp.py") else sys.argv[1]
+if how == "-c":
+    print("2.14.0", 4, "a GPU", sep="\n")
+    sys.exit()
+if how == "compiled" and rank == ranks - 1:
+    print("a warning\nno compiler", file=sys.stderr)
+    sys.exit(1)
+if how == "hangs":
+    pathlib.Path(os.environ["STAND_IN_PIDS"], str(os.getpid())).touch()
+    time.sleep(600)
+answers = 0
+for _ in sys.stdin:
+    if how == "compiled":
+        time.sleep(600)  # in a collective with the rank that has failed
+    if how == "graph" and answers == 2:
+        sys.exit("the capture failed")
+    answers += 1
+    if rank == 0:
+        print("a library's version")
+        print((2 if how == "eager" else 1) * (1 + ranks / 10) / 1000, flush=True)
