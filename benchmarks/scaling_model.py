@@ -139,34 +139,36 @@ class Prediction:
     communication: float
     exposed: float
     least: float  # the overhead is the same with any number of ranks
-    most: float  # as much of it as can be grows with the communication, during which nothing else is computed
+    most: float  # as much of it as can be grows with the overlap: during that, no progress is made with the computation
 
 
 def predict(step, cluster, counts, measured):
     """`measured` maps numbers of ranks to seconds; the largest of them says what the overhead is.
 
     >>> second = Cluster((Curve(2, 1, (0, 1000), (0.0, 1.0)),), 8, Network())
-    >>> two, four = predict(Step(5.0, 4.0, ((1000, 4.0),)), second, [2, 4], {2: 6.5})
+    >>> two, four = predict(Step(5.0, 4.0, ((1000, 2.0),)), second, [2, 4], {2: 5.5})
     >>> two.least, two.most, four.least, four.most
-    (6.5, 6.5, 7.0, 7.25)
+    (5.5, 5.5, 5.5, 5.75)
     """
     overhead, reference = overhead_of(step, cluster, measured)
-    growing = max(0.0, min(overhead, reference))
+    share = max(0.0, min(1.0, overhead / reference)) if reference else 0.0
     predictions = []
     for ranks in counts:
         busy, exposed = step.communication(cluster, ranks)
         least = step.seconds + exposed + overhead
-        growth = growing * (busy / reference - 1) if growing else 0.0
+        growth = share * (busy - exposed - reference)
         predictions.append(Prediction(ranks, busy, exposed, *sorted((least, least + growth))))
     return predictions
 
 
 def overhead_of(step, cluster, measured):
-    """What the largest measured number of ranks takes beyond the model; and the time of the communication there."""
+    """What the largest measured number of ranks, on one host, takes beyond the model; and the overlap there."""
     if not measured:
         return 0.0, 0.0
-    busy, exposed = step.communication(cluster, max(measured))
-    return measured[max(measured)] - step.seconds - exposed, busy
+    ranks = max(measured)
+    host = dataclasses.replace(cluster, per_host=max(ranks, cluster.per_host))
+    busy, exposed = step.communication(host, ranks)
+    return measured[ranks] - step.seconds - exposed, busy - exposed
 
 
 def read_curve(path):
@@ -227,6 +229,11 @@ def step_times(options):
     return times
 
 
+def between(least, most, form):
+    ends = dict.fromkeys((format(least, form), format(most, form)))
+    return " to ".join(ends)
+
+
 def main():
     options = arguments()
     times = step_times(options)
@@ -255,8 +262,8 @@ def main():
         best, worst = (step.seconds / seconds for seconds in (row.least, row.most))
         print(
             f"| {row.ranks} | {hosts} | {1e3 * row.communication:.2f} | {1e3 * row.exposed:.2f} "
-            f"| {1e3 * row.least:.2f} to {1e3 * row.most:.2f} | {known} "
-            f"| {row.ranks * worst:.2f} to {row.ranks * best:.2f} | {worst:.1%} to {best:.1%} |"
+            f"| {between(1e3 * row.least, 1e3 * row.most, '.2f')} | {known} "
+            f"| {between(row.ranks * worst, row.ranks * best, '.2f')} | {between(worst, best, '.1%')} |"
         )
 
 

@@ -14,8 +14,8 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import scaling_model
 
-# 100 MB in one bucket, ready with the end of the backward pass at 90 % of a step of 100 ms.
-GRADIENTS = {"backward_end": 0.9, "gradients": [{"bytes": 100_000_000, "ready": 0.9}]}
+# 100 MB in one bucket, ready after 70 % of a step of 100 ms, whose backward pass ends after 90 %.
+GRADIENTS = {"backward_end": 0.9, "gradients": [{"bytes": 100_000_000, "ready": 0.7}]}
 # 10 GB/s of bus bandwidth on two ranks, no latency to speak of.
 ROWS = [{"bytes": 4, "seconds": [0.0]}, {"bytes": 100_000_000, "seconds": [1, 0.01, 0]}]
 CURVE = {"ranks": 2, "ranks_per_host": 2, "rows": ROWS}
@@ -46,13 +46,18 @@ class ScalingModel(unittest.TestCase):
 
     def test_calibrates_with_the_largest_measured_number(self):
         rows, text = self.predicted("--work", "net,8,4", "--ranks", "2,4", "--per-host", "4")
-        self.assertIn("overhead 5.00 ms, from the step measured on 2 GPUs", text)
-        self.assertEqual(rows["2"][1:5], ["10.00", "10.00", "115.00 to 115.00", "115.00"])
-        self.assertEqual(rows["4"][1:4], ["15.00", "15.00", "120.00 to 122.50"])
+        self.assertIn("overhead 15.00 ms, from the step measured on 2 GPUs", text)
+        self.assertEqual(rows["2"][1:5], ["10.00", "0.00", "115.00", "115.00"])
+        self.assertEqual(rows["4"][1:4], ["15.00", "0.00", "115.00 to 120.00"])
+
+    def test_calibrates_on_one_host(self):
+        rows, text = self.predicted("--work", "net,8,4", "--ranks", "2", "--per-host", "1", "--network-gbs", "5")
+        self.assertIn("overhead 15.00 ms", text)
+        self.assertEqual(rows["2"][1:4], ["20.01", "0.01", "115.01 to 125.01"])
 
     def test_hosts_share_the_network(self):
         rows, _ = self.predicted("--step-ms", "100", "--ranks", "4", "--per-host", "2", "--network-gbs", "5")
-        self.assertEqual(rows["4"][:3], ["2", "30.01", "30.01"])
+        self.assertEqual(rows["4"][:3], ["2", "30.01", "10.01"])
 
     def test_buckets_overlap_with_the_backward_pass(self):
         early = scaling_model.in_buckets([(50, 0.2), (50, 0.9)], [1])
