@@ -90,9 +90,9 @@ def machine(options):
     return found | {"torch": version} | ({"gpu": name} if options.device == "cuda" else {})
 
 
-def command(options, name, model, size, batch, gpus):
+def command(options, name, model, size, batch):
     precision = "bf16" if options.device == "cuda" else "fp32"
-    threads = max(1, len(os.sched_getaffinity(0)) // gpus)
+    threads = max(1, len(os.sched_getaffinity(0)) // options.gpus[-1])  # the same for each number of GPUs
     step = [options.device, precision, model, str(size), "3", str(batch), str(threads)]
     if name == OURS:
         return [*options.ours.split(), *step]
@@ -141,7 +141,7 @@ def measure(options, model, size, batch, gpus):
     contenders = Contenders()
     with contextlib.ExitStack() as stack:
         for name in options.contenders:
-            contenders.start(stack, name, command(options, name, model, size, batch, gpus), gpus)
+            contenders.start(stack, name, command(options, name, model, size, batch), gpus)
         for _ in range(options.rounds):
             contenders.round(options.steps)
     return {"work": model, "size": size, "batch": batch, "gpus": gpus, "contenders": contenders.results}

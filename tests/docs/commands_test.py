@@ -126,7 +126,7 @@ RULES = [
     (r"trainyard|find", trainer),
     (r"make train", made_training),
     (r"make", make_prints),
-    (r"(python3|build/bin/peers-python) benchmarks/", script),
+    (r"(?s)(python3|build/bin/peers-python) (-m torch.distributed.run .*)?benchmarks/", script),
     (r"(?s)docker (build .*--target runtime|run .*\btrainyard train)", container_case("runtime")),
     (ENGINE, container_case("docs")),
     (r"docker compose up", container_case("up")),
