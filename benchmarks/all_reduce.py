@@ -80,6 +80,20 @@ class Operations:
         return taken.item()
 
 
+def measure(options, device):
+    """The seconds of each round, by size. No graph outlives it: graphs have to go before the communicators they use."""
+    sizes = [options.least]
+    while sizes[-1] * 2 <= options.most:
+        sizes.append(sizes[-1] * 2)
+    buffer = torch.zeros(sizes[-1] // 4, device=device)
+    operations = {size: Operations(buffer, size, options.graph) for size in sizes}
+    rows = {size: [] for size in sizes}
+    for _ in range(options.rounds):
+        for size, operation in operations.items():
+            rows[size].append(operation.seconds())
+    return rows
+
+
 def report(options, device, rows):
     ranks, ranks_per_host = dist.get_world_size(), int(os.environ["LOCAL_WORLD_SIZE"])
     results = {"device": options.device, "torch": torch.__version__, "ranks": ranks, "ranks_per_host": ranks_per_host}
@@ -109,18 +123,9 @@ def main():
     else:
         device = torch.device("cpu")
         dist.init_process_group("gloo")
-    sizes = []
-    while not sizes or sizes[-1] * 2 <= options.most:
-        sizes.append(sizes[-1] * 2 if sizes else options.least)
-    buffer = torch.zeros(sizes[-1] // 4, device=device)
-    operations = {size: Operations(buffer, size, options.graph) for size in sizes}
-    rows = {size: [] for size in sizes}
-    for _ in range(options.rounds):
-        for size, operation in operations.items():
-            rows[size].append(operation.seconds())
+    rows = measure(options, device)
     if dist.get_rank() == 0:
         report(options, device, rows)
-    del operations  # graphs go before the communicators that they use
     dist.destroy_process_group()
 
 
