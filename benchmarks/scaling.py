@@ -71,6 +71,11 @@ def arguments():
     for model, _, batch in options.work if options.strong else ():
         if any(batch % gpus for gpus in options.gpus):
             parser.error(f"the batch of {model}, {batch}, cannot be divided among {options.gpus} GPUs")
+    for path in filter(None, (options.json, options.plot)):
+        try:
+            open(path, "a").close()
+        except OSError as error:
+            parser.error(f"cannot write the results: {error}")
     return options
 
 

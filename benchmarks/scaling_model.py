@@ -214,6 +214,9 @@ def arguments():
         parser.error("give --curve or --bus-gbs")
     if options.scaling and not options.work or not options.scaling and not options.step_ms:
         parser.error("give --scaling with --work, or --step-ms")
+    options.ranks = [int(count) for count in options.ranks.split(",")]
+    if min(options.ranks) < 2:
+        parser.error("--ranks are numbers from 2 on")
     return options
 
 
@@ -245,7 +248,6 @@ def main():
         curves = [Curve(2, 1, (0, 1e9), seconds)]
     network = Network(options.network_gbs * 1e9, options.network_latency_us / 1e6)
     cluster = Cluster(tuple(curves), options.per_host, network)
-    counts = [int(count) for count in options.ranks.split(",")]
     measured = {gpus: seconds for gpus, seconds in times.items() if gpus > 1}
 
     total = sum(size for size, _ in step.buckets)
@@ -256,7 +258,7 @@ def main():
         print(f"overhead {1e3 * overhead:.2f} ms, from the step measured on {max(measured)} GPUs")
     print("\n| GPUs | hosts | all-reduce ms | exposed ms | step ms | measured ms | times one GPU | efficiency |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    for row in predict(step, cluster, counts, measured):
+    for row in predict(step, cluster, options.ranks, measured):
         hosts = math.ceil(row.ranks / options.per_host)
         known = f"{1e3 * measured[row.ranks]:.2f}" if row.ranks in measured else ""
         best, worst = (step.seconds / seconds for seconds in (row.least, row.most))

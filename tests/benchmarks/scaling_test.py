@@ -73,6 +73,11 @@ class Scaling(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("4 GPUs are visible, 8 are needed", done.stderr)
 
+    def test_refuses_results_that_cannot_be_written_before_it_measures(self):
+        done = scaling("--json", "/no/such/folder/results.json")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertIn("cannot write the results: [Errno 2]", done.stderr)
+
     def test_draws_what_was_measured(self):
         _, results = self.measured("--gpus", "1,2,4", "--contenders", "trainyard;DDP eager")
         svg = self.folder / "scaling.svg"
