@@ -66,8 +66,6 @@ def captured(step, stream):
     """A function that replays the step; and the graph, which must be gone before the process group."""
     for _ in range(STEPS_BEFORE_CAPTURE):
         step()
-    torch.cuda.synchronize()
-    torch.cuda.empty_cache()  # the graph allocates from a pool of its own
     graph = torch.cuda.CUDAGraph()
     # NCCL's watchdog makes calls from its own thread that a capture forbids to all threads by default.
     with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
