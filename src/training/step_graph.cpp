@@ -47,7 +47,9 @@ StepGraph::Kind* StepGraph::kind_of(const TensorDict& batch, const StepPart& par
 }
 
 void StepGraph::capture(Kind& kind, const TensorDict& batch) {
-  const CudaGraph* const other = kinds_.front().graph.get();
+  const auto captured =
+      std::find_if(kinds_.begin(), kinds_.end(), [](const Kind& one) { return one.graph != nullptr; });
+  const CudaGraph* const other = captured == kinds_.end() ? nullptr : captured->graph.get();
   if (!group_.all_agree(other != nullptr || has_room_for_cuda_graph(device_))) {
     enabled_ = false;
     return;

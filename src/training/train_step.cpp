@@ -43,18 +43,21 @@ TrainStep::TrainStep(Model& model, Optimizer& optimizer, const Task& task, const
       buffer_average_(group, side_, model.buffers()),
       graph_([this](const TensorDict& batch, const StepPart& part) { return run(batch, part); }, group,
              device_of(model), config.cuda_graph) {
-  const at::TensorOptions on_device(device_of(model));
   if (skips_) buffers_ = model.buffers();
-  if (skips_ || scaler_.enabled()) found_inf_ = at::zeros({1}, on_device.dtype(at::kFloat));
-  if (group.alone() && config.accumulate == 1) return;
-  buckets_ = std::make_unique<GradientBuckets>(group, side_, optimizer.parameters());
-  weight_ = at::zeros({}, on_device.dtype(at::kDouble));
-  total_weight_ = at::zeros({}, on_device.dtype(at::kDouble));
+  if (skips_ || scaler_.enabled()) found_inf_ = at::zeros({1}, at::TensorOptions(device_of(model)).dtype(at::kFloat));
 }
 
 StepResult TrainStep::operator()(const TensorDict& batch, double learning_rate, const StepPart& part) {
   optimizer_.set_learning_rate(learning_rate);
+  if (!buckets_ && !(group_.alone() && part.first && part.last)) make_buckets();
   return graph_(batch, part);
+}
+
+void TrainStep::make_buckets() {
+  const at::TensorOptions number = at::TensorOptions(device_of(model_)).dtype(at::kDouble);
+  buckets_ = std::make_unique<GradientBuckets>(group_, side_, optimizer_.parameters());
+  weight_ = at::zeros({}, number);
+  total_weight_ = at::zeros({}, number);
 }
 
 StepResult TrainStep::run(const TensorDict& batch, const StepPart& part) {

@@ -39,6 +39,7 @@ class TrainStep {
   GradScaler& scaler() { return scaler_; }
 
  private:
+  void make_buckets();
   StepResult run(const TensorDict& batch, const StepPart& part);
   TensorDict recomputing_forward(const TensorDict& batch);
   void begin_totals(const Loss& loss, const at::Tensor& sums, const StepPart& part, bool has_samples);
@@ -57,7 +58,7 @@ class TrainStep {
   std::vector<at::Tensor> buffers_;  // the model's, where they may have to be restored
   at::Tensor found_inf_;             // one float on the device: 1 makes the step change nothing
   SideStream side_;
-  std::unique_ptr<GradientBuckets> buckets_;  // null: a step has one batch and one rank
+  std::unique_ptr<GradientBuckets> buckets_;  // null: each step so far had one batch and one rank
   BufferAverage buffer_average_;
   at::Tensor weight_;        // of the losses of this rank in the step so far
   at::Tensor total_weight_;  // of all ranks', without the batch under way

@@ -66,7 +66,7 @@ class Trainer {
   bool finished() const { return place_.epoch >= config_.train.epochs || stops_early(); }
 
  private:
-  // Where the run stands; with the weights, the optimizer and the generators it is all that a checkpoint needs.
+  // Where the run stands; with the weights and the optimizer's state it is all that a checkpoint needs.
   struct Place {
     std::int64_t epoch = 0;  // whole epochs done
     std::int64_t batch = 0;  // batches of the epoch under way that are done: whole steps of them

@@ -21,6 +21,7 @@ namespace {
 using testing::HasSubstr;
 
 const at::Device gpu(at::kCUDA, 0);
+ProcessGroup alone;
 
 TensorDict batch_of(std::int64_t count, at::Device device) {
   return {{"image", at::randn({count, 3, 16, 16}).contiguous(at::MemoryFormat::ChannelsLast).to(device)},
@@ -30,7 +31,7 @@ TensorDict batch_of(std::int64_t count, at::Device device) {
 // A step that only counts.
 struct Counter {
   int calls = 0;
-  StepResult operator()(const TensorDict& batch) {
+  StepResult operator()(const TensorDict& batch, const StepPart&) {
     ++calls;
     return {.loss = batch.at("image").sum(), .outputs = {}, .sums = {}};
   }
@@ -38,8 +39,8 @@ struct Counter {
 
 TEST(StepGraph, OnTheCpuEveryStepIsTaken) {
   Counter counter;
-  StepGraph step(std::ref(counter), at::kCPU, /*enabled=*/true);
-  for (int i = 0; i < 10; ++i) step(batch_of(2, at::kCPU));
+  StepGraph step(std::ref(counter), alone, at::kCPU, /*enabled=*/true);
+  for (int i = 0; i < 10; ++i) step(batch_of(2, at::kCPU), {});
   EXPECT_EQ(counter.calls, 10);
 }
 
@@ -50,21 +51,34 @@ class GpuStepGraph : public testing::Test {
   }
 };
 
-TEST_F(GpuStepGraph, IsCapturedOnceForTheShapeThatComesAgainAndAgain) {
+TEST_F(GpuStepGraph, IsCapturedOnceForEachKindThatComesAgainAndAgain) {
   Counter counter;
-  StepGraph step(std::ref(counter), gpu, /*enabled=*/true);
-  for (int i = 0; i < 10; ++i) {
-    const TensorDict batch = batch_of(i == 1 || i == 8 ? 3 : 4, gpu);
-    EXPECT_EQ(step(batch).loss.item<float>(), batch.at("image").sum().item<float>()) << i;
+  StepGraph step(std::ref(counter), alone, gpu, /*enabled=*/true);
+  for (int i = 0; i < 30; ++i) {
+    const TensorDict batch = batch_of(i % 5 == 4 ? 3 : 4, gpu);
+    const StepPart part{.last = i % 2 == 0};
+    EXPECT_EQ(step(batch, part).loss.item<float>(), batch.at("image").sum().item<float>()) << i;
   }
-  // Steps 0, 1 and 8 by themselves, 2 to 4 before it is captured, and to capture it.
-  EXPECT_EQ(counter.calls, 7);
+  // Of whole batches 12 a kind, of small ones 3 a kind: only the former are captured, in one more call each.
+  EXPECT_EQ(counter.calls, 2 * 4 + 2 * 3);
+}
+
+TEST_F(GpuStepGraph, ManyKindsAreNotAllCaptured) {
+  Counter counter;
+  StepGraph step(std::ref(counter), alone, gpu, /*enabled=*/true);
+  constexpr int kinds = 20;
+  for (int i = 0; i < 5 * kinds; ++i) {
+    const TensorDict batch = batch_of(1 + i % kinds, gpu);
+    EXPECT_EQ(step(batch, {}).loss.item<float>(), batch.at("image").sum().item<float>()) << i;
+  }
+  EXPECT_GT(counter.calls, 4 * kinds);
+  EXPECT_LT(counter.calls, 5 * kinds);
 }
 
 TEST_F(GpuStepGraph, IsNotCapturedWhereItIsNotWanted) {
   Counter counter;
-  StepGraph step(std::ref(counter), gpu, /*enabled=*/false);
-  for (int i = 0; i < 10; ++i) step(batch_of(4, gpu));
+  StepGraph step(std::ref(counter), alone, gpu, /*enabled=*/false);
+  for (int i = 0; i < 10; ++i) step(batch_of(4, gpu), {});
   EXPECT_EQ(counter.calls, 10);
 }
 
@@ -76,8 +90,8 @@ TEST_F(GpuStepGraph, IsNotCapturedWhereTheGpuLacksTheMemory) {
     all.resize(all.size() - 3);  // what a step takes: it is kept, and there is no more
   }
   Counter counter;
-  StepGraph step(std::ref(counter), gpu, /*enabled=*/true);
-  for (int i = 0; i < 10; ++i) step(batch_of(4, gpu));
+  StepGraph step(std::ref(counter), alone, gpu, /*enabled=*/true);
+  for (int i = 0; i < 10; ++i) step(batch_of(4, gpu), {});
   EXPECT_EQ(counter.calls, 10);
 }
 
@@ -86,12 +100,12 @@ TEST_F(GpuStepGraph, RandomNumbersOfTheGpuGoOnAsIfItWereNotCaptured) {
   for (const bool enabled : {false, true}) {
     at::manual_seed(3);
     StepGraph step(
-        [](const TensorDict& batch) {
+        [](const TensorDict& batch, const StepPart&) {
           return StepResult{.loss = at::rand({7}, batch.at("image").options()).sum(), .outputs = {}, .sums = {}};
         },
-        gpu, enabled);
+        alone, gpu, enabled);
     const TensorDict batch = {{"image", at::zeros({1}, gpu)}};
-    for (int i = 0; i < 8; ++i) drawn[enabled].push_back(step(batch).loss.item<float>());
+    for (int i = 0; i < 8; ++i) drawn[enabled].push_back(step(batch, {}).loss.item<float>());
   }
   EXPECT_EQ(drawn[0], drawn[1]);
   EXPECT_NE(drawn[1][6], drawn[1][7]);
@@ -103,12 +117,12 @@ TEST_F(GpuStepGraph, RandomNumbersOfTheCpuAreNotFrozen) {
   for (const bool enabled : {false, true}) {
     at::manual_seed(3);
     StepGraph step(
-        [](const TensorDict& batch) {
+        [](const TensorDict& batch, const StepPart&) {
           return StepResult{.loss = batch.at("image").sum() + at::rand({1}).item<float>(), .outputs = {}, .sums = {}};
         },
-        gpu, enabled);
+        alone, gpu, enabled);
     const TensorDict batch = {{"image", at::zeros({1}, gpu)}};
-    for (int i = 0; i < 8; ++i) drawn[enabled].push_back(step(batch).loss.item<float>());
+    for (int i = 0; i < 8; ++i) drawn[enabled].push_back(step(batch, {}).loss.item<float>());
   }
   EXPECT_EQ(drawn[0], drawn[1]);
   EXPECT_THAT(testing::internal::GetCapturedStdout(), HasSubstr("draws random numbers on the CPU"));
@@ -153,11 +167,13 @@ TEST_P(GpuStepGraphWith, TrainsAsWithoutBitForBit) {
     const auto task = image_task({.channels = 3, .height = 16, .width = 16}, GetParam().task, gpu);
     TaskStep with(*model, *optimizer, *task, config);
     TrainStep& step = with.step;
-    for (int i = 0; i < 12; ++i) {
-      TensorDict batch = batch_of(i == 7 ? 5 : 16, gpu);
-      if (i == 9) batch.at("image")[2][1][3][3] = config.on_nonfinite == OnNonfinite::skip ? NAN : 0.5;
+    for (int i = 0; i < 30; ++i) {
+      TensorDict batch = batch_of(i % 5 == 4 ? 5 : 16, gpu);
+      if (i % 12 == 9) batch.at("image")[2][1][3][3] = config.on_nonfinite == OnNonfinite::skip ? NAN : 0.5;
       task->augment(batch, {.seed = 0, .epoch = 0, .number = static_cast<std::uint64_t>(i)});
-      const StepResult result = step(batch, 0.01 / (1 + i));
+      const int place = i % config.accumulate;
+      const StepResult result =
+          step(batch, 0.01 / (1 + i), {.first = place == 0, .last = place + 1 == config.accumulate});
       for (const at::Tensor& tensor : {result.loss, result.outputs.at("logits"), result.sums}) {
         results[captured].push_back(tensor.cpu());
       }
@@ -207,6 +223,11 @@ INSTANTIATE_TEST_SUITE_P(
              "--model.name vit_tiny --model.vit.patch_size 8 --model.vit.drop_path 0.3",
              {.name = "adamw", .layer_decay = 0.7},
              {.precision = Precision::fp16, .recompute = true}},
+        Case{"convnet_accumulates", "", {.name = "adamw"}, {.accumulate = 2}},
+        Case{"resnet18_accumulates_skips",
+             small_resnet,
+             {.name = "adamw"},
+             {.precision = Precision::fp16, .accumulate = 3, .clip_grad_norm = 1, .on_nonfinite = OnNonfinite::skip}},
         Case{"convnet_lion_skips", "", {.name = "lion"}, {.on_nonfinite = OnNonfinite::skip}}),
     [](const auto& instance) { return std::string(instance.param.name); });
 
@@ -215,14 +236,14 @@ TEST_F(GpuStepGraph, AStepThatWaitsForTheGpuIsRefusedWithTheRemedy) {
   testing::FLAGS_gtest_death_test_style = "threadsafe";
   const auto try_to = [] {
     StepGraph step(
-        [](const TensorDict& batch) {
+        [](const TensorDict& batch, const StepPart&) {
           return StepResult{
               .loss = batch.at("image") * batch.at("image").sum().item<float>(), .outputs = {}, .sums = {}};
         },
-        gpu, /*enabled=*/true);
+        alone, gpu, /*enabled=*/true);
     const TensorDict batch = {{"image", at::zeros({1}, gpu)}};
     const std::string error = error_of<RunError>([&] {
-      for (int i = 0; i < 8; ++i) step(batch);
+      for (int i = 0; i < 8; ++i) step(batch, {});
     });
     std::fputs(error.c_str(), stderr);
     std::exit(error.ends_with("train.cuda_graph = false") ? 0 : 1);
