@@ -30,8 +30,9 @@ struct CheckResult {
 };
 
 /// Gathers, probes and diagnoses. Call it before CUDA is used in this process, from one thread, with all workers
-/// already forked. GPUs that `needs.device` rules out are not probed. Throws UsageError for a bad `needs.device`; a
-/// machine that is not fit is no exception but a finding. (check_torch.cpp)
+/// already forked. GPUs that `needs.device` rules out, and those of other local ranks, are not probed; the result has
+/// the needs of this local rank. Throws UsageError for a bad `needs.device` and MachineError for a host with fewer GPUs
+/// than local ranks; otherwise a machine that is not fit is no exception but a finding. (check_torch.cpp)
 CheckResult run_check(const Needs& needs, const CheckOptions& options = {});
 
 /// Diagnoses facts from elsewhere, e.g. from recorded_from_json. The result holds texts that can be shown anywhere

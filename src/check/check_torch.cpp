@@ -29,7 +29,7 @@ std::vector<ProbeProcess> start_gpu_probes(const Facts& facts, const Needs& need
   std::vector<ProbeProcess> processes;
   if (needs.device == "cpu" || !facts.torch.cuda_linked) return processes;
   for (const DeviceFacts& device : facts.devices) {
-    if (const auto wanted = rules::wanted_index(needs); wanted && *wanted != device.index) continue;
+    if (!rules::is_wanted(needs, device.index)) continue;
     processes.emplace_back(fmt::format("cuda:{}", device.index), probe_command(options, {device.index}), options.limit);
   }
   return processes;
@@ -50,12 +50,13 @@ void probe_group(Facts& facts, const Needs& needs, const CheckOptions& options) 
 
 }  // namespace
 
-CheckResult run_check(const Needs& needs, const CheckOptions& options) {
-  check_device_name(needs.device);
+CheckResult run_check(const Needs& wanted, const CheckOptions& options) {
+  check_device_name(wanted.device);
   Facts facts;
   facts.torch = gather_torch();
   // Before the probes start: their own memory is not to be taken for another's.
-  if (needs.device != "cpu") gather_driver(facts.driver, facts.devices, options.names);
+  if (wanted.device != "cpu") gather_driver(facts.driver, facts.devices, options.names);
+  const Needs needs = needs_of_local_rank(wanted, facts.devices);
   auto processes = start_gpu_probes(facts, needs, options);
   facts.host = gather_host(options.names);
   facts.shared_memory = gather_shared_memory("/dev/shm", needs.shared_memory);

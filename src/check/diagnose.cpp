@@ -64,10 +64,9 @@ void add_gpu_findings(std::vector<Finding>& findings, const Facts& facts, const 
     return;
   }
   const bool another_works = !usable_devices(facts, needs).empty();
-  const auto wanted = rules::wanted_index(needs);
   const std::size_t first = findings.size();
   for (const DeviceFacts& device : facts.devices) {
-    if (wanted && *wanted != device.index) continue;
+    if (!rules::is_wanted(needs, device.index)) continue;
     if (auto found = why_broken(facts, needs, device)) {
       found->severity = another_works ? Severity::warning : severity;
       add_device_finding(findings, first, std::move(*found), device.index);
@@ -98,9 +97,8 @@ std::vector<Finding> diagnose(const Facts& facts, const Needs& needs) {
 std::vector<int> usable_devices(const Facts& facts, const Needs& needs) {
   std::vector<int> usable;
   if (needs.device == "cpu" || why_missing(facts, needs)) return usable;
-  const auto wanted = rules::wanted_index(needs);
   for (const DeviceFacts& device : facts.devices) {
-    if (wanted && *wanted != device.index) continue;
+    if (!rules::is_wanted(needs, device.index)) continue;
     if (!why_broken(facts, needs, device)) usable.push_back(device.index);
   }
   return usable;
@@ -142,12 +140,13 @@ std::optional<Finding> explain_error(Facts facts, Needs needs, const std::string
     if (auto found = rule.apply(facts, needs)) return named(rule.code, rule.subject, std::move(*found));
   }
   needs.device = device;
-  const std::optional<int> index = rules::wanted_index(needs);
-  if (!index) return std::nullopt;
+  const std::vector<int> indices = rules::listed_devices(needs);
+  if (indices.empty()) return std::nullopt;
+  const int index = indices.front();
   const auto known = std::find_if(facts.devices.begin(), facts.devices.end(),
-                                  [&](const DeviceFacts& each) { return each.index == *index; });
+                                  [&](const DeviceFacts& each) { return each.index == index; });
   DeviceFacts nameless;
-  nameless.index = *index;
+  nameless.index = index;
   auto found = why_broken(facts, needs, known == facts.devices.end() ? nameless : *known);
   return found && (found->code != "probe-error" || is_of_cuda(words)) ? found : std::nullopt;
 }

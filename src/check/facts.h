@@ -187,6 +187,8 @@ struct Facts {
 /// What the run asks of the machine; `diagnose` compares it with the facts.
 struct Needs {
   std::string device = "auto";            ///< train.device
+  int local_rank = 0;                     ///< of this process, among those of the run on this host
+  int local_world_size = 1;               ///< how many these are; the check narrows `device` to this one's
   std::string precision = "fp32";         ///< train.precision
   int workers = 0;                        ///< loader.workers
   int batch_size = 0;                     ///< loader.batch_size; 0: not known

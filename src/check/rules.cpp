@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "util/device_list.h"
 #include "util/printable.h"
 
 namespace trainyard::rules {
@@ -154,14 +155,11 @@ const std::string* variable(const Facts& facts, const std::string& name) {
   return found == facts.environment.end() ? nullptr : &found->second;
 }
 
-std::optional<int> wanted_index(const Needs& needs) {
-  constexpr std::string_view prefix = "cuda:";
-  if (!needs.device.starts_with(prefix)) return std::nullopt;
-  int index = -1;
-  const char* end = needs.device.data() + needs.device.size();
-  const auto [stop, error] = std::from_chars(needs.device.data() + prefix.size(), end, index);
-  if (error != std::errc() || stop != end || index < 0 || index > 1023) return std::nullopt;
-  return index;
+std::vector<int> listed_devices(const Needs& needs) { return device_list(needs.device).value_or(std::vector<int>()); }
+
+bool is_wanted(const Needs& needs, int index) {
+  const std::vector<int> listed = listed_devices(needs);
+  return listed.empty() || std::find(listed.begin(), listed.end(), index) != listed.end();
 }
 
 }  // namespace trainyard::rules

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "check/diagnose.h"
 #include "check/remedy.h"
@@ -109,7 +110,10 @@ int compare_versions(std::string_view a, std::string_view b);
 /// What NVML says of a device, nullptr if it says nothing.
 const CardFacts* card_of(const Facts& facts, const DeviceFacts& device);
 
-/// The index in "cuda:N", nullopt for anything else.
-std::optional<int> wanted_index(const Needs& needs);
+/// The indices in "cuda:N" or "cuda:N,M"; none for another device.
+std::vector<int> listed_devices(const Needs& needs);
+
+/// Whether the GPU of this index may be used: it is listed, or no list rules it out.
+bool is_wanted(const Needs& needs, int index);
 
 }  // namespace trainyard::rules

@@ -320,19 +320,20 @@ Result gpu_not_visible(const Facts& facts, const Needs& needs) {
 }
 
 Result device_index(const Facts& facts, const Needs& needs) {
-  const auto index = wanted_index(needs);
-  if (!index || facts.devices.empty()) return {};
+  if (facts.devices.empty()) return {};
   std::vector<std::string> names;
+  std::vector<int> missing = listed_devices(needs);
   for (const DeviceFacts& device : facts.devices) {
-    if (device.index == *index) return {};
+    std::erase(missing, device.index);
     if (names.size() < 8) names.push_back(fmt::format("cuda:{}", device.index));
   }
+  if (missing.empty()) return {};
   const std::string* visible = variable(facts, "CUDA_VISIBLE_DEVICES");
   const std::size_t count = facts.devices.size();
   Remedy remedy(facts, needs);
   remedy.way("use --train.device " + names[0], {{"train.device", names[0]}});
   return finding(error,
-                 fmt::format("train.device = {}, and there {}: {}{}", needs.device,
+                 fmt::format("there is no cuda:{}, there {}: {}{}", missing[0],
                              count == 1 ? "is one GPU" : fmt::format("are {} GPUs", count), fmt::join(names, " "),
                              count > names.size() ? " ..." : ""),
                  visible && !visible->empty()

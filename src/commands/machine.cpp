@@ -23,11 +23,13 @@ Needs device_needs_of(const Config& config) {
   return needs;
 }
 
-Needs needs_of(const Config& config) {
+Needs needs_of(const Config& config, const Rank& rank) {
   // Measured on the configurations that come along: LibTorch with its buffers, and a worker's own pages.
   constexpr std::uint64_t trainer = 1ull << 30;
   constexpr std::uint64_t worker = 32ull << 20;
   Needs needs = device_needs_of(config);
+  needs.local_rank = rank.local_rank;
+  needs.local_world_size = rank.local_world_size;
   needs.workers = config.loader.workers;
   needs.memory = trainer + static_cast<std::uint64_t>(config.loader.workers) * worker;
   needs.run_dir = config.run.dir;
@@ -35,10 +37,11 @@ Needs needs_of(const Config& config) {
   return needs;
 }
 
-at::Device prepare_device(const Config& config, const CheckResult& check, int processes) {
+at::Device prepare_device(const Config& config, const CheckResult& check) {
   const at::Device device(resolve_device(check.needs, check.facts).name());
   if (exit_code(check) != ExitCode::done) throw MachineError("check", "{}", sentence(check.findings.front()));
-  at::set_num_threads(config.train.threads > 0 ? config.train.threads : std::max(usable_cores() / processes, 1));
+  const int share = std::max(usable_cores() / check.needs.local_world_size, 1);
+  at::set_num_threads(config.train.threads > 0 ? config.train.threads : share);
   if (device.is_cpu()) {
     keep_freed_memory();
   } else {

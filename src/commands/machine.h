@@ -4,22 +4,23 @@
 
 #include "check/check.h"
 #include "config/config.h"
+#include "distributed/rank.h"
 #include "loader/split.h"
 #include "util/torch.h"
 
 namespace trainyard {
 
-/// What a training run with this configuration asks of the machine. Shared memory is left out: the loader reserves it
-/// itself.
-Needs needs_of(const Config& config);
+/// What a training run with this configuration, or this rank of it, asks of the machine. Shared memory is left out: the
+/// loader reserves it itself.
+Needs needs_of(const Config& config, const Rank& rank = {});
 
 /// What every command that computes asks: the device and the precision.
 Needs device_needs_of(const Config& config);
 
 /// Resolves `train.device` against the facts, sets threads and arithmetic, returns the device. Throws MachineError with
-/// the cause and the remedy where the check found an error. Where train.threads leaves it open, the host's cores are
-/// shared by `processes` that train on it.
-at::Device prepare_device(const Config& config, const CheckResult& check, int processes = 1);
+/// the cause and the remedy where the check found an error. Where train.threads leaves it open, the local ranks
+/// share the host's cores.
+at::Device prepare_device(const Config& config, const CheckResult& check);
 
 /// Throws where loader.cache = gpu and these splits cannot be kept on `device`: UsageError if the CPU was asked for,
 /// MachineError if there is no GPU or too little free memory on it, with the bytes needed and free.

@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "util/device_list.h"
+
 namespace trainyard {
 
 Allowed any_text() {
@@ -62,13 +64,12 @@ Allowed list_of(std::size_t items, Allowed each) {
 }
 
 Allowed device_name() {
-  return {
-      .words = "auto, cpu, cuda, cuda:0, cuda:1, ...", .hint = "auto|cpu|cuda|cuda:N", .holds = [](const Value& value) {
-        const std::string& text = std::get<std::string>(value.of);
-        const bool indexed = text.starts_with("cuda:") && text.size() > 5 && text.size() <= 8 &&
-                             text.find_first_not_of("0123456789", 5) == std::string::npos;
-        return text == "auto" || text == "cpu" || text == "cuda" || indexed;
-      }};
+  return {.words = "auto, cpu, cuda, cuda:1, and a list in which each GPU stands once, as cuda:0,2",
+          .hint = "auto|cpu|cuda|cuda:N,...",
+          .holds = [](const Value& value) {
+            const std::string& text = std::get<std::string>(value.of);
+            return text == "auto" || text == "cpu" || text == "cuda" || device_list(text);
+          }};
 }
 
 }  // namespace trainyard

@@ -22,7 +22,7 @@ Allowed one_of(const std::vector<std::string>& words);
 Allowed one_of(const std::vector<std::int64_t>& numbers);
 /// A list of exactly so many items.
 Allowed list_of(std::size_t items, Allowed each);
-/// auto, cpu, cuda, cuda:N.
+/// auto, cpu, cuda, cuda:N, cuda:N,M,...
 Allowed device_name();
 
 }  // namespace trainyard

@@ -170,7 +170,8 @@ struct TrainConfig {
   template <typename Table>
   void declare(Table& table) {
     table.add("epochs", epochs, "passes over the training set", whole(1, 1'000'000), Resume::if_named);
-    table.add("device", device, "where to train", device_name(), Resume::free);
+    table.add("device", device, "where to train; auto and cuda: on all GPUs, in a process for each (docs/many-gpus.md)",
+              device_name(), Resume::free);
     table.add("precision", precision, "arithmetic of the step", Resume::if_named);
     table.add("seed", seed, "fixes weights, order and augmentation", any_seed(), Resume::fixed);
     table.add("accumulate", accumulate, "batches whose gradients make one step", whole(1, 65'536), Resume::fixed);

@@ -219,6 +219,7 @@ std::vector<Fault> gpu_faults() {
       {"cuda-init-failed", w, "auto", without_devices(with_gpus(1), 46, "CUDA_ERROR_DEVICE_UNAVAILABLE")},
       {"gpu-not-visible", w, "auto", without_devices(with_gpus(1), 0, "")},
       {"device-index", e, "cuda:3", with_gpus(2)},
+      {"device-index", e, "cuda:0,3", with_gpus(2)},
       {"gpu-too-old", w, "auto", with_gpus(1, "Tesla P100", 6, 0)},
       {"gpu-too-old", e, "cuda", with_gpus(1, "Tesla V100", 7, 0)},
       {"gpu-too-new", e, "cuda", with_gpus(1, "NVIDIA Next", 13, 0)},

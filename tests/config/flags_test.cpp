@@ -148,9 +148,10 @@ INSTANTIATE_TEST_SUITE_P(
                     BadValue{"optimizer.lr", "1e400"}, BadValue{"optimizer.lr", "0x10"}, BadValue{"optimizer.lr", " 5"},
                     BadValue{"optimizer.lr", ""}, BadValue{"optimizer.lr", "0,1"},
                     BadValue{"data.synthetic.samples", "0"}, BadValue{"train.device", "gpu"},
-                    BadValue{"train.device", "cuda:"}, BadValue{"train.device", ""}, BadValue{"train.precision", "fp8"},
-                    BadValue{"loader.cache", "disk"}, BadValue{"train.on_nonfinite", "ignore"},
-                    BadValue{"train.ema_decay", "1"}, BadValue{"data.channels", "2"}, BadValue{"train.seed", "-5"},
+                    BadValue{"train.device", "cuda:"}, BadValue{"train.device", "cuda:0,0"},
+                    BadValue{"train.device", ""}, BadValue{"train.precision", "fp8"}, BadValue{"loader.cache", "disk"},
+                    BadValue{"train.on_nonfinite", "ignore"}, BadValue{"train.ema_decay", "1"},
+                    BadValue{"data.channels", "2"}, BadValue{"train.seed", "-5"},
                     BadValue{"train.seed", "9223372036854775808"}, BadValue{"train.seed", "18446744073709551616"},
                     BadValue{"train.deterministic", "maybe"}, BadValue{"train.deterministic", "1"}));
 
