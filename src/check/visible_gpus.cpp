@@ -1,0 +1,67 @@
+#include "check/visible_gpus.h"
+
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <sstream>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check/gather.h"
+#include "util/system.h"
+
+namespace trainyard {
+namespace {
+
+// The child's side: a line "INDEX NAME" for each.
+[[noreturn]] void write_gpus(int output) noexcept {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  DriverFacts driver;
+  std::vector<DeviceFacts> devices;
+  gather_libcuda(driver, devices);
+  std::string lines;
+  for (const DeviceFacts& device : devices) lines += fmt::format("{} {}\n", device.index, device.name);
+  write_all(output, std::as_bytes(std::span(lines)), "check", "list of GPUs");
+  _exit(0);
+}
+
+std::string read_for(std::chrono::milliseconds limit, int input) {
+  const auto deadline = std::chrono::steady_clock::now() + limit;
+  std::string text;
+  std::array<char, 4096> part;
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    pollfd waiting{input, POLLIN, 0};
+    if (left <= 0 || retry_on_eintr([&] { return poll(&waiting, 1, static_cast<int>(left)); }) <= 0) return "";
+    const ssize_t got = retry_on_eintr([&] { return read(input, part.data(), part.size()); });
+    if (got <= 0) return text;
+    text.append(part.data(), static_cast<std::size_t>(got));
+  }
+}
+
+}  // namespace
+
+std::vector<DeviceFacts> visible_gpus() {
+  constexpr std::chrono::milliseconds limit{60'000};
+  std::array<int, 2> ends{};
+  check_call(pipe2(ends.data(), O_CLOEXEC), "check", "pipe2", "list of GPUs");
+  const UniqueFd input(ends[0]);
+  UniqueFd output(ends[1]);
+  const pid_t pid = check_call(fork(), "check", "fork", "list of GPUs", "see `ulimit -u`");
+  if (pid == 0) write_gpus(output.get());
+  output.reset();
+  std::istringstream lines(read_for(limit, input.get()));
+  kill(pid, SIGKILL);  // one that hangs in the driver; the others have ended or are about to
+  retry_on_eintr([&] { return waitpid(pid, nullptr, 0); });
+  std::vector<DeviceFacts> devices;
+  for (DeviceFacts device; lines >> device.index && lines.ignore() && std::getline(lines, device.name);) {
+    devices.push_back(device);
+  }
+  return devices;
+}
+
+}  // namespace trainyard
