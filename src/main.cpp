@@ -7,6 +7,8 @@
 #include <c10/util/Exception.h>
 
 #include "commands/command_line.h"
+#include "distributed/errors.h"
+#include "distributed/outcome.h"
 #include "util/error.h"
 #include "util/log.h"
 #include "util/output.h"
@@ -39,6 +41,19 @@ std::string explained(const std::system_error& error) {
                              : "");
 }
 
+// What all ranks find alike, as errors of usage, their launcher prints once.
+int fail(ExitCode code, const std::string& line) {
+  const bool told = report_failure(code, line);
+  if (!told || code != ExitCode::usage) print_error(line);
+  return static_cast<int>(code);
+}
+
+// The launcher prints the first cause.
+int fail_with_another_rank(const SecondaryError& error) {
+  if (!report_failure(error.code(), error.what(), /*secondary=*/true)) print_error(error.what());
+  return static_cast<int>(error.code());
+}
+
 }  // namespace
 }  // namespace trainyard
 
@@ -50,18 +65,18 @@ int main(int argc, char** argv) {
     return run(argc, argv);
   } catch (const OutputError& error) {
     if (error.closed_pipe()) return end_by_closed_pipe();
-    print_error(error.what());
+    return fail(error.code(), error.what());
+  } catch (const SecondaryError& error) {
+    return fail_with_another_rank(error);
   } catch (const Error& error) {
-    print_error(error.what());
-    return static_cast<int>(error.code());
+    return fail(error.code(), error.what());
   } catch (const c10::Error& error) {
-    print_error(fmt::format("[libtorch] {}", error.what_without_backtrace()));
+    return fail(ExitCode::run_failed, fmt::format("[libtorch] {}", error.what_without_backtrace()));
   } catch (const std::filesystem::filesystem_error& error) {
-    print_error(fmt::format("[trainyard] {}", error.what()));
+    return fail(ExitCode::run_failed, fmt::format("[trainyard] {}", error.what()));
   } catch (const std::system_error& error) {
-    print_error(explained(error));
+    return fail(ExitCode::run_failed, explained(error));
   } catch (const std::exception& error) {
-    print_error(fmt::format("[trainyard] {}", error.what()));
+    return fail(ExitCode::run_failed, fmt::format("[trainyard] {}", error.what()));
   }
-  return static_cast<int>(ExitCode::run_failed);
 }

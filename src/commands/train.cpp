@@ -9,6 +9,8 @@
 #include "commands/command.h"
 #include "commands/machine.h"
 #include "commands/rank_facts.h"
+#include "commands/several_gpus.h"
+#include "distributed/outcome.h"
 #include "distributed/process_group.h"
 #include "distributed/rank.h"
 #include "distributed/require_same.h"
@@ -48,30 +50,35 @@ class TrainCommand : public Command {
 
   int run(const Config& given) override {
     if (!debug_.profile.empty()) parse_step_range(debug_.profile);
+    const Rank rank = rank_of_process();
+    end_with_launcher();
+    if (rank.launcher.empty() && !debug_.dry_run) {
+      if (const std::optional<int> code = train_on_several_gpus(given)) return *code;
+    }
     Config config = given;
     if (debug_.fast_dev_run) config.train.epochs = 1;
-    const Rank rank = rank_of_process();
     WorkerPool pool = open_pool(config, rank_pool_options(config, rank));  // forks: before CUDA, before any thread
     RunFolder folder;
-    if (rank.is_first()) folder = choose_folder(config);
-    const CheckResult check = run_check(needs_of(config));
+    if (rank.is_first() && rank.restarts == 0) folder = choose_folder(config);
+    const CheckResult check = run_check(needs_of(config, rank));
     if (rank.is_first()) write_output(render_short(check, wants_colour(STDOUT_FILENO)));
     flush_output();
-    const at::Device device = prepare_device(config, check, rank.local_world_size);
+    const at::Device device = prepare_device(config, check);
     require_room_for_cache(config, pool.splits(), device);
-    if (rank.is_first()) {
-      print_folder(folder);
-      print_data(pool.splits());
-      flush_output();
-    }
     if (debug_.dry_run) {
-      if (rank.is_first()) print("\n{}", dry_run(config, pool, device, folder.path));
+      print_start(folder, pool.splits());
+      print("\n{}", dry_run(config, pool, device, folder.path));
       return 0;
     }
     const RunResult result = with_explained_errors(check, device, [&] {
       ProcessGroup group(rank, device, config.distributed.timeout);
       try {
         require_same(group, rank_facts(config, pool.splits()));
+        if (rank.is_first()) {
+          if (rank.restarts > 0) folder = folder_after_restart(config, group);
+          group.remember(folder.path);
+          print_start(folder, pool.splits());
+        }
         folder.path = group.broadcast(folder.path.string());
         const RunResult trained = train(config, pool, device, group, folder, check);
         group.shut_down();
@@ -80,12 +87,12 @@ class TrainCommand : public Command {
         group.rethrow_first_cause(error);
       }
     });
-    if (!rank.is_first()) return result.signal == 0 ? 0 : 128 + result.signal;
+    if (!rank.is_first()) return result.signal == 0 ? 0 : report_stop(result.signal);
     const Judged judged = result.signal == 0 && result.samples > 0 ? judge(config, pool, device, folder) : Judged();
     print_result(result, config, folder, judged);
     print_loading(result.loading, pool);
     if (result.signal == 0 && result.samples > 0) print_report(folder, judged);
-    return result.signal == 0 ? 0 : 128 + result.signal;
+    return result.signal == 0 ? 0 : report_stop(result.signal);
   }
 
  private:
@@ -99,15 +106,30 @@ class TrainCommand : public Command {
     return debug_.scratch() ? scratch_folder(config, run_name(config)) : choose_run_folder(config);
   }
 
-  static void print_folder(const RunFolder& folder) {
+  // The first attempt may have made the folder, whatever run.resume says.
+  RunFolder folder_after_restart(const Config& config, const ProcessGroup& group) const {
+    print("restart {}, after a process of the run was lost\n", group.rank().restarts);
+    const fs::path before = group.remembered();
+    Config same_run = config;
+    if (!before.empty()) {
+      same_run.run.name = before.filename();
+      same_run.run.resume = "auto";
+    }
+    return choose_folder(same_run);
+  }
+
+  static void print_start(const RunFolder& folder, const std::vector<SplitInfo>& splits) {
     print("run     {}{}\n", folder.path.string(),
           folder.checkpoint ? fmt::format(", resuming from {}", folder.checkpoint->filename().string()) : "");
     for (const std::string& note : folder.notes) print("        {}\n", note);
+    print_data(splits);
+    flush_output();
   }
 
   RunResult train(const Config& config, WorkerPool& pool, at::Device device, ProcessGroup& group,
                   const RunFolder& folder, const CheckResult& check) const {
     const StopSignal stop_signal;
+    const TakesSignals takes_signals;
     Trainer trainer(config, pool, device, group, folder, debug_, stop_signal.token());
     if (group.rank().is_first() && !trainer.finished()) {
       const std::string found = to_json_text(check);

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "distributed/outcome.h"
 #include "util/clock.h"
 #include "util/error.h"
 #include "util/output.h"
@@ -96,7 +97,7 @@ void FaultWatch::run() {
       look(now_seconds());
     } catch (const std::exception&) {  // c10d's: the store does not answer
       if (!settled_ && !stops_)
-        end_process("the store at " + rank_.address + " does not answer: its process has ended");
+        end_process("the store at " + rank_.address + " does not answer: its process has ended", false);
     }
   }
 }
@@ -109,9 +110,9 @@ void FaultWatch::look(double now) {
     while (!(cause = known_cause()) && now_seconds() < end && !stops_) usleep(50'000);
     if (stops_) return;
     if (!cause) cause = keep_cause(describe(peer) + " was killed: it ended without an error of its own");
-    end_process(*cause);
+    end_process(*cause, false);
   }
-  if ((cause = known_cause())) end_process(*cause);
+  if ((cause = known_cause())) end_process(*cause, false);
 
   const std::lock_guard lock(asking_);
   store_->set(beat_key(rank_.rank), bytes_of(fmt::format("{} {}", ++beats_, moves_.load())));
@@ -136,8 +137,8 @@ void FaultWatch::look(double now) {
                         describe(*slowest), furthest - slowest->moves, timeout_);
   }
   if (!cause) return;
-  store_->compareSet("cause", {}, bytes_of(*cause));
-  end_process(text_of(store_->get("cause")));
+  const std::string first = text_of(store_->compareSet("cause", {}, bytes_of(*cause)));
+  end_process(first, first == *cause);
 }
 
 std::optional<std::string> FaultWatch::known_cause() {
@@ -176,11 +177,14 @@ FaultWatch::Cause FaultWatch::settle(const std::string& message, bool lost) {
   }
 }
 
-void FaultWatch::end_process(const std::string& cause) {
+// found_here: no other rank and no launcher knows of it.
+void FaultWatch::end_process(const std::string& cause, bool found_here) {
+  const std::string line = fmt::format("[distributed] {}; the other ranks end with it", printable(cause, 4096));
+  const bool told = report_failure(ExitCode::run_failed, line, !found_here);
   const bool speaks = std::none_of(peers_.begin(), peers_.end(), [&](const Peer& peer) {
     return peer.rank < rank_.rank && peer.process.get() >= 0 && !has_ended(peer.process);
   });
-  if (speaks) print_error(fmt::format("[distributed] {}; the other ranks end with it", printable(cause)));
+  if (speaks && !told) print_error(line);
   _exit(static_cast<int>(ExitCode::run_failed));
 }
 

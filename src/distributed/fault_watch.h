@@ -63,7 +63,7 @@ class FaultWatch {
   std::optional<std::string> known_cause();
   std::string keep_cause(const std::string& cause);
   std::string describe(const Peer& peer) const;
-  [[noreturn]] void end_process(const std::string& cause);
+  [[noreturn]] void end_process(const std::string& cause, bool found_here);
 
   Rank rank_;
   c10::intrusive_ptr<c10d::Store> store_;

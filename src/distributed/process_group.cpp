@@ -39,15 +39,20 @@ auto with_errors_of_ranks(const Rank& rank, const char* what, Work work) {
   }
 }
 
+constexpr const char* memory_key = "trainyard/remembered";
+
 c10::intrusive_ptr<c10d::Store> connect(const Rank& rank, bool hosts_store) {
   c10d::TCPStoreOptions options;
   options.port = static_cast<std::uint16_t>(rank.port);
   options.isServer = hosts_store;
   options.waitWorkers = false;
   options.timeout = patience_at_start;
-  // What an earlier attempt wrote is of no use to this one.
-  return c10::make_intrusive<c10d::PrefixStore>("trainyard/" + std::to_string(rank.restarts),
-                                                c10::make_intrusive<c10d::TCPStore>(rank.address, options));
+  return c10::make_intrusive<c10d::TCPStore>(rank.address, options);
+}
+
+// What an earlier attempt wrote is of no use to this one.
+c10::intrusive_ptr<c10d::Store> of_this_attempt(const Rank& rank, const c10::intrusive_ptr<c10d::Store>& store) {
+  return c10::make_intrusive<c10d::PrefixStore>("trainyard/" + std::to_string(rank.restarts), store);
 }
 
 c10d::AllreduceOptions reduce_options(bool largest) {
@@ -62,7 +67,8 @@ c10d::AllreduceOptions reduce_options(bool largest) {
 struct ProcessGroup::Connections {
   c10d::Backend& backend_of(const at::Tensor& tensor) { return tensor.is_cpu() ? *gloo : *nccl; }
 
-  c10::intrusive_ptr<c10d::Store> store;
+  c10::intrusive_ptr<c10d::Store> whole_store;
+  c10::intrusive_ptr<c10d::Store> store;  // its part of this attempt
   c10::intrusive_ptr<c10d::Backend> gloo;
   c10::intrusive_ptr<c10d::Backend> nccl;               // null: this rank trains on the CPU
   std::vector<c10::intrusive_ptr<c10d::Work>> begun{};  // by begin_all_reduce() on the CPU
@@ -74,8 +80,9 @@ ProcessGroup::ProcessGroup(const Rank& rank, at::Device device, double timeout_s
   to_ = std::make_unique<Connections>();
   const auto timeout = milliseconds(static_cast<std::int64_t>(timeout_seconds * 1000));
   with_errors_of_ranks(rank_, "the store", [&] {
-    to_->store = connect(rank_, rank_.hosts_store);
-    to_->watch = std::make_unique<FaultWatch>(rank_, connect(rank_, false), timeout_seconds);
+    to_->whole_store = connect(rank_, rank_.hosts_store);
+    to_->store = of_this_attempt(rank_, to_->whole_store);
+    to_->watch = std::make_unique<FaultWatch>(rank_, of_this_attempt(rank_, connect(rank_, false)), timeout_seconds);
   });
   with_errors_of_ranks(rank_, "Gloo", [&] {
     auto options = c10d::ProcessGroupGloo::Options::create(timeout);
@@ -86,7 +93,7 @@ ProcessGroup::ProcessGroup(const Rank& rank, at::Device device, double timeout_s
   if (!device.is_cuda()) return;
   with_errors_of_ranks(rank_, "NCCL", [&] {
     to_->nccl = make_nccl_backend(c10::make_intrusive<c10d::PrefixStore>("nccl", to_->store), rank_.rank,
-                                      rank_.world_size, device, timeout);
+                                  rank_.world_size, device, timeout);
   });
 }
 
@@ -189,6 +196,16 @@ std::vector<std::string> ProcessGroup::all_gather(const std::string& text) {
     }
     return texts;
   });
+}
+
+void ProcessGroup::remember(const std::string& text) {
+  if (!alone()) to_->whole_store->set(memory_key, std::vector<std::uint8_t>(text.begin(), text.end()));
+}
+
+std::string ProcessGroup::remembered() const {
+  if (alone() || !to_->whole_store->check({memory_key})) return "";
+  const std::vector<std::uint8_t> bytes = to_->whole_store->get(memory_key);
+  return {bytes.begin(), bytes.end()};
 }
 
 void ProcessGroup::barrier() { all_gather(std::string(1, '1')); }

@@ -6,23 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "distributed/errors.h"
 #include "distributed/rank.h"
-#include "util/error.h"
 #include "util/torch.h"
 
 namespace trainyard {
-
-/// Other ranks do not answer; why is not known here.
-class RanksLost : public RunError {
- public:
-  using RunError::RunError;
-};
-
-/// This rank fails because another one has failed, whose error the message is.
-class SecondaryError : public RunError {
- public:
-  using RunError::RunError;
-};
 
 /// Every collective is called by all ranks, in one order; a rank that is alone sends nothing and waits for nothing.
 /// Used from one thread at a time. Throws RanksLost where the others do not answer in time.
@@ -76,6 +64,9 @@ class ProcessGroup {
   std::string broadcast(const std::string& text);
   /// `text` of each rank, in the order of ranks.
   std::vector<std::string> all_gather(const std::string& text);
+  /// Kept where torchrun's store is, over restarts of the ranks; empty if nothing was. Called by rank 0.
+  void remember(const std::string& text);
+  std::string remembered() const;
   /// Returns when all ranks have called it.
   void barrier();
 

@@ -1,0 +1,43 @@
+#include "commands/several_gpus.h"
+
+#include "check/device.h"
+#include "check/visible_gpus.h"
+#include "distributed/launch.h"
+#include "util/device_list.h"
+#include "util/output.h"
+
+namespace trainyard {
+namespace {
+
+std::string names_of(const std::vector<DeviceFacts>& gpus) {
+  std::vector<std::string> names;
+  for (const DeviceFacts& gpu : gpus) names.push_back(fmt::format("cuda:{} {}", gpu.index, gpu.name));
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+}  // namespace
+
+std::optional<int> train_on_several_gpus(const Config& config) {
+  const std::string& device = config.train.device;
+  const auto listed = device_list(device);
+  if (device == "cpu" || (listed && listed->size() == 1)) return std::nullopt;  // there is nothing to count
+  const std::vector<DeviceFacts> visible = visible_gpus();
+  const std::vector<int> selected = selected_gpus(device, visible);
+  if (selected.size() < 2) return std::nullopt;
+
+  std::vector<DeviceFacts> used;
+  std::vector<DeviceFacts> left_out;
+  for (const DeviceFacts& gpu : visible) {
+    const bool is_used = std::find(selected.begin(), selected.end(), gpu.index) != selected.end();
+    (is_used ? used : left_out).push_back(gpu);
+  }
+  print("gpus    {} processes, one each on {}\n", used.size(), names_of(used));
+  if (!listed && !left_out.empty()) {
+    print("        left out, being of another kind: {}; a list as --train.device cuda:0,1 may name them, too\n",
+          names_of(left_out));
+  }
+  flush_output();
+  return launch({.processes = static_cast<int>(selected.size()), .max_restarts = config.distributed.max_restarts});
+}
+
+}  // namespace trainyard

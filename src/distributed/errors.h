@@ -1,0 +1,20 @@
+/// Errors of a rank that have their cause on another one.
+#pragma once
+
+#include "util/error.h"
+
+namespace trainyard {
+
+/// Other ranks do not answer; why is not known here.
+class RanksLost : public RunError {
+ public:
+  using RunError::RunError;
+};
+
+/// This rank fails because another one has failed, whose error the message is.
+class SecondaryError : public RunError {
+ public:
+  using RunError::RunError;
+};
+
+}  // namespace trainyard

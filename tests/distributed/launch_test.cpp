@@ -1,0 +1,317 @@
+#include "distributed/launch.h"
+
+#include <chrono>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include "support/subprocess.h"
+#include "support/temp_dir.h"
+
+namespace trainyard {
+namespace {
+
+using std::chrono::seconds;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::MatchesRegex;
+using testing::Not;
+
+// launch_program.cpp says what the actions are.
+std::vector<std::string> launch_of(const std::vector<std::string>& actions, int restarts = 0) {
+  std::vector<std::string> command = {TRAINYARD_LAUNCH_PROGRAM, std::to_string(restarts)};
+  command.insert(command.end(), actions.begin(), actions.end());
+  return command;
+}
+
+template <typename Condition>
+bool comes_true(Condition condition, seconds limit = seconds(60)) {
+  for (const auto until = std::chrono::steady_clock::now() + limit; std::chrono::steady_clock::now() < until;) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return false;
+}
+
+int count_of(const std::string& text, const std::string& words) {
+  int count = 0;
+  for (std::size_t place = 0; (place = text.find(words, place)) != std::string::npos; place += words.size()) ++count;
+  return count;
+}
+
+std::string last_line(const std::string& text) {
+  const std::size_t end = text.find_last_not_of('\n');
+  return text.substr(text.rfind('\n', end) + 1, end - text.rfind('\n', end));
+}
+
+bool wait_for(const Subprocess& launcher, const std::string& words, int times) {
+  return comes_true([&] { return count_of(launcher.output_so_far(), words) >= times; });
+}
+
+// Those that ranks have printed as "pid N".
+std::vector<pid_t> pids_in(const std::string& output) {
+  std::vector<pid_t> pids;
+  for (std::size_t place = 0; (place = output.find("pid ", place)) != std::string::npos; place += 4) {
+    pids.push_back(std::stoi(output.substr(place + 4)));
+  }
+  return pids;
+}
+
+// A zombie, whose parent has not asked for its status yet, has ended.
+bool has_ended(pid_t pid) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("State:")) return line.find('Z') != std::string::npos;
+  }
+  return true;
+}
+
+pid_t child_of(pid_t parent) {
+  std::ifstream children("/proc/" + std::to_string(parent) + "/task/" + std::to_string(parent) + "/children");
+  pid_t child = -1;
+  children >> child;
+  return child;
+}
+
+void expect_none_left(const std::vector<pid_t>& pids) {
+  ASSERT_FALSE(pids.empty());
+  for (const pid_t pid : pids) EXPECT_TRUE(comes_true([&] { return has_ended(pid); }, seconds(10))) << pid;
+}
+
+TEST(Launch, ReturnsZeroWithoutAWordOfTorchrunIfAllRanksAreDone) {
+  const Outcome outcome = run_program(launch_of({"argument $local_rank ${local_rank} $$", "threads"}));
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_EQ(outcome.output, "");
+}
+
+TEST(Launch, PrintsTheFirstCauseLastAndReturnsItsCode) {
+  const Outcome outcome = run_program(launch_of({"secondary", "machine"}));
+  EXPECT_EQ(outcome.exit_code, 3);
+  EXPECT_THAT(last_line(outcome.output),
+              MatchesRegex(R"(\[distributed\] rank 1 of 2 on [^ ]+: \[test\] it went wrong)"));
+  EXPECT_EQ(count_of(outcome.output, "\n"), 3) << outcome.output;
+}
+
+TEST(Launch, PrintsAnErrorOfUsageOnce) {
+  const Outcome outcome = run_program(launch_of({"usage", "usage"}));
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_EQ(outcome.output, "[test] it went wrong\n");
+}
+
+TEST(Launch, SaysHowARankEndedThatCouldNotTell) {
+  const Outcome crash = run_program(launch_of({"secondary", "crash"}));
+  EXPECT_EQ(crash.exit_code, 1);
+  EXPECT_THAT(last_line(crash.output),
+              MatchesRegex(R"(\[distributed\] rank 1 of 2 on [^ ]+ was killed by signal 11 .*)"));
+  const Outcome code = run_program(launch_of({"exit with 7", "done"}));
+  EXPECT_EQ(code.exit_code, 1);
+  EXPECT_THAT(last_line(code.output), HasSubstr("exited with code 7"));
+}
+
+TEST(Launch, StartsTheRanksAgainAsOftenAsAskedFor) {
+  const Outcome once = run_program(launch_of({"done after a restart", "done"}, 1));
+  EXPECT_EQ(once.exit_code, 0) << once.output;
+  const Outcome never = run_program(launch_of({"done after a restart", "done"}, 0));
+  EXPECT_EQ(never.exit_code, 1) << never.output;
+}
+
+TEST(Launch, PassesSignalsOnAndReturnsTheOneThatStopped) {
+  Subprocess launcher(launch_of({"train", "train"}, 3));
+  ASSERT_TRUE(wait_for(launcher, "training", 2)) << launcher.output_so_far();
+  launcher.signal(SIGUSR1);
+  ASSERT_TRUE(wait_for(launcher, "saved", 2)) << launcher.output_so_far();
+  launcher.signal(SIGTERM);
+  const Outcome outcome = launcher.wait();
+  EXPECT_EQ(outcome.exit_code, 128 + SIGTERM);
+  EXPECT_EQ(count_of(outcome.output, "stopped by 15"), 2) << outcome.output;
+  EXPECT_THAT(outcome.output, Not(HasSubstr("[")));
+}
+
+// As an agreed stop does: a signal to one rank stops all, and the launcher has got none.
+TEST(Launch, ReturnsTheSignalThatARankWasStoppedBy) {
+  Subprocess launcher(launch_of({"train", "train"}));
+  ASSERT_TRUE(wait_for(launcher, "training", 2)) << launcher.output_so_far();
+  for (const pid_t rank : pids_in(launcher.output_so_far())) kill(rank, SIGINT);
+  EXPECT_EQ(launcher.wait().exit_code, 128 + SIGINT);
+}
+
+TEST(Launch, ReturnsTheSignalThatEndedARankWithoutAWord) {
+  Subprocess launcher(launch_of({"end by signals", "end by signals"}));
+  ASSERT_TRUE(wait_for(launcher, "waiting", 2)) << launcher.output_so_far();
+  launcher.signal(SIGTERM);
+  const Outcome outcome = launcher.wait();
+  EXPECT_EQ(outcome.exit_code, 128 + SIGTERM);
+  EXPECT_EQ(count_of(outcome.output, "\n"), 2) << outcome.output;
+}
+
+TEST(Launch, EndsAllAtOnceBySecondSignal) {
+  Subprocess launcher(launch_of({"train", "wait"}));
+  ASSERT_TRUE(wait_for(launcher, "pid", 2)) << launcher.output_so_far();
+  launcher.signal(SIGINT);
+  ASSERT_TRUE(wait_for(launcher, "stopped by 2", 1)) << launcher.output_so_far();
+  launcher.signal(SIGTERM);
+  const Outcome outcome = launcher.wait();
+  EXPECT_EQ(outcome.exit_code, 128 + SIGTERM);
+  expect_none_left(pids_in(outcome.output));
+}
+
+TEST(Launch, EndsAllAtOnceWhileNoRankTakesSignals) {
+  Subprocess launcher(launch_of({"wait", "wait"}));
+  ASSERT_TRUE(wait_for(launcher, "waiting", 2)) << launcher.output_so_far();
+  launcher.signal(SIGUSR1);
+  launcher.signal(SIGHUP);
+  const Outcome outcome = launcher.wait();
+  EXPECT_EQ(outcome.exit_code, 128 + SIGHUP);
+  EXPECT_EQ(count_of(outcome.output, "\n"), 2) << outcome.output;
+  expect_none_left(pids_in(outcome.output));
+}
+
+TEST(Launch, PausesTheRanksWithTheTerminal) {
+  Subprocess launcher(launch_of({"train", "train"}));
+  ASSERT_TRUE(wait_for(launcher, "training", 2)) << launcher.output_so_far();
+  const std::vector<pid_t> ranks = pids_in(launcher.output_so_far());
+  const auto is_stopped = [](pid_t pid) {
+    std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+    std::string text;
+    std::getline(stat, text);
+    return text.find(") T") != std::string::npos;
+  };
+  launcher.signal(SIGTSTP);
+  for (const pid_t rank : ranks) EXPECT_TRUE(comes_true([&] { return is_stopped(rank); }, seconds(10)));
+  launcher.signal(SIGCONT);
+  launcher.signal(SIGTERM);
+  EXPECT_EQ(launcher.wait().exit_code, 128 + SIGTERM);
+}
+
+TEST(Launch, LeavesNoProcessWhenItIsKilled) {
+  Subprocess launcher(launch_of({"train", "wait"}));
+  ASSERT_TRUE(wait_for(launcher, "pid", 2)) << launcher.output_so_far();
+  std::vector<pid_t> processes = pids_in(launcher.output_so_far());
+  processes.push_back(child_of(launcher.pid()));
+  launcher.signal(SIGKILL);
+  launcher.wait();
+  expect_none_left(processes);
+}
+
+TEST(Launch, LeavesNoProcessWhenItIsKilledBeforeTheRanksStart) {
+  Subprocess launcher(launch_of({"wait", "wait"}));
+  ASSERT_TRUE(comes_true([&] { return child_of(launcher.pid()) > 0; }));
+  const pid_t torchrun = child_of(launcher.pid());
+  launcher.signal(SIGKILL);
+  launcher.wait();
+  expect_none_left({torchrun});
+}
+
+TEST(Launch, SaysThatTorchrunWasKilledAndLeavesNoRank) {
+  Subprocess launcher(launch_of({"train", "wait"}));
+  ASSERT_TRUE(wait_for(launcher, "pid", 2)) << launcher.output_so_far();
+  kill(child_of(launcher.pid()), SIGKILL);
+  const Outcome outcome = launcher.wait();
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(last_line(outcome.output), HasSubstr("[distributed] torchrun was killed by signal 9"));
+  for (const pid_t rank : pids_in(outcome.output)) EXPECT_TRUE(has_ended(rank));
+}
+
+TEST(Launch, SaysWhichRankWasKilled) {
+  Subprocess launcher(launch_of({"train", "train"}));
+  ASSERT_TRUE(wait_for(launcher, "training", 2)) << launcher.output_so_far();
+  kill(pids_in(launcher.output_so_far())[0], SIGKILL);
+  const Outcome outcome = launcher.wait();
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(last_line(outcome.output),
+              MatchesRegex(R"(\[distributed\] rank [01] of 2 on [^ ]+ was killed by signal 9 .*)"));
+}
+
+TEST(Launch, NamesThePythonWithoutTorchrunAndTheWayOnOneDevice) {
+  const TempDir folder;
+  const std::string broken = folder.path() + "/python";
+  std::ofstream(broken) << "#!/bin/sh\nexec python3 -S -I \"$@\"\n";  // without site packages: no torch
+  std::filesystem::permissions(broken, std::filesystem::perms::owner_all);
+  for (const std::string& python : {std::string("/nowhere/python"), broken}) {
+    const Outcome outcome = run_program(launch_of({"done", "done"}), {"TORCH_PYTHON=" + python});
+    EXPECT_EQ(outcome.exit_code, 3);
+    EXPECT_THAT(outcome.output, AllOf(HasSubstr(python), HasSubstr("--train.device cuda:0"))) << outcome.output;
+    EXPECT_EQ(count_of(outcome.output, "\n"), 1) << outcome.output;
+  }
+}
+
+TEST(Launch, WorkingFolderCannotPassForPythonsModules) {
+  const TempDir folder;
+  std::ofstream(folder.path() + "/json.py") << "raise SystemExit('the wrong json')\n";
+  const Outcome outcome = run_program({"env", "-C", folder.path(), TRAINYARD_LAUNCH_PROGRAM, "0", "done", "done"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+}
+
+// Without our launcher a rank ends with torchrun, too, and exits with 128 + n.
+TEST(RanksOfAUsersTorchrun, EndWithItAndReturnTheSignal) {
+  const std::vector<std::string> command = {
+      TRAINYARD_PYTHON,         "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python",
+      TRAINYARD_LAUNCH_PROGRAM, "0"};
+  std::vector<std::string> killed = command;
+  killed.insert(killed.end(), {"train", "wait"});
+  Subprocess torchrun(killed);
+  ASSERT_TRUE(wait_for(torchrun, "pid", 2)) << torchrun.output_so_far();
+  torchrun.signal(SIGKILL);
+  expect_none_left(pids_in(torchrun.wait().output));
+
+  std::vector<std::string> stopped = command;
+  stopped.insert(stopped.end(), {"train", "train"});
+  Subprocess second(stopped);
+  ASSERT_TRUE(wait_for(second, "training", 2)) << second.output_so_far();
+  kill(pids_in(second.output_so_far())[0], SIGTERM);
+  EXPECT_THAT(second.wait().output, HasSubstr("exitcode  : 143"));
+}
+
+// GPUs that a stand-in for libcuda shows, and that no rank can compute on.
+class TrainOnStandIns : public testing::Test {
+ protected:
+  Outcome train(const std::string& gpus, const std::vector<std::string>& settings) {
+    std::vector<std::string> command = {TRAINYARD_BINARY, "train", "--train.fast_dev_run", "--run.dir", runs_.path()};
+    command.insert(command.end(), settings.begin(), settings.end());
+    return run_program(command, {std::string("LD_LIBRARY_PATH=") + TRAINYARD_STAND_IN_CUDA, "STAND_IN_GPUS=" + gpus});
+  }
+
+  Outcome train_on(const std::string& device, const std::string& gpus) {
+    return train(gpus, {"--data.name", "synthetic", "--train.device", device});
+  }
+
+  TempDir runs_;
+};
+
+TEST_F(TrainOnStandIns, ARankForEachOfAKindAndOneCause) {
+  const Outcome outcome = train_on("auto", "Card A,Card A,Card B");
+  EXPECT_EQ(outcome.exit_code, 3);
+  EXPECT_THAT(outcome.output, HasSubstr("gpus    2 processes, one each on cuda:0 Card A, cuda:1 Card A\n"));
+  EXPECT_THAT(outcome.output, HasSubstr("left out, being of another kind: cuda:2 Card B"));
+  EXPECT_THAT(last_line(outcome.output),
+              MatchesRegex(R"(\[distributed\] rank ([01]) of 2 on [^ ]+: \[check\] train.device = cuda:[01]: .*)"));
+}
+
+TEST_F(TrainOnStandIns, ARankForEachOfAList) {
+  const Outcome outcome = train_on("cuda:0,2", "Card A,Card A,Card B");
+  EXPECT_EQ(outcome.exit_code, 3);
+  EXPECT_THAT(outcome.output, HasSubstr("gpus    2 processes, one each on cuda:0 Card A, cuda:2 Card B\n"));
+  EXPECT_THAT(outcome.output, Not(HasSubstr("cuda:1")));
+}
+
+TEST_F(TrainOnStandIns, AnErrorOfUsageThatAllRanksFindIsPrintedOnce) {
+  const Outcome outcome = train("Card A,Card A", {"--data.name", "image_folder", "--data.root", "/nowhere"});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_EQ(count_of(outcome.output, "/nowhere has no folder train"), 1) << outcome.output;
+}
+
+TEST_F(TrainOnStandIns, NothingIsLaunchedForOneGpuAndForAnIndexThatIsNotThere) {
+  EXPECT_THAT(train_on("auto", "Card A").output, Not(HasSubstr("gpus ")));
+  EXPECT_THAT(train_on("cuda:1", "Card A,Card A").output, Not(HasSubstr("gpus ")));
+  const Outcome beyond = train_on("cuda:0,5", "Card A,Card A");
+  EXPECT_EQ(beyond.exit_code, 3);
+  EXPECT_THAT(beyond.output, AllOf(HasSubstr("there is no cuda:5, there are 2 GPUs"), Not(HasSubstr("gpus "))));
+  EXPECT_EQ(train_on("cpu", "Card A,Card A").exit_code, 0);
+}
+
+}  // namespace
+}  // namespace trainyard

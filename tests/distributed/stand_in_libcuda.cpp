@@ -1,0 +1,57 @@
+// A libcuda.so.1 that shows GPUs and computes nothing: one for each name in STAND_IN_GPUS, e.g. "Card A,Card A".
+#include <cstdlib>
+#include <cstring>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace {
+
+std::vector<std::string> names() {
+  std::vector<std::string> names;
+  const char* const given = std::getenv("STAND_IN_GPUS");
+  std::istringstream words(given == nullptr ? "" : given);
+  for (std::string name; std::getline(words, name, ',');) names.push_back(name);
+  return names;
+}
+
+}  // namespace
+
+extern "C" {
+
+int cuInit(unsigned) { return 0; }
+
+int cuDriverGetVersion(int* version) {
+  *version = 13'000;
+  return 0;
+}
+
+int cuDeviceGetCount(int* count) {
+  *count = static_cast<int>(names().size());
+  return 0;
+}
+
+int cuDeviceGet(int* device, int index) {
+  *device = index;
+  return 0;
+}
+
+int cuDeviceGetName(char* name, int size, int device) {
+  std::strncpy(name, names().at(static_cast<std::size_t>(device)).c_str(), static_cast<std::size_t>(size));
+  return 0;
+}
+
+int cuDeviceTotalMem_v2(std::size_t* bytes, int) {
+  *bytes = std::size_t{80} << 30;
+  return 0;
+}
+
+// Compute capability 9.0, and PCI addresses that differ.
+int cuDeviceGetAttribute(int* value, int attribute, int device) {
+  constexpr int compute_capability_major = 75;
+  constexpr int pci_bus = 33;
+  *value = attribute == compute_capability_major ? 9 : attribute == pci_bus ? device + 1 : 0;
+  return 0;
+}
+
+}  // extern "C"
