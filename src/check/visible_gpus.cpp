@@ -3,9 +3,12 @@
 #include <array>
 #include <chrono>
 #include <csignal>
+#include <span>
 #include <sstream>
+#include <string>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>

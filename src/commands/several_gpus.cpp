@@ -1,5 +1,12 @@
 #include "commands/several_gpus.h"
 
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include "check/device.h"
 #include "check/visible_gpus.h"
 #include "distributed/launch.h"

@@ -1,6 +1,7 @@
 #include "distributed/cause.h"
 
 #include <algorithm>
+#include <vector>
 
 namespace trainyard {
 namespace {

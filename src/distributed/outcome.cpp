@@ -1,12 +1,14 @@
 #include "distributed/outcome.h"
 
-#include <charconv>
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <optional>
+#include <span>
 #include <sstream>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <sys/mman.h>
 #include <sys/prctl.h>
