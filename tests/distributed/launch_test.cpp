@@ -170,6 +170,15 @@ TEST(Launch, EndsAllAtOnceWhileNoRankTakesSignals) {
   expect_none_left(pids_in(outcome.output));
 }
 
+// As Ctrl-C in a terminal: the signal goes to a shell and all of its process group.
+TEST(Launch, RanksGetOneSignalWhereAProcessGroupGetsIt) {
+  Subprocess shell({"setsid", "sh", "-c", std::string(TRAINYARD_LAUNCH_PROGRAM) + " 0 train train; echo code $?"});
+  ASSERT_TRUE(wait_for(shell, "training", 2)) << shell.output_so_far();
+  kill(-shell.pid(), SIGINT);
+  const Outcome outcome = shell.wait();
+  EXPECT_EQ(count_of(outcome.output, "stopped by 2"), 2) << outcome.output;
+}
+
 TEST(Launch, PausesTheRanksWithTheTerminal) {
   Subprocess launcher(launch_of({"train", "train"}));
   ASSERT_TRUE(wait_for(launcher, "training", 2)) << launcher.output_so_far();
