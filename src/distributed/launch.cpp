@@ -265,7 +265,8 @@ int Launcher::result() {
 std::string Launcher::line_of(const Cause& cause) {
   if (cause.code == ExitCode::usage) return cause.message;
   const std::string rank = fmt::format("[{}] rank {} of {} on {}", where, cause.rank, options_.processes, host_name());
-  if (!cause.message.empty()) return fmt::format("{}: {}", rank, cause.message);
+  // One line: the rank has printed all of it.
+  if (!cause.message.empty()) return fmt::format("{}: {}", rank, cause.message.substr(0, cause.message.find('\n')));
   const int status = cause.exit_code < 0 ? -cause.exit_code : cause.exit_code << 8;  // as waitpid has it
   return fmt::format("{} {}; rerun the same command to resume", rank, ends_.describe(status, memory_remedy));
 }

@@ -19,8 +19,8 @@
 namespace trainyard {
 namespace {
 
-int fail(ExitCode code, bool secondary) {
-  const std::string message = fmt::format("[test] {}", secondary ? "lost the others" : "it went wrong");
+int fail(ExitCode code, bool secondary, const std::string& detail = "") {
+  const std::string message = fmt::format("[test] {}{}", secondary ? "lost the others" : "it went wrong", detail);
   if (report_failure(code, message, secondary) && code != ExitCode::usage) print_error(message);
   return static_cast<int>(code);
 }
@@ -52,6 +52,7 @@ int act(const std::string& action, const Rank& rank) {
   if (action == "argument $local_rank ${local_rank} $$") return 0;
   if (action == "done after a restart") return rank.restarts > 0 ? 0 : fail(ExitCode::run_failed, false);
   if (action == "fail") return fail(ExitCode::run_failed, false);
+  if (action == "fail in two lines") return fail(ExitCode::run_failed, false, "\nin the second line");
   if (action == "usage") return fail(ExitCode::usage, false);
   if (action == "machine") return fail(ExitCode::machine_not_fit, false);
   if (action == "secondary") return fail(ExitCode::run_failed, true);

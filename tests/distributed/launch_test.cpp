@@ -96,6 +96,12 @@ TEST(Launch, PrintsTheFirstCauseLastAndReturnsItsCode) {
   EXPECT_EQ(count_of(outcome.output, "\n"), 3) << outcome.output;
 }
 
+TEST(Launch, PrintsTheFirstLineOfALongCause) {
+  const Outcome outcome = run_program(launch_of({"done", "fail in two lines"}));
+  EXPECT_THAT(last_line(outcome.output), HasSubstr("[test] it went wrong"));
+  EXPECT_EQ(count_of(outcome.output, "in the second line"), 1) << outcome.output;
+}
+
 TEST(Launch, PrintsAnErrorOfUsageOnce) {
   const Outcome outcome = run_program(launch_of({"usage", "usage"}));
   EXPECT_EQ(outcome.exit_code, 2);
