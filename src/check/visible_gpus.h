@@ -7,10 +7,10 @@
 
 namespace trainyard {
 
-/// The GPUs that CUDA shows, with index and name alone, as a forked child finds them. Empty if there is none, and if
-/// the driver crashes or does not answer within a minute: the check, which comes later, says why. Takes milliseconds on
-/// a machine without a driver. REQUIRES that this process has one thread and has not used CUDA. Throws RunError where
-/// there are no processes or descriptors left.
+/// The GPUs that CUDA shows, with index and name alone, as a forked child finds them. Empty if there is none, if the
+/// driver crashes or does not answer within a minute (the check, which comes later, says why), and if no child can be
+/// forked. Takes milliseconds on a machine without a driver. REQUIRES that this process has one thread and has not used
+/// CUDA. Throws RunError where there are no descriptors left.
 std::vector<DeviceFacts> visible_gpus();
 
 }  // namespace trainyard
