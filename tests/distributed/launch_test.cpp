@@ -263,9 +263,17 @@ TEST(Launch, WorkingFolderCannotPassForPythonsModules) {
 
 // Without our launcher a rank ends with torchrun, too, and exits with 128 + n.
 TEST(RanksOfAUsersTorchrun, EndWithItAndReturnTheSignal) {
-  const std::vector<std::string> command = {
-      TRAINYARD_PYTHON,         "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python",
-      TRAINYARD_LAUNCH_PROGRAM, "0"};
+  const std::vector<std::string> command = {TRAINYARD_PYTHON,
+                                            "-m",
+                                            "torch.distributed.run",
+                                            "--standalone",
+                                            "--nproc-per-node",
+                                            "2",
+                                            "--log-dir",
+                                            "/dev/null",
+                                            "--no-python",
+                                            TRAINYARD_LAUNCH_PROGRAM,
+                                            "0"};
   std::vector<std::string> killed = command;
   killed.insert(killed.end(), {"train", "wait"});
   Subprocess torchrun(killed);
