@@ -56,8 +56,8 @@ CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint
   DeviceLoader batches(pool, split, {}, device);
   const std::unique_ptr<Evaluation> evaluation = trained.task->evaluation(worst);
   ProcessGroup alone;
-  Scores scores = evaluate(*trained.model, *trained.task, batches, alone, config.train.precision,
-                           std::numeric_limits<std::int64_t>::max(), evaluation.get(), mirror);
+  EvaluationStep step(*trained.model, *trained.task, config.train.precision, {.mirror = mirror});
+  Scores scores = evaluate(step, batches, alone, std::numeric_limits<std::int64_t>::max(), evaluation.get());
   Findings findings = evaluation->findings(*trained.model);
   std::vector<std::string> names;
   if (!findings.worst.empty()) {

@@ -31,10 +31,11 @@ void BufferAverage::begin(bool has_samples, int ranks_with_samples) {
   const at::NoGradGuard no_grad;
   side_.run([&] {
     for (Pack& pack : packs_) {
-      at::_foreach_copy_(pack.views, pack.buffers);
+      // Integers are equal where all ranks have counted this batch; else those of rank 0 are taken.
       const bool mean = pack.flat.is_floating_point();
-      if (!mean && ranks_with_samples == group_.rank().world_size) continue;  // all have counted this batch
-      // Integers are summed too: those of rank 0, which always has samples.
+      pack.differs = mean || ranks_with_samples < group_.rank().world_size;
+      if (!pack.differs) continue;
+      at::_foreach_copy_(pack.views, pack.buffers);
       const double factor = mean ? (has_samples ? 1.0 / ranks_with_samples : 0) : (group_.rank().is_first() ? 1 : 0);
       pack.flat.mul_(factor);
       group_.begin_all_reduce(pack.flat);
@@ -44,7 +45,9 @@ void BufferAverage::begin(bool has_samples, int ranks_with_samples) {
 
 void BufferAverage::finish() {
   const at::NoGradGuard no_grad;
-  for (Pack& pack : packs_) at::_foreach_copy_(pack.buffers, pack.views);
+  for (Pack& pack : packs_) {
+    if (pack.differs) at::_foreach_copy_(pack.buffers, pack.views);
+  }
 }
 
 }  // namespace trainyard

@@ -28,6 +28,7 @@ class BufferAverage {
     std::vector<at::Tensor> buffers;
     at::Tensor flat;
     std::vector<at::Tensor> views;
+    bool differs = false;  // between the ranks, after this forward pass
   };
 
   ProcessGroup& group_;

@@ -26,6 +26,16 @@ std::string listed(const std::vector<std::string>& names) {
   return count < names.size() ? fmt::format("{} and {} more", text, names.size() - count) : text;
 }
 
+// `gradient` with the strides of `view`, where they differ in dimensions of one element alone: _foreach functions take
+// their fast path for equal strides.
+at::Tensor with_strides_of(const at::Tensor& view, const at::Tensor& gradient) {
+  if (gradient.strides() == view.strides()) return gradient;
+  for (std::int64_t i = 0; i < view.dim(); ++i) {
+    if (view.size(i) > 1 && view.stride(i) != gradient.stride(i)) return gradient;
+  }
+  return gradient.as_strided(view.sizes(), view.strides(), gradient.storage_offset());
+}
+
 }  // namespace
 
 // Tells that a gradient is there.
@@ -130,7 +140,7 @@ void GradientBuckets::add(Bucket& bucket) {
       continue;
     }
     used_[i] = used_[i] || !agreed_;
-    gradients.push_back(gradient);
+    gradients.push_back(with_strides_of(bucket.views[place], gradient));
     views.push_back(bucket.views[place]);
   }
   if (pass_.first) {

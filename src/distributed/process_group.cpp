@@ -55,6 +55,11 @@ c10::intrusive_ptr<c10d::Store> of_this_attempt(const Rank& rank, const c10::int
   return c10::make_intrusive<c10d::PrefixStore>("trainyard/" + std::to_string(rank.restarts), store);
 }
 
+// NCCL's work of the current stream is none to wait for.
+void wait_for(const c10::intrusive_ptr<c10d::Work>& work) {
+  if (work) work->wait();
+}
+
 c10d::AllreduceOptions reduce_options(bool largest) {
   c10d::AllreduceOptions options;
   options.reduceOp = largest ? c10d::ReduceOp::MAX : c10d::ReduceOp::SUM;
@@ -107,7 +112,7 @@ void ProcessGroup::reduce(const at::Tensor& tensor, bool largest) {
   if (alone()) return;
   with_errors_of_ranks(rank_, "a sum", [&] {
     std::vector<at::Tensor> tensors = {tensor};
-    to_->backend_of(tensor).allreduce(tensors, reduce_options(largest))->wait();
+    wait_for(to_->backend_of(tensor).allreduce(tensors, reduce_options(largest)));
   });
 }
 
@@ -127,7 +132,7 @@ void ProcessGroup::broadcast(const at::Tensor& tensor) {
     std::vector<at::Tensor> tensors = {tensor};
     c10d::BroadcastOptions options;
     options.asyncOp = false;
-    to_->backend_of(tensor).broadcast(tensors, options)->wait();
+    wait_for(to_->backend_of(tensor).broadcast(tensors, options));
   });
 }
 
@@ -139,7 +144,7 @@ std::vector<at::Tensor> ProcessGroup::all_gather(const at::Tensor& tensor) {
     for (int i = 0; i < rank_.world_size; ++i) gathered[0].push_back(at::empty(tensor.sizes(), tensor.options()));
     c10d::AllgatherOptions options;
     options.asyncOp = false;
-    to_->backend_of(tensor).allgather(gathered, tensors, options)->wait();
+    wait_for(to_->backend_of(tensor).allgather(gathered, tensors, options));
     return gathered[0];
   });
 }

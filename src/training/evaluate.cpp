@@ -45,14 +45,35 @@ bool is_better(const MetricValues& later, const MetricValues& earlier, const Mon
   return rank(later, "loss", false) >= rank(earlier, "loss", false);
 }
 
-Scores evaluate(Model& model, const Task& task, DeviceLoader& batches, ProcessGroup& group, Precision precision,
-                std::int64_t most_batches, Evaluation* evaluation, bool mirror) {
+EvaluationStep::EvaluationStep(Model& model, const Task& task, Precision precision, const Options& options)
+    : model_(model),
+      task_(task),
+      precision_(precision),
+      mirror_(options.mirror),
+      metrics_(task.metrics(Phase::evaluate)),
+      collected_(task.collected_metrics()),
+      graph_([this](const TensorDict& batch, const StepPart&) { return run(batch); }, alone_,
+             model.parameters().front().device(), options.cuda_graph) {}
+
+StepResult EvaluationStep::run(const TensorDict& batch) const {
+  const std::int64_t samples = samples_of(batch);
+  StepResult result;
+  result.outputs = mirror_ ? forward_mirrored(model_, task_, batch, precision_) : forward(model_, batch, precision_);
+  const Loss loss = task_.loss(result.outputs, batch, Phase::evaluate);
+  result.loss = loss.mean();
+  result.sums = metrics_.sums_of(result.outputs, batch, loss, samples);
+  if (!collected_.empty()) result.rows = collected_.rows_of(result.outputs, batch, loss, samples);
+  return result;
+}
+
+Scores evaluate(EvaluationStep& step, DeviceLoader& batches, ProcessGroup& group, std::int64_t most_batches,
+                Evaluation* evaluation) {
   const at::NoGradGuard no_grad;
+  Model& model = step.model();
   const bool was_training = model.is_training();
   model.eval();
-  const MetricSet metrics(task.metrics(Phase::evaluate));
-  MetricSums sums(metrics, batches.device());
-  const CollectedMetrics collected(task.collected_metrics());
+  MetricSums sums(step.metrics(), batches.device());
+  const CollectedMetrics& collected = step.collected();
   collected.require_room(batches.split().size);
   const at::Tensor rows = at::empty({static_cast<std::int64_t>(batches.split().size), collected.columns()},
                                     at::TensorOptions(batches.device()).dtype(at::kFloat));
@@ -61,15 +82,11 @@ Scores evaluate(Model& model, const Task& task, DeviceLoader& batches, ProcessGr
   while (const std::optional<DeviceBatch> raw = batches.next()) {
     group.moved();
     if (raw->count == 0) continue;  // other ranks have samples of this batch
-    const TensorDict batch = task.prepare(*raw);
-    const TensorDict outputs =
-        mirror ? forward_mirrored(model, task, batch, precision) : forward(model, batch, precision);
-    const Loss loss = task.loss(outputs, batch, Phase::evaluate);
-    sums.add(metrics.sums_of(outputs, batch, loss, raw->count));
-    if (!collected.empty()) {
-      rows.narrow(0, filled, raw->count).copy_(collected.rows_of(outputs, batch, loss, raw->count));
-    }
-    if (evaluation != nullptr) evaluation->add(*raw, batch, outputs, batches.sample_indices(*raw));
+    const TensorDict batch = step.task().prepare(*raw);
+    const StepResult result = step(batch);
+    sums.add(result.sums);
+    if (!collected.empty()) rows.narrow(0, filled, raw->count).copy_(result.rows);
+    if (evaluation != nullptr) evaluation->add(*raw, batch, result.outputs, batches.sample_indices(*raw));
     filled += raw->count;
   }
   model.train(was_training);

@@ -27,6 +27,7 @@ struct StepResult {
   at::Tensor loss;     ///< the batch's mean loss, a scalar on the device, without a graph
   TensorDict outputs;  ///< of the model, floating-point ones at least float32, without a graph
   at::Tensor sums;     ///< what MetricSums adds up
+  at::Tensor rows{};   ///< of collected metrics, in an evaluation that has some
 };
 
 /// Does `step` for one batch after another, with the same results bit for bit as calling it. Used from one thread.

@@ -98,6 +98,8 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, Proc
       profile_(debug.profile.empty() ? std::nullopt : std::optional(parse_step_range(debug.profile)),
                trace_file(folder.path, group.rank()), device) {
   begin();
+  evaluation_step_.emplace(averaged_model_ ? *averaged_model_ : *model_, *task_, config_.train.precision,
+                           EvaluationStep::Options{.cuda_graph = config_.train.cuda_graph});
   if (!group_.alone() && shapes_may_differ(config_, dataset_)) {
     train_step_.launch_without_graph(
         "samples vary in length, or single ones may be skipped, so that the ranks cannot know one another's shapes");
@@ -266,8 +268,7 @@ void Trainer::finish_epoch() {
   result_.loading = train_loader_.stats();
   const bool ends = place_.epoch + 1 == config_.train.epochs;  // or earlier: then what is read ahead is for nothing
   val_loader_.follow_with(ends ? nullptr : &train_loader_, data_epoch(place_.epoch + 1));
-  const Scores val =
-      evaluate(evaluated_model(), *task_, val_loader_, group_, config_.train.precision, debug_.val_batches());
+  const Scores val = evaluate(*evaluation_step_, val_loader_, group_, debug_.val_batches());
 
   ++place_.epoch;
   place_.batch = 0;

@@ -101,7 +101,6 @@ class Trainer {
   std::int64_t batches_per_epoch() const;
   std::int64_t steps_per_epoch() const;
   double lr_of(std::int64_t step) const;
-  Model& evaluated_model() const { return averaged_model_ ? *averaged_model_ : *model_; }
 
   // trainer_checkpoint.cpp
   void prove_saving();
@@ -139,6 +138,7 @@ class Trainer {
   TrainStep train_step_;
   std::shared_ptr<Model> averaged_model_;  // none without train.ema_decay
   std::optional<Ema> ema_;
+  std::optional<EvaluationStep> evaluation_step_;  // of the averaged model, if there is one
   LossWatch losses_;
 
   Place place_;

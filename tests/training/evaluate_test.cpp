@@ -28,7 +28,8 @@ Evaluated evaluated(int batch_size, int workers, std::int64_t most_batches = 100
   at::manual_seed(1);
   const auto model = new_model(config.model, task->model_input(), at::kCPU);
   DeviceLoader batches(pool, Split::val, {}, at::kCPU);
-  return {evaluate(*model, *task, batches, alone, Precision::fp32, most_batches), score_names(*task)};
+  EvaluationStep step(*model, *task, Precision::fp32, {});
+  return {evaluate(step, batches, alone, most_batches), score_names(*task)};
 }
 
 TEST(Evaluate, CollectedMetricsAreThoseOfTheWholeSplit) {
