@@ -51,16 +51,24 @@ bare_machine() { # a Debian 12 with root, working apt-get and network
   mkdir -p "$machine/bin" "$machine/clone/scripts" "$machine/cache"
   # Neither the real machine's distribution, nor its CUDA toolkit, nor its dataset.
   sed -e "s|/etc/os-release|$machine/os-release|; s|/usr/local/cuda|$machine/cuda|g; s|/usr/bin/python3|$machine/none|" \
-    -e "s|/usr/share/datasets|$machine/datasets|" "$repository/scripts/bootstrap" >"$machine/clone/scripts/bootstrap"
+    -e "s|/usr/share/datasets|$machine/datasets|; s|/usr/local/include/|$machine/include/|; s|/usr/include/\\$|$machine/none/\$|" \
+    -e "s|-C /usr/local |-C $machine |" "$repository/scripts/bootstrap" >"$machine/clone/scripts/bootstrap"
   printf 'ID=debian\nVERSION_ID="12"\n' >"$machine/os-release"
   local tool
-  for tool in awk bash cat chmod cksum cp cut df dirname du env flock grep head ln mkdir mv readlink rm sed sort tail touch; do
+  for tool in awk bash cat chmod cksum cp cut df dirname du env flock grep head ln mkdir mktemp mv readlink rm sed sort tail touch; do
     ln -s "$(command -v $tool)" "$machine/bin/$tool"
   done
   program id <<<"echo 0"
   program dpkg-query <<<'cat "$machine/installed" 2>/dev/null; exit 0'
   program dpkg </dev/null
+  program dpkg-deb <<<"echo headers"
+  program tar <<<'mkdir -p "$machine/include/gloo" && touch "$machine/include/gloo/context.h"'
   program apt-get <<'STANDIN'
+if [[ " $* " == *" download "* ]]; then
+  echo "download ${@: -1}" >>"$machine/log"
+  [[ ! -e $machine/no-network ]] || exit 100
+  touch "${@: -1}.deb"
+fi
 [[ " $* " == *" install "* ]] || exit 0
 echo "apt-get ${*##* --no-install-recommends }" >>"$machine/log"
 [[ ! -e $machine/no-network ]] || exit 100
@@ -256,6 +264,18 @@ test_headers_of_a_folder_need_no_package() {
   expect "installs it where the folder is not named" logged "libtomlplusplus-dev"
 }
 
+test_of_gloo_the_headers_alone_are_installed() {
+  bare_machine gloo
+  bootstrap
+  expect "succeeds" [ "$status" = 0 ]
+  expect "downloads the package" logged "download libgloo-dev"
+  expect "does not install it" [ "$(log | grep -c 'apt-get.*libgloo-dev')" = 0 ]
+  expect "leaves its headers" [ -e "$machine/include/gloo/context.h" ]
+  rm -r "$machine/include"
+  bootstrap
+  expect "gets them again where they are missing" [ -e "$machine/include/gloo/context.h" ]
+}
+
 test_wrong_usage_exits_with_2() {
   bare_machine usage
   bootstrap TORCH_VERSION=1.13
@@ -285,7 +305,7 @@ test_without_root_and_sudo_it_says_what_to_install() {
   program sudo <<<'echo sudo >>"$machine/log"; exec "$@"'
   bootstrap
   expect "uses sudo where there is one" [ "$status" = 0 ]
-  expect "for apt-get alone" [ "$(log | grep -c '^sudo')" = 2 ]
+  expect "for apt-get and the headers alone" [ "$(log | grep -c '^sudo')" = 4 ]
 }
 
 test_full_disk_is_named_before_anything_is_downloaded() {
