@@ -198,6 +198,7 @@ struct TrainConfig {
 struct DistributedConfig {
   double timeout = 60;
   int max_restarts = 0;
+  bool sync_batch_norm = false;
 
   template <typename Table>
   void declare(Table& table) {
@@ -207,6 +208,9 @@ struct DistributedConfig {
               "how often training on several devices begins again by itself, from the last checkpoint, after a process "
               "was lost",
               whole(0, 1'000), Resume::free);
+    table.add("sync_batch_norm", sync_batch_norm,
+              "batch norm: statistics of the whole batch, as on one device, instead of each process's part; slower",
+              Resume::if_named);
   }
 };
 

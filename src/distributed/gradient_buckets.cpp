@@ -96,7 +96,6 @@ void GradientBuckets::begin(Pass pass) {
   pass_ = std::move(pass);
   overlaps_ = pass_.last && !group_.alone();
   summed_ = 0;
-  factor_.reset();
   if (pass_.first && !agreed_) used_.assign(used_.size(), false);
   for (Bucket& bucket : buckets_) {
     bucket.missing = 0;
@@ -117,11 +116,6 @@ void GradientBuckets::sum_those_complete() {
     Bucket& bucket = buckets_[summed_++];
     side_.run([&] {
       add(bucket);
-      if (!factor_.defined()) {
-        group_.finish();  // the factor is computed from what was summed before
-        factor_ = pass_.factor();
-      }
-      bucket.flat.mul_(factor_);
       group_.begin_all_reduce(bucket.flat);
     });
   }
@@ -174,7 +168,6 @@ void GradientBuckets::finish() {
     }
   }
   pass_ = Pass();
-  factor_.reset();
 }
 
 // A parameter without a gradient on one rank alone, whose share of a batch may be empty, has the others' gradient.

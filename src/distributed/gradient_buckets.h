@@ -1,7 +1,6 @@
 /// Gradients in flat storage: where those of several backward passes are added up, and those of all ranks.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -28,10 +27,7 @@ class GradientBuckets {
   struct Pass {
     bool first = true;
     bool last = true;
-    at::Tensor kept;  ///< unless first: the gradients so far are multiplied by it
-    /// If last and not alone: what this rank's gradients are multiplied by before they are summed; called once, after
-    /// what was summed before is known.
-    std::function<at::Tensor()> factor;
+    at::Tensor kept{};  ///< unless first: the gradients so far are multiplied by it
   };
 
   /// REQUIRES that no parameter has a gradient.
@@ -67,7 +63,6 @@ class GradientBuckets {
   Pass pass_;
   bool overlaps_ = false;
   std::size_t summed_ = 0;  // buckets
-  at::Tensor factor_;
 };
 
 }  // namespace trainyard

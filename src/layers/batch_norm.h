@@ -4,6 +4,8 @@
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/pimpl.h>
 
+#include "layers/synchronized_batch_norm.h"
+
 namespace trainyard {
 
 /// The output of a residual block, once for each branch of the next block. Both tensors have the same values and share
@@ -29,6 +31,15 @@ class BatchNormImpl : public torch::nn::BatchNorm2dImpl {
 
   /// (forward(x) + residual).relu(). residual: the shape and type of x.
   Branches add_relu(const at::Tensor& x, const at::Tensor& residual);
+
+  /// From now on its statistics in training are those of all processes: synchronized_batch_norm(), by LibTorch's
+  /// operators. REQUIRES affine, track_running_stats and momentum.
+  void synchronize(AllReduce all_reduce) { all_reduce_ = std::move(all_reduce); }
+
+ private:
+  bool is_synchronized() const { return all_reduce_ && is_training(); }
+
+  AllReduce all_reduce_;
 };
 
 using BatchNorm = torch::nn::ModuleHolder<BatchNormImpl>;

@@ -4,6 +4,7 @@
 
 #include <torch/nn/module.h>
 
+#include "layers/batch_norm.h"
 #include "models/tensor_fit.h"
 #include "util/error.h"
 
@@ -75,6 +76,23 @@ void Model::train(bool on) {
   for (const auto& part : module().modules(/*include_self=*/false)) {
     if (is_frozen(*part)) part->eval();
   }
+}
+
+std::int64_t Model::synchronize_batch_norm(const AllReduce& all_reduce) {
+  std::int64_t count = 0;
+  for (const auto& part : module().modules(/*include_self=*/false)) {
+    if (auto* const norm = dynamic_cast<BatchNormImpl*>(part.get())) {
+      norm->synchronize(all_reduce);
+      ++count;
+    } else if (part->name().find("BatchNorm") != std::string::npos) {
+      throw UsageError(
+          "distributed.sync_batch_norm",
+          "the model has a {}, which knows of one process only; use BatchNorm of layers/batch_norm.h in it, "
+          "or set distributed.sync_batch_norm = false",
+          part->name());
+    }
+  }
+  return count;
 }
 
 std::vector<Stage> Model::stages() const {

@@ -6,7 +6,6 @@
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/maximum.h>
-#include <ATen/ops/ones_like.h>
 #include <ATen/ops/zeros_like.h>
 
 #include "layers/recompute.h"
@@ -54,10 +53,8 @@ StepResult TrainStep::operator()(const TensorDict& batch, double learning_rate, 
 }
 
 void TrainStep::make_buckets() {
-  const at::TensorOptions number = at::TensorOptions(device_of(model_)).dtype(at::kDouble);
   buckets_ = std::make_unique<GradientBuckets>(group_, side_, optimizer_.parameters());
-  weight_ = at::zeros({}, number);
-  total_weight_ = at::zeros({}, number);
+  weight_ = at::zeros({}, at::TensorOptions(device_of(model_)).dtype(at::kDouble));
 }
 
 StepResult TrainStep::run(const TensorDict& batch, const StepPart& part) {
@@ -79,18 +76,19 @@ StepResult TrainStep::run(const TensorDict& batch, const StepPart& part) {
     loss = {.sum = at::zeros({}, on_device), .weight = at::zeros({}, on_device)};
     sums = at::zeros({metrics_.size()}, on_device);
   }
-  if (!group_.alone()) begin_totals(loss, sums, part, has_samples);
-  backward(loss, part);
+  Loss whole{loss.sum.detach(), loss.weight.detach()};
+  if (!group_.alone()) {
+    add_up_ranks(whole, sums);
+    buffer_average_.begin(has_samples,
+                          static_cast<int>(std::min<std::int64_t>(part.samples, group_.rank().world_size)));
+  }
+  backward(loss.sum, whole.weight, part);
 
   const at::NoGradGuard no_grad;
-  Loss whole{loss.sum.detach(), loss.weight.detach()};
   if (!group_.alone()) {
     side_.join();
     group_.finish();
     buffer_average_.finish();
-    whole = {.sum = totals_[0], .weight = totals_[1]};
-    sums = totals_.slice(0, 2).masked_fill(flag_not_finite(whole.sum).to(at::kBool), 0);
-    total_weight_.add_(whole.weight);
   }
   const at::Tensor mean = whole.mean().to(at::kFloat);
   if (skips_) {
@@ -121,44 +119,34 @@ TensorDict TrainStep::recomputing_forward(const TensorDict& batch) {
   return outputs;
 }
 
-// What is summed over the ranks beside the gradients, while backward runs.
-void TrainStep::begin_totals(const Loss& loss, const at::Tensor& sums, const StepPart& part, bool has_samples) {
+// Before backward, so that its gradients are parts of the gradient of the whole batch's mean and need no other pass.
+void TrainStep::add_up_ranks(Loss& loss, at::Tensor& sums) {
   const at::NoGradGuard no_grad;
-  const at::Tensor loss_and_weight =
-      at::stack({loss.sum.detach().to(at::kDouble), loss.weight.detach().to(at::kDouble)});
-  if (part.first) total_weight_.zero_();
-  totals_ = at::cat({loss_and_weight, sums});
-  side_.run([&] { group_.begin_all_reduce(totals_); });
-  const std::int64_t ranks = group_.rank().world_size;
-  buffer_average_.begin(has_samples, static_cast<int>(std::min(part.samples, ranks)));
+  const at::Tensor totals = at::cat({at::stack({loss.sum, loss.weight}).to(at::kDouble), sums});
+  group_.all_reduce(totals);
+  loss = {.sum = totals[0], .weight = totals[1]};
+  sums = totals.slice(0, 2).masked_fill((loss.sum - loss.sum).ne(0), 0);
 }
 
-// The gradients of a step are kept as those of the mean over this rank's batches so far: they neither grow with the
-// number of samples, which float16 could not hold, nor need another pass if there is one batch and one rank.
-void TrainStep::backward(const Loss& loss, const StepPart& part) {
-  const bool has_graph = loss.sum.requires_grad();
-  if (!buckets_) {
-    scaler_.scale(loss.mean()).backward();
-    return;
-  }
-  at::Tensor kept;
-  {
+// The gradients of a step are kept as those of the mean over its batches so far: they neither grow with the number of
+// samples, which float16 could not hold, nor need another pass if there is one batch.
+void TrainStep::backward(const at::Tensor& sum, const at::Tensor& weight, const StepPart& part) {
+  at::Tensor total = weight;
+  if (buckets_) {
     const at::NoGradGuard no_grad;
-    const at::Tensor before = weight_.clone();
-    if (part.first) before.zero_();
-    weight_.copy_(before + loss.weight.detach());
-    if (!part.first) kept = at::where(weight_ > 0, before / weight_, at::ones_like(weight_)).to(at::kFloat);
+    at::Tensor kept;
+    if (part.first) {
+      weight_.copy_(weight);
+    } else {
+      total = weight_ + weight;
+      kept = at::where(total > 0, weight_ / total, at::zeros_like(total)).to(at::kFloat);
+      weight_.copy_(total);
+    }
+    buckets_->begin({.first = part.first, .last = part.last, .kept = kept});
   }
-  buckets_->begin(
-      {.first = part.first, .last = part.last, .kept = kept, .factor = [this] { return share_of_gradient(); }});
-  if (has_graph) scaler_.scale(Loss{loss.sum, weight_.to(loss.sum.dtype())}.mean()).backward();
-  buckets_->finish();
-}
-
-// From the gradient of this rank's mean loss to its part in that of the mean over all ranks.
-at::Tensor TrainStep::share_of_gradient() {
-  const at::Tensor total = total_weight_ + totals_[1];
-  return at::where(total > 0, weight_ / total, at::zeros_like(total));
+  // A rank without samples has nothing to add.
+  if (sum.requires_grad()) scaler_.scale(Loss{sum, total.to(sum.dtype())}.mean()).backward();
+  if (buckets_) buckets_->finish();
 }
 
 void TrainStep::update() {

@@ -42,9 +42,8 @@ class TrainStep {
   void make_buckets();
   StepResult run(const TensorDict& batch, const StepPart& part);
   TensorDict recomputing_forward(const TensorDict& batch);
-  void begin_totals(const Loss& loss, const at::Tensor& sums, const StepPart& part, bool has_samples);
-  void backward(const Loss& loss, const StepPart& part);
-  at::Tensor share_of_gradient();
+  void add_up_ranks(Loss& loss, at::Tensor& sums);
+  void backward(const at::Tensor& sum, const at::Tensor& weight, const StepPart& part);
   void update();
 
   Model& model_;
@@ -60,9 +59,7 @@ class TrainStep {
   SideStream side_;
   std::unique_ptr<GradientBuckets> buckets_;  // null: each step so far had one batch and one rank
   BufferAverage buffer_average_;
-  at::Tensor weight_;        // of the losses of this rank in the step so far
-  at::Tensor total_weight_;  // of all ranks', without the batch under way
-  at::Tensor totals_;        // of the batch under way, all ranks: loss sum, loss weight, the metrics' sums
+  at::Tensor weight_;  // of the losses of the step so far, all ranks
   StepGraph graph_;
 };
 

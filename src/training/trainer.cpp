@@ -115,6 +115,7 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, Proc
 }
 
 RunResult Trainer::run() {
+  if (!finished()) say_batch_norm();
   const std::string frozen = finished() ? "" : describe_frozen(*model_);
   if (!frozen.empty()) say("frozen  " + frozen);
   if (config_.loader.cache == SampleCache::gpu && !finished()) keep_data_on_device();
@@ -131,6 +132,13 @@ RunResult Trainer::run() {
   result_.best_epoch = place_.best_epoch;
   result_.early_stopped = stops_early();
   return result_;
+}
+
+void Trainer::say_batch_norm() {
+  if (group_.alone() || model_->buffers().empty()) return;
+  say(config_.distributed.sync_batch_norm
+          ? "ranks   batch norm uses the statistics of the whole batch"
+          : "ranks   batch norm uses the statistics of each rank's part of the batch (distributed.sync_batch_norm)");
 }
 
 bool Trainer::stops_early() const {

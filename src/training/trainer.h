@@ -92,6 +92,7 @@ class Trainer {
   StepPart part_of_step(const DeviceBatch& batch) const;
   void seed_generators(const DeviceBatch& batch);
   void say(const std::string& line);
+  void say_batch_norm();
   void judge_losses(bool all);
   template <typename Metrics>
   void add_metrics(const Metrics& metrics);

@@ -89,6 +89,9 @@ void check_sums(const std::string& name, const at::Tensor& sums, std::int64_t mo
 
 void Trainer::begin() {
   require_batches();
+  if (config_.distributed.sync_batch_norm && !group_.alone()) {
+    model_->synchronize_batch_norm([this](const at::Tensor& tensor) { group_.all_reduce(tensor); });
+  }
   const CollectedMetrics collected(task_->collected_metrics());
   for (std::size_t split = static_cast<std::size_t>(Split::val); split < splits_.size(); ++split) {
     collected.require_room(splits_[split].size);
@@ -117,6 +120,13 @@ void Trainer::require_batches() const {
   const bool is_last_reached = batches_per_epoch() == train_loader_.batches();
   const std::int64_t rest = config_.loader.drop_last || !is_last_reached ? 0 : size % batch_size;
   const std::int64_t ranks = group_.rank().world_size;
+  const std::int64_t smallest = rest == 0 ? batch_size : rest;
+  if (config_.distributed.sync_batch_norm && smallest < ranks) {
+    throw UsageError("distributed.sync_batch_norm",
+                     "{} samples in batches of {} leave a batch of {} for {} ranks, and a rank without samples has no "
+                     "statistics: set loader.drop_last = true, or change loader.batch_size",
+                     size, batch_size, smallest, ranks);
+  }
   const auto has_lone_sample = [&](std::int64_t samples) { return samples > 0 && samples / ranks <= 1; };
   if (!has_lone_sample(batch_size) && !has_lone_sample(rest)) return;
   const std::string failure = failure_on_one_sample(*model_, task_->model_input());
