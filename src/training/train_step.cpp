@@ -139,7 +139,7 @@ void TrainStep::backward(const at::Tensor& sum, const at::Tensor& weight, const 
       weight_.copy_(weight);
     } else {
       total = weight_ + weight;
-      kept = at::where(total > 0, weight_ / total, at::zeros_like(total)).to(at::kFloat);
+      kept = at::where(total > 0, weight_ / total, at::zeros_like(total));
       weight_.copy_(total);
     }
     buckets_->begin({.first = part.first, .last = part.last, .kept = kept});
