@@ -1,0 +1,119 @@
+// trainyard with two more commands, for the tests of training on several ranks:
+//
+//   train_in_float64   trains in float64, where ranks and a single process differ by rounding alone, and writes what
+//                      each rank has come to
+//   train_on_cpus      trains as train does on several GPUs, through the launcher, but on the CPU
+#include <cmath>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include <ATen/Parallel.h>
+
+#include "checkpoint/safetensors_torch.h"
+#include "commands/command.h"
+#include "distributed/launch.h"
+#include "distributed/process_group.h"
+#include "distributed/rank.h"
+#include "loader/open_pool.h"
+#include "loader_torch/device_loader.h"
+#include "training/train_step.h"
+#include "training/trained_model.h"
+#include "training/trainer.h"
+
+namespace trainyard {
+namespace {
+
+class TrainInFloat64 : public Command {
+ public:
+  void bind(Arguments& arguments) override {
+    arguments.add("--weights", weights_, "file to write, its name followed by the rank");
+    arguments.add("--nan_in_batch", nan_in_batch_, "batch of an epoch whose second sample is made NaN; -1: none");
+  }
+
+  int run(const Config& config) override {
+    const Rank rank = rank_of_process();
+    WorkerPool pool = open_pool(config, rank_pool_options(config, rank));
+    at::set_num_threads(1);
+    const SplitInfo& split = pool.splits().front();
+    ProcessGroup group(rank, at::kCPU, config.distributed.timeout);
+    const std::unique_ptr<Task> task = make_task(config.task, task_data(split), at::kCPU);
+    at::manual_seed(config.train.seed);
+    const std::shared_ptr<Model> model = new_model(config.model, task->model_input(), at::kCPU);
+    for (const auto& [name, tensor] : model->state_dict()) to_double(at::Tensor(tensor));
+    const std::unique_ptr<Optimizer> optimizer = make_optimizer(config.optimizer, *model);
+    const MetricSet metrics(task->metrics(Phase::train));
+    MetricSums sums(metrics, at::kCPU);
+    TrainStep step(*model, *optimizer, *task, metrics, config.train, group);
+    DeviceLoader batches(
+        pool, Split::train,
+        {.shuffle = true, .rank = rank.rank, .world_size = rank.world_size, .batch_size = config.loader.batch_size},
+        at::kCPU);
+    for (int epoch = 0; epoch < config.train.epochs; ++epoch) {
+      batches.start_epoch(static_cast<std::uint64_t>(epoch));
+      while (const std::optional<DeviceBatch> batch = batches.next()) {
+        const StepPart part = part_of(*batch, batches, config.train.accumulate);
+        sums.add(step(prepared(*task, *batch, rank), config.optimizer.lr, part).sums);
+      }
+    }
+    NamedTensors result = model->state_dict();
+    result.emplace_back("metrics", sums.tensor());
+    save_safetensors(fmt::format("{}{}", weights_, rank.rank), result);
+    group.shut_down();
+    return 0;
+  }
+
+ private:
+  static void to_double(at::Tensor tensor) {
+    if (tensor.is_floating_point()) tensor.set_data(tensor.detach().to(at::kDouble));
+  }
+
+  static StepPart part_of(const DeviceBatch& batch, const DeviceLoader& batches, std::int64_t accumulate) {
+    const std::int64_t next = batch.number + 1;
+    return {.first = batch.number % accumulate == 0,
+            .last = next % accumulate == 0 || next == batches.batches(),
+            .samples = batches.samples_of(batch.number)};
+  }
+
+  TensorDict prepared(const Task& task, const DeviceBatch& batch, const Rank& rank) const {
+    if (batch.count == 0) return {};
+    TensorDict result = task.prepare(batch);
+    for (auto& [name, tensor] : result) {
+      if (!tensor.is_floating_point()) continue;
+      tensor = tensor.to(at::kDouble);
+      const bool has_second = rank.rank == 1 % rank.world_size;
+      if (batch.number == nan_in_batch_ && has_second) tensor[1 / rank.world_size].fill_(NAN);
+    }
+    return result;
+  }
+
+  std::string weights_;
+  std::int64_t nan_in_batch_ = -1;
+};
+
+class TrainOnCpus : public Command {
+ public:
+  void bind(Arguments& arguments) override {
+    arguments.add("--processes", processes_, "ranks");
+    train_->bind(arguments);
+  }
+
+  bool product_is_output() const override { return false; }
+
+  int run(const Config& config) override {
+    if (!rank_of_process().launcher.empty()) return train_->run(config);
+    return launch({.processes = processes_, .max_restarts = config.distributed.max_restarts});
+  }
+
+ private:
+  int processes_ = 2;
+  std::unique_ptr<Command> train_ = CommandRegistry::make("train");
+};
+
+const CommandRegistry::Registration in_float64{"train_in_float64", "train in float64",
+                                               [] { return std::make_unique<TrainInFloat64>(); }, __FILE__};
+const CommandRegistry::Registration on_cpus{"train_on_cpus", "train as on several GPUs, on the CPU",
+                                            [] { return std::make_unique<TrainOnCpus>(); }, __FILE__};
+
+}  // namespace
+}  // namespace trainyard
