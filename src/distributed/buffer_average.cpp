@@ -36,7 +36,8 @@ void BufferAverage::begin(bool has_samples, int ranks_with_samples) {
       pack.differs = mean || ranks_with_samples < group_.rank().world_size;
       if (!pack.differs) continue;
       at::_foreach_copy_(pack.views, pack.buffers);
-      const double factor = mean ? (has_samples ? 1.0 / ranks_with_samples : 0) : (group_.rank().is_first() ? 1 : 0);
+      const at::Scalar factor = mean ? at::Scalar(has_samples ? 1.0 / ranks_with_samples : 0.0)
+                                     : at::Scalar(group_.rank().is_first() ? 1 : 0);
       pack.flat.mul_(factor);
       group_.begin_all_reduce(pack.flat);
     }

@@ -58,6 +58,7 @@ class TrainInFloat64 : public Command {
     }
     NamedTensors result = model->state_dict();
     result.emplace_back("metrics", sums.tensor());
+    for (const auto& [name, tensor] : step.scaler().state()) result.emplace_back("scaler." + name, tensor);
     save_safetensors(fmt::format("{}{}", weights_, rank.rank), result);
     group.shut_down();
     return 0;

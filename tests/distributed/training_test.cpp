@@ -4,13 +4,17 @@
 // The batches are of 7 samples, and the last one of an epoch has a single sample: no number of ranks divides a batch,
 // and there are ranks without a sample. Steps are of two batches.
 
+#include <chrono>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
+#include <map>
+#include <optional>
 #include <sstream>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
+#include <signal.h>
 
 #include "checkpoint/safetensors_torch.h"
 #include "support/ranks.h"
@@ -29,6 +33,8 @@ using Flags = std::vector<std::string>;
 
 // What the rounding of float64, 1e-16 of a number, may add up to in 24 steps.
 constexpr double float64_bound = 1e-12;
+// The same of float32, 6e-8 of a number, in up to 144 steps: at most 1e-6 is seen.
+constexpr double float32_bound = 1e-5;
 
 struct Case {
   const char* name;
@@ -100,6 +106,13 @@ double largest_difference(const NamedTensors& a, const NamedTensors& b) {
   return largest;
 }
 
+at::Tensor tensor_of(const NamedTensors& tensors, std::string_view name) {
+  for (const auto& [one, tensor] : tensors) {
+    if (one == name) return tensor;
+  }
+  throw RunError("test", "there is no tensor {}", name);
+}
+
 bool are_equal(const NamedTensors& a, const NamedTensors& b) {
   if (a.size() != b.size()) return false;
   for (std::size_t i = 0; i < a.size(); ++i) {
@@ -108,39 +121,244 @@ bool are_equal(const NamedTensors& a, const NamedTensors& b) {
   return true;
 }
 
-class OnSeveralRanks : public testing::TestWithParam<Case> {
+// The values of a line of metrics.jsonl or metrics.csv that do not depend on time.
+using Line = std::map<std::string, double>;
+
+bool is_of_time(const std::string& name) { return name == "samples_per_second" || name == "data_wait"; }
+
+std::vector<Line> lines_of(const std::string& jsonl) {
+  std::vector<Line> result;
+  std::istringstream lines(read_text_file(jsonl, "test"));
+  for (std::string line; std::getline(lines, line);) {
+    Line& values = result.emplace_back();
+    const nlohmann::json object = nlohmann::json::parse(line);
+    for (const auto& [name, value] : object.items()) {
+      if (!is_of_time(name)) values[name] = value;
+    }
+  }
+  return result;
+}
+
+std::vector<std::string> cells_of(const std::string& row) {
+  std::vector<std::string> cells;
+  std::istringstream text(row);
+  for (std::string cell; std::getline(text, cell, ',');) cells.push_back(cell);
+  return cells;
+}
+
+std::vector<Line> rows_of(const std::string& csv) {
+  std::vector<Line> result;
+  std::istringstream rows(read_text_file(csv, "test"));
+  std::string row;
+  std::getline(rows, row);
+  const std::vector<std::string> names = cells_of(row);
+  while (std::getline(rows, row)) {
+    const std::vector<std::string> cells = cells_of(row);
+    Line& values = result.emplace_back();
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      if (!is_of_time(names[i])) values[names[i]] = std::stod(cells.at(i));
+    }
+  }
+  return result;
+}
+
+void expect_same_metrics(const std::vector<Line>& ours, const std::vector<Line>& expected) {
+  ASSERT_EQ(ours.size(), expected.size());
+  ASSERT_FALSE(ours.empty());
+  for (std::size_t i = 0; i < ours.size(); ++i) {
+    ASSERT_EQ(ours[i].size(), expected[i].size());
+    for (const auto& [name, value] : expected[i]) {
+      EXPECT_NEAR(ours[i].at(name), value, float32_bound * std::max(std::abs(value), 1.0)) << name << " of line " << i;
+    }
+  }
+}
+
+class SeveralRanks : public testing::Test {
  protected:
   void SetUp() override { write_data(dir_); }
 
+  std::vector<std::string> command(const Case& of, const std::string& run, const std::string& epochs,
+                                   const Flags& more = {}) const {
+    return tiny_training(dir_ / "runs", run, epochs, flags_of(of, dir_, more));
+  }
+
   // What each of `world` ranks has after training in float64.
-  std::vector<NamedTensors> train_in_float64(int world, const Flags& more = {}, std::int64_t nan_in_batch = -1) {
+  std::vector<NamedTensors> train_in_float64(const Case& of, int world, const Flags& more = {},
+                                             std::int64_t nan_in_batch = -1) const {
     const std::string file = dir_ / fmt::format("of-{}-", world);
-    std::vector<std::string> command = tiny_training(dir_ / "runs", "none", "4", flags_of(GetParam(), dir_, more));
-    command[0] = TRAINYARD_RANK_PROGRAM;
-    command[1] = "train_in_float64";
-    command.insert(command.end(), {"--weights", file, "--nan_in_batch", std::to_string(nan_in_batch)});
-    const Outcome outcome = run_ranks(world, command);
+    std::vector<std::string> words = command(of, "none", "4", more);
+    words[0] = TRAINYARD_RANK_PROGRAM;
+    words[1] = "train_in_float64";
+    words.insert(words.end(), {"--weights", file, "--nan_in_batch", std::to_string(nan_in_batch)});
+    const Outcome outcome = run_ranks(world, words);
     EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
     std::vector<NamedTensors> weights;
     for (int rank = 0; rank < world; ++rank) weights.push_back(load_safetensors(file + std::to_string(rank)));
     return weights;
   }
 
+  std::string folder(const std::string& run) const { return dir_ / ("runs/" + run); }
+
+  NamedTensors saved(const std::string& run, const char* file = "model.safetensors") const {
+    return load_safetensors(folder(run) + "/checkpoints/last/" + file);
+  }
+
+  // Stops `ranks` by SIGTERM to one of them, or to all, once an epoch is trained.
+  static void stop(Ranks& ranks, std::size_t world, std::optional<std::size_t> one) {
+    while (ranks[0].output_so_far().find("epoch 1/") == std::string::npos) {
+      ASSERT_TRUE(ranks[0].is_running()) << ranks[0].output_so_far();
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    for (std::size_t rank = 0; rank < world; ++rank) {
+      if (!one || rank == *one) ranks[rank].signal(SIGTERM);
+    }
+    const std::vector<Outcome> outcomes = ranks.wait();
+    for (const Outcome& outcome : outcomes) ASSERT_EQ(outcome.exit_code, 128 + SIGTERM) << outcome.output;
+    ASSERT_THAT(outcomes[0].output, testing::HasSubstr("stopped by signal 15 after step "));
+  }
+
   TempDir dir_;
 };
 
+class OnSeveralRanks : public SeveralRanks, public testing::WithParamInterface<Case> {};
+
 TEST_P(OnSeveralRanks, WeightsAndMetricsAreThoseOfOneProcessInFloat64) {
-  const std::vector<NamedTensors> alone = train_in_float64(1);
+  const std::vector<NamedTensors> alone = train_in_float64(GetParam(), 1);
   for (const int world : GetParam().worlds) {
     SCOPED_TRACE(fmt::format("{} ranks", world));
-    const std::vector<NamedTensors> ranks = train_in_float64(world);
+    const std::vector<NamedTensors> ranks = train_in_float64(GetParam(), world);
     EXPECT_LT(largest_difference(ranks[0], alone[0]), float64_bound);
     for (const NamedTensors& other : ranks) EXPECT_TRUE(are_equal(other, ranks[0])) << "the ranks differ";
   }
 }
 
+TEST_P(OnSeveralRanks, TheRunIsThatOfOneProcess) {
+  const Outcome alone = run_program(command(GetParam(), "alone", "4"));
+  ASSERT_EQ(alone.exit_code, 0) << alone.output;
+  const Outcome ranks = run_ranks(GetParam().worlds.front(), command(GetParam(), "ranks", "4"));
+  ASSERT_EQ(ranks.exit_code, 0) << ranks.output;
+  EXPECT_LT(largest_difference(saved("ranks"), saved("alone")), float32_bound);
+  EXPECT_LT(largest_difference(saved("ranks", "ema.safetensors"), saved("alone", "ema.safetensors")), float32_bound);
+  expect_same_metrics(lines_of(folder("ranks") + "/metrics.jsonl"), lines_of(folder("alone") + "/metrics.jsonl"));
+  expect_same_metrics(rows_of(folder("ranks") + "/metrics.csv"), rows_of(folder("alone") + "/metrics.csv"));
+}
+
 INSTANTIATE_TEST_SUITE_P(Tasks, OnSeveralRanks, testing::ValuesIn(tasks()),
                          [](const auto& instance) { return std::string(instance.param.name); });
+
+TEST_F(SeveralRanks, ALossOfNanOnOneRankChangesNothingOnAll) {
+  const Case of = tasks()[0];
+  const Flags skip = {"--train.on_nonfinite", "skip"};
+  const NamedTensors alone = train_in_float64(of, 1, skip, /*nan_in_batch=*/2)[0];
+  EXPECT_GT(largest_difference(alone, train_in_float64(of, 1, skip)[0]), float64_bound) << "no step was skipped";
+  const std::vector<NamedTensors> ranks = train_in_float64(of, 2, skip, /*nan_in_batch=*/2);
+  EXPECT_LT(largest_difference(ranks[0], alone), float64_bound);
+  EXPECT_TRUE(are_equal(ranks[0], ranks[1]));
+}
+
+// Each rank normalises by its own share. Without a learning rate the weights stay, and so does the distribution of what
+// the first layer returns: its running mean is then that of one process, and the variances are close to it.
+TEST_F(SeveralRanks, RunningStatisticsAreThoseOfAllRanks) {
+  const Case of{"batch norm",
+                {},
+                {"--data.synthetic.samples", "72", "--data.val", "8", "--model.name", "convnet", "--loader.batch_size",
+                 "16", "--optimizer.lr", "0"}};
+  const std::vector<NamedTensors> ranks = train_in_float64(of, 2);
+  EXPECT_TRUE(are_equal(ranks[0], ranks[1]));
+  const NamedTensors alone = train_in_float64(of, 1)[0];
+  std::size_t means = 0;
+  for (std::size_t i = 0; i < alone.size(); ++i) {
+    const auto& [name, expected] = alone[i];
+    const at::Tensor& ours = ranks[0].at(i).second;
+    if (name.ends_with("num_batches_tracked")) {
+      EXPECT_TRUE(at::equal(ours, expected)) << name;
+    }
+    if (name.ends_with("running_var")) {
+      EXPECT_LT((ours / expected - 1).abs().max().item<double>(), 0.3) << name;
+    }
+    if (name.ends_with("running_mean") && ++means == 1) {
+      EXPECT_LT((ours - expected).abs().max().item<double>(), float64_bound) << name;
+    }
+  }
+  EXPECT_GT(means, 0);
+}
+
+TEST_F(SeveralRanks, RanksWithoutSamplesKeepTheOthersStatistics) {
+  const Case of{"batch norm",
+                {},
+                {"--data.synthetic.samples", "73", "--data.synthetic.shape", "16,16,1", "--data.val", "8",
+                 "--model.name", "convnet"}};
+  const std::vector<NamedTensors> ranks = train_in_float64(of, 3);  // the last batch has 2 samples
+  for (const NamedTensors& other : ranks) EXPECT_TRUE(are_equal(other, ranks[0]));
+  for (const auto& [name, tensor] : ranks[0]) {
+    EXPECT_TRUE(tensor.isfinite().all().item<bool>()) << name;
+    if (name.ends_with("running_var")) {
+      EXPECT_GT(tensor.min().item<double>(), 0) << name;
+    }
+  }
+}
+
+// float64 never overflows: NaN is what an overflow leaves of the gradients.
+TEST_F(SeveralRanks, AnOverflowOnOneRankHalvesTheScaleOnAll) {
+  const Case of = tasks()[0];
+  const Flags fp16 = {"--train.precision", "fp16"};
+  const NamedTensors alone = train_in_float64(of, 1, fp16, /*nan_in_batch=*/2)[0];
+  EXPECT_EQ(tensor_of(alone, "scaler.scale").item<double>(), 65'536 / 16) << "there are four epochs";
+  const std::vector<NamedTensors> ranks = train_in_float64(of, 2, fp16, /*nan_in_batch=*/2);
+  EXPECT_LT(largest_difference(ranks[0], alone), float64_bound);
+  EXPECT_TRUE(are_equal(ranks[0], ranks[1]));
+}
+
+struct Random {
+  const char* name;
+  Flags flags;
+};
+
+class StoppedRun : public SeveralRanks, public testing::WithParamInterface<Random> {};
+
+TEST_P(StoppedRun, EndsWithTheWeightsOfTheUndisturbedOne) {
+  const Case of{"", {}, GetParam().flags};
+  const Outcome whole = run_ranks(2, command(of, "whole", "24"));
+  ASSERT_EQ(whole.exit_code, 0) << whole.output;
+  Ranks ranks(2, command(of, "stopped", "24"));
+  ASSERT_NO_FATAL_FAILURE(stop(ranks, 2, /*one=*/1));
+  const Outcome resumed = run_ranks(2, command(of, "stopped", "24"));
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.output;
+  EXPECT_THAT(resumed.output, testing::HasSubstr("resuming from step-"));
+  for (const char* file : {"model.safetensors", "ema.safetensors", "state.safetensors"}) {
+    EXPECT_TRUE(are_equal(saved("stopped", file), saved("whole", file))) << file;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(WithRandomNumbers, StoppedRun,
+                         testing::Values(Random{"mixtures",
+                                                {"--data.synthetic.samples", "87", "--data.synthetic.classes", "4",
+                                                 "--data.val", "9", "--model.name", "convnet", "--transform.train",
+                                                 "random_crop(padding=1)", "--task.classification.mixup", "0.4",
+                                                 "--task.classification.cutmix", "0.4", "--loader.batch_size", "8"}},
+                                         Random{"dropout",
+                                                {"--task.name", "regression", "--data.name", "csv", "--data.root",
+                                                 "table", "--data.csv.target", "price", "--data.csv.ignore", "size",
+                                                 "--data.val", "9", "--model.name", "mlp", "--model.mlp.width", "16",
+                                                 "--model.mlp.dropout", "0.2"}}),
+                         [](const auto& instance) { return std::string(instance.param.name); });
+
+TEST_F(SeveralRanks, ACheckpointIsOfNoNumberOfRanks) {
+  const Case of = tasks()[0];
+  const Outcome alone = run_program(command(of, "alone", "24"));
+  ASSERT_EQ(alone.exit_code, 0) << alone.output;
+  Ranks four(4, command(of, "of-4", "24"));
+  ASSERT_NO_FATAL_FAILURE(stop(four, 4, /*one=*/std::nullopt));
+  for (const int world : {1, 2, 3}) {
+    const std::string run = fmt::format("then-{}", world);
+    std::filesystem::copy(folder("of-4"), folder(run),
+                          std::filesystem::copy_options::recursive | std::filesystem::copy_options::copy_symlinks);
+    const Outcome outcome = world == 1 ? run_program(command(of, run, "24")) : run_ranks(world, command(of, run, "24"));
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+    EXPECT_LT(largest_difference(saved(run), saved("alone")), float32_bound) << run;
+    expect_same_metrics(lines_of(folder(run) + "/metrics.jsonl"), lines_of(folder("alone") + "/metrics.jsonl"));
+  }
+}
 
 }  // namespace
 }  // namespace trainyard

@@ -45,6 +45,13 @@ Subprocess::~Subprocess() {
 
 void Subprocess::signal(int number) const { check_call(kill(pid_, number), "test", "kill", std::to_string(pid_)); }
 
+bool Subprocess::is_running() const {
+  siginfo_t ended{};
+  check_call(waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT), "test", "waitid",
+             std::to_string(pid_));
+  return ended.si_pid == 0;
+}
+
 std::string Subprocess::output_so_far() const {
   std::string text;
   std::string part(4096, '\0');

@@ -25,6 +25,8 @@ class Subprocess {
 
   pid_t pid() const { return pid_; }
   void signal(int number) const;
+  /// Whether it has not ended yet.
+  bool is_running() const;
   std::string output_so_far() const;
   Outcome wait();
 
