@@ -9,6 +9,7 @@
 #include "commands/command_line.h"
 #include "distributed/errors.h"
 #include "distributed/outcome.h"
+#include "distributed/rank.h"
 #include "util/error.h"
 #include "util/log.h"
 #include "util/output.h"
@@ -41,16 +42,32 @@ std::string explained(const std::system_error& error) {
                              : "");
 }
 
+// One rank among several says which it is; its launcher does so, if it has one.
+std::string of_this_rank(const std::string& line) {
+  try {
+    const Rank rank = rank_of_process();
+    if (rank.alone()) return line;
+    return fmt::format("[distributed] rank {} of {} on {}: {}", rank.rank, rank.world_size, host_name(), line);
+  } catch (const Error&) {  // of the environment: probably what `line` says
+    return line;
+  }
+}
+
 // What all ranks find alike, as errors of usage, their launcher prints once.
 int fail(ExitCode code, const std::string& line) {
   const bool told = report_failure(code, line);
-  if (!told || code != ExitCode::usage) print_error(line);
+  if (code == ExitCode::usage) {
+    if (!told) print_error(line);
+  } else {
+    print_error(told ? line : of_this_rank(line));
+  }
   return static_cast<int>(code);
 }
 
-// The launcher prints the first cause.
+// The launcher prints the first cause; without one, a rank of each host does.
 int fail_with_another_rank(const SecondaryError& error) {
-  if (!report_failure(error.code(), error.what(), /*secondary=*/true)) print_error(error.what());
+  const bool told = report_failure(error.code(), error.what(), /*secondary=*/true);
+  if (!told && error.tells()) print_error(error.what());
   return static_cast<int>(error.code());
 }
 

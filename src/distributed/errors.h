@@ -1,6 +1,8 @@
 /// Errors of a rank that have their cause on another one.
 #pragma once
 
+#include <string>
+
 #include "util/error.h"
 
 namespace trainyard {
@@ -14,7 +16,13 @@ class RanksLost : public RunError {
 /// This rank fails because another one has failed, whose error the message is.
 class SecondaryError : public RunError {
  public:
-  using RunError::RunError;
+  /// tells: nobody else prints it on this host.
+  SecondaryError(const std::string& message, bool tells) : RunError("distributed", "{}", message), tells_(tells) {}
+
+  bool tells() const { return tells_; }
+
+ private:
+  bool tells_;
 };
 
 }  // namespace trainyard

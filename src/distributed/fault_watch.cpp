@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include <poll.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -27,12 +28,6 @@ double now_seconds() { return static_cast<double>(monotonic_ns()) * 1e-9; }
 
 std::vector<std::uint8_t> bytes_of(const std::string& text) { return {text.begin(), text.end()}; }
 std::string text_of(const std::vector<std::uint8_t>& bytes) { return {bytes.begin(), bytes.end()}; }
-
-std::string name_of_host() {
-  std::array<char, 256> name{};
-  check_call(gethostname(name.data(), name.size() - 1), where, "gethostname", "this host");
-  return name.data();
-}
 
 // "12 345"
 std::pair<std::int64_t, std::int64_t> numbers_of(const std::string& text) {
@@ -56,10 +51,14 @@ bool has_ended(const UniqueFd& process) {
   return process.get() >= 0 && retry_on_eintr([&] { return poll(&event, 1, 0); }) > 0;
 }
 
+void kill_process(const UniqueFd& process) {
+  if (process.get() >= 0) syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
+}
+
 }  // namespace
 
 FaultWatch::FaultWatch(const Rank& rank, c10::intrusive_ptr<c10d::Store> store, double timeout_seconds)
-    : rank_(rank), store_(std::move(store)), timeout_(timeout_seconds), host_(name_of_host()) {
+    : rank_(rank), store_(std::move(store)), timeout_(timeout_seconds), host_(host_name()) {
   wake_.reset(check_call(eventfd(0, EFD_CLOEXEC), where, "eventfd", "the watch over ranks"));
   store_->set(beat_key(rank_.rank), bytes_of("0 0"));
   store_->set(process_key(rank_.rank), bytes_of(std::to_string(getpid()) + " " + host_));
@@ -97,23 +96,30 @@ void FaultWatch::run() {
       look(now_seconds());
     } catch (const std::exception&) {  // c10d's: the store does not answer
       if (!settled_ && !stops_)
-        end_process("the store at " + rank_.address + " does not answer: its process has ended", false);
+        end_process({.text = "the store at " + rank_.address + " does not answer: its process has ended",
+                     .tells = is_first_of_host()},
+                    /*primary=*/false);
     }
   }
 }
 
 void FaultWatch::look(double now) {
-  std::optional<std::string> cause;
-  for (const Peer& peer : peers_) {
-    if (!has_ended(peer.process)) continue;
+  if (const std::optional<std::string> killed = killed_peer()) {
     const double end = now_seconds() + seconds_to_explain;
-    while (!(cause = known_cause()) && now_seconds() < end && !stops_) usleep(50'000);
+    while (!known_cause() && now_seconds() < end && !stops_) usleep(50'000);
     if (stops_) return;
-    if (!cause) cause = keep_cause(describe(peer) + " was killed: it ended without an error of its own");
-    end_process(*cause, false);
+    end_process(keep_cause(*killed), /*primary=*/false);
   }
-  if ((cause = known_cause())) end_process(*cause, false);
+  if (const std::optional<Cause> cause = known_cause()) end_process(*cause, /*primary=*/false);
+  if (const std::optional<Silent> silent = silent_peer(now)) {
+    const Cause cause = keep_cause(describe(*silent->peer) + silent->what);
+    kill_process(silent->peer->process);  // torchrun would wait for it
+    end_process(cause, /*primary=*/cause.own);
+  }
+}
 
+std::optional<FaultWatch::Silent> FaultWatch::silent_peer(double now) {
+  std::optional<Silent> found;
   const std::lock_guard lock(asking_);
   store_->set(beat_key(rank_.rank), bytes_of(fmt::format("{} {}", ++beats_, moves_.load())));
   std::int64_t furthest = moves_;
@@ -125,31 +131,54 @@ void FaultWatch::look(double now) {
     if (beats != std::exchange(peer.beats, beats)) peer.changed = now;
     if (moves != std::exchange(peer.moves, moves)) peer.moved = now;
     if (now - peer.changed > timeout_) {
-      cause = fmt::format("{} has not answered for {:.0f} s: its host or the network is lost, or it is stopped",
-                          describe(peer), timeout_);
+      found = {&peer, fmt::format(" has not answered for {:.0f} s: its host or the network is lost, or it is stopped",
+                                  timeout_)};
     }
     furthest = std::max(furthest, peer.moves);
     last_move = std::max(last_move, peer.moved);
     if (slowest == nullptr || peer.moves < slowest->moves) slowest = &peer;
   }
   if (rank_.is_first() && slowest != nullptr && slowest->moves < furthest && now - last_move > timeout_) {
-    cause = fmt::format("{} hangs: the others are {} steps further, and it has not moved for {:.0f} s",
-                        describe(*slowest), furthest - slowest->moves, timeout_);
+    found = {slowest, fmt::format(" hangs: the others are {} steps further, and it has not moved for {:.0f} s",
+                                  furthest - slowest->moves, timeout_)};
   }
-  if (!cause) return;
-  const std::string first = text_of(store_->compareSet("cause", {}, bytes_of(*cause)));
-  end_process(first, first == *cause);
+  return found;
 }
 
-std::optional<std::string> FaultWatch::known_cause() {
+std::optional<std::string> FaultWatch::killed_peer() const {
+  const auto ended =
+      std::find_if(peers_.begin(), peers_.end(), [](const Peer& peer) { return has_ended(peer.process); });
+  if (ended == peers_.end()) return std::nullopt;
+  return describe(*ended) + " was killed: it ended without an error of its own";
+}
+
+std::optional<FaultWatch::Cause> FaultWatch::known_cause() {
   const std::lock_guard lock(asking_);
   if (!store_->check({"cause"})) return std::nullopt;
-  return text_of(store_->get("cause"));
+  return cause_in(text_of(store_->get("cause")));
 }
 
-std::string FaultWatch::keep_cause(const std::string& cause) {
+// The first one counts: returns that one.
+FaultWatch::Cause FaultWatch::keep_cause(const std::string& text) {
   const std::lock_guard lock(asking_);
-  return text_of(store_->compareSet("cause", {}, bytes_of(cause)));
+  return cause_in(text_of(store_->compareSet("cause", {}, bytes_of(fmt::format("{} {}", rank_.rank, text)))));
+}
+
+FaultWatch::Cause FaultWatch::cause_in(const std::string& kept) const {
+  const std::int64_t finder = numbers_of(kept).first;
+  const bool own = finder == rank_.rank;
+  const auto peer = std::find_if(peers_.begin(), peers_.end(), [&](const Peer& one) { return one.rank == finder; });
+  const bool finder_is_here = peer != peers_.end() && peer->host == host_;
+  return {.text = kept.substr(std::min(kept.find(' ') + 1, kept.size())),
+          .own = own,
+          .tells = own || (!finder_is_here && is_first_of_host())};
+}
+
+// Of those that live.
+bool FaultWatch::is_first_of_host() const {
+  return std::none_of(peers_.begin(), peers_.end(), [&](const Peer& peer) {
+    return peer.rank < rank_.rank && peer.process.get() >= 0 && !has_ended(peer.process);
+  });
 }
 
 std::string FaultWatch::describe(const Peer& peer) const {
@@ -162,29 +191,23 @@ FaultWatch::Cause FaultWatch::settle(const std::string& message, bool lost) {
   try {
     const double end = now_seconds() + seconds_to_explain;
     while (lost && now_seconds() < end) {
-      if (const std::optional<std::string> cause = known_cause()) return {*cause, false};
+      if (const std::optional<Cause> cause = known_cause()) return *cause;
       usleep(50'000);
     }
-    const auto killed =
-        std::find_if(peers_.begin(), peers_.end(), [](const Peer& peer) { return has_ended(peer.process); });
-    if (lost && killed != peers_.end()) {
-      return {keep_cause(describe(*killed) + " was killed: it ended without an error of its own"), false};
-    }
-    const std::string kept = keep_cause(own);
-    return {kept, kept == own};
+    const std::optional<std::string> killed = lost ? killed_peer() : std::nullopt;
+    Cause cause = keep_cause(killed.value_or(own));
+    if (killed) cause.own = false;
+    return cause;
   } catch (const std::exception&) {  // c10d's: the store has ended with the rank that has it
-    return {own, true};
+    return {.text = own, .own = true, .tells = true};
   }
 }
 
-// found_here: no other rank and no launcher knows of it.
-void FaultWatch::end_process(const std::string& cause, bool found_here) {
-  const std::string line = fmt::format("[distributed] {}; the other ranks end with it", printable(cause, 4096));
-  const bool told = report_failure(ExitCode::run_failed, line, !found_here);
-  const bool speaks = std::none_of(peers_.begin(), peers_.end(), [&](const Peer& peer) {
-    return peer.rank < rank_.rank && peer.process.get() >= 0 && !has_ended(peer.process);
-  });
-  if (speaks && !told) print_error(line);
+// primary: no other rank and no launcher knows of it.
+void FaultWatch::end_process(const Cause& cause, bool primary) {
+  const std::string line = fmt::format("[distributed] {}; the other ranks end with it", printable(cause.text, 4096));
+  const bool told = report_failure(ExitCode::run_failed, line, !primary);
+  if (cause.tells && !told) print_error(line);
   _exit(static_cast<int>(ExitCode::run_failed));
 }
 

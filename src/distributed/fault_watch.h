@@ -22,7 +22,8 @@ namespace trainyard {
 /// it would wait forever. The cause is kept in the store; what fails because another rank has failed is never one.
 ///
 /// Ranks of this host are known to have ended at once (pidfd_open), those of other hosts when they have not written to
-/// the store for `timeout_seconds`. A rank hangs if others have come further than it and none has moved for as long.
+/// the store for `timeout_seconds`. A rank hangs if others have come further than it and none has moved for as long; on
+/// this host it is killed.
 class FaultWatch {
  public:
   /// Called by all ranks. `store` is a connection of its own.
@@ -34,12 +35,14 @@ class FaultWatch {
   /// This rank has come one step further.
   void moved() { moves_.fetch_add(1, std::memory_order_relaxed); }
 
+  /// Why the run fails.
+  struct Cause {
+    std::string text;    ///< with rank and host
+    bool own = false;    ///< it is the error of this rank
+    bool tells = false;  ///< no other rank prints it on this host
+  };
   /// What this rank ends with. Returns the first cause: `message`, with this rank and its host, unless another rank's
   /// is known. `lost`: the message only says that other ranks do not answer, so that their cause is waited for.
-  struct Cause {
-    std::string text;
-    bool own;
-  };
   Cause settle(const std::string& message, bool lost);
 
   /// Ends the thread: other ranks may end from now on. Called by all ranks, between two barriers.
@@ -57,13 +60,23 @@ class FaultWatch {
     double changed = 0;  // when either changed
     double moved = 0;
   };
+  // A peer that does not answer, or hangs.
+  struct Silent {
+    const Peer* peer;
+    std::string what;
+  };
 
   void run();
   void look(double now);
-  std::optional<std::string> known_cause();
-  std::string keep_cause(const std::string& cause);
+  // A cause is kept behind the number of the rank that has found it and prints it.
+  std::optional<Cause> known_cause();
+  Cause keep_cause(const std::string& text);
+  Cause cause_in(const std::string& kept) const;
+  std::optional<std::string> killed_peer() const;
+  std::optional<Silent> silent_peer(double now);
+  bool is_first_of_host() const;
   std::string describe(const Peer& peer) const;
-  [[noreturn]] void end_process(const std::string& cause, bool found_here);
+  [[noreturn]] void end_process(const Cause& cause, bool primary);
 
   Rank rank_;
   c10::intrusive_ptr<c10d::Store> store_;

@@ -21,9 +21,13 @@ constexpr const char* where = "distributed";
 // One rank may build its datasets for minutes while another has done so.
 constexpr milliseconds patience_at_start = std::chrono::minutes(30);
 
-std::string_view first_line(const c10::Error& error) {
-  const std::string_view text = error.what_without_backtrace();
-  return text.substr(0, text.find('\n'));
+std::string_view first_line(std::string_view text) { return text.substr(0, text.find('\n')); }
+
+[[noreturn]] void throw_lost(const Rank& rank, const char* what, std::string_view why) {
+  throw RanksLost(where,
+                  "rank {} of {} waited in vain for the other ranks ({}): {}; one of them has ended, hangs, or takes "
+                  "longer than distributed.timeout",
+                  rank.rank, rank.world_size, what, first_line(why));
 }
 
 // Does `work`, which waits for other ranks.
@@ -31,11 +35,12 @@ template <typename Work>
 auto with_errors_of_ranks(const Rank& rank, const char* what, Work work) {
   try {
     return work();
+  } catch (const Error&) {
+    throw;
   } catch (const c10::Error& error) {
-    throw RanksLost(where,
-                    "rank {} of {} waited in vain for the other ranks ({}): {}; one of them has ended, hangs, or takes "
-                    "longer than distributed.timeout",
-                    rank.rank, rank.world_size, what, first_line(error));
+    throw_lost(rank, what, error.what_without_backtrace());
+  } catch (const std::exception& error) {  // Gloo's own: a connection has ended
+    throw_lost(rank, what, error.what());
   }
 }
 
@@ -223,8 +228,9 @@ void ProcessGroup::rethrow_first_cause(const std::exception& error) {
   if (!to_) throw;
   const bool lost = dynamic_cast<const RanksLost*>(&error) != nullptr;
   const FaultWatch::Cause cause = to_->watch->settle(error.what(), lost);
-  if (cause.own) throw;
-  throw SecondaryError(where, "{}; rank {} ends with it", printable(cause.text, 4096), rank_.rank);
+  const auto* const usage = dynamic_cast<const UsageError*>(&error);
+  if (cause.own || usage != nullptr) throw;  // errors of usage are found by all ranks alike
+  throw SecondaryError(fmt::format("{}; rank {} ends with it", printable(cause.text, 4096), rank_.rank), cause.tells);
 }
 
 void ProcessGroup::shut_down() {

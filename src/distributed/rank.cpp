@@ -1,12 +1,17 @@
 #include "distributed/rank.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <charconv>
+#include <climits>
 #include <cstdlib>
+
+#include <unistd.h>
 
 #include "util/error.h"
 #include "util/printable.h"
+#include "util/system.h"
 
 namespace trainyard {
 namespace {
@@ -148,6 +153,12 @@ Rank rank_of_process() {
     if (value == nullptr) return std::nullopt;
     return value;
   });
+}
+
+std::string host_name() {
+  std::array<char, HOST_NAME_MAX + 1> name{};
+  check_call(gethostname(name.data(), name.size() - 1), where, "gethostname", "this host");
+  return name.data();
 }
 
 }  // namespace trainyard

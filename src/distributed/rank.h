@@ -41,4 +41,7 @@ Rank rank_of(const Environment& environment);
 /// That of this process.
 Rank rank_of_process();
 
+/// As gethostname() has it. Throws RunError.
+std::string host_name();
+
 }  // namespace trainyard

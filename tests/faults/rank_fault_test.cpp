@@ -1,0 +1,196 @@
+// What befalls a rank ends all, at once or by the time that ranks wait for one another; the first cause is told once,
+// with rank and host, and nothing is left behind.
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <sstream>
+
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "support/processes.h"
+#include "support/ranks.h"
+#include "support/task_data.h"
+#include "support/temp_dir.h"
+#include "support/tiny_training.h"
+
+namespace trainyard {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+using testing::AllOf;
+using testing::ContainsRegex;
+using testing::HasSubstr;
+using testing::Not;
+using Flags = std::vector<std::string>;
+
+std::string host_name() {
+  std::string name(256, '\0');
+  gethostname(name.data(), name.size() - 1);
+  return name.c_str();
+}
+
+std::vector<std::string> names_in(const std::string& folder) {
+  std::vector<std::string> names;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) names.push_back(entry.path().filename());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+// A run of hours, unless something happens.
+std::vector<std::string> long_training(const TempDir& dir, const Flags& more = {}) {
+  Flags flags = {"--data.synthetic.samples", "256", "--loader.batch_size", "8", "--loader.workers", "1"};
+  flags.insert(flags.end(), more.begin(), more.end());
+  return tiny_training(dir / "runs", "run", "100000", flags);
+}
+
+std::vector<std::string> with_launcher(std::vector<std::string> command, int ranks) {
+  command[0] = TRAINYARD_RANK_PROGRAM;
+  command[1] = "train_on_cpus";
+  command.insert(command.end(), {"--processes", std::to_string(ranks)});
+  return command;
+}
+
+std::vector<std::string> with_torchrun(const std::vector<std::string>& command, int ranks) {
+  std::vector<std::string> words = {TRAINYARD_PYTHON, "-m",        "torch.distributed.run", "--standalone",
+                                    "--log-dir",      "/dev/null", "--nproc-per-node",      std::to_string(ranks),
+                                    "--no-python"};
+  words.insert(words.end(), command.begin(), command.end());
+  return words;
+}
+
+bool trains(const Subprocess& process) {
+  return comes_true([&] { return process.output_so_far().find("epoch 2/") != std::string::npos; });
+}
+
+// Ranks are the children of torchrun, which is that of the launcher.
+std::vector<pid_t> ranks_of(const Subprocess& launcher) {
+  const std::vector<pid_t> torchrun = children_of(launcher.pid());
+  return torchrun.empty() ? std::vector<pid_t>() : children_of(torchrun.front());
+}
+
+class RankFault : public testing::Test {
+ protected:
+  void expect_nothing_left() const {
+    EXPECT_EQ(names_in("/dev/shm"), shared_memory_);
+    EXPECT_EQ(names_in(dir_ / "runs"), std::vector<std::string>{"run"});
+  }
+
+  TempDir dir_;
+  std::vector<std::string> shared_memory_ = names_in("/dev/shm");
+};
+
+TEST_F(RankFault, AKilledRankIsNamedOnceAndAllEndAtOnce) {
+  Ranks ranks(3, long_training(dir_));
+  ASSERT_TRUE(trains(ranks[0])) << ranks[0].output_so_far();
+  const auto killed = steady_clock::now();
+  ranks[1].signal(SIGKILL);
+  const std::vector<Outcome> outcomes = ranks.wait();
+  EXPECT_LT(steady_clock::now() - killed, seconds(20));
+  std::string all;
+  for (const Outcome& outcome : outcomes) all += outcome.output;
+  EXPECT_EQ(outcomes[0].exit_code, 1);
+  EXPECT_EQ(outcomes[2].exit_code, 1);
+  EXPECT_EQ(count_of(all, "was killed"), 1) << all;
+  EXPECT_THAT(all, ContainsRegex("\\[distributed\\] rank 1 of 3 on " + host_name() + " .* was killed"));
+  expect_nothing_left();
+}
+
+TEST_F(RankFault, AHangingRankIsNamedAndEndsWithTheOthers) {
+  Subprocess launcher(with_launcher(long_training(dir_, {"--distributed.timeout", "3"}), 2));
+  ASSERT_TRUE(trains(launcher)) << launcher.output_so_far();
+  const std::vector<pid_t> ranks = ranks_of(launcher);
+  ASSERT_EQ(ranks.size(), 2U);
+  const auto stopped = steady_clock::now();
+  kill(ranks[1], SIGSTOP);
+  const Outcome outcome = launcher.wait();
+  EXPECT_LT(steady_clock::now() - stopped, seconds(30));
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_EQ(count_of(outcome.output, "rank 1 of 2 on " + host_name()), 1) << outcome.output;
+  for (const pid_t rank : ranks) EXPECT_TRUE(comes_true([&] { return has_ended(rank); }, seconds(10)));
+  expect_nothing_left();
+}
+
+class DamagedSample : public RankFault, public testing::WithParamInterface<bool> {};
+
+TEST_P(DamagedSample, IsToldOnceWithItsRankAndHost) {
+  write_scenes(dir_, "scenes", 48);
+  dir_.write("scenes/train/images/17.png", "no picture");
+  const std::vector<std::string> command = tiny_training(
+      dir_ / "runs", "run", "3",
+      {"--task.name", "segmentation", "--data.name", "image_masks", "--data.root", dir_ / "scenes", "--data.channels",
+       "1", "--model.name", "linear", "--loader.batch_size", "8", "--loader.workers", "2", "--data.val", "4"});
+  const bool launches = GetParam();
+  const Outcome outcome = run_program(launches ? with_launcher(command, 2) : with_torchrun(command, 2));
+  EXPECT_EQ(outcome.exit_code, 1);
+  std::istringstream lines(outcome.output);
+  int told = 0;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find("17.png") == std::string::npos) continue;
+    if (line.starts_with("[loader]") && launches) continue;  // the rank itself, whose launcher repeats it last
+    EXPECT_THAT(line,
+                ContainsRegex("^\\[distributed\\] rank [01] of 2 on " + host_name() + ": \\[loader\\] sample 17"));
+    ++told;
+  }
+  EXPECT_EQ(told, 1) << outcome.output;
+  expect_nothing_left();
+}
+
+INSTANTIATE_TEST_SUITE_P(By, DamagedSample, testing::Values(true, false),
+                         [](const auto& instance) { return instance.param ? "Launcher" : "Torchrun"; });
+
+TEST_F(RankFault, RanksWithOtherSettingsOrDataAreRefused) {
+  const std::vector<std::string> one = tiny_training(dir_ / "runs", "run", "3", {"--optimizer.lr", "0.01"});
+  const std::vector<std::string> other = tiny_training(dir_ / "runs", "run", "3", {"--optimizer.lr", "0.02"});
+  for (const Outcome& outcome : Ranks({one, one, other}).wait()) {
+    EXPECT_EQ(outcome.exit_code, 2);
+    EXPECT_THAT(outcome.output,
+                AllOf(HasSubstr("rank 2"), HasSubstr("optimizer.lr = 0.02"), HasSubstr("optimizer.lr = 0.01")));
+  }
+  write_text(dir_, "one", 2400);
+  write_text(dir_, "other", 2600);
+  const auto on = [&](const char* data) {
+    return tiny_training(
+        dir_ / "runs", "run", "3",
+        {"--task.name", "language_model", "--data.name", "text", "--data.root", dir_ / data, "--data.text.context",
+         "16", "--model.name", "gpt", "--model.gpt.layers", "1", "--model.gpt.heads", "1", "--model.gpt.width", "8"});
+  };
+  for (const Outcome& outcome : Ranks({on("one"), on("other")}).wait()) {
+    EXPECT_EQ(outcome.exit_code, 2);
+    EXPECT_THAT(outcome.output, AllOf(HasSubstr("rank 1"), HasSubstr("fingerprint of train")));
+  }
+  EXPECT_FALSE(fs::exists(dir_ / "runs/run")) << "nothing was trained";
+}
+
+TEST_F(RankFault, ASignalToOneRankStopsAllAtOneStep) {
+  const std::vector<std::string> command = long_training(dir_);
+  Ranks ranks(3, command);
+  ASSERT_TRUE(trains(ranks[0])) << ranks[0].output_so_far();
+  ranks[2].signal(SIGTERM);
+  const std::vector<Outcome> outcomes = ranks.wait();
+  for (const Outcome& outcome : outcomes) EXPECT_EQ(outcome.exit_code, 128 + SIGTERM) << outcome.output;
+  EXPECT_EQ(count_of(outcomes[0].output, "stopped by signal 15 after step "), 1);
+  expect_nothing_left();
+}
+
+TEST_F(RankFault, ASignalToTheLauncherStopsAllAndOneToARankSaves) {
+  Subprocess launcher(with_launcher(long_training(dir_), 2));
+  ASSERT_TRUE(trains(launcher)) << launcher.output_so_far();
+  const std::vector<pid_t> ranks = ranks_of(launcher);
+  ASSERT_EQ(ranks.size(), 2U);
+  kill(ranks[1], SIGUSR1);
+  EXPECT_TRUE(comes_true([&] { return count_of(launcher.output_so_far(), "SIGUSR1: saving step ") == 1; }));
+  launcher.signal(SIGTERM);
+  const Outcome outcome = launcher.wait();
+  EXPECT_EQ(outcome.exit_code, 128 + SIGTERM) << outcome.output;
+  EXPECT_EQ(count_of(outcome.output, "stopped by signal 15 after step "), 1) << outcome.output;
+  EXPECT_THAT(outcome.output, Not(HasSubstr("[distributed]")));
+  expect_nothing_left();
+}
+
+}  // namespace
+}  // namespace trainyard

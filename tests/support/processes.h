@@ -1,0 +1,48 @@
+/// Other processes, as tests see them in /proc, and waiting for them.
+#pragma once
+
+#include <chrono>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <sys/types.h>
+
+namespace trainyard {
+
+/// Whether `condition` becomes true in time.
+template <typename Condition>
+bool comes_true(Condition condition, std::chrono::seconds limit = std::chrono::seconds(60)) {
+  for (const auto until = std::chrono::steady_clock::now() + limit; std::chrono::steady_clock::now() < until;) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return false;
+}
+
+/// Whether it is gone, or a zombie, whose parent has not asked for its status yet.
+inline bool has_ended(pid_t pid) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("State:")) return line.find('Z') != std::string::npos;
+  }
+  return true;
+}
+
+/// Those that it has started itself, of its main thread.
+inline std::vector<pid_t> children_of(pid_t parent) {
+  std::ifstream file("/proc/" + std::to_string(parent) + "/task/" + std::to_string(parent) + "/children");
+  std::vector<pid_t> children;
+  for (pid_t child = 0; file >> child;) children.push_back(child);
+  return children;
+}
+
+/// How often `words` are in `text`.
+inline int count_of(const std::string& text, const std::string& words) {
+  int count = 0;
+  for (std::size_t place = 0; (place = text.find(words, place)) != std::string::npos; place += words.size()) ++count;
+  return count;
+}
+
+}  // namespace trainyard
