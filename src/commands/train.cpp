@@ -1,5 +1,7 @@
 // trainyard train: from a configuration to a trained model in runs/<name>/.
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -193,6 +195,13 @@ class TrainCommand : public Command {
                        result.best_epoch);
   }
 
+  // All ranks step at the rate of the slowest.
+  static std::string ranks_line(const std::vector<double>& waits) {
+    const auto [least, most] = std::minmax_element(waits.begin(), waits.end());
+    return fmt::format("{}, waiting for data {:.1f} to {:.1f} % of the last epoch, most on rank {}", waits.size(),
+                       100 * *least, 100 * *most, most - waits.begin());
+  }
+
   // "val/accuracy   0.9348 on all 6000 samples, val/loss 0.1800, val/top5 0.9990"; `rest` behind it.
   static void row_of(const std::string& split, const Scores& scores, const std::string& monitor, const char* which,
                      const std::string& rest = "") {
@@ -238,6 +247,7 @@ class TrainCommand : public Command {
                       static_cast<double>(result.samples) / result.training_seconds,
                       100 * result.data_wait / result.training_seconds));
     }
+    if (result.wait_of_ranks.size() > 1) row("ranks", ranks_line(result.wait_of_ranks));
     row("run", folder.path.string());
     row("checkpoint", (folder.checkpoints() / "last").string());
     flush_output();

@@ -22,7 +22,7 @@ struct EpochMetrics {
   MetricValues val;           ///< after the epoch, on the whole val split
   double lr;                  ///< of the epoch's last step
   double samples_per_second;  ///< training samples over the epoch's training time
-  double data_wait;           ///< share of that time in which the step waited for data, 0 to 1
+  double data_wait;  ///< share of that time in which the step waited for data, 0 to 1; the largest of the ranks'
 };
 
 /// A row of loading.csv: how the epoch's samples came.

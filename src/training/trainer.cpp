@@ -274,6 +274,7 @@ void Trainer::finish_epoch() {
   result_.data_wait += epoch_waited_;
   result_.samples += epoch_samples_;
   result_.loading = train_loader_.stats();
+  result_.wait_of_ranks = wait_of_ranks();
   const bool ends = place_.epoch + 1 == config_.train.epochs;  // or earlier: then what is read ahead is for nothing
   val_loader_.follow_with(ends ? nullptr : &train_loader_, data_epoch(place_.epoch + 1));
   const Scores val = evaluate(*evaluation_step_, val_loader_, group_, debug_.val_batches());
@@ -294,12 +295,19 @@ void Trainer::finish_epoch() {
                            .val = val.values,
                            .lr = lr_of(place_.step - 1),
                            .samples_per_second = rate,
-                           .data_wait = epoch_seconds_ > 0 ? epoch_waited_ / epoch_seconds_ : 0});
+                           .data_wait = *std::max_element(result_.wait_of_ranks.begin(), result_.wait_of_ranks.end())});
   add_metrics(LoadingMetrics{.epoch = place_.epoch, .step = place_.step, .stats = result_.loading});
   const std::string extras = task_->training_extras();
   say(fmt::format("epoch {}/{}  {}  {}{}  {:.0f}/s  {}", place_.epoch, config_.train.epochs,
                   listed("train", train, extras.empty() ? "" : fmt::format(" (with {})", extras)),
                   listed("val", val.values), best ? " (best)" : "", rate, format_duration(epoch_seconds_)));
+}
+
+std::vector<double> Trainer::wait_of_ranks() {
+  const at::Tensor own = at::full({1}, epoch_seconds_ > 0 ? epoch_waited_ / epoch_seconds_ : 0, at::kDouble);
+  std::vector<double> shares;
+  for (const at::Tensor& share : group_.all_gather(own)) shares.push_back(share.item<double>());
+  return shares;
 }
 
 // A full disk costs lines of metrics, not the run.

@@ -40,7 +40,9 @@ struct RunResult {
   double training_seconds = 0;  ///< of this process, evaluation not counted
   std::int64_t samples = 0;     ///< trained in this process
   double data_wait = 0;         ///< seconds of them
-  EpochStats loading;           ///< of the last epoch trained
+  /// Of each rank, the share of its time in the last epoch trained in which it waited for data, 0 to 1.
+  std::vector<double> wait_of_ranks;
+  EpochStats loading;  ///< of the last epoch trained
 };
 
 /// The pool of a rank: it loads the rank's part of each batch, with its share of the host's loader.workers.
@@ -87,6 +89,7 @@ class Trainer {
   void keep_data_on_device();
   bool train_epoch();
   void finish_epoch();
+  std::vector<double> wait_of_ranks();
   bool line_is_due() const;
   bool checkpoint_is_due() const;
   StepPart part_of_step(const DeviceBatch& batch) const;
