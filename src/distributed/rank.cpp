@@ -83,6 +83,7 @@ Rank of_torchrun(const Environment& environment) {
             .world_size = variables.number("WORLD_SIZE", 1, most_ranks),
             .local_rank = variables.number_or("LOCAL_RANK", 0, 0, most_ranks - 1),
             .local_world_size = variables.number_or("LOCAL_WORLD_SIZE", 1, 1, most_ranks),
+            .node = variables.number_or("GROUP_RANK", 0, 0, most_ranks),
             .address = variables.text("MASTER_ADDR"),
             .port = variables.number("MASTER_PORT", 1, most_ports),
             .restarts = variables.number_or("TORCHELASTIC_RESTART_COUNT", 0, 0, most_ranks),

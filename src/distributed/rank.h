@@ -13,6 +13,7 @@ struct Rank {
   int world_size = 1;
   int local_rank = 0;  ///< among the ranks of its host
   int local_world_size = 1;
+  int node = 0;              ///< number of its torchrun, of which a host may have several
   std::string address;       ///< of the host with the store; empty: there is one process only
   int port = 0;              ///< of the store
   bool hosts_store = false;  ///< this process has to open the store at `port`; the others, and rank 0 of torchrun's,

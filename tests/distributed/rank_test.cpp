@@ -94,6 +94,11 @@ TEST(RankOf, ReadsTheVariablesOfEachLauncher) {
   for (const Case& each : cases) EXPECT_EQ(text_of(rank_in(each.variables)), each.expected) << each.name;
 }
 
+TEST(RankOf, TellsTorchrunsOfOneHostApart) {
+  EXPECT_EQ(rank_in(of_torchrun).node, 0);
+  EXPECT_EQ(rank_in(with(of_torchrun, {{"GROUP_RANK", "3"}})).node, 3);
+}
+
 TEST(RankOf, RefusesVariablesThatContradictOneAnother) {
   const Case cases[] = {
       {"a rank beyond the last", with(of_torchrun, {{"RANK", "8"}}), "rank 8 of 8"},
