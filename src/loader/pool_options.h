@@ -15,6 +15,15 @@ inline constexpr std::size_t cached_splits = 2;
 /// How often one sample is tried in one epoch.
 constexpr int max_tries = 3;
 
+/// The processes of one run on a host, each with a pool of its own. With workers, the zygote of local rank 0 builds the
+/// datasets and caches for all of them (host_socket.h), so that they are in memory once.
+struct LocalRanks {
+  std::string run{};            ///< a text that all of them know, and no other processes of the host at that time
+  int rank = 0;                 ///< of this process, from 0 to count - 1
+  int count = 1;                ///< their pools have the same options and datasets; the number of workers may differ
+  double timeout_seconds = 60;  ///< how long they wait for local rank 0 to start
+};
+
 struct PoolOptions {
   int workers = 2;              ///< processes, 0 to ChunkWord::max_workers; 0: samples are read by whoever calls next()
   int batch_size = 128;         ///< samples a batch, at least 1
@@ -26,6 +35,7 @@ struct PoolOptions {
   Sampling sampling = Sampling::uniform;  ///< of train, where a loader shuffles it
   std::uint64_t seed = 0;                 ///< of the order and of the transforms
   std::string directory = "/dev/shm";     ///< a tmpfs for the shared memory; without workers of the cache only
+  LocalRanks local_ranks{};
 };
 
 }  // namespace trainyard

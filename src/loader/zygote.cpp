@@ -3,16 +3,19 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
-#include <cstring>
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "loader/descriptor_message.h"
+#include "loader/host_socket.h"
 #include "loader/zygote_process.h"
 #include "util/error.h"
+#include "util/secondary_error.h"
 
 namespace trainyard {
 namespace {
@@ -44,9 +47,16 @@ Zygote::Zygote(const PoolOptions& options, const DatasetFactory& factory) {
   socket_.reset(ends[0]);
   UniqueFd zygote_end(ends[1]);
 
-  const pid_t trainer = getpid();
-  pid_ = check_call(fork(), "loader", "fork", "zygote", "see `ulimit -u` and the container's limit of processes");
-  if (pid_ == 0) run_zygote(options, factory, trainer, zygote_end.get(), ready_.get());
+  if (options.local_ranks.rank == 0) {
+    const pid_t trainer = getpid();
+    pid_ = check_call(fork(), "loader", "fork", "zygote", "see `ulimit -u` and the container's limit of processes");
+    if (pid_ == 0) run_zygote(options, factory, trainer, zygote_end.get(), ready_.get());
+  } else {
+    check_call(pipe2(ends.data(), O_CLOEXEC), "loader", "pipe2", "zygote", descriptors_hint);
+    const UniqueFd reading_end(ends[0]);
+    lifeline_.reset(ends[1]);
+    request_zygote(options.local_ranks, options.workers, zygote_end.get(), ready_.get(), reading_end.get());
+  }
   zygote_end.reset();  // so that the socket ends when the zygote does
   try {
     receive_hello();
@@ -60,24 +70,8 @@ Zygote::~Zygote() { end(); }
 
 void Zygote::receive_hello() {
   std::uint64_t size = 0;
-  iovec data{&size, sizeof size};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(most_descriptors * sizeof(int))> control{};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  const ssize_t received = retry_on_eintr([&] { return recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC); });
-  if (received != sizeof size) throw_zygote_ended();
-  std::vector<UniqueFd> files;
-  if (const cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr) {
-    std::vector<int> descriptors((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-    std::memcpy(descriptors.data(), CMSG_DATA(header), descriptors.size() * sizeof(int));
-    for (const int descriptor : descriptors) files.emplace_back(descriptor);
-  }
-  if ((message.msg_flags & MSG_CTRUNC) != 0) {
-    throw_system_error("loader", "recvmsg", "shared memory", EMFILE, descriptors_hint);
-  }
+  DescriptorMessage first = receive_with_descriptors(socket_.get(), std::as_writable_bytes(std::span(&size, 1)));
+  if (first.bytes != sizeof size) throw_zygote_ended();
   std::vector<std::byte> text(size);
   for (std::size_t begin = 0; begin < size; begin += hello_part) {
     const std::span part = std::span(text).subspan(begin, std::min<std::size_t>(hello_part, size - begin));
@@ -86,8 +80,9 @@ void Zygote::receive_hello() {
   }
   Hello hello = decode_hello(text);
   if (hello.code != ExitCode::done) throw_error(hello.code, hello.error);
+  pid_ = hello.pid;
   splits_ = std::move(hello.splits);
-  arena_.emplace(Arena::attach(StripedFile(std::move(files))));
+  arena_.emplace(Arena::attach(StripedFile(std::move(first.descriptors))));
 }
 
 void Zygote::wait(int milliseconds) {
@@ -125,9 +120,14 @@ std::string Zygote::describe_end(int wait_status) {
 }
 
 void Zygote::throw_zygote_ended() {
-  int status = 0;
   const pid_t pid = std::exchange(pid_, -1);
-  if (pid < 0 || retry_on_eintr([&] { return waitpid(pid, &status, 0); }) != pid) {
+  if (lifeline_ && pid < 0) {
+    throw SecondaryError("loader",
+                         "local rank 0, which reads the data for all ranks of this host, has ended before the data was "
+                         "ready: see its error");
+  }
+  int status = 0;
+  if (lifeline_ || pid < 0 || retry_on_eintr([&] { return waitpid(pid, &status, 0); }) != pid) {
     throw RunError("loader", "the process that keeps the datasets and the workers has ended");
   }
   throw RunError("loader", "the process that keeps the datasets and the workers (pid {}) {}; the workers ended with it",
@@ -139,8 +139,13 @@ void Zygote::end() noexcept {
   constexpr int milliseconds_to_end = 5000;  // a worker that waits for a dead network disk cannot be killed at once
   shutdown(socket_.get(), SHUT_WR);
   pollfd ended{socket_.get(), 0, 0};  // POLLHUP is always reported
-  if (retry_on_eintr([&] { return poll(&ended, 1, milliseconds_to_end); }) == 0) kill(pid_, SIGKILL);
-  retry_on_eintr([&] { return waitpid(pid_, nullptr, 0); });
+  const bool hangs = retry_on_eintr([&] { return poll(&ended, 1, milliseconds_to_end); }) == 0;
+  if (lifeline_) {
+    lifeline_.reset();  // kills it, if it hangs
+  } else {
+    if (hangs) kill(pid_, SIGKILL);
+    retry_on_eintr([&] { return waitpid(pid_, nullptr, 0); });
+  }
   pid_ = -1;
 }
 

@@ -7,6 +7,9 @@
 ///
 /// Nobody is left behind: the kernel kills the zygote with the trainer and the workers with the zygote
 /// (PR_SET_PDEATHSIG); should that fail, the zygote sees the end of the socket and the workers another parent.
+///
+/// With several ranks on a host (PoolOptions::local_ranks) the zygote of local rank 0 forks those of the others, so
+/// that all share its datasets by copy-on-write. From then on each depends on its own trainer alone.
 #pragma once
 
 #include <cstdint>
@@ -53,7 +56,9 @@ class Zygote {
   /// Forks, waits until the datasets are built and the workers run. What the factory throws is thrown here, as the same
   /// kind of Error; anything else as a RunError.
   /// REQUIRES that the calling thread is the process's only one (its end ends the workers, too) and that CUDA has not
-  /// been touched. The factory runs in the zygote, where only descriptors 0, 1 and 2 of the caller are open.
+  /// been touched. The factory runs in the zygote, where only descriptors 0, 1 and 2 of the caller are open. If this is
+  /// not local rank 0, nothing is forked here, and the factory is not called: throws what local rank 0's factory threw,
+  /// SecondaryError if that process was lost, RunError if it does not start in time.
   Zygote(const PoolOptions& options, const DatasetFactory& factory);
   ~Zygote();
   Zygote(const Zygote&) = delete;
@@ -87,7 +92,8 @@ class Zygote {
   pid_t pid_ = -1;
   ProcessEnds ends_;
   UniqueFd socket_;
-  UniqueFd ready_;  ///< an eventfd
+  UniqueFd ready_;     ///< an eventfd
+  UniqueFd lifeline_;  ///< of a zygote that local rank 0 has forked; closing it kills the zygote
   std::optional<Arena> arena_;
   std::vector<SplitInfo> splits_;
 };

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstring>
 
+#include <fcntl.h>
 #include <nlohmann/json.hpp>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -16,9 +17,12 @@
 #include <unistd.h>
 
 #include "datasets/column_json.h"
+#include "loader/descriptor_message.h"
+#include "loader/host_socket.h"
 #include "loader/load_splits.h"
 #include "loader/worker.h"
 #include "util/error.h"
+#include "util/log.h"
 #include "util/process_name.h"
 
 namespace trainyard {
@@ -53,25 +57,21 @@ UniqueFd child_signals() {
   return UniqueFd(check_call(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), "loader", "signalfd", "SIGCHLD"));
 }
 
+// Like PR_SET_PDEATHSIG, for a process that is not the parent: the kernel sends SIGKILL, which ends a stopped process
+// too, when nobody holds the writing end of `pipe` any more.
+void end_with_writer(int pipe) {
+  check_call(fcntl(pipe, F_SETOWN, getpid()), "loader", "fcntl F_SETOWN", "zygote");
+  check_call(fcntl(pipe, F_SETSIG, SIGKILL), "loader", "fcntl F_SETSIG", "zygote");
+  check_call(fcntl(pipe, F_SETFL, O_ASYNC), "loader", "fcntl O_ASYNC", "zygote");
+  pollfd writer{pipe, 0, 0};
+  poll(&writer, 1, 0);
+  if ((writer.revents & POLLHUP) != 0) _exit(0);  // it was closed before the lines above
+}
+
 void send_hello(int socket, const Hello& hello, std::span<const int> arena) {
   const std::vector<std::uint8_t> text = encode(hello);
-  std::uint64_t size = text.size();
-  iovec data{&size, sizeof size};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(most_descriptors * sizeof(int))> control{};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  if (!arena.empty()) {
-    message.msg_control = control.data();
-    message.msg_controllen = CMSG_SPACE(arena.size_bytes());
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(arena.size_bytes());
-    std::memcpy(CMSG_DATA(header), arena.data(), arena.size_bytes());
-  }
-  check_call(retry_on_eintr([&] { return sendmsg(socket, &message, MSG_NOSIGNAL); }), "loader", "sendmsg",
-             "shared memory", "see `ulimit -n`");
+  const std::uint64_t size = text.size();
+  send_with_descriptors(socket, std::as_bytes(std::span(&size, 1)), arena);
   for (std::size_t sent = 0; sent < text.size(); sent += hello_part) {
     const std::span part = std::span(text).subspan(sent, std::min(hello_part, text.size() - sent));
     check_call(retry_on_eintr([&] { return send(socket, part.data(), part.size(), MSG_NOSIGNAL); }), "loader", "send",
@@ -79,57 +79,80 @@ void send_hello(int socket, const Hello& hello, std::span<const int> arena) {
   }
 }
 
-void tell_or_end(int socket, const Hello& hello) {
+// Sends why there is no pool: the exception that is being handled.
+void send_failure(int socket) {
+  Hello hello;
+  try {
+    throw;
+  } catch (const Error& e) {
+    hello.code = e.code();
+    hello.error = e.what();
+  } catch (const std::exception& e) {
+    hello.code = ExitCode::run_failed;
+    hello.error = fmt::format("[loader] {}", e.what());
+  }
   try {
     send_hello(socket, hello, {});
   } catch (const Error&) {
-    _exit(1);  // nobody is left to be told
+    return;  // nobody is left to be told
   }
 }
 
-// The zygote with its children. Only the child process that fork_worker() makes leaves it, by never returning.
+// The zygote with its children. Only child processes leave it, by never returning.
 class Family {
  public:
-  Family(const PoolOptions& options, int socket, int ready_fd)
-      : options_(options), socket_(socket), ready_fd_(ready_fd) {}
+  // `splits` and `ranks` must outlive it; without other ranks `ranks` is empty.
+  Family(const PoolOptions& options, const std::vector<LoadedSplit>& splits, UniqueFd socket, UniqueFd ready,
+         std::optional<HostSocket>& ranks)
+      : options_(options), splits_(splits), socket_(std::move(socket)), ready_(std::move(ready)), ranks_(ranks) {}
 
-  // Builds the datasets and the arena.
-  Hello found(const DatasetFactory& factory);
-  std::vector<int> arena() const { return arena_ ? arena_->file().descriptors() : std::vector<int>(); }
-  void fork_workers();
-  // Forks, kills and tells of workers and reserves slots as the trainer asks, until it closes the socket.
-  void watch_over();
-  void end() noexcept;
+  // Makes the arena and forks the workers, then does what the trainer and other ranks ask for, until the trainer closes
+  // the socket.
+  [[noreturn]] void live() noexcept;
 
  private:
+  void found();
+  void fork_workers();
   void fork_worker(std::uint32_t worker);
+  void watch_over();
   void report_deaths();
   void obey(const ZygoteCommand& command);
+  void fork_zygote(ZygoteRequest request);
+  void leave() noexcept;
+  void end() noexcept;
 
   const PoolOptions& options_;
-  int socket_;
-  int ready_fd_;
-  std::vector<LoadedSplit> splits_;
+  const std::vector<LoadedSplit>& splits_;
+  UniqueFd socket_;
+  UniqueFd ready_;
+  std::optional<HostSocket>& ranks_;
   std::optional<Arena> arena_;
   UniqueFd deaths_;
   std::vector<pid_t> pids_;  // one a worker; 0: it has ended
   bool reserve_slots_ = false;
 };
 
-Hello Family::found(const DatasetFactory& factory) {
-  Hello hello;
+void Family::live() noexcept {
   try {
-    splits_ = load_splits(options_, factory);
-    hello.splits = describe(splits_);
-    arena_.emplace(Arena::create(arena_shape(options_, hello.splits), options_.directory));
-    deaths_ = child_signals();
-    pids_.resize(arena_->shape().workers);
-  } catch (const Error& e) {
-    hello = Hello{e.code(), e.what(), {}};
-  } catch (const std::exception& e) {
-    hello = Hello{ExitCode::run_failed, fmt::format("[loader] {}", e.what()), {}};
+    found();
+  } catch (...) {
+    send_failure(socket_.get());
+    _exit(0);
   }
-  return hello;
+  // Only now: copying the page tables of a large dataset takes milliseconds a worker, and the first ones can read the
+  // first batch meanwhile.
+  fork_workers();
+  watch_over();
+  end();
+  _exit(0);
+}
+
+void Family::found() {
+  const Hello hello{.error = {}, .pid = getpid(), .splits = describe(splits_)};
+  arena_.emplace(Arena::create(arena_shape(options_, hello.splits), options_.directory));
+  deaths_ = child_signals();
+  pids_.resize(arena_->shape().workers);
+  send_hello(socket_.get(), hello, arena_->file().descriptors());
 }
 
 void Family::fork_workers() {
@@ -141,37 +164,41 @@ void Family::fork_worker(std::uint32_t worker) {
   const pid_t pid = fork();
   if (pid == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    close(socket_);
+    socket_.reset();
     arena_->close_file();
     deaths_.reset();
+    ranks_.reset();
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
-    run_worker(*arena_, splits_, options_, worker, zygote, ready_fd_);
+    run_worker(*arena_, splits_, options_, worker, zygote, ready_.get());
   }
   pids_[worker] = std::max(pid, 0);
   if (pid > 0) {
     arena_->worker(worker).pid = pid;
   } else {
     const WorkerExit exit{worker, -1, 0, errno};
-    send(socket_, &exit, sizeof exit, MSG_NOSIGNAL);
+    send(socket_.get(), &exit, sizeof exit, MSG_NOSIGNAL);
   }
 }
 
 void Family::watch_over() {
-  std::array<pollfd, 2> events = {pollfd{socket_, POLLIN, 0}, pollfd{deaths_.get(), POLLIN, 0}};
+  std::array<pollfd, 3> events = {pollfd{socket_.get(), POLLIN, 0}, pollfd{deaths_.get(), POLLIN, 0}, pollfd{}};
   for (;;) {
+    events[2] = {ranks_ ? ranks_->descriptor() : -1, POLLIN, 0};
     const bool reserves = reserve_slots_ && arena_->control().slots_to_come > 0;
     poll(events.data(), events.size(), reserves ? 0 : -1);
     if (reserves) {
       arena_->reserve_slot();
-      eventfd_write(ready_fd_, 1);
+      eventfd_write(ready_.get(), 1);
     }
     ZygoteCommand command{};
-    const ssize_t received = recv(socket_, &command, sizeof command, MSG_DONTWAIT);
+    const ssize_t received = recv(socket_.get(), &command, sizeof command, MSG_DONTWAIT);
     if (received == 0) return;
     if (received == sizeof command) obey(command);
     report_deaths();
+    if (!ranks_) continue;
+    if (std::optional<ZygoteRequest> request = ranks_->next()) fork_zygote(std::move(*request));
   }
 }
 
@@ -189,6 +216,7 @@ void Family::obey(const ZygoteCommand& command) {
   }
 }
 
+// Of workers; other zygotes are waited for, too, but tell their own trainers how they end.
 void Family::report_deaths() {
   signalfd_siginfo info;
   while (read(deaths_.get(), &info, sizeof info) > 0) continue;  // several deaths may come as one signal
@@ -197,15 +225,49 @@ void Family::report_deaths() {
     if (found == pids_.end()) continue;
     *found = 0;
     const WorkerExit exit{static_cast<std::uint32_t>(found - pids_.begin()), pid, status, 0};
-    send(socket_, &exit, sizeof exit, MSG_NOSIGNAL);
+    send(socket_.get(), &exit, sizeof exit, MSG_NOSIGNAL);
   }
+}
+
+// It shares the datasets, and has a trainer of its own.
+void Family::fork_zygote(ZygoteRequest request) {
+  const pid_t pid = fork();
+  if (pid > 0) return;
+  try {
+    check_call(pid, "loader", "fork", fmt::format("zygote of local rank {}", request.local_rank),
+               "see `ulimit -u` and the container's limit of processes");
+    leave();
+    end_with_writer(request.lifeline.get());
+    if (sched_setaffinity(0, sizeof request.cores, &request.cores) != 0) {
+      log_warning("[loader] the workers of local rank {} stay on the cores of local rank 0: sched_setaffinity: {}",
+                  request.local_rank, std::strerror(errno));
+    }
+  } catch (...) {
+    send_failure(request.socket.get());
+    if (pid == 0) _exit(0);
+    return;
+  }
+  PoolOptions options = options_;
+  options.workers = request.workers;
+  Family(options, splits_, std::move(request.socket), std::move(request.ready), ranks_).live();
+}
+
+// Keeps nothing of this family but the datasets.
+void Family::leave() noexcept {
+  socket_.reset();
+  ready_.reset();
+  arena_.reset();
+  deaths_.reset();
+  ranks_.reset();
 }
 
 void Family::end() noexcept {
   for (const pid_t pid : pids_) {
     if (pid > 0) kill(pid, SIGKILL);
   }
-  while (wait(nullptr) > 0 || errno == EINTR) continue;
+  for (const pid_t pid : pids_) {
+    if (pid > 0) retry_on_eintr([&] { return waitpid(pid, nullptr, 0); });
+  }
 }
 
 nlohmann::json encoded(const Field& field) {
@@ -275,13 +337,16 @@ std::vector<std::uint8_t> encode(const Hello& hello) {
     }
   }
   return nlohmann::json::to_msgpack(
-      {{"code", static_cast<int>(hello.code)}, {"error", hello.error}, {"splits", splits}});
+      {{"code", static_cast<int>(hello.code)}, {"error", hello.error}, {"pid", hello.pid}, {"splits", splits}});
 }
 
 Hello decode_hello(std::span<const std::byte> bytes) {
   const auto* first = reinterpret_cast<const std::uint8_t*>(bytes.data());
   const nlohmann::json json = nlohmann::json::from_msgpack(first, first + bytes.size());
-  Hello hello{static_cast<ExitCode>(json.at("code").get<int>()), json.at("error").get<std::string>(), {}};
+  Hello hello{.code = static_cast<ExitCode>(json.at("code").get<int>()),
+              .error = json.at("error").get<std::string>(),
+              .pid = json.at("pid").get<pid_t>(),
+              .splits = {}};
   for (const nlohmann::json& split : json.at("splits")) {
     hello.splits.push_back({.size = split.at("size"),
                             .fields = {},
@@ -313,22 +378,19 @@ Hello decode_hello(std::span<const std::byte> bytes) {
 void run_zygote(const PoolOptions& options, const DatasetFactory& factory, pid_t trainer, int socket,
                 int ready_fd) noexcept {
   leave_the_trainer_behind(trainer, socket, ready_fd);
-  Family family(options, socket, ready_fd);
-  Hello hello = family.found(factory);
+  std::optional<HostSocket> ranks;
+  std::vector<LoadedSplit> splits;
   try {
-    send_hello(socket, hello, family.arena());
-  } catch (const Error& error) {  // the system may refuse to send descriptors
-    hello = {error.code(), error.what(), {}};
-    tell_or_end(socket, hello);
+    if (options.local_ranks.count > 1) ranks.emplace(options.local_ranks);  // they may ask while the data is read
+    splits = load_splits(options, factory);
+  } catch (...) {
+    while (const std::optional<ZygoteRequest> request = ranks ? ranks->next() : std::nullopt) {
+      send_failure(request->socket.get());
+    }
+    send_failure(socket);
+    _exit(0);
   }
-  if (hello.code == ExitCode::done) {
-    // Only now: copying the page tables of a large dataset takes milliseconds a worker, and the first ones can read
-    // the first batch meanwhile.
-    family.fork_workers();
-    family.watch_over();
-  }
-  family.end();
-  _exit(0);
+  Family(options, splits, UniqueFd(socket), UniqueFd(ready_fd), ranks).live();
 }
 
 }  // namespace trainyard

@@ -71,6 +71,10 @@ PoolOptions rank_pool_options(const Config& config, const Rank& rank) {
   PoolOptions options = pool_options(config);
   options.batch_size = (options.batch_size + rank.world_size - 1) / rank.world_size;
   if (options.workers > 0) options.workers = std::max(rank.share_of(options.workers), 1);
+  options.local_ranks = {.run = fmt::format("{}:{} {} {}", rank.address, rank.port, rank.node, rank.restarts),
+                         .rank = rank.local_rank,
+                         .count = rank.local_world_size,
+                         .timeout_seconds = config.distributed.timeout};
   return options;
 }
 

@@ -63,7 +63,8 @@ class SharedCounter {
  public:
   SharedCounter() : memory_(std::make_shared<Mapping>(Mapping::anonymous(sizeof(std::atomic<int>), "tests"))) {}
   /// What it was before.
-  int add_one() const { return value().fetch_add(1); }
+  int add(int number) const { return value().fetch_add(number); }
+  int add_one() const { return add(1); }
   int get() const { return value(); }
 
  private:

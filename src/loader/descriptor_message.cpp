@@ -1,0 +1,57 @@
+#include "loader/descriptor_message.h"
+
+#include <array>
+#include <cstring>
+
+#include <sys/socket.h>
+
+namespace trainyard {
+namespace {
+
+using Control = std::array<char, CMSG_SPACE(most_descriptors * sizeof(int))>;
+
+}  // namespace
+
+void send_with_descriptors(int socket, std::span<const std::byte> data, std::span<const int> descriptors) {
+  iovec part{const_cast<std::byte*>(data.data()), data.size()};
+  alignas(cmsghdr) Control control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  if (!descriptors.empty()) {
+    message.msg_control = control.data();
+    message.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(descriptors.size_bytes());
+    std::memcpy(CMSG_DATA(header), descriptors.data(), descriptors.size_bytes());
+  }
+  check_call(retry_on_eintr([&] { return sendmsg(socket, &message, MSG_NOSIGNAL); }), "loader", "sendmsg",
+             "shared memory", "see `ulimit -n`");
+}
+
+DescriptorMessage receive_with_descriptors(int socket, std::span<std::byte> data) {
+  iovec part{data.data(), data.size()};
+  alignas(cmsghdr) Control control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  const ssize_t received = check_call(retry_on_eintr([&] { return recvmsg(socket, &message, MSG_CMSG_CLOEXEC); }),
+                                      "loader", "recvmsg", "shared memory");
+  DescriptorMessage result{.bytes = static_cast<std::size_t>(received), .descriptors = {}};
+  if (const cmsghdr* header = CMSG_FIRSTHDR(&message);
+      header != nullptr && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
+    std::vector<int> descriptors((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    std::memcpy(descriptors.data(), CMSG_DATA(header), descriptors.size() * sizeof(int));
+    for (const int descriptor : descriptors) result.descriptors.emplace_back(descriptor);
+  }
+  if ((message.msg_flags & MSG_CTRUNC) != 0) {
+    throw_system_error("loader", "recvmsg", "shared memory", EMFILE, "see `ulimit -n` where too many files are open");
+  }
+  return result;
+}
+
+}  // namespace trainyard
