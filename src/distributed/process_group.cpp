@@ -230,7 +230,8 @@ void ProcessGroup::rethrow_first_cause(const std::exception& error) {
   const FaultWatch::Cause cause = to_->watch->settle(error.what(), lost);
   const auto* const usage = dynamic_cast<const UsageError*>(&error);
   if (cause.own || usage != nullptr) throw;  // errors of usage are found by all ranks alike
-  throw SecondaryError(where, fmt::format("{}; rank {} ends with it", printable(cause.text, 4096), rank_.rank), cause.tells);
+  throw SecondaryError(where, fmt::format("{}; rank {} ends with it", printable(cause.text, 4096), rank_.rank),
+                       cause.tells);
 }
 
 void ProcessGroup::shut_down() {

@@ -124,7 +124,8 @@ void Zygote::throw_zygote_ended() {
   if (lifeline_ && pid < 0) {
     throw SecondaryError("loader",
                          "local rank 0, which reads the data for all ranks of this host, has ended before the data was "
-                         "ready: see its error");
+                         "ready: see its error",
+                         /*tells=*/true);
   }
   int status = 0;
   if (lifeline_ || pid < 0 || retry_on_eintr([&] { return waitpid(pid, &status, 0); }) != pid) {
