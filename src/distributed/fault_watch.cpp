@@ -73,6 +73,7 @@ FaultWatch::FaultWatch(const Rank& rank, c10::intrusive_ptr<c10d::Store> store, 
     peers_.push_back(std::move(peer));
   }
   thread_ = std::thread([this] { run(); });
+  guard_ = std::thread([this] { guard(); });
 }
 
 FaultWatch::~FaultWatch() { stop(); }
@@ -80,7 +81,9 @@ FaultWatch::~FaultWatch() { stop(); }
 void FaultWatch::stop() {
   stops_ = true;
   eventfd_write(wake_.get(), 1);
-  if (thread_.joinable()) thread_.join();
+  for (std::thread* const thread : {&thread_, &guard_}) {
+    if (thread->joinable()) thread->join();
+  }
 }
 
 void FaultWatch::run() {
@@ -94,12 +97,31 @@ void FaultWatch::run() {
     if (stops_ || settled_) return;
     try {
       look(now_seconds());
+      ++answers_;
     } catch (const std::exception&) {  // c10d's: the store does not answer
       if (!settled_ && !stops_)
         end_process({.text = "the store at " + rank_.address + " does not answer: its process has ended",
                      .tells = is_first_of_host()},
                     /*primary=*/false);
     }
+  }
+}
+
+// Where the network is lost, a call of the store returns after as long as TCP tries: a quarter of an hour.
+void FaultWatch::guard() {
+  double silence = 0;
+  for (std::int64_t answers = 0; !stops_; silence += 1e-3 * milliseconds_between_looks) {
+    pollfd woken{wake_.get(), POLLIN, 0};
+    if (retry_on_eintr([&] { return poll(&woken, 1, milliseconds_between_looks); }) > 0) return;
+    if (answers_ != std::exchange(answers, answers_)) silence = 0;
+    if (silence < timeout_ + seconds_to_explain) continue;
+    const auto first = std::find_if(peers_.begin(), peers_.end(), [](const Peer& peer) { return peer.rank == 0; });
+    const std::string who = first == peers_.end() ? "torchrun" : describe(*first);
+    end_process({.text = fmt::format("the store at {} has not answered for {:.0f} s: the network to {} is lost",
+                                     rank_.address, silence, who),
+                 .own = true,
+                 .tells = is_first_of_host()},
+                /*primary=*/true);
   }
 }
 
@@ -187,6 +209,13 @@ std::string FaultWatch::describe(const Peer& peer) const {
 
 FaultWatch::Cause FaultWatch::settle(const std::string& message, bool lost) {
   settled_ = true;
+  Cause cause = first_cause(message, lost);
+  stops_ = true;
+  eventfd_write(wake_.get(), 1);
+  return cause;
+}
+
+FaultWatch::Cause FaultWatch::first_cause(const std::string& message, bool lost) {
   const std::string own = fmt::format("rank {} of {} on {}: {}", rank_.rank, rank_.world_size, host_, message);
   try {
     const double end = now_seconds() + seconds_to_explain;

@@ -17,13 +17,13 @@
 
 namespace trainyard {
 
-/// A thread of each rank that knows of the others while the main thread computes or waits. It ends this process, with
+/// Threads of each rank that know of the others while the main thread computes or waits. It ends this process, with
 /// the first cause on standard error, when another rank has failed, was killed or has stopped: a kernel that waits for
 /// it would wait forever. The cause is kept in the store; what fails because another rank has failed is never one.
 ///
 /// Ranks of this host are known to have ended at once (pidfd_open), those of other hosts when they have not written to
 /// the store for `timeout_seconds`. A rank hangs if others have come further than it and none has moved for as long; on
-/// this host it is killed.
+/// this host it is killed. Where the store itself does not answer for as long, the network is lost.
 class FaultWatch {
  public:
   /// Called by all ranks. `store` is a connection of its own.
@@ -67,10 +67,12 @@ class FaultWatch {
   };
 
   void run();
+  void guard();
   void look(double now);
   // A cause is kept behind the number of the rank that has found it and prints it.
   std::optional<Cause> known_cause();
   Cause keep_cause(const std::string& text);
+  Cause first_cause(const std::string& message, bool lost);
   Cause cause_in(const std::string& kept) const;
   std::optional<std::string> killed_peer() const;
   std::optional<Silent> silent_peer(double now);
@@ -87,9 +89,11 @@ class FaultWatch {
   std::int64_t beats_ = 0;
   std::atomic<bool> settled_ = false;  // the main thread ends the process
   std::atomic<bool> stops_ = false;
-  std::mutex asking_;  // the store
-  UniqueFd wake_;      // an eventfd
+  std::mutex asking_;                      // the store
+  UniqueFd wake_;                          // an eventfd
+  std::atomic<std::int64_t> answers_ = 0;  // of the store
   std::thread thread_;
+  std::thread guard_;
 };
 
 }  // namespace trainyard

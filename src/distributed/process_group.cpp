@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
+#include <sstream>
 #include <string_view>
 
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
@@ -65,6 +67,19 @@ void wait_for(const c10::intrusive_ptr<c10d::Work>& work) {
   if (work) work->wait();
 }
 
+// As torch.distributed does: of the interfaces that GLOO_SOCKET_IFNAME lists, else of the one that has the address of
+// this host's name.
+std::vector<std::shared_ptr<gloo::transport::Device>> gloo_devices() {
+  const char* const listed = std::getenv("GLOO_SOCKET_IFNAME");  // NOLINT(concurrency-mt-unsafe): nothing sets one
+  if (listed == nullptr || *listed == '\0') return {c10d::ProcessGroupGloo::createDefaultDevice()};
+  std::vector<std::shared_ptr<gloo::transport::Device>> devices;
+  std::istringstream names(listed);
+  for (std::string name; std::getline(names, name, ',');) {
+    devices.push_back(c10d::ProcessGroupGloo::createDeviceForInterface(name));
+  }
+  return devices;
+}
+
 c10d::AllreduceOptions reduce_options(bool largest) {
   c10d::AllreduceOptions options;
   options.reduceOp = largest ? c10d::ReduceOp::MAX : c10d::ReduceOp::SUM;
@@ -96,7 +111,7 @@ ProcessGroup::ProcessGroup(const Rank& rank, at::Device device, double timeout_s
   });
   with_errors_of_ranks(rank_, "Gloo", [&] {
     auto options = c10d::ProcessGroupGloo::Options::create(timeout);
-    options->devices.push_back(c10d::ProcessGroupGloo::createDefaultDevice());
+    options->devices = gloo_devices();
     to_->gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(c10::make_intrusive<c10d::PrefixStore>("gloo", to_->store),
                                                             rank_.rank, rank_.world_size, options);
   });
