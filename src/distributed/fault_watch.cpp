@@ -160,7 +160,7 @@ std::optional<FaultWatch::Silent> FaultWatch::silent_peer(double now) {
     last_move = std::max(last_move, peer.moved);
     if (slowest == nullptr || peer.moves < slowest->moves) slowest = &peer;
   }
-  if (rank_.is_first() && slowest != nullptr && slowest->moves < furthest && now - last_move > timeout_) {
+  if (!found && rank_.is_first() && slowest != nullptr && slowest->moves < furthest && now - last_move > timeout_) {
     found = {slowest, fmt::format(" hangs: the others are {} steps further, and it has not moved for {:.0f} s",
                                   furthest - slowest->moves, timeout_)};
   }

@@ -103,7 +103,7 @@ TEST_F(RankKillLoop, EndsWithTheWeightsOfTheUndisturbedRun) {
     const bool strikes_launcher = i % 5 == 4;
     Subprocess launcher(command(run));
     ASSERT_TRUE(has_ranks(launcher)) << launcher.output_so_far();
-    std::this_thread::sleep_for(std::chrono::milliseconds(random.below(static_cast<std::uint64_t>(duration))));
+    std::this_thread::sleep_for(std::chrono::milliseconds(random.below(static_cast<std::uint64_t>(duration) * 3 / 4)));
     const std::vector<pid_t> ranks = ranks_of(launcher);
     const std::string victim = strikes_launcher ? "launcher" : ranks.empty() ? "nobody" : "rank";
     if (strikes_launcher) {
