@@ -22,6 +22,7 @@ namespace {
 
 constexpr const char* where = "distributed";
 constexpr int milliseconds_between_looks = 1000;
+constexpr double most_seconds_to_find = 30;
 constexpr double seconds_to_explain = 3;  // a rank that fails writes its cause before it ends
 
 double now_seconds() { return static_cast<double>(monotonic_ns()) * 1e-9; }
@@ -208,6 +209,7 @@ std::string FaultWatch::describe(const Peer& peer) const {
 }
 
 FaultWatch::Cause FaultWatch::settle(const std::string& message, bool lost) {
+  if (lost) wait_for_cause();
   settled_ = true;
   Cause cause = first_cause(message, lost);
   stops_ = true;
@@ -215,14 +217,19 @@ FaultWatch::Cause FaultWatch::settle(const std::string& message, bool lost) {
   return cause;
 }
 
+// The thread goes on looking for the rank that does not answer, and ends this process when it has found it. A
+// collective's time may be up a little before the rank counts as silent.
+void FaultWatch::wait_for_cause() {
+  const double end = now_seconds() + std::min(timeout_, most_seconds_to_find) + seconds_to_explain;
+  try {
+    while (now_seconds() < end && !known_cause()) usleep(50'000);
+  } catch (const std::exception&) {  // c10d's: the store does not answer either
+  }
+}
+
 FaultWatch::Cause FaultWatch::first_cause(const std::string& message, bool lost) {
   const std::string own = fmt::format("rank {} of {} on {}: {}", rank_.rank, rank_.world_size, host_, message);
   try {
-    const double end = now_seconds() + seconds_to_explain;
-    while (lost && now_seconds() < end) {
-      if (const std::optional<Cause> cause = known_cause()) return *cause;
-      usleep(50'000);
-    }
     const std::optional<std::string> killed = lost ? killed_peer() : std::nullopt;
     Cause cause = keep_cause(killed.value_or(own));
     if (killed) cause.own = false;

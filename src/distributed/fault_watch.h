@@ -72,6 +72,7 @@ class FaultWatch {
   // A cause is kept behind the number of the rank that has found it and prints it.
   std::optional<Cause> known_cause();
   Cause keep_cause(const std::string& text);
+  void wait_for_cause();
   Cause first_cause(const std::string& message, bool lost);
   Cause cause_in(const std::string& kept) const;
   std::optional<std::string> killed_peer() const;

@@ -196,7 +196,7 @@ TEST(Launch, PausesTheRanksWithTheTerminal) {
     return text.find(") T") != std::string::npos;
   };
   launcher.signal(SIGTSTP);
-  for (const pid_t rank : ranks) EXPECT_TRUE(comes_true([&] { return is_stopped(rank); }, seconds(10)));
+  for (const pid_t rank : ranks) EXPECT_TRUE(comes_true([&] { return is_stopped(rank); }, seconds(30)));
   launcher.signal(SIGCONT);
   launcher.signal(SIGTERM);
   EXPECT_EQ(launcher.wait().exit_code, 128 + SIGTERM);
