@@ -316,6 +316,13 @@ class MemoryOfRanks : public Ranks {
  protected:
   static constexpr std::size_t data_bytes = std::size_t{64} << 20;
 
+  void SetUp() override {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    GTEST_SKIP() << "a sanitizer keeps several bytes for each that is touched, in every process";
+#endif
+    Ranks::SetUp();
+  }
+
   static std::size_t pss_of(const WorkerPool& pool) {
     std::size_t kib = pss_kib(getpid()) + pss_kib(pool.zygote_pid());
     for (const WorkerStatus& worker : pool.status()) kib += pss_kib(worker.pid);
