@@ -68,6 +68,7 @@ class TrainCommand : public Command {
     const at::Device device = prepare_device(config, check);
     require_room_for_cache(config, pool.splits(), device);
     if (debug_.dry_run) {
+      if (!rank.is_first()) return 0;
       print_start(folder, pool.splits());
       print("\n{}", dry_run(config, pool, device, folder.path));
       return 0;
@@ -75,7 +76,7 @@ class TrainCommand : public Command {
     const RunResult result = with_explained_errors(check, device, [&] {
       ProcessGroup group(rank, device, config.distributed.timeout);
       try {
-        require_same(group, rank_facts(config, pool.splits()));
+        if (!group.alone()) require_same(group, rank_facts(config, pool.splits()));
         if (rank.is_first()) {
           if (rank.restarts > 0) folder = folder_after_restart(config, group);
           group.remember(folder.path);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "distributed/outcome.h"
+#include "distributed/store_text.h"
 #include "util/clock.h"
 #include "util/error.h"
 #include "util/output.h"
@@ -26,9 +27,6 @@ constexpr double most_seconds_to_find = 30;
 constexpr double seconds_to_explain = 3;  // a rank that fails writes its cause before it ends
 
 double now_seconds() { return static_cast<double>(monotonic_ns()) * 1e-9; }
-
-std::vector<std::uint8_t> bytes_of(const std::string& text) { return {text.begin(), text.end()}; }
-std::string text_of(const std::vector<std::uint8_t>& bytes) { return {bytes.begin(), bytes.end()}; }
 
 // "12 345"
 std::pair<std::int64_t, std::int64_t> numbers_of(const std::string& text) {

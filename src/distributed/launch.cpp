@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <climits>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -20,6 +19,7 @@
 
 #include "distributed/cause.h"
 #include "distributed/outcome.h"
+#include "distributed/rank.h"
 #include "distributed/torchrun_py.h"
 #include "util/error.h"
 #include "util/process_end.h"
@@ -60,11 +60,6 @@ std::vector<std::string> torchrun_command(const LaunchOptions& options) {
   const std::vector<std::string> words = arguments_of_this_process();
   command.insert(command.end(), words.begin() + 1, words.end());
   return command;
-}
-
-std::string host_name() {
-  std::array<char, HOST_NAME_MAX + 1> name{};
-  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "this host";
 }
 
 sigset_t set_of(std::span<const int> signals) {

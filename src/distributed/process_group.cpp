@@ -12,6 +12,7 @@
 
 #include "distributed/fault_watch.h"
 #include "distributed/nccl.h"
+#include "distributed/store_text.h"
 #include "util/printable.h"
 
 namespace trainyard {
@@ -27,7 +28,7 @@ std::string_view first_line(std::string_view text) { return text.substr(0, text.
 
 [[noreturn]] void throw_lost(const Rank& rank, const char* what, std::string_view why) {
   throw RanksLost(where,
-                  "rank {} of {} waited in vain for the other ranks ({}): {}; one of them has ended, hangs, or takes "
+                  "rank {} of {} got no answer from the other ranks ({}): {}; one of them has ended, hangs, or takes "
                   "longer than distributed.timeout",
                   rank.rank, rank.world_size, what, first_line(why));
 }
@@ -102,37 +103,38 @@ struct ProcessGroup::Connections {
 
 ProcessGroup::ProcessGroup(const Rank& rank, at::Device device, double timeout_seconds) : rank_(rank) {
   if (alone()) return;
-  to_ = std::make_unique<Connections>();
+  connections_ = std::make_unique<Connections>();
   const auto timeout = milliseconds(static_cast<std::int64_t>(timeout_seconds * 1000));
   with_errors_of_ranks(rank_, "the store", [&] {
-    to_->whole_store = connect(rank_, rank_.hosts_store);
-    to_->store = of_this_attempt(rank_, to_->whole_store);
-    to_->watch = std::make_unique<FaultWatch>(rank_, of_this_attempt(rank_, connect(rank_, false)), timeout_seconds);
+    connections_->whole_store = connect(rank_, rank_.hosts_store);
+    connections_->store = of_this_attempt(rank_, connections_->whole_store);
+    connections_->watch =
+        std::make_unique<FaultWatch>(rank_, of_this_attempt(rank_, connect(rank_, false)), timeout_seconds);
   });
   with_errors_of_ranks(rank_, "Gloo", [&] {
     auto options = c10d::ProcessGroupGloo::Options::create(timeout);
     options->devices = gloo_devices();
-    to_->gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(c10::make_intrusive<c10d::PrefixStore>("gloo", to_->store),
-                                                            rank_.rank, rank_.world_size, options);
+    connections_->gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(
+        c10::make_intrusive<c10d::PrefixStore>("gloo", connections_->store), rank_.rank, rank_.world_size, options);
   });
   if (!device.is_cuda()) return;
   with_errors_of_ranks(rank_, "NCCL", [&] {
-    to_->nccl = make_nccl_backend(c10::make_intrusive<c10d::PrefixStore>("nccl", to_->store), rank_.rank,
-                                  rank_.world_size, device, timeout);
+    connections_->nccl = make_nccl_backend(c10::make_intrusive<c10d::PrefixStore>("nccl", connections_->store),
+                                           rank_.rank, rank_.world_size, device, timeout);
   });
 }
 
 ProcessGroup::ProcessGroup() = default;
 
 ProcessGroup::~ProcessGroup() {
-  if (to_ && to_->nccl) to_->nccl->abort();
+  if (connections_ && connections_->nccl) connections_->nccl->abort();
 }
 
 void ProcessGroup::reduce(const at::Tensor& tensor, bool largest) {
   if (alone()) return;
   with_errors_of_ranks(rank_, "a sum", [&] {
     std::vector<at::Tensor> tensors = {tensor};
-    wait_for(to_->backend_of(tensor).allreduce(tensors, reduce_options(largest)));
+    wait_for(connections_->backend_of(tensor).allreduce(tensors, reduce_options(largest)));
   });
 }
 
@@ -152,7 +154,7 @@ void ProcessGroup::broadcast(const at::Tensor& tensor) {
     std::vector<at::Tensor> tensors = {tensor};
     c10d::BroadcastOptions options;
     options.asyncOp = false;
-    wait_for(to_->backend_of(tensor).broadcast(tensors, options));
+    wait_for(connections_->backend_of(tensor).broadcast(tensors, options));
   });
 }
 
@@ -164,33 +166,37 @@ std::vector<at::Tensor> ProcessGroup::all_gather(const at::Tensor& tensor) {
     for (int i = 0; i < rank_.world_size; ++i) gathered[0].push_back(at::empty(tensor.sizes(), tensor.options()));
     c10d::AllgatherOptions options;
     options.asyncOp = false;
-    wait_for(to_->backend_of(tensor).allgather(gathered, tensors, options));
+    wait_for(connections_->backend_of(tensor).allgather(gathered, tensors, options));
     return gathered[0];
   });
 }
 
 void ProcessGroup::begin_all_reduce(const at::Tensor& tensor) {
   if (alone()) return;
-  std::vector<at::Tensor> tensors = {tensor};
-  auto work = to_->backend_of(tensor).allreduce(tensors, reduce_options(false));
-  if (tensor.is_cpu()) to_->begun.push_back(std::move(work));
+  with_errors_of_ranks(rank_, "a sum", [&] {
+    std::vector<at::Tensor> tensors = {tensor};
+    auto work = connections_->backend_of(tensor).allreduce(tensors, reduce_options(/*largest=*/false));
+    if (tensor.is_cpu()) connections_->begun.push_back(std::move(work));
+  });
 }
 
 void ProcessGroup::finish() {
   if (alone()) return;
   with_errors_of_ranks(rank_, "a sum", [&] {
-    for (const auto& work : to_->begun) work->wait();
+    for (const auto& work : connections_->begun) work->wait();
   });
-  to_->begun.clear();
+  connections_->begun.clear();
 }
 
 ProcessGroup::Pending ProcessGroup::all_reduce_max_later(const at::Tensor& tensor) {
   Pending pending;
   if (alone()) return pending;
-  std::vector<at::Tensor> tensors = {tensor};
-  pending.wait_ = [work = to_->gloo->allreduce(tensors, reduce_options(/*largest=*/true)), rank = rank_] {
-    with_errors_of_ranks(rank, "a request", [&] { work->wait(); });
-  };
+  with_errors_of_ranks(rank_, "a request", [&] {
+    std::vector<at::Tensor> tensors = {tensor};
+    pending.wait_ = [work = connections_->gloo->allreduce(tensors, reduce_options(/*largest=*/true)), rank = rank_] {
+      with_errors_of_ranks(rank, "a request", [&] { work->wait(); });
+    };
+  });
   return pending;
 }
 
@@ -203,9 +209,8 @@ std::string ProcessGroup::broadcast(const std::string& text) {
   if (alone()) return text;
   const std::string key = "text/" + std::to_string(++texts_);
   return with_errors_of_ranks(rank_, "what rank 0 decides", [&] {
-    if (rank_.is_first()) to_->store->set(key, std::vector<std::uint8_t>(text.begin(), text.end()));
-    const std::vector<std::uint8_t> bytes = to_->store->get(key);
-    return std::string(bytes.begin(), bytes.end());
+    if (rank_.is_first()) connections_->store->set(key, bytes_of(text));
+    return text_of(connections_->store->get(key));
   });
 }
 
@@ -213,36 +218,33 @@ std::vector<std::string> ProcessGroup::all_gather(const std::string& text) {
   if (alone()) return {text};
   const std::string key = "text/" + std::to_string(++texts_) + "/";
   return with_errors_of_ranks(rank_, "what each has", [&] {
-    to_->store->set(key + std::to_string(rank_.rank), std::vector<std::uint8_t>(text.begin(), text.end()));
+    connections_->store->set(key + std::to_string(rank_.rank), bytes_of(text));
     std::vector<std::string> texts;
-    for (int i = 0; i < rank_.world_size; ++i) {
-      const std::vector<std::uint8_t> bytes = to_->store->get(key + std::to_string(i));
-      texts.emplace_back(bytes.begin(), bytes.end());
-    }
+    for (int i = 0; i < rank_.world_size; ++i)
+      texts.push_back(text_of(connections_->store->get(key + std::to_string(i))));
     return texts;
   });
 }
 
 void ProcessGroup::remember(const std::string& text) {
-  if (!alone()) to_->whole_store->set(memory_key, std::vector<std::uint8_t>(text.begin(), text.end()));
+  if (!alone()) connections_->whole_store->set(memory_key, bytes_of(text));
 }
 
 std::string ProcessGroup::remembered() const {
-  if (alone() || !to_->whole_store->check({memory_key})) return "";
-  const std::vector<std::uint8_t> bytes = to_->whole_store->get(memory_key);
-  return {bytes.begin(), bytes.end()};
+  if (alone() || !connections_->whole_store->check({memory_key})) return "";
+  return text_of(connections_->whole_store->get(memory_key));
 }
 
 void ProcessGroup::barrier() { all_gather(std::string(1, '1')); }
 
 void ProcessGroup::moved() {
-  if (to_) to_->watch->moved();
+  if (connections_) connections_->watch->moved();
 }
 
 void ProcessGroup::rethrow_first_cause(const std::exception& error) {
-  if (!to_) throw;
+  if (!connections_) throw;
   const bool lost = dynamic_cast<const RanksLost*>(&error) != nullptr;
-  const FaultWatch::Cause cause = to_->watch->settle(error.what(), lost);
+  const FaultWatch::Cause cause = connections_->watch->settle(error.what(), lost);
   const auto* const usage = dynamic_cast<const UsageError*>(&error);
   if (cause.own || usage != nullptr) throw;  // errors of usage are found by all ranks alike
   throw SecondaryError(where, fmt::format("{}; rank {} ends with it", printable(cause.text, 4096), rank_.rank),
@@ -252,8 +254,8 @@ void ProcessGroup::rethrow_first_cause(const std::exception& error) {
 void ProcessGroup::shut_down() {
   if (alone()) return;
   barrier();
-  to_->watch->stop();
-  if (to_->nccl) std::exchange(to_->nccl, nullptr)->shutdown();
+  connections_->watch->stop();
+  if (connections_->nccl) std::exchange(connections_->nccl, nullptr)->shutdown();
   barrier();
 }
 

@@ -18,8 +18,8 @@ class ProcessGroup {
  public:
   /// One rank, alone.
   ProcessGroup();
-  /// Meets the other ranks, which may take as long as their datasets; from then on they wait `timeout_seconds` for one
-  /// another. `device` is where this rank trains. REQUIRES, for a GPU, that it is the current one. Throws RunError
+  /// Meets the other ranks, which may still be building their datasets; from then on they wait `timeout_seconds` for
+  /// one another. `device` is where this rank trains. REQUIRES, for a GPU, that it is the current one. Throws RunError
   /// where the store or a rank is not reached.
   ProcessGroup(const Rank& rank, at::Device device, double timeout_seconds);
   ~ProcessGroup();
@@ -46,7 +46,7 @@ class ProcessGroup {
   /// Waits for what was begun on the CPU.
   void finish();
 
-  /// Sums integers over all ranks while this one goes on. `tensor`, on the CPU, is theirs until wait() returns.
+  /// A collective that runs while this rank goes on.
   class Pending {
    public:
     Pending() = default;
@@ -56,16 +56,18 @@ class ProcessGroup {
     friend ProcessGroup;
     std::function<void()> wait_;
   };
+  /// As all_reduce_max(), done when wait() of the result returns: until then `tensor`, on the CPU, may not be used.
   Pending all_reduce_max_later(const at::Tensor& tensor);
 
   // Texts: not for every step.
 
-  /// What `text` is on rank 0. Waits for as long as rank 0 takes to come here, and the ranks start.
+  /// What `text` is on rank 0. Waits until rank 0 has called it.
   std::string broadcast(const std::string& text);
   /// `text` of each rank, in the order of ranks.
   std::vector<std::string> all_gather(const std::string& text);
-  /// Kept where torchrun's store is, over restarts of the ranks; empty if nothing was. Called by rank 0.
+  /// Keeps `text` in torchrun's store, which outlives the ranks when they are restarted. Called by rank 0.
   void remember(const std::string& text);
+  /// What was kept last; empty: nothing.
   std::string remembered() const;
   /// Returns when all ranks have called it.
   void barrier();
@@ -86,8 +88,8 @@ class ProcessGroup {
   void reduce(const at::Tensor& tensor, bool largest);
 
   Rank rank_;
-  std::unique_ptr<Connections> to_;  // null: alone
-  int texts_ = 0;                    // exchanged so far
+  std::unique_ptr<Connections> connections_;  // null: alone
+  int texts_ = 0;                             // exchanged so far
 };
 
 }  // namespace trainyard

@@ -3,6 +3,7 @@
 namespace trainyard {
 
 StopAgreement::Requests StopAgreement::now() {
+  if (group_.alone()) return own();
   const Requests before = flags_.defined() ? finish() : Requests();
   begin();
   const Requests last = finish();
@@ -16,8 +17,13 @@ StopAgreement::Requests StopAgreement::in_step() {
   return before;
 }
 
+StopAgreement::Requests StopAgreement::own() const {
+  return {.signal = token_.signal(), .save = token_.take_save_request()};
+}
+
 void StopAgreement::begin() {
-  flags_ = at::tensor({token_.signal(), token_.take_save_request() ? 1 : 0}, at::kInt);
+  const Requests asked = own();
+  flags_ = at::tensor({asked.signal, asked.save ? 1 : 0}, at::kInt);
   pending_ = group_.all_reduce_max_later(flags_);
 }
 

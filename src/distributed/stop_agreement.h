@@ -24,6 +24,7 @@ class StopAgreement {
   Requests in_step();
 
  private:
+  Requests own() const;
   void begin();
   Requests finish();
 

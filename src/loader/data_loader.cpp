@@ -6,6 +6,16 @@
 #include "util/error.h"
 
 namespace trainyard {
+namespace {
+
+std::vector<std::uint64_t> indices_at(const SampleOrder& order, std::uint64_t first, std::uint64_t stride,
+                                      std::uint64_t count) {
+  std::vector<std::uint64_t> indices;
+  for (std::uint64_t i = 0; i < count; ++i) indices.push_back(order(first + i * stride));
+  return indices;
+}
+
+}  // namespace
 
 DataLoader::DataLoader(WorkerPool& pool, Split split, const DataLoaderOptions& options)
     : pool_(pool), id_(pool.new_loader()), split_(static_cast<std::uint32_t>(split)), options_(options) {
@@ -90,17 +100,11 @@ const BatchField& Batch::field(std::string_view name) const {
 
 std::vector<std::uint64_t> DataLoader::sample_indices(std::uint64_t epoch, std::uint64_t batch) const {
   const BatchRequest samples = request(epoch, batch);
-  const SampleOrder order = this->order(epoch);
-  std::vector<std::uint64_t> indices;
-  for (std::uint64_t i = 0; i < samples.count; ++i) indices.push_back(order(samples.first + i * samples.stride));
-  return indices;
+  return indices_at(order(epoch), samples.first, samples.stride, samples.count);
 }
 
 std::vector<std::uint64_t> DataLoader::indices_of_batch(std::uint64_t epoch, std::uint64_t batch) const {
-  const SampleOrder order = this->order(epoch);
-  std::vector<std::uint64_t> indices;
-  for (std::uint64_t i = 0; i < samples_of(batch); ++i) indices.push_back(order(batch * batch_size_ + i));
-  return indices;
+  return indices_at(order(epoch), batch * batch_size_, /*stride=*/1, samples_of(batch));
 }
 
 std::vector<std::uint64_t> DataLoader::random_keys(std::uint64_t epoch, std::uint64_t batch) const {

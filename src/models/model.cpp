@@ -78,12 +78,10 @@ void Model::train(bool on) {
   }
 }
 
-std::int64_t Model::synchronize_batch_norm(const AllReduce& all_reduce) {
-  std::int64_t count = 0;
+void Model::synchronize_batch_norm(const AllReduce& all_reduce) {
   for (const auto& part : module().modules(/*include_self=*/false)) {
     if (auto* const norm = dynamic_cast<BatchNormImpl*>(part.get())) {
       norm->synchronize(all_reduce);
-      ++count;
     } else if (part->name().find("BatchNorm") != std::string::npos) {
       throw UsageError(
           "distributed.sync_batch_norm",
@@ -92,7 +90,6 @@ std::int64_t Model::synchronize_batch_norm(const AllReduce& all_reduce) {
           part->name());
     }
   }
-  return count;
 }
 
 std::vector<Stage> Model::stages() const {

@@ -91,9 +91,9 @@ class Model {
   void train(bool on = true);
   void eval() { train(false); }
   void to(at::Device device);
-  /// Makes its batch norms those of all processes (layers/synchronized_batch_norm.h); returns how many there are.
-  /// Throws UsageError for one that is not layers/batch_norm.h's.
-  std::int64_t synchronize_batch_norm(const AllReduce& all_reduce);
+  /// From now on its batch norms use the statistics of all processes (layers/synchronized_batch_norm.h). Throws
+  /// UsageError for one that is not layers/batch_norm.h's.
+  void synchronize_batch_norm(const AllReduce& all_reduce);
   /// As Python orders it: parameters, then buffers (such as running_mean and num_batches_tracked), module by module.
   NamedTensors state_dict() const;
 

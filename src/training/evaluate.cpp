@@ -60,7 +60,6 @@ StepResult EvaluationStep::run(const TensorDict& batch) const {
   StepResult result;
   result.outputs = mirror_ ? forward_mirrored(model_, task_, batch, precision_) : forward(model_, batch, precision_);
   const Loss loss = task_.loss(result.outputs, batch, Phase::evaluate);
-  result.loss = loss.mean();
   result.sums = metrics_.sums_of(result.outputs, batch, loss, samples);
   if (!collected_.empty()) result.rows = collected_.rows_of(result.outputs, batch, loss, samples);
   return result;

@@ -37,13 +37,21 @@ void StepGraph::launch_without_graph(const char* reason) {
 }
 
 StepGraph::Kind* StepGraph::kind_of(const TensorDict& batch, const StepPart& part) {
-  std::vector<FieldShape> shapes;
-  for (const auto& [name, tensor] : batch) shapes.push_back({name, tensor.sizes().vec(), tensor.scalar_type()});
-  const auto found = std::find_if(kinds_.begin(), kinds_.end(),
-                                  [&](const Kind& kind) { return kind.part == part && kind.shapes == shapes; });
+  const auto found = std::find_if(kinds_.begin(), kinds_.end(), [&](const Kind& kind) {
+    return kind.part == part &&
+           std::equal(kind.shapes.begin(), kind.shapes.end(), batch.begin(), batch.end(),
+                      [](const FieldShape& shape, const auto& field) { return shape.is_of(field); });
+  });
   if (found != kinds_.end()) return &*found;
   if (kinds_.size() == most_kinds) return nullptr;
-  return &kinds_.emplace_back(Kind{.part = part, .shapes = std::move(shapes)});
+  Kind& kind = kinds_.emplace_back(Kind{.part = part});
+  for (const auto& [name, tensor] : batch) kind.shapes.push_back({name, tensor.sizes().vec(), tensor.scalar_type()});
+  return &kind;
+}
+
+bool StepGraph::FieldShape::is_of(const TensorDict::Entry& field) const {
+  const auto& [field_name, tensor] = field;
+  return name == field_name && tensor.sizes() == at::IntArrayRef(sizes) && tensor.scalar_type() == type;
 }
 
 void StepGraph::capture(Kind& kind, const TensorDict& batch) {

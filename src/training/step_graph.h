@@ -24,7 +24,7 @@ struct StepPart {
 };
 
 struct StepResult {
-  at::Tensor loss;     ///< the batch's mean loss, a scalar on the device, without a graph
+  at::Tensor loss;     ///< of training: the batch's mean loss, a scalar on the device, without a graph
   TensorDict outputs;  ///< of the model, floating-point ones at least float32, without a graph
   at::Tensor sums;     ///< what MetricSums adds up
   at::Tensor rows{};   ///< of collected metrics, in an evaluation that has some
@@ -56,7 +56,7 @@ class StepGraph {
     std::vector<std::int64_t> sizes;
     at::ScalarType type;
 
-    bool operator==(const FieldShape&) const = default;
+    bool is_of(const TensorDict::Entry& field) const;
   };
   struct Kind {
     StepPart part;

@@ -232,12 +232,14 @@ StepPart Trainer::part_of_step(const DeviceBatch& batch) const {
           .samples = train_loader_.samples_of(batch.number)};
 }
 
-// What a batch's dropout draws is a function of its place in the run and of the rank.
+// What dropout draws for a batch is a function of its place in the run and of the rank.
 void Trainer::seed_generators(const DeviceBatch& batch) {
   const std::uint64_t key =
       key_of({config_.train.seed, key_of("step"), static_cast<std::uint64_t>(place_.epoch),
               static_cast<std::uint64_t>(batch.number), static_cast<std::uint64_t>(group_.rank().rank)});
-  for (const at::Device device : {at::Device(at::kCPU), device_}) {
+  std::vector<at::Device> devices = {at::kCPU};
+  if (device_.is_cuda()) devices.push_back(device_);
+  for (const at::Device device : devices) {
     at::Generator generator = at::globalContext().defaultGenerator(device);
     const std::scoped_lock lock(generator.mutex());
     generator.set_current_seed(key);

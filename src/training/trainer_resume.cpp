@@ -237,11 +237,11 @@ void Trainer::take_over_from_first_rank() {
   for (const auto& [name, tensor] : state()) copy(tensor);
 
   const std::string monitored = task_->monitor().metric;
-  at::Tensor place = at::tensor(
-      {static_cast<double>(place_.epoch), static_cast<double>(place_.batch), static_cast<double>(place_.step),
-       static_cast<double>(place_.best_epoch), value_of(place_.best, monitored).value_or(0),
-       value_of(place_.best, "loss").value_or(0), window_.seconds, window_.waited},
-      at::kDouble);
+  at::Tensor place =
+      at::tensor({static_cast<double>(place_.epoch), static_cast<double>(place_.batch),
+                  static_cast<double>(place_.step), static_cast<double>(place_.best_epoch),
+                  value_of(place_.best, monitored).value_or(0), value_of(place_.best, "loss").value_or(0)},
+                 at::kDouble);
   group_.broadcast(place);
   if (group_.rank().is_first()) return;
   const double* const values = place.const_data_ptr<double>();

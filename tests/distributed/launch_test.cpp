@@ -2,13 +2,12 @@
 
 #include <chrono>
 #include <fstream>
-#include <sstream>
-#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include "support/processes.h"
 #include "support/subprocess.h"
 #include "support/temp_dir.h"
 
@@ -28,21 +27,6 @@ std::vector<std::string> launch_of(const std::vector<std::string>& actions, int 
   return command;
 }
 
-template <typename Condition>
-bool comes_true(Condition condition, seconds limit = seconds(60)) {
-  for (const auto until = std::chrono::steady_clock::now() + limit; std::chrono::steady_clock::now() < until;) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  return false;
-}
-
-int count_of(const std::string& text, const std::string& words) {
-  int count = 0;
-  for (std::size_t place = 0; (place = text.find(words, place)) != std::string::npos; place += words.size()) ++count;
-  return count;
-}
-
 std::string last_line(const std::string& text) {
   const std::size_t end = text.find_last_not_of('\n');
   return text.substr(text.rfind('\n', end) + 1, end - text.rfind('\n', end));
@@ -59,22 +43,6 @@ std::vector<pid_t> pids_in(const std::string& output) {
     pids.push_back(std::stoi(output.substr(place + 4)));
   }
   return pids;
-}
-
-// A zombie, whose parent has not asked for its status yet, has ended.
-bool has_ended(pid_t pid) {
-  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("State:")) return line.find('Z') != std::string::npos;
-  }
-  return true;
-}
-
-pid_t child_of(pid_t parent) {
-  std::ifstream children("/proc/" + std::to_string(parent) + "/task/" + std::to_string(parent) + "/children");
-  pid_t child = -1;
-  children >> child;
-  return child;
 }
 
 void expect_none_left(const std::vector<pid_t>& pids) {
@@ -206,7 +174,7 @@ TEST(Launch, LeavesNoProcessWhenItIsKilled) {
   Subprocess launcher(launch_of({"train", "wait"}));
   ASSERT_TRUE(wait_for(launcher, "pid", 2)) << launcher.output_so_far();
   std::vector<pid_t> processes = pids_in(launcher.output_so_far());
-  processes.push_back(child_of(launcher.pid()));
+  processes.push_back(children_of(launcher.pid()).at(0));
   launcher.signal(SIGKILL);
   launcher.wait();
   expect_none_left(processes);
@@ -214,8 +182,8 @@ TEST(Launch, LeavesNoProcessWhenItIsKilled) {
 
 TEST(Launch, LeavesNoProcessWhenItIsKilledBeforeTheRanksStart) {
   Subprocess launcher(launch_of({"wait", "wait"}));
-  ASSERT_TRUE(comes_true([&] { return child_of(launcher.pid()) > 0; }));
-  const pid_t torchrun = child_of(launcher.pid());
+  ASSERT_TRUE(comes_true([&] { return !children_of(launcher.pid()).empty(); }));
+  const pid_t torchrun = children_of(launcher.pid()).at(0);
   launcher.signal(SIGKILL);
   launcher.wait();
   expect_none_left({torchrun});
@@ -224,7 +192,7 @@ TEST(Launch, LeavesNoProcessWhenItIsKilledBeforeTheRanksStart) {
 TEST(Launch, SaysThatTorchrunWasKilledAndLeavesNoRank) {
   Subprocess launcher(launch_of({"train", "wait"}));
   ASSERT_TRUE(wait_for(launcher, "pid", 2)) << launcher.output_so_far();
-  kill(child_of(launcher.pid()), SIGKILL);
+  kill(children_of(launcher.pid()).at(0), SIGKILL);
   const Outcome outcome = launcher.wait();
   EXPECT_EQ(outcome.exit_code, 1);
   EXPECT_THAT(last_line(outcome.output), HasSubstr("[distributed] torchrun was killed by signal 9"));

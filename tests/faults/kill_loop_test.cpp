@@ -13,6 +13,7 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
+#include "support/kill_runs.h"
 #include "support/subprocess.h"
 #include "support/table_files.h"
 #include "support/task_data.h"
@@ -25,11 +26,6 @@ namespace trainyard {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::uint64_t runs_wanted() {
-  const char* text = std::getenv("TRAINYARD_KILL_RUNS");
-  return text == nullptr ? 9 : std::strtoull(text, nullptr, 10);
-}
 
 struct Case {
   const char* name;
@@ -148,7 +144,7 @@ class KillLoop : public testing::TestWithParam<Case> {
 };
 
 TEST_P(KillLoop, EndsWithTheWeightsOfTheUndisturbedRun) {
-  const std::uint64_t runs = std::max<std::uint64_t>(runs_wanted() / GetParam().share, 1);
+  const std::uint64_t runs = std::max<std::uint64_t>(kill_runs(9) / GetParam().share, 1);
   const Outcome whole = run_program(command("whole", 0));
   ASSERT_EQ(whole.exit_code, 0) << whole.output;
 

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "distributed/rank.h"
 #include "support/processes.h"
 #include "support/ranks.h"
 #include "support/task_data.h"
@@ -27,12 +28,6 @@ using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::Not;
 using Flags = std::vector<std::string>;
-
-std::string host_name() {
-  std::string name(256, '\0');
-  gethostname(name.data(), name.size() - 1);
-  return name.c_str();
-}
 
 std::vector<std::string> names_in(const std::string& folder) {
   std::vector<std::string> names;

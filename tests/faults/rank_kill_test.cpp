@@ -10,6 +10,7 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
+#include "support/kill_runs.h"
 #include "support/processes.h"
 #include "support/subprocess.h"
 #include "support/temp_dir.h"
@@ -21,11 +22,6 @@ namespace trainyard {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::uint64_t runs_wanted() {
-  const char* text = std::getenv("TRAINYARD_KILL_RUNS");
-  return text == nullptr ? 5 : std::strtoull(text, nullptr, 10);
-}
 
 // Ranks are the children of torchrun, which is that of the launcher.
 std::vector<pid_t> ranks_of(const Subprocess& launcher) {
@@ -95,7 +91,7 @@ TEST_F(RankKillLoop, EndsWithTheWeightsOfTheUndisturbedRun) {
   const auto duration =
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin).count();
 
-  const std::uint64_t runs = std::max<std::uint64_t>(runs_wanted(), 1);
+  const std::uint64_t runs = std::max<std::uint64_t>(kill_runs(5), 1);
   std::uint64_t struck = 0;
   for (std::uint64_t i = 0; i < runs; ++i) {
     RandomStream random(key_of({key_of("rank kill loop"), i}));

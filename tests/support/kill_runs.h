@@ -1,0 +1,15 @@
+/// How many runs a test kills.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+
+namespace trainyard {
+
+/// The environment variable TRAINYARD_KILL_RUNS, else `otherwise`.
+inline std::uint64_t kill_runs(std::uint64_t otherwise) {
+  const char* const text = std::getenv("TRAINYARD_KILL_RUNS");
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+}  // namespace trainyard
