@@ -3,6 +3,7 @@
 #include <charconv>
 #include <set>
 
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/csrc/autograd/profiler_kineto.h>
 
 #include "util/error.h"
@@ -60,13 +61,20 @@ void Profile::start_where_due() {
   const ProfilerConfig config(ProfilerState::KINETO, /*report_input_shapes=*/true);
   std::set<ActivityType> activities = {ActivityType::CPU};
   if (device_.is_cuda()) activities.insert(ActivityType::CUDA);
+  wait_for_device();
   profiler::prepareProfiler(config, activities);
   profiler::enableProfiler(config, activities);
   recording_ = true;
 }
 
+// A GPU works behind the CPU: without this the trace would have kernels of earlier steps and lack those of the last ones.
+void Profile::wait_for_device() const {
+  if (device_.is_cuda()) c10::impl::VirtualGuardImpl(device_.type()).synchronizeDevice(device_.index());
+}
+
 void Profile::write() {
   recording_ = false;
+  wait_for_device();
   profiler::disableProfiler()->save(trace_.string());
   if (!std::filesystem::exists(trace_)) {
     throw RunError("train.profile", "cannot write {}; is the disk full?", trace_.string());

@@ -35,6 +35,7 @@ class Profile {
 
  private:
   void start_where_due();
+  void wait_for_device() const;
   void write();
 
   std::optional<StepRange> range_;

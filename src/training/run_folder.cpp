@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <ranges>
 
 #include "checkpoint/checkpoint_folder.h"
 #include "checkpoint/run_config.h"
@@ -98,10 +99,10 @@ std::map<int, fs::path> numbered_runs(const fs::path& parent, const std::string&
 std::optional<RunEnd> end_of_same_run(const Config& config, const fs::path& run) {
   std::vector<fs::path> steps = step_folders(run / "checkpoints");
   std::string torn;
-  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+  for (const fs::path& step : std::ranges::reverse_view(steps)) {
     try {
-      const Manifest manifest = read_manifest(*step);
-      const std::vector<Difference> changed = changes_since(*step, config);
+      const Manifest manifest = read_manifest(step);
+      const std::vector<Difference> changed = changes_since(step, config);
       const bool same =
           std::all_of(changed.begin(), changed.end(), [](const Difference& d) { return d.resume == Resume::free; });
       return same ? std::optional(manifest.ended) : std::nullopt;
