@@ -59,8 +59,8 @@ USER ${HOST_UID}:${HOST_GID}
 
 FROM trainer AS build
 USER root
-# Empty: the architectures of the image's LibTorch. 90 builds for H100 alone, faster.
-ARG CUDA_ARCHS=
+# The architectures of the image's LibTorch. 90 builds for H100 alone, faster.
+ARG CUDA_ARCHS=all
 WORKDIR /source
 COPY . .
 RUN --mount=type=cache,target=/var/cache/ccache \

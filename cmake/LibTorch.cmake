@@ -69,9 +69,10 @@ if(NOT TRAINYARD_CUDA)
   return()
 endif()
 
-# The architectures to compile for: as asked; else the cards present; else what LibTorch itself was compiled for,
-# so that our kernels run wherever its kernels do.
+# The architectures to compile for: as asked; else those of the cards present. For "all", and where nvidia-smi names
+# none, what LibTorch itself was compiled for, so that our kernels run wherever its kernels do.
 set(_archs ${TRAINYARD_CUDA_ARCHS})
+set(_archs_from "TRAINYARD_CUDA_ARCHS")
 if(NOT _archs)
   execute_process(COMMAND nvidia-smi --query-gpu=compute_cap --format=csv,noheader
                   OUTPUT_VARIABLE _cards OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE _result)
@@ -79,14 +80,13 @@ if(NOT _archs)
     string(REGEX MATCHALL "[0-9]+\\.[0-9]+" _archs "${_cards}")
     string(REPLACE "." "" _archs "${_archs}")
     set(_archs_from "the cards present")
-  else()
-    string(REGEX MATCHALL "[0-9]+" _archs "${TORCH_ARCHS}")
-    set(_archs_from "LibTorch's list")
   endif()
-  list(REMOVE_DUPLICATES _archs)
-else()
-  set(_archs_from "TRAINYARD_CUDA_ARCHS")
 endif()
+if(NOT _archs OR _archs STREQUAL "all")
+  string(REGEX MATCHALL "[0-9]+" _archs "${TORCH_ARCHS}")
+  set(_archs_from "LibTorch's list")
+endif()
+list(REMOVE_DUPLICATES _archs)
 set(CMAKE_CUDA_ARCHITECTURES ${_archs})
 
 set(CMAKE_CUDA_STANDARD 20)

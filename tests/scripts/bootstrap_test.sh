@@ -52,7 +52,7 @@ bare_machine() { # a Debian 12 with root, working apt-get and network
   # Neither the real machine's distribution, nor its CUDA toolkit, nor its dataset.
   sed -e "s|/etc/os-release|$machine/os-release|; s|/usr/local/cuda|$machine/cuda|g; s|/usr/bin/python3|$machine/none|" \
     -e "s|/usr/share/datasets|$machine/datasets|; s|/usr/local/include/|$machine/include/|; s|/usr/include/\\$|$machine/none/\$|" \
-    -e "s|-C /usr/local |-C $machine |" "$repository/scripts/bootstrap" >"$machine/clone/scripts/bootstrap"
+    -e "s|-C /usr/local |-C $machine |; s|/dev/dxg|$machine/dxg|; s|'/dev/nvidia|'$machine/nvidia|" "$repository/scripts/bootstrap" >"$machine/clone/scripts/bootstrap"
   printf 'ID=debian\nVERSION_ID="12"\n' >"$machine/os-release"
   local tool
   for tool in awk bash cat chmod cksum cp cut df dirname du env flock grep head ln mkdir mktemp mv readlink rm sed sort tail touch; do
@@ -107,6 +107,7 @@ toolchain() { [[ $(<"$machine/clone/build/toolchain.cmake") == *"$1"* ]]; }
 
 test_bare_machine_gets_everything_in_one_step() {
   bare_machine everything
+  touch "$machine/nvidia0"
   bootstrap
   expect "succeeds" [ "$status" = 0 ]
   expect "asks apt-get once" [ "$(log | grep -c '^apt-get')" = 1 ]
@@ -116,6 +117,22 @@ test_bare_machine_gets_everything_in_one_step() {
   expect "names its LibTorch for CMake" toolchain "$machine/cache/trainyard/torch-2.14.0/bin/python"
   expect "names its CUDA compiler for CMake" toolchain "cu13/bin/nvcc"
   expect "says what it chose" says "[bootstrap] LibTorch: 2.14.0"
+}
+
+test_without_a_gpu_our_kernels_are_left_out() {
+  bare_machine no-gpu
+  toolkit "$machine/cuda" 13.0
+  bootstrap
+  expect "succeeds" [ "$status" = 0 ]
+  expect "leaves our kernels out" toolchain "TRAINYARD_CUDA_KERNELS OFF"
+  expect "says how to have them" says "set CUDA_ARCHS to its GPUs' architectures"
+  bootstrap CUDA_ARCHS=90
+  expect "compiles them for the architectures named" toolchain "$machine/cuda/bin/nvcc"
+  bootstrap
+  expect "not longer than they are named" toolchain "TRAINYARD_CUDA_KERNELS OFF"
+  touch "$machine/nvidia0"
+  bootstrap
+  expect "and for a GPU that has come" toolchain "$machine/cuda/bin/nvcc"
 }
 
 test_second_run_touches_nothing() {
@@ -182,6 +199,7 @@ test_damaged_environment_is_made_anew() {
 
 test_python3_with_torch_is_taken() {
   bare_machine container
+  touch "$machine/nvidia0"
   bootstrap
   echo "torch 2.12.1" >"$machine/bin/python3.has"
   toolkit "$machine/cuda" 13.2
@@ -233,6 +251,7 @@ test_peers_that_do_not_install_are_left_out() {
 
 test_unfit_torch_and_toolkit_are_passed_over() {
   bare_machine unfit
+  touch "$machine/nvidia0"
   bootstrap
   echo "torch 2.9.1" >"$machine/bin/python3.has"
   toolkit "$machine/cuda" 12.8
@@ -244,6 +263,7 @@ test_unfit_torch_and_toolkit_are_passed_over() {
 
 test_cuda_12_needs_a_toolkit_for_our_kernels() {
   bare_machine cuda12
+  touch "$machine/nvidia0"
   bootstrap TORCH_VERSION=2.10.0
   expect "succeeds" [ "$status" = 0 ]
   expect "leaves our kernels out" toolchain "TRAINYARD_CUDA_KERNELS OFF"
