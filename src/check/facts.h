@@ -43,6 +43,7 @@ struct HostFacts {
   Limit processes_limit;                  ///< of the cgroup
   std::vector<std::string> nvidia_cards;  ///< PCI display devices of vendor 0x10de, as their device ids, "0x2335"
   int nvswitches = 0;                     ///< PCI bridges of vendor 0x10de
+  std::vector<std::string> infiniband;    ///< adapters of InfiniBand and RoCE, "mlx5_0"
   std::string kernel_module;              ///< first line of /proc/driver/nvidia/version; empty: not loaded
   std::vector<DeviceNode> device_nodes;
   std::int64_t clock = 0;         ///< seconds since 1970
@@ -106,7 +107,7 @@ struct TorchFacts {
   std::string cudnn_compiled;  ///< versions LibTorch was built with; empty: not known
   std::string nccl_compiled;
   std::vector<std::string> architectures;  ///< "sm_75", "compute_90", ...: what LibTorch's kernels were compiled for
-  std::vector<std::string> own_architectures;  ///< the same of Trainyard's own kernels
+  std::vector<std::string> own_architectures;  ///< the same of Trainyard's own kernels; "none": it has none
 };
 
 /// A CUDA library that is loaded, or lies in a folder of LD_LIBRARY_PATH or in CUDA's compat folder.
@@ -189,6 +190,7 @@ struct Needs {
   std::string device = "auto";            ///< train.device
   int local_rank = 0;                     ///< of this process, among those of the run on this host
   int local_world_size = 1;               ///< how many these are; the check narrows `device` to this one's
+  int world_size = 1;                     ///< ranks of the run on all hosts
   std::string precision = "fp32";         ///< train.precision
   int workers = 0;                        ///< loader.workers
   int batch_size = 0;                     ///< loader.batch_size; 0: not known

@@ -27,6 +27,7 @@ void fields(Visitor& v, Of<HostFacts> auto& f) {
   v("memory", f.memory), v("memory_available", f.memory_available), v("memory_limit", f.memory_limit);
   v("memory_used", f.memory_used), v("out_of_memory_kills", f.out_of_memory_kills);
   v("processes_limit", f.processes_limit), v("nvidia_cards", f.nvidia_cards), v("nvswitches", f.nvswitches);
+  v("infiniband", f.infiniband);
   v("kernel_module", f.kernel_module), v("device_nodes", f.device_nodes), v("clock", f.clock);
   v("program_time", f.program_time);
 }

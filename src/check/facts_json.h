@@ -12,7 +12,7 @@
 namespace trainyard {
 
 /// The version of the layout, "schema" in the file. Any change of a key's name, type or meaning raises it.
-inline constexpr int facts_schema = 3;
+inline constexpr int facts_schema = 4;
 
 /// Every field of the facts under its name; `Limit` none and numbers that are not finite are null.
 nlohmann::json facts_to_json(const Facts& facts);

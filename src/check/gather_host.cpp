@@ -147,6 +147,9 @@ void gather_pci(HostFacts& host) {
     if (kind.starts_with("0x03")) host.nvidia_cards.push_back(first_line(device / "device"));
     if (kind.starts_with("0x0680")) ++host.nvswitches;
   }
+  for (const fs::path& adapter : entries("/sys/class/infiniband")) {
+    host.infiniband.push_back(adapter.filename().string());
+  }
 }
 
 void gather_device_nodes(HostFacts& host) {

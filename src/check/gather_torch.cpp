@@ -63,6 +63,7 @@ TorchFacts gather_torch() {
     torch.nccl_compiled = fmt::format("{}.{}.{}", number >> 32, number >> 16 & 0xffff, number & 0xffff);
   }
   torch.own_architectures = architectures_of_cmake(TRAINYARD_CUDA_ARCHITECTURES);
+  if (torch.own_architectures.empty()) torch.own_architectures = {"none"};
   torch.cuda_linked = at::detail::getCUDAHooks().hasCUDART();
   if (auto* version = loaded<int(int*)>("cudaRuntimeGetVersion")) {
     if (int number = 0; version(&number) == 0)

@@ -1,12 +1,15 @@
 #include <chrono>
-#include <memory>
+#include <cstdlib>
+#include <optional>
 
 #include <dlfcn.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
+#include <sys/mman.h>
 
+#include "check/group_probe_names.h"
 #include "check/probe_body.h"
 #include "util/error.h"
+#include "util/system.h"
 #include "util/torch.h"
 
 namespace trainyard {
@@ -14,36 +17,57 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr std::int64_t mebibyte = 1 << 20;
+constexpr int repetitions = 8;  // of what is timed, after one that sets up the connection
+
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 at::Device gpu(int index) { return {at::kCUDA, static_cast<c10::DeviceIndex>(index)}; }
 
-// Waits for what was asked of the device so far.
+// Waits for the device's queued work.
 void wait_for(const at::Tensor& tensor) { tensor.flatten()[0].item(); }
 
-// Every copy must bring the same numbers: with a faulty IOMMU setting a direct copy succeeds and brings others.
-void copy_between(ProbeFacts& probe, const std::vector<int>& devices) {
-  const at::Tensor numbers = probe_numbers({1 << 22}).to(at::kFloat);  // 16 MiB
-  std::vector<std::string> without_access;
-  for (const int from : devices) {
-    const at::Tensor source = numbers.to(gpu(from));
-    for (const int to : devices) {
-      if (from == to) continue;
-      if (has_own_kernels() && !can_access_peer(to, from)) without_access.push_back(fmt::format("{}>{}", from, to));
-      wait_for(source.to(gpu(to)));  // the first copy sets the road up
-      const auto start = Clock::now();
-      const at::Tensor copy = source.to(gpu(to));
-      wait_for(copy);
-      const double rate = static_cast<double>(copy.nbytes()) / seconds_since(start);
-      if (probe.bytes_per_second == 0 || rate < probe.bytes_per_second) probe.bytes_per_second = rate;
-      if (at::equal(copy.cpu(), numbers)) continue;
-      probe.outcome = "wrong";
-      probe.message = fmt::format("what cuda:{} copied to cuda:{} arrived changed", from, to);
-      return;
-    }
+// Values are compared because a faulty IOMMU setting lets a direct copy succeed and deliver other ones.
+void copy_between(ProbeFacts& probe, int from, int to) {
+  const at::Tensor numbers = probe_numbers({4 * mebibyte}).to(at::kFloat);
+  if (!at::equal(numbers.to(gpu(from)).to(gpu(to)).cpu(), numbers)) {
+    probe.outcome = "wrong";
+    probe.message = fmt::format("what cuda:{} copied to cuda:{} arrived changed", from, to);
+    return;
   }
-  if (!without_access.empty()) probe.message = fmt::format("no peer access: {}", fmt::join(without_access, " "));
+  const at::Tensor source = at::zeros({128 * mebibyte}, at::TensorOptions(gpu(from)).dtype(at::kByte));
+  const at::Tensor copy = at::empty_like(source, source.options().device(gpu(to)));
+  copy.copy_(source);
+  wait_for(copy);
+  const auto start = Clock::now();
+  for (int i = 0; i < repetitions; ++i) copy.copy_(source, /*non_blocking=*/true);
+  wait_for(copy);
+  probe.bytes_per_second = repetitions * static_cast<double>(copy.nbytes()) / seconds_since(start);
+  if (has_own_kernels() && !can_access_peer(to, from)) probe.message = no_peer_access;
 }
+
+/// The file to which NCCL writes what it chose: the first communicator of the process must come later.
+class NcclLog {
+ public:
+  NcclLog() : file_(check_call(memfd_create("nccl", MFD_CLOEXEC), "check", "memfd_create", "NCCL's log")) {
+    if (std::getenv("NCCL_DEBUG") != nullptr) return;  // its user reads it
+    setenv("NCCL_DEBUG", "INFO", 1);
+    setenv("NCCL_DEBUG_FILE", fmt::format("/proc/self/fd/{}", file_.get()).c_str(), 1);
+  }
+
+  /// How data goes from GPU to GPU, the slowest if there are several ways: "P2P", "SHM" (the host's memory), "NET"
+  /// (sockets). Empty: not known.
+  std::string transport() const {
+    const std::string text = read_text_file(fmt::format("/proc/self/fd/{}", file_.get()), "check");
+    for (const char* const name : {"NET", "SHM", "P2P"}) {
+      if (text.find(fmt::format(" via {}/", name)) != std::string::npos) return name;
+    }
+    return "";
+  }
+
+ private:
+  UniqueFd file_;
+};
 
 /// NCCL as LibTorch loaded it, called by name: its interface is stable, its header is not always there.
 class Nccl {
@@ -94,26 +118,30 @@ class Nccl {
   std::vector<Communicator> communicators_;
 };
 
-void all_reduce(ProbeFacts& probe, const std::vector<int>& devices) {
-  const at::Tensor numbers = probe_numbers({1 << 22}).to(at::kFloat);
+// Sums numbers that differ from GPU to GPU, then times sums of `bytes`.
+void all_reduce(ProbeFacts& probe, const std::vector<int>& devices, Nccl& nccl, std::int64_t bytes) {
+  const at::Tensor numbers = probe_numbers({mebibyte / 4}).to(at::kFloat);
+  const auto count = static_cast<double>(devices.size());
   std::vector<at::Tensor> tensors;
+  std::vector<at::Tensor> large;
   for (std::size_t i = 0; i < devices.size(); ++i) {
     tensors.push_back((numbers * static_cast<double>(i + 1)).to(gpu(devices[i])));
-    wait_for(tensors.back());
+    large.push_back(at::zeros({bytes / 4}, tensors.back().options()));
+    wait_for(large.back());
   }
-  Nccl nccl(devices);
   nccl.all_reduce(tensors);
-  const auto count = static_cast<double>(devices.size());
   const at::Tensor expected = numbers.to(at::kDouble) * (count * (count + 1) / 2);
   for (std::size_t i = 0; i < devices.size() && probe.outcome == "ok"; ++i) {
     compare(probe, tensors[i], expected, 1e-5);
     if (probe.outcome != "ok") probe.message += fmt::format(", on cuda:{}", devices[i]);
   }
+  nccl.all_reduce(large);
+  for (const at::Tensor& tensor : large) wait_for(tensor);
   const auto start = Clock::now();
-  nccl.all_reduce(tensors);
-  for (const at::Tensor& tensor : tensors) wait_for(tensor);
+  for (int i = 0; i < repetitions; ++i) nccl.all_reduce(large);
+  for (const at::Tensor& tensor : large) wait_for(tensor);
   // What each link carries, as NCCL's own tests count.
-  probe.bytes_per_second = static_cast<double>(numbers.nbytes()) * 2 * (count - 1) / count / seconds_since(start);
+  probe.bytes_per_second = repetitions * static_cast<double>(bytes) * 2 * (count - 1) / count / seconds_since(start);
 }
 
 }  // namespace
@@ -124,8 +152,22 @@ void run_group_probes(const std::vector<int>& devices, const ProbeListener& list
     listener.starting(name);
     listener.done(run_probe("gpus", name, body));
   };
-  probe("peer copy", [&](ProbeFacts& facts) { copy_between(facts, devices); });
-  probe("all-reduce", [&](ProbeFacts& facts) { all_reduce(facts, devices); });
+  for (const int from : devices) {
+    for (const int to : devices) {
+      if (from == to) continue;
+      probe(fmt::format("{}{}>{}", peer_copy, from, to), [&](ProbeFacts& facts) { copy_between(facts, from, to); });
+    }
+  }
+  const NcclLog log;
+  std::optional<Nccl> nccl;
+  // A small and a large bucket of gradients, and what the links can carry.
+  for (const std::int64_t size : {1, 25, 256}) {
+    probe(fmt::format("{}{} MiB", all_reduce_of, size), [&](ProbeFacts& facts) {
+      if (!nccl) nccl.emplace(devices);
+      all_reduce(facts, devices, *nccl, size * mebibyte);
+      if (facts.outcome == "ok") facts.message = log.transport();
+    });
+  }
 }
 
 }  // namespace trainyard

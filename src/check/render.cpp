@@ -8,6 +8,7 @@
 
 #include "check/architectures.h"
 #include "check/device.h"
+#include "check/group_probe_names.h"
 #include "check/rules.h"
 #include "check/terminal.h"
 
@@ -174,13 +175,33 @@ std::string measured(const ProbeFacts& probe) {
   return text;
 }
 
+bool is_passed_copy(const ProbeFacts& probe) {
+  return probe.device == all_gpus && probe.name.starts_with(peer_copy) && probe.outcome == "ok";
+}
+
+// All copies between GPUs that passed: "copies 365.2 to 371.4 GB/s".
+std::string passed_copies(const std::vector<ProbeFacts>& probes) {
+  double least = 0;
+  double most = 0;
+  for (const ProbeFacts& probe : probes) {
+    if (!is_passed_copy(probe)) continue;
+    least = most == 0 ? probe.bytes_per_second : std::min(least, probe.bytes_per_second);
+    most = std::max(most, probe.bytes_per_second);
+  }
+  return most > 0 ? fmt::format("copies {:.1f} to {:.1f} GB/s", least / 1e9, most / 1e9) : "";
+}
+
 // All probes of a device that passed, in one line: "elementwise fp32 bf16, copy 12.0 GB/s".
 std::string passed_probes(const std::vector<ProbeFacts>& probes, const std::string& device) {
-  std::string text;
+  std::string text = device == all_gpus ? passed_copies(probes) : "";
   std::string last;
   double seconds = 0;
   for (const ProbeFacts& probe : probes) {
     if (probe.device != device || probe.outcome != "ok") continue;
+    if (is_passed_copy(probe)) {
+      seconds += probe.seconds;
+      continue;
+    }
     const auto [operation, precision] = operation_and_precision(name_of(probe));
     if (precision.empty() || operation != last) text += (text.empty() ? "" : ", ") + operation;
     if (!precision.empty()) text += " " + precision;

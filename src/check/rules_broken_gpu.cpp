@@ -130,6 +130,16 @@ Result own_kernels_missing(const Facts& facts, const Needs&, const DeviceFacts& 
           : "build again on the machine with the GPU: `make distclean && make train`");
 }
 
+// Its fused kernels, CUDA graphs and NCCL are in the part that a CUDA compiler builds.
+Result own_kernels_left_out(const Facts& facts, const Needs&, const DeviceFacts& device) {
+  if (facts.torch.own_architectures != std::vector<std::string>{"none"}) return {};
+  return finding(Severity::warning, "this program was built without Trainyard's own kernels",
+                 fmt::format("it was built where there was no GPU or no CUDA compiler; {} trains slower without them, "
+                             "and several GPUs cannot train together",
+                             name_of(device)),
+                 "build again on the machine with the GPU: `make train`, or with CUDA_ARCHS=all");
+}
+
 // Nothing is known of what was compiled, or it should serve the card.
 Result no_kernel_image(const Facts& facts, const Needs& needs, const DeviceFacts& device) {
   if (!probe_of(facts, device, "error", "no kernel image")) return {};
@@ -311,6 +321,7 @@ constexpr DeviceRule table[] = {
     {"probe-hung", probe_hung},
     {"probe-wrong", probe_wrong},
     {"probe-error", probe_error},
+    {"own-kernels-left-out", own_kernels_left_out},
 };
 
 }  // namespace

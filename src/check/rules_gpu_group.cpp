@@ -2,17 +2,31 @@
 
 #include <fmt/format.h>
 
+#include "check/group_probe_names.h"
 #include "check/place.h"
 #include "check/rules.h"
 
 namespace trainyard::rules {
 namespace {
 
-const ProbeFacts* group_probe(const Facts& facts, std::string_view name) {
-  const auto found = std::find_if(facts.probes.begin(), facts.probes.end(), [&](const ProbeFacts& probe) {
-    return probe.device == "gpus" && probe.name == name;
-  });
+bool is_of_group(const ProbeFacts& probe) { return probe.device == all_gpus; }
+bool is_copy(const ProbeFacts& probe) { return is_of_group(probe) && probe.name.starts_with(peer_copy); }
+bool is_all_reduce(const ProbeFacts& probe) { return is_of_group(probe) && probe.name.starts_with(all_reduce_of); }
+
+const ProbeFacts* first_probe(const Facts& facts, const auto& wanted) {
+  const auto found = std::find_if(facts.probes.begin(), facts.probes.end(), wanted);
   return found == facts.probes.end() ? nullptr : &*found;
+}
+
+const ProbeFacts* failed_probe(const Facts& facts, bool (*kind)(const ProbeFacts&)) {
+  return first_probe(facts, [&](const ProbeFacts& probe) { return kind(probe) && probe.outcome != "ok"; });
+}
+
+// How NCCL sends from GPU to GPU; empty: not known.
+std::string transport(const Facts& facts) {
+  const ProbeFacts* probe =
+      first_probe(facts, [](const ProbeFacts& each) { return is_all_reduce(each) && each.outcome == "ok"; });
+  return probe ? probe->message : "";
 }
 
 // One GPU at a time is left, unless that is what the run does.
@@ -22,8 +36,8 @@ void add_one_gpu(Remedy& remedy, const Facts& facts) {
 }
 
 Result peer_copy_failed(const Facts& facts, const Needs& needs) {
-  const ProbeFacts* probe = group_probe(facts, "peer copy");
-  if (!probe || probe->outcome == "ok") return {};
+  const ProbeFacts* probe = failed_probe(facts, is_copy);
+  if (!probe) return {};
   Remedy remedy(facts, needs);
   add_one_gpu(remedy, facts);
   remedy.way("NCCL_P2P_DISABLE=1", {{"env.NCCL_P2P_DISABLE", "1"}});
@@ -33,8 +47,7 @@ Result peer_copy_failed(const Facts& facts, const Needs& needs) {
 }
 
 Result all_reduce_failed(const Facts& facts, const Needs& needs) {
-  const ProbeFacts* probe = group_probe(facts, "all-reduce");
-  const bool failed = probe && probe->outcome != "ok";
+  const ProbeFacts* failed = failed_probe(facts, is_all_reduce);
   if (!failed && !said(facts, "NCCL error") && !said(facts, "ncclInternalError") && !said(facts, "ncclSystemError") &&
       !said(facts, "ncclUnhandledCudaError")) {
     return {};
@@ -45,16 +58,16 @@ Result all_reduce_failed(const Facts& facts, const Needs& needs) {
   remedy.way("NCCL_P2P_DISABLE=1, which goes through the host's memory", {{"env.NCCL_P2P_DISABLE", "1"}});
   remedy.way("update the driver: NCCL's own words above name the call that failed");
   return finding(Severity::warning,
-                 failed ? "the GPUs cannot add up by NCCL" + in_words(probe->message) : "NCCL failed between GPUs",
+                 failed ? "the GPUs cannot add up by NCCL" + in_words(failed->message) : "NCCL failed between GPUs",
                  "NCCL needs shared memory (a container gets 64 MB), and a working link between the cards", remedy);
 }
 
 // It ended before it came to any probe of the group.
 Result group_crashed(const Facts& facts, const Needs& needs) {
-  const auto failed = std::find_if(facts.probes.begin(), facts.probes.end(), [](const ProbeFacts& probe) {
-    return probe.device == "gpus" && probe.outcome != "ok" && probe.name != "peer copy" && probe.name != "all-reduce";
+  const ProbeFacts* failed = first_probe(facts, [](const ProbeFacts& probe) {
+    return is_of_group(probe) && probe.outcome != "ok" && !is_copy(probe) && !is_all_reduce(probe);
   });
-  if (failed == facts.probes.end()) return {};
+  if (!failed) return {};
   Remedy remedy(facts, needs);
   add_one_gpu(remedy, facts);
   remedy.way("run `trainyard check --full` again");
@@ -62,19 +75,66 @@ Result group_crashed(const Facts& facts, const Needs& needs) {
                  "each GPU works alone", remedy);
 }
 
-Result no_peer_access(const Facts& facts, const Needs&) {
-  const ProbeFacts* probe = group_probe(facts, "peer copy");
-  if (!probe || probe->outcome != "ok" || !probe->message.starts_with("no peer access")) return {};
-  return finding(Severity::note, "GPUs reach each other through the host's memory" + in_words(probe->message),
+Result gpus_over_sockets(const Facts& facts, const Needs& needs) {
+  if (transport(facts) != "NET") return {};
+  Remedy remedy(facts, needs);
+  if (in_container(facts) && !facts.host.shares_ipc) add_larger_shared_memory(remedy, facts, 1ull << 30);
+  remedy.way("unset NCCL_P2P_DISABLE", {{"env.NCCL_P2P_DISABLE", ""}});
+  remedy.way("unset NCCL_SHM_DISABLE", {{"env.NCCL_SHM_DISABLE", ""}});
+  remedy.way("NCCL_DEBUG=INFO, which says why", {{"env.NCCL_DEBUG", "INFO"}});
+  return finding(Severity::warning, "the GPUs of this host reach each other through network sockets",
+                 "NCCL could use neither a direct link nor shared memory, both of which are many times faster", remedy);
+}
+
+// A ring of two sends half as much as it copies, over both directions of a link: NCCL reaches 60 to 90 % of a copy.
+Result slow_all_reduce(const Facts& facts, const Needs& needs) {
+  double copy = 0;
+  double reduced = 0;
+  for (const ProbeFacts& probe : facts.probes) {
+    const double rate = probe.bytes_per_second;
+    if (probe.outcome != "ok" || !(rate > 0)) continue;
+    if (is_copy(probe) && (copy == 0 || rate < copy)) copy = rate;
+    if (is_all_reduce(probe)) reduced = std::max(reduced, rate);
+  }
+  if (reduced == 0 || reduced >= copy / 3 || transport(facts) == "NET") return {};
+  Remedy remedy(facts, needs);
+  remedy.way("unset NCCL_P2P_DISABLE", {{"env.NCCL_P2P_DISABLE", ""}});
+  remedy.way("end other programs on these GPUs and run it again");
+  remedy.way("NCCL_DEBUG=INFO, which says what it uses", {{"env.NCCL_DEBUG", "INFO"}});
+  const std::string way = transport(facts);
+  return finding(Severity::warning,
+                 fmt::format("an all-reduce carries {:.1f} GB/s, copies between the same GPUs {:.1f} GB/s",
+                             reduced / 1e9, copy / 1e9),
+                 way == "SHM" ? "NCCL goes through the host's memory" : "something slows NCCL", remedy);
+}
+
+Result without_peer_access(const Facts& facts, const Needs&) {
+  std::string pairs;
+  for (const ProbeFacts& probe : facts.probes) {
+    if (!is_copy(probe) || probe.outcome != "ok" || probe.message != no_peer_access) continue;
+    pairs += (pairs.empty() ? "" : ", ") + probe.name.substr(std::string_view(peer_copy).size());
+  }
+  if (pairs.empty()) return {};
+  return finding(Severity::note, "GPUs reach each other through the host's memory: " + pairs,
                  "the cards or their slots have no direct link (GeForce cards since the RTX 40 have none)",
                  "nothing has to be done; training on several GPUs waits longer for its all-reduce");
 }
 
+Result no_infiniband(const Facts& facts, const Needs& needs) {
+  if (needs.world_size <= needs.local_world_size || needs.device == "cpu") return {};
+  if (!facts.host.infiniband.empty()) return {};
+  return finding(
+      Severity::note, "NCCL reaches the other hosts through network sockets",
+      "this host has no InfiniBand or RoCE adapter, or the container does not see it",
+      "nothing has to be done on a host without one; else pass it to the container: --device=/dev/infiniband "
+      "--cap-add=IPC_LOCK");
+}
+
 constexpr Rule table[] = {
-    {"peer-copy-failed", "gpu", peer_copy_failed},
-    {"all-reduce-failed", "gpu", all_reduce_failed},
-    {"gpu-group-failed", "gpu", group_crashed},
-    {"no-peer-access", "gpu", no_peer_access},
+    {"peer-copy-failed", "gpu", peer_copy_failed}, {"all-reduce-failed", "gpu", all_reduce_failed},
+    {"gpu-group-failed", "gpu", group_crashed},    {"gpus-over-sockets", "gpu", gpus_over_sockets},
+    {"slow-all-reduce", "gpu", slow_all_reduce},   {"no-peer-access", "gpu", without_peer_access},
+    {"no-infiniband", "gpu", no_infiniband},
 };
 
 }  // namespace

@@ -30,6 +30,7 @@ Needs needs_of(const Config& config, const Rank& rank) {
   Needs needs = device_needs_of(config);
   needs.local_rank = rank.local_rank;
   needs.local_world_size = rank.local_world_size;
+  needs.world_size = rank.world_size;
   needs.workers = config.loader.workers;
   needs.memory = trainer + static_cast<std::uint64_t>(config.loader.workers) * worker;
   needs.run_dir = config.run.dir;

@@ -73,6 +73,12 @@ Needs precision(const std::string& name) {
   return needs;
 }
 
+Needs on_two_hosts() {
+  Needs needs = needs_of("auto");
+  needs.world_size = 2;
+  return needs;
+}
+
 template <typename Change>
 Facts changed(Facts facts, Change change) {
   change(facts);
@@ -277,9 +283,9 @@ std::vector<Fault> gpu_faults() {
       {"slow-link", w, "auto",
        changed(with_gpus(1), [](Facts& f) { f.probes.push_back({"cuda:0", "copy pinned", "ok", "", 0.4, 0, 0.9e9}); })},
       {"slow-link", Severity::note, "auto", changed(with_gpus(1), [](Facts& f) { f.driver.cards[0].pcie_width = 4; })},
-      {"peer-copy-failed", w, "auto", changed(with_gpus(2), [](Facts& f) { group(f, "peer copy").outcome = "wrong"; })},
+      {"peer-copy-failed", w, "auto", changed(with_gpus(2), [](Facts& f) { group(f, "copy 0>1").outcome = "wrong"; })},
       {"all-reduce-failed", w, "cuda",
-       changed(with_gpus(2), [](Facts& f) { group(f, "all-reduce").outcome = "hung"; })},
+       changed(with_gpus(2), [](Facts& f) { group(f, "all-reduce 256 MiB").outcome = "hung"; })},
       {"gpu-group-failed", w, "auto",
        changed(with_gpus(2),
                [](Facts& f) {
@@ -287,7 +293,14 @@ std::vector<Fault> gpu_faults() {
                  f.probes.push_back({"gpus", "start", "crashed", "exit code 1", 0, 0});
                })},
       {"no-peer-access", Severity::note, "auto",
-       changed(with_gpus(2), [](Facts& f) { group(f, "peer copy").message = "no peer access: 0>1 1>0"; })},
+       changed(with_gpus(2), [](Facts& f) { group(f, "copy 0>1").message = "no peer access"; })},
+      {"gpus-over-sockets", w, "auto",
+       changed(with_gpus(2), [](Facts& f) { group(f, "all-reduce 256 MiB").message = "NET"; })},
+      {"slow-all-reduce", w, "auto",
+       changed(with_gpus(2), [](Facts& f) { group(f, "all-reduce 256 MiB").bytes_per_second = 12e9; })},
+      {"no-infiniband", Severity::note, "auto", with_gpus(2), on_two_hosts()},
+      {"own-kernels-left-out", w, "auto",
+       changed(with_gpus(1), [](Facts& f) { f.torch.own_architectures = {"none"}; })},
       {"ecc-errors", w, "auto", changed(with_gpus(1), [](Facts& f) { f.driver.cards[0].ecc_uncorrected = 3; })},
       {"gpu-slowed", w, "cuda", changed(with_gpus(1), [](Facts& f) { f.driver.cards[0].slowed_by = {"thermal"}; })},
       {"persistence-off", Severity::note, "auto",

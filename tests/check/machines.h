@@ -78,8 +78,8 @@ inline Facts with_gpus(int count, const std::string& name = "NVIDIA H200", int m
     facts.probes.push_back({device, "conv bf16", "ok", "", 0.5, 0.003});
   }
   if (count > 1) {
-    facts.probes.push_back({"gpus", "peer copy", "ok", "", 0.1, 0, 40e9});
-    facts.probes.push_back({"gpus", "all-reduce", "ok", "", 0.4, 1e-7, 300e9});
+    facts.probes.push_back({"gpus", "copy 0>1", "ok", "", 0.1, 0, 370e9});
+    facts.probes.push_back({"gpus", "all-reduce 256 MiB", "ok", "P2P", 0.4, 1e-7, 300e9});
   }
   return facts;
 }
