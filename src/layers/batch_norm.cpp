@@ -5,27 +5,25 @@
 namespace trainyard {
 
 at::Tensor BatchNormImpl::forward(const at::Tensor& x) {
+  if (const std::optional<Branches> fused = fused_forward(x, std::nullopt, /*relu=*/false)) return fused->main;
   if (is_synchronized()) return synchronized_batch_norm(*this, x, all_reduce_);
-  if (const std::optional<Branches> fused = fused_batch_norm(*this, x, std::nullopt, /*relu=*/false)) {
-    return fused->main;
-  }
   return BatchNorm2dImpl::forward(x);
 }
 
 at::Tensor BatchNormImpl::relu(const at::Tensor& x) {
-  if (is_synchronized()) return forward(x).relu_();
-  if (const std::optional<Branches> fused = fused_batch_norm(*this, x, std::nullopt, /*relu=*/true)) {
-    return fused->main;
-  }
-  return BatchNorm2dImpl::forward(x).relu_();
+  if (const std::optional<Branches> fused = fused_forward(x, std::nullopt, /*relu=*/true)) return fused->main;
+  return forward(x).relu_();
 }
 
 Branches BatchNormImpl::add_relu(const at::Tensor& x, const at::Tensor& residual) {
-  if (!is_synchronized()) {
-    if (const std::optional<Branches> fused = fused_batch_norm(*this, x, residual, /*relu=*/true)) return *fused;
-  }
+  if (const std::optional<Branches> fused = fused_forward(x, residual, /*relu=*/true)) return *fused;
   const at::Tensor y = forward(x).add_(residual).relu_();
   return {y, y};
+}
+
+std::optional<Branches> BatchNormImpl::fused_forward(const at::Tensor& x, const std::optional<at::Tensor>& residual,
+                                                     bool relu) {
+  return fused_batch_norm(*this, x, residual, relu, is_synchronized() ? &all_reduce_ : nullptr);
 }
 
 }  // namespace trainyard

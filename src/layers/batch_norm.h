@@ -1,6 +1,8 @@
 /// Batch normalization with ReLU and residual add fused in, which saves passes over memory.
 #pragma once
 
+#include <optional>
+
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/pimpl.h>
 
@@ -32,12 +34,13 @@ class BatchNormImpl : public torch::nn::BatchNorm2dImpl {
   /// (forward(x) + residual).relu(). residual: the shape and type of x.
   Branches add_relu(const at::Tensor& x, const at::Tensor& residual);
 
-  /// From now on its statistics in training are those of all processes: synchronized_batch_norm(), by LibTorch's
-  /// operators. REQUIRES affine, track_running_stats and momentum.
+  /// From now on its statistics in training are those of all processes (synchronized_batch_norm()). REQUIRES affine,
+  /// track_running_stats and momentum.
   void synchronize(AllReduce all_reduce) { all_reduce_ = std::move(all_reduce); }
 
  private:
   bool is_synchronized() const { return all_reduce_ && is_training(); }
+  std::optional<Branches> fused_forward(const at::Tensor& x, const std::optional<at::Tensor>& residual, bool relu);
 
   AllReduce all_reduce_;
 };

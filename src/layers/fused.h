@@ -6,6 +6,7 @@
 
 #include <optional>
 
+#include "layers/synchronized_batch_norm.h"
 #include "util/torch.h"
 
 namespace torch::nn {
@@ -30,9 +31,11 @@ Heads split_heads(const at::Tensor& qkv, std::int64_t heads);
 
 /// Normalizes `x` over the batch and updates the layer's running statistics; adds `residual`, if there is one, and
 /// applies a ReLU, if `relu`, in the same pass. REQUIRES `relu` if there is a residual. Without a residual only `main`
-/// of the result is defined; with one, both tensors share one memory, and the backward pass adds their gradients.
+/// of the result is defined; with one, both tensors share one memory, and the backward pass adds their gradients. With
+/// `all_reduce` the batch is that of all processes, as of synchronized_batch_norm().
 std::optional<Branches> fused_batch_norm(const torch::nn::BatchNorm2dImpl& layer, const at::Tensor& x,
-                                         const std::optional<at::Tensor>& residual, bool relu);
+                                         const std::optional<at::Tensor>& residual, bool relu,
+                                         const AllReduce* all_reduce);
 
 /// bias_gelu()
 std::optional<at::Tensor> fused_bias_gelu(const at::Tensor& product, const at::Tensor& bias);

@@ -10,7 +10,7 @@ std::optional<Heads> fused_attention_heads(const at::Tensor&, const at::Tensor&,
 }
 
 std::optional<Branches> fused_batch_norm(const torch::nn::BatchNorm2dImpl&, const at::Tensor&,
-                                         const std::optional<at::Tensor>&, bool) {
+                                         const std::optional<at::Tensor>&, bool, const AllReduce*) {
   return std::nullopt;
 }
 

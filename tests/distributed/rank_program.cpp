@@ -1,14 +1,16 @@
-// trainyard with two more commands, for the tests of training on several ranks:
+// trainyard with two more commands and a model, for the tests of training on several ranks:
 //
 //   train_in_float64   trains in float64, where ranks and a single process differ by rounding alone, and writes what
 //                      each rank has come to
 //   train_on_cpus      trains as train does on several GPUs, through the launcher, but on the CPU
+//   trapping           a model whose third forward pass on rank 1 reads out of range
 #include <cmath>
 #include <memory>
 
 #include <fmt/format.h>
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/full.h>
 
 #include "checkpoint/safetensors_torch.h"
 #include "commands/command.h"
@@ -17,6 +19,8 @@
 #include "distributed/rank.h"
 #include "loader/open_pool.h"
 #include "loader_torch/device_loader.h"
+#include "models/layers.h"
+#include "models/model_module.h"
 #include "training/train_step.h"
 #include "training/trained_model.h"
 #include "training/trainer.h"
@@ -41,6 +45,9 @@ class TrainInFloat64 : public Command {
     at::manual_seed(config.train.seed);
     const std::shared_ptr<Model> model = new_model(config.model, task->model_input(), at::kCPU);
     for (const auto& [name, tensor] : model->state_dict()) to_double(at::Tensor(tensor));
+    if (config.distributed.sync_batch_norm && !group.alone()) {
+      model->synchronize_batch_norm([&](const at::Tensor& tensor) { group.all_reduce(tensor); });
+    }
     const std::unique_ptr<Optimizer> optimizer = make_optimizer(config.optimizer, *model);
     const MetricSet metrics(task->metrics(Phase::train));
     MetricSums sums(metrics, at::kCPU);
@@ -111,6 +118,30 @@ class TrainOnCpus : public Command {
   std::unique_ptr<Command> train_ = CommandRegistry::make("train");
 };
 
+class Trapping : public ModelModule {
+ public:
+  explicit Trapping(const ModelInput& input) : rank_(rank_of_process().rank) {
+    const auto [channels, height, width] = input.image();
+    fc_ = register_module("fc", torch::nn::Linear(channels * height * width, input.outputs));
+  }
+
+  TensorDict forward(const TensorDict& batch) override {
+    const at::Tensor scores = fc_(batch.at("image").flatten(1));
+    if (rank_ != 1 || ++passes_ != 3) return {{"logits", scores}};
+    const at::Tensor out_of_range =
+        at::full({scores.size(0), scores.size(1)}, 1 << 20, scores.options().dtype(at::kLong));
+    return {{"logits", scores.gather(1, out_of_range)}};
+  }
+
+ private:
+  int rank_;
+  int passes_ = 0;
+  torch::nn::Linear fc_ = nullptr;
+};
+
+const ModelRegistry::Registration trapping{
+    "trapping", "reads out of range",
+    [](const ModelConfig&, const ModelInput& input) { return std::make_shared<Trapping>(input); }, __FILE__};
 const CommandRegistry::Registration in_float64{"train_in_float64", "train in float64",
                                                [] { return std::make_unique<TrainInFloat64>(); }, __FILE__};
 const CommandRegistry::Registration on_cpus{"train_on_cpus", "train as on several GPUs, on the CPU",

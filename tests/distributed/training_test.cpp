@@ -283,6 +283,20 @@ TEST_F(SeveralRanks, RunningStatisticsAreThoseOfAllRanks) {
   EXPECT_GT(means, 0);
 }
 
+TEST_F(SeveralRanks, SynchronizedBatchNormGivesTheWeightsOfOneProcess) {
+  const Case of{"batch norm",
+                {},
+                {"--data.synthetic.samples", "75", "--data.synthetic.shape", "16,16,1", "--data.val", "8",
+                 "--model.name", "convnet", "--distributed.sync_batch_norm", "true"}};
+  const NamedTensors alone = train_in_float64(of, 1)[0];
+  for (const int world : {2, 3}) {
+    SCOPED_TRACE(fmt::format("{} ranks", world));
+    const std::vector<NamedTensors> ranks = train_in_float64(of, world);
+    EXPECT_LT(largest_difference(ranks[0], alone), 1e-9);
+    for (const NamedTensors& other : ranks) EXPECT_TRUE(are_equal(other, ranks[0])) << "the ranks differ";
+  }
+}
+
 TEST_F(SeveralRanks, RanksWithoutSamplesKeepTheOthersStatistics) {
   const Case of{"batch norm",
                 {},

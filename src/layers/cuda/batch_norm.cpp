@@ -34,16 +34,18 @@ bool applies(const torch::nn::BatchNorm2dImpl& layer, const at::Tensor& x, const
          serves(layer.running_var, x.size(1)) && serves(layer.num_batches_tracked, 1, at::kLong);
 }
 
-at::Tensor floats(const at::Tensor& beside, at::IntArrayRef sizes) {
-  return at::empty(sizes, beside.options().dtype(at::kFloat).memory_format(std::nullopt));
+at::Tensor beside(const at::Tensor& x, at::IntArrayRef sizes, at::ScalarType type) {
+  return at::empty(sizes, x.options().dtype(type).memory_format(std::nullopt));
 }
+at::Tensor floats(const at::Tensor& x, at::IntArrayRef sizes) { return beside(x, sizes, at::kFloat); }
+at::Tensor doubles(const at::Tensor& x, at::IntArrayRef sizes) { return beside(x, sizes, at::kDouble); }
 
 class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
  public:
   // Returns the result, with a residual twice.
   static variable_list forward(AutogradContext* context, const at::Tensor& x, const std::optional<at::Tensor>& residual,
                                const at::Tensor& weight, const at::Tensor& bias,
-                               const torch::nn::BatchNorm2dImpl& layer, bool relu) {
+                               const torch::nn::BatchNorm2dImpl& layer, bool relu, const AllReduce* all_reduce) {
     const c10::cuda::CUDAGuard on_device(x.device());
     const Activations shape = shape_of(x);
     const at::Tensor y = at::empty_like(x);
@@ -65,25 +67,36 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
     at::Tensor added, relu_mask;
     if (residual) {
       added = for_kernels(*residual);
-      relu_mask =
-          at::empty({x.numel() * x.element_size() / 16}, x.options().dtype(at::kByte).memory_format(std::nullopt));
+      relu_mask = beside(x, {x.numel() * x.element_size() / 16}, at::kByte);
       params.residual = added.const_data_ptr();
       params.relu_mask = relu_mask.mutable_data_ptr<std::uint8_t>();
     }
-    C10_CUDA_CHECK(launch_batch_norm(shape, params, c10::cuda::getCurrentCUDAStream()));
+    const auto stream = c10::cuda::getCurrentCUDAStream();
+    at::Tensor moments;
+    if (all_reduce != nullptr) {
+      moments = doubles(x, {2 * x.size(1) + 1});
+      C10_CUDA_CHECK(launch_batch_norm_moments(
+          shape, {.x = params.x, .moments = moments.mutable_data_ptr<double>(), .workspace = params.workspace},
+          stream));
+      (*all_reduce)(moments);
+      params.moments = moments.const_data_ptr<double>();
+      context->saved_data["all_reduce"] = saved(*all_reduce);
+    }
+    C10_CUDA_CHECK(launch_batch_norm(shape, params, stream));
     context->saved_data["relu"] = relu;
     context->set_materialize_grads(false);
-    context->save_for_backward({x, weight, bias, statistics, relu_mask});
+    context->save_for_backward({x, weight, bias, statistics, relu_mask, moments});
     return residual ? variable_list{y, y.variable_data()} : variable_list{y};
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     TORCH_CHECK(!at::GradMode::is_enabled(), "a fused batch norm has no second derivative");
     std::erase_if(gradients, [](const at::Tensor& gradient) { return !gradient.defined(); });
-    if (gradients.empty()) return {{}, {}, {}, {}, {}, {}};
+    if (gradients.empty()) return variable_list(7);
     for (at::Tensor& gradient : gradients) gradient = for_kernels(gradient);
-    const variable_list saved = context->get_saved_variables();
-    const at::Tensor &x = saved[0], &weight = saved[1], &bias = saved[2], &statistics = saved[3], &relu_mask = saved[4];
+    const variable_list kept = context->get_saved_variables();
+    const at::Tensor &x = kept[0], &weight = kept[1], &bias = kept[2], &statistics = kept[3], &relu_mask = kept[4],
+                     &moments = kept[5];
     const c10::cuda::CUDAGuard on_device(x.device());
     const Activations shape = shape_of(x);
     const at::Tensor dweight = at::empty_like(weight);
@@ -110,17 +123,28 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
       params.dresidual = dresidual.mutable_data_ptr();
       if (gradients.size() == 2) params.dy_extra = gradients[1].const_data_ptr();
     }
-    C10_CUDA_CHECK(launch_batch_norm(shape, params, c10::cuda::getCurrentCUDAStream()));
-    return {dx, dresidual, dweight, dbias, {}, {}};
+    const auto stream = c10::cuda::getCurrentCUDAStream();
+    if (moments.defined()) {
+      const at::Tensor sums = doubles(x, {2 * x.size(1)});
+      params.sums = sums.mutable_data_ptr<double>();
+      params.rows = moments.const_data_ptr<double>() + 2 * x.size(1);
+      C10_CUDA_CHECK(launch_batch_norm_sums(shape, params, stream));
+      all_reduce_of(context->saved_data["all_reduce"])(sums);
+      if (dx.defined()) C10_CUDA_CHECK(launch_batch_norm_dx(shape, params, stream));
+    } else {
+      C10_CUDA_CHECK(launch_batch_norm(shape, params, stream));
+    }
+    return {dx, dresidual, dweight, dbias, {}, {}, {}};
   }
 };
 
 }  // namespace
 
 std::optional<Branches> fused_batch_norm(const torch::nn::BatchNorm2dImpl& layer, const at::Tensor& x,
-                                         const std::optional<at::Tensor>& residual, bool relu) {
+                                         const std::optional<at::Tensor>& residual, bool relu,
+                                         const AllReduce* all_reduce) {
   if (!applies(layer, x, residual)) return std::nullopt;
-  const variable_list y = FusedBatchNorm::apply(x, residual, layer.weight, layer.bias, layer, relu);
+  const variable_list y = FusedBatchNorm::apply(x, residual, layer.weight, layer.bias, layer, relu, all_reduce);
   return Branches{.main = y[0], .shortcut = residual ? y[1] : at::Tensor()};
 }
 

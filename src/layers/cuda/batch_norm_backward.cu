@@ -73,6 +73,13 @@ struct Correction {
       : mean(workspace + std::int64_t{2} * blocks * C), slope(mean + C) {}
 };
 
+__device__ void correct(const Correction& correction, const BatchNormBackward& params, unsigned channel, float sum_dy,
+                        float sum_dy_x, float rows) {
+  const float rstd = params.rstd[channel];
+  correction.mean[channel] = sum_dy / rows;
+  correction.slope[channel] = sum_dy_x / rows * rstd * rstd * rstd * params.weight[channel];
+}
+
 __global__ void finish_gradients_kernel(BatchNormBackward params, std::int64_t rows, unsigned C, unsigned blocks,
                                         Correction correction) {
   const unsigned channel = blockIdx.x * tile_channels + threadIdx.x;
@@ -88,11 +95,21 @@ __global__ void finish_gradients_kernel(BatchNormBackward params, std::int64_t r
   }
   block_reduce_sum<tile_channels * tile_rows>(sums);
   if (!in_range || threadIdx.y != 0) return;
-  const float rstd = params.rstd[channel];
   params.dbias[channel] = sums[0];
-  params.dweight[channel] = sums[1] * rstd;
-  correction.mean[channel] = sums[0] / static_cast<float>(rows);
-  correction.slope[channel] = sums[1] / static_cast<float>(rows) * rstd * rstd * rstd * params.weight[channel];
+  params.dweight[channel] = sums[1] * params.rstd[channel];
+  if (params.sums == nullptr) {
+    correct(correction, params, channel, sums[0], sums[1], static_cast<float>(rows));
+  } else {
+    params.sums[channel] = sums[0];
+    params.sums[C + channel] = sums[1];
+  }
+}
+
+__global__ void correct_by_sums_kernel(BatchNormBackward params, unsigned C, Correction correction) {
+  const unsigned channel = blockIdx.x * blockDim.x + threadIdx.x;
+  if (channel >= C) return;
+  correct(correction, params, channel, static_cast<float>(params.sums[channel]),
+          static_cast<float>(params.sums[C + channel]), static_cast<float>(*params.rows));
 }
 
 template <typename T, Epilogue epilogue>
@@ -128,26 +145,52 @@ __global__ void __launch_bounds__(block_threads, backward_blocks)
 }
 
 template <typename T, Epilogue epilogue>
-void launch(const Activations& shape, const BatchNormBackward& params, cudaStream_t stream) {
+void sum(const Activations& shape, const BatchNormBackward& params, cudaStream_t stream) {
   const auto [blocks, threads] = grid_for(shape, backward_blocks);
   const Correction correction(params.workspace, shape.C, blocks.x);
   sum_gradients_kernel<T, epilogue><<<blocks, threads, 0, stream>>>(params, shape.rows, shape.C);
   finish_gradients_kernel<<<ceil_divide(shape.C, tile_channels), dim3(tile_channels, tile_rows), 0, stream>>>(
       params, shape.rows, shape.C, blocks.x, correction);
-  if (params.dx == nullptr) return;
+}
+
+template <typename T, Epilogue epilogue>
+void input_gradient(const Activations& shape, const BatchNormBackward& params, cudaStream_t stream) {
+  const auto [blocks, threads] = grid_for(shape, backward_blocks);
+  const Correction correction(params.workspace, shape.C, blocks.x);
+  if (params.sums != nullptr) {
+    correct_by_sums_kernel<<<ceil_divide(shape.C, block_threads), block_threads, 0, stream>>>(params, shape.C,
+                                                                                              correction);
+  }
   input_gradient_kernel<T, epilogue><<<blocks, threads, 0, stream>>>(params, shape.rows, shape.C, correction);
+}
+
+// Calls run(zero of the element's type, std::integral_constant<Epilogue, ...>()).
+template <typename Run>
+cudaError_t dispatch(const Activations& shape, const BatchNormBackward& params, const Run& run) {
+  dispatch_element(shape.element, [&](auto zero) {
+    dispatch_epilogue(params.relu, params.dresidual != nullptr, [&](auto epilogue) { run(zero, epilogue); });
+  });
+  return cudaGetLastError();
 }
 
 }  // namespace
 }  // namespace batch_norm
 
-cudaError_t launch_batch_norm(const Activations& shape, const BatchNormBackward& params, cudaStream_t stream) {
-  dispatch_element(shape.element, [&](auto zero) {
-    batch_norm::dispatch_epilogue(params.relu, params.dresidual != nullptr, [&](auto epilogue) {
-      batch_norm::launch<decltype(zero), decltype(epilogue)::value>(shape, params, stream);
-    });
+cudaError_t launch_batch_norm_sums(const Activations& shape, const BatchNormBackward& params, cudaStream_t stream) {
+  return batch_norm::dispatch(shape, params, [&](auto zero, auto epilogue) {
+    batch_norm::sum<decltype(zero), decltype(epilogue)::value>(shape, params, stream);
   });
-  return cudaGetLastError();
+}
+
+cudaError_t launch_batch_norm_dx(const Activations& shape, const BatchNormBackward& params, cudaStream_t stream) {
+  return batch_norm::dispatch(shape, params, [&](auto zero, auto epilogue) {
+    batch_norm::input_gradient<decltype(zero), decltype(epilogue)::value>(shape, params, stream);
+  });
+}
+
+cudaError_t launch_batch_norm(const Activations& shape, const BatchNormBackward& params, cudaStream_t stream) {
+  const cudaError_t error = launch_batch_norm_sums(shape, params, stream);
+  return error == cudaSuccess && params.dx != nullptr ? launch_batch_norm_dx(shape, params, stream) : error;
 }
 
 }  // namespace trainyard

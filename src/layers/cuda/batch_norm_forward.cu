@@ -55,17 +55,21 @@ __global__ void __launch_bounds__(block_threads, forward_blocks)
   }
 }
 
-// Combines the blocks' means and squared deviations into the batch's, in the same way.
-__global__ void finish_statistics_kernel(BatchNormForward params, std::int64_t rows, unsigned C, RowPartition partition,
-                                         unsigned blocks) {
-  const unsigned channel = blockIdx.x * tile_channels + threadIdx.x;
+// A channel's mean, and the sum of squared deviations from it.
+struct Statistics {
+  float mean, squares;
+};
+
+// Combines the blocks' statistics in the same way. Called by whole blocks; the result is that of threadIdx.y == 0.
+__device__ Statistics combine_blocks(const float* partials, std::int64_t rows, unsigned C, unsigned channel,
+                                     const RowPartition& partition, unsigned blocks) {
   const bool in_range = channel < C;
-  const float first = in_range ? params.workspace[channel] : 0;
+  const float first = in_range ? partials[channel] : 0;
   float sums[2] = {};
   if (in_range) {
 #pragma unroll 4
     for (unsigned block = threadIdx.y; block < blocks; block += tile_rows) {
-      const float* const means = params.workspace + std::int64_t{2} * block * C + channel;
+      const float* const means = partials + std::int64_t{2} * block * C + channel;
       const float distance = means[0] - first;
       const float weighted = partition.count(block) * distance;
       sums[0] += weighted;
@@ -73,17 +77,49 @@ __global__ void finish_statistics_kernel(BatchNormForward params, std::int64_t r
     }
   }
   block_reduce_sum<tile_channels * tile_rows>(sums);
-  if (!in_range || threadIdx.y != 0) return;
   const float offset = sums[0] / static_cast<float>(rows);
-  const float mean = first + offset;
-  float squares = sums[1] - sums[0] * offset;
+  return {first + offset, sums[1] - sums[0] * offset};
+}
+
+__device__ void store_statistics(const BatchNormForward& params, unsigned channel, float mean, float squares,
+                                 float rows) {
   if (squares < 0) squares = 0;  // rounding; NaN stays
   params.mean[channel] = mean;
-  params.rstd[channel] = 1 / sqrtf(squares / static_cast<float>(rows) + params.eps);
+  params.rstd[channel] = 1 / sqrtf(squares / rows + params.eps);
   const auto update = [&](float& running, float now) { running += params.momentum * (now - running); };
   update(params.running_mean[channel], mean);
-  update(params.running_variance[channel], squares / static_cast<float>(rows - 1));
+  update(params.running_variance[channel], squares / (rows - 1));
   if (channel == 0) ++*params.batches;
+}
+
+__global__ void finish_statistics_kernel(BatchNormForward params, std::int64_t rows, unsigned C, RowPartition partition,
+                                         unsigned blocks) {
+  const unsigned channel = blockIdx.x * tile_channels + threadIdx.x;
+  const Statistics statistics = combine_blocks(params.workspace, rows, C, channel, partition, blocks);
+  if (channel >= C || threadIdx.y != 0) return;
+  store_statistics(params, channel, statistics.mean, statistics.squares, static_cast<float>(rows));
+}
+
+// In float64 the mean of squares less the squared mean is exact enough.
+__global__ void store_moments_kernel(BatchNormMoments params, std::int64_t rows, unsigned C, RowPartition partition,
+                                     unsigned blocks) {
+  const unsigned channel = blockIdx.x * tile_channels + threadIdx.x;
+  const Statistics statistics = combine_blocks(params.workspace, rows, C, channel, partition, blocks);
+  if (channel >= C || threadIdx.y != 0) return;
+  const auto count = static_cast<double>(rows);
+  const double mean = statistics.mean;
+  params.moments[channel] = count * mean;
+  params.moments[C + channel] = statistics.squares + count * mean * mean;
+  if (channel == 0) params.moments[2 * C] = count;
+}
+
+__global__ void statistics_of_moments_kernel(BatchNormForward params, unsigned C) {
+  const unsigned channel = blockIdx.x * blockDim.x + threadIdx.x;
+  if (channel >= C) return;
+  const double rows = params.moments[2 * C];
+  const double mean = params.moments[channel] / rows;
+  const double squares = params.moments[C + channel] - rows * mean * mean;
+  store_statistics(params, channel, static_cast<float>(mean), static_cast<float>(squares), static_cast<float>(rows));
 }
 
 template <typename T, Epilogue epilogue>
@@ -125,11 +161,24 @@ __global__ void __launch_bounds__(block_threads, forward_blocks)
 template <typename T, Epilogue epilogue>
 void launch(const Activations& shape, const BatchNormForward& params, cudaStream_t stream) {
   const auto [blocks, threads] = grid_for(shape, forward_blocks);
+  if (params.moments != nullptr) {
+    statistics_of_moments_kernel<<<ceil_divide(shape.C, block_threads), block_threads, 0, stream>>>(params, shape.C);
+  } else {
+    const RowPartition partition(shape.rows, blocks, threads);
+    sum_rows_kernel<T><<<blocks, threads, 0, stream>>>(params.x, shape.rows, shape.C, partition, params.workspace);
+    finish_statistics_kernel<<<ceil_divide(shape.C, tile_channels), dim3(tile_channels, tile_rows), 0, stream>>>(
+        params, shape.rows, shape.C, partition, blocks.x);
+  }
+  normalize_kernel<T, epilogue><<<blocks, threads, 0, stream>>>(params, shape.rows, shape.C);
+}
+
+template <typename T>
+void launch(const Activations& shape, const BatchNormMoments& params, cudaStream_t stream) {
+  const auto [blocks, threads] = grid_for(shape, forward_blocks);
   const RowPartition partition(shape.rows, blocks, threads);
   sum_rows_kernel<T><<<blocks, threads, 0, stream>>>(params.x, shape.rows, shape.C, partition, params.workspace);
-  finish_statistics_kernel<<<ceil_divide(shape.C, tile_channels), dim3(tile_channels, tile_rows), 0, stream>>>(
+  store_moments_kernel<<<ceil_divide(shape.C, tile_channels), dim3(tile_channels, tile_rows), 0, stream>>>(
       params, shape.rows, shape.C, partition, blocks.x);
-  normalize_kernel<T, epilogue><<<blocks, threads, 0, stream>>>(params, shape.rows, shape.C);
 }
 
 }  // namespace
@@ -146,6 +195,11 @@ cudaError_t launch_batch_norm(const Activations& shape, const BatchNormForward& 
       batch_norm::launch<decltype(zero), decltype(epilogue)::value>(shape, params, stream);
     });
   });
+  return cudaGetLastError();
+}
+
+cudaError_t launch_batch_norm_moments(const Activations& shape, const BatchNormMoments& params, cudaStream_t stream) {
+  dispatch_element(shape.element, [&](auto zero) { batch_norm::launch<decltype(zero)>(shape, params, stream); });
   return cudaGetLastError();
 }
 

@@ -9,9 +9,20 @@
 
 namespace trainyard {
 
+// A batch over several processes: each writes the sums of its rows, the sums are added up over the processes, and the
+// second call normalizes with them.
+
+/// The sums of forward.
+struct BatchNormMoments {
+  const void* x;     ///< rows × C
+  double* moments;   ///< written: C sums of x, C sums of x * x, the number of rows
+  float* workspace;  ///< batch_norm_workspace() floats
+};
+
 /// y = normalized x, plus the residual if there is one, then ReLU if `relu`. Arrays have C elements unless noted.
 struct BatchNormForward {
   const void* x;            ///< rows × C; at least two rows
+  const double* moments;    ///< of the whole batch; null: it is x
   const void* residual;     ///< rows × C; null: none. REQUIRES `relu` if set
   void* y;                  ///< rows × C
   std::uint8_t* relu_mask;  ///< written if there is a residual: one byte per 16 bytes of y, bit i set if element i
@@ -29,7 +40,8 @@ struct BatchNormForward {
   float* workspace;         ///< batch_norm_workspace() floats
 };
 
-/// The gradients of a BatchNormForward.
+/// The gradients of a BatchNormForward. A batch over several processes takes launch_batch_norm_sums(), which writes
+/// `sums`, dresidual, dweight and dbias, then launch_batch_norm_dx(), which writes dx.
 struct BatchNormBackward {
   const void* dy;                 ///< rows × C
   const void* dy_extra;           ///< rows × C, added to dy; null: none. Only with a residual
@@ -40,11 +52,13 @@ struct BatchNormBackward {
   const float* bias;
   const float* mean;
   const float* rstd;
-  void* dx;         ///< rows × C; null: not needed
-  void* dresidual;  ///< rows × C; null: no residual
-  float* dweight;
-  float* dbias;
-  float* workspace;  ///< batch_norm_workspace() floats
+  void* dx;            ///< rows × C; null: not needed
+  void* dresidual;     ///< rows × C; null: no residual
+  float* dweight;      ///< of these rows
+  float* dbias;        ///< of these rows
+  double* sums;        ///< C sums of the gradient of the normalized x, C sums of its product with x - mean
+  const double* rows;  ///< one element, the number of rows of the whole batch
+  float* workspace;    ///< batch_norm_workspace() floats
 };
 
 /// The size of `workspace` in floats on the current device, for both directions.
@@ -53,5 +67,8 @@ std::int64_t batch_norm_workspace(const Activations& shape);
 /// Asynchronous on `stream` of the current device; return the error of the launch.
 cudaError_t launch_batch_norm(const Activations& shape, const BatchNormForward& params, cudaStream_t stream);
 cudaError_t launch_batch_norm(const Activations& shape, const BatchNormBackward& params, cudaStream_t stream);
+cudaError_t launch_batch_norm_moments(const Activations& shape, const BatchNormMoments& params, cudaStream_t stream);
+cudaError_t launch_batch_norm_sums(const Activations& shape, const BatchNormBackward& params, cudaStream_t stream);
+cudaError_t launch_batch_norm_dx(const Activations& shape, const BatchNormBackward& params, cudaStream_t stream);
 
 }  // namespace trainyard
