@@ -1,8 +1,11 @@
 #include <csignal>
+#include <cstdlib>
+#include <exception>
 #include <filesystem>
 #include <system_error>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <c10/util/Exception.h>
 
@@ -71,12 +74,27 @@ int fail_with_another_rank(const SecondaryError& error) {
   return static_cast<int>(error.code());
 }
 
+// While the error of a GPU that has failed is on its way here, destructors of tensors and events meet the same error,
+// and one that throws ends the program. Other causes are bugs: abort, which leaves a core file.
+[[noreturn]] void end_by_terminate() {
+  try {
+    if (const std::exception_ptr error = std::current_exception()) std::rethrow_exception(error);
+  } catch (const c10::Error& error) {
+    const std::string words = error.what_without_backtrace();
+    _exit(fail(ExitCode::run_failed, fmt::format("[libtorch] {}", words.substr(0, words.find('\n')))));
+  } catch (...) {
+    print_error("[trainyard] an error in a destructor or of a kind that nobody knows");
+  }
+  std::abort();
+}
+
 }  // namespace
 }  // namespace trainyard
 
 int main(int argc, char** argv) {
   using namespace trainyard;
   prepare_standard_streams();
+  std::set_terminate(end_by_terminate);
   try {
     log_to_stderr();
     return run(argc, argv);
