@@ -25,6 +25,8 @@ std::string epochs_header(const MetricNames& names) {
 constexpr const char* loading_header =
     "epoch,step,samples_per_second,wait_share,wait_p50,wait_p99,workers_busy,bytes,deaths,hangs,retries,skipped\n";
 
+constexpr const char* ranks_header = "epoch,step,rank,data_wait\n";
+
 std::optional<std::int64_t> step_of_row(const std::string& line) {
   std::istringstream fields(line);
   std::int64_t epoch = 0;
@@ -61,11 +63,13 @@ void keep_up_to(const std::filesystem::path& path, const std::string& header, st
 MetricsFiles::MetricsFiles(const std::filesystem::path& folder, std::int64_t last_step, const MetricNames& names)
     : csv_(folder / "metrics.csv"),
       loading_(folder / "loading.csv"),
+      ranks_(folder / "ranks.csv"),
       jsonl_(folder / "metrics.jsonl"),
       events_(folder, last_step) {
   keep_up_to(csv_, epochs_header(names), last_step, step_of_row);
   keep_up_to(loading_, loading_header, last_step, step_of_row);
   keep_up_to(jsonl_, "", last_step, step_of_object);
+  if (std::filesystem::exists(ranks_)) keep_up_to(ranks_, ranks_header, last_step, step_of_row);
 }
 
 void MetricsFiles::add(const EpochMetrics& m) {
@@ -93,6 +97,19 @@ void MetricsFiles::add(const LoadingMetrics& m) {
                        {"loading/workers_busy", s.busy_share},
                        {"loading/samples_skipped", static_cast<double>(s.faults.skipped)},
                        {"loading/workers_lost", static_cast<double>(s.faults.deaths + s.faults.hangs)}});
+}
+
+void MetricsFiles::add(const RankMetrics& m) {
+  if (m.data_wait.size() < 2) return;
+  if (!std::filesystem::exists(ranks_)) keep_up_to(ranks_, ranks_header, 0, step_of_row);
+  std::string rows;
+  std::vector<EventFile::Scalar> scalars;
+  for (std::size_t rank = 0; rank < m.data_wait.size(); ++rank) {
+    rows += fmt::format("{},{},{},{}\n", m.epoch, m.step, rank, m.data_wait[rank]);
+    scalars.push_back({fmt::format("ranks/data_wait_{}", rank), m.data_wait[rank]});
+  }
+  append(ranks_, rows);
+  events_.add(m.step, scalars);
 }
 
 void MetricsFiles::add(const StepMetrics& m) {

@@ -32,6 +32,13 @@ struct LoadingMetrics {
   EpochStats stats;
 };
 
+/// Rows of ranks.csv, one per rank. Not written by a run of one rank.
+struct RankMetrics {
+  std::int64_t epoch;             ///< whole epochs done, from 1
+  std::int64_t step;              ///< optimizer steps done
+  std::vector<double> data_wait;  ///< of each rank: the share of the epoch in which its steps waited for data, 0 to 1
+};
+
 /// A line of metrics.jsonl: means since the line before it.
 struct StepMetrics {
   std::int64_t epoch;  ///< the epoch under way, from 1
@@ -58,6 +65,7 @@ class MetricsFiles {
 
   void add(const EpochMetrics& metrics);
   void add(const LoadingMetrics& metrics);
+  void add(const RankMetrics& metrics);
   void add(const StepMetrics& metrics);
 
  private:
@@ -65,6 +73,7 @@ class MetricsFiles {
 
   std::filesystem::path csv_;
   std::filesystem::path loading_;
+  std::filesystem::path ranks_;
   std::filesystem::path jsonl_;
   EventFile events_;
 };

@@ -302,6 +302,7 @@ void Trainer::finish_epoch() {
                            .lr = lr_of(place_.step - 1),
                            .samples_per_second = rate,
                            .data_wait = *std::max_element(result_.wait_of_ranks.begin(), result_.wait_of_ranks.end())});
+  add_metrics(RankMetrics{.epoch = place_.epoch, .step = place_.step, .data_wait = result_.wait_of_ranks});
   add_metrics(LoadingMetrics{.epoch = place_.epoch, .step = place_.step, .stats = result_.loading});
   const std::string extras = task_->training_extras();
   say(fmt::format("epoch {}/{}  {}  {}{}  {:.0f}/s  {}", place_.epoch, config_.train.epochs,

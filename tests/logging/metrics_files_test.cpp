@@ -1,6 +1,7 @@
 #include "logging/metrics_files.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -65,6 +66,18 @@ TEST(MetricsFiles, WritesHowTheSamplesCame) {
       text(dir / "loading.csv"),
       "epoch,step,samples_per_second,wait_share,wait_p50,wait_p99,workers_busy,bytes,deaths,hangs,retries,skipped\n"
       "1,10,50,0.5,0.001,0.25,0.75,4096,1,2,3,4\n");
+}
+
+TEST(MetricsFiles, WritesTheWaitOfEachOfSeveralRanks) {
+  const TempDir dir;
+  MetricsFiles(dir.path(), 0, names).add(RankMetrics{.epoch = 1, .step = 10, .data_wait = {0.5}});
+  EXPECT_FALSE(std::filesystem::exists(dir / "ranks.csv"));
+  {
+    MetricsFiles files(dir.path(), 0, names);
+    for (const std::int64_t i : {1, 2}) files.add(RankMetrics{.epoch = i, .step = i * 10, .data_wait = {0.5, 0.25}});
+  }
+  MetricsFiles(dir.path(), 10, names).add(RankMetrics{.epoch = 2, .step = 20, .data_wait = {0, 1}});
+  EXPECT_EQ(text(dir / "ranks.csv"), "epoch,step,rank,data_wait\n1,10,0,0.5\n1,10,1,0.25\n2,20,0,0\n2,20,1,1\n");
 }
 
 TEST(MetricsFiles, WritesOneJsonObjectALine) {
