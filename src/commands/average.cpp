@@ -17,7 +17,7 @@ class AverageCommand : public Command {
  public:
   void bind(Arguments& arguments) override {
     arguments.add("run", run_, "a run's folder", {.required = true});
-    arguments.add("--last", last_, "newest checkpoints to average; if not given, all that the run has kept",
+    arguments.add("--last", last_, "number of newest checkpoints to average; by default all that the run has kept",
                   {.range = {{2, 1'000'000}}});
   }
 

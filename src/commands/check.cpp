@@ -67,13 +67,13 @@ std::string why_not_saved(const Config& config, const std::vector<SplitInfo>& sp
 class CheckCommand : public Command {
  public:
   void bind(Arguments& arguments) override {
-    arguments.add("--full", full_, "more probes: memory, copies, several GPUs together");
-    arguments.add("--verbose", verbose_, "every probe, library and variable; names of host, user and cards, too");
-    arguments.add("--json", json_, "facts, probes and findings as JSON");
-    arguments.add("--facts", facts_,
-                  "diagnose the facts of another machine, as --json wrote them; - reads standard input",
+    arguments.add("--full", full_, "also test memory, copies, and several GPUs together");
+    arguments.add("--verbose", verbose_,
+                  "show every probe, library and variable, and the names of host, user and GPUs");
+    arguments.add("--json", json_, "print facts, probes and findings as JSON");
+    arguments.add("--facts", facts_, "diagnose another machine from a file written with --json; - reads standard input",
                   {.excludes = "--full"});
-    arguments.add("--error", error_, "explain the words of an error, e.g. a whole line of Docker",
+    arguments.add("--error", error_, "explain an error message, e.g. a whole line printed by Docker",
                   {.excludes = "--json"});
     arguments.add("--probe", probe_, "how the check runs itself for each GPU", {.hidden = true});
   }
@@ -136,7 +136,7 @@ class CheckCommand : public Command {
   std::vector<int> probe_;
 };
 
-const CommandRegistry::Registration registered{"check", "look whether this machine is fit to train",
+const CommandRegistry::Registration registered{"check", "check whether this machine is fit to train",
                                                [] { return std::make_unique<CheckCommand>(); }, __FILE__};
 
 }  // namespace

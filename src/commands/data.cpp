@@ -67,9 +67,9 @@ std::vector<BadSample> bad_samples_of(const Dataset& dataset, int workers) {
 class DataCommand : public Command {
  public:
   void bind(Arguments& arguments) override {
-    arguments.add("checkpoint", checkpoint_, "a run's folder, or one checkpoint of it, whose data is read");
-    arguments.add("--json", json_, "everything as JSON");
-    arguments.add("-v,--verbose", verbose_, "all classes, and what is ignored without a warning, too");
+    arguments.add("checkpoint", checkpoint_, "a run's folder, or one of its checkpoints, whose data to read");
+    arguments.add("--json", json_, "print everything as JSON");
+    arguments.add("-v,--verbose", verbose_, "also show all classes, and what is ignored without a warning");
   }
 
   std::string checkpoint() const override { return checkpoint_; }

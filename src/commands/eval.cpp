@@ -23,11 +23,11 @@ constexpr std::size_t longest_name = 60;
 class EvalCommand : public Command {
  public:
   void bind(Arguments& arguments) override {
-    arguments.add("checkpoint", checkpoint_, "a run's folder, or one checkpoint of it", {.required = true});
-    arguments.add("--split", split_, "test or val; if not given, test, or val if the data has no test",
+    arguments.add("checkpoint", checkpoint_, "a run's folder, or one of its checkpoints", {.required = true});
+    arguments.add("--split", split_, "test or val; by default test, or val if the data has no test",
                   {.one_of = {"test", "val"}});
-    arguments.add("--mirror", mirror_, "average each picture's scores with those of its mirror image");
-    arguments.add("--json", json_, "everything as JSON, the confusion matrix too");
+    arguments.add("--mirror", mirror_, "average each image's logits with those of its mirror image");
+    arguments.add("--json", json_, "print everything as JSON, including the confusion matrix");
   }
 
   std::string checkpoint() const override { return checkpoint_; }

@@ -102,16 +102,17 @@ std::size_t terminal_columns() {
 }
 
 std::string overview(std::size_t columns) {
-  std::string text = paragraph("Trains image classifiers with LibTorch.", columns);
+  std::string text = paragraph("Trains neural networks with LibTorch.", columns);
   text += "\n" + paragraph("trainyard COMMAND [ARGUMENTS] [--config FILE] [--section.key VALUE ...]", columns);
   text += "\ncommands:\n";
   for (const std::string& name : CommandRegistry::names()) {
     text += row(name, CommandRegistry::find(name).description, 10, columns);
   }
   text += "\noptions:\n";
-  text += row("-h,--help", "this text", 10, columns);
-  text += row("--version", "versions of everything linked in", 10, columns);
-  return text + "\n" + paragraph("trainyard COMMAND --help shows a command's arguments and all settings.", columns);
+  text += row("-h,--help", "show this help", 10, columns);
+  text += row("--version", "show the version, and those of the linked libraries", 10, columns);
+  return text + "\n" +
+         paragraph("trainyard COMMAND --help shows the arguments of a command and all settings.", columns);
 }
 
 std::string command_help(const std::string& command, const std::vector<ArgumentHelp>& arguments, std::size_t columns) {
@@ -126,8 +127,9 @@ std::string command_help(const std::string& command, const std::vector<ArgumentH
   std::string text = paragraph(usage + " [--config FILE] [--section.key VALUE ...]", columns);
   text += "\n" + paragraph(CommandRegistry::find(command).description, columns);
   for (const std::string& group : groups) text += argument_rows(group, arguments, columns);
-  text += "\n" + paragraph("settings, as flags or in a TOML file with sections (--config FILE; a flag beats the file):",
-                           columns);
+  text +=
+      "\n" + paragraph("settings, as flags or in a TOML file with sections (--config FILE; a flag overrides the file):",
+                       columns);
   return text + settings_rows(columns);
 }
 

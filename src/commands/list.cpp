@@ -67,9 +67,9 @@ void print_models_with_sizes() {
 class ListCommand : public Command {
  public:
   void bind(Arguments& arguments) override {
-    arguments.add("kind", kind_, "one of these only",
+    arguments.add("kind", kind_, "list only one of these",
                   {.one_of = {"tasks", "models", "datasets", "transforms", "optimizers", "schedules"}});
-    arguments.add("-v,--verbose", verbose_, "the models' parameters, multiply-adds and stages too");
+    arguments.add("-v,--verbose", verbose_, "also show the models' parameters, multiply-adds and stages");
   }
 
   int run(const Config&) override {
@@ -89,9 +89,9 @@ class ListCommand : public Command {
   bool verbose_ = false;
 };
 
-const CommandRegistry::Registration registered{
-    "list", "show the tasks, models, datasets, transforms, optimizers and schedules there are",
-    [] { return std::make_unique<ListCommand>(); }, __FILE__};
+const CommandRegistry::Registration registered{"list",
+                                               "list tasks, models, datasets, transforms, optimizers and schedules",
+                                               [] { return std::make_unique<ListCommand>(); }, __FILE__};
 
 }  // namespace
 }  // namespace trainyard

@@ -24,9 +24,9 @@ constexpr std::size_t curve_rows = 12;
 class LrFindCommand : public Command {
  public:
   void bind(Arguments& arguments) override {
-    arguments.add("--lr_min", least_, "learning rate to begin with");
-    arguments.add("--lr_max", most_, "learning rate to end with, if the loss has not diverged before");
-    arguments.add("--steps", steps_, "steps from one to the other; of small data, up to the end of an epoch",
+    arguments.add("--lr_min", least_, "first learning rate");
+    arguments.add("--lr_max", most_, "last learning rate, unless the loss diverges first");
+    arguments.add("--steps", steps_, "steps from one to the other; with little data, rounded up to whole epochs",
                   {.range = {{20, 100'000}}});
   }
 
@@ -118,7 +118,7 @@ class LrFindCommand : public Command {
   int steps_ = 100;
 };
 
-const CommandRegistry::Registration registered{"lr_find", "suggest a learning rate for a training",
+const CommandRegistry::Registration registered{"lr_find", "suggest a learning rate for a run",
                                                [] { return std::make_unique<LrFindCommand>(); }, __FILE__};
 
 }  // namespace

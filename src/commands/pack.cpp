@@ -19,15 +19,16 @@ namespace fs = std::filesystem;
 class PackCommand : public Command {
  public:
   void bind(Arguments& arguments) override {
-    arguments.add("folder", folder_,
-                  "where train.packed, val.packed and test.packed are written: the splits that the data itself has",
-                  {.required = true});
-    arguments.add("--as", as_, "keep (files as they are), jpeg (encoded anew) or raw (pixels)",
+    arguments.add(
+        "folder", folder_,
+        "folder for train.packed, val.packed and test.packed; only splits that the data itself has are written",
+        {.required = true});
+    arguments.add("--as", as_, "keep (files unchanged), jpeg (re-encoded) or raw (pixels)",
                   {.one_of = {"keep", "jpeg", "raw"}});
     arguments.add("--transform", options_.transforms,
-                  "done to each sample before, as in \"resize(size=256)\"; may be given several times");
-    arguments.add("--quality", options_.quality, "of JPEGs", {.range = {{1, 100}}});
-    arguments.add("--verify", verify_, "only check the files that are there against their checksums");
+                  "transform to apply to each sample first, e.g. \"resize(size=256)\"; may be given several times");
+    arguments.add("--quality", options_.quality, "quality of JPEGs", {.range = {{1, 100}}});
+    arguments.add("--verify", verify_, "only verify the checksums of existing files");
   }
 
   bool product_is_output() const override { return verify_; }
@@ -98,7 +99,7 @@ class PackCommand : public Command {
   bool verify_ = false;
 };
 
-const CommandRegistry::Registration registered{"pack", "write a dataset as files that load fast",
+const CommandRegistry::Registration registered{"pack", "write a dataset to files that load fast",
                                                [] { return std::make_unique<PackCommand>(); }, __FILE__};
 
 }  // namespace

@@ -46,24 +46,24 @@ PoolOptions predict_pool_options(const Config& config) {
 class PredictCommand : public Command {
  public:
   void bind(Arguments& arguments) override {
-    arguments.add("checkpoint", checkpoint_, "a run's folder, or one checkpoint of it", {.required = true});
+    arguments.add("checkpoint", checkpoint_, "a run's folder, or one of its checkpoints", {.required = true});
     arguments.add("inputs", inputs_,
-                  "JPEG or PNG images, folders of them, or - for names from standard input; of tables, CSV files; of a "
-                  "language model, prompts, or - for one prompt per line",
+                  "JPEG or PNG images, folders of them, or - for names from standard input; for tables, CSV files; for "
+                  "a language model, prompts, or - for one prompt per line",
                   {.required = true});
-    arguments.add("--json", json_, "one JSON object per line and input");
-    arguments.add("--mirror", mirror_, "average each picture's scores with those of its mirror image");
+    arguments.add("--json", json_, "print a JSON object for each input, one per line");
+    arguments.add("--mirror", mirror_, "average each image's logits with those of its mirror image");
     const std::string classes = "classes";
     arguments.add("--top", top_, "classes to print for each image (3)", {.range = {{1, 1000}}, .group = classes});
     const std::string masks = "masks";
     arguments.add("--output", output_, "folder for the masks, as PNG files (predictions)", {.group = masks});
     const std::string text = "text";
     arguments.add("--tokens", tokens_, "tokens to write (256)", {.range = {{1, 1'000'000}}, .group = text});
-    arguments.add("--temperature", temperature_, "below 1: more likely tokens; 0: always the likeliest (0.8)",
+    arguments.add("--temperature", temperature_, "below 1: favour likely tokens; 0: always the most likely (0.8)",
                   {.range = {{0, 100}}, .group = text});
-    arguments.add("--top_k", top_k_, "choose among so many tokens; if not given, among all",
+    arguments.add("--top_k", top_k_, "sample from this many of the most likely tokens; by default from all",
                   {.range = {{1, 1'000'000}}, .group = text});
-    arguments.add("--seed", seed_, "of the choices (0)",
+    arguments.add("--seed", seed_, "seed of the sampling (0)",
                   {.range = {{0, std::numeric_limits<std::int64_t>::max()}}, .group = text});
   }
 
@@ -364,7 +364,7 @@ class PredictCommand : public Command {
   int failed_ = 0;
 };
 
-const CommandRegistry::Registration registered{"predict", "classes, numbers, masks or text from a checkpoint",
+const CommandRegistry::Registration registered{"predict", "predict classes, numbers, masks or text with a checkpoint",
                                                [] { return std::make_unique<PredictCommand>(); }, __FILE__};
 
 }  // namespace

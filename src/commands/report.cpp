@@ -54,9 +54,9 @@ Job prepare(const fs::path& run, const Config& given) {
 class ReportCommand : public Command {
  public:
   void bind(Arguments& arguments) override {
-    arguments.add("runs", runs_, "folders of runs; several are shown side by side", {.required = true});
+    arguments.add("runs", runs_, "folders of runs; several appear side by side", {.required = true});
     arguments.add("-o,--output", output_,
-                  "the page; if not given, report.html in the run's folder, or beside the first of several");
+                  "file to write; by default report.html in the run's folder, or beside the first of several");
   }
 
   bool product_is_output() const override { return false; }
@@ -99,7 +99,8 @@ class ReportCommand : public Command {
   std::string output_;
 };
 
-const CommandRegistry::Registration registered{"report", "show runs as one HTML page: curves, confusion, mistakes",
+const CommandRegistry::Registration registered{"report",
+                                               "write one HTML page about runs: curves, confusion matrix, mistakes",
                                                [] { return std::make_unique<ReportCommand>(); }, __FILE__};
 
 }  // namespace

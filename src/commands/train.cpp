@@ -38,14 +38,14 @@ class TrainCommand : public Command {
   void bind(Arguments& arguments) override {
     const std::string group = "looking into a run";
     arguments.add("--train.fast_dev_run", debug_.fast_dev_run,
-                  "one epoch of 3 batches, evaluation and report too, in runs/scratch/", {.group = group});
+                  "train one epoch of 3 batches with evaluation and report, in runs/scratch/", {.group = group});
     arguments.add("--train.overfit_batches", debug_.overfit_batches,
                   "train on this many batches, the same in every epoch, in runs/scratch/",
                   {.range = {{1, 1'000'000}}, .group = group});
     arguments.add("--train.profile", debug_.profile,
-                  "steps to trace, as 10:15, into the run's trace.json, for ui.perfetto.dev", {.group = group});
+                  "steps to trace, e.g. 10:15, into the run's trace.json, for ui.perfetto.dev", {.group = group});
     arguments.add("--train.dry_run", debug_.dry_run,
-                  "show parameters, a step's memory and a batch's pictures; train nothing", {.group = group});
+                  "show parameters, a step's memory and a batch's images; train nothing", {.group = group});
   }
 
   bool product_is_output() const override { return false; }

@@ -22,13 +22,16 @@ struct ModelConfig {
   template <typename Table>
   void declare(Table& table) {
     table.add("name", name, "model to train (trainyard list models)", Resume::fixed);
-    table.add("weights", weights, "safetensors file to begin from, as torchvision's or timm's", Resume::fixed);
-    table.add("reset_head", reset_head, "with model.weights: draw the last layer anew", Resume::fixed);
-    table.add("freeze_stages", freeze_stages, "first stages that are not trained (trainyard list models -v)",
-              whole(0, 10'000), Resume::fixed);
-    table.add("freeze", freeze,
-              "what else is not trained: stages, or beginnings of parameters' names, as layer1.0; one flag for each",
+    table.add("weights", weights, "safetensors file to start from, e.g. torchvision's or timm's weights",
               Resume::fixed);
+    table.add("reset_head", reset_head, "with model.weights: reinitialize the last layer", Resume::fixed);
+    table.add("freeze_stages", freeze_stages,
+              "number of stages, from the input, that are not trained (trainyard list models -v)", whole(0, 10'000),
+              Resume::fixed);
+    table.add(
+        "freeze", freeze,
+        "further parts that are not trained: stages, or prefixes of parameter names, e.g. layer1.0; one flag for each",
+        Resume::fixed);
     table.add_components(components);
   }
 };
@@ -46,15 +49,15 @@ struct DataConfig {
   template <typename Table>
   void declare(Table& table) {
     table.add("name", name, "dataset (trainyard list datasets)", Resume::fixed);
-    table.add("root", root, "folder of the dataset; empty: looked for in data/ and the distribution's folder",
+    table.add("root", root, "folder of the dataset; empty: searched for in data/ and the distribution's folder",
               Resume::free);
     table.add("channels", channels, "channels of image files: 3 (RGB) or 1 (grey)", one_of({1, 3}), Resume::fixed);
     table.add("max_pixels", max_pixels, "larger image files are refused; the default is Pillow's limit",
               whole(1, std::int64_t{1} << 32), Resume::fixed);
-    table.add("exif_orientation", exif_orientation,
-              "turn image files upright, as their EXIF orientation asks; false gives the pixels of torchvision's "
-              "ImageFolder",
-              Resume::fixed);
+    table.add(
+        "exif_orientation", exif_orientation,
+        "rotate image files according to their EXIF orientation; false yields the pixels of torchvision's ImageFolder",
+        Resume::fixed);
     table.add("val", val,
               "validation samples to take out of train if the data has no val split: a share if below 1, otherwise a "
               "number",
@@ -72,11 +75,11 @@ struct TransformConfig {
 
   template <typename Table>
   void declare(Table& table) {
-    table.add("train", train, "what is done to a training sample, in order; one flag for each; \"\": nothing",
+    table.add("train", train, "transforms of training samples, in order; one flag for each; \"\": none", Resume::fixed);
+    table.add("test", test, "transforms of val and test samples, in order; one flag for each; \"\": none",
               Resume::fixed);
-    table.add("test", test, "what is done to a val or test sample, in order; one flag for each; \"\": nothing",
+    table.add("decode", decode, "decoding of JPEGs that are scaled down: exact, or scaled (faster, softer)",
               Resume::fixed);
-    table.add("decode", decode, "JPEGs that become smaller: exact, or scaled (faster, softer)", Resume::fixed);
   }
 };
 
@@ -94,23 +97,25 @@ struct LoaderConfig {
   template <typename Table>
   void declare(Table& table) {
     table.add("workers", workers, "worker processes; 0 loads in the training process", whole(0, 256), Resume::free);
-    table.add("batch_size", batch_size, "samples a step", whole(1, 1 << 20), Resume::fixed);
-    table.add(
-        "sampling", sampling,
-        "training samples of an epoch: uniform, each once; balanced, as many, drawn with replacement, every class "
-        "equally often",
-        Resume::fixed);
-    table.add("drop_last", drop_last, "training: leave out an epoch's last batch if it is incomplete", Resume::fixed);
-    table.add("prefetch", prefetch, "batches prepared ahead", whole(1, 1024), Resume::free);
-    table.add("timeout", timeout, "seconds a worker may take for one sample", number(0.1, 86'400), Resume::free);
-    table.add("cache", cache, "read every sample once and keep it: shm, in shared memory; gpu, transformed, on the GPU",
+    table.add("batch_size", batch_size, "samples per batch, over all GPUs", whole(1, 1 << 20), Resume::fixed);
+    table.add("sampling", sampling,
+              "training samples of an epoch: uniform, each once; balanced, as many, drawn with replacement so that "
+              "classes are equally frequent",
+              Resume::fixed);
+    table.add("drop_last", drop_last, "leave out the last batch of a training epoch if it is incomplete",
+              Resume::fixed);
+    table.add("prefetch", prefetch, "batches to prepare in advance", whole(1, 1024), Resume::free);
+    table.add("timeout", timeout, "seconds that a worker may take for one sample", number(0.1, 86'400), Resume::free);
+    table.add("cache", cache,
+              "read every sample once and keep it: shm, in shared memory; gpu, after the transforms, on the GPU",
               Resume::free);
     table.add("cache_name", cache_name,
-              "shm: runs with one name share what they keep; it stays as /dev/shm/trainyard-cache-<name>-* until "
-              "removed",
+              "shm: runs with the same name share the cache; it stays as /dev/shm/trainyard-cache-<name>-* until you "
+              "remove it",
               Resume::free);
     table.add("on_worker_error", on_worker_error,
-              "a worker is lost or a sample unreadable: stop; retry it 3 times, then stop; retry, then skip the sample",
+              "if a worker is lost or a sample cannot be read: stop; retry, up to 3 times, then stop; skip, after 3 "
+              "attempts leave the sample out",
               Resume::fixed);
   }
 };
@@ -129,9 +134,10 @@ struct OptimizerConfig {
     table.add("lr", lr, "peak learning rate", number(0, 1e6), Resume::if_named);
     table.add("weight_decay", weight_decay, "weight decay: an L2 penalty for sgd, decoupled for adamw and lion",
               number(0, 1e3), Resume::if_named);
-    table.add("decay_bias_norm", decay_bias_norm, "weight decay on biases, norms, embeddings too", Resume::fixed);
+    table.add("decay_bias_norm", decay_bias_norm, "also apply weight decay to biases, norms and embeddings",
+              Resume::fixed);
     table.add("layer_decay", layer_decay,
-              "learning rate of a stage of the model, as a share of the next one's; 1: all have the same", number(0, 1),
+              "learning rate of a model's stage, as a share of the next stage's; 1: all the same", number(0, 1),
               Resume::if_named);
     table.add_components(components);
   }
@@ -170,24 +176,25 @@ struct TrainConfig {
   template <typename Table>
   void declare(Table& table) {
     table.add("epochs", epochs, "passes over the training set", whole(1, 1'000'000), Resume::if_named);
-    table.add("device", device, "where to train; auto and cuda: on all GPUs, in a process for each (docs/many-gpus.md)",
+    table.add("device", device, "where to train; auto and cuda: on all GPUs, with one process each (docs/many-gpus.md)",
               device_name(), Resume::free);
     table.add("precision", precision, "arithmetic of the step", Resume::if_named);
-    table.add("seed", seed, "fixes weights, order and augmentation", any_seed(), Resume::fixed);
-    table.add("accumulate", accumulate, "batches whose gradients make one step", whole(1, 65'536), Resume::fixed);
-    table.add("clip_grad_norm", clip_grad_norm, "largest norm of all gradients; 0: no limit", number(0, 1e9),
-              Resume::if_named);
-    table.add("ema_decay", ema_decay, "decay of averaged weights, as 0.999; 0: none", number(0, 0.999999),
+    table.add("seed", seed, "seed of initial weights, sample order and augmentation", any_seed(), Resume::fixed);
+    table.add("accumulate", accumulate, "batches whose gradients are accumulated for one step", whole(1, 65'536),
               Resume::fixed);
-    table.add("on_nonfinite", on_nonfinite, "a loss that is NaN or infinite: end the run, or pass the step over",
+    table.add("clip_grad_norm", clip_grad_norm, "maximum norm of all gradients together; 0: no limit", number(0, 1e9),
+              Resume::if_named);
+    table.add("ema_decay", ema_decay, "decay of the averaged weights, e.g. 0.999; 0: no averaging", number(0, 0.999999),
+              Resume::fixed);
+    table.add("on_nonfinite", on_nonfinite, "if the loss is NaN or infinite: stop the run, or skip the step",
               Resume::free);
-    table.add("deterministic", deterministic, "the same bits in every run on a GPU too; slower", Resume::free);
+    table.add("deterministic", deterministic, "bit-identical results also on a GPU; slower", Resume::free);
     table.add("cuda_graph", cuda_graph,
-              "on a GPU, capture the step once and replay it; false for a model that decides on the CPU", Resume::free);
-    table.add(
-        "recompute", recompute,
-        "compute the stages of the model again in the backward pass instead of keeping their results: less memory",
-        Resume::free);
+              "on a GPU, capture the step once and replay it; false for a model that makes decisions on the CPU",
+              Resume::free);
+    table.add("recompute", recompute,
+              "recompute the model's stages in the backward pass instead of keeping their results: less memory",
+              Resume::free);
     table.add("threads", threads, "CPU threads of the training process; 0: all cores", whole(0, 4096), Resume::free);
     table.add("patience", patience, "epochs without a better val result after which to stop; 0: never",
               whole(0, 1'000'000), Resume::if_named);
@@ -202,14 +209,13 @@ struct DistributedConfig {
 
   template <typename Table>
   void declare(Table& table) {
-    table.add("timeout", timeout, "seconds that the processes of a run wait for one another before it fails",
+    table.add("timeout", timeout, "seconds that the processes of a run wait for one another before the run fails",
               number(1, 86'400), Resume::free);
     table.add("max_restarts", max_restarts,
-              "how often training on several devices begins again by itself, from the last checkpoint, after a process "
-              "was lost",
+              "how often training on several devices restarts from the last checkpoint after losing a process",
               whole(0, 1'000), Resume::free);
     table.add("sync_batch_norm", sync_batch_norm,
-              "batch norm: statistics of the whole batch, as on one device, instead of each process's part; slower",
+              "use batch-norm statistics of the whole batch, as on one device, instead of each process's part; slower",
               Resume::if_named);
   }
 };
@@ -223,8 +229,8 @@ struct CheckpointConfig {
   void declare(Table& table) {
     table.add("every_steps", every_steps, "steps between checkpoints; 0: after each epoch only",
               whole(0, 1'000'000'000), Resume::free);
-    table.add("keep", keep, "newest checkpoints that stay", whole(1, 1'000'000), Resume::free);
-    table.add("keep_best", keep_best, "keep the one that is best on val too", Resume::free);
+    table.add("keep", keep, "number of newest checkpoints to keep", whole(1, 1'000'000), Resume::free);
+    table.add("keep_best", keep_best, "also keep the checkpoint that is best on val", Resume::free);
   }
 };
 
@@ -251,7 +257,8 @@ struct TaskConfig {
 
   template <typename Table>
   void declare(Table& table) {
-    table.add("name", name, "what is trained: loss, metrics, predictions (trainyard list tasks)", Resume::fixed);
+    table.add("name", name, "task to train for: determines loss, metrics and predictions (trainyard list tasks)",
+              Resume::fixed);
     table.add_components(components);
   }
 };

@@ -38,11 +38,11 @@ struct CsvSettings {
   std::vector<std::string> ignore;
 
   void declare(SettingTable& table) {
-    table.add("target", target, "columns of numbers to be predicted, for the task regression", Resume::fixed);
-    table.add("label", label, "the column of the class to be predicted, for the task classification", Resume::fixed);
+    table.add("target", target, "columns of numbers to predict, for the task regression", Resume::fixed);
+    table.add("label", label, "column of the class to predict, for the task classification", Resume::fixed);
     table.add("categorical", categorical, "columns whose numbers are categories; columns of text always are",
               Resume::fixed);
-    table.add("ignore", ignore, "columns that are left out, e.g. a row's number", Resume::fixed);
+    table.add("ignore", ignore, "columns to leave out, e.g. row numbers", Resume::fixed);
   }
   void validate() const {
     if (target.empty() == label.empty()) {
@@ -365,7 +365,7 @@ std::unique_ptr<Dataset> make_csv(const DataConfig& config, Split split) {
 }
 
 const DatasetRegistry::Registration registered{
-    "csv", "tables: <data.root>/train.csv, val.csv, test.csv; columns by their names", make_csv, __FILE__};
+    "csv", "tables: <data.root>/train.csv, val.csv, test.csv; columns are found by name", make_csv, __FILE__};
 
 }  // namespace
 }  // namespace trainyard

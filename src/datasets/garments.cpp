@@ -36,7 +36,7 @@ struct GarmentSettings {
 
   void declare(SettingTable& table) {
     table.add("target", target, "mask, a class per pixel; labels, which garments are visible", Resume::fixed);
-    table.add("samples", samples, "scenes of train; a fifth as many of val and of test", whole(1, 1'000'000'000),
+    table.add("samples", samples, "scenes in train; val and test have a fifth as many each", whole(1, 1'000'000'000),
               Resume::fixed);
   }
 };
@@ -196,7 +196,7 @@ std::unique_ptr<Dataset> make_garments(const DataConfig& config, Split split) {
 }
 
 const DatasetRegistry::Registration registered{
-    "garments", "96x96 scenes of Fashion-MNIST's garments, with a class per pixel or with labels", make_garments,
+    "garments", "96x96 scenes of Fashion-MNIST's garments, with one class per pixel or with labels", make_garments,
     __FILE__};
 
 }  // namespace

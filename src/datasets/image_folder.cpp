@@ -90,8 +90,8 @@ std::unique_ptr<Dataset> make_image_folder(const DataConfig& config, Split split
 }
 
 const DatasetRegistry::Registration registered{
-    "image_folder", "JPEG and PNG files, a folder a class: <data.root>/train/<class>/, val/, test/", make_image_folder,
-    __FILE__};
+    "image_folder", "JPEG and PNG files, one folder per class: <data.root>/train/<class>/, val/, test/",
+    make_image_folder, __FILE__};
 
 }  // namespace
 }  // namespace trainyard

@@ -189,7 +189,7 @@ std::unique_ptr<Dataset> make_image_labels(const DataConfig& config, Split split
 }
 
 const DatasetRegistry::Registration registered{
-    "image_labels", "pictures with any number of labels: <data.root>/train/labels.csv, val/labels.csv, test/labels.csv",
+    "image_labels", "images with any number of labels: <data.root>/train/labels.csv, val/labels.csv, test/labels.csv",
     make_image_labels, __FILE__};
 
 }  // namespace

@@ -33,8 +33,7 @@ struct ImageMaskSettings {
   std::int64_t ignore = 255;
 
   void declare(SettingTable& table) {
-    table.add("ignore", ignore, "the number in a mask that stands for no class; -1: there is none", whole(-1, 255),
-              Resume::fixed);
+    table.add("ignore", ignore, "mask value that stands for no class; -1: none", whole(-1, 255), Resume::fixed);
   }
 };
 const ComponentSettings<ImageMaskSettings> settings{"data.image_masks", {"image_masks"}, __FILE__};
@@ -189,7 +188,7 @@ std::unique_ptr<Dataset> make_image_masks(const DataConfig& config, Split split)
 }
 
 const DatasetRegistry::Registration registered{
-    "image_masks", "pictures and PNG masks of the same names: <data.root>/train/images/, train/masks/, val/, test/",
+    "image_masks", "images and PNG masks of the same names: <data.root>/train/images/, train/masks/, val/, test/",
     make_image_masks, __FILE__};
 
 }  // namespace

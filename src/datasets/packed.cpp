@@ -128,7 +128,8 @@ std::unique_ptr<Dataset> make_packed(const DataConfig& config, Split split) {
 }
 
 const DatasetRegistry::Registration registered{
-    "packed", "what `trainyard pack` wrote: <data.root>/train.packed, val.packed, test.packed", make_packed, __FILE__};
+    "packed", "files written by `trainyard pack`: <data.root>/train.packed, val.packed, test.packed", make_packed,
+    __FILE__};
 
 }  // namespace
 }  // namespace trainyard

@@ -21,7 +21,7 @@ struct RotatedGarmentSettings {
   std::int64_t samples = 20'000;
 
   void declare(SettingTable& table) {
-    table.add("samples", samples, "samples of train; a fifth as many of val and of test", whole(1, 1'000'000'000),
+    table.add("samples", samples, "samples in train; val and test have a fifth as many each", whole(1, 1'000'000'000),
               Resume::fixed);
   }
 };
@@ -101,9 +101,9 @@ std::unique_ptr<Dataset> make_rotated_garments(const DataConfig& config, Split s
   return std::make_unique<RotatedGarments>(config, split);
 }
 
-const DatasetRegistry::Registration registered{"rotated_garments",
-                                               "40x40 garments of Fashion-MNIST, rotated by an angle, for regression",
-                                               make_rotated_garments, __FILE__};
+const DatasetRegistry::Registration registered{
+    "rotated_garments", "40x40 garments of Fashion-MNIST, rotated by random angles, for regression",
+    make_rotated_garments, __FILE__};
 
 }  // namespace
 }  // namespace trainyard

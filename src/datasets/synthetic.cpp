@@ -26,10 +26,10 @@ struct SyntheticSettings {
   std::int64_t classes = 10;
 
   void declare(SettingTable& table) {
-    table.add("shape", shape, "height, width, channels, as 28,28,1", list_of(3, whole(1, 65'536)), Resume::fixed)
+    table.add("shape", shape, "height, width, channels, e.g. 28,28,1", list_of(3, whole(1, 65'536)), Resume::fixed)
         .formerly("data.shape");
     table
-        .add("samples", samples, "samples of train, val included; a fifth as many of test", whole(1, 1'000'000'000),
+        .add("samples", samples, "samples in train, including val; test has a fifth as many", whole(1, 1'000'000'000),
              Resume::fixed)
         .formerly("data.samples");
     table.add("classes", classes, "number of classes", whole(2, 1'000'000), Resume::fixed).formerly("data.classes");
@@ -130,7 +130,7 @@ std::unique_ptr<Dataset> make_synthetic(const DataConfig& config, Split split) {
   return std::make_unique<Synthetic>(settings.in(config), split);
 }
 
-const DatasetRegistry::Registration registered{"synthetic", "made-up images of any shape (data.synthetic.shape)",
+const DatasetRegistry::Registration registered{"synthetic", "generated images of any shape (data.synthetic.shape)",
                                                make_synthetic, __FILE__};
 
 }  // namespace

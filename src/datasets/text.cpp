@@ -26,9 +26,9 @@ struct TextSettings {
   double test = 0;
 
   void declare(SettingTable& table) {
-    table.add("context", context, "bytes that a model sees at once; a sample has one more", whole(1, 1 << 20),
+    table.add("context", context, "bytes that the model sees at once; a sample has one more", whole(1, 1 << 20),
               Resume::fixed);
-    table.add("test", test, "share of the bytes, at their end, that is the test split; 0: there is none",
+    table.add("test", test, "share of the bytes, from the end, used as the test split; 0: no test split",
               number(0, 0.9), Resume::fixed);
   }
 };

@@ -34,11 +34,11 @@ struct TokenSettings {
   TokenType type = TokenType::uint16;
 
   void declare(SettingTable& table) {
-    table.add("context", context, "tokens that a model sees at once; a sample has one more", whole(1, 1 << 20),
+    table.add("context", context, "tokens that the model sees at once; a sample has one more", whole(1, 1 << 20),
               Resume::fixed);
-    table.add("vocabulary", vocabulary, "tokens are 0 to vocabulary - 1; 0: as llm.c's header says",
+    table.add("vocabulary", vocabulary, "tokens are 0 to vocabulary - 1; 0: as in llm.c's header",
               whole(0, std::int64_t{1} << 31), Resume::fixed);
-    table.add("type", type, "of the tokens in files without a header of llm.c", Resume::fixed);
+    table.add("type", type, "type of the tokens in files without llm.c's header", Resume::fixed);
   }
 };
 const ComponentSettings<TokenSettings> settings{"data.tokens", {"tokens"}, __FILE__};

@@ -16,9 +16,9 @@ struct DeepLabSettings {
   bool aux = false;
 
   void declare(SettingTable& table) {
-    table.add("dropout", dropout, "share dropped of what the parallel convolutions give", number(0, 0.99),
+    table.add("dropout", dropout, "share dropped from the output of the parallel convolutions", number(0, 0.99),
               Resume::if_named);
-    table.add("aux", aux, "a second head on layer3, whose scores a task may add to the loss", Resume::fixed);
+    table.add("aux", aux, "add a second head on layer3, whose output a task may include in the loss", Resume::fixed);
   }
 };
 const ComponentSettings<DeepLabSettings> settings{

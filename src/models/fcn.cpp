@@ -15,7 +15,7 @@ struct FcnSettings {
   void declare(SettingTable& table) {
     table.add("dropout", dropout, "share dropped before the last layer of each head", number(0, 0.99),
               Resume::if_named);
-    table.add("aux", aux, "a second head on layer3, whose scores a task may add to the loss", Resume::fixed);
+    table.add("aux", aux, "add a second head on layer3, whose output a task may include in the loss", Resume::fixed);
   }
 };
 const ComponentSettings<FcnSettings> settings{"model.fcn", {"fcn_resnet18", "fcn_resnet50"}, __FILE__};

@@ -38,17 +38,18 @@ struct GptSettings {
   double drop_path = 0;
 
   void declare(SettingTable& table) {
-    table.add("layers", layers, "blocks; 0: 4 of gpt, 12 of gpt2", whole(0, 256), Resume::fixed);
-    table.add("heads", heads, "attention heads, a divisor of the width; 0: 4 of gpt, 12 of gpt2", whole(0, 256),
+    table.add("layers", layers, "blocks; 0: 4 for gpt, 12 for gpt2", whole(0, 256), Resume::fixed);
+    table.add("heads", heads, "attention heads, a divisor of the width; 0: 4 for gpt, 12 for gpt2", whole(0, 256),
               Resume::fixed);
-    table.add("width", width, "elements of the residual stream; 0: 128 of gpt, 768 of gpt2", whole(0, 16384),
+    table.add("width", width, "elements of the residual stream; 0: 128 for gpt, 768 for gpt2", whole(0, 16384),
               Resume::fixed);
-    table.add("context", context, "largest number of tokens; 0: those of a sample for gpt, 1024 for gpt2",
+    table.add("context", context, "maximum number of tokens; 0: those of a sample for gpt, 1024 for gpt2",
               whole(0, 1 << 20), Resume::fixed);
-    table.add("dropout", dropout, "share dropped of embeddings, attention and what a branch adds", number(0, 0.99),
-              Resume::if_named);
-    table.add("drop_path", drop_path, "share of the samples that skip a branch of the last block; less before it",
+    table.add("dropout", dropout, "share dropped from embeddings, attention and the output of branches",
               number(0, 0.99), Resume::if_named);
+    table.add("drop_path", drop_path,
+              "share of the samples that skip a branch of the last block; smaller in earlier blocks", number(0, 0.99),
+              Resume::if_named);
   }
 };
 const ComponentSettings<GptSettings> settings{"model.gpt", {"gpt", "gpt2"}, __FILE__};

@@ -15,8 +15,9 @@ struct LinearSettings {
   int patch = 5;
 
   void declare(SettingTable& table) {
-    table.add("patch", patch, "scores per pixel: side of the patch around a pixel that they are computed from, odd",
-              whole(1, 63), Resume::fixed);
+    table.add("patch", patch,
+              "for outputs per pixel: side of the patch around a pixel that they are computed from, odd", whole(1, 63),
+              Resume::fixed);
   }
   void validate() const {
     if (patch % 2 == 0) throw UsageError("model.linear.patch", "{} is even; choose an odd number", patch);
@@ -81,7 +82,7 @@ class LinearInColumns : public ModelModule {
 };
 
 const ModelRegistry::Registration registered{
-    "linear", "the baseline: scores linear in the image, in the patch around each pixel, or in a table's columns",
+    "linear", "a baseline, linear in the image, in the patch around each pixel, or in a table's columns",
     [](const ModelConfig& config, const ModelInput& input) -> std::shared_ptr<Model> {
       const bool is_table = find_field(input.fields, "numeric") || find_field(input.fields, "categorical");
       if (is_table) return std::make_shared<LinearInColumns>(input);

@@ -22,8 +22,8 @@ struct MlpSettings {
   void declare(SettingTable& table) {
     table.add("width", width, "elements of a hidden layer", whole(1, 65'536), Resume::fixed);
     table.add("depth", depth, "hidden layers", whole(1, 64), Resume::fixed);
-    table.add("embedding", embedding, "elements that stand for a category", whole(1, 4096), Resume::fixed);
-    table.add("dropout", dropout, "share dropped of each hidden layer", number(0, 0.99), Resume::if_named);
+    table.add("embedding", embedding, "elements of a category's embedding", whole(1, 4096), Resume::fixed);
+    table.add("dropout", dropout, "share dropped from each hidden layer", number(0, 0.99), Resume::if_named);
   }
 };
 const ComponentSettings<MlpSettings> settings{"model.mlp", {"mlp"}, __FILE__};
@@ -65,7 +65,7 @@ class Mlp : public ModelModule {
 };
 
 const ModelRegistry::Registration registered{
-    "mlp", "for tables: hidden layers over the columns, of which categorical ones are embedded",
+    "mlp", "for tables: hidden layers over the columns; categorical ones are embedded",
     [](const ModelConfig& config, const ModelInput& input) -> std::shared_ptr<Model> {
       return std::make_shared<Mlp>(settings.in(config), input);
     },

@@ -30,11 +30,11 @@ struct UNetSettings {
   int patch = 1;
 
   void declare(SettingTable& table) {
-    table.add("width", width, "channels at full size; doubled each time the image is halved", whole(1, 256),
+    table.add("width", width, "channels at full size, doubled whenever the image is halved", whole(1, 256),
               Resume::fixed);
-    table.add("depth", depth, "how often the image is halved: its sides must be multiples of patch · 2^depth",
+    table.add("depth", depth, "how often the image is halved; its sides must be multiples of patch · 2^depth",
               whole(1, 8), Resume::fixed);
-    table.add("patch", patch, "side of the square of pixels that the net treats as one; 2: four times as fast",
+    table.add("patch", patch, "side of the square of pixels that the model treats as one; 2: four times as fast",
               whole(1, 8), Resume::fixed);
   }
 };

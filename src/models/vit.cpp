@@ -20,11 +20,12 @@ struct VitSettings {
 
   void declare(SettingTable& table) {
     table
-        .add("patch_size", patch_size, "side of a patch in pixels; 4 or 7 for images of 28 px, 4 or 8 of 32 px",
+        .add("patch_size", patch_size, "side of a patch in pixels; 4 or 7 for images of 28 px, 4 or 8 for 32 px",
              whole(1, 1024), Resume::fixed)
         .formerly("model.patch_size");
-    table.add("drop_path", drop_path, "share of the samples that skip a branch of the last block; less before it",
-              number(0, 0.99), Resume::if_named);
+    table.add("drop_path", drop_path,
+              "share of the samples that skip a branch of the last block; smaller in earlier blocks", number(0, 0.99),
+              Resume::if_named);
   }
 };
 const ComponentSettings<VitSettings> settings{"model.vit", {"vit_tiny", "vit_small"}, __FILE__};

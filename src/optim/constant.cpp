@@ -6,7 +6,7 @@ namespace trainyard {
 namespace {
 
 const ScheduleRegistry::Registration registered{
-    "constant", "the peak throughout",
+    "constant", "the peak rate throughout",
     [](const ScheduleConfig&) -> Schedule { return [](const ScheduleStep& at) { return at.peak; }; }, __FILE__};
 
 }  // namespace

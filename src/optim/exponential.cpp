@@ -12,7 +12,7 @@ struct ExponentialSettings {
   double final = 0.01;
 
   void declare(SettingTable& table) {
-    table.add("final", final, "learning rate at the end as a share of optimizer.lr; over 1, it grows",
+    table.add("final", final, "final learning rate, as a share of optimizer.lr; above 1, the rate grows",
               number(1e-12, 1e12), Resume::if_named);
   }
 };

@@ -64,7 +64,7 @@ class Lion : public Optimizer {
 };
 
 const OptimizerRegistry::Registration registered{
-    "lion", "the sign of a momentum, decoupled weight decay",
+    "lion", "sign of the momentum, decoupled weight decay",
     [](const OptimizerConfig& config, NamedTensors parameters) -> std::unique_ptr<Optimizer> {
       return std::make_unique<Lion>(config, std::move(parameters));
     },

@@ -16,11 +16,13 @@ struct OneCycleSettings {
   double final_div_factor = 1e4;
 
   void declare(SettingTable& table) {
-    table.add("pct_start", pct_start, "share of the steps in which the rate rises", number(0, 1), Resume::if_named)
+    table.add("pct_start", pct_start, "share of the steps during which the rate rises", number(0, 1), Resume::if_named)
         .formerly("schedule.pct_start");
-    table.add("div_factor", div_factor, "peak over first rate", number(1, 1e9), Resume::if_named)
+    table.add("div_factor", div_factor, "peak rate divided by the first rate", number(1, 1e9), Resume::if_named)
         .formerly("schedule.div_factor");
-    table.add("final_div_factor", final_div_factor, "first over last rate", number(1, 1e12), Resume::if_named)
+    table
+        .add("final_div_factor", final_div_factor, "first rate divided by the last rate", number(1, 1e12),
+             Resume::if_named)
         .formerly("schedule.final_div_factor");
   }
 };
@@ -41,7 +43,7 @@ double one_cycle(const OneCycleSettings& s, const ScheduleStep& at) {
 }
 
 const ScheduleRegistry::Registration registered{
-    "one_cycle", "up to the peak and down to almost 0, as torch's OneCycleLR",
+    "one_cycle", "up to the peak and down to almost 0, like torch's OneCycleLR",
     [](const ScheduleConfig& config) -> Schedule {
       return [s = settings.in(config)](const ScheduleStep& at) { return one_cycle(s, at); };
     },

@@ -49,7 +49,7 @@ class Sgd : public Optimizer {
 };
 
 const OptimizerRegistry::Registration registered{
-    "sgd", "SGD with momentum, Nesterov's or plain, and L2 penalty",
+    "sgd", "SGD with plain or Nesterov momentum and L2 penalty",
     [](const OptimizerConfig& config, NamedTensors parameters) -> std::unique_ptr<Optimizer> {
       return std::make_unique<Sgd>(config, std::move(parameters));
     },

@@ -33,24 +33,28 @@ struct ClassificationSettings {
   bool auc = false;
 
   void declare(SettingTable& table) {
-    table.add("loss", loss,
-              "cross_entropy; focal, which weighs sure answers less; bce, binary cross-entropy for each class",
-              Resume::if_named);
-    table.add("focal_gamma", focal_gamma, "focal: how much less sure answers weigh", number(1, 10), Resume::if_named);
+    table.add(
+        "loss", loss,
+        "cross_entropy; focal, which gives confident predictions less weight; bce, binary cross-entropy per class",
+        Resume::if_named);
+    table.add("focal_gamma", focal_gamma, "focal: how strongly to reduce the weight of confident predictions",
+              number(1, 10), Resume::if_named);
     table
-        .add("label_smoothing", label_smoothing, "share of the target spread over all classes", number(0, 0.999),
-             Resume::if_named)
+        .add("label_smoothing", label_smoothing, "share of the target that is spread over all classes",
+             number(0, 0.999), Resume::if_named)
         .formerly("train.label_smoothing");
     table.add("mixup", mixup, "alpha of mixup; 0: none", number(0, 4), Resume::if_named).formerly("train.mixup");
     table
-        .add("cutmix", cutmix, "alpha of cutmix; 0: none; with mixup, a step takes either", number(0, 4),
+        .add("cutmix", cutmix, "alpha of cutmix; 0: none; with mixup, a step uses one of the two", number(0, 4),
              Resume::if_named)
         .formerly("train.cutmix");
-    table.add("class_weights", class_weights, "balanced, or a number for each class; empty: all weigh the same",
+    table.add("class_weights", class_weights, "balanced, or a weight for each class; empty: equal weights",
               Resume::if_named);
-    table.add("top_k", top_k, "val and test count an answer as right, too, that is among so many guesses",
+    table.add("top_k", top_k,
+              "for val and test, also count a sample as correct if its class is among this many best guesses",
               whole(1, 1000), Resume::free);
-    table.add("auc", auc, "val and test have the area under the ROC curve, too: one class against the rest, the mean",
+    table.add("auc", auc,
+              "for val and test, also compute the area under the ROC curve, one class against the rest, averaged",
               Resume::free);
   }
   void validate() const {

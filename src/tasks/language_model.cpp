@@ -22,7 +22,7 @@ struct LanguageModelSettings {
 
   void declare(SettingTable& table) {
     table.add("bytes_per_token", bytes_per_token,
-              "mean length of a token in bytes, for val/bits_per_byte; 0: 1 if tokens are bytes, otherwise not known",
+              "mean length of a token in bytes, for val/bits_per_byte; 0: 1 if tokens are bytes, otherwise unknown",
               number(0, 1e6), Resume::free);
   }
 };

@@ -32,20 +32,22 @@ struct MultiLabelSettings {
 
   void declare(SettingTable& table) {
     table.add("loss", loss,
-              "bce, binary cross-entropy; asymmetric, which weighs sure answers less, those of missing labels most",
+              "bce, binary cross-entropy; asymmetric, which gives confident predictions less weight, above all for "
+              "absent labels",
               Resume::if_named);
-    table.add("gamma_pos", gamma_pos, "asymmetric: how much less sure answers weigh where the label is there",
+    table.add("gamma_pos", gamma_pos,
+              "asymmetric: how strongly to reduce the weight of confident predictions for present labels",
               number(0, 10), Resume::if_named);
-    table.add("gamma_neg", gamma_neg, "asymmetric: the same where it is not", number(0, 10), Resume::if_named);
-    table.add("clip", clip, "asymmetric: below this probability an answer counts as 0 where the label is not there",
+    table.add("gamma_neg", gamma_neg, "asymmetric: the same for absent labels", number(0, 10), Resume::if_named);
+    table.add("clip", clip, "asymmetric: for absent labels, predicted probabilities below this count as 0",
               number(0, 0.5), Resume::if_named);
     table.add("positive_weights", positive_weights,
-              "how much samples that have a label weigh: balanced, or a number for each label; empty: 1",
+              "weight of the samples that have a label: balanced, or a number for each label; empty: 1",
               Resume::if_named);
     table.add("mixup", mixup, "alpha of mixup; 0: none", number(0, 4), Resume::if_named);
-    table.add("cutmix", cutmix, "alpha of cutmix; 0: none; with mixup, a step takes either", number(0, 4),
+    table.add("cutmix", cutmix, "alpha of cutmix; 0: none; with mixup, a step uses one of the two", number(0, 4),
               Resume::if_named);
-    table.add("threshold", threshold, "probability above which a label is given", number(0, 1), Resume::if_named);
+    table.add("threshold", threshold, "probability above which a label is predicted", number(0, 1), Resume::if_named);
   }
 };
 const ComponentSettings<MultiLabelSettings> settings{"task.multi_label", {"multi_label"}, __FILE__};

@@ -26,12 +26,11 @@ struct RegressionSettings {
   double huber_delta = 1;
 
   void declare(SettingTable& table) {
-    table.add(
-        "loss", loss,
-        "of standardized targets: mse, the squared error; l1, the absolute error, which outliers move less; huber, "
-        "squared for small errors and absolute for large ones",
-        Resume::if_named);
-    table.add("huber_delta", huber_delta, "huber: errors above so many deviations of the target are large",
+    table.add("loss", loss,
+              "on standardized targets: mse, the squared error; l1, the absolute error, which is less sensitive to "
+              "outliers; huber, squared for small errors and absolute for large ones",
+              Resume::if_named);
+    table.add("huber_delta", huber_delta, "huber: errors above this many standard deviations of the target are large",
               number(1e-3, 1e3), Resume::if_named);
   }
 };
@@ -146,7 +145,7 @@ class Regression final : public Task {
 };
 
 const TaskRegistry::Registration registered{
-    "regression", "numbers per image or table row: the field target",
+    "regression", "one or more numbers per image or table row: the field target",
     [](const TaskConfig& config, const TaskData& data, at::Device device) -> std::unique_ptr<Task> {
       return std::make_unique<Regression>(settings.in(config), data, device);
     },

@@ -24,7 +24,7 @@ struct SegmentationSettings {
               Resume::if_named);
     table.add("aux", aux, "weight of the loss of the model's auxiliary output, if it has one", number(0, 100),
               Resume::if_named);
-    table.add("class_weights", class_weights, "a number for each class; empty: all weigh the same", Resume::if_named);
+    table.add("class_weights", class_weights, "a weight for each class; empty: equal weights", Resume::if_named);
   }
 };
 const ComponentSettings<SegmentationSettings> settings{"task.segmentation", {"segmentation"}, __FILE__};
@@ -141,7 +141,7 @@ class Segmentation final : public Task {
 };
 
 const TaskRegistry::Registration registered{
-    "segmentation", "a class per pixel: fields image and mask",
+    "segmentation", "one class per pixel: fields image and mask",
     [](const TaskConfig& config, const TaskData& data, at::Device device) -> std::unique_ptr<Task> {
       return std::make_unique<Segmentation>(settings.in(config), data, device);
     },

@@ -31,7 +31,7 @@ std::unique_ptr<Transform> make_center_crop(TransformArguments& arguments) {
   return std::make_unique<CenterCrop>(static_cast<std::size_t>(arguments.whole("size", 224, 1, 8192)));
 }
 
-const TransformRegistry::Registration registered{"center_crop", "center_crop(size=224): the middle, a square",
+const TransformRegistry::Registration registered{"center_crop", "center_crop(size=224): crops the central square",
                                                  make_center_crop, __FILE__};
 
 }  // namespace

@@ -19,7 +19,7 @@ std::unique_ptr<Transform> make_color_jitter(TransformArguments& arguments) {
 }
 
 const TransformRegistry::Registration registered{
-    "color_jitter", "color_jitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0): changes each at random",
+    "color_jitter", "color_jitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0): changes each randomly",
     make_color_jitter, __FILE__};
 
 }  // namespace

@@ -81,7 +81,7 @@ std::unique_ptr<Transform> make_rand_augment(TransformArguments& arguments) {
 }
 
 const TransformRegistry::Registration registered{
-    "rand_augment", "rand_augment(num_ops=2, magnitude=9): random changes of colour, place and shape",
+    "rand_augment", "rand_augment(num_ops=2, magnitude=9): random changes of colour, position and shape",
     make_rand_augment, __FILE__};
 
 }  // namespace

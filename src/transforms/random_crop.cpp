@@ -40,7 +40,8 @@ std::unique_ptr<Transform> make_random_crop(TransformArguments& arguments) {
 }
 
 const TransformRegistry::Registration registered{
-    "random_crop", "random_crop(size=0, padding=4): pads with black, cuts a square (0: the old size) out at random",
+    "random_crop",
+    "random_crop(size=0, padding=4): pads with black and crops a random square (size 0: the original size)",
     make_random_crop, __FILE__};
 
 }  // namespace

@@ -48,8 +48,8 @@ std::unique_ptr<Transform> make_random_erasing(TransformArguments& arguments) {
 }
 
 const TransformRegistry::Registration registered{
-    "random_erasing", "random_erasing(p=0.5, value=0): paints a random rectangle in one grey", make_random_erasing,
-    __FILE__};
+    "random_erasing", "random_erasing(p=0.5, value=0): fills a random rectangle with one grey value",
+    make_random_erasing, __FILE__};
 
 }  // namespace
 }  // namespace trainyard

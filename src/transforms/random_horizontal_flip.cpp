@@ -55,7 +55,7 @@ std::unique_ptr<Transform> make_random_horizontal_flip(TransformArguments& argum
 }
 
 const TransformRegistry::Registration registered{"random_horizontal_flip",
-                                                 "random_horizontal_flip(p=0.5): mirrors left and right at random",
+                                                 "random_horizontal_flip(p=0.5): randomly swaps left and right",
                                                  make_random_horizontal_flip, __FILE__};
 
 }  // namespace

@@ -68,7 +68,7 @@ std::unique_ptr<Transform> make_random_resized_crop(TransformArguments& argument
 }
 
 const TransformRegistry::Registration registered{
-    "random_resized_crop", "random_resized_crop(size=224, scale_min=0.08): a random part, scaled to a square",
+    "random_resized_crop", "random_resized_crop(size=224, scale_min=0.08): a random region, scaled to a square",
     make_random_resized_crop, __FILE__};
 
 }  // namespace

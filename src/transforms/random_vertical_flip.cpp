@@ -28,7 +28,7 @@ std::unique_ptr<Transform> make_random_vertical_flip(TransformArguments& argumen
 }
 
 const TransformRegistry::Registration registered{"random_vertical_flip",
-                                                 "random_vertical_flip(p=0.5): mirrors top and bottom at random",
+                                                 "random_vertical_flip(p=0.5): randomly swaps top and bottom",
                                                  make_random_vertical_flip, __FILE__};
 
 }  // namespace

@@ -46,8 +46,9 @@ std::unique_ptr<Transform> make_resize(TransformArguments& arguments) {
 }
 
 const TransformRegistry::Registration registered{
-    "resize", "resize(size=256, interpolation=bilinear): shorter side; or resize(height=.., width=..)", make_resize,
-    __FILE__};
+    "resize",
+    "resize(size=256, interpolation=bilinear): scales the shorter side to size; or resize(height=.., width=..)",
+    make_resize, __FILE__};
 
 }  // namespace
 }  // namespace trainyard
