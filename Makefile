@@ -1,8 +1,8 @@
-# Every target gets what it needs first, and a second run touches nothing that is up to date.
-#   ARGS="--train.epochs 3"   is passed to the trainer (train, check), to ctest (test) or to the benchmark (bench)
-#   CONFIG=configs/mine.toml  is the configuration to train; configs/fashion_mnist.toml if not given
-#   PRESET=debug|asan|tsan    another build for build and test; release if not given
-#   JOBS=4                    compile jobs; as many as cores and memory allow if not given
+# Every target first installs what it needs; a second run changes nothing that is up to date.
+#   ARGS="--train.epochs 3"   passed to the trainer (train, check), to ctest (test) or to the benchmark (bench)
+#   CONFIG=configs/mine.toml  the configuration to train; by default configs/fashion_mnist.toml
+#   PRESET=debug|asan|tsan    the build preset for build and test; by default release
+#   JOBS=4                    compile jobs; by default as many as cores and memory allow
 SHELL := bash
 .DEFAULT_GOAL := help
 PRESET ?= release
@@ -11,7 +11,7 @@ CONFIG ?= configs/fashion_mnist.toml
 JOBS ?= $(shell scripts/jobs)
 export PATH := $(CURDIR)/build/bin:$(PATH)
 
-# ARGS may have several lines; a recipe's command has one.
+# ARGS may have several lines, but a recipe's command has only one.
 define newline
 
 
@@ -24,38 +24,38 @@ compile = scripts/alone cmake --build --preset $(1) --parallel $(JOBS)
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
-	@echo 'ARGS="--train.epochs 3" is passed on, PRESET=debug, asan or tsan selects another build.'
+	@echo 'ARGS="--train.epochs 3" passes arguments on; PRESET=debug, asan or tsan selects another build.'
 
-# LibTorch's threads wait by spinning; for so short a time they take few cycles from loader workers and other programs.
+# LibTorch's threads wait by spinning. Limit it, so that they take few cycles from loader workers and other programs.
 train: export GOMP_SPINCOUNT ?= 20000
-train: build/release/build.ninja ## train on Fashion-MNIST: gets the toolchain, builds, checks the machine, shows the result
+train: build/release/build.ninja ## train on Fashion-MNIST: install the toolchain, build, check the machine, train, show the result
 	@$(call compile,release) --target trainyard
 	build/release/trainyard train $(if $(findstring --config,$(ARGS)),,--config $(CONFIG)) $(ARGS)
 
 test: build parity ## build and run every test
 	ctest --preset $(PRESET) --parallel $(shell nproc) $(ARGS)
 
-test-kill: build/release/build.ninja ## kill 200 runs, cut their power, fill their disk; all must end with the same weights
+test-kill: build/release/build.ninja ## kill 200 runs, cut their power, fill their disks: all must end with the same weights
 	@$(call compile,release) --target core_tests
 	TRAINYARD_KILL_RUNS=200 build/release/tests/core_tests --gtest_filter='*KillLoop.*'
 
-check: build/release/build.ninja ## show in full what this machine has and whether it is fit to train
+check: build/release/build.ninja ## show what this machine has, and whether it is fit to train
 	@$(call compile,release) --target trainyard
 	build/release/trainyard check $(ARGS)
 
-build: build/$(PRESET)/build.ninja ## get what is missing and compile everything
+build: build/$(PRESET)/build.ninja ## install what is missing and compile everything
 	@$(call compile,$(PRESET))
 
 format: linters ## format the sources in place
 	scripts/lint format
 
-lint: linters ## check formatting, shell scripts, the modules without torch and changed files
+lint: linters ## check formatting, shell scripts, the modules without LibTorch, and changed files
 	scripts/lint changed
 
-lint-all: linters ## the same over every file: ten to thirty seconds of one core for each
+lint-all: linters ## lint every file, which takes one core ten to thirty seconds per file
 	scripts/lint all
 
-kill-loop: build/release/build.ninja ## thousands of random signals to workers against the serial order
+kill-loop: build/release/build.ninja ## send thousands of random signals to loader workers and compare with the serial order
 	@$(call compile,release) --target base_tests
 	TRAINYARD_KILLS=3000 build/release/tests/base_tests --gtest_filter=WorkerPool.KillLoop $(ARGS)
 
@@ -63,16 +63,16 @@ bench: build/release/build.ninja ## measure the loader
 	@$(call compile,release) --target benchmarks
 	build/release/benchmarks/loader_benchmark $(ARGS)
 
-fuzz: build/fuzz/build.ninja ## feed every reader of outside data with made-up bytes (clang); ARGS="600 tar" for longer
+fuzz: build/fuzz/build.ninja ## fuzz every reader of outside data (clang); ARGS="600 tar" fuzzes one for 600 seconds
 	@$(call compile,fuzz)
 	scripts/fuzz $(ARGS)
 
-bench-loader: build/release/build.ninja ## measure the loader beside Python's DataLoader and others, an hour or two
+bench-loader: build/release/build.ninja ## compare the loader with Python's DataLoader and others; takes an hour or two
 	@scripts/bootstrap peers
 	@$(call compile,release) --target benchmarks
 	benchmarks/compare_loaders --python build/bin/peers-python $(ARGS)
 
-install-loader: build/release/build.ninja ## install the loader for projects of your own to PREFIX (docs/loader-alone.md)
+install-loader: build/release/build.ninja ## install the loader for your own projects to PREFIX (docs/loader-alone.md)
 	@test -n "$(PREFIX)" || { echo "[make] give the folder to install to: make install-loader PREFIX=/opt/trainyard" >&2; exit 2; }
 	@$(call compile,release) --target loader
 	cmake --install build/release --prefix "$(PREFIX)" --component loader
@@ -89,18 +89,18 @@ distclean: ## remove the whole build folder; LibTorch stays in the user's cache 
 bootstrap:
 	@scripts/alone scripts/bootstrap
 
-# Without it, as where there is no network, the tests that need it are reported as skipped.
+# If this fails, e.g. without a network, the tests that need it are reported as skipped.
 parity: build/$(PRESET)/build.ninja
 	-@scripts/bootstrap parity
 
 linters:
 	@scripts/bootstrap lint
 
-# Bootstrap always runs, and leaves this file alone when nothing changed.
+# Bootstrap always runs, but does not touch this file if nothing has changed.
 build/toolchain.cmake: bootstrap ;
 
-# A configured tree cannot change to another LibTorch, CUDA compiler or folder. Whoever had to wait finds it configured.
-# Editors find the compile commands of the last build with LibTorch in build/.
+# A configured tree cannot change to another LibTorch, CUDA compiler or folder, so this configures it afresh, unless another make
+# did so while this one waited. Editors find the compile commands of the last build with LibTorch in build/.
 build/%/build.ninja: build/toolchain.cmake
 	scripts/alone sh -c 'test $@ -nt $< || cmake --fresh --preset $*'
 	@case $* in release | debug) ln -sfn $*/compile_commands.json build/compile_commands.json ;; esac

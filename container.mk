@@ -1,16 +1,16 @@
 # The container's targets; the Makefile includes this file.
-#   GPUS=0,1   just those cards (all if not given, none for the CPU)
-#   ARGS=      goes to the trainer
+#   GPUS=0,1   only these GPUs (by default all; none for the CPU)
+#   ARGS=      arguments for the trainer
 .PHONY: up down shell trainer tensorboard test-container
 
-up: ## train in the container: looks at the host, picks the image, builds, checks the GPU, trains
+up: ## train in a container: check the host, select the image, build, check the GPUs, train
 	@scripts/preflight
 	docker compose up --build --no-log-prefix --abort-on-container-exit --exit-code-from train train
 
-down: ## stop and remove the containers; build tree, data and runs stay
+down: ## stop and remove the containers; the build tree, data and runs stay
 	docker compose --profile '*' down
 
-shell: ## a lasting development container: leave it, and come back with docker start -ai trainyard-dev
+shell: ## open a development container that keeps its state; return with docker start -ai trainyard-dev
 	@name=$${COMPOSE_PROJECT_NAME:-trainyard}-dev; \
 	clone=$$(docker container inspect --format \
 	  '{{index .Config.Labels "com.docker.compose.project.working_dir"}}' $$name 2> /dev/null); \
@@ -19,18 +19,18 @@ shell: ## a lasting development container: leave it, and come back with docker s
 	elif [[ $$clone == $(CURDIR) ]]; then \
 	  docker start --attach --interactive $$name; \
 	else \
-	  echo "[shell] $$name is of the clone $$clone; COMPOSE_PROJECT_NAME=other make shell makes one for this clone"; exit 2; \
+	  echo "[shell] $$name belongs to the clone $$clone; COMPOSE_PROJECT_NAME=other make shell makes one for this clone"; exit 2; \
 	fi
 
-tensorboard: build/tensorboard ## TensorBoard of runs/ at http://localhost:6006, here or in the dev container
+tensorboard: build/tensorboard ## serve TensorBoard of runs/ at http://localhost:6006, here or in the development container
 	PYTHONPATH=build/tensorboard python3 -m tensorboard.main --logdir runs
 
 build/tensorboard:
 	python3 -m pip install --quiet --target $@.new tensorboard && mv $@.new $@
 
-# What the container runs before the trainer: its binary alone, without the tests.
+# The container runs this before the trainer: it builds the program without the tests.
 trainer: build/release/build.ninja
 	@$(call compile,release) --target trainyard
 
-test-container: ## test the image and the Compose files on the Docker engine that answers here
+test-container: ## test the image and the Compose files with the Docker engine of this machine
 	tests/container/run
