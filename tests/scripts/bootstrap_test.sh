@@ -231,7 +231,7 @@ test_parity_stands_beside_libtorch() {
   printf 'pillow 13.0.0\ntorchvision 0.29.2\n' >>"$machine/cache/trainyard/torch-2.14.0/bin/python.has"
   touch "$machine/clone/build/bootstrap.stamp"
   bootstrap
-  expect "takes LibTorch's Python where that has it all" says "Pillow, torchvision and TensorBoard of"
+  expect "takes LibTorch's Python where that has it all" says "Pillow, torchvision, safetensors and TensorBoard of"
 }
 
 test_peers_that_do_not_install_are_left_out() {
