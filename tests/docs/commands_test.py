@@ -1,21 +1,25 @@
-"""Runs the commands that README.md and docs/*.md show, as a reader would copy them.
+"""Runs the commands that README.md, data/README.md and docs/*.md show, as a reader would copy them.
 
 usage: commands_test.py TRAINYARD | --docker
 A block of commands is indented by four spaces or fenced. Each of its commands must match one of RULES, which says how it
-is tested; a command without a rule fails. Needs Pillow. Prints a line for each command. With --docker it only prints the
-commands that need a Docker engine and the image `dev`, one per line: tests/container/run runs them.
+is tested or why it is not; a command without a rule fails. A block of Python is run as a whole. Needs Pillow, and for some
+blocks torchvision and safetensors. Prints a line for each command. With --docker it only prints the commands that need a Docker engine and the image
+`dev`, one per line: tests/container/run runs them.
 """
 
 import glob
+import importlib.util
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-PROGRAMS = r"(make|trainyard|docker|podman|code|mkdir|echo|eval|zstd|find|git|python3|[\w.-]+/[\w./-]+) "
+PROGRAMS = (r"([A-Z_]+=\S+ )?(make|trainyard|docker|podman|code|mkdir|echo|eval|export|zstd|find|git|cmake|ninja|python3"
+            r"|torchrun|sbatch|[\w.-]+/[\w./-]+) ")
 TRAINED = ["--train.epochs", "2", "--loader.batch_size", "4", "--loader.workers", "0"]
 
 
@@ -56,6 +60,10 @@ def commands(block):
         yield re.sub(r"( {2,}| +#).*$", "", command) if "\n" not in command else command
         command = ""
     assert not command, f"a command without an end: {command}"
+
+
+def is_python(block):
+    return re.match(r"(import|from) \w", block[0]) is not None
 
 
 def pictures(folder):
@@ -100,8 +108,45 @@ def made_training(command):
 
 
 def script(command):
-    path = next(word for word in command.split() if word.endswith(".py"))
+    """Benchmarks take minutes to hours: their own tests run them in small, this one finds and compiles the file."""
+    path = next(word for word in command.split() if re.search(r"^benchmarks/", word))
     compile(open(f"{ROOT}/{path}").read(), path, "exec")
+
+
+def targets(command):
+    """The programs of a command `ninja -C build/release benchmarks/NAME...` must be sources of that name."""
+    for word in command.split()[3:]:
+        assert os.path.exists(f"{ROOT}/{word}.cpp"), f"{word} is built from no file {word}.cpp"
+
+
+def torchrun(command):
+    """One rank on this host in place of the two hosts and their GPUs."""
+    for words, others in (("torchrun --nnodes 2 --nproc-per-node gpu", "--nnodes 1 --nproc-per-node 1"),
+                          ("gpu1:29400", "localhost:0"), ("build/release/trainyard", shutil.which("trainyard"))):
+        assert words in command, words
+        command = command.replace(words, others)
+    run(f"{shlex.quote(sys.executable)} -m torch.distributed.run {command}"
+        " --train.device cpu --train.fast_dev_run --run.name torchrun")
+
+
+def batch_script(command):
+    path = command.split()[1]
+    assert os.access(f"{ROOT}/{path}", os.R_OK), path
+    assert path in open(f"{ROOT}/tests/scripts/slurm_test.sh").read(), f"tests/scripts/slurm_test.sh does not run {path}"
+
+
+def python(block):
+    """As shown, but without a download: weights are random, and files are where this test has them."""
+    if "torchvision" in block[0]:
+        for package in ("safetensors", "torchvision"):
+            if importlib.util.find_spec(package) is None:
+                raise NotRun(f"needs {package}")
+    program = "\n".join(block).replace('weights="DEFAULT"', "weights=None")
+    program = program.replace('"train.packed"', '"data/mine/train.packed"')
+    if "def sample(i)" in program:
+        program += "\nfor i in range(samples): assert sample(i)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def container_case(name):
@@ -111,8 +156,15 @@ def container_case(name):
     return is_there
 
 
-def not_run(_):
+class NotRun(Exception):
     pass
+
+
+def not_run(reason):
+    def refuse(_):
+        raise NotRun(reason)
+
+    return refuse
 
 
 # Commands about the image `dev`, which tests/container/run runs as they stand.
@@ -126,7 +178,10 @@ RULES = [
     (r"trainyard|find", trainer),
     (r"make train", made_training),
     (r"make", make_prints),
-    (r"(?s)(python3|build/bin/peers-python) (-m torch.distributed.run .*)?benchmarks/", script),
+    (r"(?s)(GOMP_SPINCOUNT=\d+ )?((python3|build/bin/\w+-python) (-m torch.distributed.run .*)?)?benchmarks/", script),
+    (r"ninja -C build/release benchmarks/", targets),
+    (r"torchrun", torchrun),
+    (r"sbatch", batch_script),
     (r"(?s)docker (build .*--target runtime|run .*\btrainyard train)", container_case("runtime")),
     (ENGINE, container_case("docs")),
     (r"docker compose up", container_case("up")),
@@ -134,7 +189,10 @@ RULES = [
     (r"docker compose run --rm check", container_case("check")),
     (r"docker compose --profile tensorboard up", container_case("tensorboard")),
     (r"(eval .*)?tests/container/engine|eval", container_case("plain")),
-    (r"docker (save|load)|zstd|podman|code|mkdir|echo", not_run),  # need a registry, Podman or an editor; or are trivial
+    (r"docker (save|load)|zstd", not_run("needs an image from a registry")),
+    (r"podman", not_run("needs Podman")),
+    (r"code", not_run("opens an editor")),
+    (r"mkdir|echo|export", not_run("prepares the next command")),
 ]
 
 
@@ -149,6 +207,27 @@ def test(command):
     found[1](command)
 
 
+def prepare(binary, folder):
+    """What the documents' readers have: the program, its configurations, pictures, and runs of the names that are shown."""
+    os.mkdir("bin")
+    os.symlink(binary, "bin/trainyard")
+    os.symlink(f"{ROOT}/configs", "configs")
+    os.makedirs("data")
+    os.symlink(f"{ROOT}/data/houses", "data/houses")
+    os.environ["PATH"] = f"{folder}/bin:{os.environ['PATH']}"
+    pictures(folder)
+    size = []
+    for step in ("resize(size=28)", "center_crop(size=28)"):
+        size += ["--transform.train", step, "--transform.test", step]
+    photos = ["--data.name", "image_folder", "--data.root", "photos", *size]
+    resnet = ["--model.name", "resnet18"]
+    ten_classes = ["--data.name", "synthetic", "--data.synthetic.samples", "16", "--data.synthetic.shape", "28,28,3"]
+    for name, settings in (("RUN", photos), ("RUN2", photos), ("runs/image_folder-resnet18", [*photos, *resnet]),
+                           ("runs/NAME", [*ten_classes, *resnet])):
+        subprocess.run([binary, "train", *settings, "--run.dir", os.path.dirname(name) or ".",
+                        "--run.name", os.path.basename(name), *TRAINED], check=True, stdout=subprocess.DEVNULL)
+
+
 def main():
     documents = [f"{ROOT}/README.md", f"{ROOT}/data/README.md", *sorted(glob.glob(f"{ROOT}/docs/*.md"))]
     if sys.argv[1] == "--docker":
@@ -159,35 +238,28 @@ def main():
                         print(re.sub(r"\\\n\s*", "", command))
         return
     binary = os.path.abspath(sys.argv[1])
-    passed = failed = 0
+    counts = dict.fromkeys(("passed", "not run", "FAILED"), 0)
+
+    def report(outcome, document, what, reason=""):
+        counts[outcome] += 1
+        print(f"{outcome:7} {os.path.relpath(document, ROOT)}: {what}{reason and f'  ({reason})'}", flush=True)
+
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        os.mkdir("bin")
-        os.symlink(binary, "bin/trainyard")
-        os.symlink(f"{ROOT}/configs", "configs")
-        os.makedirs("data")
-        os.symlink(f"{ROOT}/data/houses", "data/houses")
-        os.environ["PATH"] = f"{folder}/bin:{os.environ['PATH']}"
-        pictures(folder)
-        for name in ("RUN", "RUN2"):
-            settings = ["--data.name", "image_folder", "--data.root", "photos", "--run.dir", ".", "--run.name", name]
-            size = []
-            for step in ("resize(size=28)", "center_crop(size=28)"):
-                size += ["--transform.train", step, "--transform.test", step]
-            subprocess.run([binary, "train", *settings, *size, *TRAINED], check=True, stdout=subprocess.DEVNULL)
+        prepare(binary, folder)
         for document in documents:
             for block in blocks(open(document).read()):
-                for command in commands(block):
-                    where = os.path.relpath(document, ROOT)
+                for command in [block] if is_python(block) else commands(block):
+                    shown = command if isinstance(command, str) else command[0]
                     try:
-                        test(command)
-                        passed += 1
-                        print(f"passed  {where}: {command}", flush=True)
+                        (test if isinstance(command, str) else python)(command)
+                        report("passed", document, shown)
+                    except NotRun as reason:
+                        report("not run", document, shown, str(reason))
                     except (AssertionError, SyntaxError) as error:
-                        failed += 1
-                        print(f"FAILED  {where}: {command}\n{error}", flush=True)
-    print(f"{passed} passed, {failed} failed")
-    sys.exit(failed > 0)
+                        report("FAILED", document, shown, str(error))
+    print(", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
+    sys.exit(counts["FAILED"] > 0)
 
 
 main()

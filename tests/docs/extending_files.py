@@ -1,8 +1,8 @@
-"""Copies the complete files that a document shows into a folder.
+"""Copies the complete files that documents show into a folder.
 
-usage: extending_files.py DOCUMENT FOLDER
-A file is a fenced block below a line with nothing but its path, in backquotes. Prints the paths of the copies. One that is as
-it should be is left alone, and one that the document no longer has is removed.
+usage: extending_files.py DOCUMENT... FOLDER
+A file is a fenced block of C++ or TOML below a line with nothing but its path, in backquotes. Prints the paths of the copies.
+A copy that is up to date is left alone, and one that no document shows any more is removed.
 """
 
 import pathlib
@@ -15,16 +15,18 @@ FILE = r"^`([a-z_]+(?:/[a-z_0-9]+)+\.[a-z]+)`\n\n```[a-z]+\n(.*?)^```$"
 def shown_files(text):
     """Their texts by their paths."""
     found = re.findall(FILE, text, re.MULTILINE | re.DOTALL)
-    fences = len(re.findall(r"^```", text, re.MULTILINE))
-    assert found and fences == 2 * len(found), f"{fences // 2} fenced blocks, {len(found)} of them below a path"
+    blocks = len(re.findall(r"^```(?:cpp|toml)$", text, re.MULTILINE))
+    assert found and blocks == len(found), f"{blocks} blocks of C++ or TOML, {len(found)} of them below a path"
     files = dict(found)
     assert len(files) == len(found), "two files have one path"
     return files
 
 
 def main():
-    files = shown_files(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8"))
-    folder = pathlib.Path(sys.argv[2])
+    files = {}
+    for document in sys.argv[1:-1]:
+        files.update(shown_files(pathlib.Path(document).read_text(encoding="utf-8")))
+    folder = pathlib.Path(sys.argv[-1])
     for old in folder.rglob("*.*"):
         if old.relative_to(folder).as_posix() not in files:
             old.unlink()

@@ -1,4 +1,4 @@
-"""Trains what docs/extending.md shows, in a program that was built with its files.
+"""Trains what the documents show, in a program that was built with their files.
 
 usage: extending_test.py TRAINYARD_EXTENDED TRAINYARD FOLDER
 FOLDER has the files that extending_files.py copied. Prints a line for each check.
@@ -61,11 +61,21 @@ def the_model_trains_for_the_task_segmentation():
         "--train.fast_dev_run", *FASTER)
 
 
+# template-only: begin
+def the_model_of_the_readme_trains():
+    run(EXTENDED, "train", "--model.name", "mynet", "--data.name", "synthetic", "--run.name", "mynet",
+        "--train.fast_dev_run", *FASTER)
+# template-only: end
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         for check in (is_listed_with_its_settings_and_the_released_program_has_none_of_it,
                       all_five_train_together_and_learn, the_mask_follows_the_image,
+                      # template-only: begin
+                      the_model_of_the_readme_trains,
+                      # template-only: end
                       the_model_trains_for_the_task_segmentation):
             check()
             print(f"passed  {check.__name__}", flush=True)
