@@ -3,8 +3,12 @@
 # image).
 # BASE_IMAGE is any pytorch/pytorch:*-devel from 2.10 to 2.15, or an image of your own with LibTorch in its python3, on
 # Debian 12, 13 or Ubuntu 24.04. There is no syntax line: it would fetch a frontend from a registry.
-ARG BASE_IMAGE=pytorch/pytorch:2.14.0-cuda13.0-cudnn9-devel
-ARG RUNTIME_IMAGE=pytorch/pytorch:2.14.0-cuda13.0-cudnn9-runtime
+ARG BASE_IMAGE=default-base
+ARG RUNTIME_IMAGE=default-runtime
+
+# In lines of their own, because Dependabot reads no ARG. A stage that nothing needs is not pulled.
+FROM pytorch/pytorch:2.14.0-cuda13.0-cudnn9-devel AS default-base
+FROM pytorch/pytorch:2.14.0-cuda13.0-cudnn9-runtime AS default-runtime
 
 FROM ${BASE_IMAGE} AS trainer
 USER root

@@ -1,4 +1,4 @@
-"""Runs the commands that README.md, data/README.md and docs/*.md show, as a reader would copy them.
+"""Runs the commands that *.md, data/*.md and docs/*.md show, as a reader would copy them.
 
 usage: commands_test.py TRAINYARD | --docker
 A block of commands is indented by four spaces or fenced. Each of its commands must match one of RULES, which says how it
@@ -229,7 +229,7 @@ def prepare(binary, folder):
 
 
 def main():
-    documents = [f"{ROOT}/README.md", f"{ROOT}/data/README.md", *sorted(glob.glob(f"{ROOT}/docs/*.md"))]
+    documents = [path for folder in ("", "data/", "docs/") for path in sorted(glob.glob(f"{ROOT}/{folder}*.md"))]
     if sys.argv[1] == "--docker":
         for document in documents:
             for block in blocks(open(document).read()):
