@@ -20,7 +20,7 @@ override ARGS := $(subst $(newline), ,$(ARGS))
 
 compile = scripts/alone cmake --build --preset $(1) --parallel $(JOBS)
 
-.PHONY: help train test test-kill check build format lint lint-all kill-loop bench bench-loader fuzz install-loader clean distclean bootstrap parity linters
+.PHONY: help train test test-kill check build format lint lint-all hooks kill-loop bench bench-loader fuzz install-loader clean distclean bootstrap parity linters
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -54,6 +54,9 @@ lint: linters ## check formatting, shell scripts, the modules without LibTorch, 
 
 lint-all: linters ## lint every file, which takes one core ten to thirty seconds per file
 	scripts/lint all
+
+hooks: linters ## check the format of what is staged before each commit
+	git config core.hooksPath .githooks
 
 kill-loop: build/release/build.ninja ## send thousands of random signals to loader workers and compare with the serial order
 	@$(call compile,release) --target base_tests
