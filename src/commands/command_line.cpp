@@ -10,6 +10,7 @@
 #include "checkpoint/checkpoint_folder.h"
 #include "checkpoint/run_config.h"
 #include "commands/help.h"
+#include "commands/topics.h"
 #include "config/flags.h"
 #include "config/settings.h"
 #include "config/validate.h"
@@ -112,6 +113,19 @@ void require_components(const Config& config) {
   check_transforms(config.transform.test);
 }
 
+// Prints the page of a topic. False: it is a command, or a flag.
+bool print_page(const std::string& topic, const std::vector<std::string>& commands) {
+  if (std::ranges::find(commands, topic) != commands.end() || topic.starts_with("-")) return false;
+  if (const std::string_view page = help_page(topic); !page.empty()) {
+    write_output(page);
+    return true;
+  }
+  std::vector<std::string> known = help_topics();
+  known.insert(known.end(), commands.begin(), commands.end());
+  throw UsageError("help", "there is no topic or command '{}'; known, nearest first: {}", printable(topic),
+                   fmt::join(nearest_first(topic, known), ", "));
+}
+
 Config resolved_config(Command& command, const SettingFlags& flags) {
   Config config;
   if (const std::string given = command.checkpoint(); !given.empty()) {
@@ -128,12 +142,13 @@ Config resolved_config(Command& command, const SettingFlags& flags) {
 
 std::optional<CommandLine> parse_command_line(int argc, const char* const* argv) {
   std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  const std::vector<std::string> commands = CommandRegistry::names();
   if (!words.empty() && words.front() == "help") {
     words.erase(words.begin());
+    if (words.size() == 1 && print_page(words.front(), commands)) return std::nullopt;
     words.insert(words.begin() + (words.empty() ? 0 : 1), "--help");
   }
   const SettingFlags flags(words);
-  const std::vector<std::string> commands = CommandRegistry::names();
   if (words.empty()) {
     throw UsageError(where, "a command is missing: {}; see trainyard --help", fmt::join(commands, ", "));
   }

@@ -4,10 +4,12 @@
 #include <cstdlib>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "commands/command.h"
+#include "commands/topics.h"
 #include "config/component.h"
 #include "config/settings.h"
 
@@ -111,8 +113,9 @@ std::string overview(std::size_t columns) {
   text += "\noptions:\n";
   text += row("-h,--help", "show this help", 10, columns);
   text += row("--version", "show the version, and those of the linked libraries", 10, columns);
-  return text + "\n" +
-         paragraph("trainyard COMMAND --help shows the arguments of a command and all settings.", columns);
+  text += "\n" + paragraph("trainyard COMMAND --help shows the arguments of a command and all settings.", columns);
+  return text +
+         paragraph(fmt::format("trainyard help TOPIC prints a page: {}.", fmt::join(help_topics(), ", ")), columns);
 }
 
 std::string command_help(const std::string& command, const std::vector<ArgumentHelp>& arguments, std::size_t columns) {

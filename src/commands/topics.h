@@ -1,0 +1,16 @@
+/// The pages of docs/, compiled in, for `trainyard help TOPIC`.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace trainyard {
+
+/// The pages' names without ".md", sorted.
+std::vector<std::string> help_topics();
+
+/// The page as it is in docs/; empty if there is none.
+std::string_view help_page(const std::string& topic);
+
+}  // namespace trainyard
