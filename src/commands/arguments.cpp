@@ -37,7 +37,7 @@ std::string hint_of(const ArgumentRules& rules, const char* type) {
 
 void describe(std::vector<ArgumentHelp>& all, const std::string& name, const std::string& help,
               const ArgumentRules& rules, const char* type, const std::string& standard = "") {
-  if (!rules.hidden) all.push_back({name, hint_of(rules, type), help, rules.group, standard});
+  if (!rules.hidden) all.push_back({name, hint_of(rules, type), help, rules.group, standard, rules.one_of});
 }
 
 }  // namespace
@@ -79,6 +79,13 @@ void Arguments::add(const std::string& name, std::vector<int>& values, const std
                     const ArgumentRules& rules) {
   apply(rules, subcommand_, *subcommand_.add_option(name, values)->delimiter(','));
   describe(help_, name, help, rules, "NUMBER,...");
+}
+
+std::vector<ArgumentHelp> arguments_added_by(const std::function<void(Arguments&)>& bind) {
+  CLI::App app;
+  Arguments arguments(app);
+  bind(arguments);
+  return arguments.help();
 }
 
 }  // namespace trainyard

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -29,8 +30,9 @@ struct ArgumentHelp {
   std::string name;  ///< "--top", "-o,--output"; without dashes: positional
   std::string hint;  ///< what a value may be: "1..1000"; empty: it has none
   std::string help;
-  std::string group;     ///< empty: Options
-  std::string standard;  ///< the default, if it is worth showing
+  std::string group;                   ///< empty: Options
+  std::string standard;                ///< the default, if it is worth showing
+  std::vector<std::string> choices{};  ///< all that it may be; empty: not a list of words
 };
 
 /// Each call adds an argument, "--name", "-n,--name" or, without dashes, a positional one. Its value is written to
@@ -58,5 +60,8 @@ class Arguments {
   CLI::App& subcommand_;
   std::vector<ArgumentHelp> help_;
 };
+
+/// What `bind` adds, without a command line to parse.
+std::vector<ArgumentHelp> arguments_added_by(const std::function<void(Arguments&)>& bind);
 
 }  // namespace trainyard

@@ -1,24 +1,18 @@
 // trainyard list: what there is to choose from.
 
+#include "commands/catalog.h"
 #include "commands/command.h"
-#include "datasets/dataset.h"
+#include "models/model.h"
 #include "models/stages.h"
-#include "optim/optimizer.h"
-#include "optim/schedule.h"
-#include "tasks/task.h"
-#include "transforms/transform.h"
 #include "util/error.h"
 #include "util/output.h"
 
 namespace trainyard {
 namespace {
 
-template <typename AnyRegistry>
-void print_entries(const std::string& heading) {
-  print("{}\n", heading);
-  for (const std::string& name : AnyRegistry::names()) {
-    print("  {:<24}{}\n", name, AnyRegistry::find(name).description);
-  }
+void print_entries(const CatalogSection& section) {
+  print("{}\n", section.kind);
+  for (const auto& [name, description] : section.entries) print("  {:<24}{}\n", name, description);
 }
 
 // Images as the tables of torchvision and timm have them; a table's row; texts with GPT-2's vocabulary.
@@ -67,20 +61,21 @@ void print_models_with_sizes() {
 class ListCommand : public Command {
  public:
   void bind(Arguments& arguments) override {
-    arguments.add("kind", kind_, "list only one of these",
-                  {.one_of = {"tasks", "models", "datasets", "transforms", "optimizers", "schedules"}});
+    std::vector<std::string> kinds;
+    for (const CatalogSection& section : catalog()) kinds.push_back(section.kind);
+    arguments.add("kind", kind_, "list only one of these", {.one_of = kinds});
     arguments.add("-v,--verbose", verbose_, "also show the models' parameters, multiply-adds and stages");
   }
 
   int run(const Config&) override {
-    const auto wanted = [this](const std::string& kind) { return kind_.empty() || kind_ == kind; };
-    if (wanted("tasks")) print_entries<TaskRegistry>("tasks");
-    if (wanted("models") && verbose_) print_models_with_sizes();
-    if (wanted("models") && !verbose_) print_entries<ModelRegistry>("models");
-    if (wanted("datasets")) print_entries<DatasetRegistry>("datasets");
-    if (wanted("transforms")) print_entries<TransformRegistry>("transforms");
-    if (wanted("optimizers")) print_entries<OptimizerRegistry>("optimizers");
-    if (wanted("schedules")) print_entries<ScheduleRegistry>("schedules");
+    for (const CatalogSection& section : catalog()) {
+      if (!kind_.empty() && kind_ != section.kind) continue;
+      if (verbose_ && section.kind == "models") {
+        print_models_with_sizes();
+      } else {
+        print_entries(section);
+      }
+    }
     return 0;
   }
 
