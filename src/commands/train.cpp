@@ -26,6 +26,7 @@
 #include "util/json_text.h"
 #include "util/log.h"
 #include "util/output.h"
+#include "util/process_name.h"
 #include "util/system.h"
 
 namespace trainyard {
@@ -60,6 +61,7 @@ class TrainCommand : public Command {
     Config config = given;
     if (debug_.fast_dev_run) config.train.epochs = 1;
     WorkerPool pool = open_pool(config, rank_pool_options(config, rank));  // forks: before CUDA, before any thread
+    if (!rank.alone()) set_process_name(fmt::format("rank {} of {}", rank.rank, rank.world_size));
     RunFolder folder;
     if (rank.is_first() && rank.restarts == 0) folder = choose_folder(config);
     const CheckResult check = run_check(needs_of(config, rank));
