@@ -20,7 +20,7 @@ override ARGS := $(subst $(newline), ,$(ARGS))
 
 compile = scripts/alone cmake --build --preset $(1) --parallel $(JOBS)
 
-.PHONY: help train test test-kill check build format lint lint-all hooks kill-loop bench bench-loader fuzz install-loader clean distclean bootstrap parity linters
+.PHONY: help train test test-kill check build format lint lint-all hooks kill-loop bench bench-loader fuzz install-loader package clean distclean bootstrap parity linters
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -80,6 +80,10 @@ install-loader: build/release/build.ninja ## install the loader for your own pro
 	@$(call compile,release) --target loader
 	cmake --install build/release --prefix "$(PREFIX)" --component loader
 	cmake --install build/release --prefix "$(PREFIX)" --component loader_torch
+
+package: build/release/build.ninja ## make Debian packages of the program and of the loader (docs/installing.md)
+	@$(call compile,release) --target trainyard loader
+	cmake --build build/release --target package
 
 include container.mk
 

@@ -1,4 +1,4 @@
-"""Runs the commands that *.md, data/*.md and docs/*.md show, as a reader would copy them.
+"""Runs the commands that README.md, CONTRIBUTING.md, data/README.md and docs/*.md show, as a reader would copy them.
 
 usage: commands_test.py TRAINYARD | --docker
 A block of commands is indented by four spaces or fenced. Each of its commands must match one of RULES, which says how it
@@ -182,7 +182,7 @@ RULES = [
     (r"ninja -C build/release benchmarks/", targets),
     (r"torchrun", torchrun),
     (r"sbatch", batch_script),
-    (r"(?s)docker (build .*--target runtime|run .*\btrainyard train)", container_case("runtime")),
+    (r"(?s)docker (build .*--target runtime|run .*\btrainyard (train|predict))", container_case("runtime")),
     (ENGINE, container_case("docs")),
     (r"docker compose up", container_case("up")),
     (r"docker compose run --rm test", container_case("test")),
@@ -229,7 +229,7 @@ def prepare(binary, folder):
 
 
 def main():
-    documents = [path for folder in ("", "data/", "docs/") for path in sorted(glob.glob(f"{ROOT}/{folder}*.md"))]
+    documents = [path for pattern in ("*.md", "data/README.md", "docs/*.md") for path in sorted(glob.glob(f"{ROOT}/{pattern}"))]
     if sys.argv[1] == "--docker":
         for document in documents:
             for block in blocks(open(document).read()):
