@@ -187,6 +187,8 @@ class PredictCommand : public Command {
         if (rows.size() == batch_size) predict_rows(fields, std::exchange(rows, {}));
       }
       predict_rows(fields, rows);
+    } catch (const OutputError&) {  // no fault of the file
+      throw;
     } catch (const Error& error) {
       report_failure(path, error.what());
       flush_output();

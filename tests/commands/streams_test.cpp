@@ -41,6 +41,8 @@ class Streams : public SmallRun {
     return {"trainyard --help",
             "trainyard --version",
             "trainyard list",
+            "trainyard help settings",
+            "trainyard completion bash",
             "trainyard check --train.device cpu --loader.workers 0 --data.name synthetic",
             "trainyard check --json --train.device cpu --loader.workers 0 --data.name synthetic",
             "trainyard eval " + quoted(run()),

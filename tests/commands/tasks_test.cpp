@@ -174,6 +174,10 @@ TEST_F(TaskCommands, RegressionOfATableTrainsIsEvaluatedAndPredictsRows) {
   EXPECT_TRUE(rows[2].contains("error"));
   EXPECT_TRUE(rows[3]["predictions"][0]["value"].is_number());
 
+  const std::string cut = R"({ sleep 0.2; "$0" predict "$1" "$2"; } | true; echo ${PIPESTATUS[0]})";
+  EXPECT_EQ(run_program({"bash", "-c", cut, TRAINYARD_BINARY, dir_ / "runs/r", dir_ / "table/test.csv"}).output,
+            "141\n");
+
   // Another train.csv has other statistics, and the model would get other numbers for the same row.
   write_table(dir_, "other/train.csv", 250);
   const Outcome other = run({"eval", dir_ / "runs/r", "--data.root", dir_ / "other"});
