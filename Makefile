@@ -49,7 +49,7 @@ build: build/$(PRESET)/build.ninja ## install what is missing and compile everyt
 format: linters ## format the sources in place
 	scripts/lint format
 
-lint: linters ## check formatting, shell scripts, the modules without LibTorch, and changed files
+lint: linters ## check formatting, shell scripts and workflows, and run clang-tidy on changed files
 	scripts/lint changed
 
 lint-all: linters ## lint every file, which takes one core ten to thirty seconds per file
