@@ -75,6 +75,10 @@ bench-loader: build/release/build.ninja ## compare the loader with Python's Data
 	@$(call compile,release) --target benchmarks
 	benchmarks/compare_loaders --python build/bin/peers-python $(ARGS)
 
+.PHONY: data
+data: ## fetch a published dataset into data/: NAME=cifar10, tiny_imagenet, oxford_iiit_pets or tiny_shakespeare
+	@scripts/data "$(NAME)"
+
 install-loader: build/release/build.ninja ## install the loader for your own projects to PREFIX (docs/loader-alone.md)
 	@test -n "$(PREFIX)" || { echo "[make] give the folder to install to: make install-loader PREFIX=/opt/trainyard" >&2; exit 2; }
 	@$(call compile,release) --target loader
