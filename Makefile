@@ -75,7 +75,11 @@ bench-loader: build/release/build.ninja ## compare the loader with Python's Data
 	@$(call compile,release) --target benchmarks
 	benchmarks/compare_loaders --python build/bin/peers-python $(ARGS)
 
-.PHONY: data
+.PHONY: weights data
+weights: bootstrap ## fetch published weights for --model.weights: NAME=resnet50, vit_small or gpt2; or convert FILE=mine.pth
+	@scripts/bootstrap weights
+	@build/bin/weights-python scripts/weights "$(NAME)" $(if $(FILE),"$(FILE)")
+
 data: ## fetch a published dataset into data/: NAME=cifar10, tiny_imagenet, oxford_iiit_pets or tiny_shakespeare
 	@scripts/data "$(NAME)"
 
@@ -103,6 +107,7 @@ bootstrap:
 # If this fails, e.g. without a network, the tests that need it are reported as skipped.
 parity: build/$(PRESET)/build.ninja
 	-@scripts/bootstrap parity
+	-@scripts/bootstrap weights
 
 linters:
 	@scripts/bootstrap lint

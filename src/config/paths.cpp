@@ -29,6 +29,11 @@ void resolve(const char* key, const fs::path& folder, std::string& path, std::ve
   }
 }
 
+bool is_name(const std::string& weights) {
+  return !weights.empty() && weights.find('/') == std::string::npos && !weights.ends_with(".safetensors") &&
+         !is_there(weights);
+}
+
 // An empty data.root means data/<name>, among others.
 void resolve_standard_root(const fs::path& folder, DataConfig& data) {
   std::string with_dashes = data.name;
@@ -42,6 +47,9 @@ void resolve_standard_root(const fs::path& folder, DataConfig& data) {
 }  // namespace
 
 std::vector<std::string> resolve_paths(Config& config) {
+  if (std::string& weights = config.model.weights; is_name(weights)) {
+    weights = fmt::format("{}/{}.safetensors", weights_folder, weights);
+  }
   std::error_code ignored;
   const std::string current = fs::current_path(ignored).string();
   const fs::path folder = std::exchange(config.run.started_in, current);

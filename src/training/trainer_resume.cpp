@@ -12,6 +12,7 @@
 #include "checkpoint/checkpoint_folder.h"
 #include "checkpoint/run_config.h"
 #include "checkpoint/safetensors_torch.h"
+#include "config/paths.h"
 #include "models/check_forward.h"
 #include "models/tensor_fit.h"
 #include "training/saved_run.h"
@@ -143,7 +144,12 @@ void Trainer::start_from_weights(const std::string& given) {
   try {
     open_regular_file(path, "model.weights");
   } catch (const RunError& error) {  // the setting's value is wrong, not the run
-    throw_error(ExitCode::usage, error.what());
+    std::error_code ignored;
+    const bool is_missing =
+        name.parent_path().string().ends_with(weights_folder) && !std::filesystem::exists(path, ignored);
+    const std::string advice =
+        is_missing ? "; make weights NAME=" + name.stem().string() + " fetches published ones" : "";
+    throw_error(ExitCode::usage, error.what() + advice);
   }
   load_weights(*model_, load_safetensors(path), config_.model.reset_head, path);
 }

@@ -151,6 +151,13 @@ TEST_F(TrainOptions, WeightsThatAreNotThereAreAUsageError) {
   EXPECT_THAT(outcome.output, HasSubstr("/nowhere/w.safetensors"));
 }
 
+TEST_F(TrainOptions, NameOfWeightsThatAreNotThereIsAUsageErrorThatSaysHowToGetThem) {
+  const Outcome outcome = train("a", {"--model.weights", "resnet50"});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.output, AllOf(HasSubstr("[model.weights]"), HasSubstr("data/weights/resnet50.safetensors"),
+                                    HasSubstr("make weights NAME=resnet50")));
+}
+
 TEST_F(TrainOptions, AveragedWeightsAreEvaluatedAndSaved) {
   const Outcome trained = train("a", {"--train.ema_decay", "0.9"});
   ASSERT_EQ(trained.exit_code, 0) << trained.output;

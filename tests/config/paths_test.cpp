@@ -1,6 +1,7 @@
 #include "config/paths.h"
 
 #include <filesystem>
+#include <fstream>
 
 #include <gmock/gmock.h>
 
@@ -41,6 +42,26 @@ TEST_F(ResolvePaths, RelativePathIsTakenFromTheFolderItWasGivenIn) {
   EXPECT_EQ(config_.run.resume, dir_ / "then/runs/a");
   EXPECT_EQ(config_.run.dir, "runs") << "new runs go to the current folder";
   EXPECT_EQ(config_.run.started_in, fs::current_path().string());
+}
+
+TEST_F(ResolvePaths, NameOfWeightsIsAFileInTheirFolder) {
+  config_.run.started_in = "";
+  config_.model.weights = "vit_small_patch16_224.augreg_in1k";
+  resolve_paths(config_);
+  EXPECT_EQ(config_.model.weights, "data/weights/vit_small_patch16_224.augreg_in1k.safetensors");
+  config_.run.started_in = dir_ / "then";
+  resolve_paths(config_);
+  EXPECT_EQ(config_.model.weights, dir_ / "then/data/weights/vit_small_patch16_224.augreg_in1k.safetensors");
+}
+
+TEST_F(ResolvePaths, PathOfWeightsIsNoName) {
+  config_.run.started_in = "";
+  std::ofstream("resnet18.pth");  // a file of another format gets its own error
+  for (const char* const path : {"w.safetensors", "./w", "/w", "resnet18.pth"}) {
+    config_.model.weights = path;
+    resolve_paths(config_);
+    EXPECT_EQ(config_.model.weights, path);
+  }
 }
 
 TEST_F(ResolvePaths, MovedFolderIsFoundFromTheCurrentOneAndSaidSo) {

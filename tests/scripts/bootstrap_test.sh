@@ -234,6 +234,19 @@ test_parity_stands_beside_libtorch() {
   expect "takes LibTorch's Python where that has it all" says "Pillow, torchvision, safetensors and TensorBoard of"
 }
 
+test_weights_stand_beside_libtorch() {
+  bare_machine weights
+  local argument=weights
+  bootstrap
+  expect "succeeds" [ "$status" = 0 ]
+  expect "installs timm without its dependencies, and no other torch" logged "--no-deps numpy==2.4.6 pillow==13.0.0 timm=="
+  expect "and sees LibTorch behind it" \
+    grep -q "site-packages:$machine/cache/trainyard/torch-2.14.0/bin\"" "$machine/clone/build/bin/weights-python"
+  : >"$machine/log"
+  bootstrap
+  expect "installs nothing the second time" [ -z "$(log)" ]
+}
+
 test_peers_that_do_not_install_are_left_out() {
   bare_machine peers
   local argument=peers
