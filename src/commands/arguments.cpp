@@ -22,10 +22,16 @@ CLI::Validator one_of(const std::vector<std::string>& allowed) {
       "");
 }
 
-void apply(const ArgumentRules& rules, CLI::App& subcommand, CLI::Option& option) {
+enum class Number : std::uint8_t { whole, fractional };
+
+void apply(const ArgumentRules& rules, CLI::App& subcommand, CLI::Option& option, Number number = Number::whole) {
   option.required(rules.required);
   if (!rules.one_of.empty()) option.check(one_of(rules.one_of));
-  if (rules.range) option.check(CLI::Range(rules.range->first, rules.range->second));
+  if (rules.range) {
+    const auto [least, most] = *rules.range;
+    option.check(number == Number::whole ? CLI::Range(least, most)
+                                         : CLI::Range(static_cast<double>(least), static_cast<double>(most)));
+  }
   if (!rules.excludes.empty()) option.excludes(subcommand.get_option(rules.excludes));
 }
 
@@ -48,7 +54,7 @@ void Arguments::add(const std::string& name, bool& value, const std::string& hel
 }
 
 void Arguments::add(const std::string& name, double& value, const std::string& help, const ArgumentRules& rules) {
-  apply(rules, subcommand_, *subcommand_.add_option(name, value));
+  apply(rules, subcommand_, *subcommand_.add_option(name, value), Number::fractional);
   describe(help_, name, help, rules, "NUMBER", value < 0 ? "" : fmt::format("{}", value));
 }
 

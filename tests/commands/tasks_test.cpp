@@ -267,7 +267,8 @@ TEST_F(TaskCommands, LanguageModelTrainsIsEvaluatedAndContinuesPrompts) {
   EXPECT_EQ(mirrored.exit_code, 2);
   EXPECT_THAT(mirrored.output, HasSubstr("no use for mirrored pictures"));
 
-  const std::vector<std::string> predict = {"predict", dir_ / "runs/t", "abc", "--tokens", "20", "--seed", "3"};
+  const std::vector<std::string> predict = {"predict", dir_ / "runs/t", "abc", "--tokens", "20", "--seed",
+                                            "3",       "--temperature", "0.5"};
   const Outcome first = run(predict);
   ASSERT_EQ(first.exit_code, 0) << first.output;
   EXPECT_THAT(first.output, StartsWith("abc"));
