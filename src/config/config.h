@@ -22,7 +22,7 @@ struct ModelConfig {
   template <typename Table>
   void declare(Table& table) {
     table.add("name", name, "model to train (trainyard list models)", Resume::fixed);
-    table.add("weights", weights, "safetensors file to start from, e.g. torchvision's or timm's weights",
+    table.add("weights", weights, "safetensors file to start from, or the name of one in data/weights (make weights)",
               Resume::fixed);
     table.add("reset_head", reset_head, "with model.weights: reinitialize the last layer", Resume::fixed);
     table.add("freeze_stages", freeze_stages,
