@@ -77,6 +77,7 @@ bench-loader: build/release/build.ninja ## compare the loader with Python's Data
 
 .PHONY: weights data
 weights: bootstrap ## fetch published weights for --model.weights: NAME=resnet50, vit_small or gpt2; or convert FILE=mine.pth
+	@test -n "$(NAME)$(FILE)" || { echo "[make] say which: make weights NAME=resnet50, or FILE=mine.pth" >&2; exit 2; }
 	@scripts/bootstrap weights
 	@build/bin/weights-python scripts/weights "$(NAME)" $(if $(FILE),"$(FILE)")
 

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 from unittest import mock
 
@@ -58,6 +59,14 @@ class Server(http.server.BaseHTTPRequestHandler):
     def answer(self, with_body):
         path, repositories = self.path.split("?")[0], self.server.repositories
         headers = {}
+        if path.startswith("/torchvision/stalls-"):
+            self.send_response(200)
+            self.send_header("Content-Length", "1000000")
+            self.end_headers()
+            self.wfile.write(b"x" * 500000)
+            self.wfile.flush()
+            self.server.released.wait(60)
+            return
         if path.startswith("/torchvision/") and path in self.server.files:
             body = self.server.files[path]
         elif (name := path.removeprefix("/api/models/").removesuffix(f"/revision/{REVISION}")) in repositories:
@@ -86,11 +95,13 @@ class Server(http.server.BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def serving():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    server.files, server.repositories = {}, {}
+    server.daemon_threads = True
+    server.files, server.repositories, server.released = {}, {}, threading.Event()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield server
     finally:
+        server.released.set()
         server.shutdown()
         server.server_close()
 
@@ -215,6 +226,22 @@ class Weights(unittest.TestCase):
         shelf.write_bytes(self.published["resnet18.pth"])
         done = self.weights("resnet18", address="http://127.0.0.1:9")
         self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_interrupted_download_leaves_nothing(self):
+        begin = f"""
+import runpy, sys, torchvision
+torchvision.models.ResNet18_Weights.DEFAULT.value.url = "{self.address}/torchvision/stalls-00000000.pth"
+sys.argv = ["weights", "resnet18"]
+runpy.run_path({self.script.__file__!r}, run_name="__main__")
+"""
+        running = subprocess.Popen([sys.executable, "-c", begin], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        weights = self.folder / "data/weights"
+        while not list(weights.glob(".resnet18.*/hub/checkpoints/*.partial")) and running.poll() is None:
+            time.sleep(0.01)
+        running.terminate()
+        _, error = running.communicate(timeout=60)
+        self.assertEqual(running.returncode, 143, error)
+        self.assertEqual(list(weights.iterdir()), [])
 
     def converts(self, file, name, *arguments):
         (self.folder / file).write_bytes(self.published[file])
