@@ -93,9 +93,11 @@ std::string dry_run(const Config& config, WorkerPool& pool, at::Device device, c
                               mib(static_cast<double>(memory.peak())), device.str()));
   row("batch", fmt::format("{} samples of {}, {}; {} batches per epoch", config.loader.batch_size,
                            describe(data.fields), mib(batch_bytes), batches.batches()));
+  const Monitor monitor = task->monitor();
+  row("monitor", fmt::format("val/{}, {} is better", monitor.metric, monitor.higher_is_better ? "higher" : "lower"));
   if (has_pictures) row("pictures", (run / "batch.png").string());
   row("checkpoints",
-      described(prove_saving_of(config, pool.splits(), task->monitor(), *model, *optimizer, run / "checkpoints")));
+      described(prove_saving_of(config, pool.splits(), monitor, *model, *optimizer, run / "checkpoints")));
   return text;
 }
 

@@ -72,7 +72,8 @@ TEST_F(DebugOptions, ProfileRefusesWhatIsNoRange) {
 TEST_F(DebugOptions, DryRunShowsTheModelAndABatchAndTrainsNothing) {
   const Outcome outcome = train("dry", {"--train.dry_run", "--loader.batch_size", "10"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
-  for (const char* part : {"trained parameters", "MiB beside the weights", "52 batches per epoch", "batch.png"}) {
+  for (const char* part : {"trained parameters", "MiB beside the weights", "52 batches per epoch",
+                           "monitor        val/accuracy, higher is better", "batch.png"}) {
     EXPECT_THAT(outcome.output, HasSubstr(part));
   }
   const std::string png = file("dry/batch.png");
