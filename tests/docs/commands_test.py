@@ -149,6 +149,12 @@ def python(block):
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+def without_environment(command):
+    """The command reads its arguments, and stops because its Python packages are missing."""
+    printed = run(f"TRAINYARD_SWEEP_PYTHON=none TRAINYARD_TRACK_PYTHON=none {ROOT}/{command} 2>&1", codes=(0, 2))
+    assert "is missing: run scripts/bootstrap" in printed, printed
+
+
 def container_case(name):
     def is_there(_):
         assert f"case_{name}()" in open(f"{ROOT}/tests/container/run").read(), f"tests/container/run has no case {name}"
@@ -175,6 +181,8 @@ RULES = [
     (r"trainyard check --error", lambda command: run(command, codes=(3,))),
     (r"trainyard check", lambda command: run(command, codes=(0, 3))),
     (r"trainyard train", quick_training),
+    (r"scripts/(sweep|track) ", without_environment),
+    (r"scripts/bootstrap", not_run("installs packages")),
     (r"trainyard|find", trainer),
     (r"make train", made_training),
     (r"make", make_prints),
