@@ -95,9 +95,10 @@ package: build/release/build.ninja ## make Debian packages of the program and of
 	cmake --build build/release --target package
 
 include container.mk
+include quality.mk
 
 clean: ## remove what was compiled, keep what was installed
-	rm -rf $(addprefix build/,release debug asan tsan fuzz lint lint-torch)
+	rm -rf $(addprefix build/,release debug asan tsan fuzz coverage lint lint-torch)
 
 distclean: ## remove the whole build folder; LibTorch stays in the user's cache folder
 	rm -rf build
