@@ -1,4 +1,4 @@
-"""Writes a run for Weights & Biases: an offline run, which replaces the one that was written before with the same id."""
+"""Writes an offline run for Weights & Biases. It replaces the one that was written before with the same id."""
 
 import os
 import pathlib

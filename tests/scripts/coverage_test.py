@@ -13,7 +13,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 def counted(file, lines, branches):
     summary = {
-        kind: {"covered": covered, "count": count} for kind, (covered, count) in (("lines", lines), ("branches", branches))
+        kind: {"covered": covered, "count": count}
+        for kind, (covered, count) in (("lines", lines), ("branches", branches))
     }
     return {"filename": str(ROOT / file), "summary": summary}
 

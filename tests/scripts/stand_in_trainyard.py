@@ -2,8 +2,8 @@
 """Stands in for trainyard in tests of scripts/sweep: quick, and deterministic.
 
 The accuracy after epoch e is optimizer.lr * e / train.epochs. Each call is a line of the file STAND_IN_CALLS. After its
-first epoch a run waits for the file STAND_IN_GO, if that is set. A seed of 1 to 3 is a run's exit code; with a seed of 4 it
-ignores SIGTERM.
+first epoch a run waits for the file STAND_IN_GO, if that is set. A seed of 1 to 3 is a run's exit code; with a seed of
+4 it ignores SIGTERM.
 """
 
 import fcntl

@@ -240,10 +240,13 @@ class Sweep(SweepCase):
         threads = str(max(1, len(os.sched_getaffinity(0)) // 2))
         for call in self.runs():
             self.assertEqual(call[call.index("--train.threads") + 1], threads)
+
     def test_refuses_a_folder_with_another_sweep(self):
         self.sweep()
         printed = self.sweep("--", "--train.epochs", "9", code=2)
-        self.assertIn("holds a sweep with other settings:\n  before: train.epochs = 3\n  now: train.epochs = 9\n", printed)
+        self.assertIn(
+            "holds a sweep with other settings:\n  before: train.epochs = 3\n  now: train.epochs = 9\n", printed
+        )
         self.assertIn("now: --space optimizer.lr=0.1,0.2\n", self.sweep(space="optimizer.lr=0.1,0.2", code=2))
         (self.folder / "sweep/sweep.db").write_text("no database")
         self.assertIn("cannot read sweep/sweep.db: (sqlite3.DatabaseError) file is not a database", self.sweep(code=2))
@@ -265,7 +268,12 @@ class SweepWithTrainyard(SweepCase):
         for text in space.split():
             words += ["--space", text]
         done = subprocess.run(
-            [*words, "--", *settings], env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=300
+            [*words, "--", *settings],
+            env=self.environment,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("3 trained, 0 pruned, 0 failed", done.stdout)
