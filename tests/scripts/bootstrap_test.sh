@@ -247,6 +247,21 @@ test_weights_stand_beside_libtorch() {
   expect "installs nothing the second time" [ -z "$(log)" ]
 }
 
+test_sweeps_and_trackers_have_environments_of_their_own() {
+  local argument package
+  for argument in sweep track; do
+    package=$([[ $argument == sweep ]] && echo optuna || echo mlflow-skinny)
+    bare_machine "$argument"
+    bootstrap
+    expect "succeeds" [ "$status" = 0 ]
+    expect "installs $package" logged "$package=="
+    expect "and makes a Python for it" grep -q "/$argument/bin/python\"" "$machine/clone/build/bin/$argument-python"
+    : >"$machine/log"
+    bootstrap
+    expect "installs nothing the second time" [ -z "$(log)" ]
+  done
+}
+
 test_peers_that_do_not_install_are_left_out() {
   bare_machine peers
   local argument=peers
