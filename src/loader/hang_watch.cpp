@@ -8,7 +8,6 @@
 
 #include "datasets/dataset.h"
 #include "util/clock.h"
-#include "util/error.h"
 
 namespace trainyard {
 namespace {

@@ -16,7 +16,6 @@
 #include "util/error.h"
 #include "util/file_system.h"
 #include "util/process_name.h"
-#include "util/system.h"
 
 namespace trainyard {
 namespace {

@@ -2,7 +2,6 @@
 // al.: "RandAugment: practical automated data augmentation with a reduced search space", 2019; operations and strengths
 // are those of torchvision's transforms.RandAugment with its defaults. (Its transforms.v2 rounds the threshold of
 // solarize to float32, which now and then is the other side of a value.)
-#include <array>
 #include <cmath>
 
 #include "images/adjust.h"

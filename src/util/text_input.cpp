@@ -1,6 +1,5 @@
 #include "util/text_input.h"
 
-#include <algorithm>
 #include <array>
 
 #include <fcntl.h>
