@@ -4,7 +4,6 @@ import logging
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
-from mlflow.exceptions import MlflowException
 
 import run_files
 
@@ -21,7 +20,7 @@ def track(run, options):
         added = add(client, run, tracked)
         status = STATES.get(run.ended, "RUNNING")
         client.update_run(tracked.info.run_id, status=status)
-    except MlflowException as error:
+    except Exception as error:  # of MLflow, SQLAlchemy, the disk or the network
         raise run_files.TrackError(f"MLflow at {options.to}: {str(error).splitlines()[0]}", 1) from None
     return f"{verb} run {tracked.info.run_id} with {added} new values"
 
