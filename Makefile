@@ -1,5 +1,5 @@
 # Every target first installs what it needs; a second run changes nothing that is up to date.
-#   ARGS="--train.epochs 3"   passed to the trainer (train, check), to ctest (test) or to the benchmark (bench)
+#   ARGS="--train.epochs 3"   passed to what the target runs: the trainer (train, check), ctest (test) and so on
 #   CONFIG=configs/mine.toml  the configuration to train; by default configs/fashion_mnist.toml
 #   PRESET=debug|asan|tsan    the build preset for build and test; by default release
 #   JOBS=4                    compile jobs; by default as many as cores and memory allow
@@ -62,18 +62,20 @@ kill-loop: build/release/build.ninja ## send thousands of random signals to load
 	@$(call compile,release) --target base_tests
 	TRAINYARD_KILLS=3000 build/release/tests/base_tests --gtest_filter=WorkerPool.KillLoop $(ARGS)
 
+# template-only: begin
 bench: build/release/build.ninja ## measure the loader
 	@$(call compile,release) --target benchmarks
 	build/release/benchmarks/loader_benchmark $(ARGS)
-
-fuzz: build/fuzz/build.ninja ## fuzz every reader of outside data (clang); ARGS="600 tar" fuzzes one for 600 seconds
-	@$(call compile,fuzz)
-	scripts/fuzz $(ARGS)
 
 bench-loader: build/release/build.ninja ## compare the loader with Python's DataLoader and others; takes an hour or two
 	@scripts/bootstrap peers
 	@$(call compile,release) --target benchmarks
 	benchmarks/compare_loaders --python build/bin/peers-python $(ARGS)
+
+# template-only: end
+fuzz: build/fuzz/build.ninja ## fuzz every reader of outside data (clang); ARGS="600 tar" fuzzes one for 600 seconds
+	@$(call compile,fuzz)
+	scripts/fuzz $(ARGS)
 
 .PHONY: weights data
 weights: bootstrap ## fetch published weights for --model.weights: NAME=resnet50, vit_small or gpt2; or convert FILE=mine.pth

@@ -107,6 +107,7 @@ def made_training(command):
     quick_training(printed[0].replace("build/release/trainyard", "trainyard", 1))
 
 
+# template-only: begin
 def script(command):
     """Benchmarks take minutes to hours: their own tests run them in small, this one finds and compiles the file."""
     path = next(word for word in command.split() if re.search(r"^benchmarks/", word))
@@ -119,6 +120,7 @@ def targets(command):
         assert os.path.exists(f"{ROOT}/{word}.cpp"), f"{word} is built from no file {word}.cpp"
 
 
+# template-only: end
 def torchrun(command):
     """One rank on this host in place of the two hosts and their GPUs."""
     for words, others in (("torchrun --nnodes 2 --nproc-per-node gpu", "--nnodes 1 --nproc-per-node 1"),
@@ -186,8 +188,10 @@ RULES = [
     (r"trainyard|find", trainer),
     (r"make train", made_training),
     (r"make", make_prints),
+    # template-only: begin
     (r"(?s)(GOMP_SPINCOUNT=\d+ )?((python3|build/bin/\w+-python) (-m torch.distributed.run .*)?)?benchmarks/", script),
     (r"ninja -C build/release benchmarks/", targets),
+    # template-only: end
     (r"torchrun", torchrun),
     (r"sbatch", batch_script),
     (r"(?s)docker (build .*--target runtime|run .*\btrainyard (train|predict))", container_case("runtime")),
