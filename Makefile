@@ -96,8 +96,7 @@ package: build/release/build.ninja ## make Debian packages of the program and of
 	@$(call compile,release) --target trainyard loader
 	cmake --build build/release --target package
 
-include container.mk
-include quality.mk
+include container.mk project.mk quality.mk
 
 clean: ## remove what was compiled, keep what was installed
 	rm -rf $(addprefix build/,release debug asan tsan fuzz coverage lint lint-torch)
