@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "check/rules.h"
 #include "util/device_list.h"
 #include "util/error.h"
 

@@ -1,6 +1,5 @@
 #include "check/facts_json.h"
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <type_traits>

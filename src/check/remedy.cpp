@@ -1,7 +1,6 @@
 #include "check/remedy.h"
 
 #include <algorithm>
-#include <cstdint>
 #include <stdexcept>
 
 #include "check/rules.h"

@@ -5,7 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "check/place.h"
 #include "check/rules.h"
 
 namespace trainyard::rules {

@@ -2,7 +2,6 @@
 // angle of up to 60 degrees, which is the target. The pictures stand upright, so the angle can be seen in most of them.
 //
 // Nothing is stored: a sample is a function of (split, index) and of Fashion-MNIST's files.
-#include <algorithm>
 #include <cmath>
 #include <numbers>
 

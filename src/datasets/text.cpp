@@ -14,7 +14,6 @@
 #include "datasets/litter.h"
 #include "datasets/token_windows.h"
 #include "util/error.h"
-#include "util/printable.h"
 
 namespace trainyard {
 namespace {
