@@ -1,7 +1,5 @@
 #include "checkpoint/manifest_rules.h"
 
-#include <algorithm>
-#include <array>
 #include <cfloat>
 #include <cmath>
 #include <set>

@@ -26,7 +26,7 @@ Facts rich() {
 
 std::string refusal(const std::string& text) {
   try {
-    recorded_from_json(text).facts;
+    recorded_from_json(text);
   } catch (const UsageError& error) {
     return error.what();
   }
