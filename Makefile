@@ -33,7 +33,7 @@ train: build/release/build.ninja ## train on Fashion-MNIST: install the toolchai
 	build/release/trainyard train $(if $(findstring --config,$(ARGS)),,--config $(CONFIG)) $(ARGS)
 
 test: build parity ## build and run every test
-	ctest --preset $(PRESET) --parallel $(shell nproc) $(ARGS)
+	ctest --preset $(PRESET) --parallel $(shell expr $$(nproc) + 1) $(ARGS)
 
 test-kill: build/release/build.ninja ## kill 200 runs, cut their power, fill their disks: all must end with the same weights
 	@$(call compile,release) --target core_tests
