@@ -1,4 +1,4 @@
-/// What a setting may be. Numbers have both ends included, and NaN is none.
+/// Declares the allowed values of settings. Ranges of numbers include both ends; NaN is never allowed.
 #pragma once
 
 #include <cstddef>
@@ -15,12 +15,12 @@ Allowed any_text();
 Allowed true_or_false();
 Allowed whole(std::int64_t low, std::int64_t high);
 Allowed number(double low, double high);
-/// A whole number that TOML can hold, from 0.
+/// A non-negative integer that TOML can represent.
 Allowed any_seed();
 Allowed one_of(const std::vector<std::string>& words);
-/// For a setting that is a number.
+/// For numeric settings.
 Allowed one_of(const std::vector<std::int64_t>& numbers);
-/// A list of exactly so many items.
+/// A list of exactly `items` items.
 Allowed list_of(std::size_t items, Allowed each);
 /// auto, cpu, cuda, cuda:N, cuda:N,M,...
 Allowed device_name();

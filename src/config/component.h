@@ -1,4 +1,5 @@
-/// Settings of a registered component (a model, dataset, optimizer or schedule), declared in its own file:
+/// Declares the settings of a registered component (a model, dataset, optimizer or schedule) in the component's own
+/// file:
 ///
 ///     struct SgdSettings {
 ///       double momentum = 0.9;
@@ -8,7 +9,7 @@
 ///     };
 ///     const ComponentSettings<SgdSettings> settings{"optimizer.sgd", {"sgd"}, __FILE__};
 ///
-/// The key is then optimizer.sgd.momentum, allowed if optimizer.name is sgd. The factory reads settings.in(config).
+/// The key is optimizer.sgd.momentum, allowed if optimizer.name is sgd. The factory reads settings.in(config).
 #pragma once
 
 #include <string>
@@ -18,8 +19,8 @@
 
 namespace trainyard {
 
-/// A component as the settings table knows it. Registered before main, never changed or removed: safe to read from any
-/// thread or process.
+/// A component as the settings table knows it. Registered before main and never changed or removed: safe to read from
+/// any thread or process.
 class Component {
  public:
   /// `prefix` is "<section>.<component>", `selecting` the values of <section>.name that select it.
@@ -30,11 +31,11 @@ class Component {
 
   /// Adds its settings, with their fields in `values`.
   virtual void declare(ComponentValues& values, SettingTable& table) const = 0;
-  /// Throws UsageError for settings that contradict one another.
+  /// Throws UsageError for contradictory settings.
   virtual void validate(const ComponentValues& values) const = 0;
 
   std::string prefix() const { return section + "." + name; }
-  /// When its settings are used: "model.name = vit_tiny, vit_small".
+  /// The condition under which its settings are used: "model.name = vit_tiny, vit_small".
   std::string condition() const;
   /// Whether <section>.name = `selected` uses it.
   bool is_used_by(const std::string& selected) const;
@@ -48,12 +49,12 @@ class Component {
 /// All components of a section, by name.
 std::vector<const Component*> components_of(const std::string& section);
 
-/// A key that two components declare, or one twice, ends the program and names both files: it can only be a mistake in
-/// the source.
+/// A key that is declared twice, by one or two components, ends the program and names both files: it can only be a
+/// mistake in the source.
 void register_component(const Component& component);
 
-/// The settings of a component. A static object. If T has `void validate() const`, it throws UsageError for settings
-/// that contradict one another, and is called if the component is selected.
+/// The settings of a component, as a static object. If T has `void validate() const`, it is called if the component is
+/// selected, and throws UsageError for contradictory settings.
 template <typename T>
 class ComponentSettings final : public Component {
  public:
@@ -62,7 +63,7 @@ class ComponentSettings final : public Component {
     register_component(*this);
   }
 
-  /// Their values in a section of Config, which must outlive the result.
+  /// The settings as set in a section of Config, which must outlive the result.
   template <typename Section>
   const T& in(const Section& config) const {
     static const T defaults{};

@@ -1,4 +1,4 @@
-/// The values of components' settings, as a section of Config holds them.
+/// Stores the values of components' settings in a section of Config.
 #pragma once
 
 #include <any>
@@ -7,10 +7,10 @@
 
 namespace trainyard {
 
-/// One settings struct for each component by its name; what is not there has its defaults. Copies are deep.
+/// One settings struct per component, by its name; a component without an entry has its defaults. Copies are deep.
 class ComponentValues {
  public:
-  /// nullptr: the component has its defaults.
+  /// Returns nullptr if the component has its defaults.
   template <typename T>
   const T* find(const std::string& component) const {
     const auto found = values_.find(component);

@@ -1,4 +1,4 @@
-/// Every setting of the program itself: a struct for each section. Components declare their own (config/component.h).
+/// Every setting of the program itself: one struct per section. Components declare their own (config/component.h).
 #pragma once
 
 #include <array>

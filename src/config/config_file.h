@@ -1,4 +1,4 @@
-/// Configurations as TOML: reading a file, writing one, and what differs between two.
+/// Reads configurations from TOML, writes them, and compares two of them.
 #pragma once
 
 #include <string>
@@ -10,19 +10,19 @@
 
 namespace trainyard {
 
-/// Sets what the file `path` holds, and returns its keys. Throws UsageError with file, line and column for what is not
-/// TOML, for an unknown key, with its new name or the nearest known one, for a value that its setting does not allow,
-/// and for a setting of a component that the configuration does not use.
+/// Applies the file `path` to `config` and returns the keys it sets. Throws UsageError with file, line and column for
+/// invalid TOML; for an unknown key, naming its new name or the nearest known one; for a value that its setting does
+/// not allow; and for a setting of a component that the configuration does not use.
 std::vector<std::string> read_config_file(const std::string& path, Config& config);
 
-/// The configuration as TOML, every key with its value but for those of components that it does not use; reading it
-/// back gives the same configuration. Throws UsageError if a value is not allowed.
+/// Returns the configuration as TOML: every key with its value, except those of unused components. Reading it back
+/// gives the same configuration. Throws UsageError if a value is not allowed.
 std::string to_toml(const Config& config);
 
-/// Reads what to_toml wrote. `origin` is named in errors. Throws UsageError.
+/// Reads the output of to_toml. Errors name `origin`. Throws UsageError.
 Config config_from_toml(std::string_view text, const std::string& origin);
 
-/// A key whose value is not the same in two configurations, with both values as TOML writes them.
+/// A key whose value differs between two configurations, with both values in TOML.
 struct Difference {
   std::string key;
   std::string before;
@@ -30,7 +30,7 @@ struct Difference {
   Resume resume;
 };
 
-/// Every setting that differs and that both use, in the order of Config.
+/// Returns every setting that differs and that both configurations use, in the order of Config.
 std::vector<Difference> differences(const Config& before, const Config& after);
 
 }  // namespace trainyard

@@ -1,4 +1,4 @@
-/// Relative paths of a configuration that was written in another folder than the current one.
+/// Resolves relative paths of a configuration that was written in another folder.
 #pragma once
 
 #include <string>
@@ -11,11 +11,11 @@ namespace trainyard {
 /// Where scripts/weights puts NAME.safetensors.
 inline constexpr const char* weights_folder = "data/weights";
 
-/// Makes the paths that are read (data.root, model.weights, run.resume) usable from the current folder: a relative one
-/// is taken from run.started_in; if nothing is there, it stays as it was given, for a folder that was moved together
-/// with its data. Each path of the second kind is named in a line of the result. run.dir, where runs are written, stays
-/// as it is: new runs go to the current folder. run.started_in is the current folder afterwards.
-/// A model.weights that is a name, as resnet50, becomes the path of that file in weights_folder. It is a name if it has
+/// Makes the paths that are read (data.root, model.weights, run.resume) usable from the current folder. A relative path
+/// is taken from run.started_in; if nothing exists there, it is kept unchanged, for a folder that was moved together
+/// with its data, and named in a line of the result. run.dir, where runs are written, is unchanged: new runs go to the
+/// current folder. Afterwards run.started_in is the current folder.
+/// A model.weights that is a name, e.g. resnet50, becomes the path of that file in weights_folder. It is a name if it has
 /// neither a slash nor the ending .safetensors and the current folder has no file of that name.
 std::vector<std::string> resolve_paths(Config& config);
 

@@ -1,10 +1,10 @@
-/// A setting, and the table that sections and components declare theirs in. A settings struct has a member
+/// Settings, and the table in which sections and components declare them. A settings struct has a member
 ///
 ///     void declare(SettingTable& table) {
 ///       table.add("momentum", momentum, "momentum", number(0, 1), Resume::if_named);
 ///     }
 ///
-/// which is all that is said of a setting; its field's initial value is the default.
+/// which is the only declaration of a setting; the field's initial value is the default.
 #pragma once
 
 #include <cstdint>
@@ -21,9 +21,9 @@ namespace trainyard {
 
 class Component;
 
-/// Whether a run may resume with another value than it began with.
+/// Whether a run may resume with another value than it started with.
 enum class Resume : std::uint8_t {
-  fixed,     ///< no: it would be another run
+  fixed,     ///< no: it would be a different run
   if_named,  ///< if the user names the run, e.g. to train it longer
   free,      ///< yes
 };
@@ -35,25 +35,25 @@ struct Setting {
   std::string help;
   Allowed allowed;
   Resume resume;
-  const Component* component = nullptr;  ///< that declares it; nullptr: a section of Config does
+  const Component* component = nullptr;  ///< the component that declares it; nullptr: a section of Config
   bool selected = true;                  ///< whether the configuration uses that component
-  bool flag = true;                      ///< false: only files have it
-  std::string former{};                  ///< a key that it had in earlier versions; empty: none
+  bool flag = true;                      ///< false: can be set in files only
+  std::string former{};                  ///< its key in earlier versions; empty: none
 
   Setting& formerly(std::string former_key) {
     former = std::move(former_key);
     return *this;
   }
-  /// "optimizer.sgd" of "optimizer.sgd.momentum".
+  /// "optimizer.sgd" for "optimizer.sgd.momentum".
   std::string section() const { return key.substr(0, key.rfind('.')); }
-  /// And "momentum" of it.
+  /// "momentum" for the same key.
   std::string name() const { return key.substr(key.rfind('.') + 1); }
 };
 
-/// Settings in the order in which they are declared. Points into the structs that declare them.
+/// Settings in the order of declaration. Points into the structs that declare them.
 class SettingTable {
  public:
-  /// Calls `declare`; the keys are below `prefix`.
+  /// Calls `declare`; its keys are below `prefix`.
   template <typename Section>
   void add_section(const std::string& prefix, Section& section) {
     prefix_ = prefix;
@@ -65,7 +65,7 @@ class SettingTable {
   Setting& add(const char* key, T& field, const char* help, Allowed allowed, Resume resume) {
     return add_field(key, &field, help, std::move(allowed), resume);
   }
-  /// What is true or false, any text, or a word of an enumeration says by its type what it may be.
+  /// For booleans, free text and enumerations, the type determines the allowed values.
   Setting& add(const char* key, bool& field, const char* help, Resume resume) {
     return add_field(key, &field, help, true_or_false(), resume);
   }
@@ -81,8 +81,8 @@ class SettingTable {
                      one_of(std::vector<std::string>(all_words<T>.begin(), all_words<T>.end())), resume);
   }
 
-  /// The settings of all components of this section's kind (config/component.h), by the components' names. REQUIRES
-  /// that the section has declared "name", which selects one.
+  /// Adds the settings of all components of this section (config/component.h), sorted by component name. REQUIRES that
+  /// the section has declared "name", which selects one.
   void add_components(ComponentValues& values);
 
   std::vector<Setting>& settings() { return settings_; }

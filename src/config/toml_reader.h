@@ -1,5 +1,5 @@
-/// TOML as a flat list of keys with their places. The only file behind this header includes toml++, which compiles
-/// slowly.
+/// Parses TOML into a flat list of keys with their positions. Only the file that implements this header includes
+/// toml++, which compiles slowly.
 #pragma once
 
 #include <cstdint>
@@ -12,14 +12,14 @@
 namespace trainyard {
 
 struct TomlEntry {
-  std::string key;  ///< "section.field"; a section that is empty is an entry of its own, with an Unfit value
+  std::string key;  ///< "section.field"; an empty section is an entry itself, with an Unfit value
   Value value;
   std::uint32_t line;
   std::uint32_t column;
 };
 
-/// Every key of the sections, in the order of the text, each once. `text` may come from anywhere. Throws UsageError
-/// "[config] origin:line:column: ..." for what is not TOML.
+/// Returns every key of the sections once, in the order of the text. `text` need not be trusted. Throws UsageError
+/// "[config] origin:line:column: ..." for invalid TOML.
 std::vector<TomlEntry> read_toml(std::string_view text, const std::string& origin);
 
 }  // namespace trainyard

@@ -1,14 +1,14 @@
-/// What makes a configuration impossible, found before anything heavy starts.
+/// Detects impossible configurations before anything expensive starts.
 #pragma once
 
 #include "config/config.h"
 
 namespace trainyard {
 
-/// Throws UsageError that names the key if a value is not what the settings table allows.
+/// Throws UsageError naming the key if a value is not allowed by the settings table.
 void validate_values(const Config& config);
 
-/// validate_values, and what a single key's range cannot say: keys that must agree. Throws UsageError.
+/// Calls validate_values and also checks constraints between keys. Throws UsageError.
 void validate(const Config& config);
 
 }  // namespace trainyard

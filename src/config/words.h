@@ -1,5 +1,5 @@
-/// Enumerations and the words that files, flags and messages write them as. An enumeration of bytes with values from
-/// 0 up is bound to its words once, beside it, in the order of the values:
+/// Enumerations and the words for their values in files, flags and messages. A one-byte enumeration with values from 0
+/// up is bound to its words once, next to it, in the order of the values:
 ///
 ///     enum class Stem : std::uint8_t { standard, small };
 ///     constexpr std::array<const char*, 2> words_of(Stem) { return {"standard", "small"}; }
@@ -18,7 +18,7 @@ concept WordEnum = std::is_enum_v<T> && sizeof(T) == 1 && requires(T value) { wo
 template <WordEnum T>
 inline constexpr auto all_words = words_of(T{});
 
-/// The word of a value.
+/// Returns the word of a value.
 template <WordEnum T>
 constexpr const char* word(T value) {
   return all_words<T>[static_cast<std::size_t>(value)];

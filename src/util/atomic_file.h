@@ -1,5 +1,5 @@
-/// Files and links that are there whole or not at all, also after a crash or a power cut.
-/// All functions throw RunError and may be called from any thread.
+/// Writes files and links atomically: after a crash or a power loss each is either complete or absent. All functions
+/// throw RunError and may be called from any thread.
 #pragma once
 
 #include <cstddef>
@@ -13,17 +13,17 @@
 
 namespace trainyard {
 
-/// What a file holds, in brief.
+/// The size and checksum of a file.
 struct FileSum {
   std::uint64_t bytes = 0;
   std::uint32_t crc32 = 0;  ///< zlib's
   bool operator==(const FileSum&) const = default;
 };
 
-/// zlib's CRC-32 of `bytes`; of a longer text when `so_far` is the CRC of what came before.
+/// zlib's CRC-32 of `bytes`. To continue a longer text, pass the CRC of the part before as `so_far`.
 std::uint32_t crc32_of(std::span<const std::byte> bytes, std::uint32_t so_far = 0);
 
-/// A new file being written, in order.
+/// Writes a new file sequentially.
 class FileWriter {
  public:
   /// Creates `path`, which must not exist.
@@ -41,18 +41,19 @@ class FileWriter {
   FileSum sum_;
 };
 
-/// Writes a file under a temporary name in the same folder, flushes it, renames it to `path` and flushes the folder.
-/// When anything fails, `fill` included, the temporary is removed and what was at `path` stays. One writer a path.
+/// Writes a file under a temporary name in the same folder, flushes it, renames it to `path` and flushes the folder. If
+/// anything fails, including `fill`, the temporary file is removed and `path` keeps its old content. Allows one writer
+/// per path.
 FileSum write_file_atomically(const std::filesystem::path& path, const std::function<void(FileWriter&)>& fill);
 
-/// Makes `link` a symbolic link to `target` (as it is to be read from the link's folder), replacing one that is there.
+/// Makes `link` a symbolic link to `target` (relative to the link's folder), replacing an existing link.
 void replace_link_atomically(const std::filesystem::path& link, const std::filesystem::path& target);
 
-/// Makes a folder and the parents it lacks; each of them is on the disk when this returns.
+/// Creates a folder and any missing parents, and flushes each of them to the disk before returning.
 void make_folders(const std::filesystem::path& folder);
 
-/// Flushes a folder's entries to the disk: a rename counts only after this. A file system that cannot is warned about
-/// once a process.
+/// Flushes a folder's entries to the disk; a rename is durable only after this. Warns once per process about a file
+/// system that does not support it.
 void fsync_directory(const std::filesystem::path& folder);
 
 }  // namespace trainyard

@@ -1,4 +1,4 @@
-/// The clock that durations are measured by. It never jumps, and all processes of a machine read the same one.
+/// Reads the monotonic clock, which never jumps and is the same in all processes of a machine.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@ namespace trainyard {
 
 /// CLOCK_MONOTONIC in nanoseconds.
 std::int64_t monotonic_ns();
-/// The same, only good to a few milliseconds, at a fifth of the cost.
+/// The same with a resolution of a few milliseconds, at a fifth of the cost.
 std::int64_t coarse_monotonic_ns();
 
 }  // namespace trainyard

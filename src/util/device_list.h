@@ -1,4 +1,4 @@
-/// The GPUs that a text such as "cuda:0,2" lists.
+/// Parses lists of GPUs such as "cuda:0,2".
 #pragma once
 
 #include <optional>
@@ -7,7 +7,8 @@
 
 namespace trainyard {
 
-/// The indices in "cuda:N" or "cuda:N,M,...", each from 0 to 1023 and none twice; nullopt for another text.
+/// Returns the indices in "cuda:N" or "cuda:N,M,...", each from 0 to 1023 and without repeats; nullopt for any other
+/// text.
 std::optional<std::vector<int>> device_list(std::string_view text);
 
 }  // namespace trainyard

@@ -1,4 +1,4 @@
-/// The errors a user sees: `[where] what happened, the value, what to do`, and the exit code that goes with each kind.
+/// Errors shown to the user: `[where] what happened, the value, what to do`, each kind with its exit code.
 #pragma once
 
 #include <stdexcept>
@@ -10,15 +10,15 @@
 
 namespace trainyard {
 
-/// What the process exits with. A run ended by signal n after saving exits with 128 + n.
+/// Exit code of the process. A run ended by signal n after saving exits with 128 + n.
 enum class ExitCode : int {
   done = 0,
-  run_failed = 1,       ///< the run itself went wrong
-  usage = 2,            ///< a flag, a key or a value is wrong; nothing heavy has started
-  machine_not_fit = 3,  ///< the machine cannot do what was asked: no GPU, too little shared memory, ...
+  run_failed = 1,       ///< the run itself failed
+  usage = 2,            ///< a flag, a key or a value is wrong; nothing expensive has started
+  machine_not_fit = 3,  ///< the machine lacks what was requested: no GPU, too little shared memory, ...
 };
 
-/// Base of all errors we throw. `what()` is the whole line, ready to print.
+/// Base of all errors that Trainyard throws. `what()` is the whole line, ready to print.
 class Error : public std::runtime_error {
  public:
   Error(ExitCode code, std::string_view where, std::string_view message)
@@ -30,7 +30,7 @@ class Error : public std::runtime_error {
   ExitCode code_;
 };
 
-/// The run went wrong: a damaged file, a worker that died, a loss that is not a number. Exit code 1.
+/// The run failed: a damaged file, a lost worker, a NaN loss. Exit code 1.
 class RunError : public Error {
  public:
   template <typename... Args>
@@ -46,7 +46,7 @@ class UsageError : public Error {
       : Error(ExitCode::usage, where, fmt::format(format, std::forward<Args>(args)...)) {}
 };
 
-/// The machine is not fit for what was asked. Exit code 3.
+/// The machine lacks what was requested. Exit code 3.
 class MachineError : public Error {
  public:
   template <typename... Args>
@@ -54,7 +54,7 @@ class MachineError : public Error {
       : Error(ExitCode::machine_not_fit, where, fmt::format(format, std::forward<Args>(args)...)) {}
 };
 
-/// Throws the error of kind `code` whose what() is `line`: an error that came from another process.
+/// Rethrows an error of another process: throws the error of kind `code` whose what() is `line`.
 [[noreturn]] void throw_error(ExitCode code, std::string_view line);
 
 }  // namespace trainyard

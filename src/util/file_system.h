@@ -1,4 +1,4 @@
-/// Room on a file system.
+/// Queries free space on file systems and the memory of the machine.
 #pragma once
 
 #include <cstdint>
@@ -9,19 +9,20 @@
 namespace trainyard {
 
 struct FileSystemSpace {
-  std::uint64_t size = 0;  ///< bytes; 0: nothing can be written there (/proc)
-  std::uint64_t free = 0;  ///< bytes that a process without privileges may still write
+  std::uint64_t size = 0;  ///< bytes; 0: nothing can be written (/proc)
+  std::uint64_t free = 0;  ///< bytes that an unprivileged process may still write
   bool read_only = false;
 };
 
-/// The file system that `path` lies on. A tmpfs without a limit (size=0) ends where the machine's memory does: it has
-/// that size, and as much free as is available. Nothing, with errno set, where there is no such path.
+/// Returns the space of the file system that contains `path`. A tmpfs without a limit (size=0) is limited by memory:
+/// its size is that of the machine's memory, and free is the available memory. Returns nullopt, with errno set, if the
+/// path does not exist.
 std::optional<FileSystemSpace> space_at(const std::string& path);
 
-/// What space_at() has free; throws RunError where it has nothing.
+/// Returns the free bytes of space_at(); throws RunError if it returns nullopt.
 std::uint64_t free_bytes(const std::string& path, std::string_view where);
 
-/// A line of /proc/meminfo, by its name with the colon ("MemTotal:"), in bytes; 0 where it is missing.
+/// Returns the value of a line of /proc/meminfo in bytes, by its key with the colon ("MemTotal:"); 0 if it is missing.
 std::uint64_t meminfo(std::string_view key);
 
 }  // namespace trainyard

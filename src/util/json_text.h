@@ -1,4 +1,5 @@
-/// JSON as text. nlohmann's reader and writer are compiled here once: in every file that uses them they take seconds.
+/// Parses and serializes JSON. nlohmann's parser and serializer are compiled only here, because they take seconds in
+/// every file that uses them.
 #pragma once
 
 #include <cstddef>
@@ -10,22 +11,22 @@
 
 namespace trainyard {
 
-/// What becomes of strings that are not UTF-8.
+/// How to serialize strings that are not UTF-8.
 enum class NotUtf8 : std::uint8_t {
-  replaced,  ///< by U+FFFD
+  replaced,  ///< with U+FFFD
   refused,   ///< throws nlohmann::json::exception
 };
 
-/// `json` in one line, or, with an indent, in several, with so many spaces a level.
-/// Nothing in it steers a terminal.
+/// Serializes `json` on one line, or over several lines with `indent` spaces per level if `indent` is not negative. The
+/// text contains no control characters of terminals.
 std::string json_text(const nlohmann::json& json, int indent = -1, NotUtf8 not_utf8 = NotUtf8::replaced);
-/// Its keys keep their order.
+/// The same; keys keep their order.
 std::string json_text(const nlohmann::ordered_json& json, int indent = -1, NotUtf8 not_utf8 = NotUtf8::replaced);
 
-/// How deep json_from() lets arrays and objects be nested. nlohmann copies and writes them by recursion.
+/// Maximum nesting of arrays and objects in json_from(), because nlohmann copies and serializes them recursively.
 inline constexpr std::size_t max_json_depth = 256;
 
-/// The value that `text` stands for; a discarded one (is_discarded()) if it is not JSON or nested over max_json_depth.
+/// Parses `text`. Returns a discarded value (is_discarded()) if it is not JSON or is nested deeper than max_json_depth.
 nlohmann::json json_from(std::string_view text);
 
 }  // namespace trainyard

@@ -1,4 +1,4 @@
-/// Lines on stderr about what went wrong and does not end the run: `[where] what happened, the value, what to do`.
+/// Logs warnings and errors that do not end the run to stderr: `[where] what happened, the value, what to do`.
 #pragma once
 
 #include <string>
@@ -8,12 +8,12 @@
 
 namespace trainyard {
 
-/// Once at the start: lines go to stderr from now on, as --json has stdout to itself.
+/// Sends all lines to stderr, because stdout is reserved for the output of --json. Call once at the start.
 void log_to_stderr();
 
-/// From any thread.
+/// May be called from any thread.
 void log_warning(const std::string& line);
-/// Of what is lost, though the run goes on.
+/// For a loss that does not end the run.
 void log_error(const std::string& line);
 
 template <typename First, typename... More>

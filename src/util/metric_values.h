@@ -1,4 +1,4 @@
-/// Values of metrics by name, in the order in which they are shown.
+/// Values of metrics by name, in display order.
 #pragma once
 
 #include <optional>
@@ -9,10 +9,10 @@
 
 namespace trainyard {
 
-/// Names are unique: "loss" first, then those of the task.
+/// Names are unique: "loss" first, then the metrics of the task.
 using MetricValues = std::vector<std::pair<std::string, double>>;
 
-/// The value of that name; none if there is none.
+/// Returns the value called `name`; nullopt if there is none.
 inline std::optional<double> value_of(const MetricValues& values, std::string_view name) {
   for (const auto& [key, value] : values) {
     if (key == name) return value;

@@ -1,4 +1,4 @@
-/// Tensors with names, in an order: what state_dict() gives and a checkpoint holds.
+/// An ordered list of named tensors, as state_dict() returns it and a checkpoint stores it.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-/// Finding what a misspelt name was meant to be.
+/// Finds the known names closest to a misspelt one.
 #pragma once
 
 #include <string>

@@ -1,6 +1,6 @@
-/// Several processes that make things for one that takes them in order: thing i comes from process i modulo their
-/// number, through a pipe, whose room lets each work ahead. Nothing is shared, so the order does not depend on
-/// anything.
+/// Produces items in several processes and delivers them in order. Item i comes from process i modulo the number of
+/// processes, through a pipe whose capacity lets each process work ahead. The processes share nothing, so the order
+/// does not depend on timing.
 #pragma once
 
 #include <cstddef>
@@ -16,22 +16,22 @@
 
 namespace trainyard {
 
-/// For one thread. Its processes end with it, and with the process that made it.
+/// Not thread-safe. Its processes end with it and with the process that created it.
 class OrderedMakers {
  public:
-  /// The bytes of thing `index`, valid until the next call. What it throws, next() throws.
+  /// Returns the bytes of item `index`, valid until the next call. next() rethrows what it throws.
   using Make = std::function<std::span<const std::byte>(std::size_t index)>;
 
-  /// Things 0 to count - 1, by so many processes; by this one where `processes` is 0. Errors begin with [where].
-  /// REQUIRES that this process has no other threads, as it forks. Throws RunError.
+  /// Produces items 0 to count - 1 with `processes` child processes, or in this process if `processes` is 0. Errors
+  /// begin with [where]. REQUIRES that this process has no other threads, because it forks. Throws RunError.
   OrderedMakers(std::size_t count, int processes, Make make, std::string where);
   OrderedMakers(const OrderedMakers&) = delete;
   OrderedMakers& operator=(const OrderedMakers&) = delete;
   ~OrderedMakers();
 
-  /// The next thing, valid until the next call. REQUIRES that fewer than `count` have been taken. Throws what `make`
-  /// threw, as the same kind of Error, and RunError if the process that made it has died; another takes its place, and
-  /// the next call returns the thing after it.
+  /// Returns the next item, valid until the next call. REQUIRES that fewer than `count` items have been taken. Throws
+  /// what `make` threw, as the same kind of Error, and RunError if the process that was making the item has died; that
+  /// process is replaced, and the next call returns the item after it.
   std::span<const std::byte> next();
 
  private:

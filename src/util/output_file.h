@@ -1,4 +1,4 @@
-/// Files at paths that a user names, which may lead to more than regular files.
+/// Writes files at paths chosen by the user, which may lead to something other than a regular file.
 #pragma once
 
 #include <filesystem>
@@ -6,12 +6,13 @@
 
 namespace trainyard {
 
-/// The path of the regular file, there already or not yet, that `path` leads to through symbolic links: replacing it
-/// replaces no link. Throws UsageError `[where]` with its kind if something else is there: a folder, a device, a pipe.
+/// Returns the path of the regular file, existing or not, that `path` leads to through symbolic links, so that
+/// replacing it replaces no link. Throws UsageError `[where]` naming the kind of anything else found there: a folder, a
+/// device, a pipe.
 std::filesystem::path replaceable_file(const std::filesystem::path& path, std::string_view where);
 
-/// Writes `text` to what `path` leads to: a regular file is replaced as by write_file_atomically(), a device or a pipe
-/// is written into. Throws UsageError `[where]` for a folder or a socket, RunError if writing fails.
+/// Writes `text` to what `path` leads to: a regular file is replaced as by write_file_atomically(); a device or a pipe
+/// is written to. Throws UsageError `[where]` for a folder or a socket, RunError if writing fails.
 void write_output_file(const std::filesystem::path& path, std::string_view text, std::string_view where);
 
 }  // namespace trainyard

@@ -1,4 +1,4 @@
-/// Words for how a child process ended.
+/// Describes how a child process ended.
 #pragma once
 
 #include <cstdint>
@@ -12,12 +12,12 @@ namespace trainyard {
 /// "signal 9 (Killed)".
 std::string signal_text(int number);
 
-/// Tells the kernel's out-of-memory killer from other signals by what the cgroup has counted since this was made, or
-/// last asked. For one thread.
+/// Distinguishes the kernel's out-of-memory killer from other signals by the cgroup's count of kills since construction
+/// or the last call. Not thread-safe.
 class ProcessEnds {
  public:
-  /// "exited with code 3", or "was killed by signal 9 (Killed)", with `remedy` where memory was probably wanting.
-  /// `wait_status` is waitpid's.
+  /// Returns "exited with code 3" or "was killed by signal 9 (Killed)", followed by `remedy` if the process probably
+  /// ran out of memory. `wait_status` is waitpid's.
   std::string describe(int wait_status, std::string_view remedy);
 
  private:

@@ -1,5 +1,5 @@
-/// Random numbers that are a function of what they are for, so that they are the same with any number of workers, after
-/// a crash and after a resume.
+/// Generates random numbers that are a function of their purpose, so they are the same with any number of workers,
+/// after a crash and after a resume.
 #pragma once
 
 #include <cstdint>
@@ -17,21 +17,21 @@ constexpr std::uint64_t mix64(std::uint64_t x) {
   return x ^ (x >> 31);
 }
 
-/// One 64-bit key from several: the order of the parts matters.
+/// Combines several values into one 64-bit key; the order of the parts matters.
 constexpr std::uint64_t key_of(std::initializer_list<std::uint64_t> parts) {
   std::uint64_t key = 0;
   for (const std::uint64_t part : parts) key = mix64(key ^ part);
   return key;
 }
 
-/// A key for a name, as in `key_of({seed, epoch, index, key_of("random_crop")})`. FNV-1a, mixed.
+/// Returns a key for a name, e.g. `key_of({seed, epoch, index, key_of("random_crop")})`. FNV-1a, mixed.
 constexpr std::uint64_t key_of(std::string_view name) {
   std::uint64_t hash = 0xcbf29ce484222325u;
   for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
   return mix64(hash);
 }
 
-/// A small generator for one purpose: the stream depends on the key alone. Copyable; not for use by several threads.
+/// A small generator for one purpose: the stream depends on the key alone. Copyable, not thread-safe.
 class RandomStream {
  public:
   explicit constexpr RandomStream(std::uint64_t key) : state_(key) {}
@@ -42,7 +42,7 @@ class RandomStream {
     return mix64(state_);
   }
 
-  /// Uniform in [0, bound), without bias (Lemire 2019). bound must be over 0.
+  /// Uniform in [0, bound), without bias (Lemire 2019). REQUIRES bound > 0.
   std::uint64_t below(std::uint64_t bound) {
     for (;;) {
       const uint128 product = static_cast<uint128>(next()) * bound;

@@ -1,5 +1,5 @@
-/// Names to factories, filled by the files that define the things: a new model, dataset, transform or optimizer is one
-/// new file with one `Registration` object, and no list elsewhere changes.
+/// Maps names to factories, which register themselves: a new model, dataset, transform or optimizer is one new file
+/// with one `Registration` object, and no list elsewhere changes.
 ///
 ///     const ModelRegistry::Registration registered{"convnet", "small net for 28 px", make_convnet, __FILE__};
 ///
@@ -21,9 +21,9 @@
 
 namespace trainyard {
 
-/// One registry for each kind of thing. `Kind` is a type with `static constexpr const char* name` ("model", ...), which
-/// errors use; `Signature` is the factory's function type.
-/// Filled before main by static objects, read-only afterwards: safe to read from any thread or process.
+/// One registry per kind of component. `Kind` is a type with `static constexpr const char* name` ("model", ...), which
+/// errors use; `Signature` is the factory's function type. Filled before main by static objects, read-only afterwards:
+/// it is safe to read from any thread or process.
 template <typename Kind, typename Signature>
 class Registry {
  public:
@@ -45,7 +45,7 @@ class Registry {
     }
   };
 
-  /// The entry of `name`. Throws UsageError that lists the known names, nearest first.
+  /// Returns the entry of `name`. Throws UsageError listing the known names, nearest first.
   static const Entry& find(const std::string& name) {
     const auto found = entries().find(name);
     if (found == entries().end()) {
@@ -69,7 +69,7 @@ class Registry {
   }
 
  private:
-  // A function's static, because registrations run before main in no fixed order.
+  // Local to a function because registrations run before main in unspecified order.
   static std::map<std::string, Entry>& entries() {
     static std::map<std::string, Entry> map;
     return map;

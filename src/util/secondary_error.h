@@ -1,4 +1,4 @@
-/// The error of a process that fails only because another one has failed.
+/// An error of a process that fails only because another process has failed.
 #pragma once
 
 #include <string_view>
@@ -7,11 +7,10 @@
 
 namespace trainyard {
 
-/// The cause is the error of another process, which the message is or names: a launcher that prints one error leaves
-/// this out.
+/// The message is or names the error of another process. A launcher that prints a single error omits this one.
 class SecondaryError : public RunError {
  public:
-  /// tells: nobody else prints it on this host.
+  /// `tells`: no other process on this host prints it.
   SecondaryError(std::string_view where, std::string_view message, bool tells)
       : RunError(where, "{}", message), tells_(tells) {}
 

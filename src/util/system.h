@@ -1,4 +1,4 @@
-/// System calls, checked: every call that can fail goes through `check_call`, every descriptor and mapping has an
+/// Wraps system calls: every call that can fail goes through `check_call`, and every descriptor and mapping has an
 /// owner.
 #pragma once
 
@@ -18,8 +18,8 @@ namespace trainyard {
 [[noreturn]] void throw_system_error(std::string_view where, std::string_view call, std::string_view subject, int error,
                                      std::string_view hint = "");
 
-/// Returns `result` unless it is -1, in which case errno is reported.
-/// Usage: `UniqueFd fd(check_call(open(path, O_RDONLY | O_CLOEXEC), "datasets", "open", path));`
+/// Returns `result` unless it is -1; then throws an error with errno. Usage: `UniqueFd fd(check_call(open(path,
+/// O_RDONLY | O_CLOEXEC), "datasets", "open", path));`
 template <typename Result>
 Result check_call(Result result, std::string_view where, std::string_view call, std::string_view subject,
                   std::string_view hint = "") {
@@ -58,11 +58,11 @@ class UniqueFd {
   int fd_ = -1;
 };
 
-/// The size of an open file in bytes. Throws RunError with its kind if it is not a regular file.
+/// Returns the size of an open file in bytes. Throws RunError naming its kind if it is not a regular file.
 std::uint64_t regular_file_size(int fd, std::string_view where, std::string_view subject);
 
-/// Opens a regular file for reading, without waiting: anything else (a folder, a named pipe, a device) is refused by
-/// its kind. Throws RunError.
+/// Opens a regular file for reading without blocking. Anything else (a folder, a named pipe, a device) is refused,
+/// naming its kind. Throws RunError.
 UniqueFd open_regular_file(const std::string& path, std::string_view where);
 
 /// Owns a memory mapping; unmaps it when destroyed. Movable, not copyable.
@@ -82,20 +82,21 @@ class Mapping {
   /// Maps a whole file read-only. Throws RunError; an empty file maps to an empty span.
   static Mapping read_only_file(const std::string& path, std::string_view where);
 
-  /// Maps all of an open file, readable and writable, its changes seen by every process that maps it. Throws RunError.
+  /// Maps all of an open file as MAP_SHARED, readable and writable. Throws RunError.
   static Mapping shared(int fd, std::string_view where, std::string_view subject);
 
-  /// `size` addresses with nothing behind them until put() puts something there. Throws RunError.
+  /// Reserves `size` bytes of address space; they are inaccessible until put() maps something there. Throws RunError.
   static Mapping addresses(std::size_t size, std::string_view where);
 
-  /// Maps bytes of an open file, as shared() does, at `begin` of this mapping's; page-aligned. Throws RunError.
+  /// Maps bytes of an open file, as shared() does, at offset `begin` of this mapping; page-aligned. Throws RunError.
   void put(std::size_t begin, std::size_t bytes, int fd, std::size_t offset, std::string_view where);
 
-  /// `size` bytes of zeroed memory that processes forked from here on share. Throws RunError.
+  /// Allocates `size` bytes of zeroed memory shared with processes forked from here on. Throws RunError.
   static Mapping anonymous(std::size_t size, std::string_view where);
 
-  /// `size` bytes of zeroed memory for what processes forked from here on will read: in large pages, where the kernel
-  /// gives them, so that a fork has few page tables to copy. Takes memory as it is written to. Throws RunError.
+  /// Allocates `size` bytes of zeroed memory that processes forked from here on will read. Uses huge pages if the
+  /// kernel provides them, so that a fork has few page tables to copy. Memory is allocated as it is written. Throws
+  /// RunError.
   static Mapping copied_on_write(std::size_t size, std::string_view where);
 
   std::span<std::byte> bytes() const { return {static_cast<std::byte*>(address_), size_}; }
@@ -105,25 +106,28 @@ class Mapping {
   std::size_t size_ = 0;
 };
 
-/// Maps the pages of `bytes`, which are writable, at once, so that writing to them does not fault for each. False where
-/// the kernel cannot (before Linux 5.14) or where there is no memory for them: then some of them may be missing.
+/// Populates the page tables of `bytes`, which are writable, at once, so that writing does not fault on each page.
+/// Returns false if the kernel does not support this (before Linux 5.14) or lacks the memory; then some pages may be
+/// missing.
 bool map_pages(std::span<std::byte> bytes) noexcept;
 
-/// Reads from byte `offset` of an open file until `bytes` is full or the file ends, over short reads and interruptions;
-/// returns how many it read. For many threads and processes at once. Throws RunError with `subject` named.
+/// Reads from byte `offset` of an open file until `bytes` is full or the file ends, retrying after short reads and
+/// interruptions; returns the number of bytes read. Safe from many threads and processes at once. Throws RunError
+/// naming `subject`.
 std::size_t read_at(int fd, std::span<std::byte> bytes, std::uint64_t offset, std::string_view where,
                     std::string_view subject);
 
-/// Writes all of `bytes`, over short writes and interruptions. Throws RunError with `subject` named.
+/// Writes all of `bytes`, retrying after short writes and interruptions. Throws RunError naming `subject`.
 void write_all(int fd, std::span<const std::byte> bytes, std::string_view where, std::string_view subject);
 
-/// Reads a whole regular file into a string. Throws RunError for anything else, and for a file of over `most` bytes.
+/// Reads a whole regular file into a string. Throws RunError for anything else and for a file larger than `most` bytes.
 std::string read_text_file(const std::string& path, std::string_view where, std::size_t most = std::size_t{1} << 30);
 
-/// Processors this process may use: the smallest of its affinity mask and its cgroup's quota (rounded up), at least 1.
+/// Returns the number of processors this process may use: the minimum of its affinity mask and its cgroup's quota
+/// (rounded up), at least 1.
 int usable_cores();
 
-/// How many processes of this cgroup the kernel's out-of-memory killer has killed so far; 0 where it cannot be read.
+/// Returns how many processes of this cgroup the kernel's out-of-memory killer has killed so far; 0 if unreadable.
 std::uint64_t out_of_memory_kills();
 
 }  // namespace trainyard

@@ -1,4 +1,4 @@
-/// The error of a system call that failed: a RunError that keeps errno, for callers whose advice depends on it.
+/// Reports failed system calls: a RunError that keeps errno, for callers whose advice depends on it.
 #pragma once
 
 #include <string_view>
@@ -20,10 +20,11 @@ class SystemError : public RunError {
   int error_;
 };
 
-/// What a user can do if writing a file fails with errno `error`: "make room on the disk", as part of a sentence.
+/// Returns what a user can do if writing a file fails with errno `error`, as part of a sentence: "make room on the
+/// disk".
 std::string_view remedy_of(int error);
 
-/// An error's words without the [where] they begin with, to be quoted in another error.
+/// Returns an error's message without its leading [where], to be quoted in another error.
 inline std::string_view without_where(std::string_view what) {
   const std::size_t end = what.find("] ");
   return what.starts_with('[') && end != std::string_view::npos ? what.substr(end + 2) : what;

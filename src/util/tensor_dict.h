@@ -1,4 +1,4 @@
-/// Tensors by name: the prepared fields of a batch, the outputs of a model.
+/// A small dictionary of tensors: the prepared fields of a batch, the outputs of a model.
 #pragma once
 
 #include <algorithm>
@@ -16,7 +16,7 @@
 
 namespace trainyard {
 
-/// A few tensors with different names, in the order in which they were set. Copies share the tensors' memory.
+/// A few tensors with distinct names, in insertion order. Copies share the tensors' memory.
 class TensorDict {
  public:
   using Entry = std::pair<std::string, at::Tensor>;
@@ -24,14 +24,14 @@ class TensorDict {
   TensorDict() = default;
   TensorDict(std::initializer_list<Entry> entries) : entries_(entries) {}
 
-  /// nullptr if there is none of this name.
+  /// Returns nullptr if there is no tensor of this name.
   const at::Tensor* find(std::string_view name) const {
     const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.first == name; });
     return found == entries_.end() ? nullptr : &found->second;
   }
   bool contains(std::string_view name) const { return find(name) != nullptr; }
 
-  /// Throws RunError that lists the names if there is none of this name.
+  /// Throws RunError listing the names if there is no tensor of this name.
   const at::Tensor& at(std::string_view name) const {
     if (const at::Tensor* const found = find(name)) return *found;
     std::string names;

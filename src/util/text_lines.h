@@ -1,4 +1,4 @@
-/// Lines of text files that people edit: class lists, labels, lists of files.
+/// Splits text files that people edit into lines: class lists, labels, lists of files.
 #pragma once
 
 #include <string>
@@ -7,8 +7,8 @@
 
 namespace trainyard {
 
-/// The lines of `text`, which may begin with a byte order mark and end its lines with \n or \r\n. Spaces and tabs at
-/// the end of a line and empty lines at the end of the text are dropped; empty lines elsewhere are kept.
+/// Returns the lines of `text`, which may begin with a byte order mark and end its lines with \n or \r\n. Spaces and
+/// tabs at the end of a line and empty lines at the end of the text are dropped; empty lines elsewhere are kept.
 std::vector<std::string> text_lines(std::string_view text);
 
 }  // namespace trainyard

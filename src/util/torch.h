@@ -1,6 +1,7 @@
 /// The torch headers that most files use, precompiled (see src/CMakeLists.txt): tensors with their methods and
-/// operators, and the functions that several files call. Another function has a header of its own, <ATen/ops/NAME.h>;
-/// ATen/ATen.h, which has them all, takes three times as long to compile in each file, and torch/nn six times.
+/// operators, and the functions that several files call. Include other functions by their own header,
+/// <ATen/ops/NAME.h>: ATen/ATen.h, which declares them all, takes three times as long to compile in each file, and
+/// torch/nn six times.
 #pragma once
 
 #include <ATen/TensorOperators.h>

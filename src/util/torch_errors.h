@@ -1,4 +1,4 @@
-/// Errors of LibTorch in words of ours.
+/// Translates LibTorch's errors into RunError.
 #pragma once
 
 #include <string>
@@ -10,8 +10,9 @@
 
 namespace trainyard {
 
-/// Does `work`. An error of LibTorch becomes RunError `[where] subject: its first line`: for what fails because of data
-/// that were read. An error of a device must not be hidden so: `work` computes on the CPU.
+/// Calls `work` and rethrows an error of LibTorch as RunError `[where] subject: its first line`. Use it for failures
+/// caused by data that were read. `work` must compute on the CPU, because errors of a device must not be hidden this
+/// way.
 template <typename Work>
 auto with_torch_errors(std::string_view where, std::string_view subject, Work work) {
   try {
