@@ -1,4 +1,4 @@
-/// How many samples the classes of a dataset have.
+/// Reports classes without samples.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@
 
 namespace trainyard {
 
-/// Names the classes without a sample, e.g. "2 of 5 classes have no samples: cat, dog"; empty if there are none, or if
-/// `counts` is empty because they are not known.
+/// Returns the classes without a sample, e.g. "2 of 5 classes have no samples: cat, dog"; empty if there are none, or
+/// if `counts` is empty because they are unknown.
 std::string classes_without_samples(std::span<const std::uint64_t> counts, const std::vector<std::string>& class_names);
 
 }  // namespace trainyard

@@ -1,4 +1,4 @@
-/// Columns as JSON. What is read may contradict the field: see flaw_of_columns().
+/// Converts columns to and from JSON. Parsed columns may contradict the field: see flaw_of_columns().
 #pragma once
 
 #include <nlohmann/json.hpp>

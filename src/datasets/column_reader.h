@@ -1,4 +1,4 @@
-/// The rows of a CSV file as fields of samples, for datasets and for predict.
+/// Converts the rows of a CSV file to fields of samples, for datasets and for predict.
 #pragma once
 
 #include <cstddef>
@@ -15,26 +15,26 @@
 
 namespace trainyard {
 
-/// The finite number that `text` is, with spaces around it or not; none if it is anything else.
+/// Parses a finite number, which may be surrounded by spaces; nullopt if `text` is anything else.
 std::optional<double> number_in(std::string_view text);
 
-/// Reads one field of each row: of float32 numbers, standardized by Column::mean and std if the field is "numeric" and
-/// as they are otherwise; of int64 the values of categories, as Column::categories has them. Immutable.
+/// Reads one field of each row. float32 values are standardized by Column::mean and std if the field is "numeric", and
+/// unchanged otherwise; int64 values are categories, numbered as in Column::categories. Immutable.
 class ColumnReader {
  public:
-  /// REQUIRES that the field has columns, and is of float32 or int64. Throws RunError that names the file's header and
-  /// a column that it does not have.
+  /// REQUIRES that the field has columns and is of float32 or int64. Throws RunError naming the file's header and a
+  /// column that is missing from it.
   ColumnReader(const CsvReader& file, const Field& field);
 
-  /// Fills `out`, of Field::bytes(), from the row that `file` has read. Throws RunError with its place if a number is
-  /// missing or is none.
+  /// Fills `out`, of Field::bytes(), from the current row of `file`. Throws RunError with its position if a number is
+  /// missing or malformed.
   void read(const CsvReader& file, std::span<std::byte> out) const;
 
  private:
   Field field_;
-  std::vector<std::size_t> places_;                                        ///< of the columns in a row
-  std::vector<std::unordered_map<std::string, std::int64_t>> categories_;  ///< of int64: a map for each column
-  std::vector<std::int64_t> begins_;                                       ///< of int64: the columns' first values
+  std::vector<std::size_t> places_;                                        ///< index of each column in a row
+  std::vector<std::unordered_map<std::string, std::int64_t>> categories_;  ///< for int64: a map for each column
+  std::vector<std::int64_t> begins_;                                       ///< for int64: the columns' first values
 };
 
 }  // namespace trainyard

@@ -1,4 +1,4 @@
-/// Reading CSV files (RFC 4180), row by row.
+/// Reads CSV files (RFC 4180) row by row.
 #pragma once
 
 #include <cstddef>
@@ -9,35 +9,35 @@
 
 namespace trainyard {
 
-/// The rows of a CSV file in their order. The first line is the header: names that are neither empty nor equal. Fields
-/// are separated by commas and may be quoted ("a, ""b"""); spaces belong to a field. Lines end with \n or \r\n and may
-/// be empty; empty lines are skipped, and a byte order mark is dropped. For one thread.
+/// The rows of a CSV file in order. The first line is the header: names that are neither empty nor repeated. Fields are
+/// separated by commas and may be quoted ("a, ""b"""); spaces belong to a field. Lines end with \n or \r\n; empty lines
+/// are skipped, and a byte order mark is dropped. Not thread-safe.
 ///
-/// Throws RunError `[path:line] ...` for text that is not UTF-8 or holds a NUL byte, for a row that has more or fewer
-/// fields than the header, for quotes that RFC 4180 does not allow, and for what exceeds the limits.
+/// Throws RunError `[path:line] ...` for text that is not UTF-8 or contains a NUL byte, for a row with more or fewer
+/// fields than the header, for quotes that RFC 4180 does not allow, and if a limit is exceeded.
 class CsvReader {
  public:
   static constexpr std::size_t max_file_bytes = std::size_t{1} << 30;
   static constexpr std::size_t max_field_bytes = std::size_t{1} << 20;
   static constexpr std::size_t max_columns = std::size_t{1} << 16;
 
-  /// Reads the file into memory, and its header.
+  /// Reads the whole file into memory and parses its header.
   explicit CsvReader(const std::string& path);
-  /// The same of `text`, which errors call `path`.
+  /// The same for `text`, which errors call `path`.
   CsvReader(std::string text, std::string path);
 
   const std::string& path() const { return path_; }
   const std::vector<std::string>& header() const { return header_; }
-  /// The place of the column `name` in each row; none if there is no such column.
+  /// Returns the index of the column `name` in each row; nullopt if there is no such column.
   std::optional<std::size_t> column(std::string_view name) const;
 
-  /// Reads the next row; false at the end.
+  /// Reads the next row; returns false at the end.
   bool next();
-  /// The row that next() has read: one field per column. Valid until next() is called again.
+  /// The current row: one field per column. Valid until next() is called again.
   const std::vector<std::string>& fields() const { return fields_; }
-  /// The line on which that row begins, from 1.
+  /// The line on which the current row begins, from 1.
   std::size_t line() const { return row_line_; }
-  /// "path:line" of that row, for errors.
+  /// "path:line" of the current row, for errors.
   std::string place() const;
 
  private:

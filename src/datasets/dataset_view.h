@@ -1,4 +1,4 @@
-/// Datasets that change one thing about another: a part of it, a cache of it.
+/// A base for datasets that change one thing about another one: a subset of it, a cache of it.
 #pragma once
 
 #include <memory>
@@ -8,7 +8,7 @@
 
 namespace trainyard {
 
-/// Hands on all that `source` says; what is left to a derived class is read().
+/// Forwards everything to `source` except read(), which a derived class implements.
 class DatasetView : public Dataset {
  public:
   std::size_t size() const override { return source_->size(); }

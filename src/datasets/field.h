@@ -1,8 +1,8 @@
-/// What a sample consists of: fields with a name, an element type and a shape.
+/// Describes a sample: fields with a name, an element type and a shape.
 ///
-/// Datasets and tasks agree by the fields' names: "image" (uint8, height × width × channels), "label" (int64, one
+/// Datasets and tasks agree on the fields' names: "image" (uint8, height × width × channels), "label" (int64, one
 /// value), "labels" (uint8, one per class), "mask" (uint8, height × width), "target" (float32), "tokens" (int32, T),
-/// and of tables "numeric" (float32, one per column, standardized) and "categorical" (int64, one per column).
+/// and for tables "numeric" (float32, one per column, standardized) and "categorical" (int64, one per column).
 #pragma once
 
 #include <cstddef>
@@ -24,16 +24,16 @@ enum class DType : std::uint8_t { uint8, int32, int64, float32 };
 /// "uint8", "int32", "int64" or "float32".
 const char* to_string(DType type);
 
-/// The type of that name; none if there is none.
+/// Returns the type of that name; nullopt if there is none.
 std::optional<DType> dtype_of(std::string_view name);
 
 /// Bytes of one element.
 std::size_t size_of(DType type);
 
-/// The integers that a field may hold: 0 to count - 1, e.g. the classes of a label or the vocabulary of a text.
+/// The integers that a field may contain: 0 to count - 1, e.g. the classes of a label or the vocabulary of a text.
 struct ValueRange {
   std::int64_t count = 0;
-  std::optional<std::int64_t> ignored{};  ///< allowed as well: a pixel or token without a class, e.g. 255 in a mask
+  std::optional<std::int64_t> ignored{};  ///< also allowed: a pixel or token without a class, e.g. 255 in a mask
   bool operator==(const ValueRange&) const = default;
 };
 
@@ -42,48 +42,49 @@ struct Field {
   std::string name;
   DType dtype = DType::uint8;
   std::vector<std::int64_t> shape{};  ///< of one sample; empty: a single value
-  /// Whether samples differ in their first extent, e.g. the words of a text: shape[0], at least 1, is the largest.
+  /// Whether samples differ in their first dimension, e.g. the words of a text; shape[0], at least 1, is then the
+  /// maximum.
   bool varies = false;
-  /// Whether the dataset hands over a picture of any size (a JPEG or PNG file, or pixels) that is decoded later. Its
-  /// shape is the one that transforms leave; without such, that of the first sample.
+  /// Whether the dataset returns a picture of any size (a JPEG or PNG file, or pixels) that is decoded later. Its shape
+  /// is the one after the transforms; without transforms, that of the first sample.
   bool is_picture = false;
   std::optional<ValueRange> values{};  ///< enforced for each sample; REQUIRES an integer type
-  std::vector<Column> columns{};       ///< what is known of each element; empty: nothing
+  std::vector<Column> columns{};       ///< descriptions of the elements; empty: none
 
-  /// Elements of one sample, of the largest if they vary.
+  /// Elements of one sample; the maximum if it varies.
   std::size_t elements() const;
-  /// Bytes of one sample, of the largest if they vary.
+  /// Bytes of one sample; the maximum if it varies.
   std::size_t bytes() const { return elements() * size_of(dtype); }
-  /// Bytes of one of a varying sample's shape[0] rows; a sample that does not vary is one row.
+  /// Bytes of one of the shape[0] rows of a varying sample; a sample that does not vary is one row.
   std::size_t row_bytes() const { return varies ? bytes() / static_cast<std::size_t>(shape[0]) : bytes(); }
 
   /// uint8, height × width × channels: transforms change its geometry and its colours.
   bool is_image() const { return dtype == DType::uint8 && shape.size() == 3 && !varies; }
-  /// uint8, height × width: transforms change its geometry as that of the image, with the nearest pixel.
+  /// uint8, height × width: transforms change its geometry like that of the image, with nearest-neighbour sampling.
   bool is_mask() const { return dtype == DType::uint8 && shape.size() == 2 && !varies; }
 
-  /// An image or a mask: what transforms of geometry act on.
+  /// An image or a mask, which geometric transforms act on.
   bool is_spatial() const { return is_image() || is_mask(); }
 
   bool operator==(const Field&) const = default;
 };
 
-/// The field of that name; nullptr if there is none.
+/// Returns the field of that name; nullptr if there is none.
 const Field* find_field(std::span<const Field> fields, std::string_view name);
 
-/// The field "label": the number of one of `classes` classes.
+/// Returns the field "label": the index of one of `classes` classes.
 Field label_field(std::size_t classes);
 
-/// Height and width of an image or a mask.
+/// Returns height and width of an image or a mask.
 ImageSize image_size(const Field& field);
-/// Channels of an image; 1 of a mask.
+/// Returns the channels of an image; 1 for a mask.
 std::size_t channels_of(const Field& field);
 
-/// Throws RunError that names the field, the first element that is out of field.values, its place, and what is allowed.
+/// Throws RunError naming the field, the first element outside field.values, its position, and the allowed values.
 /// `elements` are those of a sample, or a part of a varying one.
 void check_values(const Field& field, std::span<const std::byte> elements);
 
-/// "image (uint8, 28 x 28 x 1), label (int64)".
+/// Returns e.g. "image (uint8, 28 x 28 x 1), label (int64)".
 std::string describe(std::span<const Field> fields);
 
 }  // namespace trainyard

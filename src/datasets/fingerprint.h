@@ -1,4 +1,4 @@
-/// Fingerprints of a dataset's content.
+/// Computes fingerprints of a dataset's content.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +7,7 @@
 
 namespace trainyard {
 
-/// `key` mixed with the size and every byte of `bytes`. About 5 GB/s; not for use against forgery.
+/// Hashes `key`, the size and every byte of `bytes`. About 5 GB/s; not cryptographic.
 std::uint64_t fingerprint(std::uint64_t key, std::span<const std::byte> bytes);
 
 }  // namespace trainyard

@@ -1,5 +1,5 @@
-/// IDX files, the format of MNIST and its family: a magic number (0, 0, element type, rank), one big-endian 32-bit
-/// extent a dimension, then the elements. Read as they are or gzipped; which of the two is told by the content.
+/// Reads IDX files, the format of MNIST and its family: a magic number (0, 0, element type, rank), one big-endian
+/// 32-bit extent per dimension, then the elements. Files may be gzipped, which is determined from the content.
 #pragma once
 
 #include <cstddef>
@@ -17,13 +17,13 @@ struct IdxArray {
   Mapping memory;  ///< of the values
   std::span<const std::byte> values;
 
-  /// Place of values[i] in the (uncompressed) file, for errors.
+  /// Offset of values[i] in the (uncompressed) file, for errors.
   std::size_t offset_of(std::size_t i) const { return 4 + 4 * dims.size() + i; }
 };
 
 /// Reads an IDX file of unsigned bytes. `expected` gives its rank and extents; an extent of 0 allows any from 1 up.
-/// Memory follows what the file really holds, never what its header claims; at most 1 GiB of elements are read.
-/// Throws RunError "idx" with the file, the offset and what was expected. Offsets count uncompressed bytes.
+/// Memory is allocated for what the file actually contains, never for what its header claims; at most 1 GiB of elements
+/// are read. Throws RunError "idx" with the file, the offset and what was expected. Offsets count uncompressed bytes.
 IdxArray read_idx(const std::string& path, const std::vector<std::size_t>& expected);
 
 }  // namespace trainyard

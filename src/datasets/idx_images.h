@@ -1,4 +1,4 @@
-/// MNIST and the datasets that copy its four files: 28 × 28 grey images in IDX files.
+/// Reads MNIST and datasets in the format of its four files: 28 × 28 grey images in IDX files.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace trainyard {
 
-/// One split of such a dataset, held in memory; forked workers share it.
+/// One split of such a dataset, held in memory that forked workers share.
 class IdxImages final : public Dataset {
  public:
   struct Kind {
@@ -22,7 +22,7 @@ class IdxImages final : public Dataset {
     float std;
   };
 
-  /// Finds and reads the two files of train or test; there is no val. Throws UsageError where there are none; RunError
+  /// Finds and reads the two files of train or test; there is no val. Throws UsageError if they do not exist, RunError
   /// for a damaged file, for unequal counts of images and labels and for a label out of range.
   IdxImages(const Kind& kind, const DataConfig& config, Split split);
 

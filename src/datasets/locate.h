@@ -1,4 +1,4 @@
-/// Finding a dataset's files on disk.
+/// Finds a dataset's files on disk.
 #pragma once
 
 #include <string>
@@ -6,19 +6,19 @@
 
 namespace trainyard {
 
-/// Where a dataset may lie, and what to tell who has not got it.
+/// Where a dataset may be stored, and what to advise if it is not found.
 struct Places {
-  std::string title;                    ///< as in "Fashion-MNIST"
+  std::string title;                    ///< e.g. "Fashion-MNIST"
   std::vector<std::string> below_root;  ///< folders of data.root tried after data.root itself
-  std::vector<std::string> defaults;    ///< folders tried in order where data.root is empty
-  std::string remedy;                   ///< as in "put ... in data/mnist"
+  std::vector<std::string> defaults;    ///< folders tried in order if data.root is empty
+  std::string remedy;                   ///< e.g. "put ... in data/mnist"
 };
 
-/// The names one file may have, the preferred one first.
+/// The possible names of one file, the preferred one first.
 using FileNames = std::vector<std::string>;
 
-/// The paths of all `wanted` files, in their order, in the first folder that has all of them. Where `root` is given,
-/// only there. Throws UsageError "data.root" with the folders looked in and what each lacks.
+/// Returns the paths of all `wanted` files, in order, in the first folder that has all of them. If `root` is given,
+/// only it is searched. Throws UsageError "data.root" with the folders searched and what is missing from each.
 std::vector<std::string> locate_files(const Places& places, const std::string& root,
                                       const std::vector<FileNames>& wanted);
 

@@ -1,4 +1,4 @@
-/// The fields of a dataset that are pictures: how their stored bytes are opened and decoded.
+/// Opens and decodes the picture fields of a dataset.
 #pragma once
 
 #include <memory>
@@ -8,37 +8,39 @@
 
 namespace trainyard {
 
-/// data.max_pixels and data.exif_orientation.
+/// Returns data.max_pixels and data.exif_orientation.
 ImageOptions image_options(const DataConfig& config);
 
-// Field `field` of sample `index` of `dataset`, as read() has stored it in `stored`. They throw RunError with the
-// sample's name for a damaged file.
+// The following functions take field `field` of sample `index` of `dataset`, as read() has stored it in `stored`. They
+// throw RunError with the sample's name for a damaged file.
 
-/// A reader of it: of a mask, of the numbers of its classes. REQUIRES that it is a file.
+/// Opens the picture; for a mask, the reader returns class indices. REQUIRES that it is a file.
 std::unique_ptr<ImageReader> open_picture(const Dataset& dataset, std::size_t field, const StoredImage& stored,
                                           std::size_t index);
 ImageSize picture_size(const Dataset& dataset, std::size_t field, const StoredImage& stored, std::size_t index);
-/// Decodes it whole, in the field's channels, into `out` if it has the size `wanted`; returns the size that it has.
+/// Decodes the whole picture in the field's channels into `out` if its size is `wanted`; returns its actual size.
 ImageSize decode_whole(const Dataset& dataset, std::size_t field, const StoredImage& stored, std::size_t index,
                        ImageSize wanted, std::byte* out);
 
-/// The size of the first picture of a field that can be opened. Throws RunError that lists the errors if none can.
+/// Returns the size of the first picture of a field that can be opened. Throws RunError listing the errors if none can.
 ImageSize first_picture_size(const Dataset& dataset, std::size_t field);
 
-/// The fields "image", pictures of any size with so many channels, and "label".
+/// Returns the fields "image", pictures of any size with `channels` channels, and "label".
 std::vector<Field> picture_and_label(std::int64_t channels, std::size_t classes);
-/// Gives all spatial fields of `fields`, which are those of `dataset`, the size of the first picture of fields[0].
+/// Sets the size of all spatial fields of `fields`, which are those of `dataset`, to that of the first picture of
+/// fields[0].
 void take_size_of_first_picture(const Dataset& dataset, std::vector<Field>& fields);
 
-/// The fingerprint of pictures, if `content` is that of their files: what is decoded depends on the channels and the
-/// options too.
+/// Returns the fingerprint of pictures whose files have the fingerprint `content`: decoding also depends on the
+/// channels and the options.
 std::uint64_t picture_fingerprint(std::uint64_t content, std::int64_t channels, const ImageOptions& options);
 
-/// What most people normalise photographs by: mean and deviation of ImageNet's, of their luma for 1 channel.
+/// The common values for normalizing photographs: ImageNet's mean and standard deviation; for 1 channel, those of its
+/// luma.
 std::vector<float> usual_mean(std::int64_t channels);
 std::vector<float> usual_std(std::int64_t channels);
 
-/// Of a picture and its name, as in an error: what it has and what was wanted.
+/// Throws the error for a picture called `name` that has `size` instead of `wanted`.
 [[noreturn]] void throw_size_mismatch(const std::string& name, ImageSize size, ImageSize wanted);
 
 }  // namespace trainyard

@@ -1,4 +1,4 @@
-/// Reading one small file.
+/// Reads a whole small file into memory.
 #pragma once
 
 #include <span>
@@ -8,7 +8,8 @@
 
 namespace trainyard {
 
-/// The bytes of the file at `path`, in `scratch`. Throws RunError "image" with the path; also for one of over 1 GiB.
+/// Reads the file at `path` into `scratch` and returns its bytes. Throws RunError "image" with the path, also if the
+/// file is larger than 1 GiB.
 std::span<const std::byte> read_whole_file(const std::string& path, Scratch& scratch);
 
 }  // namespace trainyard

@@ -1,4 +1,4 @@
-/// What Dataset::read() fills: one sample, field by field.
+/// Holds one sample, which Dataset::read() fills field by field.
 #pragma once
 
 #include <cstddef>
@@ -13,23 +13,23 @@ namespace trainyard {
 
 /// A picture as a dataset stores it.
 struct StoredImage {
-  std::span<const std::byte> bytes;      ///< a JPEG or PNG file (of a mask: PNG), or pixels
-  std::optional<ImageSize> pixels = {};  ///< the size, if they are pixels, of as many channels as the field has
+  std::span<const std::byte> bytes;      ///< a JPEG or PNG file (for a mask, PNG), or pixels
+  std::optional<ImageSize> pixels = {};  ///< the size, if `bytes` are pixels, with the field's number of channels
 };
 
-/// Its memory is used again for the next sample. For one thread.
+/// Its memory is reused for the next sample. Not thread-safe.
 class Sample {
  public:
-  // For datasets. Fields are named by their place in Dataset::fields(). Each is filled by elements() or set(), or by
-  // store() if it is_picture.
+  // For datasets. Fields are indexed as in Dataset::fields(). Each is filled by elements() or set(), or by store() if
+  // it is_picture.
 
-  /// Where the elements of the field go: exactly Field::bytes() bytes, or the sample's rows if it varies. It is the
-  /// batch itself wherever nothing has to be done to them, and may be shared memory.
+  /// Returns where to write the elements of the field: exactly Field::bytes() bytes, or the sample's rows if it varies.
+  /// If no processing follows, this is the batch itself, which may be shared memory.
   std::span<std::byte> elements(std::size_t field) {
     parts_[field].is_filled = true;
     return parts_[field].place;
   }
-  /// The same as numbers of the field's type.
+  /// The same as values of the field's type.
   template <typename T>
   std::span<T> elements_as(std::size_t field) {
     const std::span<std::byte> place = elements(field);
@@ -42,10 +42,10 @@ class Sample {
     if (place.size() == sizeof value) {
       std::memcpy(place.data(), &value, sizeof value);
     } else {
-      parts_[field].is_filled = false;  // whoever reads it refuses a field that is not filled
+      parts_[field].is_filled = false;  // the reader refuses a field that is not filled
     }
   }
-  /// The picture of a field that is_picture: a view of the dataset's own memory, or of scratch(field).
+  /// Sets the picture of a field that is_picture: a view of the dataset's own memory or of scratch(field).
   void store(std::size_t field, const StoredImage& image) {
     parts_[field].stored = image;
     parts_[field].is_stored = true;
@@ -53,9 +53,9 @@ class Sample {
   /// Memory for a picture's file, valid until the field's next sample.
   Scratch& scratch(std::size_t field) { return parts_[field].scratch; }
 
-  // For those who read.
+  // For readers.
 
-  /// Before read(): the elements of the field are wanted in `place`; of a picture none.
+  /// Call before read(): the elements of the field are to be written to `place`; for a picture, `place` is empty.
   void expect(std::size_t field, std::span<std::byte> place) {
     if (field >= parts_.size()) parts_.resize(field + 1);
     parts_[field].place = place;
@@ -63,7 +63,7 @@ class Sample {
     parts_[field].is_filled = false;
     parts_[field].is_stored = false;
   }
-  /// The same in memory of its own.
+  /// The same with memory owned by the sample.
   void expect(std::size_t field, std::size_t bytes) {
     if (field >= parts_.size()) parts_.resize(field + 1);
     expect(field, parts_[field].own.take(bytes));

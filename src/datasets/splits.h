@@ -1,4 +1,4 @@
-/// The three splits of a run.
+/// Builds the train, val and test splits of a run.
 #pragma once
 
 #include <memory>
@@ -9,18 +9,18 @@
 
 namespace trainyard {
 
-/// A split as a run uses it.
+/// A split of a run.
 struct SplitDataset {
   std::unique_ptr<Dataset> dataset;
-  bool from_train = false;  ///< val: the data has none of its own, and data.val was taken out of its train
+  bool from_train = false;  ///< val: the data has no val split, and data.val was taken from its train
 };
 
-/// Train, val and, if the data has it, test, at their places in Split. Val is the data's own, or data.val of train,
-/// which is then without these samples (datasets/validation_split.h). Throws what the dataset's factory throws, and
+/// Returns train, val and, if the data has it, test, indexed by Split. Val is the data's own, or else data.val of
+/// train, which then excludes these samples (datasets/validation_split.h). Throws as the dataset's factory does, and
 /// UsageError if train is too small to be divided.
 std::vector<SplitDataset> make_splits(const DataConfig& config);
 
-/// One of make_splits(); no dataset if it is test and the data has none.
+/// Returns one of make_splits(); its dataset is null for test if the data has none.
 SplitDataset make_split(const DataConfig& config, Split split);
 
 }  // namespace trainyard

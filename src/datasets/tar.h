@@ -1,4 +1,4 @@
-/// The table of contents of a tar file.
+/// Reads the table of contents of a tar file.
 #pragma once
 
 #include <cstdint>
@@ -21,14 +21,14 @@ struct TarOther {
 };
 
 struct TarContents {
-  std::vector<TarMember> members;  ///< in their order; a hard link has the content of the member that it refers to
-  std::vector<TarOther> others;    ///< also hard links to a name that no member before them has
+  std::vector<TarMember> members;  ///< in file order; a hard link has the content of its target
+  std::vector<TarOther> others;    ///< also hard links whose target is not an earlier member
 };
 
 /// Reads the headers of an open tar file: ustar, GNU (long names, large sizes) and pax (local and global headers).
-/// Every member lies within the file. Throws RunError "tar", with `path` and the byte, unless the file is a whole tar
-/// file, which ends with at least one block of zeros, has nothing but zeros after it, and stores every member in one
-/// piece (not sparse, not continued in another volume).
+/// Every member returned lies within the file. Throws RunError "tar", with `path` and the byte offset, unless the file
+/// is complete: it ends with at least one block of zeros, has only zeros after it, and stores every member in one piece
+/// (not sparse, not continued in another volume).
 TarContents read_tar(int file, const std::string& path);
 
 }  // namespace trainyard
