@@ -1,37 +1,38 @@
-/// Changes of a picture's colours, in place, with the pixels of Pillow's ImageEnhance and ImageOps and of torchvision's
-/// adjust_hue. Pictures of 1 channel (grey) or 3 (RGB); a grey one has no colours to change. Safe from many threads.
+/// Adjusts the colours of an image in place, with the same pixels as Pillow's ImageEnhance and ImageOps and
+/// torchvision's adjust_hue. Images have 1 channel (grey) or 3 (RGB); adjustments of colour do not change a grey one.
+/// Thread-safe.
 #pragma once
 
 #include "images/image.h"
 
 namespace trainyard {
 
-// By a factor of 0 or more: 1 changes nothing; 0 gives black, an even grey, a grey picture, a smooth picture.
+// Factors are 0 or more: 1 changes nothing; 0 gives a black, uniformly grey, grey or smoothed image, respectively.
 void adjust_brightness(const ImageView& image, float factor);
 void adjust_contrast(const ImageView& image, float factor);
 void adjust_saturation(const ImageView& image, float factor);
 void adjust_sharpness(const ImageView& image, float factor);
 
-/// Turns the colours by `shift` of the colour circle, -0.5 to 0.5.
+/// Rotates the hue by `shift` of the colour circle, -0.5 to 0.5.
 void adjust_hue(const ImageView& image, double shift);
 
 /// Keeps the highest `bits` of each value, 0 to 8.
 void posterize(const ImageView& image, int bits);
-/// Inverts the values from `threshold` on.
+/// Inverts the values at or above `threshold`.
 void solarize(const ImageView& image, int threshold);
-/// Stretches each channel to the whole range.
+/// Stretches each channel to the full range.
 void autocontrast(const ImageView& image);
-/// Makes all values of each channel equally frequent, as far as that goes.
+/// Equalizes the histogram of each channel.
 void equalize(const ImageView& image);
 
-/// Pixel (x, y) becomes the one at (a x + b y + c, d x + e y + f), the nearest one, black outside; coordinates count
-/// from the middle of a pixel, as in Pillow's transform(size, AFFINE, (a, b, c, d, e, f), NEAREST).
+/// Pixel (x, y) becomes the nearest one to (a x + b y + c, d x + e y + f), black outside the image. Coordinates are
+/// relative to pixel centres, as in Pillow's transform(size, AFFINE, (a, b, c, d, e, f), NEAREST).
 struct AffineMap {
   double a, b, c, d, e, f;
 };
-/// `scratch` holds a copy of the picture meanwhile.
+/// `scratch` temporarily holds a copy of the image.
 void transform_affine(const ImageView& image, const AffineMap& map, Scratch& scratch);
-/// Counter-clockwise around the middle.
+/// A counter-clockwise rotation around the centre.
 AffineMap rotation(ImageSize size, double degrees);
 
 }  // namespace trainyard

@@ -21,7 +21,7 @@ bool starts_with(std::span<const std::byte> file, std::span<const std::byte> sta
   return file.size() >= start.size() && std::equal(start.begin(), start.end(), file.begin());
 }
 
-// Refuses too many pixels, and turns the picture upright if the options ask for it.
+// Refuses too many pixels, and turns the image upright if the options ask for it.
 std::unique_ptr<ImageReader> with_options(std::unique_ptr<ImageReader> reader, std::span<const std::byte> file,
                                           const std::string& name, const ImageOptions& options) {
   const auto [height, width] = reader->size();

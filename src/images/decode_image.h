@@ -1,7 +1,7 @@
-/// JPEG and PNG files to pixels, the same pixels that Pillow's `Image.open(path).convert("RGB")` or `convert("L")`
-/// gives: alpha is dropped, CMYK is taken as Adobe's. 16-bit samples keep their high byte, grey ones too (Pillow cuts
-/// those off at 255, which makes nearly all of them white). Pictures are turned upright as Pillow's
-/// `ImageOps.exif_transpose` does it, unless ImageOptions say otherwise.
+/// Decodes JPEG and PNG files to the same pixels as Pillow's `Image.open(path).convert("RGB")` or `convert("L")`: alpha
+/// is dropped, and CMYK is interpreted as Adobe's. 16-bit samples keep their high byte, also in grey images (Pillow
+/// clamps those at 255, which makes nearly all of them white). Images are rotated upright as by Pillow's
+/// `ImageOps.exif_transpose`, unless ImageOptions disable it.
 #pragma once
 
 #include <cstddef>
@@ -13,22 +13,25 @@
 
 namespace trainyard {
 
-/// How image files are read: the settings data.max_pixels and data.exif_orientation.
+/// Options for reading image files: the settings data.max_pixels and data.exif_orientation.
 struct ImageOptions {
-  std::size_t max_pixels = 178'956'970;  ///< larger pictures are refused before memory is taken for their pixels
-  bool upright = true;                   ///< turn pictures as their EXIF orientation asks
+  std::size_t max_pixels = 178'956'970;  ///< larger images are refused before memory is allocated for their pixels
+  bool upright = true;                   ///< apply the EXIF orientation
 };
 
-/// A file whose size is known and whose pixels, or some of them, can be had once. For one thread; the bytes must
-/// outlive it. Its functions throw RunError "image" that names the path for a damaged file, as far as it has been read.
+/// An image file whose size is known and whose pixels, or some of them, can be read once. Not thread-safe; the bytes
+/// must outlive it. Its functions throw RunError "image" naming the path if the part of the file read so far is
+/// damaged.
 class ImageReader {
  public:
-  /// Told by its content. Throws for anything but a JPEG or PNG, saying what it is, and for one of too many pixels.
+  /// Detects the format from the content. Throws for anything but a JPEG or PNG, naming what it is, and for too many
+  /// pixels.
   static std::unique_ptr<ImageReader> open(std::span<const std::byte> file, const std::string& path,
                                            const ImageOptions& options = {});
 
-  /// The same of a mask: a PNG of 1 channel, in grey or with a palette, of at most 8 bits. Its pixels are the numbers
-  /// in the file, i.e. of a palette the indices, which are the classes. Throws for anything else, saying what it is.
+  /// The same for a mask: a PNG of 1 channel, grey or with a palette, of at most 8 bits. Its pixels are the values in
+  /// the file (palette indices, if there is a palette), which are the classes. Throws for anything else, naming what it
+  /// is.
   static std::unique_ptr<ImageReader> open_mask(std::span<const std::byte> file, const std::string& path,
                                                 const ImageOptions& options = {});
 
@@ -37,20 +40,20 @@ class ImageReader {
   ImageReader& operator=(const ImageReader&) = delete;
 
   ImageSize size() const { return size_; }
-  /// What errors call it: printable.
+  /// The name used in errors: printable.
   const std::string& path() const { return path_; }
 
-  /// Whether read() can shrink by 2, 4 or 8: JPEG files, faster and by means of pixels (scaled_jpeg.h; libjpeg's
-  /// scaled inverse DCT for files that are not baseline).
+  /// Whether read() can shrink by 2, 4 or 8. JPEG files can, which is faster and averages pixels (scaled_jpeg.h;
+  /// libjpeg's scaled inverse DCT for files that are not baseline).
   virtual bool can_shrink(std::size_t shrink) const = 0;
 
-  /// The size after shrinking: each side divided and rounded up.
+  /// The size after shrinking: each side divided by `shrink` and rounded up.
   ImageSize size(std::size_t shrink) const {
     return {(size_.height + shrink - 1) / shrink, (size_.width + shrink - 1) / shrink};
   }
 
-  /// Writes `part` of the picture, shrunk if asked for, to `out`, in 1 channel (grey) or 3 (RGB); the same bytes that
-  /// the part has in the whole picture. REQUIRES that the part lies in size(shrink), and that this is the first call.
+  /// Writes `part` of the image, shrunk by `shrink`, to `out`, in 1 channel (grey) or 3 (RGB): the same bytes that the
+  /// part has in the whole image. REQUIRES that the part lies in size(shrink), and that this is the first call.
   virtual void read(const Rect& part, std::size_t channels, std::size_t shrink, std::byte* out) = 0;
 
  protected:
@@ -60,18 +63,18 @@ class ImageReader {
   std::string path_;
 };
 
-/// The whole picture of a file, in 1 or 3 channels.
+/// Decodes the whole image in 1 or 3 channels.
 Image decode_image(std::span<const std::byte> file, std::size_t channels, const std::string& path,
                    const ImageOptions& options = {});
 
-// The two formats, known by how their bytes begin.
+// The two formats, detected from their first bytes.
 bool is_jpeg(std::span<const std::byte> file);
 bool is_png(std::span<const std::byte> file);
 std::unique_ptr<ImageReader> open_jpeg(std::span<const std::byte> file, const std::string& path);
 std::unique_ptr<ImageReader> open_png(std::span<const std::byte> file, const std::string& path);
 std::unique_ptr<ImageReader> open_png_mask(std::span<const std::byte> file, const std::string& path);
 
-/// One row of RGB to grey as Pillow's convert("L"): ITU-R 601-2 luma in 16-bit fixed point, rounded.
+/// Converts one row of RGB to grey like Pillow's convert("L"): ITU-R 601-2 luma in 16-bit fixed point, rounded.
 void rgb_to_grey(const std::byte* rgb, std::size_t width, std::byte* grey);
 
 }  // namespace trainyard

@@ -14,7 +14,7 @@
 namespace trainyard {
 namespace {
 
-/// How many passes a progressive file may have. A tiny file of countless passes over a huge picture takes hours.
+/// How many passes a progressive file may have. A tiny file of countless passes over a huge image takes hours.
 constexpr int max_scans = 500;
 
 /// Upsampling the colours of a pixel looks this far to its sides, and no further.

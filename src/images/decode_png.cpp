@@ -56,7 +56,7 @@ class Decoder {
     return true;
   }
 
-  /// The next row of a picture that is not interlaced.
+  /// The next row of an image that is not interlaced.
   bool read_row(unsigned char* row) {
     if (setjmp(png_jmpbuf(png_)) != 0) return false;
     png_read_row(png_, row, nullptr);

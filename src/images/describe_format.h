@@ -1,4 +1,4 @@
-/// Tells files apart by their first bytes, whatever their names say.
+/// Detects file formats from the first bytes of a file, whatever its name.
 #pragma once
 
 #include <cstddef>
@@ -8,24 +8,24 @@
 
 namespace trainyard {
 
-/// What a file is, as far as its first bytes tell.
+/// The format of a file as far as its first bytes reveal it.
 struct FileFormat {
   enum class Kind : std::uint8_t {
-    read,     ///< a JPEG or PNG: what ImageReader opens
-    picture,  ///< a picture in a format that is not read
-    other,    ///< no picture, or nothing known
+    read,     ///< JPEG or PNG, which ImageReader opens
+    picture,  ///< an image in an unsupported format
+    other,    ///< not an image, or unknown
   };
   Kind kind = Kind::other;
-  std::string name;  ///< "JPEG", "WebP", "HTML", "Git LFS pointer", "empty"; empty if nothing known
+  std::string name;  ///< "JPEG", "WebP", "HTML", "Git LFS pointer", "empty"; empty if unknown
 };
 
-/// So many bytes from the beginning of a file are enough to tell.
+/// The number of bytes from the beginning of a file that suffice for detection.
 inline constexpr std::size_t format_bytes = 256;
 
 FileFormat format_of(std::span<const std::byte> file);
 
-/// What the file is in place of a JPEG or PNG and what to do, to stand behind its name: "is a WebP picture, which is
-/// not read: convert it to JPEG or PNG", "is empty", "begins with bytes '00 05 16 07', ...".
+/// Describes what the file is instead of a JPEG or PNG and what to do, as the predicate of its name: "is a WebP
+/// picture, which is not read: convert it to JPEG or PNG", "is empty", "begins with bytes '00 05 16 07', ...".
 std::string describe_format(std::span<const std::byte> file);
 
 }  // namespace trainyard

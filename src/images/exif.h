@@ -1,4 +1,4 @@
-/// The one fact of a picture's EXIF data that changes its pixels.
+/// Reads the orientation from an image's EXIF data.
 #pragma once
 
 #include <cstddef>
@@ -6,8 +6,8 @@
 
 namespace trainyard {
 
-/// The orientation that a JPEG (in its APP1 segment) or a PNG (in its eXIf chunk) asks for, 1 to 8 as EXIF numbers
-/// them; 1, upright as it is stored, if the file says nothing, or nothing sound. Never reads outside of `file`.
+/// Returns the orientation stored in a JPEG (in its APP1 segment) or a PNG (in its eXIf chunk), 1 to 8 as EXIF numbers
+/// them; 1 (upright as stored) if it is missing or invalid. Never reads outside `file`.
 int exif_orientation(std::span<const std::byte> file);
 
 }  // namespace trainyard

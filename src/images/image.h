@@ -1,4 +1,4 @@
-/// Pictures in memory: uint8 pixels, height × width × channels, channels 1 (grey) or 3 (red, green, blue).
+/// Images in memory: uint8 pixels in height × width × channels layout, channels 1 (grey) or 3 (RGB).
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@
 
 namespace trainyard {
 
-/// Largest picture that scaling makes, in pixels.
+/// Maximum size of a resized image, in pixels.
 inline constexpr std::size_t max_image_pixels = 100'000'000;
 
 struct ImageSize {
@@ -18,7 +18,7 @@ struct ImageSize {
   bool operator==(const ImageSize&) const = default;
 };
 
-/// A part of a picture, in pixels from its top left corner. Where that is said, it may stick out of the picture.
+/// A rectangle of an image, in pixels from its top left corner. It may extend beyond the image only if documented.
 struct Rect {
   std::ptrdiff_t top = 0;
   std::ptrdiff_t left = 0;
@@ -36,7 +36,7 @@ struct Rect {
   bool operator==(const Rect&) const = default;
 };
 
-/// A picture that owns its pixels, row after row.
+/// An image that owns its pixels, row by row.
 struct Image {
   std::size_t height = 0;
   std::size_t width = 0;
@@ -44,7 +44,7 @@ struct Image {
   std::vector<std::byte> pixels;
 };
 
-/// Somebody else's pixels, row after row, to be changed in place.
+/// A mutable, non-owning view of pixels, row by row.
 struct ImageView {
   std::byte* pixels = nullptr;
   std::size_t height = 0;
@@ -57,7 +57,7 @@ struct ImageView {
   std::span<std::byte> bytes() const { return {pixels, height * row_bytes()}; }
 };
 
-/// Somebody else's pixels, to be read; rows may lie apart.
+/// A read-only, non-owning view of pixels; rows need not be contiguous.
 struct ConstImageView {
   const std::byte* pixels = nullptr;
   std::size_t height = 0;
@@ -78,7 +78,7 @@ struct ConstImageView {
 
   ImageSize size() const { return {height, width}; }
   const std::byte* row(std::size_t y) const { return pixels + y * row_bytes; }
-  /// REQUIRES that `part` lies in it.
+  /// REQUIRES that `part` lies within the image.
   ConstImageView part(const Rect& part) const {
     ConstImageView result = *this;
     result.pixels += static_cast<std::size_t>(part.top) * row_bytes + static_cast<std::size_t>(part.left) * channels;
@@ -88,11 +88,11 @@ struct ConstImageView {
   }
 };
 
-/// Memory that is used again and again: it grows as needed, is not cleared, and does not shrink.
+/// Reusable memory: it grows as needed, is not cleared, and does not shrink.
 class Scratch {
  public:
-  /// `size` bytes of any content, valid until the next call. They begin a cache line: into memory that begins 16 bytes
-  /// behind one, as malloc's large pieces do, AMD's processors read a file at a third of the speed.
+  /// Returns `size` bytes of unspecified content, valid until the next call, aligned to a cache line: AMD processors
+  /// read a file at a third of the speed into memory that begins 16 bytes after one, as large malloc blocks do.
   std::span<std::byte> take(std::size_t size) {
     if (size > size_) {
       memory_.reset(new (cache_line) std::byte[size]);

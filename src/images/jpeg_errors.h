@@ -1,6 +1,6 @@
-/// libjpeg's errors. They come by longjmp, which must not leave out a destructor: every call into libjpeg is made from
-/// a function that has nothing but plain C objects, begins with `if (setjmp(errors.jump) != 0) return false;` and so
-/// says by `false` that the call failed.
+/// Reports libjpeg's errors by longjmp. Since longjmp must not skip destructors, every call into libjpeg is made from a
+/// function that has only plain C objects and begins with `if (setjmp(errors.jump) != 0) return false;`, so it returns
+/// false if the call failed.
 #pragma once
 
 #include <csetjmp>
@@ -10,13 +10,13 @@
 
 namespace trainyard {
 
-/// What a libjpeg object's `err` points to. Lives as long as that object.
+/// The target of a libjpeg object's `err`. Must outlive that object.
 struct JpegErrors {
   JpegErrors() {
     jpeg_std_error(&base)->error_exit = [](j_common_ptr jpeg) { fail(jpeg); };
   }
 
-  /// Jumps back with `text`, or with libjpeg's own message where there is none.
+  /// Jumps back with `text`, or with libjpeg's own message if it is null.
   [[noreturn]] static void fail(j_common_ptr jpeg, const char* text = nullptr) {
     auto* const errors = reinterpret_cast<JpegErrors*>(jpeg->err);
     if (text != nullptr) {
@@ -27,7 +27,7 @@ struct JpegErrors {
     std::longjmp(errors->jump, 1);
   }
 
-  jpeg_error_mgr base{};  // first, so that libjpeg's pointer to it is a pointer to JpegErrors
+  jpeg_error_mgr base{};  // must be first: libjpeg's pointer to it is cast to JpegErrors
   std::jmp_buf jump{};
   char message[JMSG_LENGTH_MAX]{};
 };

@@ -82,7 +82,7 @@ ResampleAxis::ResampleAxis(double begin, double end, std::size_t size, std::size
                            Filter filter) {
   const double scale = (end - begin) / static_cast<double>(size);
   const double stretch = std::max(scale, 1.0);
-  // Relative to the first input, so that a piece of a picture gives the bytes that the piece alone would.
+  // Relative to the first input, so that a piece of an image gives the bytes that the piece alone would.
   const double base = std::floor(begin);
   const double offset = begin - base;
   const auto inputs = static_cast<std::size_t>(std::ceil(end - base));

@@ -23,10 +23,10 @@ constexpr std::array<std::uint8_t, 64> zigzag = {0,  1,  8,  16, 9,  2,  3,  10,
 /// Pixels that are converted together, in the processor's vectors.
 constexpr std::size_t piece = 16;
 
-/// A component of the picture (luma, or one of the two colours), and what is read of its blocks.
+/// A component of the image (luma, or one of the two colours), and what is read of its blocks.
 struct Component {
   std::size_t across = 1, down = 1;   ///< blocks of an MCU
-  std::size_t width = 0, height = 0;  ///< of a block, in pixels of the shrunk picture
+  std::size_t width = 0, height = 0;  ///< of a block, in pixels of the shrunk image
   const HuffmanTable* dc = nullptr;
   const HuffmanTable* ac = nullptr;
   const LeapTable* leaps = nullptr;  ///< of ac
@@ -118,7 +118,7 @@ class Scan {
   Rect part_;
   std::size_t channels_ = 0;
   std::size_t most_across_ = 1, most_down_ = 1;  ///< blocks of an MCU, of the component that has most
-  std::size_t mcu_height_ = 0, mcu_width_ = 0;   ///< in pixels of the shrunk picture
+  std::size_t mcu_height_ = 0, mcu_width_ = 0;   ///< in pixels of the shrunk image
   std::size_t first_mcu_ = 0, mcus_ = 0;         ///< of a row, those with a piece of the part
 };
 

@@ -7,7 +7,7 @@
 namespace trainyard {
 namespace {
 
-/// How the stored picture becomes the upright one: it is mirrored, then its rows become columns.
+/// How the stored image becomes the upright one: it is mirrored, then its rows become columns.
 struct Turn {
   bool mirror_rows = false;     ///< top and bottom change places
   bool mirror_columns = false;  ///< left and right do
@@ -20,7 +20,7 @@ struct Turn {
 
   ImageSize upright(ImageSize stored) const { return transpose ? ImageSize{stored.width, stored.height} : stored; }
 
-  /// Where a part of the upright picture lies in the stored one, which has the size `stored`.
+  /// Where a part of the upright image lies in the stored one, which has the size `stored`.
   Rect stored_part(const Rect& part, ImageSize stored) const {
     Rect result = transpose ? Rect{part.left, part.top, part.width, part.height} : part;
     if (mirror_rows) result.top = static_cast<std::ptrdiff_t>(stored.height) - result.bottom();
@@ -31,7 +31,7 @@ struct Turn {
 
 template <std::size_t channels>
 void turn(const Turn& how, const ConstImageView& stored, std::byte* out) {
-  // Steps through the stored picture from one pixel of the upright one to that on its right and that below it.
+  // Steps through the stored image from one pixel of the upright one to that on its right and that below it.
   std::ptrdiff_t down = static_cast<std::ptrdiff_t>(stored.row_bytes) * (how.mirror_rows ? -1 : 1);
   std::ptrdiff_t right = static_cast<std::ptrdiff_t>(channels) * (how.mirror_columns ? -1 : 1);
   const std::byte* const first =
@@ -57,7 +57,7 @@ class UprightReader final : public ImageReader {
         turn_(orientation),
         reader_(std::move(reader)) {}
 
-  // A mirrored side must be whole blocks, or the blocks of the upright picture would begin elsewhere.
+  // A mirrored side must be whole blocks, or the blocks of the upright image would begin elsewhere.
   bool can_shrink(std::size_t shrink) const override {
     const ImageSize stored = reader_->size();
     return reader_->can_shrink(shrink) && !(turn_.mirror_rows && stored.height % shrink != 0) &&

@@ -1,4 +1,4 @@
-/// Pictures turned as their EXIF orientation asks.
+/// Rotates images as their EXIF orientation specifies.
 #pragma once
 
 #include <memory>
@@ -7,8 +7,8 @@
 
 namespace trainyard {
 
-/// A reader of the picture that `reader` has, turned upright; `orientation` is EXIF's, 1 to 8. Only the part that is
-/// wanted is decoded.
+/// Returns a reader of the upright image of `reader`; `orientation` is EXIF's, 1 to 8. Only the requested part is
+/// decoded.
 std::unique_ptr<ImageReader> turned_upright(std::unique_ptr<ImageReader> reader, int orientation);
 
 }  // namespace trainyard
