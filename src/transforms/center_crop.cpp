@@ -1,4 +1,4 @@
-// center_crop(size=224): the middle of the picture, as torchvision's CenterCrop(size); black where the picture is
+// center_crop(size=224): the middle of the image, as torchvision's CenterCrop(size); black where the image is
 // smaller.
 #include <cmath>
 

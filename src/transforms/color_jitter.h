@@ -1,4 +1,4 @@
-/// Random changes of a picture's colours, and what they are drawn to be.
+/// Randomly changes an image's colours, and exposes the drawn parameters.
 #pragma once
 
 #include <array>
@@ -8,26 +8,26 @@
 
 namespace trainyard {
 
-/// torchvision's ColorJitter, on pictures as Pillow has them.
+/// torchvision's ColorJitter with the pixels it computes for Pillow images.
 class ColorJitter final : public Transform {
  public:
   enum class Kind : std::uint8_t { brightness, contrast, saturation, hue };
   struct Change {
     Kind kind;
-    double value;  ///< a factor; of the hue, a part of the colour circle
+    double value;  ///< a factor; for hue, a fraction of the colour circle
   };
 
-  /// Factors of 1 - value, or 0 where that is less, to 1 + value; the hue turns by up to `hue`, 0 to 0.5, both ways.
-  /// What has a value of 0 is left alone.
+  /// Factors are drawn from max(0, 1 - value) to 1 + value; the hue is shifted by up to `hue`, 0 to 0.5, in either
+  /// direction. A kind whose value is 0 is left unchanged.
   ColorJitter(double brightness, double contrast, double saturation, double hue);
 
-  /// One change of each kind, in random order: what torchvision's ColorJitter.get_params returns.
+  /// Draws one change of each kind, in random order, like torchvision's ColorJitter.get_params.
   std::array<Change, 4> draw(RandomStream random) const;
 
   void apply(const ImageView& image, RandomStream random) override;
 
  private:
-  std::array<Range, 4> ranges_;  ///< of each kind
+  std::array<Range, 4> ranges_;  ///< for each kind
 };
 
 }  // namespace trainyard

@@ -13,7 +13,7 @@ Rect moved(const Rect& rect, std::ptrdiff_t down, std::ptrdiff_t right) {
   return {rect.top + down, rect.left + right, rect.height, rect.width};
 }
 
-// The part of `rect` that lies in a picture of this size; maybe nothing.
+// The part of `rect` that lies in an image of this size; maybe nothing.
 Rect inside(const Rect& rect, ImageSize size) {
   const std::ptrdiff_t top = std::max<std::ptrdiff_t>(rect.top, 0);
   const std::ptrdiff_t left = std::max<std::ptrdiff_t>(rect.left, 0);
@@ -73,7 +73,7 @@ void LazyImage::start_from(ImageSize source) {
 void LazyImage::frame(const Frame& frame) {
   const Rect& cut = frame.region;
   if (cut.size() == frame.size) {
-    // What is outside of the picture is black, not what an earlier crop has cut off.
+    // What is outside of the image is black, not what an earlier crop has cut off.
     if (!cut.lies_in(size()) && window_ != Rect::whole(scaled_)) pixels();
     window_ = {window_.top + cut.top, window_.left + cut.left, cut.height, cut.width};
     return;
@@ -123,7 +123,7 @@ void LazyImage::write_to(std::byte* out) {
   copy_rows(piece, corner, row_bytes);
 }
 
-// `window` lies in the scaled picture.
+// `window` lies in the scaled image.
 void LazyImage::produce(const Rect& window, std::byte* out) {
   if (!scales()) {
     const Rect part = moved(window, region_.top, region_.left);

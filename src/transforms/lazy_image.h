@@ -1,5 +1,5 @@
-/// A picture on its way through the transforms: crops and scalings are noted, not done, until its pixels are needed.
-/// Then they are done in one go, and of a file only the rows and columns that they keep are decoded.
+/// Applies transforms to an image lazily: crops and resizes are recorded until its pixels are needed. They are then
+/// done in one pass, and only the rows and columns of a file that they keep are decoded.
 #pragma once
 
 #include <array>
@@ -10,15 +10,15 @@
 
 namespace trainyard {
 
-/// For one sample; uses the memory of its `Memory`, which it leaves to the next. For one thread.
+/// For one sample; its buffers are in `Memory`, which the next sample reuses. Not thread-safe.
 class LazyImage {
  public:
-  /// How its pixels are treated.
+  /// How its pixels are processed.
   struct Kind {
     std::size_t channels = 3;
-    DecodeMode mode = DecodeMode::exact;  ///< of files
-    bool nearest = false;                 ///< scaling takes the nearest pixel, as it must of a mask
-    std::byte outside{0};                 ///< what is outside of the picture
+    DecodeMode mode = DecodeMode::exact;  ///< for files
+    bool nearest = false;                 ///< scaling takes the nearest pixel, as required for masks
+    std::byte outside{0};                 ///< value outside the image
   };
   struct Memory {
     Scratch decoded;
@@ -26,19 +26,19 @@ class LazyImage {
     std::array<Scratch, 2> pixels;
   };
 
-  /// Of a file. The reader must outlive it.
+  /// From a file. The reader must outlive it.
   LazyImage(ImageReader& reader, const Kind& kind, Memory& memory);
-  /// Of pixels, which must outlive it and are not changed.
+  /// From pixels, which must outlive it and are not changed.
   LazyImage(const ConstImageView& pixels, const Kind& kind, Memory& memory);
 
-  /// Its size with what has been noted.
+  /// Its size after the recorded operations.
   ImageSize size() const { return window_.size(); }
   std::size_t channels() const { return kind_.channels; }
-  /// Notes a crop or a scaling. Throws RunError for one that it cannot do.
+  /// Records a crop or a resize. Throws RunError if it is impossible.
   void frame(const Frame& frame);
-  /// Does what has been noted; the result is in its memory and may be changed.
+  /// Executes the recorded operations; the result is in its memory and may be changed.
   ImageView pixels();
-  /// Does what has been noted straight into `out`, which has room for size() pixels. Nothing may follow.
+  /// Executes the recorded operations directly into `out`, which has space for size() pixels. Must be the last call.
   void write_to(std::byte* out);
 
  private:
@@ -51,10 +51,10 @@ class LazyImage {
   ImageReader* reader_ = nullptr;  ///< null: the pixels are in view_
   ConstImageView view_;
   Kind kind_;
-  int used_ = -1;  ///< which of memory_.pixels view_ lies in
+  int used_ = -1;  ///< index in memory_.pixels of the buffer that view_ points to
 
-  // What has been noted: the region of the source is scaled, and of the result the window is kept. Only where nothing
-  // is scaled, or by the last crop, may the window stick out.
+  // The recorded operations: the region of the source is scaled, and the window of the result is kept. The window may
+  // extend beyond the image only if nothing is scaled, or in the last crop.
   Rect region_;
   ImageSize scaled_;
   Filter filter_ = Filter::bilinear;

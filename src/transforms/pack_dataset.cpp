@@ -18,7 +18,7 @@ namespace {
 struct FieldHead {
   std::uint64_t bytes = 0;
   ImageSize size;
-  bool is_encoded = false;  ///< it is a picture's file
+  bool is_encoded = false;  ///< it is an image's file
 };
 
 /// Makes what is packed of a dataset's samples.
@@ -87,7 +87,7 @@ class SampleMaker {
     for (std::size_t i = 0; i < fields.size(); ++i) {
       if (fields[i].is_picture) {
         const StoredImage& stored = sample_.stored(i);
-        const ImageSize size = picture_size(dataset_, i, stored, index);  // refuses what is no picture
+        const ImageSize size = picture_size(dataset_, i, stored, index);  // refuses what is no image
         add({.size = size, .is_encoded = !stored.pixels}, stored.bytes);
       } else {
         check_values(fields[i], sample_.place(i));

@@ -1,4 +1,4 @@
-/// From any dataset to a packed file.
+/// Converts any dataset to a packed file.
 #pragma once
 
 #include <cstdint>
@@ -11,23 +11,23 @@
 
 namespace trainyard {
 
-/// How records are kept.
+/// How records are stored.
 enum class PackAs : std::uint8_t {
-  keep,  ///< picture files as they are, anything else as its elements
-  jpeg,  ///< pictures, encoded
-  raw    ///< elements: for pictures, their pixels
+  keep,  ///< image files unchanged, anything else as its elements
+  jpeg,  ///< images, encoded
+  raw    ///< elements: for images, their pixels
 };
 
 struct PackOptions {
   PackAs as = PackAs::keep;
-  std::vector<std::string> transforms;  ///< done once, before packing; with epoch 0 where they are random
+  std::vector<std::string> transforms;  ///< applied once, before packing; random ones as in epoch 0
   int quality = 90;                     ///< of JPEGs, 1 to 100
-  int workers = 0;                      ///< processes that make the records; 0: this one
+  int workers = 0;                      ///< processes that produce the records; 0: this one
 };
 
-/// Writes all samples of `dataset`, in their order, to a packed file at `path`: whole or not at all, and the same bytes
-/// for any number of workers. Throws UsageError for options that do not suit the samples, RunError for a sample that
-/// cannot be read, with its number. REQUIRES, with workers, that this process has no other threads: it forks.
+/// Writes all samples of `dataset`, in order, to a packed file at `path`, atomically and with the same bytes for any
+/// number of workers. Throws UsageError for options that do not suit the samples, RunError with the index of a sample
+/// that cannot be read. REQUIRES, if there are workers, that this process has no other threads, because it forks.
 FileSum pack_dataset(const Dataset& dataset, const PackOptions& options, const std::filesystem::path& path);
 
 }  // namespace trainyard

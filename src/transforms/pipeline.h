@@ -1,4 +1,4 @@
-/// The transforms of one split, applied in order to what its dataset reads.
+/// Applies the transforms of one split, in order, to the samples of its dataset.
 #pragma once
 
 #include <cstdint>
@@ -12,58 +12,58 @@
 
 namespace trainyard {
 
-/// The random_horizontal_flip that ends a pipeline, for whoever does it in the pipeline's place: the same draws.
+/// The random_horizontal_flip that ends a pipeline, for code that performs it in the pipeline's place: the same draws.
 struct RandomMirror {
-  std::uint64_t place = 0;  ///< among the transforms
+  std::uint64_t place = 0;  ///< position among the transforms
   std::uint64_t name_key = 0;
   double p = 0;
 
-  /// Whether sample `index` is mirrored left and right in `epoch`.
+  /// Whether sample `index` is flipped horizontally in `epoch`.
   bool operator()(std::uint64_t seed, std::uint64_t epoch, std::uint64_t index) const;
   bool operator==(const RandomMirror&) const = default;
 };
 
-/// Throws UsageError for what is no transform, or has an argument that its transform does not have or allow.
+/// Throws UsageError for an unknown transform, or for an argument that its transform does not have or allow.
 void check_transforms(const std::vector<std::string>& specs);
 
-/// The elements of a field of one sample.
+/// The elements of one field of a sample.
 struct FieldContent {
   std::vector<std::byte> bytes;
-  ImageSize size{};  ///< of a spatial field
+  ImageSize size{};  ///< for spatial fields
 };
 
-/// Has memory of its own to work in: for one thread of one process. Empty, it hands on what the dataset reads.
+/// Owns working memory: for one thread of one process. An empty pipeline returns samples as the dataset reads them.
 class TransformPipeline {
  public:
   TransformPipeline() = default;
   /// Builds each of `specs` ("name" or "name(key=value, ...)") for samples of `fields`. Throws UsageError, also if
-  /// there are specs and no field is an image, and for transforms that cannot act on a mask that the samples have.
+  /// there are specs but no field is an image, and for transforms that cannot act on a mask in the samples.
   TransformPipeline(const std::vector<std::string>& specs, const std::vector<Field>& fields,
                     DecodeMode decode = DecodeMode::exact);
 
-  /// The fields of `dataset` with the shapes that the transforms leave: what read() writes.
+  /// The fields of `dataset` with their shapes after the transforms, as read() writes them.
   const std::vector<Field>& fields(const Dataset& dataset) const {
     return stages_.empty() ? dataset.fields() : fields_;
   }
 
   /// Writes sample `index` of `dataset`, transformed, to `out`: for each field a span of the bytes of fields(dataset),
-  /// or of its rows if it varies. Randomness is a function of (seed, epoch, index, the transform's place and name)
-  /// alone. Throws RunError, also for a picture that does not come out at its field's size, with both sizes, and for a
-  /// mask of another size than its image. `unmirrored`: without mirror().
+  /// or of its rows if it varies. Randomness is a function of (seed, epoch, index, the transform's position and name)
+  /// alone. Throws RunError, also for an image whose final size is not its field's, with both sizes, and for a mask
+  /// whose size differs from its image. `unmirrored`: without mirror().
   void read(const Dataset& dataset, std::size_t index, std::uint64_t seed, std::uint64_t epoch,
             std::span<const std::span<std::byte>> out, bool unmirrored = false) const;
 
-  /// The same of a sample whose spatial fields may come out at any size.
+  /// The same for a sample whose spatial fields may have any size after the transforms.
   std::vector<FieldContent> read_any_size(const Dataset& dataset, std::size_t index, std::uint64_t seed,
                                           std::uint64_t epoch) const;
 
   DecodeMode decode() const { return decode_; }
   /// The last transform, if it is a random_horizontal_flip.
   std::optional<RandomMirror> mirror() const;
-  /// The name of the first transform, but for mirror(), that does something else in each epoch; empty: there is none.
+  /// The name of the first transform, except mirror(), whose effect differs between epochs; empty if there is none.
   std::string first_drawn_anew() const;
 
-  /// What becomes of one image, whatever its size.
+  /// Returns the transformed image; it may have any size.
   Image apply(const ConstImageView& image, std::uint64_t seed, std::uint64_t epoch, std::uint64_t index) const;
 
  private:
@@ -73,9 +73,9 @@ class TransformPipeline {
     bool frames;
     std::unique_ptr<Transform> transform;
   };
-  /// What is needed to work on one spatial field.
+  /// The state for one spatial field.
   struct Spatial {
-    std::unique_ptr<ImageReader> reader;  ///< none: the sample's pixels
+    std::unique_ptr<ImageReader> reader;  ///< null: the sample's pixels
     ConstImageView pixels;
     Scratch untransformed;
     LazyImage::Memory image;
@@ -98,8 +98,8 @@ class TransformPipeline {
   Image finish(LazyImage& image, bool is_mask, const Draws& draws) const;
 
   std::vector<Stage> stages_;
-  std::vector<Field> fields_;  ///< if there are stages
-  std::size_t framed_ = 0;     ///< stages up to and with the last one that frames
+  std::vector<Field> fields_;  ///< empty without stages
+  std::size_t framed_ = 0;     ///< number of stages up to and including the last one that frames
   DecodeMode decode_ = DecodeMode::exact;
   std::unique_ptr<Memory> memory_ = std::make_unique<Memory>();
 };

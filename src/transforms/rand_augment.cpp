@@ -38,7 +38,7 @@ class RandAugment final : public Transform {
     };
     switch (operation) {
       case 0:
-        return;  // the picture as it is
+        return;  // the image as it is
       case 1:
         return transform_affine(image, {1, shear, 0, 0, 1, 0}, scratch_);
       case 2:

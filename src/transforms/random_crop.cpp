@@ -1,4 +1,4 @@
-// random_crop(size=0, padding=4): surrounds the picture with `padding` black pixels and cuts a square of `size`, or a
+// random_crop(size=0, padding=4): surrounds the image with `padding` black pixels and cuts a square of `size`, or a
 // piece of the old size where that is 0, out of it at a uniformly random place: torchvision's RandomCrop(size,
 // padding).
 #include "transforms/transform.h"

@@ -38,7 +38,7 @@ class RandomResizedCrop final : public Transform {
     return central(height, width);
   }
 
-  // The middle of the picture, as much as the allowed shapes take in.
+  // The middle of the image, as much as the allowed shapes take in.
   Rect central(double height, double width) const {
     double w = width;
     double h = height;

@@ -1,5 +1,5 @@
-/// What a sample transform is: run in a worker, on the image of a sample and its mask, if it has one. A new one is one
-/// file here that registers itself; docs/extending.md shows how.
+/// The interface of a sample transform, which runs in a worker on the image of a sample and on its mask, if any. A new
+/// transform is one file in this folder that registers itself; docs/extending.md shows how.
 #pragma once
 
 #include <memory>
@@ -13,43 +13,41 @@
 
 namespace trainyard {
 
-/// How a transform cuts and scales a picture.
+/// How a transform crops and scales an image.
 struct Frame {
-  Rect region;                       ///< what is kept of it. May stick out where nothing is scaled; it is black there
-  ImageSize size;                    ///< what the region is scaled to
-  Filter filter = Filter::bilinear;  ///< with antialias
+  Rect region;                       ///< kept; may extend beyond the image (black there) if nothing is scaled
+  ImageSize size;                    ///< the size to which the region is scaled
+  Filter filter = Filter::bilinear;  ///< with antialiasing
 };
 
-/// A transform of one sample: either it frames (returns a frame, always) or it changes pixels in place. It never does
-/// the work of framing itself: crops and scalings that follow one another are done in one go, and of a file only those
-/// rows and columns are decoded that they keep. A frame acts on all spatial fields of the sample alike, on masks with
-/// the nearest pixel.
+/// A transform of one sample: it either frames (always returns a frame) or changes pixels in place. It never executes a
+/// frame itself: consecutive crops and resizes are done in one pass, and only the rows and columns of a file that they
+/// keep are decoded. A frame acts on all spatial fields of the sample alike, on masks with nearest-neighbour sampling.
 ///
-/// Called from many processes; must not keep state between calls other than scratch memory. `random` is this sample's
-/// and this transform's own stream: it depends on (seed, epoch, sample, place among the transforms, name) alone.
+/// Called from many processes; must not keep state between calls except scratch memory. `random` is the stream of this
+/// sample and this transform: it depends on (seed, epoch, sample, position among the transforms, name) alone.
 class Transform {
  public:
   virtual ~Transform() = default;
 
-  /// The frame for a picture of this size. Throws RunError for one that it cannot frame.
+  /// The frame for an image of this size. Throws RunError if the image cannot be framed.
   virtual std::optional<Frame> frame(ImageSize /*image*/, RandomStream /*random*/) const { return std::nullopt; }
 
-  /// Changes pixels: 1 channel (grey) or 3 (RGB), any size. Not called for a transform that frames.
+  /// Changes pixels in place: 1 channel (grey) or 3 (RGB), any size. Not called for a transform that frames.
   virtual void apply(const ImageView& /*image*/, RandomStream /*random*/) {}
 
-  /// Changes a mask in place, 1 channel of class numbers, as apply() changes the image's geometry: called with the same
-  /// stream. Nothing for a transform of colours alone.
+  /// Changes a mask in place, 1 channel of class indices, as apply() changes the image's geometry; it is called with
+  /// the same stream. Does nothing for a transform of colours only.
   virtual void apply_to_mask(const ImageView& /*mask*/, RandomStream /*random*/) {}
 
-  /// False for a transform that changes the image's geometry and cannot do the same to a mask: samples with a mask are
-  /// refused.
+  /// False for a transform that changes the image's geometry but cannot do the same to a mask: it is refused for
+  /// samples with a mask.
   virtual bool supports_masks() const { return true; }
 
-  /// Whether it does the same to a picture in every epoch, without a look at `random`. Then its work may be kept.
+  /// Whether it does the same to an image in every epoch, without using `random`. Its result may then be cached.
   virtual bool is_deterministic() const { return false; }
 
-  /// If all it does, to image and mask, is to mirror left and right when random.uniform() is under a number: that
-  /// number.
+  /// If the transform only flips image and mask horizontally when random.uniform() is below a number: that number.
   virtual std::optional<double> mirrors() const { return std::nullopt; }
 };
 
@@ -57,7 +55,7 @@ struct TransformKind {
   static constexpr const char* name = "transform";
 };
 
-/// Factories ask for every argument that their transform has.
+/// Factories query every argument of their transform.
 using TransformRegistry = Registry<TransformKind, std::unique_ptr<Transform>(TransformArguments&)>;
 
 }  // namespace trainyard

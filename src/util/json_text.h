@@ -18,7 +18,7 @@ enum class NotUtf8 : std::uint8_t {
 };
 
 /// Serializes `json` on one line, or over several lines with `indent` spaces per level if `indent` is not negative. The
-/// text contains no control characters of terminals.
+/// text contains no terminal control sequences.
 std::string json_text(const nlohmann::json& json, int indent = -1, NotUtf8 not_utf8 = NotUtf8::replaced);
 /// The same; keys keep their order.
 std::string json_text(const nlohmann::ordered_json& json, int indent = -1, NotUtf8 not_utf8 = NotUtf8::replaced);
