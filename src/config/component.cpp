@@ -13,7 +13,7 @@
 namespace trainyard {
 namespace {
 
-// A function's static, because registrations run before main in no fixed order.
+// Local to a function because registrations run before main in unspecified order.
 std::map<std::string, const Component*>& by_prefix() {
   static std::map<std::string, const Component*> map;
   return map;

@@ -27,7 +27,7 @@ std::vector<std::string> apply_toml(std::string_view text, const std::string& or
   for (const TomlEntry& entry : entries) {
     const Setting* const setting = find_setting(settings, entry.key);
     if (!setting) {
-      if (std::holds_alternative<Unfit>(entry.value.of) && is_section(settings, entry.key)) continue;  // an empty one
+      if (std::holds_alternative<Unfit>(entry.value.of) && is_section(settings, entry.key)) continue;  // empty
       fail(entry,
            fmt::format("there is no key '{}'; {}", printable(entry.key), advice_on_unknown_key(settings, entry.key)));
     }
@@ -36,7 +36,7 @@ std::vector<std::string> apply_toml(std::string_view text, const std::string& or
     }
     keys.push_back(entry.key);
   }
-  const std::vector<Setting> now = settings_in(config);  // with the components that the file selects
+  const std::vector<Setting> now = settings_in(config);  // with the components selected by the file
   for (const TomlEntry& entry : entries) {
     const Setting* const setting = find_setting(now, entry.key);
     if (setting && !setting->selected) fail(entry, setting->key + " " + refusal_of_unselected(now, *setting));

@@ -82,7 +82,7 @@ std::vector<std::string> SettingFlags::apply_to(Config& config) const {
     if (!wrong.empty()) throw UsageError("trainyard", "--{} {}", key, wrong);
   }
   resolve_and_tell(config);
-  const std::vector<Setting> now = settings_in(config);  // with the components that are selected in the end
+  const std::vector<Setting> now = settings_in(config);  // with the components finally selected
   for (const std::string& key : keys) {
     const std::string unused = refusal_of_unselected(now, *find_setting(now, key));
     if (!unused.empty())

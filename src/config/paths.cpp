@@ -34,7 +34,7 @@ bool is_name(const std::string& weights) {
          !is_there(weights);
 }
 
-// An empty data.root means data/<name>, among others.
+// One of the defaults for an empty data.root is data/<name>.
 void resolve_standard_root(const fs::path& folder, DataConfig& data) {
   std::string with_dashes = data.name;
   std::replace(with_dashes.begin(), with_dashes.end(), '_', '-');

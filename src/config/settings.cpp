@@ -13,7 +13,7 @@
 namespace trainyard {
 namespace {
 
-// The word that a section's "name" has.
+// Returns the value of a section's "name".
 std::string name_in(const std::vector<Setting>& settings, const std::string& section) {
   return *std::get<std::string*>(find_setting(settings, section + ".name")->field);
 }

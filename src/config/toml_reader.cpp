@@ -13,8 +13,8 @@
 namespace trainyard {
 namespace {
 
-// toml++ bounds the nesting of values, but not that of dotted keys, and destroys tables recursively. No table is nested
-// deeper than there are dots that stand alone.
+// toml++ limits the nesting of values, but not that of dotted keys, and destroys tables recursively. Tables are nested
+// at most as deep as there are single dots.
 void refuse_deep_keys(std::string_view text, const std::string& origin) {
   constexpr std::ptrdiff_t most = 2000;
   std::ptrdiff_t dots = 0;
@@ -49,7 +49,7 @@ Value value_from(const toml::node& node) {
   }
 }
 
-// As TOML writes it: a name with a dot in it is another key than two names.
+// Returns the name as written in TOML, so that a name containing a dot is distinct from two names.
 std::string key_part(const toml::key& key) {
   const std::string_view name = key.str();
   const bool bare = !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) {
@@ -58,7 +58,7 @@ std::string key_part(const toml::key& key) {
   return bare ? std::string(name) : toml_value({std::string(name)});
 }
 
-// The tables that `text` may nest are bounded by refuse_deep_keys and toml++.
+// The nesting of tables is limited by refuse_deep_keys and toml++.
 void add_entries(const std::string& prefix, const toml::table& table, std::vector<TomlEntry>& entries) {
   for (const auto& [name, node] : table) {
     const std::string key = prefix + key_part(name);

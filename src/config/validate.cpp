@@ -23,7 +23,7 @@ void validate_run(const RunConfig& run) {
   }
 }
 
-// Those that the configuration uses.
+// Validates the components that the configuration uses.
 void validate_components(const Config& config) {
   const auto validate_in = [](const char* section, const auto& part) {
     for (const Component* const component : components_of(section)) {

@@ -21,7 +21,7 @@ constexpr bool is_vector = false;
 template <typename T>
 constexpr bool is_vector<std::vector<T>> = true;
 
-// As errors show it: words of a person, not TOML.
+// Formats a value for errors: for people, not as TOML.
 std::string shown(const Value& value) {
   if (const auto* text = std::get_if<std::string>(&value.of)) return fmt::format("'{}'", printable(*text, 100));
   if (const auto* unfit = std::get_if<Unfit>(&value.of)) return unfit->kind;
@@ -55,7 +55,7 @@ std::string refusal(const Value& value, const Allowed& allowed) {
                      fmt::join(text ? nearest_first(*text, allowed.choices) : allowed.choices, ", "));
 }
 
-// Whether one value, of a field or of a list's item, is right.
+// Assigns one value, of a field or of a list's item, after checking it.
 template <typename T>
 std::string take(T& target, const Allowed& allowed, const Value& value) {
   std::optional<T> read_value = read<T>(value);
@@ -121,7 +121,7 @@ Value value_of_one(const T& target) {
     for (const auto& item : target) items.push_back(value_of_one(item));
     return {std::move(items)};
   } else if constexpr (std::is_same_v<T, std::uint64_t>) {
-    if (!std::in_range<std::int64_t>(target)) return {std::to_string(target)};  // no number of TOML
+    if (!std::in_range<std::int64_t>(target)) return {std::to_string(target)};  // too large for a TOML integer
     return {static_cast<std::int64_t>(target)};
   } else if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
     return {static_cast<std::int64_t>(target)};
@@ -132,7 +132,7 @@ Value value_of_one(const T& target) {
 
 Value value_of_one(const EnumField& field) { return {std::string(field.words[*field.value])}; }
 
-// A field by the type of its values: an enumeration's are texts.
+// Calls `visitor` with the type of the field's values; for an enumeration, text.
 template <typename Visitor>
 auto visit_type(Visitor visitor, const SettingField& field) {
   return std::visit(

@@ -20,7 +20,8 @@ namespace {
 constexpr const char* where = "file";
 constexpr std::size_t chunk_bytes = std::size_t{8} << 20;
 
-// Hidden, in the same folder, of this process; one that a dead process of the same number left behind is removed.
+// Returns a hidden path in the same folder, unique to this process. A file left there by a dead process with the same
+// id is removed.
 std::filesystem::path fresh_temporary(const std::filesystem::path& path) {
   auto temporary = path.parent_path() / fmt::format(".tmp-{}-{}", path.filename().string(), getpid());
   if (unlink(temporary.c_str()) == -1 && errno != ENOENT) {
@@ -34,18 +35,18 @@ void rename_durably(const std::filesystem::path& from, const std::filesystem::pa
   fsync_directory(to.parent_path());
 }
 
-// What virtiofs, some FUSE and network file systems say to the fsync of a folder.
+// The errors of virtiofs and of some FUSE and network file systems for fsync of a folder.
 bool means_unsupported(int error) {
   return error == EINVAL || error == EOPNOTSUPP || error == ENOSYS || error == EBADF;
 }
 
-// Removes the temporary of an operation that did not get to its end.
+// Removes the temporary file of an operation that did not complete.
 class TemporaryGuard {
  public:
   explicit TemporaryGuard(const std::filesystem::path& path) : path_(path) {}
   TemporaryGuard(const TemporaryGuard&) = delete;
   TemporaryGuard& operator=(const TemporaryGuard&) = delete;
-  ~TemporaryGuard() { unlink(path_.c_str()); }  // renamed away by then when all went well
+  ~TemporaryGuard() { unlink(path_.c_str()); }  // already renamed on success
 
  private:
   const std::filesystem::path& path_;
@@ -66,7 +67,7 @@ void FileWriter::write(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const auto chunk = bytes.first(std::min(bytes.size(), chunk_bytes));
     write_all(fd_.get(), chunk, where, path_.string());
-    // The disk works on this chunk while the next is summed up and copied; a failure shows in fsync.
+    // The disk writes this chunk while the checksum of the next is computed; fsync reports a failure.
     sync_file_range(fd_.get(), static_cast<off_t>(sum_.bytes), static_cast<off_t>(chunk.size()), SYNC_FILE_RANGE_WRITE);
     sum_ = {sum_.bytes + chunk.size(), crc32_of(chunk, sum_.crc32)};
     bytes = bytes.subspan(chunk.size());

@@ -8,7 +8,7 @@
 namespace trainyard {
 namespace {
 
-// The controls that JSON leaves alone, DEL and U+0080 to U+009F, in the other spelling of the same string.
+// Escapes the control characters that JSON does not: DEL and U+0080 to U+009F. The string's value is unchanged.
 std::string escape_controls(const std::string& text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -32,7 +32,7 @@ std::string text_of(const Json& json, int indent, NotUtf8 not_utf8) {
   return escape_controls(json.dump(indent, ' ', /*ensure_ascii=*/false, handler));
 }
 
-// How deep brackets are nested; what is not JSON may have any depth.
+// The nesting depth of brackets, if `text` is JSON; otherwise any number.
 std::size_t depth_of(std::string_view text) {
   std::size_t depth = 0;
   std::size_t deepest = 0;

@@ -14,13 +14,13 @@
 namespace trainyard {
 namespace {
 
-/// What goes before a thing in a pipe.
+/// Precedes each item in a pipe.
 struct Head {
   std::uint64_t size = 0;          ///< bytes that follow
-  ExitCode code = ExitCode::done;  ///< anything else: they are the text of that kind of error
+  ExitCode code = ExitCode::done;  ///< otherwise the bytes are the text of this kind of error
 };
 
-/// What a thing may be ahead of the one who takes it, as far as the system allows so much to this user.
+/// How many bytes a process may work ahead, if the system allows this user so large a pipe.
 constexpr int pipe_room = 1 << 20;
 
 void send(int pipe, const Head& head, std::span<const std::byte> bytes, const std::string& where) {
@@ -28,7 +28,7 @@ void send(int pipe, const Head& head, std::span<const std::byte> bytes, const st
   write_all(pipe, bytes, where, "pipe");
 }
 
-// A maker's life. A broken pipe ends it where nobody takes its things any more.
+// The main function of a maker process. A broken pipe ends it if nobody reads its items any more.
 [[noreturn]] void make_all(std::size_t first, std::size_t step, std::size_t count, const OrderedMakers::Make& make,
                            int pipe, const std::string& where) noexcept {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -50,7 +50,7 @@ void send(int pipe, const Head& head, std::span<const std::byte> bytes, const st
   try {
     for (std::size_t index = first; index < count; index += step) make_one(index);
   } catch (const std::exception&) {
-    _exit(1);  // the pipe is broken: nobody is left to be told
+    _exit(1);  // the pipe is broken: there is nobody to report to
   }
   _exit(0);
 }
@@ -74,7 +74,7 @@ OrderedMakers::Maker OrderedMakers::fork_maker(std::size_t first) {
   const pid_t pid = check_call(fork(), where_, "fork", "a worker",
                                "see `ulimit -u` and the container's limit of processes, or set loader.workers = 0");
   if (pid == 0) {
-    makers_.clear();  // the others' pipes
+    makers_.clear();  // close the other makers' pipes
     reading.reset();
     make_all(first, step_, count_, make_, writing.get(), where_);
   }

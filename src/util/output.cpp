@@ -38,7 +38,7 @@ OutputError::OutputError(int error)
 void prepare_standard_streams() {
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (fcntl(fd, F_GETFD) != -1) continue;
-    // open() returns the lowest free number, which is `fd`. It is not closed by exec, like any standard stream.
+    // open() returns the lowest free number, which is `fd`. Like any standard stream, it is not closed by exec.
     static_cast<void>(open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY));  // NOLINT(android-cloexec-open)
   }
   for (const int number : {SIGPIPE, SIGXFSZ}) std::signal(number, SIG_IGN);
@@ -54,7 +54,7 @@ void flush_output() {
   if (std::fflush(stdout) != 0) {
     lose_output(errno);
   } else if (std::ferror(stdout) != 0) {
-    lose_output(EIO);  // an earlier write, unchecked, whose errno is gone
+    lose_output(EIO);  // an earlier unchecked write failed, and its errno is gone
   }
 }
 
@@ -64,7 +64,7 @@ void print_error(std::string_view line) noexcept {
   try {
     const std::string text = printable_lines(line) + "\n";
     std::fwrite(text.data(), 1, text.size(), stderr);
-  } catch (const std::exception&) {  // no memory: nothing can be said
+  } catch (const std::exception&) {  // out of memory: nothing can be reported
   }
 }
 

@@ -37,7 +37,7 @@ fs::file_type type_of(const fs::path& path) {
   return type;
 }
 
-// Where a link leads to whose target is not there yet.
+// Follows links to the final target, which need not exist.
 fs::path end_of_links(fs::path path) {
   std::error_code error;
   while (fs::is_symlink(path, error)) path = path.parent_path() / fs::read_symlink(path);

@@ -30,7 +30,7 @@ Character first_character(std::string_view text) {
   return {bytes, code_point};
 }
 
-// Controls (C0, DEL, C1), line separators, and the marks that change the direction of text.
+// Control characters (C0, DEL, C1), line separators, and marks that change the direction of text.
 bool moves_text(std::uint32_t c) {
   return c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x61c || (c >= 0x200b && c <= 0x200f) ||
          (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff;

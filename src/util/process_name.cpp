@@ -11,7 +11,7 @@
 namespace trainyard {
 namespace {
 
-// Where the kernel reads this process's command line from: [begin, begin + size).
+// The memory from which the kernel reads this process's command line: [begin, begin + size).
 struct CommandLineMemory {
   char* begin = nullptr;
   std::size_t size = 0;
@@ -21,14 +21,14 @@ CommandLineMemory command_line_memory() {
   std::ifstream file("/proc/self/stat");
   std::string text;
   std::getline(file, text);
-  // The second field is the name in brackets and may hold anything; arg_start and arg_end are the 48th and 49th.
+  // The second field is the name in parentheses and may contain anything; arg_start and arg_end are fields 48 and 49.
   std::istringstream fields(text.substr(std::min(text.rfind(')'), text.size() - 1) + 1));
   std::string skipped;
   for (int field = 3; field < 48; ++field) fields >> skipped;
   std::uintptr_t begin = 0;
   std::uintptr_t end = 0;
   if (!(fields >> begin >> end) || begin == 0 || end <= begin) return {};
-  return {reinterpret_cast<char*>(begin), end - begin};  // NOLINT(performance-no-int-to-ptr): an address out of /proc
+  return {reinterpret_cast<char*>(begin), end - begin};  // NOLINT(performance-no-int-to-ptr): an address from /proc
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ void throw_system_error(std::string_view where, std::string_view call, std::stri
 }
 
 void UniqueFd::reset(int fd) noexcept {
-  if (fd_ >= 0) close(fd_);  // a failing close has nothing left to report to
+  if (fd_ >= 0) close(fd_);  // nothing useful can be done if close fails
   fd_ = fd;
 }
 
@@ -56,7 +56,7 @@ std::uint64_t regular_file_size(int fd, std::string_view where, std::string_view
 }
 
 UniqueFd open_regular_file(const std::string& path, std::string_view where) {
-  // Opening a named pipe without O_NONBLOCK waits for a writer; of a regular file the flag changes nothing.
+  // Without O_NONBLOCK, opening a named pipe waits for a writer; for a regular file the flag has no effect.
   constexpr int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
   UniqueFd fd(retry_on_eintr([&] { return open(path.c_str(), flags); }));
   if (!fd && errno == ENXIO) throw RunError(where, "{} is a socket or a device, not a regular file", path);
@@ -156,7 +156,7 @@ std::string read_text_file(const std::string& path, std::string_view where, std:
 
 namespace {
 
-// The processors a cgroup's quota amounts to, 0 where there is none.
+// The number of processors that the cgroup's quota allows; 0 if there is no quota.
 double cgroup_cores() {
   double quota = 0;
   double period = 0;
@@ -186,7 +186,7 @@ std::uint64_t out_of_memory_kills() {
     const std::size_t second_colon = line.find(':', line.find(':') + 1);
     if (second_colon == std::string::npos) continue;
     const std::string path = line.substr(second_colon + 1);
-    // Version 2, version 1; in a container the path may be the host's, and the container's own group is the root.
+    // Versions 2 and 1. In a container the path may be the host's, and the container's own group is the root.
     for (const std::string& file :
          {"/sys/fs/cgroup" + path + "/memory.events", std::string("/sys/fs/cgroup/memory.events"),
           "/sys/fs/cgroup/memory" + path + "/memory.oom_control",

@@ -19,7 +19,8 @@ bool is_pipe(int fd) {
   return fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
 }
 
-// Empty if `path` is no pipe. Opening one for reading alone would wait for a writer for as long as none comes.
+// Returns an empty descriptor if `path` is not a pipe. Without O_NONBLOCK, opening one would wait indefinitely for a
+// writer.
 UniqueFd open_pipe(const std::string& path) {
   constexpr int milliseconds_for_a_writer = 2000;
   UniqueFd pipe(retry_on_eintr([&] { return open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC); }));
