@@ -1,5 +1,6 @@
-// CIFAR-10: 50,000 and 10,000 colour images of 10 classes (Krizhevsky: "Learning multiple layers of features from tiny
-// images", 2009), in its binary version: records of one label byte and 32 × 32 bytes each of red, green and blue.
+// CIFAR-10: 50,000 training and 10,000 test colour images of 10 classes (Krizhevsky: "Learning multiple layers of
+// features from tiny images", 2009), in its binary version: records of one label byte and 32 × 32 bytes each of red,
+// green and blue.
 #include <array>
 
 #include "datasets/dataset.h"
@@ -31,7 +32,7 @@ std::vector<FileNames> files_of(Split split) {
   return {{"data_batch_1.bin"}, {"data_batch_2.bin"}, {"data_batch_3.bin"}, {"data_batch_4.bin"}, {"data_batch_5.bin"}};
 }
 
-/// Records are read, not mapped: if somebody cuts a file off meanwhile, that is an error of the records behind the cut.
+/// Records are read, not mapped: if a file is truncated during the run, only reading the lost records fails.
 class Cifar10 final : public Dataset {
  public:
   Cifar10(const DataConfig& config, Split split) : fingerprint_(key_of({key_of("cifar10"), key_of(to_string(split))})) {

@@ -26,7 +26,7 @@ constexpr const char* where = "image_folder";
 
 constexpr std::array<std::string_view, 9> picture_endings = {"jpg", "jpeg",  "jpe", "jfif", "jif",
                                                              "png", "pjpeg", "pjp", "apng"};
-// Of pictures in other formats; a file without an ending may be anything.
+// Extensions of other picture formats; a file without an extension may be anything.
 constexpr std::array<std::string_view, 28> other_picture_endings = {
     "",    "avif", "avifs", "bmp", "dds", "dib", "exr", "gif", "heic", "heics", "heif", "hif", "ico",  "j2k",
     "jp2", "jxl",  "pam",   "pbm", "pgm", "pnm", "ppm", "psd", "qoi",  "svg",   "tga",  "tif", "tiff", "webp"};
@@ -43,10 +43,10 @@ bool is_one_of(const auto& endings, std::string_view name) {
   return std::find(endings.begin(), endings.end(), ending_of(name)) != endings.end();
 }
 
-/// A name in a folder.
+/// An entry of a folder.
 struct Listed {
   std::string name;
-  unsigned char type;  ///< readdir's
+  unsigned char type;  ///< d_type of readdir
 };
 
 /// An open folder. Errors name `path`.
@@ -72,7 +72,7 @@ class Folder {
   const struct stat& status() const { return status_; }
   const std::vector<Listed>& listed() const { return listed_; }
 
-  static constexpr std::size_t shown = 1024;  ///< bytes of a path in an error
+  static constexpr std::size_t shown = 1024;  ///< maximum bytes of a path in an error
 
  private:
   struct Close {
@@ -92,7 +92,7 @@ class Folder {
       printable(path, Folder::shown), printable(target, Folder::shown), std::strerror(error));
 }
 
-/// What lies in the folder of a split: classes, sorted, and what is none.
+/// The contents of a split's folder: the classes, sorted, and the entries that are left out.
 struct Classes {
   std::vector<std::string> names;
   std::vector<LeftOut> left_out;
@@ -166,7 +166,7 @@ class Finder {
     struct stat status;
   };
   struct Found {
-    std::string path;  ///< below folder_
+    std::string path;  ///< relative to folder_
     std::vector<File> files;
   };
   using Identity = std::pair<dev_t, ino_t>;
@@ -184,7 +184,7 @@ class Finder {
     found_.clear();
   }
 
-  // The folder `name` in `parent`, which lies at `path` below folder_, and all below it.
+  // Walks the folder `name` in `parent`, whose path relative to folder_ is `path`, recursively.
   void walk(int parent, const std::string& name, const std::string& path) {
     const std::string full = folder_ + "/" + path;
     if (above_.size() > max_folder_depth || full.size() + NAME_MAX >= PATH_MAX) {
@@ -228,7 +228,7 @@ class Finder {
     found.files.push_back(std::move(file));
   }
 
-  // Why a file is not read, by its content; empty if it is.
+  // Returns why a file is left out, from its content; empty if it is included.
   std::string reason_against(const std::string& path) const {
     const std::string full = folder_ + "/" + path;
     std::array<std::byte, format_bytes> begin;
@@ -239,7 +239,7 @@ class Finder {
     return format.kind == FileFormat::Kind::picture ? fmt::format("unread format {}", format.name) : "not a picture";
   }
 
-  // What may become a picture without a change of its folder.
+  // Leaves out a file that may become a picture without a change to its folder.
   void leave_out_watched(std::string_view reason, const std::string& path) {
     leave_out(index_.left_out, reason, path);
     index_.sources.push_back(source_of(folder_ + "/" + path));
@@ -265,8 +265,8 @@ class Finder {
 
   std::string folder_;
   FileIndex index_;
-  std::vector<Identity> above_;  ///< the folders around the one that is read
-  std::vector<Found> found_;     ///< of the class that is read
+  std::vector<Identity> above_;  ///< the ancestors of the current folder
+  std::vector<Found> found_;     ///< of the current class
 };
 
 }  // namespace

@@ -12,7 +12,7 @@
 namespace trainyard {
 namespace {
 
-constexpr std::size_t shown_bytes = 60;  // of a value, in an error
+constexpr std::size_t shown_bytes = 60;  // maximum bytes of a value in an error
 
 float number_of(const CsvReader& file, std::size_t place, const Column& column, bool standardized) {
   const std::string& text = file.fields()[place];

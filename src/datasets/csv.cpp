@@ -1,10 +1,10 @@
-// Tables: <data.root>/train.csv, and val.csv and test.csv if there are any. Columns are found by the names in each
-// file's header; data.csv.target or data.csv.label names what is to be predicted, the others are what it is predicted
-// from.
+// Tables: <data.root>/train.csv and, if present, val.csv and test.csv. Columns are matched by the names in each file's
+// header. data.csv.target or data.csv.label names the column to predict; the others are inputs.
 //
-// A column is numeric if train.csv has a number in each row, and categorical if it has a number in none or is named in
-// data.csv.categorical; a mixture is refused with the lines, as it is most often a missing value. Means, deviations and
-// categories are those of the rows that are trained on; without a val.csv, data.val of the rows are taken out first.
+// A column is numeric if train.csv has a number in each row, and categorical if it has a number in no row or is named
+// in data.csv.categorical. A mixture is refused with the line numbers, because it is usually a missing value. Means,
+// deviations and categories are computed from the training rows; without a val.csv, data.val of the rows are taken out
+// first.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -29,7 +29,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t max_categories = 65'536;  // of a column: more are an identifier, or text
+constexpr std::size_t max_categories = 65'536;  // per column: more are probably an identifier or free text
 
 struct CsvSettings {
   std::vector<std::string> target;
@@ -57,14 +57,14 @@ const ComponentSettings<CsvSettings> settings{"data.csv", {"csv"}, __FILE__};
 
 enum class Role : std::uint8_t { undecided, numeric, categorical, target, label, ignored };
 
-/// A column of train.csv, with the values of all rows.
+/// A column of train.csv with the values of all rows.
 struct TrainColumn {
   std::string name;
   Role role = Role::undecided;
-  std::size_t decided_line = 0;  ///< the first value, which says whether the column is numeric
-  std::size_t empty_line = 0;    ///< a row without a value; 0: there is none
+  std::size_t decided_line = 0;  ///< line of the first value, which decides whether the column is numeric
+  std::size_t empty_line = 0;    ///< line of a row without a value; 0: there is none
   std::vector<double> numbers{};
-  std::vector<std::uint32_t> values{};  ///< numbers of `categories`
+  std::vector<std::uint32_t> values{};  ///< indices in `categories`
   std::vector<std::string> categories{};
   std::unordered_map<std::string, std::uint32_t> known{};
 
@@ -93,13 +93,13 @@ class TrainTable {
 
   std::size_t rows() const { return rows_; }
 
-  /// The class of each row, or 0 of a regression.
+  /// The class of each row; 0 for a regression.
   std::vector<std::uint64_t> strata() const {
     if (const TrainColumn* const label = label_column()) return {label->values.begin(), label->values.end()};
     return std::vector<std::uint64_t>(rows_);
   }
 
-  /// Fields as the rows `train` have them. Throws UsageError if there is no column to predict from.
+  /// Returns the fields with the statistics of the rows `train`. Throws UsageError if there is no input column.
   std::vector<Field> fields(std::span<const std::uint64_t> train, const std::string& path) const {
     Field numeric{.name = "numeric", .dtype = DType::float32};
     Field categorical{.name = "categorical", .dtype = DType::int64, .values = ValueRange{0}};
@@ -124,7 +124,7 @@ class TrainTable {
     return fields;
   }
 
-  /// Of the rows `train`, sorted; none of a regression.
+  /// The classes of the rows `train`, sorted; empty for a regression.
   std::vector<std::string> class_names(std::span<const std::uint64_t> train) const {
     return label_column() == nullptr ? std::vector<std::string>() : sorted_categories(*label_column(), train);
   }
@@ -181,7 +181,7 @@ class TrainTable {
     }
   }
 
-  // By the first value; the rows before it are empty.
+  // Decides by the first value; the rows before it are empty.
   void decide(TrainColumn& column, bool is_number, const CsvReader& file) const {
     column.role = is_number ? Role::numeric : Role::categorical;
     column.decided_line = file.line();
@@ -206,7 +206,7 @@ class TrainTable {
                    printable(column.name), printable(text, 60), column.decided_line);
   }
 
-  // Of the population, as scikit-learn's StandardScaler has it; 1 of a column of equal numbers.
+  // Population statistics, as in scikit-learn's StandardScaler; the deviation of a constant column is set to 1.
   static Column statistics(const TrainColumn& column, std::span<const std::uint64_t> rows) {
     const auto mean_of = [&](const auto& value) {
       double sum = 0;
@@ -241,7 +241,7 @@ class TrainTable {
 
 class Csv final : public Dataset {
  public:
-  /// The rows of `path` for which `rows` is true, or all if it is empty.
+  /// Reads the rows of `path` for which `rows` is true, or all if it is empty.
   Csv(const std::string& path, std::vector<Field> fields, std::vector<std::string> class_names,
       const std::string& label, const std::vector<bool>& rows, bool from_train)
       : path_(path),
@@ -332,15 +332,15 @@ class Csv final : public Dataset {
   std::vector<Field> fields_;
   std::vector<std::string> class_names_;
   bool from_train_;
-  std::vector<std::vector<std::byte>> columns_;  ///< of each field the elements of all rows
-  std::vector<std::size_t> lines_;               ///< on which the rows begin
+  std::vector<std::vector<std::byte>> columns_;  ///< for each field the elements of all rows
+  std::vector<std::size_t> lines_;               ///< lines on which the rows begin
 };
 
 std::unique_ptr<Dataset> make_csv(const DataConfig& config, Split split) {
   const fs::path root = config.root.empty() ? "data/csv" : config.root;
   const auto path_of = [&](Split one) { return (root / fmt::format("{}.csv", to_string(one))).string(); };
   const auto exists = [&](Split one) {
-    std::error_code ignored;  // opening it says what is wrong with it
+    std::error_code ignored;  // opening it reports the error
     return fs::symlink_status(path_of(one), ignored).type() != fs::file_type::not_found;
   };
   if (!exists(Split::train)) {

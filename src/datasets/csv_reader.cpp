@@ -11,7 +11,7 @@ namespace trainyard {
 namespace {
 
 constexpr const char* where = "csv";
-constexpr std::size_t shown_bytes = 60;  // of a field, in an error
+constexpr std::size_t shown_bytes = 60;  // maximum bytes of a field in an error
 
 template <typename... Args>
 [[noreturn]] void refuse(const std::string& path, std::size_t line, fmt::format_string<Args...> format,
@@ -95,7 +95,7 @@ bool CsvReader::read_row() {
   return true;
 }
 
-// Leaves the position at a comma, a line's end or the text's.
+// Stops at a comma, the end of the line or the end of the text.
 void CsvReader::read_field(std::string& field) {
   if (position_ < text_.size() && text_[position_] == '"') return read_quoted(field);
   const std::size_t end = std::min(text_.find_first_of(",\"\r\n", position_), text_.size());
@@ -135,7 +135,7 @@ void CsvReader::read_quoted(std::string& field) {
   }
 }
 
-// REQUIRES that the text does not end here.
+// REQUIRES that the position is not at the end of the text.
 bool CsvReader::at_line_end() const {
   return text_[position_] == '\n' || (text_[position_] == '\r' && text_.compare(position_, 2, "\r\n") == 0);
 }

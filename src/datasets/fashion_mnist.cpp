@@ -1,5 +1,5 @@
-// Fashion-MNIST: 60,000 and 10,000 grey images of clothing (Xiao, Rasul, Vollgraf: "Fashion-MNIST: a novel image
-// dataset for benchmarking machine learning algorithms", 2017).
+// Fashion-MNIST: 60,000 training and 10,000 test grey images of clothing (Xiao, Rasul, Vollgraf: "Fashion-MNIST: a
+// novel image dataset for benchmarking machine learning algorithms", 2017).
 #include "datasets/fashion_mnist.h"
 
 #include <algorithm>

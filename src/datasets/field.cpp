@@ -23,8 +23,8 @@ constexpr std::array types = {TypeInfo{"uint8", 1}, TypeInfo{"int32", 4}, TypeIn
 
 const TypeInfo& info(DType type) { return types[static_cast<std::size_t>(type)]; }
 
-// Whether all `count` elements are allowed. In blocks without a branch, which the compiler puts into vectors: a mask of
-// 512 × 512 takes 10 µs.
+// Whether all `count` elements are allowed. Works in branch-free blocks that the compiler vectorizes: a mask of 512 ×
+// 512 takes 10 µs.
 template <typename T>
 bool all_allowed(const std::byte* elements, std::size_t count, T limit, T ignored) {
   constexpr std::size_t block = 64;
@@ -52,7 +52,7 @@ bool all_allowed(const std::byte* elements, std::size_t count, T limit, T ignore
   return any == 0;
 }
 
-// "row 3, column 5", "place 7", or nothing for a single value.
+// Returns e.g. " at row 3, column 5" or " at place 7"; empty for a single value.
 std::string place_of(const Field& field, std::size_t element) {
   if (field.shape.empty()) return "";
   if (field.shape.size() == 1) return fmt::format(" at place {}", element);
@@ -68,7 +68,7 @@ void check_values_of(const Field& field, std::span<const std::byte> elements) {
   const bool all = std::cmp_greater(range.count, most);
   if (all && std::is_unsigned_v<T>) return;
   const T limit = all ? most : static_cast<T>(range.count);
-  // An ignored value that the type cannot hold does not occur; nor does it when there is none.
+  // An ignored value that the type cannot represent never occurs.
   const bool has_ignored = range.ignored && std::in_range<T>(*range.ignored);
   const T ignored = has_ignored ? static_cast<T>(*range.ignored) : T{0};
   const std::size_t count = elements.size() / sizeof(T);

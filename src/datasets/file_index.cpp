@@ -37,7 +37,7 @@ class Encoder {
   std::vector<std::byte> bytes_;
 };
 
-/// Reads what Encoder wrote, and throws where there is not enough of it.
+/// Reads the output of Encoder; throws if it is too short.
 class Decoder {
  public:
   explicit Decoder(std::span<const std::byte> bytes) : rest_(bytes) {}
@@ -57,7 +57,7 @@ class Decoder {
     const auto bytes = take(number());
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   }
-  /// A number of things of at least `size` bytes each that the rest can hold.
+  /// Reads a count of items of at least `size` bytes each, which the remaining bytes can hold.
   std::size_t count(std::size_t size) {
     const std::uint64_t value = number();
     if (value > rest_.size() / size) throw RunError("index", "claims {} entries, more than it has room for", value);
@@ -79,15 +79,15 @@ std::filesystem::path cache_folder() {
 
 std::int64_t nanoseconds(const timespec& time) { return time.tv_sec * 1'000'000'000 + time.tv_nsec; }
 
-// What the files of the entries are like now; nothing if one of them cannot be asked. They come folder by folder: each
-// is opened once, so that the kernel does not follow every path from the root.
+// Returns the current state of the entries' files; nullopt if one of them cannot be queried. Entries are grouped by
+// folder: each folder is opened once, so that the kernel does not resolve every path from the root.
 std::optional<FileIndex::Files> files_now(const FileIndex& index) {
   FileIndex::Files files;
   UniqueFd folder;
   std::string_view opened;
   for (std::size_t i = 0; i < index.entries.size(); ++i) {
     const std::string_view name = index.name_of(i);
-    const std::size_t base = name.rfind('/') + 1;  // 0 without one
+    const std::size_t base = name.rfind('/') + 1;  // 0 without a slash
     if (!folder || name.substr(0, base) != opened) {
       opened = name.substr(0, base);
       folder.reset(open(fmt::format("{}/{}", index.folder, opened).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -242,7 +242,7 @@ FileIndex cached_index(const std::string& key, const std::function<FileIndex()>&
       FileIndex index = decode_index(std::as_bytes(std::span(bytes)), key);
       if (is_current(index)) return index;
     } catch (const RunError&) {
-      // Damaged, of another set, or a source is gone: it is made anew, which reports what is wrong.
+      // Damaged, of another data set, or a source is gone: rebuild the index, which reports any error.
     }
   }
   timespec now{};
@@ -251,7 +251,7 @@ FileIndex cached_index(const std::string& key, const std::function<FileIndex()>&
   try {
     if (!folder.empty()) keep(index, key, now.tv_sec * 1'000'000'000 + now.tv_nsec, file);
   } catch (const std::exception&) {
-    // A cache that cannot be written is no reason not to train.
+    // Failing to write the cache must not prevent training.
   }
   return index;
 }

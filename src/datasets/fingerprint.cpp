@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t block_bytes = 64;
 
-// The 128 bits of the product, one half laid over the other: wyhash's step (Wang Yi).
+// The two halves of the 128-bit product, combined by XOR: the step of wyhash (Wang Yi).
 std::uint64_t folded_product(std::uint64_t a, std::uint64_t b) {
   __extension__ using uint128 = unsigned __int128;
   const uint128 product = static_cast<uint128>(a) * b;
@@ -37,8 +37,8 @@ struct Lane {
 }  // namespace
 
 std::uint64_t fingerprint(std::uint64_t key, std::span<const std::byte> bytes) {
-  // Four lanes keep the processor busy, as each step of one waits for the product before. Not in a loop: the compiler
-  // would keep their values in memory, which takes three times as long.
+  // Four lanes keep the processor busy, because each step of a lane depends on the previous product. Unrolled by hand:
+  // in a loop the compiler would keep the values in memory, which takes three times as long.
   Lane a{0, key_of({key, bytes.size(), 0})};
   Lane b{1, key_of({key, bytes.size(), 1})};
   Lane c{2, key_of({key, bytes.size(), 2})};

@@ -1,7 +1,7 @@
-// Scenes of garments: three to five pictures of Fashion-MNIST, 40 to 56 pixels a side, lie on a textured ground of
-// 96 × 96, about one in each quarter and a fifth in the middle below them, and hide parts of one another. For
-// segmentation each pixel has a class: the ground, or the garment that is on top. For several labels per image a scene
-// has those of the ten kinds of garments of which at least 64 pixels are visible.
+// Scenes of garments: three to five pictures of Fashion-MNIST, 40 to 56 pixels per side, on a textured background of 96
+// × 96, about one in each quarter and a fifth in the middle below them, partly hiding one another. For segmentation
+// each pixel has a class: the background, or the topmost garment. For multi-label classification a scene has the labels
+// of the ten kinds of garments of which at least 64 pixels are visible.
 //
 // Nothing is stored: a sample is a function of (split, index) and of Fashion-MNIST's files.
 #include <algorithm>
@@ -20,13 +20,13 @@ constexpr std::size_t side = 96;
 constexpr std::size_t picture_side = 28;
 constexpr std::size_t least_extent = 40;
 constexpr std::size_t largest_extent = 56;
-constexpr std::size_t shift = 5;               // of a garment's center from its place, at most
-constexpr std::size_t ground_levels = 5;       // a side of the grid that the ground is interpolated from
-constexpr std::uint8_t least_of_garment = 20;  // what is darker is no garment, unless a garment is all around it
+constexpr std::size_t shift = 5;               // maximum offset of a garment's center from its nominal position
+constexpr std::size_t ground_levels = 5;       // points per side of the grid from which the background is interpolated
+constexpr std::uint8_t least_of_garment = 20;  // darker pixels are not part of a garment, unless surrounded by it
 
-constexpr std::size_t least_visible = 64;  // pixels of a label
+constexpr std::size_t least_visible = 64;  // pixels required for a label
 
-/// What is known of a scene.
+/// The target of a scene.
 enum class Target : std::uint8_t { mask, labels };
 constexpr std::array<const char*, 2> words_of(Target) { return {"mask", "labels"}; }
 
@@ -42,7 +42,7 @@ struct GarmentSettings {
 };
 const ComponentSettings<GarmentSettings> settings{"data.garments", {"garments"}, __FILE__};
 
-// The dark pixels that are reached from the edge over dark pixels.
+// Returns the dark pixels connected to the edge by dark pixels.
 std::vector<bool> outside_of(const Image& picture) {
   const std::size_t width = picture.width;
   std::vector<bool> outside(picture.pixels.size());
@@ -75,7 +75,7 @@ struct Place {
 /// A garment in a scene.
 struct Garment {
   Image picture;
-  std::vector<bool> is_outside;  ///< pixels of the picture that show what is below it
+  std::vector<bool> is_outside;  ///< transparent pixels of the picture
   std::uint8_t label = 0;        ///< its class in the mask
   std::size_t top = 0;
   std::size_t left = 0;
@@ -110,7 +110,7 @@ class Garments final : public Dataset {
     if (target_ == Target::mask) return paint(index, sample.elements(0), sample.elements(1));
     std::array<std::byte, side * side> mask;
     paint(index, sample.elements(0), mask);
-    std::array<std::size_t, 256> visible{};  // pixels of each class of a mask
+    std::array<std::size_t, 256> visible{};  // pixels of each class in a mask
     for (const std::byte label : mask) ++visible[std::to_integer<std::size_t>(label)];
     const std::span<std::byte> labels = sample.elements(1);
     for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = std::byte{visible.at(i + 1) >= least_visible};
@@ -131,7 +131,7 @@ class Garments final : public Dataset {
     }
   }
 
-  // A smooth surface with grain, so that a pixel's brightness alone does not tell ground and garment apart.
+  // Paints a smooth surface with noise, so that a pixel's brightness alone does not separate background and garment.
   static void paint_ground(RandomStream& random, std::span<std::byte> image) {
     std::array<std::size_t, ground_levels * ground_levels> levels{};
     for (std::size_t& level : levels) level = 30 + random.below(120);
@@ -151,7 +151,7 @@ class Garments final : public Dataset {
     }
   }
 
-  // A garment whose center is about there.
+  // Draws a garment with its center near there.
   Garment draw_garment(RandomStream& random, Place center) const {
     Sample sample;
     source_.draw(random, sample);

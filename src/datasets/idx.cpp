@@ -18,7 +18,8 @@ namespace {
 constexpr std::size_t max_elements = std::size_t{1} << 30;
 constexpr unsigned unsigned_byte = 0x08;
 
-/// The content of a file, inflated where it is gzip (zlib looks at the first two bytes and else hands bytes through).
+/// The content of a file, decompressed if it is gzip (zlib checks the first two bytes and otherwise passes the bytes
+/// through).
 class Source {
  public:
   explicit Source(const std::string& path) : path_(path) {
@@ -30,7 +31,7 @@ class Source {
     gzbuffer(file_.get(), 256 * 1024);
   }
 
-  /// Fills `out` as far as the file goes; returns the bytes read.
+  /// Fills `out` up to the end of the file; returns the number of bytes read.
   std::size_t read(std::span<std::byte> out) {
     const int count = gzread(file_.get(), out.data(), static_cast<unsigned>(out.size()));
     int code = Z_OK;
@@ -44,14 +45,14 @@ class Source {
     return static_cast<std::size_t>(count);
   }
 
-  /// Reads exactly `out`; `what` names it in the error.
+  /// Fills all of `out`; `what` names it in errors.
   void read_all(std::span<std::byte> out, const std::string& what) {
     if (read(out) < out.size()) {
       throw RunError("idx", "{}: truncated: ends at byte {}, expected {}; fetch the file again", path_, offset_, what);
     }
   }
 
-  /// Size of the content where it is known beforehand: of a file that is not gzip. Asked after the first read.
+  /// Whether the size of the content is known in advance, i.e. the file is not gzip. Call it after the first read.
   bool knows_size() const { return gzdirect(file_.get()) == 1; }
   std::size_t size() const { return file_size_; }
 
@@ -117,7 +118,7 @@ IdxArray read_idx(const std::string& path, const std::vector<std::size_t>& expec
     throw RunError("idx", "{}: {}: ends at byte {}, expected {}; fetch the file again", path,
                    is_short ? "truncated" : "trailing bytes", source.size(), needed);
   }
-  // A gzip stream may hold far less than its header claims: only what comes out of it takes memory.
+  // A gzip stream may contain far less than its header claims: memory is allocated only for what is decompressed.
   array.memory = Mapping::copied_on_write(elements, "idx");
   array.values = array.memory.bytes();
   source.read_all(array.memory.bytes(), needed);

@@ -9,7 +9,7 @@
 namespace trainyard {
 namespace {
 
-// The spellings in circulation: with a hyphen or a dot, unpacked or not.
+// The spellings in circulation: with a hyphen or a dot, compressed or not.
 FileNames spellings(const std::string& stem, const std::string& ending) {
   return {stem + "-" + ending, stem + "-" + ending + ".gz", stem + "." + ending, stem + "." + ending + ".gz"};
 }

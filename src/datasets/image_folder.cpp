@@ -1,6 +1,6 @@
-// A folder of pictures, sorted into a folder a class, as torchvision's ImageFolder reads it:
-//     <data.root>/train/<class>/**.jpg      <data.root>/val/..., test/... (may be missing)
-// JPEG and PNG, told by their content; what is read and in which order is said in class_folders.h.
+// A folder of pictures with one subfolder per class, as torchvision's ImageFolder reads it:
+//     <data.root>/train/<class>/**.jpg      <data.root>/val/..., test/... (optional)
+// JPEG and PNG, detected by content; class_folders.h says which files are read and in which order.
 #include <filesystem>
 #include <optional>
 
@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 fs::path root_of(const DataConfig& config) { return config.root.empty() ? "data/image_folder" : config.root; }
 
-// None if it is not there.
+// Returns nullopt if it does not exist.
 std::optional<fs::path> split_folder(const fs::path& root, Split split) {
   fs::path path = root / to_string(split);
   struct stat status{};

@@ -1,10 +1,10 @@
-// Pictures that have any number of labels, listed in a CSV file per split:
-//     <data.root>/train/labels.csv       file,cat,dog         val/labels.csv, test/labels.csv (may be missing)
+// Pictures with any number of labels, listed in a CSV file per split:
+//     <data.root>/train/labels.csv       file,cat,dog         val/labels.csv, test/labels.csv (optional)
 //                                        a.jpg,1,0
 //                                        town/b.png,1,1
 //
-// `file` is the path of a JPEG or PNG file from the folder of labels.csv on; every other column is a label, 0 or 1. The
-// splits have the same columns, in any order. Files without a row are no samples.
+// `file` is the path of a JPEG or PNG file relative to the folder of labels.csv; every other column is a label, 0 or 1.
+// The splits have the same columns, in any order. Files without a row are not samples.
 #include <algorithm>
 #include <filesystem>
 #include <unordered_map>
@@ -32,7 +32,7 @@ fs::path root_of(const DataConfig& config) { return config.root.empty() ? "data/
 
 fs::path csv_of(const DataConfig& config, Split split) { return root_of(config) / to_string(split) / "labels.csv"; }
 
-// "<path>:1", for errors.
+// Returns "<path>:1", for errors.
 std::string header_of(const fs::path& csv) { return fmt::format("{}:1", printable(csv.string())); }
 
 std::size_t place_of_file(const CsvReader& rows, const fs::path& csv) {
@@ -100,7 +100,7 @@ class ImageLabels final : public Dataset {
   void add_rows(CsvReader& rows, const fs::path& csv) {
     const std::size_t file = place_of_file(rows, csv);
     const std::vector<std::size_t> columns = columns_of_labels(rows, csv);
-    std::unordered_map<std::string, std::size_t> lines;  // of the files
+    std::unordered_map<std::string, std::size_t> lines;  // lines of the files
     while (rows.next()) {
       const std::string name = checked_name(rows.fields()[file], rows);
       const auto [known, is_new] = lines.emplace(name, rows.line());
@@ -114,7 +114,7 @@ class ImageLabels final : public Dataset {
     if (size() == 0) throw RunError(header_of(csv), "the header has no rows below it: add one for each picture");
   }
 
-  // Where the labels are in a row, in the order of class_names_.
+  // Returns the column of each label in a row, in the order of class_names_.
   std::vector<std::size_t> columns_of_labels(const CsvReader& rows, const fs::path& csv) const {
     std::vector<std::size_t> columns;
     for (const std::string& name : class_names_) {
@@ -134,7 +134,7 @@ class ImageLabels final : public Dataset {
                    printable(*unknown));
   }
 
-  // A path below the split's folder, in one spelling.
+  // Returns the normalized path of a file below the split's folder.
   static std::string checked_name(const std::string& field, const CsvReader& rows) {
     const fs::path path = fs::path(field).lexically_normal();
     if (!field.empty() && path.is_relative() && *path.begin() != "..") return path.string();
@@ -170,13 +170,13 @@ class ImageLabels final : public Dataset {
   fs::path folder_;
   std::vector<std::string> class_names_;
   FileIndex index_;
-  std::vector<std::byte> labels_;  ///< of the samples one after the other, 0 or 1
+  std::vector<std::byte> labels_;  ///< of all samples, concatenated, 0 or 1
   std::vector<Field> fields_;
 };
 
 std::unique_ptr<Dataset> make_image_labels(const DataConfig& config, Split split) {
   const auto is_missing = [](const fs::path& path) {
-    std::error_code ignored;  // opening it says what is wrong with it
+    std::error_code ignored;  // opening it reports the error
     return fs::symlink_status(path, ignored).type() == fs::file_type::not_found;
   };
   const fs::path csv = csv_of(config, split);

@@ -1,10 +1,10 @@
-// Pictures and their masks, in two folders, a mask having the name of its picture:
-//     <data.root>/train/images/**.jpg      <data.root>/train/masks/**.png      val/..., test/... (may be missing)
-//     <data.root>/classes.txt (a name per line, in the order of the numbers)
+// Pictures and their masks, in two folders; a mask has the name of its picture:
+//     <data.root>/train/images/**.jpg      <data.root>/train/masks/**.png      val/..., test/... (optional)
+//     <data.root>/classes.txt (one name per line, in the order of the class indices)
 //
-// A mask is a PNG of 1 channel, in grey or with a palette, of the size of its picture; its numbers are the classes.
-// What is a picture, and what is left out, is said in class_folders.h; so is a picture without a mask and a mask
-// without a picture.
+// A mask is a PNG of 1 channel, grey or with a palette, of the size of its picture; its values are class indices.
+// class_folders.h says which files are pictures and which are left out; a picture without a mask and a mask without a
+// picture are also left out.
 #include <algorithm>
 #include <filesystem>
 #include <map>
@@ -58,7 +58,7 @@ std::vector<std::string> read_classes(const fs::path& root) {
   return names;
 }
 
-// "cat/a" of "images/cat/a.jpg".
+// Returns "cat/a" for "images/cat/a.jpg".
 std::string stem_of(std::string_view name) {
   name.remove_prefix(name.find('/') + 1);
   const std::size_t slash = name.rfind('/');
@@ -67,7 +67,7 @@ std::string stem_of(std::string_view name) {
   return std::string(name.substr(0, has_ending ? dot : name.size()));
 }
 
-/// Each picture, followed by its mask: what `found`, an index of the two folders, has of both.
+/// Returns each picture followed by its mask, where `found` is an index of both folders.
 FileIndex paired(const FileIndex& found) {
   FileIndex pairs = found;
   pairs.entries.clear();

@@ -12,7 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The first of `names` in `folder`, or "". A link to nowhere counts: reading it says what is wrong.
+// Returns the first of `names` in `folder`, or "". A dangling link counts: reading it reports the error.
 std::string find_in(const fs::path& folder, const FileNames& names, std::error_code& error) {
   for (const std::string& name : names) {
     const fs::path path = folder / name;

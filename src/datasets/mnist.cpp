@@ -1,5 +1,5 @@
-// MNIST: 60,000 and 10,000 grey images of handwritten digits (LeCun, Bottou, Bengio, Haffner: "Gradient-based learning
-// applied to document recognition", 1998).
+// MNIST: 60,000 training and 10,000 test grey images of handwritten digits (LeCun, Bottou, Bengio, Haffner:
+// "Gradient-based learning applied to document recognition", 1998).
 #include "datasets/idx_images.h"
 
 namespace trainyard {

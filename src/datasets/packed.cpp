@@ -1,5 +1,5 @@
-// Packed files, as `trainyard pack` writes them: <data.root>/train.packed, val.packed and test.packed; all but the
-// first may be missing.
+// Packed files written by `trainyard pack`: <data.root>/train.packed, val.packed and test.packed; only the first is
+// required.
 #include <cstring>
 #include <filesystem>
 #include <numeric>
@@ -11,8 +11,7 @@
 namespace trainyard {
 namespace {
 
-/// Elements are read straight into the batch; files, and pixels of pictures that differ in size, are handed over as
-/// they are.
+/// Reads elements directly into the batch; files, and pixels of pictures that differ in size, are returned as stored.
 class Packed final : public Dataset {
  public:
   Packed(PackedFile file, const ImageOptions& options) : file_(std::move(file)), options_(options) {
@@ -107,15 +106,15 @@ class Packed final : public Dataset {
   PackedFile file_;
   ImageOptions options_;
   std::vector<Field> fields_;
-  std::optional<std::size_t> label_;   ///< the field of this name, if it is a column
-  std::optional<std::size_t> labels_;  ///< the same
+  std::optional<std::size_t> label_;   ///< the field "label", if it is a column
+  std::optional<std::size_t> labels_;  ///< the field "labels", likewise
   bool has_pictures_ = false;
 };
 
 std::unique_ptr<Dataset> make_packed(const DataConfig& config, Split split) {
   const std::filesystem::path root = config.root.empty() ? "data/packed" : config.root;
   const std::filesystem::path path = root / fmt::format("{}.packed", to_string(split));
-  std::error_code ignored;  // opening it says what is wrong with it
+  std::error_code ignored;  // opening it reports the error
   if (std::filesystem::symlink_status(path, ignored).type() == std::filesystem::file_type::not_found) {
     if (split != Split::train) return nullptr;
     throw UsageError("data.root",

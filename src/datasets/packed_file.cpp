@@ -29,12 +29,12 @@ std::uint32_t crc32_of_trailer(const PackedTrailer& trailer) {
   return crc32_of(std::as_bytes(std::span(&trailer, 1)).first(offsetof(PackedTrailer, crc32)));
 }
 
-// Of more bytes; of none, for which zlib begins anew, it is what it was.
+// Continues a CRC with more bytes. For no bytes, for which zlib would restart, the CRC is unchanged.
 std::uint32_t crc32_on(std::uint32_t so_far, std::span<const std::byte> bytes) {
   return bytes.empty() ? so_far : crc32_of(bytes, so_far);
 }
 
-// A field may be kept as a column if it has few bytes, of every sample as many.
+// A field is stored as a column if every sample has the same small number of bytes.
 bool is_column(const Field& field) {
   return !field.varies && !field.is_picture && field.bytes() <= max_column_bytes && field.shape.size() < 2;
 }
@@ -62,7 +62,7 @@ std::optional<DType> dtype_in(const nlohmann::json& field) {
   return name == nullptr ? std::nullopt : dtype_of(*name);
 }
 
-// None if its words are not those that are known.
+// Returns nullopt if a word in it is unknown.
 std::optional<PackedField> field_from(const nlohmann::json& json) {
   const std::size_t kind = place_of(kind_names, json.at("kind"));
   const std::optional<DType> dtype = dtype_in(json);
@@ -85,7 +85,7 @@ std::optional<PackedField> field_from(const nlohmann::json& json) {
   return packed;
 }
 
-// Version 1: a field, here called image, and the label in the index.
+// Version 1: one field, here called image, and the label in the index.
 std::optional<PackedField> field_from_version_1(const nlohmann::json& json) {
   const nlohmann::json& kind = json.at("kind");
   const std::optional<DType> dtype = dtype_in(json);
@@ -104,7 +104,7 @@ std::optional<PackedField> field_from_version_1(const nlohmann::json& json) {
   return packed;
 }
 
-// One mean and one deviation above 0 for each channel of the image.
+// Whether there is one mean and one positive deviation for each channel of the image.
 bool has_statistics(const PackedDescription& description) {
   std::size_t channels = description.mean.size();
   for (const PackedField& packed : description.fields) {
@@ -116,7 +116,8 @@ bool has_statistics(const PackedDescription& description) {
          std::all_of(description.std.begin(), description.std.end(), [](float std) { return std > 0; });
 }
 
-// What is wrong with the field; empty if nothing is. After it, the bytes of a sample fit 64 bits with room to spare.
+// Returns what is wrong with the field; empty if nothing is. If it is empty, the bytes of a sample cannot overflow 64
+// bits.
 std::string_view flaw_of(const PackedField& packed) {
   constexpr std::int64_t most = std::int64_t{1} << 40;
   const Field& field = packed.field;
@@ -156,7 +157,7 @@ PackedFile::PackedFile(UniqueFd file, std::string path) : file_(std::move(file))
 
 void PackedFile::refuse(std::string_view what) const { throw RunError(where, "{}: {}: pack it again", path_, what); }
 
-// After it, the description lies inside of the file.
+// Guarantees that the description lies within the file.
 void PackedFile::read_trailer() {
   std::array<char, sizeof packed_magic> magic{};
   read_at(file_.get(), std::as_writable_bytes(std::span(magic)), 0, where, path_);
@@ -214,7 +215,7 @@ void PackedFile::read_description() {
 
 void PackedFile::read_index() {
   const bool one = trailer_.version == 1;
-  std::uint64_t column_bytes = 0;  // of a sample
+  std::uint64_t column_bytes = 0;  // per sample
   for (const PackedField& packed : description_.fields) {
     const bool column = packed.kind == PackedKind::column;
     record_of_.push_back(record_fields_);

@@ -1,5 +1,6 @@
-// Rotated garments, for regression: one picture of Fashion-MNIST in 40 × 40 pixels, rotated about its centre by an
-// angle of up to 60 degrees, which is the target. The pictures stand upright, so the angle can be seen in most of them.
+// Rotated garments, for regression: one picture of Fashion-MNIST in 40 × 40 pixels, rotated about its center by an
+// angle of up to 60 degrees, which is the target. The original pictures are upright, so the angle is visible in most of
+// them.
 //
 // Nothing is stored: a sample is a function of (split, index) and of Fashion-MNIST's files.
 #include <cmath>
@@ -12,7 +13,7 @@
 namespace trainyard {
 namespace {
 
-constexpr std::size_t side = 40;  // the diagonal of a garment
+constexpr std::size_t side = 40;  // diagonal of a garment
 constexpr std::size_t garment_side = 28;
 constexpr double largest_angle = 60;  // degrees
 
@@ -26,7 +27,7 @@ struct RotatedGarmentSettings {
 };
 const ComponentSettings<RotatedGarmentSettings> settings{"data.rotated_garments", {"rotated_garments"}, __FILE__};
 
-// `source`, which is black outside, at a place between its pixels: bilinear.
+// Interpolates `source`, which is black outside, bilinearly.
 double value_at(std::span<const std::byte> source, double y, double x) {
   const double top = std::floor(y);
   const double left = std::floor(x);
@@ -41,7 +42,7 @@ double value_at(std::span<const std::byte> source, double y, double x) {
   return std::lerp(above, below, y - top);
 }
 
-// Turns `source` counterclockwise, as pictures are seen, by `degrees`.
+// Rotates `source` counterclockwise by `degrees`.
 void rotate(std::span<const std::byte> source, double degrees, std::span<std::byte> out) {
   const double angle = degrees * std::numbers::pi / 180;
   const double cosine = std::cos(angle);
@@ -93,7 +94,7 @@ class RotatedGarments final : public Dataset {
                               .dtype = DType::float32,
                               .columns = {{.name = "angle in degrees",
                                            .mean = 0,
-                                           .std = largest_angle / std::numbers::sqrt3}}}};  // of a uniform distribution
+                                           .std = largest_angle / std::numbers::sqrt3}}}};  // uniform distribution
 };
 
 std::unique_ptr<Dataset> make_rotated_garments(const DataConfig& config, Split split) {

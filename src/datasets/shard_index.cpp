@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 struct Shards {
   fs::path folder;
   std::vector<std::string> paths;
-  std::vector<LeftOut> left_out;  ///< what else is in the folder
+  std::vector<LeftOut> left_out;  ///< other files in the folder
 };
 
 Shards shards_in(const fs::path& folder) {
@@ -46,7 +46,7 @@ Shards shards_in(const fs::path& folder) {
   return shards;
 }
 
-/// A sample of the largest class.
+/// A sample of the class with the largest number.
 struct Largest {
   explicit Largest(const FileIndex& index) {
     const auto entry = std::max_element(index.entries.begin(), index.entries.end(),
@@ -68,7 +68,7 @@ std::vector<std::string> read_class_names(const fs::path& file) {
                    empty - names.begin() + 1);
 }
 
-// A number far above the number of classes that there are is a slip, and would make the model's last layer huge.
+// A class number far above the number of existing classes is a mistake, and would make the model's last layer huge.
 void refuse_odd_number(const FileIndex& index, const Largest& largest) {
   std::vector<std::uint32_t> labels;
   for (const FileIndex::Entry& entry : index.entries) labels.push_back(entry.label);
@@ -92,7 +92,7 @@ void name_classes(FileIndex& index, const fs::path& root, Split split) {
     throw UsageError("data.root", "{} has class {}, but {} has {} lines", largest.name, largest.label, file.string(),
                      index.class_names.size());
   }
-  index.sources.push_back(source_of(file.parent_path().string()));  // it changes when classes.txt is put there
+  index.sources.push_back(source_of(file.parent_path().string()));  // changes if classes.txt is added
   if (split == Split::train) refuse_odd_number(index, largest);
   for (std::uint32_t i = 0; i <= largest.label; ++i) index.class_names.push_back(fmt::format("{}", i));
 }

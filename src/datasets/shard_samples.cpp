@@ -23,13 +23,13 @@ namespace {
 constexpr std::uint64_t max_picture = std::uint64_t{1} << 30;
 constexpr std::array<std::string_view, 3> picture_extensions{"jpg", "jpeg", "png"};
 
-/// A member's name, in WebDataset's two parts.
+/// A member's name, split as WebDataset splits it.
 struct NameParts {
   std::string key;
-  std::string extension;  ///< in lower case; empty if the name has none
+  std::string extension;  ///< lower case; empty if there is none
 
   explicit NameParts(const std::string& name) {
-    const std::size_t base = name.rfind('/') + 1;  // 0 without one
+    const std::size_t base = name.rfind('/') + 1;  // 0 without a slash
     const std::size_t dot = std::min(name.find('.', base), name.size());
     key = name.substr(0, dot);
     extension = name.substr(std::min(dot + 1, name.size()));
@@ -42,7 +42,7 @@ bool is_picture(std::string_view extension) {
   return std::find(picture_extensions.begin(), picture_extensions.end(), extension) != picture_extensions.end();
 }
 
-// WebDataset's own files: a first part of the name within double underscores.
+// WebDataset's own files: the first component of the name is in double underscores.
 bool describes_shard(std::string_view name) {
   const std::string_view part = name.substr(0, name.find('/'));
   return part.size() >= 4 && part.starts_with("__") && part.ends_with("__");
@@ -142,10 +142,10 @@ class Grouper {
     }
   }
 
-  // Members 0001.5.jpg and 0001.5.cls were meant to be a sample 0001.5.
+  // Members 0001.5.jpg and 0001.5.cls were meant to be the sample 0001.5.
   void leave_out_others() {
     for (const std::string& extension : others_) {
-      const std::string stem = extension.substr(0, extension.rfind('.') + 1);  // with its dot; empty without one
+      const std::string stem = extension.substr(0, extension.rfind('.') + 1);  // with its dot; empty if there is none
       const bool has_picture =
           std::any_of(picture_extensions.begin(), picture_extensions.end(),
                       [&](std::string_view ending) { return others_.contains(fmt::format("{}{}", stem, ending)); });
@@ -167,7 +167,7 @@ class Grouper {
   FileIndex& index_;
   int file_;
   std::uint32_t shard_;
-  std::unordered_map<std::string, Found> seen_;  ///< by key: what the samples before had
+  std::unordered_map<std::string, Found> seen_;  ///< by key: the parts of earlier samples
   std::string key_;
   std::optional<TarMember> picture_;
   std::optional<std::uint32_t> label_;

@@ -8,7 +8,7 @@ namespace trainyard {
 
 namespace {
 
-// Train and val, where the data has no val of its own.
+// Divides train into train and val, if the data has no val.
 std::vector<SplitDataset> divided(const std::shared_ptr<const Dataset>& whole, const DataConfig& config) {
   if (!whole->is_deterministic()) {
     throw UsageError("data.val",

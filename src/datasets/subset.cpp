@@ -42,7 +42,7 @@ class Subset final : public DatasetView {
   }
 
  private:
-  Mapping memory_;  ///< of the indices, which all workers share
+  Mapping memory_;  ///< holds the indices, shared by all workers
   std::span<std::uint64_t> indices_;
   std::uint64_t fingerprint_;
 };

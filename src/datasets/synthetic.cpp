@@ -1,5 +1,5 @@
-// Made-up images of any shape, for tests and for measuring speed: each class has a pattern of 4 × 4 patches, each
-// sample is its class's pattern with noise of its own. Nothing is stored; a sample is a function of (split, index).
+// Synthetic images of any shape, for tests and benchmarks: each class has a pattern of 4 × 4 patches, and each sample
+// is its class's pattern with its own noise. Nothing is stored; a sample is a function of (split, index).
 #include <algorithm>
 #include <cstring>
 
@@ -13,9 +13,9 @@
 namespace trainyard {
 namespace {
 
-constexpr std::size_t patches = 4;  // a side
+constexpr std::size_t patches = 4;  // per side
 constexpr std::int64_t max_sample_bytes = std::int64_t{1} << 30;
-// Pattern 0 to 216, noise 0 to 31 + 7: the sum is a byte that never carries, with mean 0.5 and deviation 0.25.
+// Pattern 0 to 216, noise 0 to 31 + 7: the sum fits a byte, with mean 0.5 and deviation 0.25.
 constexpr std::uint64_t pattern_levels = 217;
 constexpr std::uint64_t five_bits_a_byte = 0x1f1f1f1f1f1f1f1f;
 constexpr std::uint64_t three_bits_a_byte = 0x0707070707070707;
@@ -106,7 +106,7 @@ class Synthetic final : public Dataset {
     }
   }
 
-  // Eight bytes at a time.
+  // Adds noise to eight bytes at a time.
   static void add_noise(RandomStream random, std::span<std::byte> out) {
     while (!out.empty()) {
       const std::size_t count = std::min(out.size(), sizeof(std::uint64_t));

@@ -15,12 +15,12 @@ namespace trainyard {
 namespace {
 
 constexpr std::size_t block = 512;
-constexpr std::uint64_t max_extension = 1 << 20;  // of GNU's long names and pax headers
+constexpr std::uint64_t max_extension = 1 << 20;  // maximum size of GNU long names and pax headers
 constexpr std::string_view again = "fetch or write the file again";
 
 bool is_zero(std::string_view bytes) { return bytes.find_first_not_of('\0') == std::string_view::npos; }
 
-// Types whose header is not followed by content, whatever its size says: links, devices, folders, pipes.
+// Types whose header is not followed by content, whatever its size field says: links, devices, folders, pipes.
 bool is_header_alone(char type) { return type >= '1' && type <= '6'; }
 
 std::string_view without_dot(std::string_view name) { return name.starts_with("./") ? name.substr(2) : name; }
@@ -36,7 +36,7 @@ class Reader {
       switch (const char type = header_[156]) {
         case 'L':
           fields_.path = long_name();
-          break;  // GNU: the name of the next member
+          break;  // GNU: long name of the next member
         case 'K':
           fields_.link = long_name();
           break;
@@ -62,7 +62,7 @@ class Reader {
 
  private:
   struct Link {
-    std::size_t member;  ///< its place among the members
+    std::size_t member;  ///< index of the member
     std::string target;
   };
 
@@ -79,13 +79,13 @@ class Reader {
     return {bytes.data(), count};
   }
 
-  // A text of the header, which ends at its first zero byte.
+  // A text field of the header, which ends at its first NUL.
   std::string_view field(std::size_t offset, std::size_t size) const {
     const std::string_view whole = header_.substr(offset, size);
     return whole.substr(0, whole.find('\0'));
   }
 
-  // A number of the header below 2^63: octal text, or GNU's base 256 if the first bit is set.
+  // A numeric field of the header below 2^63: octal text, or GNU's base-256 if the first bit is set.
   std::uint64_t number(std::size_t offset, std::size_t size) const {
     const std::string_view bytes = header_.substr(offset, size);
     if ((static_cast<unsigned char>(bytes[0]) & 0x80) != 0) {
@@ -124,7 +124,7 @@ class Reader {
     }
     content_ = at_ + block;
     size_ = is_header_alone(header_[156]) ? 0 : fields_.size.value_or(number(124, 12));
-    // The padding counts: a file that lacks a part of it has been cut, too.
+    // The padding counts: a file without all of it is truncated, too.
     const std::uint64_t rest = file_size_ - content_;
     if (size_ > rest || (size_ + block - 1) / block * block > rest) {
       fail_cut(fmt::format("within member {} of {} bytes, which begins at byte {}", printable(name()), size_, at_));
@@ -149,7 +149,7 @@ class Reader {
   void read_fields(PaxFields& fields) {
     const bool was_extended = extended_;
     if (!fields.read(extension())) fail("a damaged pax header", again);
-    if (&fields == &global_) extended_ = was_extended;  // a global header may be the last
+    if (&fields == &global_) extended_ = was_extended;  // a global header may come last
   }
 
   std::string name() const {
@@ -186,7 +186,7 @@ class Reader {
       case '5':
       case 'D':  // GNU: a folder with a list of its files
       case 'V':
-        break;  // GNU: a label of the whole
+        break;  // GNU: a volume label
       case 'M':
         fail(fmt::format("the rest of member {}, which begins in another volume,", printable(name())),
              "write the file again without --multi-volume");
@@ -195,7 +195,7 @@ class Reader {
     }
   }
 
-  // A file that has been put behind another, or a hole within, would hide what follows.
+  // A second archive appended to the first, or a gap, would hide what follows.
   void check_end() {
     std::vector<char> bytes(std::size_t{1} << 16);
     for (at_ += block; at_ < file_size_; at_ += bytes.size()) {
@@ -221,7 +221,7 @@ class Reader {
       }
       before.insert_or_assign(without_dot(member.name), &member);
     }
-    before.clear();  // its names lie in the members
+    before.clear();  // its names point into the members
     std::erase_if(contents_.members, [&](TarMember& member) {
       if (member.offset != 0) return false;
       contents_.others.push_back({std::move(member.name), "hard link to no member before it"});
@@ -235,14 +235,14 @@ class Reader {
   TarContents contents_;
   std::vector<Link> links_;
   std::uint64_t at_ = 0;    ///< the current header
-  std::uint64_t next_ = 0;  ///< the one behind it
+  std::uint64_t next_ = 0;  ///< the header after it
   std::uint64_t content_ = 0;
   std::uint64_t size_ = 0;
   std::array<char, block> buffer_{};
   std::string_view header_;
   PaxFields global_;
   PaxFields fields_;       ///< of the next member
-  bool extended_ = false;  ///< the next member has extended headers, which came before
+  bool extended_ = false;  ///< the next member's extended headers have been read
 };
 
 }  // namespace

@@ -1,10 +1,11 @@
-// Tar files in the layout of WebDataset (datasets/shard_samples.h):
-//     <data.root>/train/*.tar, val/*.tar, test/*.tar, <data.root>/classes.txt (a name per line); all but train may be
-//     missing
+// Tar files in WebDataset's layout (datasets/shard_samples.h):
+//     <data.root>/train/*.tar, val/*.tar, test/*.tar, <data.root>/classes.txt (one name per line); only train is
+//     required
 //
-// WebDataset streams shards and shuffles within a buffer, because its shards are remote. Ours are local files: their
-// tables of contents are read once and kept, and then every sample is reached directly. That gives a true shuffle, the
-// same order for any number of workers and ranks, and an exact place to resume from, none of which a stream has.
+// WebDataset streams shards and shuffles within a buffer, because its shards are remote. Here they are local files:
+// their tables of contents are read once and cached, and then every sample is accessed directly. This gives a true
+// shuffle, the same order for any number of workers and ranks, and an exact position to resume from, none of which a
+// stream has.
 #include <algorithm>
 #include <filesystem>
 
@@ -22,7 +23,8 @@ namespace fs = std::filesystem;
 
 fs::path root_of(const DataConfig& config) { return config.root.empty() ? "data/tar_shards" : config.root; }
 
-// The limit of open files grows by the shards, which stay open, so that as many other files can be open as before.
+// Raises the limit of open files by the number of shards, which stay open, so that the rest of the program can open as
+// many files as before.
 void allow_open_files(std::size_t shards) {
   rlimit limit{};
   check_call(getrlimit(RLIMIT_NOFILE, &limit), "tar_shards", "getrlimit", "open files");
@@ -36,8 +38,7 @@ void allow_open_files(std::size_t shards) {
   check_call(setrlimit(RLIMIT_NOFILE, &limit), "tar_shards", "setrlimit", "open files");
 }
 
-/// Samples are read, not mapped: if somebody cuts a shard off meanwhile, that is an error of the samples behind the
-/// cut.
+/// Samples are read, not mapped: if a shard is truncated during the run, only reading the lost samples fails.
 class TarShards final : public Dataset {
  public:
   TarShards(const DataConfig& config, Split split, FileIndex index)
@@ -84,7 +85,8 @@ class TarShards final : public Dataset {
     index_.class_names = training.class_names;
   }
 
-  // The index may come from the cache, and a shard may have been exchanged just now.
+  // Opens the shards and checks that every entry lies within its shard: the index may come from the cache, or a shard
+  // may just have been replaced.
   void open_shards() {
     std::uint32_t last = 0;
     for (const FileIndex::Entry& entry : index_.entries) last = std::max(last, entry.file);

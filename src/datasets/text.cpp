@@ -1,6 +1,6 @@
-// Text files as bytes: <data.root> is a file, or a folder of files, which are read one behind the other in the order of
-// their paths. Their end is test (data.text.test, a share) and before that val (data.val). A folder with train.txt is
-// read as <data.root>/train.txt, val.txt, test.txt instead; all but train.txt may be missing.
+// Text files as bytes: <data.root> is a file, or a folder of files, which are concatenated in the order of their paths.
+// The last part is test (data.text.test, a share), the part before it val (data.val). A folder with train.txt is read
+// as <data.root>/train.txt, val.txt, test.txt instead; only train.txt is required.
 //
 // Samples are windows (datasets/token_windows.h); a token is a byte, 0 to 255.
 #include <algorithm>
@@ -36,13 +36,13 @@ const ComponentSettings<TextSettings> settings{"data.text", {"text"}, __FILE__};
 constexpr const char* where = "text";
 constexpr std::int64_t bytes_vocabulary = 256;
 
-/// Text files, and what else lies among them.
+/// Text files, and other files found among them.
 struct TextFiles {
   std::vector<std::shared_ptr<const Mapping>> files;
   std::vector<LeftOut> left_out;
 };
 
-// A byte of zero in the first 4 KiB means that a file is no text, as `grep` and `git` take it.
+// A NUL byte in the first 4 KiB means that a file is not text, as for `grep` and `git`.
 bool is_text(std::span<const std::byte> bytes) {
   const std::span<const std::byte> first = bytes.first(std::min<std::size_t>(bytes.size(), 4096));
   return std::find(first.begin(), first.end(), std::byte{0}) == first.end();
@@ -63,7 +63,7 @@ std::vector<fs::path> paths_in(const fs::path& folder) {
   return paths;
 }
 
-// fortune(6) keeps where its quotations begin in a .dat beside each file.
+// fortune(6) stores the offsets of its quotations in a .dat file next to each text.
 bool is_index_of_fortunes(const fs::path& path) {
   std::error_code ignored;
   return path.extension() == ".dat" && fs::is_regular_file(fs::path(path).replace_extension(), ignored);
@@ -80,7 +80,7 @@ TextFiles files_in(const fs::path& folder) {
     } else if (stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) {
       leave_out(found.left_out, "no regular file", name);
     } else if (!seen.emplace(status.st_dev, status.st_ino).second || is_index_of_fortunes(path)) {
-      leave_out(found.left_out, unneeded_reason, name);  // the former is a second name of a file
+      leave_out(found.left_out, unneeded_reason, name);  // the first case is a second name of a file
     } else {
       auto file = std::make_shared<const Mapping>(Mapping::read_only_file(path.string(), where));
       if (is_text(file->bytes())) {
@@ -126,10 +126,10 @@ TextFiles text_at(const fs::path& path) {
   throw UsageError("data.root", "{} holds no text{}", path.string(), left_out.empty() ? "" : "; left out: " + left_out);
 }
 
-/// Which part of a text is taken.
+/// The part of a text that a split gets.
 struct Part {
   Split split;
-  bool whole = false;  ///< all of it; else what data.val and `test` leave to the split
+  bool whole = false;  ///< all of it; otherwise the split's part according to data.val and `test`
   double test = 0;     ///< share of the test split
 };
 
@@ -160,7 +160,7 @@ std::unique_ptr<Dataset> make_text(const DataConfig& config, Split split) {
   if (!has(Split::train)) return windows(text_at(root), config, {.split = split, .test = test});
   if (split != Split::train && has(split)) return windows(text_at(file_of(split)), config, {split, /*whole=*/true});
   if (split == Split::test && has(Split::val)) return nullptr;
-  // Train is divided if there is no val.txt beside it.
+  // Train is divided if there is no val.txt.
   return windows(text_at(file_of(Split::train)), config,
                  {.split = split, .whole = has(Split::val), .test = has(Split::test) ? 0 : test});
 }

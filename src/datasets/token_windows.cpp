@@ -20,7 +20,7 @@ void widen(const std::byte* from, std::span<std::int32_t> to) {
   for (std::size_t i = 0; i < to.size(); ++i) {
     T token{};
     std::memcpy(&token, from + i * sizeof token, sizeof token);
-    to[i] = static_cast<std::int32_t>(token);  // a number that is too large becomes negative, and is refused
+    to[i] = static_cast<std::int32_t>(token);  // a value that is too large becomes negative, and is refused
   }
 }
 

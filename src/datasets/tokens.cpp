@@ -1,8 +1,8 @@
-// Token files as nanoGPT and llm.c write them: <data.root>/train.bin, val.bin, test.bin, or any number of files
-// *_train_*.bin, *_val_*.bin, *_test_*.bin, read one behind the other in the order of their names. Without val files
-// the end of train is val (data.val).
+// Token files of nanoGPT and llm.c: <data.root>/train.bin, val.bin, test.bin, or any number of files *_train_*.bin,
+// *_val_*.bin, *_test_*.bin, concatenated in the order of their names. Without val files the end of train is val
+// (data.val).
 //
-// nanoGPT: uint16 tokens and nothing else. llm.c: a header of 256 int32 (magic, version, number of tokens), then uint16
+// nanoGPT: uint16 tokens without a header. llm.c: a header of 256 int32 (magic, version, number of tokens), then uint16
 // tokens of GPT-2 (magic 20240520, version 1) or uint32 tokens of Llama 3 (magic 20240801, version 7).
 //
 // Samples are windows (datasets/token_windows.h).
@@ -43,7 +43,7 @@ struct TokenSettings {
 };
 const ComponentSettings<TokenSettings> settings{"data.tokens", {"tokens"}, __FILE__};
 
-/// How llm.c writes the tokens of one tokenizer.
+/// llm.c's file format for one tokenizer.
 struct Format {
   std::int32_t magic;
   std::int32_t version;
@@ -53,10 +53,10 @@ struct Format {
 constexpr std::array formats = {Format{20240520, 1, 2, 50'257}, Format{20240801, 7, 4, 128'256}};
 constexpr std::size_t header_ints = 256;
 
-/// A file of tokens, mapped.
+/// A mapped file of tokens.
 struct TokenFile {
   std::shared_ptr<const Mapping> mapping;
-  const Format* format = nullptr;  ///< none: there is no header
+  const Format* format = nullptr;  ///< null: no header
 };
 
 TokenFile open_tokens(const fs::path& path) {

@@ -10,7 +10,7 @@
 namespace trainyard {
 namespace {
 
-/// The samples of one class, and how many of them are taken.
+/// The samples of one class, and how many of them to take.
 struct Stratum {
   std::vector<std::uint64_t> samples;
   std::uint64_t taken = 0;
@@ -20,7 +20,7 @@ struct Stratum {
 };
 
 std::vector<Stratum> gathered(std::span<const std::uint64_t> classes) {
-  std::map<std::uint64_t, Stratum> strata;  // in the order of the classes
+  std::map<std::uint64_t, Stratum> strata;  // sorted by class
   for (std::uint64_t index = 0; index < classes.size(); ++index) strata[classes[index]].samples.push_back(index);
   std::vector<Stratum> result;
   for (auto& [label, stratum] : strata) result.push_back(std::move(stratum));
