@@ -22,7 +22,8 @@ void check(const ImageView& image) {
 
 std::byte to_byte(double value) { return static_cast<std::byte>(std::clamp(value, 0.0, 255.0)); }
 
-// From `base` (at factor 0) over `value` (at factor 1) on; rounded towards zero, as in Pillow's ImagingBlend.
+// Extrapolates linearly from `base` (factor 0) through `value` (factor 1); rounded towards zero, like Pillow's
+// ImagingBlend.
 std::byte blend(int base, std::byte value, float factor) {
   return to_byte(static_cast<float>(base) + factor * static_cast<float>(std::to_integer<int>(value) - base));
 }
@@ -55,7 +56,7 @@ Histogram histogram(const ImageView& image, std::size_t channel) {
   return counts;
 }
 
-// Puts each channel through the table that its histogram gives.
+// Maps each channel through the table computed from its histogram.
 template <typename Function>
 void look_up_by_histogram(const ImageView& image, Function table_of_histogram) {
   for (std::size_t channel = 0; channel < image.channels; ++channel) {
@@ -151,7 +152,8 @@ void adjust_saturation(const ImageView& image, float factor) {
 }
 
 void adjust_sharpness(const ImageView& image, float factor) {
-  // Smooth is the mean of the pixel, five times, and its eight neighbours; the outermost pixels stay as they are.
+  // The smoothed image is the weighted mean of the pixel (weight 5) and its eight neighbours (weight 1); border pixels
+  // are unchanged.
   if (image.height < 3 || image.width < 3) return;
   const std::size_t row_bytes = image.row_bytes();
   std::vector<std::byte> above(image.row(0), image.row(1));
@@ -224,7 +226,7 @@ void equalize(const ImageView& image) {
 }
 
 void transform_affine(const ImageView& image, const AffineMap& map, Scratch& scratch) {
-  // Pillow's affine_fixed: 16 bits behind the point.
+  // Like Pillow's affine_fixed: 16 fractional bits.
   const auto fixed = [](double value) { return static_cast<std::int64_t>(std::floor(value * 65536.0 + 0.5)); };
   const std::span<std::byte> copy = scratch.take(image.bytes().size());
   std::memcpy(copy.data(), image.pixels, copy.size());
@@ -238,7 +240,7 @@ void transform_affine(const ImageView& image, const AffineMap& map, Scratch& scr
     std::int64_t at_x = row_x;
     std::int64_t at_y = row_y;
     for (std::size_t x = 0; x < image.width; ++x, at_x += step_x, at_y += step_y, out += image.channels) {
-      const auto from_x = static_cast<std::size_t>(at_x >> 16);  // huge where negative
+      const auto from_x = static_cast<std::size_t>(at_x >> 16);  // huge if negative
       const auto from_y = static_cast<std::size_t>(at_y >> 16);
       if (from_x < image.width && from_y < image.height) {
         std::memcpy(out, source.row(from_y) + from_x * image.channels, image.channels);

@@ -14,14 +14,14 @@ namespace trainyard {
 namespace {
 
 constexpr std::array jpeg_start{std::byte{0xff}, std::byte{0xd8}, std::byte{0xff}};
-constexpr std::size_t most_of_path = 1024;  // bytes that an error shows
+constexpr std::size_t most_of_path = 1024;  // maximum bytes of a path in an error
 constexpr std::array png_start{std::byte{0x89}, std::byte{'P'}, std::byte{'N'}, std::byte{'G'}};
 
 bool starts_with(std::span<const std::byte> file, std::span<const std::byte> start) {
   return file.size() >= start.size() && std::equal(start.begin(), start.end(), file.begin());
 }
 
-// Refuses too many pixels, and turns the image upright if the options ask for it.
+// Refuses too many pixels, and rotates the image upright if the options say so.
 std::unique_ptr<ImageReader> with_options(std::unique_ptr<ImageReader> reader, std::span<const std::byte> file,
                                           const std::string& name, const ImageOptions& options) {
   const auto [height, width] = reader->size();

@@ -1,4 +1,4 @@
-// JPEG by libjpeg-turbo.
+// Decodes JPEG with libjpeg-turbo.
 #include <algorithm>
 #include <cstring>
 #include <string_view>
@@ -14,13 +14,13 @@
 namespace trainyard {
 namespace {
 
-/// How many passes a progressive file may have. A tiny file of countless passes over a huge image takes hours.
+/// Maximum number of passes of a progressive file. A tiny file with countless passes over a huge image takes hours.
 constexpr int max_scans = 500;
 
-/// Upsampling the colours of a pixel looks this far to its sides, and no further.
+/// Chroma upsampling of a pixel reads at most this many pixels to each side.
 constexpr std::ptrdiff_t margin = 2;
 
-// One row of CMYK as Adobe writes it (inverted) to RGB, in the rounding of Pillow. In place.
+// Converts one row of CMYK as Adobe stores it (inverted) to RGB in place, rounded like Pillow.
 void cmyk_to_rgb(unsigned char* row, std::size_t width) {
   const unsigned char* cmyk = row;
   for (std::size_t x = 0; x < width; ++x, cmyk += 4, row += 3) {
@@ -32,13 +32,13 @@ void cmyk_to_rgb(unsigned char* row, std::size_t width) {
   }
 }
 
-/// libjpeg's object and what it needs around it. Its functions return false where libjpeg has failed (jpeg_errors.h).
+/// libjpeg's decompressor and its state. Functions return false if libjpeg failed (jpeg_errors.h).
 class Decompressor {
  public:
   Decompressor() {
     jpeg_.err = &errors_.base;
     errors_.base.emit_message = [](j_common_ptr jpeg, int) {
-      // Other warnings are about oddities that every viewer shows without a word, and so does Pillow.
+      // Other warnings are about oddities that every viewer, including Pillow, ignores.
       if (jpeg->err->msg_code == JWRN_JPEG_EOF) JpegErrors::fail(jpeg);
     };
     progress_.progress_monitor = [](j_common_ptr jpeg) {
@@ -60,7 +60,7 @@ class Decompressor {
     return true;
   }
 
-  /// Makes ready to read the rows from `part.top` on, of at least the columns of the part. `row` holds a whole row.
+  /// Prepares to read the rows from `part.top` on, with at least the columns of the part. `row` holds a whole row.
   bool start(const Rect& part, std::size_t channels, std::size_t shrink, unsigned char* row) {
     if (setjmp(errors_.jump) != 0) return false;
     const bool cmyk = jpeg_.jpeg_color_space == JCS_CMYK || jpeg_.jpeg_color_space == JCS_YCCK;
@@ -89,12 +89,12 @@ class Decompressor {
 
   const jpeg_decompress_struct& header() const { return jpeg_; }
   ImageSize size() const { return {jpeg_.image_height, jpeg_.image_width}; }
-  /// Of the rows that are read.
+  /// Position and format of the rows that are read.
   std::size_t left() const { return left_; }
   std::size_t width() const { return jpeg_.output_width; }
   J_COLOR_SPACE color_space() const { return jpeg_.out_color_space; }
   const char* message() const { return errors_.message; }
-  /// Whether the file lacks its end, which libjpegs word in different ways: no end marker stands behind the last scan.
+  /// Whether the file is truncated, which libjpeg reports in different ways: no end marker follows the last scan.
   /// Neither marker occurs within a scan.
   bool is_truncated() const {
     const std::size_t end = file_.rfind("\xff\xd9");

@@ -1,5 +1,5 @@
-// PNG by libpng. Its errors come by longjmp; as for JPEG, every call into it is made from a function that has nothing
-// but plain C objects and says by `false` that the call failed.
+// Decodes PNG with libpng. Its errors are reported by longjmp; as for JPEG, every call into it is made from a function
+// that has only plain C objects and returns false if the call failed.
 #include <algorithm>
 #include <csetjmp>
 #include <cstdio>
@@ -15,7 +15,7 @@
 namespace trainyard {
 namespace {
 
-/// Deflate makes at most this many bytes of one.
+/// Deflate expands one byte to at most this many.
 constexpr std::size_t max_expansion = 1032;
 
 class Decoder {
@@ -35,7 +35,7 @@ class Decoder {
     return true;
   }
 
-  /// Asks for 8-bit grey or RGB.
+  /// Requests 8-bit grey or RGB.
   bool start() {
     if (setjmp(png_jmpbuf(png_)) != 0) return false;
     png_set_strip_16(png_);
@@ -47,7 +47,7 @@ class Decoder {
     return true;
   }
 
-  /// Asks for the numbers in the file, a byte each, neither scaled nor looked up in a palette. REQUIRES is_mask().
+  /// Requests the values in the file, one byte each, neither scaled nor mapped through a palette. REQUIRES is_mask().
   bool start_mask() {
     if (setjmp(png_jmpbuf(png_)) != 0) return false;
     png_set_packing(png_);
@@ -56,7 +56,7 @@ class Decoder {
     return true;
   }
 
-  /// The next row of an image that is not interlaced.
+  /// Reads the next row of a non-interlaced image.
   bool read_row(unsigned char* row) {
     if (setjmp(png_jmpbuf(png_)) != 0) return false;
     png_read_row(png_, row, nullptr);
@@ -76,12 +76,12 @@ class Decoder {
   std::size_t width() const { return png_get_image_width(png_, info_); }
   std::size_t channels() const { return png_get_channels(png_, info_); }
   std::size_t row_bytes() const { return png_get_rowbytes(png_, info_); }
-  /// Whether it is grey or has a palette, of at most 8 bits.
+  /// Whether it is grey or has a palette, with at most 8 bits.
   bool is_mask() const {
     const int type = png_get_color_type(png_, info_);
     return (type == PNG_COLOR_TYPE_PALETTE || type == PNG_COLOR_TYPE_GRAY) && png_get_bit_depth(png_, info_) <= 8;
   }
-  /// "16-bit RGB with alpha".
+  /// Returns e.g. "16-bit RGB with alpha".
   std::string description() const {
     const int type = png_get_color_type(png_, info_);
     return fmt::format("{}-bit {}{}", png_get_bit_depth(png_, info_),
@@ -90,7 +90,7 @@ class Decoder {
                                                             : "grey",
                        (type & PNG_COLOR_MASK_ALPHA) != 0 ? " with alpha" : "");
   }
-  /// Throws what the last call that returned false has failed of.
+  /// Throws the error of the last call that returned false.
   [[noreturn]] void fail(const std::string& path) const {
     if (truncated_) throw RunError("image", "{}: truncated PNG: fetch it again", path);
     throw RunError("image", "{}: damaged PNG: {}", path, message_);

@@ -16,14 +16,14 @@ using namespace std::string_view_literals;
 using Kind = FileFormat::Kind;
 
 struct Magic {
-  std::string_view bytes;  ///< a '\?' stands for any byte
+  std::string_view bytes;  ///< '\?' matches any byte
   Kind kind;
   const char* name;
 };
 
 constexpr char any = '?';
 
-// The first that fits counts.
+// The first match counts.
 constexpr std::array magics = {
     Magic{"\xff\xd8\xff"sv, Kind::read, "JPEG"},
     Magic{"\x89PNG"sv, Kind::read, "PNG"},
@@ -69,7 +69,7 @@ bool is_pnm(std::string_view text) {
          std::isspace(static_cast<unsigned char>(text[2])) != 0;
 }
 
-// Markup, behind a byte order mark and white space; in lower case.
+// Returns the text in lower case without a byte order mark and leading white space, for detecting markup.
 std::string markup_in(std::string_view text) {
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   std::string lower(text.substr(std::min(text.find_first_not_of(" \t\r\n"), text.size())));

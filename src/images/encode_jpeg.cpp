@@ -8,7 +8,7 @@
 namespace trainyard {
 namespace {
 
-/// libjpeg's object and what it writes.
+/// libjpeg's compressor and its output.
 class Compressor {
  public:
   Compressor() { jpeg_.err = &errors_.base; }

@@ -14,7 +14,7 @@ using namespace std::string_view_literals;
 
 constexpr std::string_view exif_header = "Exif\0\0"sv;
 
-/// Numbers of either byte order; one that is not inside of the bytes is none.
+/// Reads integers in either byte order; nullopt if one is out of bounds.
 class Numbers {
  public:
   Numbers(std::span<const std::byte> bytes, bool big_endian) : bytes_(bytes), big_endian_(big_endian) {}
@@ -37,7 +37,7 @@ std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// EXIF's JPEG segment without its header: a TIFF file, whose first directory has the orientation.
+// Parses the content of EXIF's JPEG segment: a TIFF file, whose first directory has the orientation.
 int orientation_in_tiff(std::span<const std::byte> tiff) {
   constexpr std::uint64_t orientation_tag = 0x0112;
   constexpr std::uint64_t entry_bytes = 12;
@@ -75,7 +75,7 @@ int orientation_in_jpeg(std::span<const std::byte> file) {
       ++at;
       continue;
     }
-    const std::uint64_t size = numbers.at(at + 2, 2).value_or(0);  // with the two bytes of itself
+    const std::uint64_t size = numbers.at(at + 2, 2).value_or(0);  // including its own two bytes
     if (marker == start_of_scan || size < 2 || size > file.size() - (at + 2)) return 1;
     const auto content = file.subspan(at + 4, size - 2);
     if (marker == app1 && text_of(content).starts_with(exif_header)) return orientation_in_exif(content);
@@ -86,7 +86,7 @@ int orientation_in_jpeg(std::span<const std::byte> file) {
 
 int orientation_in_png(std::span<const std::byte> file) {
   constexpr std::uint64_t signature_bytes = 8;
-  constexpr std::uint64_t around = 12;  // a chunk's size, name and checksum
+  constexpr std::uint64_t around = 12;  // the size of a chunk's length, name and checksum
   const Numbers numbers(file, /*big_endian=*/true);
   for (std::uint64_t at = signature_bytes; numbers.at(at, around);) {
     const std::uint64_t size = numbers.at(at, 4).value_or(0);

@@ -54,7 +54,7 @@ std::optional<HuffmanTable> HuffmanTable::of(std::span<const unsigned char, 16> 
     number *= 2;
     table.places_[length] = place - number;
     place += count;
-    // T.81 has no code that is all ones.
+    // T.81 does not allow a code of ones only.
     if (place > symbols.size() || (count > 0 && number + count >= 1U << length)) return std::nullopt;
     for (const std::uint32_t end = number + count; number < end; ++number) {
       if (table.symbol(length, number) > largest) return std::nullopt;

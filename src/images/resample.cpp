@@ -31,12 +31,12 @@ WeightPair pair_of(std::int32_t first, std::int32_t second) {
   return {{high(first), high(second)}, {low(first), low(second)}};
 }
 
-// A row and what may be read behind it.
+// The bytes of a row plus those that may be read after it.
 std::size_t row_room(const ConstImageView& source) {
   return source.width * source.channels + ResampleKernels::row_margin;
 }
 
-// The horizontal pass. `copies` has room for two rows.
+// The horizontal pass. `copies` has space for two rows.
 void resample_rows(const ConstImageView& source, const ResampleAxis& columns, std::byte* out, std::byte* copies) {
   const std::size_t out_bytes = columns.count() * source.channels;
   if (source.channels != 3) {
@@ -48,7 +48,7 @@ void resample_rows(const ConstImageView& source, const ResampleAxis& columns, st
   const std::size_t bytes = source.width * source.channels;
   const std::size_t room = row_room(source);
   const std::byte* const end = source.row(source.height - 1) + bytes;
-  // The last rows are copied to where there is something behind them.
+  // The last rows are copied to memory with a margin after them.
   const auto row = [&](std::size_t y, std::byte* copy) {
     const std::byte* const original = source.row(y);
     if (end - original >= static_cast<std::ptrdiff_t>(room)) return original;
@@ -56,7 +56,7 @@ void resample_rows(const ConstImageView& source, const ResampleAxis& columns, st
     return static_cast<const std::byte*>(copy);
   };
   for (std::size_t y = 0; y < source.height; y += 2) {
-    const std::size_t next = std::min(y + 1, source.height - 1);  // an odd last row is done twice
+    const std::size_t next = std::min(y + 1, source.height - 1);  // an odd last row is computed twice
     const std::byte* const rows[2] = {row(y, copies), row(next, copies + room)};
     std::byte* const results[2] = {out + y * out_bytes, out + next * out_bytes};
     best_resample_kernels().rgb_rows(rows, columns, results);
@@ -82,7 +82,7 @@ ResampleAxis::ResampleAxis(double begin, double end, std::size_t size, std::size
                            Filter filter) {
   const double scale = (end - begin) / static_cast<double>(size);
   const double stretch = std::max(scale, 1.0);
-  // Relative to the first input, so that a piece of an image gives the bytes that the piece alone would.
+  // Relative to the first input, so that cropping before resampling does not change the result.
   const double base = std::floor(begin);
   const double offset = begin - base;
   const auto inputs = static_cast<std::size_t>(std::ceil(end - base));

@@ -29,7 +29,7 @@ void rgb_rows(const std::byte* const rows[2], const ResampleAxis& columns, std::
 void column(const std::byte* source, std::size_t source_row_bytes, const ResampleAxis& rows,
             const ResampleAxis::Window& window, std::size_t row_bytes, std::byte* out) {
   const std::int32_t* const weights = rows.weights(window);
-  std::array<std::int32_t, 64> sums;  // as many as a compiler keeps in registers
+  std::array<std::int32_t, 64> sums;  // few enough to stay in registers
   for (std::size_t x = 0; x < row_bytes; x += sums.size()) {
     const std::size_t count = std::min(sums.size(), row_bytes - x);
     sums.fill(resampling_half);
@@ -48,7 +48,7 @@ const ResampleKernels& portable_resample_kernels() {
   return kernels;
 }
 
-#ifndef __x86_64__  // resample_kernels_avx2.cpp has it there
+#ifndef __x86_64__  // defined in resample_kernels_avx2.cpp there
 const ResampleKernels& best_resample_kernels() { return portable_resample_kernels(); }
 #endif
 

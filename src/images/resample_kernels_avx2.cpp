@@ -1,6 +1,7 @@
-// The inner loops for AVX2. Two inputs are 16-bit neighbours, which one instruction multiplies with two weights and
-// adds up: the idea of Pillow-SIMD and of PyTorch's UpSampleKernelAVXAntialias.h. Theirs have 16-bit weights and are a
-// level off here and there; with a sum for the upper and one for the lower half of each weight the bytes are Pillow's.
+// The inner loops for AVX2. Pairs of inputs are adjacent 16-bit integers, which one instruction multiplies by two
+// weights and adds: the idea of Pillow-SIMD and of PyTorch's UpSampleKernelAVXAntialias.h. Those have 16-bit weights
+// and sometimes differ from Pillow by one level; here the upper and lower half of each weight have separate sums, so
+// the bytes are Pillow's.
 #ifdef __x86_64__
 
 #include <algorithm>
@@ -20,7 +21,7 @@ struct Sums {
 
   [[gnu::target("avx2")]] Sums() : high(_mm256_setzero_si256()), low(_mm256_set1_epi32(resampling_half)) {}
 
-  // `inputs` are pairs of 16-bit numbers.
+  // `inputs` are pairs of 16-bit integers.
   [[gnu::target("avx2")]] void add(__m256i inputs, const WeightPair& weights) {
     high = _mm256_add_epi32(high, _mm256_madd_epi16(inputs, both(weights.high)));
     low = _mm256_add_epi32(low, _mm256_madd_epi16(inputs, both(weights.low)));
@@ -42,10 +43,11 @@ struct Sums {
                                  _mm_loadu_si128(reinterpret_cast<const __m128i*>(high)), 1);
 }
 
-// The lower half of each vector is the first row's, the upper half the second's.
+// The lower half of each vector belongs to the first row, the upper half to the second.
 [[gnu::target("avx2")]] void rgb_rows(const std::byte* const rows[2], const ResampleAxis& columns,
                                       std::byte* const out[2]) {
-  // Of four pixels, the first two as [red red, green green, blue blue, 0 0] of 16 bits each; and the other two.
+  // Shuffles for four pixels: the first two become [red red, green green, blue blue, 0 0] of 16 bits each; and so do
+  // the other two.
   const __m256i first_two =
       _mm256_broadcastsi128_si256(_mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1));
   const __m256i other_two =
@@ -68,7 +70,7 @@ struct Sums {
     const __m256i bytes = _mm256_packus_epi16(words, words);
     const std::int32_t pixels[2] = {_mm_cvtsi128_si32(_mm256_castsi256_si128(bytes)),
                                     _mm_cvtsi128_si32(_mm256_extracti128_si256(bytes, 1))};
-    // Four bytes are written faster than three; the fourth is the next pixel's, which follows.
+    // Writing four bytes is faster than three; the fourth is overwritten by the next pixel.
     const std::size_t size = at < last ? 4 : 3;
     std::memcpy(out[0] + at, &pixels[0], size);
     std::memcpy(out[1] + at, &pixels[1], size);
@@ -84,7 +86,7 @@ struct Sums {
   Sums sums[4];
   for (std::uint32_t i = 0; i < window.count; i += 2, ++weights) {
     const std::byte* const even = source + i * source_row_bytes;
-    const std::byte* const odd = i + 1 < window.count ? even + source_row_bytes : even;  // with weight 0
+    const std::byte* const odd = i + 1 < window.count ? even + source_row_bytes : even;  // has weight 0
     const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(even));
     const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(odd));
     const __m256i low = _mm256_unpacklo_epi8(a, b);
@@ -107,7 +109,7 @@ struct Sums {
   }
   std::size_t x = 0;
   for (; x + block <= row_bytes; x += block) column_block(source + x, source_row_bytes, rows, window, out + x);
-  // The last ones once more, with some that are done already.
+  // The last block overlaps the one before.
   x = row_bytes - block;
   column_block(source + x, source_row_bytes, rows, window, out + x);
 }

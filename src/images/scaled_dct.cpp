@@ -8,7 +8,7 @@
 namespace trainyard {
 namespace {
 
-/// By frequency u and value x: cos((2x + 1) u pi / 2 size).
+/// Indexed by frequency u and sample x: cos((2x + 1) u pi / 2 size).
 template <std::size_t size>
 using Cosines = std::array<std::array<float, size>, size>;
 
@@ -24,8 +24,8 @@ Cosines<size> cosines() {
   return result;
 }
 
-/// How many frequencies are summed up. Leaving out those that are 0 pays for many only: each block has other ones, and
-/// no processor can guess which.
+/// The number of frequencies to sum. Skipping zero frequencies pays off only if there are many: the number varies from
+/// block to block, so the branch is unpredictable.
 template <std::size_t size>
 std::size_t summed_up(std::size_t extent) {
   return size < block_side ? size : std::min(extent, size);
@@ -68,7 +68,8 @@ InverseDct scaled_inverse_dct(std::size_t height, std::size_t width) {
 
 double scaled_dct_factor(std::size_t frequency, std::size_t size) {
   double factor = frequency == 0 ? std::numbers::sqrt2 / 4 : 0.5;
-  // The mean of two neighbours of a cosine is one of half as many values, times a cosine of half the step.
+  // The mean of two adjacent samples of a cosine is a cosine with half as many samples, times the cosine of half the
+  // step.
   for (std::size_t values = block_side; values > size; values /= 2) {
     factor *= std::cos(static_cast<double>(frequency) * std::numbers::pi / static_cast<double>(2 * values));
   }

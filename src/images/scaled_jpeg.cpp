@@ -14,41 +14,41 @@
 namespace trainyard {
 namespace {
 
-/// By a coefficient's number in the file: its row times 8 plus its column (T.81, figure A.6).
+/// Maps a coefficient's index in the file to its row times 8 plus its column (T.81, figure A.6).
 constexpr std::array<std::uint8_t, 64> zigzag = {0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,
                                                  12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6,  7,  14, 21, 28,
                                                  35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
                                                  58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63};
 
-/// Pixels that are converted together, in the processor's vectors.
+/// Number of pixels converted at once, with vector instructions.
 constexpr std::size_t piece = 16;
 
-/// A component of the image (luma, or one of the two colours), and what is read of its blocks.
+/// A component of the image (luma or one of the two chroma components), and what is decoded of its blocks.
 struct Component {
   std::size_t across = 1, down = 1;   ///< blocks of an MCU
   std::size_t width = 0, height = 0;  ///< of a block, in pixels of the shrunk image
   const HuffmanTable* dc = nullptr;
   const HuffmanTable* ac = nullptr;
-  const LeapTable* leaps = nullptr;  ///< of ac
-  unsigned wanted = 0;               ///< from this coefficient on, none is used
-  // By coefficient: what its number is multiplied by, and its place in a block of height rows; the place behind that
-  // for those that are not used.
+  const LeapTable* leaps = nullptr;  ///< for ac
+  unsigned wanted = 0;               ///< coefficients from this index on are not used
+  // For each coefficient in file order: its factor, and its index in a block of height rows; unused ones have the index
+  // after the last.
   std::array<float, 64> factors{};
   std::array<std::uint8_t, 64> places{};
   InverseDct inverse_dct = nullptr;
-  std::int64_t prediction = 0;  ///< the first number of the last block
-  std::vector<float> values;    ///< of one row of MCUs, those with a piece of the wanted part; around 0
+  std::int64_t prediction = 0;  ///< DC coefficient of the last block
+  std::vector<float> values;    ///< of one row of MCUs, only those that overlap the wanted part; centred at 0
 };
 
 struct Block {
   std::array<float, 65> coefficients;
-  unsigned last;  ///< the last in the file of those that differ from 0
+  unsigned last;  ///< index in file order of the last nonzero coefficient
 };
 
-/// Takes a block: the component's prediction becomes its first number, and of its other coefficients those before
-/// number `wanted` come into `block`, where they are not 0. False where it is damaged.
+/// Decodes a block: its DC coefficient is stored as the component's prediction, and its nonzero AC coefficients below
+/// index `wanted` are stored in `block`. Returns false if it is damaged.
 bool take_block(BitReader& reader, Component& component, unsigned wanted, Block& block) {
-  // The reader is refilled behind each look into a table, while the processor waits for the answer.
+  // The reader is refilled after each table lookup, while the processor waits for its result.
   reader.refill();
   const HuffmanTable::Code first = component.dc->code(reader);
   if (!first.valid()) return false;
@@ -81,7 +81,7 @@ bool take_block(BitReader& reader, Component& component, unsigned wanted, Block&
       reader.drop(leap.bits());
       return true;
     } else {
-      // The code is a long one; or the block ends with a coefficient, and the leap goes on into the next block.
+      // Either the code is a long one, or the block ends with a coefficient and the leap continues into the next block.
       const HuffmanTable::Code code = component.ac->code(reader);
       if (!code.valid()) return false;
       reader.drop(code.bits());
@@ -93,14 +93,14 @@ bool take_block(BitReader& reader, Component& component, unsigned wanted, Block&
 
 std::size_t divide_up(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
-/// The only scan of a file, and the part of it that is wanted.
+/// The only scan of a file, and the wanted part of it.
 class Scan {
  public:
   explicit Scan(const jpeg_decompress_struct& jpeg) : jpeg_(jpeg) {}
 
-  /// False where this cannot read it.
+  /// Returns false if the file is not supported.
   bool prepare(const Rect& part, std::size_t channels, std::size_t shrink);
-  /// False where it is damaged.
+  /// Returns false if the file is damaged.
   bool read(std::byte* out);
 
  private:
@@ -117,9 +117,9 @@ class Scan {
   std::vector<Component> components_;
   Rect part_;
   std::size_t channels_ = 0;
-  std::size_t most_across_ = 1, most_down_ = 1;  ///< blocks of an MCU, of the component that has most
+  std::size_t most_across_ = 1, most_down_ = 1;  ///< maximum blocks per MCU over the components
   std::size_t mcu_height_ = 0, mcu_width_ = 0;   ///< in pixels of the shrunk image
-  std::size_t first_mcu_ = 0, mcus_ = 0;         ///< of a row, those with a piece of the part
+  std::size_t first_mcu_ = 0, mcus_ = 0;         ///< in each row, those that overlap the part
 };
 
 bool Scan::is_baseline() const {
@@ -165,12 +165,11 @@ bool Scan::add_tables(const jpeg_component_info& info, Component& component) {
 
 bool Scan::add(const jpeg_component_info& info, std::size_t shrink) {
   Component component;
-  if (jpeg_.num_components > 1) {  // else an MCU is one block, whatever the file says
+  if (jpeg_.num_components > 1) {  // otherwise an MCU is one block, whatever the file says
     component.across = static_cast<std::size_t>(info.h_samp_factor);
     component.down = static_cast<std::size_t>(info.v_samp_factor);
   }
-  // A block of a colour stands for more pixels than one of the luma: it is shrunk by less, and not stretched
-  // afterwards.
+  // A chroma block covers more pixels than a luma block: it is shrunk less instead of being upsampled afterwards.
   const auto side = [shrink](std::size_t most, std::size_t blocks) {
     const std::size_t pixels = block_side * most / (blocks * shrink);
     const bool fits = pixels * blocks * shrink == block_side * most && std::has_single_bit(pixels);
@@ -214,7 +213,7 @@ bool Scan::take_mcu(EntropyBits& bits, bool wanted, std::size_t left) {
   Block block;
   for (std::size_t c = 0; c < components_.size(); ++c) {
     Component& component = components_[c];
-    const bool used = wanted && c < channels_;  // grey is the luma alone
+    const bool used = wanted && c < channels_;  // grey is luma only
     for (std::size_t i = 0; i < component.down * component.across; ++i) {
       if (used) std::fill_n(block.coefficients.data(), component.height * component.width, 0.0F);
       if (!take_block(reader, component, used ? component.wanted : 1, block)) return false;
@@ -230,9 +229,9 @@ bool Scan::take_mcu(EntropyBits& bits, bool wanted, std::size_t left) {
   return true;
 }
 
-/// Row y of the row of MCUs that has been taken.
+/// Writes row y of the current row of MCUs.
 void Scan::write_row(std::size_t y, std::byte* out) const {
-  // Of a value that 128 and a half, to round, have been added to.
+  // `value` already includes 128 and 0.5 for rounding.
   constexpr auto pixel = [](float value) {
     const float positive = value > 0 ? value : 0;
     return static_cast<std::byte>(static_cast<int>(positive < 255 ? positive : 255));
@@ -272,7 +271,7 @@ bool Scan::read(std::byte* out) {
   const std::size_t rows = divide_up(bottom, mcu_height_);
 
   EntropyBits bits({jpeg_.src->next_input_byte, jpeg_.src->bytes_in_buffer});
-  // What ends before the part at a restart marker is not even read.
+  // Restart intervals that end before the part are skipped without decoding.
   const std::size_t interval = jpeg_.restart_interval;
   std::size_t restarts = 0;
   for (; interval > 0 && (restarts + 1) * interval <= first_row * across; ++restarts) {

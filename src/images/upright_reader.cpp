@@ -7,10 +7,10 @@
 namespace trainyard {
 namespace {
 
-/// How the stored image becomes the upright one: it is mirrored, then its rows become columns.
+/// How to convert the stored image to the upright one: mirror it, then transpose it.
 struct Turn {
-  bool mirror_rows = false;     ///< top and bottom change places
-  bool mirror_columns = false;  ///< left and right do
+  bool mirror_rows = false;     ///< swap top and bottom
+  bool mirror_columns = false;  ///< swap left and right
   bool transpose = false;
 
   explicit Turn(int orientation)
@@ -20,7 +20,7 @@ struct Turn {
 
   ImageSize upright(ImageSize stored) const { return transpose ? ImageSize{stored.width, stored.height} : stored; }
 
-  /// Where a part of the upright image lies in the stored one, which has the size `stored`.
+  /// Returns the part of the stored image, of size `stored`, that corresponds to `part` of the upright one.
   Rect stored_part(const Rect& part, ImageSize stored) const {
     Rect result = transpose ? Rect{part.left, part.top, part.width, part.height} : part;
     if (mirror_rows) result.top = static_cast<std::ptrdiff_t>(stored.height) - result.bottom();
@@ -31,7 +31,7 @@ struct Turn {
 
 template <std::size_t channels>
 void turn(const Turn& how, const ConstImageView& stored, std::byte* out) {
-  // Steps through the stored image from one pixel of the upright one to that on its right and that below it.
+  // Steps in the stored image that correspond to one pixel down and one to the right in the upright one.
   std::ptrdiff_t down = static_cast<std::ptrdiff_t>(stored.row_bytes) * (how.mirror_rows ? -1 : 1);
   std::ptrdiff_t right = static_cast<std::ptrdiff_t>(channels) * (how.mirror_columns ? -1 : 1);
   const std::byte* const first =
@@ -39,7 +39,7 @@ void turn(const Turn& how, const ConstImageView& stored, std::byte* out) {
   if (how.transpose) std::swap(down, right);
   const ImageSize size = how.upright(stored.size());
 
-  constexpr std::size_t strip = 64;  // columns at a time, so that the cache keeps the stored rows between two rows
+  constexpr std::size_t strip = 64;  // columns at a time, so that the stored rows stay in the cache between two rows
   for (std::size_t left = 0; left < size.width; left += strip) {
     const std::size_t end = std::min(left + strip, size.width);
     for (std::size_t y = 0; y < size.height; ++y) {
@@ -57,7 +57,7 @@ class UprightReader final : public ImageReader {
         turn_(orientation),
         reader_(std::move(reader)) {}
 
-  // A mirrored side must be whole blocks, or the blocks of the upright image would begin elsewhere.
+  // A mirrored side must be a multiple of `shrink`, or the blocks would not align with those of the upright image.
   bool can_shrink(std::size_t shrink) const override {
     const ImageSize stored = reader_->size();
     return reader_->can_shrink(shrink) && !(turn_.mirror_rows && stored.height % shrink != 0) &&
