@@ -17,7 +17,7 @@ namespace {
 constexpr const char* word_characters = "abcdefghijklmnopqrstuvwxyz0123456789_";
 constexpr const char* value_characters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.";
 
-/// Parses one `name` or `name(key=value, ...)`. Blanks may stand between the parts.
+/// Parses one `name` or `name(key=value, ...)`. Spaces are allowed between the parts.
 class Parser {
  public:
   explicit Parser(const std::string& text) : text_(text), rest_(text) {}

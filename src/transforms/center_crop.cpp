@@ -1,5 +1,5 @@
-// center_crop(size=224): the middle of the image, as torchvision's CenterCrop(size); black where the image is
-// smaller.
+// center_crop(size=224): the center of the image, like torchvision's CenterCrop(size); padded with black if the image
+// is smaller.
 #include <cmath>
 
 #include "transforms/transform.h"
@@ -7,7 +7,8 @@
 namespace trainyard {
 namespace {
 
-// Where a piece of `size` begins in `extent` pixels. torchvision rounds a half to even, and pads with one more behind.
+// Returns where a crop of `size` begins in `extent` pixels. Like torchvision, rounds half to even, and pads one more
+// pixel at the end if the padding is odd.
 std::ptrdiff_t centered(std::size_t extent, std::size_t size) {
   const auto spare = static_cast<std::ptrdiff_t>(extent) - static_cast<std::ptrdiff_t>(size);
   return spare < 0 ? -(-spare / 2) : static_cast<std::ptrdiff_t>(std::nearbyint(static_cast<double>(spare) / 2));

@@ -1,5 +1,6 @@
-// color_jitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0): changes each by a random factor of 1 - value to
-// 1 + value, and the hue by up to the given part of the colour circle, in random order: torchvision's ColorJitter.
+// color_jitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0): changes each by a random factor of 1 - value to 1
+// + value, and the hue by up to the given fraction of the colour circle, in random order, like torchvision's
+// ColorJitter.
 #include "transforms/color_jitter.h"
 
 #include <algorithm>

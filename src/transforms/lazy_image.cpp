@@ -13,7 +13,7 @@ Rect moved(const Rect& rect, std::ptrdiff_t down, std::ptrdiff_t right) {
   return {rect.top + down, rect.left + right, rect.height, rect.width};
 }
 
-// The part of `rect` that lies in an image of this size; maybe nothing.
+// Returns the part of `rect` within an image of this size; it may be empty.
 Rect inside(const Rect& rect, ImageSize size) {
   const std::ptrdiff_t top = std::max<std::ptrdiff_t>(rect.top, 0);
   const std::ptrdiff_t left = std::max<std::ptrdiff_t>(rect.left, 0);
@@ -23,8 +23,8 @@ Rect inside(const Rect& rect, ImageSize size) {
   return {top, left, static_cast<std::size_t>(bottom - top), static_cast<std::size_t>(right - left)};
 }
 
-// The inputs of `count` outputs from number `first` on, if `from` inputs become `to`: torch's interpolation mode
-// "nearest", which torchvision scales masks by, in the same arithmetic.
+// Returns the inputs of `count` outputs from index `first` on, if `from` inputs are resized to `to`: torch's
+// interpolation mode "nearest", which torchvision uses for masks, with the same arithmetic.
 std::vector<std::size_t> nearest_inputs(std::size_t from, std::size_t to, std::ptrdiff_t first, std::size_t count) {
   const float scale = static_cast<float>(from) / static_cast<float>(to);
   std::vector<std::size_t> inputs(count);
@@ -42,7 +42,7 @@ void copy_rows(const ConstImageView& from, std::byte* to, std::size_t to_row_byt
   }
 }
 
-// By how much decoding may shrink: what is left is still at least as large as wanted.
+// Returns the factor by which decoding may shrink: the result is still at least as large as wanted.
 std::size_t shrink_for(const ImageReader& reader, ImageSize region, ImageSize wanted) {
   for (const std::size_t shrink : {8, 4, 2}) {
     const bool enough = region.height >= wanted.height * shrink && region.width >= wanted.width * shrink;
@@ -73,7 +73,7 @@ void LazyImage::start_from(ImageSize source) {
 void LazyImage::frame(const Frame& frame) {
   const Rect& cut = frame.region;
   if (cut.size() == frame.size) {
-    // What is outside of the image is black, not what an earlier crop has cut off.
+    // Pixels outside the image are black; they must not show what an earlier crop has cut off.
     if (!cut.lies_in(size()) && window_ != Rect::whole(scaled_)) pixels();
     window_ = {window_.top + cut.top, window_.left + cut.left, cut.height, cut.width};
     return;
@@ -104,7 +104,7 @@ ImageView LazyImage::pixels() {
     view_ = ConstImageView(memory, result, kind_.channels);
     start_from(result);
   }
-  return {const_cast<std::byte*>(view_.pixels), result.height, result.width, kind_.channels};  // in our own memory
+  return {const_cast<std::byte*>(view_.pixels), result.height, result.width, kind_.channels};  // points into memory_
 }
 
 void LazyImage::write_to(std::byte* out) {
@@ -123,7 +123,7 @@ void LazyImage::write_to(std::byte* out) {
   copy_rows(piece, corner, row_bytes);
 }
 
-// `window` lies in the scaled image.
+// REQUIRES that `window` lies within the scaled image.
 void LazyImage::produce(const Rect& window, std::byte* out) {
   if (!scales()) {
     const Rect part = moved(window, region_.top, region_.left);

@@ -14,14 +14,14 @@
 namespace trainyard {
 namespace {
 
-/// What goes before the bytes of each field on its way from the process that makes it.
+/// Precedes the bytes of each field sent by the process that produces it.
 struct FieldHead {
   std::uint64_t bytes = 0;
   ImageSize size;
-  bool is_encoded = false;  ///< it is an image's file
+  bool is_encoded = false;  ///< the bytes are an encoded file
 };
 
-/// Makes what is packed of a dataset's samples.
+/// Produces the records of a dataset's samples.
 class SampleMaker {
  public:
   SampleMaker(const Dataset& dataset, const PackOptions& options)
@@ -53,7 +53,7 @@ class SampleMaker {
     return made_;
   }
 
-  /// What make() has returned, field by field.
+  /// Splits the result of make() into fields.
   static std::vector<FieldToPack> fields_of(std::span<const std::byte> made) {
     std::vector<FieldToPack> fields;
     while (!made.empty()) {
@@ -87,7 +87,7 @@ class SampleMaker {
     for (std::size_t i = 0; i < fields.size(); ++i) {
       if (fields[i].is_picture) {
         const StoredImage& stored = sample_.stored(i);
-        const ImageSize size = picture_size(dataset_, i, stored, index);  // refuses what is no image
+        const ImageSize size = picture_size(dataset_, i, stored, index);  // refuses data that is not an image
         add({.size = size, .is_encoded = !stored.pixels}, stored.bytes);
       } else {
         check_values(fields[i], sample_.place(i));

@@ -14,7 +14,7 @@ RandomStream stream_of(std::uint64_t seed, std::uint64_t epoch, std::uint64_t in
   return RandomStream(key_of({seed, epoch, index, place, name_key}));
 }
 
-// What Dataset::read() draws from.
+// Returns the random stream for Dataset::read().
 RandomStream stream_of_reading(const Dataset& dataset, std::uint64_t seed, std::uint64_t epoch, std::uint64_t index) {
   constexpr std::uint64_t name_key = key_of("read");
   return RandomStream(dataset.is_deterministic() ? 0 : key_of({seed, epoch, index, name_key}));
@@ -113,7 +113,7 @@ void TransformPipeline::run(LazyImage& image, bool is_mask, std::size_t begin, s
   }
 }
 
-// What follows the last crop or scaling, in the image itself.
+// Applies the stages after the last crop or resize, in place.
 void TransformPipeline::change(const ImageView& image, bool is_mask, const Draws& draws, std::size_t end) const {
   for (std::size_t place = framed_; place < end; ++place) {
     const RandomStream random = draws.of(place, stages_[place]);
@@ -152,7 +152,7 @@ LazyImage TransformPipeline::lazy(const Field& field, Spatial& spatial) const {
                         : LazyImage(spatial.pixels, kind, spatial.image);
 }
 
-// Makes the spatial fields of the sample that has been read ready for transforms.
+// Prepares the spatial fields of the sample just read for the transforms.
 void TransformPipeline::open(const Dataset& dataset, std::size_t index) const {
   const std::vector<Field>& fields = dataset.fields();
   std::optional<std::size_t> first;

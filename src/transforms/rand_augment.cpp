@@ -1,7 +1,7 @@
-// rand_augment(num_ops=2, magnitude=9): `num_ops` random changes out of fourteen, of one strength (0 to 30). Cubuk et
-// al.: "RandAugment: practical automated data augmentation with a reduced search space", 2019; operations and strengths
-// are those of torchvision's transforms.RandAugment with its defaults. (Its transforms.v2 rounds the threshold of
-// solarize to float32, which now and then is the other side of a value.)
+// rand_augment(num_ops=2, magnitude=9): applies `num_ops` random operations out of fourteen with one strength (0 to
+// 30). Cubuk et al.: "RandAugment: practical automated data augmentation with a reduced search space", 2019; operations
+// and strengths are those of torchvision's transforms.RandAugment with its defaults. (torchvision's transforms.v2
+// rounds the threshold of solarize to float32, which sometimes changes the comparison with a value.)
 #include <cmath>
 
 #include "images/adjust.h"
@@ -27,18 +27,18 @@ class RandAugment final : public Transform {
   }
 
  private:
-  // `sign` counts for those that can go both ways.
+  // `sign` applies to the operations that have two directions.
   void apply_one(std::uint64_t operation, const ImageView& image, double sign) {
     const double shear = sign * 0.3 * strength_;
     const double change = sign * 0.9 * strength_;
-    // Whole numbers where a fraction would have to hit one exactly.
+    // Integer arithmetic, where rounding a fraction could change the result.
     const auto shift = [&](std::size_t extent) {
       const std::int64_t pixels = 150 * static_cast<std::int64_t>(extent) * magnitude_ / (331 * strongest);
       return sign * static_cast<double>(pixels);
     };
     switch (operation) {
       case 0:
-        return;  // the image as it is
+        return;  // identity
       case 1:
         return transform_affine(image, {1, shear, 0, 0, 1, 0}, scratch_);
       case 2:

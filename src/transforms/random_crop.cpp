@@ -1,6 +1,5 @@
-// random_crop(size=0, padding=4): surrounds the image with `padding` black pixels and cuts a square of `size`, or a
-// piece of the old size where that is 0, out of it at a uniformly random place: torchvision's RandomCrop(size,
-// padding).
+// random_crop(size=0, padding=4): pads the image with `padding` black pixels on each side and crops a square of `size`,
+// or the original size if `size` is 0, at a uniformly random position, like torchvision's RandomCrop(size, padding).
 #include "transforms/transform.h"
 #include "util/error.h"
 

@@ -1,6 +1,7 @@
 // random_erasing(p=0.5, scale_min=0.02, scale_max=0.33, ratio_min=0.3, ratio_max=3.3, value=0): with probability p,
-// paints a random rectangle in one grey. Zhong et al.: "Random erasing data augmentation", 2017; the draws are those of
-// torchvision's RandomErasing, which works behind the normalisation: its value 0 is the mean of the training images.
+// fills a random rectangle with one grey value. Zhong et al.: "Random erasing data augmentation", 2017; the draws are
+// those of torchvision's RandomErasing, which runs after normalization, where the value 0 is the mean of the training
+// images.
 #include <cmath>
 #include <cstring>
 

@@ -1,4 +1,5 @@
-// random_horizontal_flip(p=0.5): mirrors left and right with probability p: torchvision's RandomHorizontalFlip.
+// random_horizontal_flip(p=0.5): flips the image left to right with probability p, like torchvision's
+// RandomHorizontalFlip.
 #include <algorithm>
 #include <cstring>
 
@@ -7,7 +8,7 @@
 namespace trainyard {
 namespace {
 
-// Pixels of a size known to the compiler are swapped as words, not byte after byte.
+// Pixels of compile-time size are swapped as words, not byte by byte.
 template <std::size_t channels>
 void mirror_row(std::byte* left, std::size_t width) {
   struct Pixel {

@@ -1,6 +1,6 @@
 // random_resized_crop(size=224, scale_min=0.08, scale_max=1, ratio_min=0.75, ratio_max=1.333, interpolation=bilinear):
-// a random part of the picture, of random area and shape, scaled to a square. Szegedy et al.: "Going deeper with
-// convolutions", 2014; the draws are those of torchvision's RandomResizedCrop.
+// crops a random part of the image, of random area and aspect ratio, and resizes it to a square. Szegedy et al.: "Going
+// deeper with convolutions", 2014; the draws are those of torchvision's RandomResizedCrop.
 #include <algorithm>
 #include <cmath>
 
@@ -38,7 +38,7 @@ class RandomResizedCrop final : public Transform {
     return central(height, width);
   }
 
-  // The middle of the image, as much as the allowed shapes take in.
+  // Returns the central crop of the largest size that the allowed aspect ratios permit.
   Rect central(double height, double width) const {
     double w = width;
     double h = height;

@@ -1,4 +1,4 @@
-// random_vertical_flip(p=0.5): mirrors top and bottom with probability p: torchvision's RandomVerticalFlip.
+// random_vertical_flip(p=0.5): flips the image top to bottom with probability p, like torchvision's RandomVerticalFlip.
 #include <algorithm>
 
 #include "transforms/transform.h"

@@ -1,5 +1,5 @@
-// resize(size=256): the shorter side becomes `size` and the longer one follows, as torchvision's Resize(size) does;
-// resize(height=224, width=224): just that size. interpolation=bilinear or bicubic, with antialias.
+// resize(size=256): resizes the shorter side to `size` and keeps the aspect ratio, like torchvision's Resize(size);
+// resize(height=224, width=224): resizes to exactly that size. interpolation=bilinear or bicubic, with antialiasing.
 #include "transforms/transform.h"
 #include "util/error.h"
 
@@ -28,7 +28,7 @@ class Resize final : public Transform {
                                       : ImageSize{longer(image.height, image.width), shorter_};
   }
 
-  std::size_t shorter_;  ///< 0: fixed_ counts
+  std::size_t shorter_;  ///< 0: fixed_ is used
   ImageSize fixed_;
   Filter filter_;
 };
