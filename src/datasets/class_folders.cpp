@@ -239,7 +239,7 @@ class Finder {
     return format.kind == FileFormat::Kind::picture ? fmt::format("unread format {}", format.name) : "not a picture";
   }
 
-  // Leaves out a file that may become a picture without a change to its folder.
+  // Leaves out a file that may become a picture although its folder does not change, so it is a source of the index.
   void leave_out_watched(std::string_view reason, const std::string& path) {
     leave_out(index_.left_out, reason, path);
     index_.sources.push_back(source_of(folder_ + "/" + path));

@@ -78,7 +78,7 @@ struct PackedDescription {
 /// error for that record only, and its pages do not count as the readers' memory.
 class PackedFile {
  public:
-  // Throws RunError "packed" naming `path` if the file is not complete and valid.
+  // Both throw RunError "packed" naming `path` if the file is not complete and valid.
   explicit PackedFile(const std::string& path);
   PackedFile(UniqueFd file, std::string path);
 
@@ -86,11 +86,11 @@ class PackedFile {
   std::uint64_t bytes() const { return bytes_; }
   std::size_t samples() const { return trailer_.samples; }
   const PackedDescription& description() const { return description_; }
-  /// Returns a field of a sample. REQUIRES that it is not a column.
+  /// The record of a field of a sample. REQUIRES that the field is not a column.
   const PackedRecord& record(std::size_t sample, std::size_t field) const {
     return records_[sample * record_fields_ + record_of_[field]];
   }
-  /// Returns a field of a sample. REQUIRES that it is a column.
+  /// The elements of a field of a sample. REQUIRES that the field is a column.
   std::span<const std::byte> column(std::size_t sample, std::size_t field) const {
     const std::size_t size = description_.fields[field].field.bytes();
     return std::span(columns_[field]).subspan(sample * size, size);

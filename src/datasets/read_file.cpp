@@ -16,8 +16,7 @@ std::span<const std::byte> read_whole_file(const std::string& path, Scratch& scr
   const std::uint64_t size = regular_file_size(fd.get(), where, path);
   if (size > max_size) throw RunError(where, "{} has {} bytes, at most {} are read", path, size, max_size);
   const std::span<std::byte> bytes = scratch.take(size);
-  return bytes.first(
-      read_at(fd.get(), bytes, 0, where, path));  // fewer if it was truncated meanwhile; the decoder reports it
+  return bytes.first(read_at(fd.get(), bytes, 0, where, path));  // fewer if truncated; the decoder reports it
 }
 
 }  // namespace trainyard

@@ -66,8 +66,7 @@ struct TokenWindowsOptions {
 /// Otherwise windows follow one another so that each token of the range is the target of exactly one of them: window i
 /// begins at the token before its first target. The input for the range's first token is the last token of the
 /// preceding range; if the sequence begins with it, it has no input and is not a target. Positions after the range, in
-/// the last window, are padded with `ignored_token`: it is never a target, and a model reads an arbitrary token in its
-/// place.
+/// the last window, are padded with `ignored_token`: it is never a target, and a model may read any token in its place.
 class TokenWindows final : public Dataset {
  public:
   static constexpr std::int32_t ignored_token = -1;
