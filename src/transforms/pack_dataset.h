@@ -14,7 +14,7 @@ namespace trainyard {
 /// How records are stored.
 enum class PackAs : std::uint8_t {
   keep,  ///< image files unchanged, anything else as its elements
-  jpeg,  ///< images, encoded
+  jpeg,  ///< images, encoded as JPEG
   raw    ///< elements: for images, their pixels
 };
 
