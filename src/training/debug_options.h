@@ -1,4 +1,4 @@
-/// Ways to look into a run: flags of `train` that no configuration file holds, as they don't make a run what it is.
+/// Debugging flags of `train`. They are not part of the configuration file, because they do not define a run.
 #pragma once
 
 #include <cstdint>
@@ -12,23 +12,23 @@ class LrFinder;
 struct DebugOptions {
   bool fast_dev_run = false;         ///< one epoch of a few batches, to see that every part works
   std::int64_t overfit_batches = 0;  ///< train on this many batches, the same in every epoch; 0: on all
-  std::string profile;               ///< steps to trace, as parse_step_range takes them; empty: none
-  LrFinder* lr_finder = nullptr;     ///< gets the loss of every batch, and ends the run once it has diverged
-  std::int64_t most_batches = 0;     ///< of an epoch; 0: all there are
-  bool dry_run = false;              ///< show the model's size, a step's memory and a batch's pictures; train nothing
+  std::string profile;               ///< steps to trace, in the format of parse_step_range(); empty: none
+  LrFinder* lr_finder = nullptr;     ///< receives the loss of every batch and ends the run once it has diverged
+  std::int64_t most_batches = 0;     ///< maximum batches per epoch; 0: no limit
+  bool dry_run = false;              ///< show the model's size, a step's memory and a batch's images; train nothing
 
   static constexpr std::int64_t fast_dev_batches = 3;
   static constexpr std::int64_t all_batches = std::numeric_limits<std::int64_t>::max();
 
-  /// Most batches of an epoch.
+  /// Maximum number of batches in an epoch.
   std::int64_t train_batches() const {
     if (fast_dev_run) return fast_dev_batches;
     if (overfit_batches > 0) return overfit_batches;
     return most_batches > 0 ? most_batches : all_batches;
   }
-  /// Most batches of an evaluation.
+  /// Maximum number of batches in an evaluation.
   std::int64_t val_batches() const { return fast_dev_run || lr_finder != nullptr ? fast_dev_batches : all_batches; }
-  /// Whether what is trained is no run to go on with.
+  /// Whether the run is only a trial that cannot be resumed.
   bool scratch() const { return fast_dev_run || overfit_batches > 0; }
 };
 

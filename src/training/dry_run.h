@@ -1,4 +1,4 @@
-/// A look at a run before it is trained.
+/// Shows what a run will need, without training it.
 #pragma once
 
 #include <filesystem>
@@ -10,10 +10,10 @@
 
 namespace trainyard {
 
-/// Makes the model and does one real step with it on the first batch. Returns what it found, as lines for people: the
-/// model's parameters, the optimizer's state, the step's peak memory, the batch, what its checkpoints take. Throws what
-/// prove_saving() throws if they could not be saved. Writes the batch's samples, as the
-/// model gets them but for the normalisation, to `run`/batch.png.
+/// Creates the model and runs one real training step on the first batch. Returns a human-readable summary of several
+/// lines: the model's parameters, the optimizer's state, the step's peak memory, the batch, and the size of the
+/// checkpoints. Throws what prove_saving() throws if checkpoints could not be saved. Writes the batch's samples, as
+/// the model receives them but without normalization, to `run`/batch.png.
 std::string dry_run(const Config& config, WorkerPool& pool, at::Device device, const std::filesystem::path& run);
 
 }  // namespace trainyard

@@ -1,4 +1,4 @@
-/// Evaluation over a whole split.
+/// Evaluates a model on a whole split.
 #pragma once
 
 #include <cstdint>
@@ -14,33 +14,33 @@
 
 namespace trainyard {
 
-/// What an evaluation came to.
+/// The result of an evaluation.
 struct Scores {
-  MetricValues values;       ///< "loss" first, then the task's metrics, those that are collected last
-  std::int64_t samples = 0;  ///< those whose loss is finite
+  MetricValues values;       ///< "loss" first, then the task's metrics, then its collected metrics
+  std::int64_t samples = 0;  ///< samples in batches whose loss is finite
 };
 
-/// The names of the values of an evaluation, in their order.
+/// The names of Scores::values, in the same order.
 std::vector<std::string> score_names(const Task& task);
 
-/// Whether an evaluation is better than an earlier one: by the monitored metric, then by its loss, then as the later
-/// one. Not a number is worse than any number.
+/// Whether an evaluation is better than an earlier one: compares the monitored metric, then the loss; if both are
+/// equal, the later one is better. NaN is worse than any number.
 bool is_better(const MetricValues& later, const MetricValues& earlier, const Monitor& monitor);
 
-/// What an evaluation computes of a batch. On a GPU it is captured and replayed (StepGraph), over all evaluations of a
-/// training: keep it. `model` and `task` must outlive it.
+/// Computes outputs and metrics of one batch. On a GPU it is captured and replayed (StepGraph): reuse one object for
+/// all evaluations of a run. `model` and `task` must outlive it.
 class EvaluationStep {
  public:
   struct Options {
     bool mirror = false;      ///< outputs are those of forward_mirrored()
-    bool cuda_graph = false;  ///< capture it
+    bool cuda_graph = false;  ///< capture the step
   };
   EvaluationStep(Model& model, const Task& task, Precision precision, const Options& options);
   EvaluationStep(const EvaluationStep&) = delete;
   EvaluationStep& operator=(const EvaluationStep&) = delete;
 
-  /// `batch` is prepared. Does not wait for the device, but where it captures. The result is valid until the next call.
-  /// REQUIRES that the model is in evaluation mode, and no gradients.
+  /// `batch` is prepared. Does not wait for the device, except to capture. The result is valid until the next call.
+  /// REQUIRES that the model is in evaluation mode and that gradients are disabled.
   StepResult operator()(const TensorDict& batch) { return graph_(batch, {}); }
 
   Model& model() { return model_; }
@@ -57,14 +57,14 @@ class EvaluationStep {
   bool mirror_;
   MetricSet metrics_;
   CollectedMetrics collected_;
-  ProcessGroup alone_;  // ranks evaluate each for itself
+  ProcessGroup alone_;  // each rank evaluates on its own
   StepGraph graph_;
 };
 
-/// `step` on every sample of the split of `batches`, each once, or on its first `most_batches` of them; the ranks of
-/// `group` share them, and each gets the scores of all. The model is in evaluation mode meanwhile and in its former
-/// mode afterwards. `evaluation`, which may be null, sees every batch of this rank. Throws as
-/// CollectedMetrics::require_room().
+/// Runs `step` on every sample of the split of `batches` once, or only on its first `most_batches` batches. The ranks
+/// of `group` share the batches, and each returns the scores over all of them. Puts the model in evaluation mode and
+/// then restores its previous mode. `evaluation`, which may be null, receives every batch of this rank. Throws what
+/// CollectedMetrics::require_room() throws.
 Scores evaluate(EvaluationStep& step, DeviceLoader& batches, ProcessGroup& group,
                 std::int64_t most_batches = std::numeric_limits<std::int64_t>::max(), Evaluation* evaluation = nullptr);
 

@@ -1,4 +1,4 @@
-/// A forward pass in the precision of a run.
+/// Runs a model's forward pass in the precision of a run.
 #pragma once
 
 #include "config/config.h"
@@ -8,15 +8,15 @@
 
 namespace trainyard {
 
-/// What `model` returns for a prepared batch, computed in `precision`; floating-point outputs as float32, or float64 if
-/// they are.
+/// Returns the outputs of `model` for a prepared batch, computed in `precision`. Floating-point outputs are converted
+/// to float32, except float64, which is kept.
 TensorDict forward(Model& model, const TensorDict& batch, Precision precision);
 
-/// The mean of what `model` returns for a prepared batch and for its mirrored pictures (Task::unmirrored): of logits,
-/// not of probabilities. Throws UsageError if a mirrored picture is of no use to `task`.
+/// Returns the mean of the outputs of `model` for a prepared batch and for its mirrored images (Task::unmirrored): the
+/// mean of logits, not of probabilities. Throws UsageError if `task` does not support mirroring.
 TensorDict forward_mirrored(Model& model, const Task& task, const TensorDict& batch, Precision precision);
 
-/// Number of samples in a prepared batch.
+/// The number of samples in a prepared batch.
 std::int64_t samples_of(const TensorDict& batch);
 
 }  // namespace trainyard

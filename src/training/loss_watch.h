@@ -1,4 +1,4 @@
-/// The losses of steps, read without a wait for the GPU in every step.
+/// Reads the losses of steps without waiting for the GPU in every step.
 #pragma once
 
 #include <cstdint>
@@ -9,14 +9,14 @@
 
 namespace trainyard {
 
-/// Each loss is copied to the host behind the step's back and looked at when it has come, a few steps later at most.
-/// Used from one thread.
+/// Copies each loss to the host asynchronously and returns it once it has arrived, at most a few steps later. Used from
+/// one thread.
 class LossWatch {
  public:
-  /// What a loss is of.
+  /// The step that a loss belongs to.
   struct Origin {
     std::int64_t epoch;  ///< from 0
-    std::int64_t batch;  ///< of the epoch, from 0
+    std::int64_t batch;  ///< in the epoch, from 0
     std::int64_t step;   ///< optimizer step, from 1
     double learning_rate;
   };
@@ -28,7 +28,8 @@ class LossWatch {
   /// loss: a float scalar on the CPU or a GPU.
   void add(const at::Tensor& loss, const Origin& origin);
 
-  /// The oldest loss that is known by now, once; `all`: waits for those still on their way.
+  /// Returns the oldest loss that has arrived and removes it; empty if there is none. With `all`, waits for losses that
+  /// have not yet arrived.
   std::optional<Known> next(bool all = false);
 
  private:

@@ -1,4 +1,4 @@
-/// Which learning rate to train with, from the losses of a short run whose learning rate grows (Smith 2017, "Cyclical
+/// Suggests a learning rate from the losses of a short run with an increasing learning rate (Smith 2017, "Cyclical
 /// Learning Rates for Training Neural Networks"; smoothing and suggestions as in fastai's lr_find).
 #pragma once
 
@@ -8,30 +8,30 @@
 
 namespace trainyard {
 
-/// Takes the losses as they come. Used from one thread.
+/// Used from one thread.
 class LrFinder {
  public:
   struct Point {
     double learning_rate;
-    double loss;  ///< smoothed: an exponential moving average with the decay 0.98, without its bias to 0
+    double loss;  ///< smoothed: an exponential moving average with decay 0.98, bias-corrected
   };
 
   struct Suggestion {
-    double steepest;  ///< where the loss falls fastest over the logarithm of the learning rate
-    double minimum;   ///< where the loss is lowest
+    double steepest;  ///< learning rate at which the loss falls fastest over the logarithm of the learning rate
+    double minimum;   ///< learning rate at which the loss is lowest
   };
 
-  /// The loss of a batch; learning rates do not fall.
+  /// Adds the loss of a batch. REQUIRES that learning rates do not decrease from call to call.
   void add(double learning_rate, double loss);
 
-  /// Whether a loss was not finite, or the smoothed one over four times its lowest. Later losses are ignored.
+  /// Whether a loss was not finite, or the smoothed loss exceeded four times its minimum. Later losses are ignored.
   bool diverged() const { return diverged_; }
 
-  /// A point for each learning rate.
+  /// One point per learning rate.
   const std::vector<Point>& curve() const { return curve_; }
 
-  /// From the curve without its first tenth, where the average is of few losses, and without its last five points,
-  /// where the loss may have diverged. None if fewer than two points remain, or if the loss never falls.
+  /// Ignores the first tenth of the curve, which averages few losses, and the last five points, at which the loss may
+  /// have diverged. Empty if fewer than two points remain, or if the loss never falls.
   std::optional<Suggestion> suggestion() const;
 
  private:

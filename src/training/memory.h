@@ -1,4 +1,4 @@
-/// What the tensors of a run hold, and what becomes of it.
+/// Measures the memory that tensors hold, and tunes how the process frees memory.
 #pragma once
 
 #include <cstdint>
@@ -10,11 +10,11 @@
 
 namespace trainyard {
 
-/// Most bytes of GPU memory that tensors have held at once in this process; 0 on the CPU. Does not wait for the GPU.
+/// Peak bytes of GPU memory allocated by tensors in this process; 0 on the CPU. Does not wait for the GPU.
 std::uint64_t peak_gpu_memory(at::Device device);
 
-/// While one lives, counts the bytes that tensors on `device` hold more than when it was made, in this thread and in
-/// autograd's for it.
+/// During its lifetime, counts the bytes that tensors on `device` hold beyond those held at construction, in this
+/// thread and in the autograd threads that work for it.
 class MemoryCount {
  public:
   explicit MemoryCount(at::Device device);
@@ -31,9 +31,9 @@ class MemoryCount {
   c10::DebugInfoGuard guard_;
 };
 
-/// Lets the C library keep what this process frees, for good. A step on the CPU takes and gives back the same tensors
-/// over and over; pages that went back to the kernel in between have to be cleared again, a fifth of a small net's
-/// step. For the process that trains, after it has forked the loader.
+/// Makes the C library keep freed memory in this process permanently. A step on the CPU allocates and frees the same
+/// tensors again and again; if pages return to the kernel in between, the kernel must clear them each time, which takes
+/// a fifth of a small net's step. Call it in the training process after the loader has been forked.
 void keep_freed_memory();
 
 }  // namespace trainyard

@@ -1,4 +1,4 @@
-/// The arithmetic of a step: `train.precision`.
+/// Selects the arithmetic of a step: `train.precision` and `train.deterministic`.
 #pragma once
 
 #include "config/choices.h"
@@ -6,17 +6,17 @@
 
 namespace trainyard {
 
-/// Sets how float32 products are computed on the GPU for the whole process: all but fp32 allow TensorFloat-32
-/// (PyTorch's own default would allow it in convolutions).
+/// Sets how the whole process computes float32 products on the GPU: every precision except fp32 allows TensorFloat-32
+/// (PyTorch's default would allow it in convolutions).
 void set_float32_arithmetic(Precision precision);
 
-/// Makes operations give the same bits in every run on a GPU, or throw where PyTorch has none that does; slower. The
-/// CPU needs nothing. As torch.use_deterministic_algorithms(True) with CUBLAS_WORKSPACE_CONFIG set; to be called before
-/// the first product on a GPU.
+/// Makes operations on a GPU bit-identical from run to run, or throw if PyTorch has no deterministic implementation;
+/// slower. Not needed on the CPU. Equivalent to torch.use_deterministic_algorithms(True) with CUBLAS_WORKSPACE_CONFIG
+/// set. Call it before the first matrix product on a GPU.
 void set_deterministic();
 
-/// While one lives, operations run under autocast to bfloat16 where `precision` is bf16, to float16 where it is
-/// fp16; otherwise it does nothing. Per thread; may nest. Equivalent to `with torch.autocast(device, dtype)`.
+/// During its lifetime, operations run under autocast to bfloat16 if `precision` is bf16, and to float16 if it is fp16;
+/// otherwise it does nothing. Per thread; may nest. Equivalent to `with torch.autocast(device, dtype)`.
 class Autocast {
  public:
   Autocast(Precision precision, at::DeviceType device);

@@ -1,5 +1,5 @@
-/// A trace of some steps, by torch's own profiler (kineto): what each operation took on the CPU and each kernel on the
-/// GPU. Open it in chrome://tracing or https://ui.perfetto.dev.
+/// Records a trace of some steps with PyTorch's profiler (Kineto): the time of each operation on the CPU and of each
+/// kernel on the GPU. Open it in chrome://tracing or https://ui.perfetto.dev.
 #pragma once
 
 #include <cstdint>
@@ -17,20 +17,20 @@ struct StepRange {
   std::int64_t last;
 };
 
-/// Reads "10:15" or "10". Throws UsageError "train.profile" for anything else, with what is allowed.
+/// Parses "10:15" or "10". Throws UsageError "train.profile", with the allowed format, for anything else.
 StepRange parse_step_range(const std::string& text);
 
-/// Records the steps of a range and then writes the file; a run that ends within the range writes what there is. On one
-/// thread. At most one at a time.
+/// Records the steps of a range and then writes the file. If the run ends within the range, writes the steps recorded
+/// so far. Used from one thread. At most one at a time.
 class Profile {
  public:
-  /// Without a range it does nothing.
+  /// Without a range the object does nothing.
   Profile(std::optional<StepRange> range, std::filesystem::path trace, at::Device device);
   ~Profile();
   Profile(const Profile&) = delete;
   Profile& operator=(const Profile&) = delete;
 
-  /// Called after each step. Throws RunError when the trace cannot be written.
+  /// Call it after each step. Throws RunError if the trace cannot be written.
   void step_done();
 
  private:

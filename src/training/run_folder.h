@@ -1,10 +1,10 @@
-/// Which folder a run lives in, and whether it resumes from a checkpoint there.
+/// Chooses the folder of a run, and whether the run resumes from a checkpoint there.
 ///
-///     runs/<name>/config.toml     the resolved configuration; `train --config` on it does the same run again
-///                 check.json      what the machine was found to be
-///                 data.json       samples of each class, and what was left out
-///                 metrics.csv     a row per epoch
-///                 metrics.jsonl   a line every few steps
+///     runs/<name>/config.toml     the resolved configuration; `train --config` with it reproduces the run
+///                 check.json      the result of the machine check
+///                 data.json       number of samples per class, and what was left out
+///                 metrics.csv     one row per epoch
+///                 metrics.jsonl   one line every few steps
 ///                 checkpoints/    step-…/, last, best
 #pragma once
 
@@ -20,38 +20,42 @@ namespace trainyard {
 
 struct RunFolder {
   std::filesystem::path path;                       ///< run.dir/<name>
-  std::optional<std::filesystem::path> checkpoint;  ///< to resume from; none for a run from the start
-  std::vector<std::string> notes = {};              ///< what the user should know of the choice, a line each
+  std::optional<std::filesystem::path> checkpoint;  ///< to resume from; none: the run starts from the beginning
+  std::vector<std::string> notes = {};              ///< messages for the user about the choice, one line each
 
   std::filesystem::path checkpoints() const { return path / "checkpoints"; }
 };
 
 /// Chooses the folder; creates nothing.
 ///
-/// With run.name: that folder. run.resume = auto resumes from its newest whole checkpoint, if any; never refuses a
-/// folder that has checkpoints. Without run.name: <data.name>-<model.name>, or with -2, -3, ... behind it: auto resumes
-/// the one with the highest number that is unfinished, was configured the same and that nobody trains. If there is
-/// none, or with never, it is the first number that is free; a finished run of the same configuration is noted. A path
-/// in run.resume: from that checkpoint, in run.name's folder or else in the checkpoint's own. Settings that differ from
-/// the checkpoint's are noted. Throws UsageError for a path without a checkpoint, and if resuming would make another
-/// run of it: the settings that make the weights (model, data, transforms, batch size, optimizer, seed) must be the
-/// checkpoint's. Throws RunError if the run to resume has checkpoints and none can be read.
+/// - With run.name: that folder. run.resume = "auto" resumes from its newest intact checkpoint, if any; "never" refuses
+///   a folder that has checkpoints.
+/// - Without run.name: <data.name>-<model.name>, or that name with -2, -3, ... appended. "auto" resumes the run with
+///   the highest number that is unfinished, has the same configuration and is not being trained by another process. If
+///   there is none, or with "never", the first free number is used; a note mentions a finished run of the same
+///   configuration.
+/// - With a path in run.resume: resumes from that checkpoint, in the folder of run.name or, without a name, in the
+///   checkpoint's own folder.
+///
+/// Notes list the settings that differ from the checkpoint's. Throws UsageError for a path without a checkpoint, and if
+/// settings that determine the weights (model, data, transforms, batch size, optimizer, seed) differ from the
+/// checkpoint's. Throws RunError if the run to resume has checkpoints but none of them can be read.
 RunFolder choose_run_folder(const Config& config);
 
-/// The run's name: run.name, or <data.name>-<model.name> if it is empty.
+/// run.name, or <data.name>-<model.name> if it is empty.
 std::string run_name(const Config& config);
 
-/// The folder run.dir/scratch/`name`, for runs that only try something and are made anew each time: what is there is
-/// removed. Throws UsageError if another trainer is in it.
+/// The folder run.dir/scratch/`name`, for trial runs, which always start from scratch: removes the folder's previous
+/// contents. Throws UsageError if another process is training in it.
 RunFolder scratch_folder(const Config& config, const std::string& name);
 
-/// Creates a run's folder, keeps other trainers out of it until the descriptor is closed (as try_to_lock does), and
-/// removes what interrupted writes left there. Throws UsageError if another trainer is in it, RunError if it cannot be
-/// created.
+/// Creates a run's folder, locks it against other training processes until the descriptor is closed (try_to_lock()),
+/// and removes the leftovers of interrupted writes. Throws UsageError if another process is training in it, RunError if
+/// it cannot be created.
 UniqueFd hold_run_folder(const std::filesystem::path& run);
 
-/// Throws RunError if `run` is no longer the folder that is open as `held`: it was moved, removed or replaced. What is
-/// written there afterwards would make half a run.
+/// Throws RunError if `run` is no longer the folder that is open as `held`, i.e. it was moved, removed or replaced.
+/// Files written to that path afterwards would be an incomplete run.
 void require_in_place(const std::filesystem::path& run, const UniqueFd& held);
 
 }  // namespace trainyard

@@ -1,4 +1,4 @@
-/// What a run's checkpoints hold that is known before its first step.
+/// Prepares and checks what a run's checkpoints contain, as far as it is known before the first step.
 #pragma once
 
 #include <cstdint>
@@ -16,15 +16,16 @@ namespace trainyard {
 /// The manifest of the run before its first step.
 Manifest manifest_of(const Config& config, const std::vector<SplitInfo>& splits, const Monitor& monitor);
 
-/// How many checkpoints the whole run writes.
+/// The number of checkpoints that the whole run writes.
 std::int64_t saves_of(const Config& config, std::int64_t steps_per_epoch);
 
-/// Proves that a run from the start can save its checkpoints in `checkpoints`; throws as prove_saving() does. `model`
-/// and `optimizer` as the run makes them, on any device.
+/// Proves that a new run can save its checkpoints in `checkpoints`; throws what prove_saving() throws. `model` and
+/// `optimizer` are those of the run, on any device.
 SavingProof prove_saving_of(const Config& config, const std::vector<SplitInfo>& splits, const Monitor& monitor,
                             const Model& model, const Optimizer& optimizer, const std::filesystem::path& checkpoints);
 
-/// Throws UsageError if `config` does not read back from its TOML as it is: a resume would then not know the run again.
+/// Throws UsageError if `config`, written as TOML, does not read back unchanged: a resume would then take it for
+/// another run.
 void require_readable(const Config& config);
 
 /// "44.8 MiB each, at most 3 at once: 134.4 MiB; 31.0 GiB are free".

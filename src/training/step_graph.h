@@ -1,5 +1,5 @@
-/// Training steps that are repeated: on a GPU each kind is captured in a CUDA graph and replayed. A small net's step is
-/// ruled by the CPU's time for its launches; a replay is one.
+/// Runs repeated steps: on a GPU, captures each kind of step in a CUDA graph and replays it. A small net's step is
+/// launch-bound; a replay is a single launch.
 #pragma once
 
 #include <functional>
@@ -14,40 +14,42 @@
 
 namespace trainyard {
 
-/// What a batch is to its step, the same on all ranks.
+/// The position of a batch in its optimizer step; the same on all ranks.
 struct StepPart {
   bool first = true;
-  bool last = true;          ///< the weights change after it
-  std::int64_t samples = 0;  ///< of all ranks; not needed by a rank that is alone
+  bool last = true;          ///< the weights are updated after this batch
+  std::int64_t samples = 0;  ///< over all ranks; not needed with a single rank
 
   bool operator==(const StepPart&) const = default;
 };
 
 struct StepResult {
-  at::Tensor loss;     ///< of training: the batch's mean loss, a scalar on the device, without a graph
-  TensorDict outputs;  ///< of the model, floating-point ones at least float32, without a graph
-  at::Tensor sums;     ///< what MetricSums adds up
-  at::Tensor rows{};   ///< of collected metrics, in an evaluation that has some
+  at::Tensor loss;     ///< in training: the batch's mean loss, a scalar on the device, detached
+  TensorDict outputs;  ///< of the model, floating-point ones at least float32, detached
+  at::Tensor sums;     ///< the argument of MetricSums::add()
+  at::Tensor rows{};   ///< in an evaluation: of the collected metrics, if there are any
 };
 
-/// Does `step` for one batch after another, with the same results bit for bit as calling it. Used from one thread.
+/// Runs `step` on one batch after another; the results are bit-identical to calling it. Used from one thread.
 class StepGraph {
  public:
   using Step = std::function<StepResult(const TensorDict& batch, const StepPart& part)>;
 
-  /// All that `step` depends on is its arguments, the batch on `device`, and tensors there that live as long as this
-  /// and stay where they are. Captures only where `enabled`. The ranks of `group`, which must outlive it, capture and
-  /// replay in the same steps, which REQUIRES that the shapes of a batch follow from its part unless a rank is alone.
+  /// REQUIRES that `step` depends only on its arguments, with the batch on `device`, and on tensors on `device` that
+  /// outlive this object and keep their addresses. Captures only if `enabled`. The ranks of `group`, which must outlive
+  /// it, capture and replay in the same steps: with several ranks, REQUIRES that a batch's shapes are a function of its
+  /// part.
   StepGraph(Step step, ProcessGroup& group, at::Device device, bool enabled);
 
-  /// The first steps with a part and shapes of the batch go through `step` itself, in which cuDNN finds its algorithms;
-  /// then such a step is captured. There are few such kinds: whole steps, the parts of a step, each also with fewer
-  /// samples at an epoch's end; where there are many more, as with texts of all lengths, only the first are captured.
-  /// They share their memory. The result is valid until the next call. Throws RunError where the step cannot be
-  /// captured, and what `step` throws.
+  /// Each combination of a part and the batch's shapes is a kind of step. The first few steps of a kind call `step`
+  /// directly, so that cuDNN can select its algorithms; then the kind is captured. There are usually few kinds: whole
+  /// steps and the parts of a step, each also with fewer samples at the end of an epoch. If there are many more, e.g.
+  /// with texts of all lengths, only the first ones are captured. Graphs share their memory. The result is valid until
+  /// the next call. Throws RunError if the step cannot be captured, and what `step` throws.
   StepResult operator()(const TensorDict& batch, const StepPart& part);
 
-  /// Captures nothing from now on; the first call warns, with the reason. REQUIRES that nothing is captured yet.
+  /// Captures nothing from now on; the first call logs a warning with `reason`. REQUIRES that nothing has been
+  /// captured.
   void launch_without_graph(const char* reason);
 
  private:

@@ -1,4 +1,4 @@
-/// Signals as requests. SIGINT, SIGTERM and SIGHUP: finish the step, save, leave with 128 + n. SIGUSR1: save and
+/// Turns signals into requests. SIGINT, SIGTERM and SIGHUP: finish the step, save, exit with 128 + n. SIGUSR1: save and
 /// continue.
 #pragma once
 
@@ -6,9 +6,9 @@
 
 namespace trainyard {
 
-/// Installs the signal handlers for its lifetime and restores the former ones afterwards. The first signal to stop only
-/// becomes a request; a second one ends the process at once, as by default. Every SIGUSR1 requests a save. At most one
-/// at a time; made and destroyed on the main thread.
+/// Installs the signal handlers for its lifetime and then restores the previous ones. The first stop signal only
+/// requests a stop; a second one ends the process immediately, by the default action. Every SIGUSR1 requests a save. At
+/// most one at a time; created and destroyed on the main thread.
 class StopSignal {
  public:
   StopSignal();
@@ -16,7 +16,7 @@ class StopSignal {
   StopSignal(const StopSignal&) = delete;
   StopSignal& operator=(const StopSignal&) = delete;
 
-  /// Sees the requests of this one's lifetime.
+  /// Reports the requests made during this object's lifetime.
   StopToken token() const;
 };
 

@@ -1,4 +1,4 @@
-/// One optimizer step: forward, loss, backward, update; on several devices with the sums of all ranks.
+/// Runs one optimizer step: forward, loss, backward, update; with several ranks, on the sums over all of them.
 #pragma once
 
 #include <memory>
@@ -16,9 +16,9 @@
 
 namespace trainyard {
 
-/// The gradient of a step is that of the sum of its batches' losses over the sum of their weights (tasks/metric.h), of
-/// all ranks. `model`, `optimizer`, `task`, `metrics` and `group` must outlive it; all but `group` are on the device of
-/// the batches.
+/// A step's gradient is the gradient of the sum of its batches' losses divided by the sum of their weights
+/// (tasks/metric.h), both over all ranks. `model`, `optimizer`, `task`, `metrics` and `group` must outlive it; all but
+/// `group` are on the device of the batches.
 class TrainStep {
  public:
   TrainStep(Model& model, Optimizer& optimizer, const Task& task, const MetricSet& metrics, const TrainConfig& config,
@@ -26,14 +26,14 @@ class TrainStep {
   TrainStep(const TrainStep&) = delete;
   TrainStep& operator=(const TrainStep&) = delete;
 
-  /// `batch` is prepared: this rank's share, empty if it has no samples. All ranks call it, with the same `part`. The
-  /// results are those of the whole batch, but for the outputs. Does not wait for the device, but where it captures the
-  /// step (StepGraph). With train.on_nonfinite = skip, a loss that is not finite changes nothing: not the weights, not
-  /// the optimizer's state, not the running statistics. With fp16, gradients that overflow change only the scaler. The
-  /// result is valid until the next call.
+  /// `batch` is prepared: this rank's share, empty if it has no samples. All ranks call it, with the same `part`. Loss
+  /// and sums are those of the whole batch; outputs are those of this rank. Does not wait for the device, except to
+  /// capture the step (StepGraph). With train.on_nonfinite = skip, a loss that is not finite changes nothing: not the
+  /// weights, not the optimizer's state, not the running statistics. With fp16, gradients that overflow change only the
+  /// scaler. The result is valid until the next call.
   StepResult operator()(const TensorDict& batch, double learning_rate, const StepPart& part = {});
 
-  /// As StepGraph.
+  /// See StepGraph.
   void launch_without_graph(const char* reason) { graph_.launch_without_graph(reason); }
 
   GradScaler& scaler() { return scaler_; }
@@ -54,12 +54,12 @@ class TrainStep {
   ProcessGroup& group_;
   GradScaler scaler_;
   bool skips_;                       // train.on_nonfinite
-  std::vector<at::Tensor> buffers_;  // the model's, where they may have to be restored
+  std::vector<at::Tensor> buffers_;  // the model's, if they may have to be restored
   at::Tensor found_inf_;             // one float on the device: 1 makes the step change nothing
   SideStream side_;
-  std::unique_ptr<GradientBuckets> buckets_;  // null: each step so far had one batch and one rank
+  std::unique_ptr<GradientBuckets> buckets_;  // null: every step so far had one batch on one rank
   BufferAverage buffer_average_;
-  at::Tensor weight_;  // of the losses of the step so far, all ranks
+  at::Tensor weight_;  // of the step's losses so far, over all ranks
   StepGraph graph_;
 };
 

@@ -1,4 +1,4 @@
-/// Models as a run makes them and as a checkpoint gives them back.
+/// Creates the model of a run, and loads the model of a checkpoint.
 #pragma once
 
 #include <filesystem>
@@ -12,10 +12,10 @@
 
 namespace trainyard {
 
-/// A new model for `input`, on `device`, convolutions in channels-last format, proved to return what is asked for
-/// (models/check_forward.h), frozen as the configuration asks (models/freeze.h). Initial weights are drawn on the CPU
-/// from the default generator, so they are the same for every device. Throws what make_model(), check_forward() and
-/// freeze() throw.
+/// Creates a model for `input` on `device`, with convolution weights in channels-last format, checks that it returns
+/// the required outputs (models/check_forward.h), and freezes what the configuration says (models/freeze.h). Initial
+/// weights are drawn on the CPU from the default generator, so they are the same on every device. Throws what
+/// make_model(), check_forward() and freeze() throw.
 std::shared_ptr<Model> new_model(const ModelConfig& config, const ModelInput& input, at::Device device);
 
 /// A checkpoint's model and task, ready to evaluate.
@@ -26,11 +26,11 @@ struct TrainedModel {
   std::shared_ptr<Model> model;  ///< on the device, in evaluation mode
 };
 
-/// What `manifest` says of the data.
+/// The description of the data in `manifest`.
 TaskData task_data(const Manifest& manifest);
 
-/// Reads model and manifest of the step folder `checkpoint`; the averaged weights where it has them, as those are what
-/// training evaluated. Throws RunError for a damaged one.
+/// Loads model and manifest from the step folder `checkpoint`. Loads the averaged weights if there are any, because
+/// those were evaluated in training. Throws RunError if the checkpoint is damaged.
 TrainedModel load_trained_model(const std::filesystem::path& checkpoint, at::Device device);
 
 }  // namespace trainyard

@@ -1,4 +1,5 @@
-/// A whole run: epochs of steps, an evaluation and a checkpoint after each, from the start or from a checkpoint.
+/// Trains a whole run, from the start or from a checkpoint: epochs of steps, each followed by an evaluation and a
+/// checkpoint.
 #pragma once
 
 #include <memory>
@@ -27,35 +28,35 @@
 
 namespace trainyard {
 
-/// What a run came to.
+/// The result of a run.
 struct RunResult {
-  int signal = 0;              ///< the signal that ended it, after saving; 0: it is finished
+  int signal = 0;              ///< the signal that stopped the run, after saving; 0: the run is finished
   bool early_stopped = false;  ///< finished before its last epoch (train.patience)
   std::int64_t epochs = 0;
   std::int64_t steps = 0;
-  std::optional<Scores> last;  ///< of the last evaluation, on val; none when nothing was left to do
-  std::string monitor;         ///< the metric that the best epoch is chosen by
-  double best = 0;             ///< its value on val, over all epochs
+  std::optional<Scores> last;  ///< of the last evaluation, on val; none if nothing was left to do
+  std::string monitor;         ///< the metric that selects the best epoch
+  double best = 0;             ///< its best value on val, over all epochs
   std::int64_t best_epoch = 0;
-  double training_seconds = 0;  ///< of this process, evaluation not counted
+  double training_seconds = 0;  ///< in this process, without evaluation
   std::int64_t samples = 0;     ///< trained in this process
-  double data_wait = 0;         ///< seconds of them
-  /// Of each rank, the share of its time in the last epoch trained in which it waited for data, 0 to 1.
+  double data_wait = 0;         ///< seconds of training_seconds spent waiting for data
+  /// For each rank, the fraction of the last trained epoch that it spent waiting for data, 0 to 1.
   std::vector<double> wait_of_ranks;
-  EpochStats loading;  ///< of the last epoch trained
+  EpochStats loading;  ///< of the last trained epoch
 };
 
-/// The pool of a rank: it loads the rank's part of each batch, with its share of the host's loader.workers.
+/// The options of a rank's pool, which loads the rank's part of each batch with its share of the host's loader.workers.
 PoolOptions rank_pool_options(const Config& config, const Rank& rank);
 
 /// Trains `config.model` for `config.task` on the train split of `pool` and evaluates on val after each epoch, on
-/// `device`: the best checkpoint and train.patience follow val, test is never read. Everything it writes goes into
-/// `folder`. The ranks of `group` train together, each on its `device`: rank 0 reads checkpoints and writes and prints
-/// for all, and `pool` loads each rank's part of the batches (rank_pool_options). The same configuration gives the same
-/// losses bit for bit on the CPU, and on a GPU with train.deterministic, with any number of workers, at one go or in
-/// parts. Used from one thread; a stop that `stop` requests ends it at the next step. Throws UsageError if another
-/// process trains in `folder`, and what prove_saving() throws if the run could not be saved there, both before a step
-/// and with nothing written.
+/// `device`. The best checkpoint and train.patience follow val; test is never read. All files are written to `folder`.
+/// The ranks of `group` train together, each on its own `device`: rank 0 reads checkpoints, and writes and prints for
+/// all; `pool` loads each rank's part of the batches (rank_pool_options). On the CPU, and on a GPU with
+/// train.deterministic, the same configuration yields bit-identical losses, with any number of workers, in one run or
+/// resumed. Used from one thread; a stop requested through `stop` ends it at the next step. Throws UsageError if
+/// another process is training in `folder`, and what prove_saving() throws if the run could not be saved there, both
+/// before the first step and with nothing written.
 class Trainer {
  public:
   /// `pool` and `group` must outlive it.
@@ -64,20 +65,20 @@ class Trainer {
 
   RunResult run();
 
-  /// Whether all epochs are trained, or train.patience has ended the run. If so from the start, nothing is written.
+  /// Whether all epochs are trained, or train.patience has ended the run. If true from the start, nothing is written.
   bool finished() const { return place_.epoch >= config_.train.epochs || stops_early(); }
 
  private:
-  // Where the run stands; with the weights and the optimizer's state it is all that a checkpoint needs.
+  // The position in the run; together with the weights and the optimizer's state, all that a checkpoint needs.
   struct Place {
     std::int64_t epoch = 0;  // whole epochs done
-    std::int64_t batch = 0;  // batches of the epoch under way that are done: whole steps of them
+    std::int64_t batch = 0;  // batches of the current epoch done, in whole steps
     std::int64_t step = 0;   // optimizer steps done
     MetricValues best;       // on val, of the best epoch; empty: none yet
     std::int64_t best_epoch = 0;
   };
 
-  // Training since the last line of metrics.jsonl.
+  // Totals since the last line of metrics.jsonl.
   struct Window {
     MetricSums sums;
     double seconds = 0;
@@ -128,7 +129,7 @@ class Trainer {
   ProcessGroup& group_;
   StopAgreement agreement_;
   RunFolder folder_;
-  UniqueFd held_;  // rank 0: the folder, which no other trainer may write to meanwhile
+  UniqueFd held_;  // rank 0: the lock on the folder
   at::Device device_;
   RegisteredMemory registered_;
   const std::vector<SplitInfo>& splits_;
@@ -148,11 +149,11 @@ class Trainer {
   Place place_;
   MetricSums epoch_sums_;
   Window window_;
-  double epoch_seconds_ = 0;  // of the epoch under way, in this process
+  double epoch_seconds_ = 0;  // of the current epoch, in this process
   double epoch_waited_ = 0;
   std::int64_t epoch_samples_ = 0;
   RunResult result_;
-  // Of rank 0:
+  // Rank 0 only:
   std::optional<CheckpointWriter> checkpoints_;
   std::optional<MetricsFiles> files_;
   Progress progress_;
