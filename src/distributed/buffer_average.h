@@ -1,4 +1,4 @@
-/// Buffers of a model, as running statistics of batch norm, that are equal on all ranks after each step.
+/// Keeps a model's buffers, e.g. the running statistics of batch norm, equal on all ranks after each step.
 #pragma once
 
 #include <vector>
@@ -9,21 +9,21 @@
 
 namespace trainyard {
 
-/// Each rank's statistics are those of its share of a batch. Floating-point buffers become the mean over the ranks that
-/// had samples; integers, as the number of batches, those of rank 0. Can be captured in a CUDA graph. Used from
-/// one thread; `group` and `side` must outlive it.
+/// Each rank computes its statistics from its share of a batch. Floating-point buffers become the mean over the ranks
+/// that had samples; integer buffers, e.g. the number of batches, become those of rank 0. Can be captured in a CUDA
+/// graph. Used from one thread; `group` and `side` must outlive it.
 class BufferAverage {
  public:
   BufferAverage(ProcessGroup& group, SideStream& side, const std::vector<at::Tensor>& buffers);
 
-  /// After a forward pass, or in its stead on a rank without samples. `ranks_with_samples` is the same on all ranks, at
-  /// least 1; rank 0 is one of them.
+  /// Call it after the forward pass, or instead of it on a rank without samples. `ranks_with_samples` is the same on
+  /// all ranks and at least 1; rank 0 is one of them.
   void begin(bool has_samples, int ranks_with_samples);
-  /// After SideStream::join() and ProcessGroup::finish(): the buffers are the averages.
+  /// Call it after SideStream::join() and ProcessGroup::finish(). Afterwards the buffers are the averages.
   void finish();
 
  private:
-  // Buffers of one type, one behind the other.
+  // Buffers of one type, concatenated.
   struct Pack {
     std::vector<at::Tensor> buffers;
     at::Tensor flat;

@@ -1,4 +1,4 @@
-/// Errors of a rank that have their cause on another one.
+/// Errors of a rank that are caused by another rank.
 #pragma once
 
 #include "util/error.h"
@@ -6,7 +6,7 @@
 
 namespace trainyard {
 
-/// Other ranks do not answer; why is not known here.
+/// Other ranks do not answer, for a reason unknown to this rank.
 class RanksLost : public RunError {
  public:
   using RunError::RunError;

@@ -1,4 +1,4 @@
-/// Why a run on several ranks fails: the first cause, on whichever rank it was.
+/// Detects on each rank that another rank has failed, and finds the first cause.
 #pragma once
 
 #include <atomic>
@@ -17,35 +17,37 @@
 
 namespace trainyard {
 
-/// Threads of each rank that know of the others while the main thread computes or waits. It ends this process, with
-/// the first cause on standard error, when another rank has failed, was killed or has stopped: a kernel that waits for
-/// it would wait forever. The cause is kept in the store; what fails because another rank has failed is never one.
+/// Runs threads that watch the other ranks while the main thread computes or waits. When another rank has failed, was
+/// killed or hangs, they end this process and print the first cause to standard error: a kernel that waits for that
+/// rank would wait forever. The store keeps the cause; a failure that follows from another rank's is never the cause.
 ///
-/// Ranks of this host are known to have ended at once (pidfd_open), those of other hosts when they have not written to
-/// the store for `timeout_seconds`. A rank hangs if others have come further than it and none has moved for as long; on
-/// this host it is killed. Where the store itself does not answer for as long, the network is lost.
+/// The end of a rank on this host is detected immediately (pidfd_open), that of a rank on another host when it has not
+/// written to the store for `timeout_seconds`. A rank hangs if other ranks are further and no rank has made progress
+/// for that long; it is killed if it is on this host. If the store itself does not answer for that long, the network is
+/// lost.
 class FaultWatch {
  public:
-  /// Called by all ranks. `store` is a connection of its own.
+  /// Called by all ranks. `store` is a connection that nothing else uses.
   FaultWatch(const Rank& rank, c10::intrusive_ptr<c10d::Store> store, double timeout_seconds);
   ~FaultWatch();
   FaultWatch(const FaultWatch&) = delete;
   FaultWatch& operator=(const FaultWatch&) = delete;
 
-  /// This rank has come one step further.
+  /// Reports that this rank has completed one more step.
   void moved() { moves_.fetch_add(1, std::memory_order_relaxed); }
 
   /// Why the run fails.
   struct Cause {
     std::string text;    ///< with rank and host
-    bool own = false;    ///< it is the error of this rank
-    bool tells = false;  ///< no other rank prints it on this host
+    bool own = false;    ///< it is this rank's error
+    bool tells = false;  ///< this rank has to print it: no other rank on this host does
   };
-  /// What this rank ends with. Returns the first cause: `message`, with this rank and its host, unless another rank's
-  /// is known. `lost`: the message only says that other ranks do not answer, so that their cause is waited for.
+  /// Reports that this rank ends with the error `message`. Returns the first cause: `message`, with this rank and its
+  /// host, unless the cause of another rank is known. `lost`: the message only says that other ranks do not answer, so
+  /// waits for their cause first.
   Cause settle(const std::string& message, bool lost);
 
-  /// Ends the thread: other ranks may end from now on. Called by all ranks, between two barriers.
+  /// Stops watching: other ranks may end from now on. Called by all ranks, between two barriers.
   void stop();
 
  private:
@@ -53,12 +55,12 @@ class FaultWatch {
     int rank;
     std::int64_t pid;
     std::string host;
-    UniqueFd process;  // of this host; else none
-    // Of the store, as the thread last saw it:
+    UniqueFd process;  // a pidfd; none if the rank is on another host
+    // As last read from the store:
     std::int64_t moves = 0;
     std::int64_t beats = 0;
-    double changed = 0;  // when either changed
-    double moved = 0;
+    double changed = 0;  // when `beats` last changed
+    double moved = 0;    // when `moves` last changed
   };
   // A peer that does not answer, or hangs.
   struct Silent {
@@ -69,7 +71,7 @@ class FaultWatch {
   void run();
   void guard();
   void look(double now);
-  // A cause is kept behind the number of the rank that has found it and prints it.
+  // The store keeps "<rank> <cause>"; the rank is the one that found the cause and prints it.
   std::optional<Cause> known_cause();
   Cause keep_cause(const std::string& text);
   void wait_for_cause();
@@ -85,12 +87,12 @@ class FaultWatch {
   c10::intrusive_ptr<c10d::Store> store_;
   double timeout_;
   std::string host_;
-  std::vector<Peer> peers_;  // by rank; without this one
+  std::vector<Peer> peers_;  // the other ranks, in order
   std::atomic<std::int64_t> moves_ = 0;
   std::int64_t beats_ = 0;
   std::atomic<bool> settled_ = false;  // the main thread ends the process
   std::atomic<bool> stops_ = false;
-  std::mutex asking_;                      // the store
+  std::mutex asking_;                      // protects store_
   UniqueFd wake_;                          // an eventfd
   std::atomic<std::int64_t> answers_ = 0;  // of the store
   std::thread thread_;

@@ -1,4 +1,4 @@
-/// Gradients in flat storage: where those of several backward passes are added up, and those of all ranks.
+/// Sums gradients over several backward passes and over all ranks, in flat storage.
 #pragma once
 
 #include <string>
@@ -11,10 +11,10 @@
 
 namespace trainyard {
 
-/// Parameters share buckets, the last ones of the model first: in that order a backward pass reaches them. The pass
-/// that completes a step sums a bucket over the ranks as soon as its gradients are there, while backward goes on; all
-/// ranks sum the same buckets in the same order, whichever gradients they have. Can be captured in a CUDA graph after
-/// the first step. Used from one thread; `group` and `side` must outlive it.
+/// Parameters are assigned to buckets from the model's last parameter to its first, the order in which a backward pass
+/// reaches them. The last pass of a step sums a bucket over the ranks as soon as its gradients are ready, while
+/// backward continues. All ranks sum the same buckets in the same order, regardless of which gradients they have. Can
+/// be captured in a CUDA graph after the first step. Used from one thread; `group` and `side` must outlive it.
 class GradientBuckets {
  public:
   /// `parameters` are leaves that require gradients, on one device.
@@ -23,18 +23,18 @@ class GradientBuckets {
   GradientBuckets(const GradientBuckets&) = delete;
   GradientBuckets& operator=(const GradientBuckets&) = delete;
 
-  /// What a backward pass is to its step.
+  /// The position of a backward pass in its step.
   struct Pass {
     bool first = true;
     bool last = true;
-    at::Tensor kept{};  ///< unless first: the gradients so far are multiplied by it
+    at::Tensor kept{};  ///< unless first: the factor by which the gradients so far are multiplied
   };
 
   /// REQUIRES that no parameter has a gradient.
   void begin(Pass pass);
-  /// After the backward pass, or in its stead. After the last one the parameters have the gradients of the step, which
-  /// share the buckets' memory; those that had none on any rank have none. Throws RunError with the parameter's name if
-  /// one has a gradient now that had none on any rank in the first step.
+  /// Call it after the backward pass, or instead of one. After the last pass the parameters have the gradients of the
+  /// step, which share the buckets' memory; a parameter without a gradient on any rank has none. Throws RunError that
+  /// names a parameter if it has a gradient now but had none on any rank in the first step.
   void finish();
 
  private:
@@ -42,7 +42,7 @@ class GradientBuckets {
     std::vector<std::size_t> parameters;
     at::Tensor flat;
     std::vector<at::Tensor> views;  // one per parameter, in its layout
-    std::size_t missing = 0;        // gradients of the pass that are still to come
+    std::size_t missing = 0;        // gradients of the pass that are not yet ready
   };
   class Hook;
 
@@ -56,13 +56,13 @@ class GradientBuckets {
   SideStream& side_;
   NamedTensors parameters_;
   std::vector<Bucket> buckets_;
-  std::vector<std::size_t> bucket_of_;  // each parameter
-  std::vector<bool> used_;              // parameters that have a gradient in this step; once agreed, in all
+  std::vector<std::size_t> bucket_of_;  // per parameter
+  std::vector<bool> used_;              // parameters with a gradient in this step; once agreed, in every step
   bool agreed_ = false;                 // used_ is the same on all ranks
-  // Of the pass under way:
+  // State of the current pass:
   Pass pass_;
   bool overlaps_ = false;
-  std::size_t summed_ = 0;  // buckets
+  std::size_t summed_ = 0;  // buckets summed so far
 };
 
 }  // namespace trainyard

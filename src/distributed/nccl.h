@@ -1,4 +1,4 @@
-/// c10d's backend between GPUs.
+/// Creates the NCCL backend of c10d.
 #pragma once
 
 #include <chrono>
@@ -8,7 +8,7 @@
 
 namespace trainyard {
 
-/// NCCL on the current GPU; its communicator is made here, by all ranks. Throws MachineError in a build without CUDA.
+/// Called by all ranks: creates the communicator on the current GPU. Throws MachineError in a build without CUDA.
 c10::intrusive_ptr<c10d::Backend> make_nccl_backend(const c10::intrusive_ptr<c10d::Store>& store, int rank,
                                                     int world_size, at::Device device,
                                                     std::chrono::milliseconds timeout);

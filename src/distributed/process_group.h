@@ -1,4 +1,4 @@
-/// The ranks of a run, connected by c10d: Gloo between CPUs and NCCL between GPUs.
+/// Connects the ranks of a run through c10d: Gloo for tensors on the CPU and NCCL for tensors on GPUs.
 #pragma once
 
 #include <functional>
@@ -12,15 +12,15 @@
 
 namespace trainyard {
 
-/// Every collective is called by all ranks, in one order; a rank that is alone sends nothing and waits for nothing.
-/// Used from one thread at a time. Throws RanksLost where the others do not answer in time.
+/// All ranks call every collective, in the same order; a single rank sends nothing and waits for nothing. Used from one
+/// thread at a time. Throws RanksLost if other ranks do not answer in time.
 class ProcessGroup {
  public:
-  /// One rank, alone.
+  /// A group of a single rank.
   ProcessGroup();
-  /// Meets the other ranks, which may still be building their datasets; from then on they wait `timeout_seconds` for
-  /// one another. `device` is where this rank trains. REQUIRES, for a GPU, that it is the current one. Throws RunError
-  /// where the store or a rank is not reached.
+  /// Waits for the other ranks, which may still be building their datasets, and connects to them. Later calls wait at
+  /// most `timeout_seconds` for other ranks. This rank trains on `device`. REQUIRES, for a GPU, that it is the current
+  /// one. Throws RunError if the store or a rank cannot be reached.
   ProcessGroup(const Rank& rank, at::Device device, double timeout_seconds);
   ~ProcessGroup();
   ProcessGroup(const ProcessGroup&) = delete;
@@ -29,24 +29,24 @@ class ProcessGroup {
   const Rank& rank() const { return rank_; }
   bool alone() const { return rank_.alone(); }
 
-  /// Sums `tensor`, contiguous, on the CPU or on this rank's device, over all ranks in place; all get the same bits. On
-  /// a GPU it is work of the current stream; on the CPU the call returns when it is done.
+  /// Sums `tensor` over all ranks in place; all ranks get the same bits. `tensor` is contiguous, on the CPU or on this
+  /// rank's device. On a GPU the sum is enqueued on the current stream; on the CPU the call returns when it is done.
   void all_reduce(const at::Tensor& tensor);
-  /// The same, the largest instead of the sum.
+  /// Like all_reduce(), with the maximum instead of the sum.
   void all_reduce_max(const at::Tensor& tensor);
   /// Whether `yes` is true on all ranks.
   bool all_agree(bool yes);
-  /// Gives every rank what `tensor`, contiguous, is on rank 0.
+  /// Copies `tensor`, which is contiguous, from rank 0 to every rank.
   void broadcast(const at::Tensor& tensor);
-  /// `tensor` of each rank, in the order of ranks. REQUIRES that all have one shape.
+  /// Returns `tensor` of each rank, in rank order. REQUIRES that all have the same shape.
   std::vector<at::Tensor> all_gather(const at::Tensor& tensor);
 
-  /// Begins to sum as all_reduce() does. On a GPU that is all; on the CPU, call `finish` before `tensor` is used.
+  /// Starts all_reduce(). On a GPU this is the same as all_reduce(); on the CPU, call finish() before using `tensor`.
   void begin_all_reduce(const at::Tensor& tensor);
-  /// Waits for what was begun on the CPU.
+  /// Waits for the sums that begin_all_reduce() has started on the CPU.
   void finish();
 
-  /// A collective that runs while this rank goes on.
+  /// A collective that runs in the background.
   class Pending {
    public:
     Pending() = default;
@@ -56,29 +56,31 @@ class ProcessGroup {
     friend ProcessGroup;
     std::function<void()> wait_;
   };
-  /// As all_reduce_max(), done when wait() of the result returns: until then `tensor`, on the CPU, may not be used.
+  /// Like all_reduce_max(), but complete only when wait() of the result returns; do not use `tensor`, which is on the
+  /// CPU, before that.
   Pending all_reduce_max_later(const at::Tensor& tensor);
 
-  // Texts: not for every step.
+  // Collectives for texts go through the store: too slow for every step.
 
-  /// What `text` is on rank 0. Waits until rank 0 has called it.
+  /// Returns the `text` of rank 0. Waits until rank 0 has called it.
   std::string broadcast(const std::string& text);
-  /// `text` of each rank, in the order of ranks.
+  /// Returns `text` of each rank, in rank order.
   std::vector<std::string> all_gather(const std::string& text);
   /// Keeps `text` in torchrun's store, which outlives the ranks when they are restarted. Called by rank 0.
   void remember(const std::string& text);
-  /// What was kept last; empty: nothing.
+  /// Returns the last text that was kept; empty if there is none.
   std::string remembered() const;
   /// Returns when all ranks have called it.
   void barrier();
 
-  /// This rank has come one step further: a rank that does not move while others have counts as hanging.
+  /// Reports that this rank has completed one more step: a rank that makes no progress while others do counts as
+  /// hanging.
   void moved();
-  /// Throws the error that is being handled on if it is the first of all ranks, and tells it to the others; else
-  /// SecondaryError with the first one.
+  /// Called in a catch block. Rethrows the current exception if it is the first failure of all ranks, and reports it to
+  /// the others; otherwise throws SecondaryError with the first one.
   [[noreturn]] void rethrow_first_cause(const std::exception& error);
 
-  /// After the last collective, by all ranks: ends the connections. Without it the destructor cuts them.
+  /// Closes the connections. Called by all ranks, after the last collective. Without it, the destructor aborts them.
   void shut_down();
 
  private:
@@ -88,7 +90,7 @@ class ProcessGroup {
   void reduce(const at::Tensor& tensor, bool largest);
 
   Rank rank_;
-  std::unique_ptr<Connections> connections_;  // null: alone
+  std::unique_ptr<Connections> connections_;  // null: a single rank
   int texts_ = 0;                             // exchanged so far
 };
 

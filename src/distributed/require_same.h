@@ -1,4 +1,4 @@
-/// What has to be the same on all ranks, compared before they train.
+/// Checks before training that all ranks agree, e.g. on the data.
 #pragma once
 
 #include <string>
@@ -9,9 +9,9 @@
 
 namespace trainyard {
 
-/// facts: what is compared, as a setting, and what it is on this rank; names in one order. Throws UsageError,
-/// on all ranks, that names the first difference and a rank that differs from rank 0. Called by all ranks, of which
-/// there are several.
+/// facts: names, e.g. of settings, and their values on this rank, in the same order on all ranks. Throws UsageError on
+/// all ranks that names the first difference and a rank that differs from rank 0. Called by all ranks; REQUIRES at
+/// least two.
 void require_same(ProcessGroup& group, const std::vector<std::pair<std::string, std::string>>& facts);
 
 }  // namespace trainyard

@@ -1,4 +1,4 @@
-/// Work on a GPU beside its current stream.
+/// Runs work on a GPU concurrently with its current stream.
 #pragma once
 
 #include <functional>
@@ -8,17 +8,17 @@
 
 namespace trainyard {
 
-/// A stream of high priority: what waits for other GPUs should not also wait for a place on this one. On the CPU there
-/// is none and the work is done at once. Can be captured in a CUDA graph with the current stream. Used from one thread
-/// at a time.
+/// A high-priority stream: work that waits for other GPUs should not also wait to be scheduled on this one. On the CPU
+/// there is no stream, and work runs immediately. Can be captured in a CUDA graph with the current stream. Used from
+/// one thread at a time.
 class SideStream {
  public:
   explicit SideStream(at::Device device);
 
-  /// Does `work` on the stream, after what the current stream has been given so far. What it reads has to stay until
-  /// join().
+  /// Runs `work` on the stream, after the work enqueued on the current stream so far. The tensors that it reads must
+  /// live until join().
   void run(const std::function<void()>& work);
-  /// The current stream goes on after all of that.
+  /// Makes the current stream wait for all of that work.
   void join();
 
  private:

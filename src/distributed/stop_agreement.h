@@ -1,4 +1,4 @@
-/// Requests to stop or to save, on which all ranks act at the same step.
+/// Makes all ranks act on a request to stop or to save at the same step.
 #pragma once
 
 #include "distributed/process_group.h"
@@ -7,20 +7,21 @@
 
 namespace trainyard {
 
-/// A signal reaches ranks at different times, or one of them alone. Used from one thread; `group` must outlive it.
+/// A signal reaches the ranks at different times, or only one of them. Used from one thread; `group` must outlive it.
 class StopAgreement {
  public:
-  /// What any rank was asked for.
+  /// The requests that any rank has received.
   struct Requests {
-    int signal = 0;     ///< asks for a stop; 0: none is requested
-    bool save = false;  ///< since the last call
+    int signal = 0;     ///< the signal that requests a stop; 0: none
+    bool save = false;  ///< whether a save was requested since the last call
   };
 
   StopAgreement(ProcessGroup& group, StopToken token) : group_(group), token_(token) {}
 
-  /// Up to now. Waits for the other ranks.
+  /// Returns the requests up to now. Waits for the other ranks.
   Requests now();
-  /// For every step: up to the last call, so that nobody waits; up to now if the rank is alone.
+  /// Call it in every step. Returns the requests up to the previous call, so that no rank waits; with a single rank,
+  /// those up to now.
   Requests in_step();
 
  private:

@@ -1,4 +1,4 @@
-/// Texts as c10d's store keeps them.
+/// Converts texts to and from the bytes that c10d's store keeps.
 #pragma once
 
 #include <cstdint>
