@@ -1,4 +1,4 @@
-/// What eval, predict and the report show of a classifier.
+/// Collects what eval, predict and the report show for a classifier.
 #pragma once
 
 #include <functional>
@@ -11,13 +11,13 @@
 
 namespace trainyard {
 
-/// Counts what each class was taken for, and keeps the `worst` mistakes: those with the greatest cross-entropy.
+/// Counts the confusions between classes and keeps the `worst` mistakes, those with the greatest cross-entropy.
 /// `labels_of` returns the classes of a prepared batch: int64, N.
 std::unique_ptr<Evaluation> classification_evaluation(const std::vector<std::string>& class_names,
                                                       std::function<at::Tensor(const TensorDict&)> labels_of,
                                                       std::size_t worst);
 
-/// probabilities: N × classes on the CPU. The `top` likeliest classes of each.
+/// Returns the `top` most probable classes of each sample. probabilities: N × classes, on the CPU.
 std::vector<Prediction> classification_predictions(const at::Tensor& probabilities,
                                                    const std::vector<std::string>& class_names, int top);
 

@@ -1,4 +1,4 @@
-/// Metrics as sums: what a task measures over an epoch or a split without a wait for the device in any step.
+/// Computes metrics over an epoch or a split from sums that stay on the device, so that no step waits for it.
 #pragma once
 
 #include <cstdint>
@@ -17,36 +17,35 @@ namespace trainyard {
 /// The loss of a batch as a sum and the weight to divide it by, so that batches of different sizes, ignored pixels and
 /// class weights add up exactly.
 struct Loss {
-  at::Tensor sum;     ///< a scalar on the device, with a graph while training
+  at::Tensor sum;     ///< a scalar on the device; in training, with its autograd graph
   at::Tensor weight;  ///< a scalar on the device, not negative: samples, pixels or tokens, or their class weights
 
   /// sum / weight; 0 if the weight is 0.
   at::Tensor mean() const;
 };
 
-/// What a metric is computed from.
+/// The input of a metric.
 struct MetricInput {
   const TensorDict& outputs;  ///< of the model, floating-point ones as float32
   const TensorDict& batch;    ///< prepared
   const Loss& loss;
 };
 
-/// A number of sums over all samples, and the values that are computed from them when they are read: never a mean of
-/// the batches' values.
+/// Sums over all samples, and the values computed from them when they are read: never a mean of the batches' values.
 struct Metric {
   std::string name;       ///< of the sums, in a checkpoint
   std::int64_t size = 1;  ///< number of sums
   /// The batch's sums: float64, `size`, on the device. Does not wait for the device.
   std::function<at::Tensor(const MetricInput&)> sums;
-  /// What is shown of them.
+  /// Computes the values to show from the sums.
   std::function<MetricValues(std::span<const double>)> values;
 };
 
 /// A metric that is one ratio. `sums` returns numerator and denominator as two scalars; the value is 0 if the
-/// denominator is.
+/// denominator is 0.
 Metric ratio(const std::string& name, std::function<std::pair<at::Tensor, at::Tensor>(const MetricInput&)> sums);
 
-/// For ratio(): how many elements of `is_true` are, and how many there are.
+/// For ratio(): the number of true elements of `is_true`, and the number of elements.
 std::pair<at::Tensor, at::Tensor> share_of(const at::Tensor& is_true);
 
 /// The metrics of a run: the loss, the number of samples, and those of its task. Immutable; safe to share.
@@ -54,19 +53,19 @@ class MetricSet {
  public:
   explicit MetricSet(const std::vector<Metric>& metrics);
 
-  /// All sums of a batch of `samples`, in one float64 vector on the device; zeros if its loss is not finite. Does not
-  /// wait for the device.
+  /// All sums of a batch of `samples`, in one float64 vector on the device; zeros if the batch's loss is not finite.
+  /// Does not wait for the device.
   at::Tensor sums_of(const TensorDict& outputs, const TensorDict& batch, const Loss& loss, std::int64_t samples) const;
 
-  /// Number of sums in all.
+  /// The number of sums.
   std::int64_t size() const { return size_; }
-  /// The names of the values, in their order.
+  /// The names of the values, in the same order.
   std::vector<std::string> names() const;
-  /// The values of such a vector. Waits for its device.
+  /// Computes the values from a vector of sums_of(), or from a sum of such vectors. Waits for the device.
   MetricValues values(const at::Tensor& sums) const;
-  /// Number of samples that it was computed from. Waits for its device.
+  /// The number of samples in such a vector. Waits for the device.
   std::int64_t samples(const at::Tensor& sums) const;
-  /// Parts of such a vector under the metrics' names; they share its memory.
+  /// The parts of such a vector under the metrics' names; they share its memory.
   NamedTensors by_name(const at::Tensor& sums) const;
 
  private:
@@ -74,16 +73,16 @@ class MetricSet {
   std::int64_t size_ = 0;
 };
 
-/// The sums of several batches, on the device. Used from one thread.
+/// Accumulates the sums of several batches on the device. Used from one thread.
 class MetricSums {
  public:
   /// `metrics` must outlive it.
   MetricSums(const MetricSet& metrics, at::Device device);
 
-  /// Adds what MetricSet::sums_of() returned. Does not wait for the device.
+  /// Adds a result of MetricSet::sums_of(). Does not wait for the device.
   void add(const at::Tensor& sums) { sums_.add_(sums); }
   void reset() { sums_.zero_(); }
-  /// All sums, which may be changed.
+  /// All sums; callers may modify them.
   const at::Tensor& tensor() const { return sums_; }
 
   // These wait for the device.

@@ -1,4 +1,4 @@
-/// Masks in colour.
+/// Draws masks in colour.
 #pragma once
 
 #include "images/encode_png.h"
@@ -6,13 +6,14 @@
 
 namespace trainyard {
 
-/// 256 colours that are easy to tell apart, the first black: those of the PASCAL VOC challenge.
+/// 256 distinct colours, the first one black: the palette of the PASCAL VOC challenge.
 const Palette& mask_palette();
 
-/// `image` (grey or RGB) with the classes of `mask`, of the same size and 1 channel, painted over it, half transparent.
+/// Returns `image` (grey or RGB) with the classes of `mask` drawn over it, half transparent. mask: the same size, one
+/// channel.
 Image overlay(const Image& image, const Image& mask);
 
-/// Pictures of one height, side by side.
+/// Joins pictures of the same height side by side.
 Image side_by_side(const std::vector<Image>& pictures);
 
 }  // namespace trainyard

@@ -1,4 +1,4 @@
-/// Pictures of samples for people: what eval, the report and predict show.
+/// Converts samples to pictures for eval, the report and predict.
 #pragma once
 
 #include "images/image.h"
@@ -6,8 +6,8 @@
 
 namespace trainyard {
 
-/// The picture of sample `i` of a batch's images, uint8 or float32 (taken as 0 to 1): grey unless it has 3 channels, of
-/// others the first. Waits for the device.
+/// The picture of sample `i` of a batch's images, which are uint8 or float32 (0 to 1). RGB if they have 3 channels,
+/// otherwise the first channel in grey. Waits for the device.
 Image picture_of(const DeviceField& images, std::int64_t i);
 
 }  // namespace trainyard

@@ -1,4 +1,4 @@
-/// The figures of a regression, and what eval, the report and predict show of it.
+/// Computes the metrics of a regression and collects what eval, the report and predict show for it.
 #pragma once
 
 #include <memory>
@@ -11,23 +11,23 @@
 
 namespace trainyard {
 
-/// How near the predictions of one target are, in its own units.
+/// The errors of the predictions of one target, in the target's units.
 struct TargetFigures {
   double mae = 0;   ///< mean absolute error
-  double rmse = 0;  ///< root of the mean squared error
-  double r2 = 0;    ///< share of the target's variance that is explained, as scikit-learn's r2_score: at most 1
+  double rmse = 0;  ///< root mean squared error
+  double r2 = 0;    ///< coefficient of determination, as scikit-learn's r2_score: at most 1
 };
 
-/// `sums`: of standardized predictions and targets over all samples: for each target |error|, then error², target and
-/// target², and last the number of samples. A target without variance has the R² of scikit-learn: 1 without an error,
-/// otherwise 0.
+/// sums: over all samples, of standardized predictions and targets: |error| of each target, then error² of each, target
+/// and target², and finally the number of samples. For a target without variance R² is that of scikit-learn: 1 if there
+/// is no error, otherwise 0.
 std::vector<TargetFigures> figures_of(std::span<const double> sums, const std::vector<Column>& targets);
 
-/// Standardized predictions, N × targets, in the targets' own units: float64, on the CPU.
+/// Converts standardized predictions, N × targets, to the targets' units: float64, on the CPU.
 at::Tensor in_own_units(const at::Tensor& logits, const std::vector<Column>& targets);
 
-/// Collects predictions and the field "target"; shows for each target its figures, predictions against targets, the
-/// distribution of errors, and the samples with the largest errors in deviations of the target.
+/// Collects predictions and the field "target". Shows for each target its metrics, predictions against targets and a
+/// histogram of the errors, and the samples with the largest errors, in standard deviations of the target.
 std::unique_ptr<Evaluation> regression_evaluation(const std::vector<Column>& targets, std::size_t worst);
 
 /// values: float64, N × targets, on the CPU.

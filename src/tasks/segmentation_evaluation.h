@@ -1,4 +1,4 @@
-/// What eval, predict and the report show of a segmentation.
+/// Collects what eval, predict and the report show for a segmentation.
 #pragma once
 
 #include <memory>
@@ -11,15 +11,15 @@
 
 namespace trainyard {
 
-// Of a confusion matrix, row by row, of classes × classes numbers of pixels.
+// confusion: a row-major matrix of classes × classes pixel counts.
 
-/// Intersection over union, the mean over the classes that labels or guesses have; 0 without any.
+/// The mean intersection over union of the classes that occur among labels or guesses; 0 if none does.
 double mean_iou(std::span<const double> confusion, std::int64_t classes);
-/// Share of the pixels that are right; 0 without any.
+/// The fraction of correct pixels; 0 if there are no pixels.
 double pixel_accuracy(std::span<const double> confusion, std::int64_t classes);
 
-/// Intersection over union of each class over all pixels of the split, and the `worst` samples: those with the lowest
-/// mean of their own. Their pictures show image, mask and guess side by side.
+/// Computes the intersection over union of each class over all pixels of the split, and keeps the `worst` samples,
+/// those with the lowest mean IoU of a single sample. Their pictures show image, mask and guess side by side.
 std::unique_ptr<Evaluation> segmentation_evaluation(const std::vector<std::string>& class_names, std::size_t worst);
 
 /// masks: int64, N × height × width.

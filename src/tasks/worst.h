@@ -1,4 +1,4 @@
-/// The samples with the greatest losses of a split.
+/// Keeps the samples of a split with the greatest losses.
 #pragma once
 
 #include <algorithm>
@@ -8,13 +8,13 @@
 
 namespace trainyard {
 
-/// Keeps the `most` entries with the greatest losses, greatest first; of equal losses, the earlier one first.
+/// Keeps the `most` entries with the greatest losses, greatest first; among equal losses, the earliest first.
 template <typename Entry>
 class Worst {
  public:
   explicit Worst(std::size_t most) : most_(most) {}
 
-  /// Whether an entry of this loss would be kept.
+  /// Whether an entry with this loss would be kept.
   bool takes(double loss) const { return entries_.size() < most_ || (most_ > 0 && loss > entries_.back().first); }
 
   void add(double loss, Entry entry) {
