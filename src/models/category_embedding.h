@@ -1,4 +1,4 @@
-/// A vector for each value of a table's categorical columns.
+/// Creates an embedding for the values of a table's categorical columns.
 #pragma once
 
 #include <torch/nn/modules/embedding.h>
@@ -7,8 +7,8 @@
 
 namespace trainyard {
 
-/// Vectors of `width`: those of categories normally distributed, and zeros for a category that train does not have,
-/// whose vector is never trained. REQUIRES that the field has values.
+/// Vectors have `width` elements, normally distributed; the vector for a category that does not occur in train is zero
+/// and never trained. REQUIRES that the field has values.
 inline torch::nn::Embedding category_embedding(const Field& categorical, std::int64_t width) {
   torch::nn::Embedding embedding(categorical.values->count, width);
   const at::NoGradGuard no_grad;

@@ -1,5 +1,4 @@
-/// Freezing: parts of a model that keep the weights they have, as is usual when a model is trained further on other
-/// data.
+/// Freezes parts of a model, i.e. keeps their weights, as is usual for fine-tuning.
 #pragma once
 
 #include <string>
@@ -8,16 +7,17 @@
 
 namespace trainyard {
 
-/// Freezes the first `config.freeze_stages` stages of `model`, and what `config.freeze` names: stages, or else all
-/// parameters that begin with a name (begins_with() in models/stages.h). A frozen parameter requires no gradient: the
-/// backward pass leaves it out and ends before the first parameter that is trained, and it has no optimizer state and
-/// no weight decay. A module whose parameters are all frozen stays in evaluation mode (Model::train): its batch norm
-/// uses its running statistics and leaves them alone, its dropout drops nothing. Throws UsageError for a name that is
-/// none, with the nearest; for more stages than there are; and if nothing is left to train.
+/// Freezes the first `config.freeze_stages` stages of `model`, and for each name in `config.freeze` the stage of that
+/// name or, if there is none, all parameters whose names begin with it (begins_with() in models/stages.h). A frozen
+/// parameter does not require a gradient: the backward pass skips it and stops at the first trained parameter, and it
+/// has no optimizer state and no weight decay. A module whose parameters are all frozen stays in evaluation mode
+/// (Model::train): its batch norm uses its running statistics without updating them, and its dropout drops nothing.
+/// Throws UsageError for an unknown name, with the nearest known one; if `config.freeze_stages` leaves no stage to
+/// train; and if nothing is left to train.
 void freeze(Model& model, const ModelConfig& config);
 
-/// "2 of 6 stages (stem, layer1), 157504 of 11689512 parameters"; a stage counts if all of it is frozen. Empty if
-/// nothing is.
+/// Returns e.g. "2 of 6 stages (stem, layer1), 157504 of 11689512 parameters"; a stage counts if it is completely
+/// frozen. Empty if nothing is frozen.
 std::string describe_frozen(const Model& model);
 
 }  // namespace trainyard

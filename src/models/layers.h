@@ -1,5 +1,5 @@
-/// The layers of torch::nn that models are made of. They are left out of the precompiled header, model_module.h: GCC
-/// would instantiate their templates in every file that uses it.
+/// Includes the layers of torch::nn that models consist of. They are not in the precompiled header, model_module.h,
+/// because GCC would instantiate their templates in every file that uses it.
 #pragma once
 
 #include <torch/nn/modules/batchnorm.h>

@@ -1,4 +1,4 @@
-/// A limit on the memory that a model takes while it is built.
+/// Limits the memory that a model may allocate while it is created.
 #pragma once
 
 #include <cstddef>
@@ -6,11 +6,11 @@
 
 namespace trainyard {
 
-/// While it lives, tensors on the CPU that this thread makes may take `bytes` in all, those that are gone by then
-/// included; more throws RunError "model" that names `origin`, which asks for it. Tensors may outlive it. At most one
-/// at a time.
+/// During its lifetime, this thread may allocate at most `bytes` bytes of CPU tensors in total, including tensors that
+/// have been freed since; beyond that, throws RunError "model" that names `origin`, the file that describes the model.
+/// Tensors may outlive it. At most one at a time.
 ///
-/// For models that a file asks for: a few bytes of text could otherwise take all the memory there is.
+/// For models described by a file: otherwise a few bytes of text could allocate all available memory.
 class MemoryBound {
  public:
   MemoryBound(std::size_t bytes, std::string origin);

@@ -1,5 +1,5 @@
-/// What a model is to the rest of the program: prepared fields in, named outputs out, with weights that have names. A
-/// new model is one file here that derives from ModelModule (models/model_module.h) and registers itself.
+/// The interface of a model to the rest of the program: it takes prepared fields, returns named outputs, and has named
+/// weights. A new model is one file here that derives from ModelModule (models/model_module.h) and registers itself.
 #pragma once
 
 #include <cstdint>
@@ -29,72 +29,75 @@ struct ImageShape {
   std::int64_t width;   ///< pixels
 };
 
-/// What data and task ask of a model.
+/// The inputs and outputs that data and task require of a model.
 struct ModelInput {
-  std::vector<Field> fields;         ///< that forward() gets, as the dataset declares them
+  std::vector<Field> fields;         ///< the fields that forward() receives, as the dataset declares them
   std::int64_t outputs;              ///< scores to return for each sample, pixel or token
   std::vector<std::int64_t> logits;  ///< the shape of the output "logits" for one sample
 
-  /// Throws UsageError "model" with the fields there are if there is no field of that name.
+  /// Throws UsageError "model", with the available fields, if there is no field of that name.
   const Field& field(std::string_view name) const;
-  /// Of the field "image". Throws UsageError "model" if there is none, or if it is no image.
+  /// The shape of the field "image". Throws UsageError "model" if there is none, or if it is not an image.
   ImageShape image() const;
 };
 
-/// One image in, `outputs` scores out: image classification.
+/// The ModelInput of image classification: one image in, `outputs` scores out.
 ModelInput image_input(const ImageShape& image, std::int64_t outputs);
 
-/// `count` samples of zeros, prepared as forward() gets them.
+/// Returns a prepared batch of `count` samples of zeros.
 TensorDict zero_batch(const ModelInput& input, std::int64_t count, at::Device device);
 
-/// A part of a model, computed after the stages before it: the parameters whose names begin with one of `prefixes`
-/// (begins_with() in models/stages.h).
+/// A part of a model that is computed after the previous stages: the parameters whose names begin with one of
+/// `prefixes` (begins_with() in models/stages.h).
 struct Stage {
   std::string name;
   std::vector<std::string> prefixes;
 };
 
-/// A network. Parameters and buffers carry the names of torchvision, timm or Hugging Face where the network is theirs,
-/// so that weights travel to and from Python.
+/// A network. Parameters and buffers have the names of torchvision, timm or Hugging Face if the network exists there,
+/// so that weights can be exchanged with Python.
 ///
-/// torch::nn is left to the models' own files: its headers take longer to compile than all that is done with a model.
+/// Only the models' own files use torch::nn, because its headers take longer to compile than everything that is done
+/// with a model.
 class Model {
  public:
   virtual ~Model() = default;
 
-  /// batch: the prepared fields of N samples: "image", float, N × channels × height × width (any memory format),
-  /// normalized; "tokens", int64, N × T. Returns the outputs that the task asks for, "logits" among them: scores of
-  /// N × outputs (a class per sample), N × outputs × height × width (per pixel) or N × T × outputs (per token).
-  /// While training on a GPU, what it launches is captured and replayed for the batches after (training/step_graph.h):
-  /// it may neither wait for the GPU nor decide anything anew, or train.cuda_graph is to be false.
+  /// batch: the prepared fields of N samples, e.g. "image", float, N × channels × height × width (any memory format),
+  /// normalized; or "tokens", int64, N × T. Returns the outputs that the task requires, including "logits": scores of
+  /// N × outputs (per sample), N × outputs × height × width (per pixel) or N × T × outputs (per token). On a GPU the
+  /// call is captured and replayed for later batches (training/step_graph.h): it must neither wait for the GPU nor
+  /// branch on values that change from batch to batch, unless train.cuda_graph is false.
   virtual TensorDict forward(const TensorDict& batch) = 0;
 
-  /// Name of the module that gives the scores: what model.reset_head draws anew.
+  /// The name of the module that computes the scores, which model.reset_head initializes anew.
   virtual std::string head() const { return "fc"; }
-  /// Whether model.reset_head draws the tensor `name` anew.
+  /// Whether model.reset_head initializes the tensor `name` anew.
   virtual bool is_of_head(const std::string& name) const { return name.starts_with(head() + "."); }
 
-  /// The stages in forward order: what model.freeze, model.freeze_stages and optimizer.layer_decay mean by them. Each
-  /// parameter is of exactly one. By default a stage for each module that the model itself registers, by its name.
+  /// The stages in forward order, for model.freeze, model.freeze_stages and optimizer.layer_decay. Each parameter
+  /// belongs to exactly one. By default, each module that the model itself registers is a stage of the same name.
   virtual std::vector<Stage> stages() const;
 
-  /// The model's name for what a file of weights calls `name`, e.g. without a prefix; empty: the model has no use for
-  /// it, and it is left out. Names that several tensors share are one tensor, which is tied.
+  /// Converts the name of a tensor in a weights file to the model's name, e.g. by removing a prefix; empty: the model
+  /// does not use the tensor, and it is ignored. Several tensors in the file may have the same name in the model (tied
+  /// weights).
   virtual std::string own_name(const std::string& name) const { return name; }
 
-  // What torch.nn.Module's functions of these names do. Tensors that are returned share the model's memory.
+  // Like torch.nn.Module's functions of these names. Returned tensors share the model's memory.
   NamedTensors named_parameters() const;
   std::vector<at::Tensor> parameters() const;
   std::vector<at::Tensor> buffers() const;
   bool is_training() const;
-  /// A module whose parameters are all frozen (models/freeze.h) stays in evaluation mode: its batch norm does not move.
+  /// A module whose parameters are all frozen (models/freeze.h) stays in evaluation mode: its running statistics do not
+  /// change.
   void train(bool on = true);
   void eval() { train(false); }
   void to(at::Device device);
-  /// From now on its batch norms use the statistics of all processes (layers/synchronized_batch_norm.h). Throws
-  /// UsageError for one that is not layers/batch_norm.h's.
+  /// From now on, batch norms use the statistics of all processes (layers/synchronized_batch_norm.h). Throws UsageError
+  /// for a batch norm that is not from layers/batch_norm.h.
   void synchronize_batch_norm(const AllReduce& all_reduce);
-  /// As Python orders it: parameters, then buffers (such as running_mean and num_batches_tracked), module by module.
+  /// In Python's order: module by module, parameters before buffers (e.g. running_mean and num_batches_tracked).
   NamedTensors state_dict() const;
 
  private:
@@ -109,22 +112,23 @@ struct ModelKind {
 /// Factories draw initial weights from torch's default CPU generator and return the model on the CPU, in training mode.
 using ModelRegistry = Registry<ModelKind, std::shared_ptr<Model>(const ModelConfig&, const ModelInput&)>;
 
-/// The model named by `config.name`. Throws UsageError for an unknown name.
+/// Creates the model named by `config.name`. Throws UsageError for an unknown name.
 std::shared_ptr<Model> make_model(const ModelConfig& config, const ModelInput& input);
 
-/// Number of trainable numbers in `model`.
+/// The number of elements of all parameters of `model`, frozen ones included.
 std::int64_t parameter_count(const Model& model);
 
-/// Multiply-adds that `model`, which is on the CPU, takes for one sample: of convolutions, linear layers and attention,
-/// as torchvision's and timm's tables count them. Computes one forward pass.
+/// Multiply-adds of one sample in the convolutions, linear layers and attention of `model`, counted as in the tables of
+/// torchvision and timm. Runs one forward pass. REQUIRES that `model` is on the CPU.
 std::int64_t multiply_adds(Model& model, const ModelInput& input);
 
-/// Copies `state` into the model, as load_state_dict(strict=True): throws RunError that lists every missing, unexpected
-/// and misshapen tensor; the model is unchanged then. `origin` is named in the error.
+/// Copies `state` into the model, like PyTorch's load_state_dict(strict=True). If tensors are missing, unexpected, of
+/// another shape or type, or contain NaN, throws RunError that describes them (TensorFit::problems()) and names
+/// `origin`; the model is then unchanged.
 void load_state_dict(Model& model, const NamedTensors& state, const std::string& origin);
 
-/// As load_state_dict, with weights from elsewhere: names may be foreign ones (Model::own_name) and have a prefix that
-/// wrappers add. With `reset_head` the tensors of model.head() are left as they are, whatever `state` has there.
+/// Like load_state_dict(), for weights from other programs: names are converted (Model::own_name) and may have a prefix
+/// that wrappers add. With `reset_head` the tensors of model.head() are not loaded and stay unchanged.
 void load_weights(Model& model, const NamedTensors& state, bool reset_head, const std::string& origin);
 
 }  // namespace trainyard

@@ -1,7 +1,7 @@
 /// The base class of every model: a torch::nn::Module that is also a Model.
 ///
-/// The two are apart because torch::nn's headers take longer to compile than everything that is done with a model. Only
-/// the files of models include this header, which is precompiled for them; all others use Model (models/model.h).
+/// The two are separate because torch::nn's headers take longer to compile than everything that is done with a model.
+/// Only the files of models include this header, which is precompiled for them; all others use Model (models/model.h).
 #pragma once
 
 #include <torch/nn/module.h>

@@ -1,4 +1,4 @@
-/// The residual stream of a transformer, as its blocks pass it on.
+/// Passes the residual stream of a transformer from block to block.
 #pragma once
 
 #include "layers/layer_norm.h"
@@ -12,8 +12,8 @@ struct Residual {
   PendingAdd pending;
 };
 
-/// block.forward(residual, factors, further...), recomputed if recompute() does. `factors`: drop_path_factors(), which
-/// are drawn before, so that a CUDA graph need not draw them again.
+/// Returns block.forward(residual, factors, further...), recomputed in the backward pass if recompute() is on. factors:
+/// from drop_path_factors(), drawn before the block, so that recomputing in a CUDA graph need not draw them again.
 template <typename Block, typename... Further>
 Residual forward_block(Block& block, const Residual& residual, const at::Tensor& factors, Further... further) {
   const auto forward = [&block, further...](const std::vector<at::Tensor>& inputs) {

@@ -1,4 +1,4 @@
-/// The convolutional layers of ResNets, which classification and segmentation models share.
+/// Provides the convolutional layers of ResNets, which classification and segmentation models share.
 #pragma once
 
 #include <array>
@@ -16,11 +16,11 @@ enum class Stem : std::uint8_t {
 constexpr std::array<const char*, 2> words_of(Stem) { return {"standard", "small"}; }
 
 struct ResNetShape {
-  bool bottleneck = false;      ///< else basic blocks
+  bool bottleneck = false;      ///< bottleneck blocks; otherwise basic blocks
   std::array<int, 4> blocks{};  ///< of layer1 to layer4
   Stem stem = Stem::standard;
-  /// layer3 and layer4 keep the size of layer2 and dilate their convolutions instead, as torchvision's
-  /// replace_stride_with_dilation = [False, True, True]; basic blocks do, too.
+  /// layer3 and layer4 keep the size of layer2 and dilate their convolutions instead, like torchvision's
+  /// replace_stride_with_dilation = [False, True, True]; unlike there, also with basic blocks.
   bool dilated = false;
 };
 
@@ -33,17 +33,17 @@ struct ResNetFeatures {
   at::Tensor layer4;
 };
 
-/// conv1, bn1 and layer1 to layer4, with torchvision's names. An inner part of a module, not one itself.
+/// conv1, bn1 and layer1 to layer4, with torchvision's names. A part of a module, not a module itself.
 class ResNetLayers {
  public:
   /// Registers the layers in `owner`, with torch::nn's initial weights; see init_convolutions().
   ResNetLayers(torch::nn::Module& owner, const ResNetShape& shape, std::int64_t image_channels);
 
-  /// images: N × channels × height × width. Both results have the size of the image divided by 32; dilated, by 8; with
-  /// the small stem four times that.
+  /// images: N × channels × height × width. Both results have 1/32 of the image's height and width, or 1/8 if dilated;
+  /// with the small stem, four times that.
   ResNetFeatures forward(const at::Tensor& images);
 
-  /// stem, layer1, ..., layer4; `prefix`: what stands before the names of the layers in the model.
+  /// The stages stem, layer1, ..., layer4. prefix: of the layers' names in the model.
   static std::vector<Stage> stages(const std::string& prefix);
 
   std::int64_t layer3_channels() const { return 256 * expansion_; }
@@ -57,8 +57,8 @@ class ResNetLayers {
   std::array<torch::nn::Sequential, 4> layers_{nullptr, nullptr, nullptr, nullptr};
 };
 
-/// Draws the weights of all convolutions in `module` as torchvision's ResNets do: normal, He et al. 2015, for the
-/// number of their outputs.
+/// Initializes the weights of all convolutions in `module` like torchvision's ResNets: Kaiming normal (He et al. 2015),
+/// fan-out.
 void init_convolutions(torch::nn::Module& module);
 
 }  // namespace trainyard

@@ -1,4 +1,5 @@
-/// Segmentation with a ResNet: the parts that torchvision.models.segmentation's models share, under its names.
+/// Base class of segmentation models with a ResNet backbone: the parts that torchvision.models.segmentation's models
+/// share, under torchvision's names.
 #pragma once
 
 #include <functional>
@@ -9,8 +10,8 @@
 
 namespace trainyard {
 
-/// A convolution that keeps the size, without bias, batch normalization and ReLU: in a torch::nn::Sequential, its
-/// modules `index` and `index` + 1. Not a module itself.
+/// A size-preserving convolution without bias, followed by batch normalization and ReLU. Registers convolution and
+/// batch norm in `owner` like modules `index` and `index` + 1 of a torch::nn::Sequential. Not a module itself.
 class ConvBnRelu {
  public:
   ConvBnRelu(torch::nn::Module& owner, int index, std::int64_t in, std::int64_t out, std::int64_t kernel,
@@ -22,13 +23,13 @@ class ConvBnRelu {
   BatchNorm bn;
 };
 
-/// From feature maps to scores of the same size.
+/// Computes scores from feature maps, of the same size.
 class SegmentationHead : public torch::nn::Module {
  public:
   virtual at::Tensor forward(const at::Tensor& features) = 0;
 };
 
-/// torchvision's FCNHead: a 3×3 convolution to a quarter of the channels, dropout, and the scores.
+/// torchvision's FCNHead: a 3×3 convolution to a quarter of the channels, dropout, and a convolution to the scores.
 class FcnHead : public SegmentationHead {
  public:
   FcnHead(std::int64_t channels, std::int64_t outputs, double dropout);
@@ -40,17 +41,17 @@ class FcnHead : public SegmentationHead {
   torch::nn::Conv2d scores_;
 };
 
-/// `backbone`, a dilated ResNet; `classifier`, which reads its layer4; and `aux_classifier`, an FcnHead on layer3, if
-/// it is wanted. Returns "logits" of the image's size, and "aux" of the same shape.
+/// Consists of `backbone`, a dilated ResNet; `classifier`, which reads its layer4; and optionally `aux_classifier`, an
+/// FcnHead on layer3. forward() returns "logits" of the image's size, and "aux" of the same shape.
 ///
-/// Takes the weights of torchvision's whole model, and those of its classification model for the backbone: names
-/// without "backbone.". Of them fc is ignored, and of a whole model aux_classifier, if this one has none.
+/// Accepts the weights of torchvision's whole model, and for the backbone those of torchvision's classification models,
+/// whose names lack "backbone.". Ignores fc, and aux_classifier if this model has none.
 class SegmentationResNet : public ModelModule {
  public:
-  /// The classifier for feature maps of `channels`.
+  /// Creates the classifier for feature maps with `channels` channels.
   using MakeHead = std::function<std::shared_ptr<SegmentationHead>(std::int64_t channels)>;
 
-  /// aux_dropout: that of aux_classifier; without it there is no such head.
+  /// aux_dropout: the dropout of aux_classifier; empty: no aux_classifier.
   SegmentationResNet(ResNetShape shape, const ModelInput& input, const MakeHead& make_head,
                      std::optional<double> aux_dropout);
 

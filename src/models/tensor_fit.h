@@ -1,4 +1,4 @@
-/// Compares the tensors of a file with those of the program that they replace, and copies them if all fit.
+/// Compares the tensors of a file with those they are to replace, and copies them if all match.
 #pragma once
 
 #include <cstddef>
@@ -11,31 +11,31 @@
 
 namespace trainyard {
 
-/// Which element types fit.
+/// Which element types match.
 enum class Types : std::uint8_t {
-  same,       ///< the wanted ones: a checkpoint continues bit for bit
-  same_kind,  ///< a floating-point type for another, an integer type for another: weights from elsewhere
+  same,       ///< only equal types: for checkpoints, which resume bit-identically
+  same_kind,  ///< any floating-point type matches another, any integer type another: for weights from other programs
 };
 
-/// `given` fits `wanted` if both have the same names, each tensor the same shape, and none holds NaN. `given` is on the
-/// CPU, `wanted` on any device.
+/// `given` matches `wanted` if both have the same names, tensors of the same name have the same shape and matching
+/// types, and no tensor of `given` contains NaN. `given` is on the CPU, `wanted` on any device.
 class TensorFit {
  public:
   TensorFit(const NamedTensors& wanted, const NamedTensors& given, Types types);
 
   bool whole() const { return misfits_.empty() && missing_.empty() && unexpected_.empty(); }
 
-  /// What does not fit, with names, shapes and types, and how many tensors do. `owner` has the wanted tensors: "the
-  /// model". At most some 4 KiB, safe to print.
+  /// Describes the mismatches, with names, shapes and types, and the number of tensors that match. owner: of the wanted
+  /// tensors, e.g. "the model". At most about 4 KiB, safe to print.
   std::string problems(const std::string& owner) const;
 
-  /// Copies each given tensor to the wanted one of its name. REQUIRES whole().
+  /// Copies each given tensor to the wanted tensor of the same name. REQUIRES whole().
   void copy() const;
 
  private:
   struct Misfit {
     std::string name;
-    std::string given;  // "[2, 3]", "of type Half"; empty: it holds NaN
+    std::string given;  // e.g. "[2, 3]" or "of type Half"; empty: it contains NaN
     std::string wanted;
   };
 
