@@ -1,5 +1,5 @@
-/// Gradient scaling for fp16, as torch.amp.GradScaler: the loss is multiplied so that small gradients do not vanish;
-/// where they overflow, the step is passed over and the factor halved.
+/// Scales gradients for fp16, like torch.amp.GradScaler: multiplies the loss so that small gradients do not underflow;
+/// if gradients overflow, the step is skipped and the scale is halved.
 #pragma once
 
 #include <vector>
@@ -9,24 +9,24 @@
 
 namespace trainyard {
 
-/// All numbers stay on the device: nothing here waits for it. Used from one thread.
+/// All values stay on the device: no function waits for it. Used from one thread.
 class GradScaler {
  public:
-  /// Disabled, it scales by nothing and has no state.
+  /// If not enabled, does not scale and has no state.
   GradScaler(bool enabled, at::Device device);
 
   bool enabled() const { return enabled_; }
 
-  /// loss × scale.
+  /// Returns loss × scale.
   at::Tensor scale(const at::Tensor& loss) const;
 
-  /// Divides the gradients by the scale, in place, and sets `found_inf` (one float) to 1 where one is not finite.
+  /// Divides the gradients by the scale, in place, and sets `found_inf` (one float) to 1 if any is not finite.
   void unscale(std::vector<at::Tensor>& gradients, at::Tensor& found_inf) const;
 
-  /// After the step: halves the scale where found_inf is 1, doubles it after 2000 steps without.
+  /// Call it after the step: halves the scale if found_inf is 1, doubles it after 2000 consecutive steps with 0.
   void update(const at::Tensor& found_inf);
 
-  /// "scale" and "growth_tracker"; shares memory, so that a resume copies into them. Empty when disabled.
+  /// "scale" and "growth_tracker"; share this object's memory, so that a resume can copy into them. Empty if disabled.
   NamedTensors state() const;
 
  private:

@@ -1,5 +1,5 @@
-/// Optimizers: LibTorch's fused kernels, with all state in named tensors so that a checkpoint can carry it. A new one
-/// is one file here that registers itself.
+/// Optimizers that use LibTorch's fused kernels and keep all state in named tensors, so that checkpoints can store it.
+/// A new optimizer is one file here that registers itself.
 #pragma once
 
 #include <functional>
@@ -23,57 +23,58 @@ class Optimizer {
   Optimizer(const OptimizerConfig& config, NamedTensors parameters);
   virtual ~Optimizer() = default;
 
-  /// One update with the learning rate last set. Parameters without a gradient are passed over. `found_inf`, where
-  /// defined, is one float on the device: 1 makes the step change nothing, as in torch.amp.GradScaler.
+  /// Updates the parameters with the current learning rate. Skips parameters without a gradient. found_inf: if defined,
+  /// one float on the device; if it is 1, the step changes nothing, as in torch.amp.GradScaler.
   void step(const at::Tensor& found_inf = {});
 
-  /// The learning rate lives in tensors on the parameters' device: a captured CUDA graph would replay a plain number
-  /// frozen.
+  /// The learning rate is stored in tensors on the parameters' device, because a captured CUDA graph would always
+  /// replay the same number.
   void set_learning_rate(double rate);
 
-  /// From now on each parameter, in the order given to the constructor, has its own share of the learning rate; at
-  /// first all have 1. To be called before set_learning_rate().
+  /// From now on, multiplies the learning rate of each parameter, in the order given to the constructor, by its scale;
+  /// initially all scales are 1. Call it before set_learning_rate().
   void scale_learning_rates(const std::vector<double>& scales);
 
   /// Drops all gradients.
   void zero_grad();
 
-  /// What it updates; shared with the model.
+  /// The parameters that this optimizer updates; shared with the model.
   const NamedTensors& parameters() const { return parameters_; }
 
-  /// The gradients there are. Share the parameters' memory.
+  /// The defined gradients of the parameters, not copies.
   std::vector<at::Tensor> gradients() const;
 
-  /// All state that a bit-exact continuation needs, as "<state>.<parameter>". Shares the optimizer's memory: a resume
-  /// copies into these tensors.
+  /// All state needed to resume bit-identically, named "<state>.<parameter>". Shares the optimizer's memory, so that a
+  /// resume can copy into these tensors.
   NamedTensors state() const;
 
  protected:
-  /// Parameters that one call updates.
+  /// Parameters that one call of update() updates.
   struct Group {
-    std::vector<std::size_t> indices;  ///< their places among all parameters
+    std::vector<std::size_t> indices;  ///< of these parameters among all parameters
     std::vector<at::Tensor> parameters;
     std::vector<at::Tensor> gradients;
     at::Tensor learning_rate;  ///< a scalar on the parameters' device: double on the CPU, float on a GPU
     double weight_decay;
-    std::optional<at::Tensor> found_inf;  ///< what step() was given: nothing may change where it is 1
+    std::optional<at::Tensor> found_inf;  ///< the argument of step(): if it is 1, nothing may change
   };
 
-  /// Updates parameters from gradients in place. Once a step for each pair of weight decay and learning rate there is.
+  /// Updates parameters from gradients in place. Called once per step for each combination of weight decay and learning
+  /// rate.
   virtual void update(Group& group) = 0;
 
-  /// Declares one state tensor a parameter, zero at first: a copy of the parameter's shape, or one float each where
-  /// `scalar`. Called by constructors of derived classes only.
+  /// Adds one state tensor per parameter, initially zero: of the parameter's shape or, if `scalar`, a float32 scalar.
+  /// Returns the slot of the state. Called only by constructors of derived classes.
   std::size_t add_state(const std::string& name, bool scalar = false);
-  /// The tensors of state `slot` (what add_state returned) for the parameters of `indices`.
+  /// The tensors of the state `slot`, returned by add_state(), for the parameters at `indices`.
   std::vector<at::Tensor> state_of(std::size_t slot, const std::vector<std::size_t>& indices) const;
 
  private:
   NamedTensors parameters_;
-  std::vector<double> weight_decays_;   // of each parameter
-  std::vector<Group> groups_;           // without parameters and gradients: those of a step are put in
-  std::vector<std::size_t> group_of_;   // each parameter
-  at::Tensor scales_, learning_rates_;  // of each group
+  std::vector<double> weight_decays_;   // per parameter
+  std::vector<Group> groups_;           // templates without parameters and gradients; step() adds them
+  std::vector<std::size_t> group_of_;   // per parameter
+  at::Tensor scales_, learning_rates_;  // per group
   std::vector<std::pair<std::string, std::vector<at::Tensor>>> states_;
 };
 
@@ -83,9 +84,9 @@ struct OptimizerKind {
 
 using OptimizerRegistry = Registry<OptimizerKind, std::unique_ptr<Optimizer>(const OptimizerConfig&, NamedTensors)>;
 
-/// The optimizer named by `config.name` over the parameters of `model` that require a gradient. With
-/// `config.layer_decay` a stage that comes n before the last one (Model::stages) has layer_decay^n of the learning
-/// rate, as in BEiT. Throws UsageError for an unknown name.
+/// Creates the optimizer named by `config.name` for the parameters of `model` that require a gradient. The learning
+/// rate of the stage n stages before the last one (Model::stages) is multiplied by config.layer_decay^n, as in BEiT.
+/// Throws UsageError for an unknown name.
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config, const Model& model);
 
 }  // namespace trainyard
