@@ -10,14 +10,14 @@
 namespace trainyard {
 namespace {
 
-// Greater is better; not a number is worse than all.
+// Greater is better; NaN is worse than any number.
 double rank(const MetricValues& values, const std::string& metric, bool higher_is_better) {
   const double value = value_of(values, metric).value_or(std::nan(""));
   if (std::isnan(value)) return -HUGE_VAL;
   return higher_is_better ? value : -value;
 }
 
-// The rows of every rank, which may have different numbers of them.
+// The rows of all ranks, concatenated. Ranks may have different numbers of rows.
 at::Tensor of_all_ranks(const at::Tensor& rows, ProcessGroup& group) {
   if (group.alone()) return rows;
   const at::Tensor count = at::full({1}, rows.size(0), at::kLong);

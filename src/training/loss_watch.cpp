@@ -5,7 +5,7 @@
 namespace trainyard {
 namespace {
 
-constexpr std::size_t most_in_flight = 8;  // a GPU that is further behind than this has work enough
+constexpr std::size_t most_in_flight = 8;  // enough queued steps to keep a GPU busy
 
 }  // namespace
 

@@ -10,7 +10,7 @@
 
 namespace trainyard {
 
-// The allocators tell whoever sits in the place of torch's own profiler.
+// Allocators report to the object registered as PyTorch's profiler state.
 class MemoryCount::Counter : public c10::MemoryReportingInfoBase {
  public:
   explicit Counter(at::Device device) : device_(device) {}
@@ -42,7 +42,7 @@ std::int64_t MemoryCount::peak() const { return counter_->peak_; }
 std::uint64_t peak_gpu_memory(at::Device device) {
   if (device.is_cpu()) return 0;
   const auto stats = at::getDeviceAllocator(device.type())->getDeviceStats(device.index());
-  return static_cast<std::uint64_t>(stats.allocated_bytes[0].peak);  // 0: of large and small blocks together
+  return static_cast<std::uint64_t>(stats.allocated_bytes[0].peak);  // [0]: small and large blocks together
 }
 
 void keep_freed_memory() {

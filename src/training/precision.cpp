@@ -14,11 +14,11 @@ void set_float32_arithmetic(Precision precision) {
 }
 
 void set_deterministic() {
-  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);  // cuBLAS reads it when it starts
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);  // read when cuBLAS is initialized
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
-  at::globalContext().setDeterministicFillUninitializedMemory(false);  // a help for debugging that costs a pass
+  at::globalContext().setDeterministicFillUninitializedMemory(false);  // a debugging aid that costs an extra pass
   at::globalContext().setDeterministicCuDNN(true);
-  at::globalContext().setBenchmarkCuDNN(false);  // the fastest algorithm may be another one next time
+  at::globalContext().setBenchmarkCuDNN(false);  // the fastest algorithm may differ from run to run
 }
 
 Autocast::Autocast(Precision precision, at::DeviceType device)
@@ -33,7 +33,7 @@ Autocast::Autocast(Precision precision, at::DeviceType device)
 
 Autocast::~Autocast() {
   if (!active_) return;
-  // Casts of the weights are kept while autocast lasts; the optimizer makes them stale.
+  // Autocast caches casts of the weights, which become stale when the optimizer updates the weights.
   if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
   at::autocast::set_autocast_enabled(device_, was_enabled_);
   at::autocast::set_autocast_dtype(device_, previous_dtype_);

@@ -67,8 +67,8 @@ void Profile::start_where_due() {
   recording_ = true;
 }
 
-// A GPU works behind the CPU: without this the trace would have kernels of earlier steps and lack those of the last
-// ones.
+// A GPU runs behind the CPU: otherwise the trace would contain kernels of earlier steps and miss those of the last
+// steps.
 void Profile::wait_for_device() const {
   if (device_.is_cuda()) c10::impl::VirtualGuardImpl(device_.type()).synchronizeDevice(device_.index());
 }

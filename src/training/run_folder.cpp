@@ -30,7 +30,7 @@ std::optional<fs::path> newest_checkpoint(const fs::path& run) {
 
 Config config_with_paths(const fs::path& checkpoint) {
   Config config = read_config(checkpoint);
-  resolve_paths(config);  // model.weights is the same file, wherever it is named from
+  resolve_paths(config);  // so that model.weights compares equal from any folder
   return config;
 }
 
@@ -71,7 +71,7 @@ RunFolder choose_named(const Config& config) {
   return resumed(config, run, *newest);
 }
 
-// Another process trains there, or this user may not look.
+// Whether another process is training in `run`, or this user has no access to it.
 bool is_in_use(const fs::path& run) {
   try {
     return fs::exists(run) && !try_to_lock(run);
@@ -80,7 +80,7 @@ bool is_in_use(const fs::path& run) {
   }
 }
 
-// The runs of `parent` that are named `base` or `base`-<number from 2>, by their number.
+// The runs in `parent` that are named `base` or `base`-<number from 2>, by number.
 std::map<int, fs::path> numbered_runs(const fs::path& parent, const std::string& base) {
   std::map<int, fs::path> runs;
   std::error_code error;
@@ -95,7 +95,7 @@ std::map<int, fs::path> numbered_runs(const fs::path& parent, const std::string&
   return runs;
 }
 
-// How a run of exactly these settings stands; none if `run` is another or has no checkpoint.
+// The RunEnd of `run` if it has the settings of `config`; none if its settings differ or it has no readable checkpoint.
 std::optional<RunEnd> end_of_same_run(const Config& config, const fs::path& run) {
   std::vector<fs::path> steps = step_folders(run / "checkpoints");
   std::string torn;
@@ -106,10 +106,10 @@ std::optional<RunEnd> end_of_same_run(const Config& config, const fs::path& run)
       const bool same =
           std::all_of(changed.begin(), changed.end(), [](const Difference& d) { return d.resume == Resume::free; });
       return same ? std::optional(manifest.ended) : std::nullopt;
-    } catch (const UsageError& error) {  // of another program
+    } catch (const UsageError& error) {  // written by another program
       log_warning("{} is not considered for resuming: {}", run.string(), error.what());
       return std::nullopt;
-    } catch (const RunError& error) {  // the one before may be whole
+    } catch (const RunError& error) {  // the previous one may be intact
       torn = error.what();
     }
   }
@@ -147,7 +147,7 @@ RunFolder choose_unnamed(const Config& config) {
   return {.path = parent / numbered(base, number), .checkpoint = std::nullopt, .notes = std::move(notes)};
 }
 
-// What interrupted writes left, and proofs of saving (checkpoint/prove_saving.h).
+// Removes leftovers of interrupted writes and of prove_saving() (checkpoint/prove_saving.h).
 void remove_temporaries(const fs::path& run) {
   std::error_code error;
   for (fs::directory_iterator entry(run, error), end; !error && entry != end; entry.increment(error)) {

@@ -21,7 +21,7 @@ void handle(int signal) {
     return;
   }
   requests.signal = signal;
-  for (const int other : stop_signals) ::signal(other, SIG_DFL);  // the next one, whichever, does not wait for us
+  for (const int other : stop_signals) ::signal(other, SIG_DFL);  // any second signal ends the process
 }
 
 void clear_requests() {

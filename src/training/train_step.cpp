@@ -17,7 +17,7 @@ namespace {
 
 at::Device device_of(const Model& model) { return model.parameters().front().device(); }
 
-// As torch.nn.utils.clip_grad_norm_. Returns the norm before it.
+// Like torch.nn.utils.clip_grad_norm_. Returns the norm before clipping.
 at::Tensor clip_grad_norm(std::vector<at::Tensor>& gradients, double largest) {
   const at::Tensor norm = at::stack(at::_foreach_norm(gradients)).norm();
   at::_foreach_mul_(gradients, (largest / (norm + 1e-6)).clamp_max(1));
@@ -119,7 +119,8 @@ TensorDict TrainStep::recomputing_forward(const TensorDict& batch) {
   return outputs;
 }
 
-// Before backward, so that its gradients are parts of the gradient of the whole batch's mean and need no other pass.
+// Called before backward, so that each rank's gradient is already its part of the gradient of the whole batch's mean
+// loss and needs no further pass.
 void TrainStep::add_up_ranks(Loss& loss, at::Tensor& sums) {
   const at::NoGradGuard no_grad;
   const at::Tensor totals = at::cat({at::stack({loss.sum, loss.weight}).to(at::kDouble), sums});
@@ -128,8 +129,8 @@ void TrainStep::add_up_ranks(Loss& loss, at::Tensor& sums) {
   sums = totals.slice(0, 2).masked_fill((loss.sum - loss.sum).ne(0), 0);
 }
 
-// The gradients of a step are kept as those of the mean over its batches so far: they neither grow with the number of
-// samples, which float16 could not hold, nor need another pass if there is one batch.
+// Keeps the gradients of a step as those of the mean over its batches so far: they do not grow with the number of
+// samples, which float16 could not represent, and need no further pass if there is only one batch.
 void TrainStep::backward(const at::Tensor& sum, const at::Tensor& weight, const StepPart& part) {
   at::Tensor total = weight;
   if (buckets_) {
@@ -144,7 +145,7 @@ void TrainStep::backward(const at::Tensor& sum, const at::Tensor& weight, const 
     }
     buckets_->begin({.first = part.first, .last = part.last, .kept = kept});
   }
-  // A rank without samples has nothing to add.
+  // False on a rank without samples.
   if (sum.requires_grad()) scaler_.scale(Loss{sum, total.to(sum.dtype())}.mean()).backward();
   if (buckets_) buckets_->finish();
 }

@@ -14,9 +14,9 @@
 namespace trainyard {
 namespace {
 
-// Of train: val's share is of train and val together.
+// val.share is relative to train and val together.
 std::uint64_t train_samples(const ValSplit& val) {
-  constexpr double most = 1e15;  // anybody may have written the share
+  constexpr double most = 1e15;  // the share comes from an untrusted file
   const auto samples = static_cast<double>(val.samples);
   return static_cast<std::uint64_t>(std::min(std::round(samples / val.share - samples), most));
 }
@@ -24,7 +24,7 @@ std::uint64_t train_samples(const ValSplit& val) {
 std::shared_ptr<Model> ready(std::shared_ptr<Model> model, const ModelConfig& config, const ModelInput& input,
                              at::Device device) {
   model->to(device);
-  // Convolutions are fastest where the weights lie as the images do.
+  // Convolutions are fastest if weights and images have the same memory format.
   const at::NoGradGuard no_grad;
   for (at::Tensor& parameter : model->parameters()) {
     if (parameter.dim() == 4) parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
@@ -34,7 +34,7 @@ std::shared_ptr<Model> ready(std::shared_ptr<Model> model, const ModelConfig& co
   return model;
 }
 
-// What the manifest asks for has the size of the file of its weights; drawing them at first takes some more.
+// Limits the model that the manifest describes to about the size of its weights file; initialization takes some more.
 std::shared_ptr<Model> model_like(const Mapping& weights, const ModelConfig& config, const ModelInput& input,
                                   const std::string& checkpoint) {
   constexpr std::size_t room = std::size_t{64} << 20;
@@ -63,14 +63,14 @@ TrainedModel load_trained_model(const std::filesystem::path& checkpoint, at::Dev
   const std::string path = (checkpoint / name).string();
   const Mapping file = map_verified(checkpoint, name, manifest.files.at(name));
   Config config = config_of(manifest, checkpoint);
-  // A model has a weight, of four bytes, for every class: a few bytes of text cannot ask for gigabytes of memory.
+  // A model has at least one weight of four bytes per class: a few bytes of text must not allocate gigabytes of memory.
   if (manifest.class_names.size() > file.bytes().size() / 4) {
     throw RunError("checkpoint", "{}: its manifest names {} classes, too many for the {} bytes of {}",
                    checkpoint.string(), manifest.class_names.size(), file.bytes().size(), name);
   }
   std::unique_ptr<Task> task = make_task(config.task, task_data(manifest), device);
   std::shared_ptr<Model> model = with_torch_errors("checkpoint", checkpoint.string() + ": its model", [&] {
-    // On the CPU: what fails here is the checkpoint's fault, not the device's.
+    // On the CPU, so that an error here is due to the checkpoint, not to the device.
     const ModelInput input = task->model_input();
     auto result = ready(model_like(file, config.model, input, checkpoint.string()), config.model, input, at::kCPU);
     load_state_dict(*result, parse_safetensors(file.bytes(), path), path);

@@ -26,7 +26,7 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-// A few hundred numbers at most, as in "17, 4, 291".
+// Returns e.g. "17, 4, 291", with a few hundred numbers at most.
 std::string listed(const std::vector<std::uint64_t>& indices) {
   constexpr std::size_t most = 512;
   const std::size_t count = std::min(indices.size(), most);
@@ -56,7 +56,7 @@ std::filesystem::path trace_file(const std::filesystem::path& folder, const Rank
   return folder / (rank.is_first() ? "trace.json" : fmt::format("trace-rank{}.json", rank.rank));
 }
 
-// "train/loss 0.3124 train/accuracy 0.8891"; `note` behind the loss.
+// Returns e.g. "train/loss 0.3124 train/accuracy 0.8891", with `note` after the loss.
 std::string listed(const char* split, const MetricValues& values, const std::string& note = "") {
   std::string text;
   for (const auto& [name, value] : values) {
@@ -112,7 +112,7 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, Proc
   if (!finished()) prove_saving();
   checkpoints_.emplace(folder.checkpoints(), config.checkpoint);
   held_ = hold_run_folder(folder_.path);
-  if (finished()) return;  // what is there describes the run as it was trained
+  if (finished()) return;  // the existing files describe the run as it was trained
   const std::string resolved = to_toml(config_);
   write_file_atomically(folder_.path / "config.toml", [&](FileWriter& file) { file.write(resolved); });
   files_.emplace(folder_.path, place_.step, MetricNames{.train = metrics_.names(), .val = score_names(*task_)});
@@ -159,7 +159,7 @@ void Trainer::keep_data_on_device() {
                   device_.str(), format_duration(seconds_since(start))));
 }
 
-// Trains from the place to the end of its epoch; false when a signal ended it before.
+// Trains from the current place to the end of its epoch. Returns false if it was stopped before.
 bool Trainer::train_epoch() {
   const Clock::time_point epoch_start = Clock::now();
   train_loader_.follow_with(&val_loader_, 0);
@@ -207,7 +207,7 @@ bool Trainer::train_epoch() {
   return true;
 }
 
-// Every train.log_every steps; also at the last step of an epoch that has no line yet, and of the run.
+// Every train.log_every steps, at the last step of an epoch that has no line yet, and at the last step of the run.
 bool Trainer::line_is_due() const {
   const std::int64_t every = config_.train.log_every;
   if (place_.step % every == 0) return true;
@@ -216,7 +216,7 @@ bool Trainer::line_is_due() const {
   return place_.step / every == epoch_begin / every || place_.epoch + 1 == config_.train.epochs;
 }
 
-// Within an epoch; its end is saved anyway.
+// Only within an epoch: its end is always saved.
 bool Trainer::checkpoint_is_due() const {
   const int every = config_.checkpoint.every_steps;
   return every > 0 && place_.step % every == 0 && place_.batch < batches_per_epoch();
@@ -232,7 +232,7 @@ StepPart Trainer::part_of_step(const DeviceBatch& batch) const {
           .samples = train_loader_.samples_of(batch.number)};
 }
 
-// What dropout draws for a batch is a function of its place in the run and of the rank.
+// Makes the random numbers of a batch, e.g. for dropout, a function of its place in the run and of the rank.
 void Trainer::seed_generators(const DeviceBatch& batch) {
   const std::uint64_t key =
       key_of({config_.train.seed, key_of("step"), static_cast<std::uint64_t>(place_.epoch),
@@ -250,7 +250,7 @@ void Trainer::say(const std::string& line) {
   if (group_.rank().is_first()) progress_.print(line);
 }
 
-// Of each loss that is known by now: ends the run or warns if it is not finite; `all`: the latest ones too.
+// Ends the run or warns if a loss that has arrived is not finite. With `all`, waits for all losses.
 void Trainer::judge_losses(bool all) {
   while (const std::optional<LossWatch::Known> known = losses_.next(all)) {
     const LossWatch::Origin& origin = known->origin;
@@ -275,13 +275,13 @@ void Trainer::judge_losses(bool all) {
 
 void Trainer::finish_epoch() {
   judge_losses(/*all=*/true);
-  const MetricValues train = epoch_sums_.values();  // waits for the device: only now is the epoch's time known
+  const MetricValues train = epoch_sums_.values();  // waits for the device
   result_.training_seconds += epoch_seconds_;
   result_.data_wait += epoch_waited_;
   result_.samples += epoch_samples_;
   result_.loading = train_loader_.stats();
   result_.wait_of_ranks = wait_of_ranks();
-  const bool ends = place_.epoch + 1 == config_.train.epochs;  // or earlier: then what is read ahead is for nothing
+  const bool ends = place_.epoch + 1 == config_.train.epochs;  // an early stop only discards what was prefetched
   val_loader_.follow_with(ends ? nullptr : &train_loader_, data_epoch(place_.epoch + 1));
   const Scores val = evaluate(*evaluation_step_, val_loader_, group_, debug_.val_batches());
 
@@ -317,7 +317,7 @@ std::vector<double> Trainer::wait_of_ranks() {
   return shares;
 }
 
-// A full disk costs lines of metrics, not the run.
+// If the disk is full, lines of metrics are lost, but the run continues.
 template <typename Metrics>
 void Trainer::add_metrics(const Metrics& metrics) {
   if (!group_.rank().is_first()) return;
@@ -357,7 +357,7 @@ ProgressState Trainer::progress(const MetricValues& values) const {
           .gpu_memory = peak_gpu_memory(device_)};
 }
 
-// An epoch's batches are a function of its number, augmentation included.
+// The epoch number that determines the batches and their augmentation.
 std::uint64_t Trainer::data_epoch(std::int64_t epoch) const {
   return debug_.overfit_batches > 0 ? 0 : static_cast<std::uint64_t>(epoch);
 }

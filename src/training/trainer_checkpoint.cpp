@@ -1,4 +1,4 @@
-// What a trainer leaves on the disk.
+// Saves the checkpoints of a Trainer.
 
 #include "checkpoint/checkpoint.h"
 #include "training/saved_run.h"
@@ -19,7 +19,7 @@ void Trainer::prove_saving() {
 }
 
 void Trainer::save() {
-  judge_losses(/*all=*/true);  // weights that a loss of NaN has touched are not for keeping
+  judge_losses(/*all=*/true);  // never save weights that a NaN loss has updated
   if (!group_.rank().is_first()) return;
   require_in_place(folder_.path, held_);
   const bool best = place_.batch == 0 && place_.best_epoch == place_.epoch;
@@ -52,8 +52,8 @@ RunEnd Trainer::end() const {
   return result_.signal != 0 ? RunEnd::signal : RunEnd::running;
 }
 
-// All that a bit-exact continuation needs besides weights and place. The optimizer's and the scaler's tensors share
-// memory with them.
+// All state that a bit-identical resume needs besides weights and place. The tensors share memory with the objects they
+// belong to.
 NamedTensors Trainer::state() {
   NamedTensors state;
   append(state, "optimizer.", optimizer_->state());

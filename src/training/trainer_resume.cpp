@@ -1,5 +1,5 @@
-// How a trainer begins: from a checkpoint, from weights or from the seed. A checkpoint may be anybody's: all that is
-// read of it is checked against the run before it is used.
+// Starts a Trainer from a checkpoint, from weights or from the seed. Checkpoints are untrusted: everything read from
+// one is checked against the run before it is used.
 
 #include <algorithm>
 #include <array>
@@ -26,7 +26,8 @@ namespace {
 
 constexpr const char* where = "checkpoint";
 
-// Drops the tensors of a group unless both sides have some: a run may gain or lose them, as with another precision.
+// Removes the tensors of a group unless both sides have some: a resumed run may gain or lose them, e.g. with another
+// precision.
 void drop_unless_in_both(const std::string& prefix, NamedTensors& a, NamedTensors& b) {
   const auto of_group = [&](const auto& entry) { return entry.first.starts_with(prefix); };
   if (std::any_of(a.begin(), a.end(), of_group) && std::any_of(b.begin(), b.end(), of_group)) return;
@@ -34,7 +35,7 @@ void drop_unless_in_both(const std::string& prefix, NamedTensors& a, NamedTensor
   std::erase_if(b, of_group);
 }
 
-// What the values of a tensor in the state may be.
+// The allowed values of a tensor in the state.
 struct Bounds {
   std::string_view prefix;  // of the tensor's name
   double least;
@@ -59,7 +60,7 @@ void check_values(const NamedTensors& state, std::int64_t step, const std::strin
   }
 }
 
-// The best epoch's metrics, of which the monitored one and the loss decide what is better.
+// The metrics of the best epoch, including those that is_better() compares: the monitored one and the loss.
 MetricValues best_metrics(const BestEpoch& best, const Monitor& monitor, const std::string& path) {
   const std::string monitored = "val/" + monitor.metric;
   if (best.monitor != monitored || !best.metrics.contains(monitored) || !best.metrics.contains("val/loss")) {
@@ -73,7 +74,7 @@ MetricValues best_metrics(const BestEpoch& best, const Monitor& monitor, const s
   return values;
 }
 
-// Sums that anybody may have written: finite, of no more samples than are done.
+// Checks untrusted sums: they are finite and include at most `most_samples` samples.
 void check_sums(const std::string& name, const at::Tensor& sums, std::int64_t most_samples, const std::string& path) {
   const bool are_samples = name.ends_with(".samples");
   const at::Tensor values = sums.to(at::kDouble);
@@ -108,7 +109,7 @@ void Trainer::begin() {
   take_over_from_first_rank();
 }
 
-// An epoch has at least one batch, and its smallest can be trained on.
+// Checks that an epoch has at least one batch, and that its smallest batch can be trained on.
 void Trainer::require_batches() const {
   const auto size = static_cast<std::int64_t>(dataset_.size);
   const std::int64_t batch_size = config_.loader.batch_size;
@@ -143,7 +144,7 @@ void Trainer::start_from_weights(const std::string& given) {
   const std::string path = follow_link(name.parent_path()) / name.filename();
   try {
     open_regular_file(path, "model.weights");
-  } catch (const RunError& error) {  // the setting's value is wrong, not the run
+  } catch (const RunError& error) {  // a wrong setting, hence a usage error
     std::error_code ignored;
     const bool is_missing =
         name.parent_path().string().ends_with(weights_folder) && !std::filesystem::exists(path, ignored);
@@ -185,14 +186,14 @@ void Trainer::restore(const std::filesystem::path& path) {
   restore_state(checkpoint.state, (path / Manifest::state_file).string());
 }
 
-// The place that a manifest names, if this run has it.
+// The place in `manifest`. Throws RunError if it is not a place of this run.
 Trainer::Place Trainer::checked_place(const Manifest& manifest, const std::filesystem::path& path) const {
   Place place{.epoch = manifest.epoch, .batch = manifest.batch, .step = manifest.step};
   if (manifest.best.epoch > 0) {
     place.best = best_metrics(manifest.best, task_->monitor(), path.string());
     place.best_epoch = manifest.best.epoch;
   }
-  config_of(manifest, path);  // bounds the epochs
+  config_of(manifest, path);  // checks the number of epochs
   const std::int64_t batches = batches_per_epoch();
   const std::int64_t accumulate = config_.train.accumulate;
   if (place.batch > batches || (place.batch < batches && place.batch % accumulate != 0)) {
@@ -218,7 +219,7 @@ void Trainer::restore_state(const NamedTensors& given, const std::string& path) 
   check_values(read, place_.step, path);
   const std::int64_t batch_size = config_.loader.batch_size;
   const std::int64_t done = std::min(place_.batch * batch_size, static_cast<std::int64_t>(dataset_.size));
-  // The window goes from line to line of the metrics, over the end of an epoch.
+  // The window covers the steps since the last line of metrics, possibly across the end of an epoch.
   const std::int64_t ever_done = place_.step * config_.train.accumulate * batch_size;
   for (const auto& [name, tensor] : read) {
     if (name.starts_with("metrics.epoch.")) check_sums(name, tensor, done, path);
@@ -227,7 +228,7 @@ void Trainer::restore_state(const NamedTensors& given, const std::string& path) 
   fit.copy();
 }
 
-// Weights and all else that rank 0 has made or read.
+// Copies weights and all other state from rank 0, which has created or read it, to the other ranks.
 void Trainer::take_over_from_first_rank() {
   if (group_.alone()) return;
   const auto copy = [this](const at::Tensor& tensor) {

@@ -45,7 +45,7 @@ class CapturedGraph final : public CudaGraph {
   void replay() override { graph_.replay(); }
 
  private:
-  // Ends a failed capture: while one is active the allocator cannot free memory.
+  // Ends a failed capture: the allocator cannot free memory while a capture is active.
   static void abandon() noexcept {
     cudaGraph_t broken = nullptr;
     cudaStreamEndCapture(c10::cuda::getCurrentCUDAStream(), &broken);
