@@ -31,7 +31,7 @@ void BufferAverage::begin(bool has_samples, int ranks_with_samples) {
   const at::NoGradGuard no_grad;
   side_.run([&] {
     for (Pack& pack : packs_) {
-      // Integers are equal where all ranks have counted this batch; else those of rank 0 are taken.
+      // Integers are equal if all ranks have counted this batch; otherwise those of rank 0 are used.
       const bool mean = pack.flat.is_floating_point();
       pack.differs = mean || ranks_with_samples < group_.rank().world_size;
       if (!pack.differs) continue;

@@ -24,11 +24,11 @@ namespace {
 constexpr const char* where = "distributed";
 constexpr int milliseconds_between_looks = 1000;
 constexpr double most_seconds_to_find = 30;
-constexpr double seconds_to_explain = 3;  // a rank that fails writes its cause before it ends
+constexpr double seconds_to_explain = 3;  // time for a failing rank to write its cause before it ends
 
 double now_seconds() { return static_cast<double>(monotonic_ns()) * 1e-9; }
 
-// "12 345"
+// Parses e.g. "12 345".
 std::pair<std::int64_t, std::int64_t> numbers_of(const std::string& text) {
   std::pair<std::int64_t, std::int64_t> numbers{0, 0};
   const char* const end = text.data() + text.size();
@@ -40,7 +40,7 @@ std::pair<std::int64_t, std::int64_t> numbers_of(const std::string& text) {
 std::string beat_key(int rank) { return "beat/" + std::to_string(rank); }
 std::string process_key(int rank) { return "process/" + std::to_string(rank); }
 
-// None where the kernel has no such call (before Linux 5.3), or it is not a process that is seen from here.
+// Returns a pidfd; none if the kernel has no such call (before Linux 5.3), or the process is not visible from here.
 UniqueFd open_process(std::int64_t pid) {
   return UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0)));
 }
@@ -63,7 +63,7 @@ FaultWatch::FaultWatch(const Rank& rank, c10::intrusive_ptr<c10d::Store> store, 
   store_->set(process_key(rank_.rank), bytes_of(std::to_string(getpid()) + " " + host_));
   for (int other = 0; other < rank_.world_size; ++other) {
     if (other == rank_.rank) continue;
-    const std::string process = text_of(store_->get(process_key(other)));  // waits for it
+    const std::string process = text_of(store_->get(process_key(other)));  // waits for the rank
     Peer peer{.rank = other,
               .pid = numbers_of(process).first,
               .host = process.substr(std::min(process.find(' ') + 1, process.size()))};
@@ -97,7 +97,7 @@ void FaultWatch::run() {
     try {
       look(now_seconds());
       ++answers_;
-    } catch (const std::exception&) {  // c10d's: the store does not answer
+    } catch (const std::exception&) {  // from c10d: the store does not answer
       if (!settled_ && !stops_)
         end_process({.text = "the store at " + rank_.address + " does not answer: its process has ended",
                      .tells = is_first_of_host()},
@@ -106,7 +106,8 @@ void FaultWatch::run() {
   }
 }
 
-// Where the network is lost, a call of the store returns after as long as TCP tries: a quarter of an hour.
+// A separate thread, because a call of the store may block until TCP gives up on a lost network, after about 15
+// minutes.
 void FaultWatch::guard() {
   double silence = 0;
   for (std::int64_t answers = 0; !stops_; silence += 1e-3 * milliseconds_between_looks) {
@@ -134,7 +135,7 @@ void FaultWatch::look(double now) {
   if (const std::optional<Cause> cause = known_cause()) end_process(*cause, /*primary=*/false);
   if (const std::optional<Silent> silent = silent_peer(now)) {
     const Cause cause = keep_cause(describe(*silent->peer) + silent->what);
-    kill_process(silent->peer->process);  // torchrun would wait for it
+    kill_process(silent->peer->process);  // otherwise torchrun would wait for it
     end_process(cause, /*primary=*/cause.own);
   }
 }
@@ -147,7 +148,7 @@ std::optional<FaultWatch::Silent> FaultWatch::silent_peer(double now) {
   double last_move = 0;
   const Peer* slowest = nullptr;
   for (Peer& peer : peers_) {
-    if (!rank_.is_first() && peer.rank != 0) continue;  // rank 0 looks at all, the others at it
+    if (!rank_.is_first() && peer.rank != 0) continue;  // rank 0 watches all ranks, the others watch rank 0
     const auto [beats, moves] = numbers_of(text_of(store_->get(beat_key(peer.rank))));
     if (beats != std::exchange(peer.beats, beats)) peer.changed = now;
     if (moves != std::exchange(peer.moves, moves)) peer.moved = now;
@@ -179,7 +180,7 @@ std::optional<FaultWatch::Cause> FaultWatch::known_cause() {
   return cause_in(text_of(store_->get("cause")));
 }
 
-// The first one counts: returns that one.
+// Keeps the cause unless the store has one already, and returns the one that is kept.
 FaultWatch::Cause FaultWatch::keep_cause(const std::string& text) {
   const std::lock_guard lock(asking_);
   return cause_in(text_of(store_->compareSet("cause", {}, bytes_of(fmt::format("{} {}", rank_.rank, text)))));
@@ -195,7 +196,7 @@ FaultWatch::Cause FaultWatch::cause_in(const std::string& kept) const {
           .tells = own || (!finder_is_here && is_first_of_host())};
 }
 
-// Of those that live.
+// Whether this rank is the first of the living ranks on this host.
 bool FaultWatch::is_first_of_host() const {
   return std::none_of(peers_.begin(), peers_.end(), [&](const Peer& peer) {
     return peer.rank < rank_.rank && peer.process.get() >= 0 && !has_ended(peer.process);
@@ -215,13 +216,13 @@ FaultWatch::Cause FaultWatch::settle(const std::string& message, bool lost) {
   return cause;
 }
 
-// The thread goes on looking for the rank that does not answer, and ends this process when it has found it. A
-// collective's time may be up a little before the rank counts as silent.
+// Meanwhile the watching thread still searches for the rank that does not answer, and ends this process when it has
+// found it: a collective may time out slightly before that rank counts as silent.
 void FaultWatch::wait_for_cause() {
   const double end = now_seconds() + std::min(timeout_, most_seconds_to_find) + seconds_to_explain;
   try {
     while (now_seconds() < end && !known_cause()) usleep(50'000);
-  } catch (const std::exception&) {  // c10d's: the store does not answer either
+  } catch (const std::exception&) {  // from c10d: the store does not answer either
   }
 }
 
@@ -232,12 +233,12 @@ FaultWatch::Cause FaultWatch::first_cause(const std::string& message, bool lost)
     Cause cause = keep_cause(killed.value_or(own));
     if (killed) cause.own = false;
     return cause;
-  } catch (const std::exception&) {  // c10d's: the store has ended with the rank that has it
+  } catch (const std::exception&) {  // from c10d: the store has ended with the rank that hosts it
     return {.text = own, .own = true, .tells = true};
   }
 }
 
-// primary: no other rank and no launcher knows of it.
+// primary: no other rank has reported the cause.
 void FaultWatch::end_process(const Cause& cause, bool primary) {
   const std::string line = fmt::format("[distributed] {}; the other ranks end with it", printable(cause.text, 4096));
   const bool told = report_failure(ExitCode::run_failed, line, !primary);

@@ -14,7 +14,7 @@
 namespace trainyard {
 namespace {
 
-// As DistributedDataParallel: a small first bucket lets the sums begin early, larger ones use the whole bandwidth.
+// Like DistributedDataParallel: a small first bucket lets the sums start early; larger ones use the full bandwidth.
 constexpr std::size_t first_bucket_bytes = std::size_t{1} << 20;
 constexpr std::size_t bucket_bytes = std::size_t{25} << 20;
 
@@ -26,8 +26,8 @@ std::string listed(const std::vector<std::string>& names) {
   return count < names.size() ? fmt::format("{} and {} more", text, names.size() - count) : text;
 }
 
-// `gradient` with the strides of `view`, where they differ in dimensions of one element alone: _foreach functions take
-// their fast path for equal strides.
+// Returns `gradient` with the strides of `view` if they differ only in dimensions of size 1: _foreach functions use
+// their fast path only for equal strides.
 at::Tensor with_strides_of(const at::Tensor& view, const at::Tensor& gradient) {
   if (gradient.strides() == view.strides()) return gradient;
   for (std::int64_t i = 0; i < view.dim(); ++i) {
@@ -38,7 +38,7 @@ at::Tensor with_strides_of(const at::Tensor& view, const at::Tensor& gradient) {
 
 }  // namespace
 
-// Tells that a gradient is there.
+// Reports that a parameter's gradient is ready.
 class GradientBuckets::Hook : public torch::autograd::PostAccumulateGradHook {
  public:
   Hook(GradientBuckets& buckets, std::size_t parameter) : buckets_(buckets), parameter_(parameter) {}
@@ -121,7 +121,7 @@ void GradientBuckets::sum_those_complete() {
   }
 }
 
-// Adds the gradients of this pass to those of the passes before.
+// Adds the gradients of this pass to those of the previous passes.
 void GradientBuckets::add(Bucket& bucket) {
   std::vector<at::Tensor> gradients;
   std::vector<at::Tensor> views;
@@ -170,7 +170,8 @@ void GradientBuckets::finish() {
   pass_ = Pass();
 }
 
-// A parameter without a gradient on one rank alone, whose share of a batch may be empty, has the others' gradient.
+// A parameter without a gradient on only some ranks, e.g. because their share of the batch is empty, gets the gradient
+// of the others.
 void GradientBuckets::agree_on_used() {
   at::Tensor used = at::zeros({static_cast<std::int64_t>(used_.size())}, at::kInt);
   for (std::size_t i = 0; i < used_.size(); ++i) used[static_cast<std::int64_t>(i)] = used_[i] ? 1 : 0;

@@ -53,7 +53,7 @@ std::vector<std::string> torchrun_command(const LaunchOptions& options) {
       "--standalone",
       "--nproc-per-node", std::to_string(options.processes),
       "--max-restarts", std::to_string(options.max_restarts),
-      "--log-dir", "/dev/null",  // it would leave an empty folder in /tmp
+      "--log-dir", "/dev/null",  // otherwise torchrun leaves an empty folder in /tmp
       "--no-python", std::filesystem::read_symlink("/proc/self/exe").string()
       // clang-format on
   };
@@ -69,7 +69,7 @@ sigset_t set_of(std::span<const int> signals) {
   return set;
 }
 
-// From the line "PPid:"; 0 if there is no such process.
+// Reads the line "PPid:"; returns 0 if there is no such process.
 int parent_of(int pid) {
   std::ifstream status(fmt::format("/proc/{}/status", pid));
   int parent = 0;
@@ -82,7 +82,7 @@ int parent_of(int pid) {
 class Launcher {
  public:
   explicit Launcher(const LaunchOptions& options) : options_(options) {
-    signal(SIGCHLD, SIG_DFL);  // where it is ignored, nobody learns how a child ended
+    signal(SIGCHLD, SIG_DFL);  // if it is ignored, the exit status of children is lost
     sigprocmask(SIG_BLOCK, &watched_, &given_mask_);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
   }
@@ -111,8 +111,8 @@ class Launcher {
   pid_t torchrun_ = -1;
   int torchrun_status_ = 0;
   int stop_ = 0;               // the signal to stop; 0: none yet
-  bool stopped_hard_ = false;  // nothing was saved, or not everywhere
-  std::vector<int> stopping_;  // process ids of the ranks that were told to stop
+  bool stopped_hard_ = false;  // ranks were killed and may not have saved
+  std::vector<int> stopping_;  // process ids of the ranks that were sent stop_
 };
 
 int Launcher::run() {
@@ -133,8 +133,8 @@ void Launcher::start() {
 void Launcher::become_torchrun(const std::vector<std::string>& command, const std::string& channel,
                                pid_t launcher) const noexcept {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != launcher) _exit(1);  // it ended before the line above
-  setpgid(0, 0);                        // Ctrl-C reaches the launcher alone
+  if (getppid() != launcher) _exit(1);  // the launcher ended before the call above
+  setpgid(0, 0);                        // Ctrl-C reaches only the launcher
   sigprocmask(SIG_SETMASK, &given_mask_, nullptr);
   // NOLINTBEGIN(concurrency-mt-unsafe): one thread
   setenv(launcher_variable, fmt::format("{} {}", getpid(), channel).c_str(), 1);
@@ -150,7 +150,7 @@ void Launcher::become_torchrun(const std::vector<std::string>& command, const st
 }
 
 void Launcher::take_signal() {
-  // Ranks that begin to take signals after the one to stop are told then.
+  // The timeout passes the signal on to ranks that start to take signals only after it has arrived.
   constexpr timespec moment{.tv_sec = 0, .tv_nsec = 100'000'000};
   const int number = stop_ == 0 ? sigwaitinfo(&watched_, nullptr) : sigtimedwait(&watched_, nullptr, &moment);
   if (number == SIGCHLD) {
@@ -172,7 +172,7 @@ void Launcher::stop_by(int number) {
   if (!second) pass_on_stop();
   if (second || stopping_.empty()) {
     stopped_hard_ = true;
-    kill(torchrun_, SIGKILL);  // the ranks end with it
+    kill(torchrun_, SIGKILL);  // its death also ends the ranks
   }
 }
 
@@ -184,13 +184,13 @@ void Launcher::pass_on_stop() {
   }
 }
 
-// Each rank leads a process group, in which its workers are.
+// Each rank leads a process group that includes its workers.
 void Launcher::pause() const {
   const std::vector<int> ranks = ranks_that_take_signals();
   for (const int rank : ranks) kill(-rank, SIGSTOP);
   const sigset_t stop = set_of(std::array{SIGTSTP});
   raise(SIGTSTP);
-  sigprocmask(SIG_UNBLOCK, &stop, nullptr);  // stops here, as by default: not where no shell could continue it
+  sigprocmask(SIG_UNBLOCK, &stop, nullptr);  // stops here by the default action; no effect if no shell can continue it
   sigprocmask(SIG_BLOCK, &stop, nullptr);
   for (const int rank : ranks) kill(-rank, SIGCONT);
 }
@@ -198,26 +198,26 @@ void Launcher::pause() const {
 void Launcher::reap() {
   int status = 0;
   for (pid_t pid = 0; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-    if (pid != torchrun_) continue;  // an orphan of it
+    if (pid != torchrun_) continue;  // an orphan of torchrun
     torchrun_ = -1;
     torchrun_status_ = status;
   }
 }
 
-// Once torchrun has ended, its ranks are our children, and killed ones take a moment. What they have left running on
-// purpose is not waited for.
+// Waits for the ranks, which become our children when torchrun has ended: killed ones take a moment to end. Does not
+// wait long for processes that they have left running on purpose.
 void Launcher::end_all() {
   constexpr int moments = 100;
   constexpr timespec moment{.tv_sec = 0, .tv_nsec = 50'000'000};
   for (int i = 0; i < moments; ++i) {
     pid_t pid = 0;
     while ((pid = waitpid(-1, nullptr, WNOHANG)) > 0) continue;
-    if (pid < 0) return;  // none is left
+    if (pid < 0) return;  // no children are left
     nanosleep(&moment, nullptr);
   }
 }
 
-// A number that a rank once told may be another process's now; a child of torchrun is a rank.
+// A reported process id may have been reused by another process; a child of torchrun is a rank.
 std::vector<int> Launcher::ranks_that_take_signals() const {
   std::vector<int> pids;
   for (const RankReport& report : reports_of_last_start(channel_.read())) {
@@ -248,7 +248,7 @@ int Launcher::result() {
   if (WEXITSTATUS(torchrun_status_) != 0) {
     const std::optional<Cause> cause = first_cause(outcomes);
     if (!cause) throw RunError(where, "torchrun exited with code {}", WEXITSTATUS(torchrun_status_));
-    if (stop_ != 0 && cause->exit_code == -stop_) return 128 + stop_;  // a rank that took no signals any more
+    if (stop_ != 0 && cause->exit_code == -stop_) return 128 + stop_;  // a rank that no longer took signals
     throw_error(cause->code, line_of(*cause));
   }
   for (const RankReport& report : reports_of_last_start(outcomes)) {
@@ -260,9 +260,9 @@ int Launcher::result() {
 std::string Launcher::line_of(const Cause& cause) {
   if (cause.code == ExitCode::usage) return cause.message;
   const std::string rank = fmt::format("[{}] rank {} of {} on {}", where, cause.rank, options_.processes, host_name());
-  // One line: the rank has printed all of it.
+  // Only the first line: the rank has printed the whole message.
   if (!cause.message.empty()) return fmt::format("{}: {}", rank, cause.message.substr(0, cause.message.find('\n')));
-  const int status = cause.exit_code < 0 ? -cause.exit_code : cause.exit_code << 8;  // as waitpid has it
+  const int status = cause.exit_code < 0 ? -cause.exit_code : cause.exit_code << 8;  // in the format of waitpid()
   return fmt::format("{} {}; rerun the same command to resume", rank, ends_.describe(status, memory_remedy));
 }
 

@@ -34,13 +34,13 @@ std::optional<Launcher> launcher_in_environment() {
   return launcher;
 }
 
-// None in the processes that a rank starts, which inherit its environment.
+// Empty in processes started by a rank, which inherit its environment.
 std::optional<Launcher> launcher_of_rank() {
   const std::optional<Launcher> launcher = launcher_in_environment();
   return launcher && launcher->torchrun == getppid() ? launcher : std::nullopt;
 }
 
-// In one write, which the kernel does not mix with those of other ranks.
+// Appends with a single write, which the kernel does not interleave with those of other ranks.
 void append(const Launcher& launcher, const RankReport& report) {
   const UniqueFd file(check_call(open(launcher.path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC), where, "open",
                                  launcher.path, "the launcher has ended"));
@@ -55,7 +55,7 @@ void append(const Launcher& launcher, const RankReport& report) {
   write_all(file.get(), std::as_bytes(std::span(line)), where, launcher.path);
 }
 
-// False if there is no launcher, or none any more.
+// Returns false if there is no launcher, or it has ended.
 bool tell(RankReport report) noexcept {
   try {
     const std::optional<Launcher> launcher = launcher_of_rank();
@@ -133,7 +133,7 @@ void end_with_launcher() {
   if (!launcher && !under_torchrun) return;
   const pid_t parent = launcher ? launcher->torchrun : getppid();
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) raise(SIGKILL);  // it ended before the line above
+  if (getppid() != parent) raise(SIGKILL);  // the parent ended before the call above
 }
 
 bool report_failure(ExitCode code, const std::string& message, bool secondary) noexcept {

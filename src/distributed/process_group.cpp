@@ -21,7 +21,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr const char* where = "distributed";
-// One rank may build its datasets for minutes while another has done so.
+// A rank may take minutes to build its datasets while another is already done.
 constexpr milliseconds patience_at_start = std::chrono::minutes(30);
 
 std::string_view first_line(std::string_view text) { return text.substr(0, text.find('\n')); }
@@ -33,7 +33,7 @@ std::string_view first_line(std::string_view text) { return text.substr(0, text.
                   rank.rank, rank.world_size, what, first_line(why));
 }
 
-// Does `work`, which waits for other ranks.
+// Runs `work`, which waits for other ranks, and converts its errors to RanksLost.
 template <typename Work>
 auto with_errors_of_ranks(const Rank& rank, const char* what, Work work) {
   try {
@@ -42,7 +42,7 @@ auto with_errors_of_ranks(const Rank& rank, const char* what, Work work) {
     throw;
   } catch (const c10::Error& error) {
     throw_lost(rank, what, error.what_without_backtrace());
-  } catch (const std::exception& error) {  // Gloo's own: a connection has ended
+  } catch (const std::exception& error) {  // from Gloo: a connection was closed
     throw_lost(rank, what, error.what());
   }
 }
@@ -58,17 +58,17 @@ c10::intrusive_ptr<c10d::Store> connect(const Rank& rank, bool hosts_store) {
   return c10::make_intrusive<c10d::TCPStore>(rank.address, options);
 }
 
-// What an earlier attempt wrote is of no use to this one.
+// A separate key space per restart, so that values of earlier attempts are not read.
 c10::intrusive_ptr<c10d::Store> of_this_attempt(const Rank& rank, const c10::intrusive_ptr<c10d::Store>& store) {
   return c10::make_intrusive<c10d::PrefixStore>("trainyard/" + std::to_string(rank.restarts), store);
 }
 
-// NCCL's work of the current stream is none to wait for.
+// `work` is null for NCCL operations on the current stream, which need no wait.
 void wait_for(const c10::intrusive_ptr<c10d::Work>& work) {
   if (work) work->wait();
 }
 
-// As torch.distributed does: of the interfaces that GLOO_SOCKET_IFNAME lists, else of the one that has the address of
+// Like torch.distributed: uses the interfaces listed in GLOO_SOCKET_IFNAME, otherwise the interface with the address of
 // this host's name.
 std::vector<std::shared_ptr<gloo::transport::Device>> gloo_devices() {
   const char* const listed = std::getenv("GLOO_SOCKET_IFNAME");  // NOLINT(concurrency-mt-unsafe): nothing sets one
@@ -84,7 +84,7 @@ std::vector<std::shared_ptr<gloo::transport::Device>> gloo_devices() {
 c10d::AllreduceOptions reduce_options(bool largest) {
   c10d::AllreduceOptions options;
   options.reduceOp = largest ? c10d::ReduceOp::MAX : c10d::ReduceOp::SUM;
-  options.asyncOp = false;  // NCCL: on the current stream
+  options.asyncOp = false;  // NCCL uses the current stream
   return options;
 }
 
@@ -94,10 +94,10 @@ struct ProcessGroup::Connections {
   c10d::Backend& backend_of(const at::Tensor& tensor) { return tensor.is_cpu() ? *gloo : *nccl; }
 
   c10::intrusive_ptr<c10d::Store> whole_store;
-  c10::intrusive_ptr<c10d::Store> store;  // its part of this attempt
+  c10::intrusive_ptr<c10d::Store> store;  // the keys of this attempt
   c10::intrusive_ptr<c10d::Backend> gloo;
   c10::intrusive_ptr<c10d::Backend> nccl;               // null: this rank trains on the CPU
-  std::vector<c10::intrusive_ptr<c10d::Work>> begun{};  // by begin_all_reduce() on the CPU
+  std::vector<c10::intrusive_ptr<c10d::Work>> begun{};  // started by begin_all_reduce() on the CPU
   std::unique_ptr<FaultWatch> watch{};
 };
 
@@ -246,7 +246,7 @@ void ProcessGroup::rethrow_first_cause(const std::exception& error) {
   const bool lost = dynamic_cast<const RanksLost*>(&error) != nullptr;
   const FaultWatch::Cause cause = connections_->watch->settle(error.what(), lost);
   const auto* const usage = dynamic_cast<const UsageError*>(&error);
-  if (cause.own || usage != nullptr) throw;  // errors of usage are found by all ranks alike
+  if (cause.own || usage != nullptr) throw;  // all ranks detect the same usage errors
   throw SecondaryError(where, fmt::format("{}; rank {} ends with it", printable(cause.text, 4096), rank_.rank),
                        cause.tells);
 }

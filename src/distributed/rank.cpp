@@ -29,7 +29,7 @@ int number_of(const std::string& text, const char* name, int least, int most) {
                    printable(text), least, most);
 }
 
-// The variables of one launcher.
+// Reads the environment variables of one launcher.
 class Variables {
  public:
   Variables(const Environment& environment, const char* launcher) : environment_(environment), launcher_(launcher) {}
@@ -60,7 +60,7 @@ void check(const Rank& rank) {
                    rank.launcher, rank.rank, rank.world_size, rank.local_rank, rank.local_world_size);
 }
 
-// The first host of a list as Slurm writes it: "gpu[07,09-12],login" is "gpu07".
+// Returns the first host of a list in Slurm's format: "gpu07" for "gpu[07,09-12],login".
 std::string first_host(const std::string& list) {
   const std::size_t end = std::min(list.find_first_of(",["), list.size());
   std::string host = list.substr(0, end);
@@ -71,8 +71,8 @@ std::string first_host(const std::string& list) {
   return host;
 }
 
-// Ranks of a host under Slurm, e.g. "4(x2),3": two hosts with four tasks each, then one with three. All are asked to
-// have the same number.
+// Parses the number of ranks per host under Slurm, e.g. "4(x2),3": two hosts with four tasks each, then one with three.
+// Uses the first number, because all hosts should have the same.
 int tasks_of_host(const std::string& text, const char* name) {
   return number_of(text.substr(0, std::min(text.find_first_of("(,"), text.size())), name, 1, most_ranks);
 }
@@ -92,7 +92,7 @@ Rank of_torchrun(const Environment& environment) {
   return rank;
 }
 
-// The port that every rank finds without asking: of the job's number, among those that are nobody's.
+// Derives the port from the job id, so that all ranks know it. The range is outside the ephemeral and well-known ports.
 int port_of_job(int job) {
   constexpr int first = 20'000;
   constexpr int count = 10'000;
