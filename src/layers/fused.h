@@ -16,7 +16,7 @@ class LayerNormImpl;
 
 namespace trainyard {
 
-// Each is defined in the header of its operation; those of the norms include torch::nn, which not all operations need.
+// Defined in the headers of their operations; those of the norms include torch::nn, which not all operations need.
 struct AddNorm;
 struct Branches;
 struct Heads;

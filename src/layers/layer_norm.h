@@ -6,7 +6,7 @@
 
 namespace trainyard {
 
-/// A residual add that is not yet done: product + bias, the output of a branch's last linear layer. The norm adds the
+/// A deferred residual add: product + bias, the output of a branch's last linear layer. The norm adds the
 /// bias, so that its gradient is summed in the pass that writes the gradient of the product.
 struct PendingAdd {
   at::Tensor product;  ///< the shape of the residual stream; undefined: nothing to add

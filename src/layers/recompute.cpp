@@ -19,7 +19,7 @@ using torch::autograd::variable_list;
 
 thread_local Recompute* current = nullptr;
 
-// The states of the generators that a computation on `device` may draw from. A captured one has only the CPU's.
+// The states of the generators that a computation on `device` may use. During capture, only the CPU's.
 class RandomState {
  public:
   explicit RandomState(at::Device device) {
@@ -30,7 +30,7 @@ class RandomState {
   void restore() const {
     for (const auto& [generator, state] : states_) at::Generator(generator).set_state(state);
   }
-  /// Whether the GPU's generator has not drawn since.
+  /// Whether the GPU's generator has the same state in both.
   bool has_same_gpu(const RandomState& other) const {
     return states_.size() < 2 || at::equal(states_[1].second, other.states_[1].second);
   }
@@ -63,8 +63,8 @@ struct AutocastState {
   bool caches;
 };
 
-// While one lives, this thread is in the autocast of `state`. Casts are not kept: one without a gradient must not be
-// found by what needs its gradient.
+// During its lifetime, this thread has the autocast mode `state`, without the cache of casts: a cast that was made
+// without gradients must not be reused by an operation that needs its gradient.
 class AutocastAs {
  public:
   explicit AutocastAs(const AutocastState& state) : before_(state.device) {
@@ -79,7 +79,6 @@ class AutocastAs {
   AutocastState before_;
 };
 
-// A call of recompute().
 struct Call : torch::CustomClassHolder {
   Call(torch::nn::Module& module, at::Device on, const StageFunction& what)
       : function(what), device(on), buffers(module.buffers()), autocast(on.type()), random(on) {
@@ -88,7 +87,7 @@ struct Call : torch::CustomClassHolder {
     }
   }
 
-  // Of inputs that are defined; those that are not are where they were.
+  // defined: the inputs without the undefined ones, which are inserted again.
   variable_list operator()(const variable_list& defined) const {
     variable_list inputs;
     std::size_t next = 0;
@@ -114,8 +113,9 @@ variable_list only_defined(const variable_list& tensors) {
   return result;
 }
 
-// Tensors, each once, and which of them each output is; none if it is undefined. What is one tensor without recomputing
-// stays one, so that its gradients are added in the same order.
+// The distinct tensors among the outputs, and the index of each output in them; none if the output is undefined. A
+// tensor that occurs several times stays a single tensor, so that its gradients are added in the same order as without
+// recomputing.
 struct Outputs {
   explicit Outputs(const variable_list& outputs) {
     for (const at::Tensor& output : outputs) {
@@ -138,10 +138,10 @@ variable_list detached(const variable_list& tensors) {
   return result;
 }
 
-// The parameters are inputs, so that the result requires a gradient if any of them does.
+// The parameters are inputs of the function, so that the result requires a gradient if any of them does.
 class Recomputed : public torch::autograd::Function<Recomputed> {
  public:
-  // Returns the tensors of the outputs. Detached: one that is an input or a parameter would be changed by autograd.
+  // Returns the distinct outputs, detached: autograd would otherwise modify outputs that are inputs or parameters.
   static variable_list forward(AutogradContext* context, at::TensorList inputs, at::TensorList /*parameters*/,
                                const c10::intrusive_ptr<Call>& call, std::vector<std::optional<std::size_t>>& places) {
     const Outputs outputs((*call)(inputs.vec()));
@@ -166,7 +166,7 @@ class Recomputed : public torch::autograd::Function<Recomputed> {
     std::size_t next = 0;
     for (const at::Tensor& input : inputs) result.push_back(input.requires_grad() ? found[next++] : at::Tensor());
     result.insert(result.end(), found.begin() + static_cast<std::ptrdiff_t>(next), found.end());
-    result.resize(result.size() + 2);  // call and places have none
+    result.resize(result.size() + 2);  // call and places have no gradients
     return result;
   }
 

@@ -1,5 +1,5 @@
-/// Activation checkpointing (Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost"): what a part of a model
-/// computes on the way is not kept for the backward pass but computed there again, from the part's input.
+/// Activation checkpointing (Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost"): does not store the
+/// intermediate activations of a part of a model, but recomputes them from the part's inputs in the backward pass.
 #pragma once
 
 #include <functional>
@@ -13,18 +13,18 @@ class Module;
 
 namespace trainyard {
 
-/// Tensors in, tensors out. Called again in the backward pass, maybe from another thread.
+/// Called again in the backward pass, possibly from another thread.
 using StageFunction = std::function<std::vector<at::Tensor>(const std::vector<at::Tensor>&)>;
 
-/// `function`(inputs), which uses the parameters and buffers of `module` and no other tensors that require a gradient.
-/// If this thread has a Recompute that is on, the results between are recomputed: with the same random numbers and in
-/// the same autocast, so that results and gradients are bit-identical on the CPU; the buffers, e.g. the statistics of
-/// batch norm, are updated once. The first input is defined, others and outputs need not be; outputs may be inputs or
-/// parameters.
+/// Returns function(inputs). REQUIRES that `function` uses no tensors that require a gradient except its inputs and the
+/// parameters of `module`. If a Recompute that is on lives in this thread, the intermediate activations are recomputed
+/// with the same random numbers and in the same autocast mode, so that results and gradients are bit-identical on the
+/// CPU; buffers, e.g. the statistics of batch norm, are updated only once. The first input must be defined; other
+/// inputs and outputs may be undefined. Outputs may be inputs or parameters.
 std::vector<at::Tensor> recompute(torch::nn::Module& module, const std::vector<at::Tensor>& inputs,
                                   const StageFunction& function);
 
-/// While one that is on lives, the calls of recompute() in this thread recompute. One at a time.
+/// If `on`, calls of recompute() in this thread recompute during this object's lifetime. At most one at a time.
 class Recompute {
  public:
   explicit Recompute(bool on);
@@ -32,9 +32,9 @@ class Recompute {
   Recompute(const Recompute&) = delete;
   Recompute& operator=(const Recompute&) = delete;
 
-  /// Calls of recompute() so far.
+  /// The number of calls of recompute() so far.
   int stages() const { return stages_; }
-  /// Whether one of them drew random numbers of a GPU. A CUDA graph would not draw the same ones again.
+  /// Whether one of the calls drew random numbers on a GPU. In a CUDA graph, recomputing would draw different ones.
   bool draws_on_gpu() const { return draws_on_gpu_; }
 
  private:

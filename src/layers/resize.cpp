@@ -8,7 +8,8 @@
 namespace trainyard {
 namespace {
 
-// out × in: how much of each input pixel an output pixel takes, one row per output pixel. Outside, the edge continues.
+// The interpolation matrix, out × in: row i has the weights of the input pixels in output pixel i. Beyond the border,
+// the edge pixel is repeated.
 at::Tensor weights(std::int64_t in, std::int64_t out, const at::Tensor& like) {
   const at::TensorOptions options = like.options().dtype(at::kDouble);
   const double scale = static_cast<double>(in) / static_cast<double>(out);

@@ -35,7 +35,7 @@ class SynchronizedBatchNorm : public torch::autograd::Function<SynchronizedBatch
     const std::int64_t channels = x.size(1);
     const at::Tensor values = x.to(at::promote_types(x.scalar_type(), at::kFloat));
     const at::Tensor sum = sum_per_channel(values);
-    // In float64 the mean of squares less the squared mean is exact enough.
+    // In float64, the mean of squares minus the squared mean is precise enough.
     const at::Tensor moments =
         at::cat({sum, sum_per_channel(values.to(at::kDouble).square()),
                  at::full({1}, static_cast<double>(x.numel()) / static_cast<double>(channels), sum.options())});

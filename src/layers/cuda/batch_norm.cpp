@@ -42,7 +42,7 @@ at::Tensor doubles(const at::Tensor& x, at::IntArrayRef sizes) { return beside(x
 
 class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
  public:
-  // Returns the result, with a residual twice.
+  // Returns the result; with a residual, returns it twice.
   static variable_list forward(AutogradContext* context, const at::Tensor& x, const std::optional<at::Tensor>& residual,
                                const at::Tensor& weight, const at::Tensor& bias,
                                const torch::nn::BatchNorm2dImpl& layer, bool relu, const AllReduce* all_reduce) {

@@ -83,7 +83,7 @@ __device__ Statistics combine_blocks(const float* partials, std::int64_t rows, u
 
 __device__ void store_statistics(const BatchNormForward& params, unsigned channel, float mean, float squares,
                                  float rows) {
-  if (squares < 0) squares = 0;  // rounding; NaN stays
+  if (squares < 0) squares = 0;  // due to rounding; NaN stays NaN
   params.mean[channel] = mean;
   params.rstd[channel] = 1 / sqrtf(squares / rows + params.eps);
   const auto update = [&](float& running, float now) { running += params.momentum * (now - running); };
@@ -100,7 +100,7 @@ __global__ void finish_statistics_kernel(BatchNormForward params, std::int64_t r
   store_statistics(params, channel, statistics.mean, statistics.squares, static_cast<float>(rows));
 }
 
-// In float64 the mean of squares less the squared mean is exact enough.
+// In float64, the mean of squares minus the squared mean is precise enough.
 __global__ void store_moments_kernel(BatchNormMoments params, std::int64_t rows, unsigned C, RowPartition partition,
                                      unsigned blocks) {
   const unsigned channel = blockIdx.x * tile_channels + threadIdx.x;
@@ -147,7 +147,7 @@ __global__ void __launch_bounds__(block_threads, forward_blocks)
         for (int i = 0; i < vector_size<T>; ++i) {
           float value = normalize(loaded.x.get(i), scaling.mean.at[i], scaling.scale.at[i], bias.at[i]);
           if constexpr (epilogue == Epilogue::add_relu) value += loaded.residual.get(i);
-          if (epilogue != Epilogue::none && value < 0) value = 0;  // NaN stays
+          if (epilogue != Epilogue::none && value < 0) value = 0;  // NaN stays NaN
           y.set(i, value);
           relu_mask |= relu_passes(y.get(i)) << i;
         }

@@ -1,4 +1,4 @@
-/// Channels-last tensors as arguments of kernels.
+/// Converts channels-last tensors to arguments of kernels.
 #pragma once
 
 #include "layers/cuda/activations.h"

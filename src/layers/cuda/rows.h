@@ -1,4 +1,4 @@
-/// Tensors as arguments of kernels that work on rows: the last dimension is the row, all others are flattened.
+/// Converts tensors to arguments of kernels that work on rows: the last dimension is the row, all others are flattened.
 #pragma once
 
 #include <optional>
