@@ -19,7 +19,7 @@ float number(const std::string& key, const std::string& word) {
                    printable(word));
 }
 
-// `balanced` makes the weight of a class of its number of samples, which is not 0.
+// balanced: computes the weight of a class from its number of samples, which is not 0.
 at::Tensor weights_of(const std::string& key, const std::vector<std::string>& words, std::int64_t classes,
                       std::span<const std::uint64_t> counts, at::Device device,
                       const std::function<double(double)>& balanced) {

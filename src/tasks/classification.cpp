@@ -1,5 +1,5 @@
-// One class per image: cross-entropy (or focal loss, or binary cross-entropy) against the field "label", or against
-// soft targets in the field "target".
+// Classification with one class per sample: cross-entropy, focal loss or binary cross-entropy against the field
+// "label", or against soft targets in the field "target".
 
 #include <ATen/ops/binary_cross_entropy_with_logits.h>
 #include <ATen/ops/cat.h>
@@ -198,7 +198,7 @@ class Classification final : public Task {
             weight};
   }
 
-  // The mean over the classes for each sample, summed over the samples; as timm's BinaryCrossEntropy.
+  // The mean over the classes of each sample, summed over the samples, like timm's BinaryCrossEntropy.
   at::Tensor binary_cross_entropy(const at::Tensor& logits, const at::Tensor& target, double smoothing) const {
     at::Tensor shares = soft_ ? target : at::one_hot(target, classes());
     shares = shares.to(logits.scalar_type()) * (1 - smoothing) + smoothing / static_cast<double>(classes());
@@ -212,7 +212,7 @@ class Classification final : public Task {
   ModelFields fields_;
   ModelInput input_;
   bool soft_ = false;
-  at::Tensor weights_;  // undefined: all weigh the same
+  at::Tensor weights_;  // undefined: all weights are equal
 };
 
 const TaskRegistry::Registration registered{

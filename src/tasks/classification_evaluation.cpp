@@ -15,7 +15,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Null for a share of nothing.
+// Null if `whole` is 0.
 Json share(std::int64_t part, std::int64_t whole) {
   return whole == 0 ? Json() : Json(static_cast<double>(part) / static_cast<double>(whole));
 }
@@ -91,7 +91,7 @@ class ClassificationEvaluation final : public Evaluation {
 
   std::vector<std::string> class_names_;
   std::function<at::Tensor(const TensorDict&)> labels_of_;
-  std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t> confusion_;  // label, guess: samples
+  std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t> confusion_;  // (label, guess) to samples
   Worst<ShownSample> worst_;
 };
 

@@ -6,7 +6,7 @@
 
 namespace trainyard {
 
-// A weight of 0 belongs to a sum of 0.
+// If the weight is 0, so is the sum.
 at::Tensor Loss::mean() const { return sum / weight.clamp_min(std::numeric_limits<float>::min()); }
 
 Metric ratio(const std::string& name, std::function<std::pair<at::Tensor, at::Tensor>(const MetricInput&)> sums) {
@@ -32,7 +32,7 @@ MetricSet::MetricSet(const std::vector<Metric>& metrics) {
       ratio("loss", [](const MetricInput& input) { return std::pair(input.loss.sum, input.loss.weight); }));
   metrics_.insert(metrics_.end(), metrics.begin(), metrics.end());
   for (const Metric& metric : metrics_) size_ += metric.size;
-  ++size_;  // the number of samples
+  ++size_;  // for the number of samples
 }
 
 at::Tensor MetricSet::sums_of(const TensorDict& outputs, const TensorDict& batch, const Loss& loss,

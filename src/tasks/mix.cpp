@@ -10,7 +10,7 @@
 namespace trainyard {
 namespace {
 
-// Beta(alpha, alpha) by Jöhnk's method, in logarithms so that a small alpha does not end in 0 / 0.
+// Samples Beta(alpha, alpha) by Jöhnk's method, in logarithms to avoid 0 / 0 for a small alpha.
 double symmetric_beta(double alpha, RandomStream& random) {
   for (;;) {
     const double log_x = std::log(1 - random.uniform()) / alpha;
@@ -31,7 +31,8 @@ void mixup(TensorDict& batch, double share) {
   set_share(batch, share);
 }
 
-// A rectangle of the image's shape, its centre anywhere; what hangs over the edge is lost, so the share follows.
+// The rectangle has the image's aspect ratio and a random centre, and is clipped to the image; the share is computed
+// from the clipped area.
 void cutmix(TensorDict& batch, double share, RandomStream& random) {
   const at::Tensor images = batch.at("image");
   const std::int64_t height = images.size(2);

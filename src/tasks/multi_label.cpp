@@ -1,5 +1,5 @@
-// Any number of labels per image: binary cross-entropy or the asymmetric loss against the field "labels". Both are the
-// mean over the labels of each sample.
+// Multi-label classification: binary cross-entropy or the asymmetric loss against the field "labels". Both are the mean
+// over the labels of each sample.
 
 #include <ATen/ops/binary_cross_entropy_with_logits.h>
 #include <ATen/ops/cat.h>
@@ -70,7 +70,7 @@ class MultiLabel final : public Task {
     TensorDict prepared;
     const DeviceField& images = batch.field("image");
     prepared.set("image", normalize_(images.data, images.selection));
-    // predict has images only.
+    // Batches of predict have no labels.
     if (const DeviceField* const labels = batch.find("labels")) prepared.set("labels", labels->tensor().to(at::kFloat));
     return prepared;
   }
@@ -173,8 +173,8 @@ class MultiLabel final : public Task {
         logits, labels, {}, weights_.defined() ? std::optional(weights_) : std::nullopt, at::Reduction::None);
   }
 
-  // Ridnik et al. 2021, "Asymmetric Loss for Multi-Label Classification", equation 7. What is raised to a power is kept
-  // above 0, where the gradient of a power below 1 is not finite.
+  // Ridnik et al. 2021, "Asymmetric Loss for Multi-Label Classification", equation 7. Bases of powers are clamped above
+  // 0, because there the gradient of a power below 1 is not finite.
   at::Tensor asymmetric_losses(const at::Tensor& logits, const at::Tensor& labels) const {
     constexpr double least = 1e-8;
     const at::Tensor p = logits.sigmoid();
@@ -190,7 +190,7 @@ class MultiLabel final : public Task {
   std::vector<std::string> class_names_;
   Normalize normalize_;
   ModelInput input_;
-  at::Tensor weights_;  // of the positives; undefined: all weigh the same
+  at::Tensor weights_;  // of the positives; undefined: all weights are equal
 };
 
 const TaskRegistry::Registration registered{

@@ -19,9 +19,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::size_t most_named = 5;  // labels in a caption
+constexpr std::size_t most_named = 5;  // labels named in a caption
 
-// Null for a share of nothing.
+// Null if `whole` is 0.
 Json share(std::int64_t part, std::int64_t whole) {
   return whole == 0 ? Json() : Json(static_cast<double>(part) / static_cast<double>(whole));
 }
@@ -81,7 +81,7 @@ class MultiLabelEvaluation final : public Evaluation {
     }
   }
 
-  // labels, probabilities: one sample's.
+  // labels, probabilities: of one sample.
   ShownSample mistakes(std::uint64_t index, const at::Tensor& labels, const at::Tensor& probabilities,
                        Image picture) const {
     Json has = Json::array();

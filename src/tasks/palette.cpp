@@ -5,7 +5,8 @@
 namespace trainyard {
 namespace {
 
-// Bits 0, 3 and 6 of the index give the highest bits of red, bits 1, 4 and 7 of green, bits 2 and 5 of blue.
+// Bits 0, 3 and 6 of the index become the highest bits of red, bits 1, 4 and 7 those of green, bits 2 and 5 those of
+// blue.
 Palette voc_palette() {
   Palette palette(256);
   for (unsigned i = 0; i < palette.size(); ++i) {

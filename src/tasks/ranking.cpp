@@ -6,7 +6,7 @@
 namespace trainyard {
 namespace {
 
-/// Samples of one score, and those of greater ones.
+/// The number of samples with one score, and of samples with a greater score.
 struct Tie {
   double positives = 0;
   double others = 0;
@@ -14,8 +14,8 @@ struct Tie {
   double others_before = 0;
 };
 
-// For each class the sum of `part(tie)` over its scores, the greatest first, divided by `whole(positives, others)` of
-// all samples; not a number if that is 0.
+// For each class, the sum of `part(tie)` over its distinct scores in descending order, divided by
+// `whole(positives, others)` of all samples; NaN if the divisor is 0.
 template <typename Part, typename Whole>
 std::vector<double> over_ties(const at::Tensor& scores, const at::Tensor& positives, Part part, Whole whole) {
   std::vector<double> result;

@@ -1,5 +1,5 @@
-// Numbers per sample: the field "target", of one or several targets. A model returns them standardized, by the mean and
-// the deviation that the data say they have in train; metrics and predictions are in the targets' own units.
+// Regression of the field "target", with one or several targets. Models return standardized values, by the targets'
+// mean and standard deviation in train as declared by the data; metrics and predictions are in the targets' units.
 
 #include <cmath>
 
@@ -62,7 +62,7 @@ class Regression final : public Task {
     return prepared;
   }
 
-  // The mean over the targets for each sample, summed over the samples.
+  // The mean over the targets of each sample, summed over the samples.
   Loss loss(const TensorDict& outputs, const TensorDict& batch, Phase /*phase*/) const override {
     const at::Tensor& logits = outputs.at("logits");
     const at::Tensor target = standardized(batch).to(logits.scalar_type());
@@ -70,8 +70,8 @@ class Regression final : public Task {
             .weight = at::full({}, static_cast<double>(logits.size(0)), logits.options())};
   }
 
-  // Of each target the sums of |error|, error², target and target², all standardized: float64 then keeps the digits
-  // that R² is the difference of. Last the number of samples.
+  // For each target the sums of |error|, error², target and target², and then the number of samples. Values are
+  // standardized, so that float64 has enough digits for the differences in R².
   std::vector<Metric> metrics(Phase /*phase*/) const override {
     return {{.name = "errors",
              .size = 4 * input_.outputs + 1,
@@ -140,7 +140,7 @@ class Regression final : public Task {
   ModelFields fields_;
   std::vector<Column> targets_;
   ModelInput input_;
-  at::Tensor mean_;  // float64, a value per target
+  at::Tensor mean_;  // float64, one value per target
   at::Tensor std_;
 };
 

@@ -18,7 +18,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::int64_t most_points = 1000;  // that the report draws of a target
+constexpr std::int64_t most_points = 1000;  // points per target in the report
 constexpr std::int64_t error_bins = 41;
 
 std::vector<double> list_of(const at::Tensor& values) {
@@ -33,7 +33,7 @@ at::Tensor of_targets(const std::vector<Column>& targets, double Column::* figur
   return at::tensor(values, at::kDouble);
 }
 
-// How many errors lie in each of equal intervals around 0, as wide as 99 of 100 need; the outermost have the rest.
+// A histogram of the errors in equal intervals around 0 that cover 99% of them; the outermost ones include the rest.
 Json distribution(const at::Tensor& all) {
   const at::Tensor errors = all.nan_to_num();
   const at::Tensor sizes = std::get<0>(errors.abs().sort());
@@ -104,7 +104,7 @@ class RegressionEvaluation final : public Evaluation {
 
   std::vector<Column> targets_;
   at::Tensor std_;
-  std::vector<at::Tensor> predictions_;  // of each batch, in the targets' own units
+  std::vector<at::Tensor> predictions_;  // per batch, in the targets' units
   std::vector<at::Tensor> truths_;
   Worst<ShownSample> worst_;
 };
@@ -119,7 +119,7 @@ std::vector<TargetFigures> figures_of(std::span<const double> sums, const std::v
     const double squared_error = sums[count + k];
     const double total = sums[2 * count + k];
     const double variation = sums[3 * count + k] - total * total / samples;
-    const bool is_constant = variation <= 1e-12 * samples;  // what rounding leaves of none
+    const bool is_constant = variation <= 1e-12 * samples;  // zero up to rounding
     figures.push_back({.mae = targets[k].std * sums[k] / samples,
                        .rmse = targets[k].std * std::sqrt(squared_error / samples),
                        .r2 = is_constant ? (squared_error == 0 ? 1.0 : 0.0) : 1 - squared_error / variation});

@@ -1,4 +1,4 @@
-// A class per pixel: cross-entropy and Dice loss against the field "mask".
+// Semantic segmentation: cross-entropy and Dice loss against the field "mask".
 
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/one_hot.h>
@@ -113,15 +113,15 @@ class Segmentation final : public Task {
                      describe(data.fields), classes);
   }
 
-  // Over the pixels as one long list: the loss of LibTorch for images is not deterministic on a GPU.
+  // Flattens the pixels, because LibTorch's loss for images is not deterministic on a GPU.
   at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& mask) const {
     return at::cross_entropy_loss(logits.permute({0, 2, 3, 1}).reshape({-1, classes()}), mask.flatten(),
                                   weights_.defined() ? std::optional(weights_) : std::nullopt, at::Reduction::Sum,
                                   ignored_);
   }
 
-  // 1 - Dice of each sample, the mean over the classes that its mask has (Milletari et al. 2016, "V-Net", with sums in
-  // place of squares). N.
+  // 1 - Dice of each sample: N. Dice is the mean over the classes that occur in the sample's mask (Milletari et al.
+  // 2016, "V-Net", with sums instead of squares).
   at::Tensor dice_losses(const at::Tensor& logits, const at::Tensor& mask, const at::Tensor& valid) const {
     const at::Tensor inside = valid.unsqueeze(1).to(logits.scalar_type());
     const at::Tensor guess = logits.softmax(1) * inside;
@@ -137,7 +137,7 @@ class Segmentation final : public Task {
   Normalize normalize_;
   ModelInput input_;
   std::int64_t ignored_ = -1;
-  at::Tensor weights_;  // undefined: all weigh the same
+  at::Tensor weights_;  // undefined: all weights are equal
 };
 
 const TaskRegistry::Registration registered{

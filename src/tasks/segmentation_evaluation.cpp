@@ -44,7 +44,7 @@ std::span<const double> values_of(const at::Tensor& confusion) {
 
 Json share(double part, double whole) { return whole == 0 ? Json() : Json(part / whole); }
 
-// mask: int64, height × width, on the CPU; values outside of bytes are of no class.
+// mask: int64, height × width, on the CPU; values that do not fit in a byte are not classes.
 Image mask_image(const at::Tensor& mask) {
   const at::Tensor bytes = mask.to(at::kByte).contiguous();
   Image image{static_cast<std::size_t>(mask.size(0)), static_cast<std::size_t>(mask.size(1)), 1,
