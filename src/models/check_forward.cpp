@@ -10,7 +10,7 @@
 namespace trainyard {
 namespace {
 
-// One operation that fails: the innermost one that takes a parameter of the model.
+// The innermost failing operation that takes a parameter of the model.
 struct FailedOperation {
   std::string name;
   std::string parameter;  ///< its name
@@ -18,8 +18,8 @@ struct FailedOperation {
   std::vector<std::int64_t> input_shape;
 };
 
-// While alive, watches the operations of this thread. RecordFunction calls back at the end of an operation even if it
-// throws; the first that ends so and has a parameter among its inputs is the one to name.
+// Watches the operations of this thread during its lifetime. RecordFunction calls back at the end of an operation even
+// if the operation throws; records the first one that throws and has a parameter among its inputs.
 class FailureWatch {
  public:
   explicit FailureWatch(const Model& model)
@@ -49,7 +49,7 @@ class FailureWatch {
       if (!input.isTensor() || !input.toTensor().defined()) continue;
       const at::Tensor tensor = input.toTensor();
       const std::string name = watch->parameter_with_memory_of(tensor);
-      // A weight has more dimensions than a bias, and comes before it.
+      // Prefers the weight to the bias: it has more dimensions or comes first.
       if (!name.empty() && tensor.dim() > static_cast<std::int64_t>(operation.parameter_shape.size())) {
         operation.parameter = name;
         operation.parameter_shape = tensor.sizes().vec();
@@ -83,7 +83,7 @@ class FailureWatch {
 
 thread_local FailureWatch* FailureWatch::watch = nullptr;
 
-// Puts back what a forward pass may change: mode, buffers, random number generators.
+// Restores what a forward pass may change: mode, buffers, random number generators.
 class Restore {
  public:
   explicit Restore(Model& model) : model_(model), was_training_(model.is_training()) {
@@ -122,7 +122,7 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 
 std::string shape_text(at::IntArrayRef shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
-// Everything that is an error of LibTorch becomes one that names the model and the layer.
+// Converts LibTorch's errors to errors that name the model and the layer.
 TensorDict forward_one_sample(Model& model, const ModelInput& input, const std::string& name) {
   const at::NoGradGuard no_grad;
   const FailureWatch watch(model);

@@ -1,6 +1,6 @@
 // DeepLabV3 (Chen et al. 2017, "Rethinking Atrous Convolution for Semantic Image Segmentation") on a ResNet, as
-// torchvision.models.segmentation.deeplabv3_resnet50 builds it. torchvision has none on a ResNet-18; this one is built
-// in the same way.
+// torchvision.models.segmentation.deeplabv3_resnet50 builds it. torchvision has no variant with a ResNet-18; the one
+// here is built in the same way.
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/dropout.h>
@@ -38,7 +38,8 @@ class Conv : public torch::nn::Module {
   ConvBnRelu conv_;
 };
 
-// The mean of the image; torchvision interpolates this one pixel, which repeats it.
+// Global average pooling and a 1×1 convolution, expanded to the size of x. torchvision interpolates the single pixel,
+// with the same result.
 class ImagePool : public torch::nn::Module {
  public:
   explicit ImagePool(std::int64_t in) : conv_(*this, 1, in, width, 1) {}

@@ -1,6 +1,6 @@
 // Fully convolutional networks (Long et al. 2015, "Fully Convolutional Networks for Semantic Segmentation") on a
-// ResNet, as torchvision.models.segmentation.fcn_resnet50 builds them. torchvision has none on a ResNet-18; this one is
-// built in the same way.
+// ResNet, as torchvision.models.segmentation.fcn_resnet50 builds them. torchvision has no variant with a ResNet-18; the
+// one here is built in the same way.
 
 #include "config/component.h"
 #include "models/segmentation_resnet.h"

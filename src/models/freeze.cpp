@@ -12,7 +12,7 @@
 namespace trainyard {
 namespace {
 
-// Every name that model.freeze may have: stages, modules and parameters.
+// All names allowed in model.freeze: stages, modules and parameters.
 std::vector<std::string> known_names(const Model& model, const std::vector<Stage>& stages) {
   std::vector<std::string> known;
   const auto add = [&](const std::string& name) {

@@ -1,14 +1,14 @@
 // GPT-2 (Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"), with the parameter names of
-// Hugging Face's GPT2LMHeadModel and the initial distributions of GPT-2: embeddings and weights normal with 0.02, those
-// that write to the residual stream with 0.02 / sqrt(2 · layers).
+// Hugging Face's GPT2LMHeadModel and the initial distributions of GPT-2: embeddings and weights are normally
+// distributed with standard deviation 0.02, or 0.02 / sqrt(2 · layers) in layers that write to the residual stream.
 //
-// The weights are those of a file that save_pretrained() writes: transformer.wte.weight, transformer.wpe.weight,
+// The tensors are those that save_pretrained() writes: transformer.wte.weight, transformer.wpe.weight,
 // transformer.h.N.{ln_1, attn.c_attn, attn.c_proj, ln_2, mlp.c_fc, mlp.c_proj}.{weight, bias}, and
-// transformer.ln_f.{weight, bias}. Weights of attn and mlp are in × out, as Hugging Face's Conv1D has them.
-// The head has no weight of its own: it is transformer.wte.weight. model.weights accepts as well:
-//   - names without "transformer.", as the published files of GPT-2 have them
-//   - lm_head.weight, if its values are those of transformer.wte.weight
-//   - h.N.attn.bias and h.N.attn.masked_bias, the causal mask of older files: ignored, said once
+// transformer.ln_f.{weight, bias}. Weights of attn and mlp are in × out, as in Hugging Face's Conv1D.
+// The head has no weight; it uses transformer.wte.weight. model.weights also accepts:
+//   - names without "transformer.", as in the published files of GPT-2
+//   - lm_head.weight, if it equals transformer.wte.weight
+//   - h.N.attn.bias and h.N.attn.masked_bias, the causal mask in older files: ignored with one warning
 
 #include <cmath>
 
@@ -91,7 +91,7 @@ class Conv1D : public torch::nn::Module {
   at::Tensor bias;
 };
 
-// The output of a branch, whose last layer is `layer`.
+// The output of a branch whose last layer is `layer`.
 PendingAdd output_of(const Conv1D& layer, const at::Tensor& x) { return {at::linear(x, layer.weight()), layer.bias}; }
 
 std::shared_ptr<Conv1D> to_residual(std::int64_t in, const Size& size) {
@@ -146,7 +146,7 @@ class Block : public torch::nn::Module {
         ln_2(register_module("ln_2", layer_norm(size.width))),
         mlp(register_module("mlp", std::make_shared<Mlp>(size))) {}
 
-  // For forward() of x.
+  // The `factors` of forward() for x.
   at::Tensor draw_factors(const at::Tensor& x) const {
     return drop_path_factors(/*branches=*/2, x, is_training() ? drop_path_ : 0);
   }
@@ -159,7 +159,7 @@ class Block : public torch::nn::Module {
   }
 
  private:
-  // Dropout and drop path are applied to what a branch adds, with its bias: the norm cannot do that.
+  // Dropout and drop path apply to the branch's output including its bias, which the norm cannot do.
   Residual add(const at::Tensor& x, const PendingAdd& branch, const at::Tensor& factors, std::int64_t index) const {
     const bool drops = dropout_ > 0 && is_training();
     if (!drops && !factors.defined()) return {x, branch};
@@ -177,7 +177,7 @@ class Block : public torch::nn::Module {
   std::shared_ptr<Mlp> mlp;
 };
 
-// A list of blocks; their names are their numbers.
+// A list of blocks, named by index.
 class Blocks : public torch::nn::Module {
  public:
   explicit Blocks(const Size& size) {
@@ -248,7 +248,7 @@ class Gpt : public ModelModule {
     for (std::int64_t i = 0; i < layers_; ++i) {
       stages.push_back({.name = fmt::format("h.{}", i), .prefixes = {fmt::format("transformer.h.{}", i)}});
     }
-    stages.push_back({.name = "head", .prefixes = {"transformer.ln_f"}});  // its weight is the embedding's
+    stages.push_back({.name = "head", .prefixes = {"transformer.ln_f"}});  // its weight belongs to the embedding
     return stages;
   }
 
@@ -268,7 +268,7 @@ class Gpt : public ModelModule {
   std::shared_ptr<Transformer> transformer;
 };
 
-// Tokens of a sample.
+// The number of tokens of a sample.
 std::int64_t sample_tokens(const ModelInput& input) {
   const Field& tokens = input.field("tokens");
   if (tokens.shape.size() == 1 && tokens.dtype == DType::int32) return tokens.shape[0];

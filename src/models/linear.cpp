@@ -1,6 +1,5 @@
-// The linear baseline. One vector of scores per sample is linear in all pixels, or in the columns of a table: logistic
-// or linear regression. Scores of every pixel are a convolution over the square patch around it: logistic regression
-// per pixel.
+// The linear baseline. Scores of a sample are linear in all pixels or in the columns of a table: logistic or linear
+// regression. Scores of a pixel are a convolution over the square patch around it: logistic regression per pixel.
 
 #include "config/component.h"
 #include "models/category_embedding.h"
@@ -51,7 +50,7 @@ class LinearInPatches : public ModelModule {
   torch::nn::Conv2d fc;
 };
 
-// Categories are one-hot: each has a weight per score, which begins at zero.
+// Categories are one-hot: each has one weight per score, initially zero.
 class LinearInColumns : public ModelModule {
  public:
   explicit LinearInColumns(const ModelInput& input) : bias(register_parameter("bias", at::zeros({input.outputs}))) {

@@ -1,5 +1,5 @@
-// Weights from elsewhere for a new run: their names may be foreign or have a prefix that wrappers add, their head may
-// have other classes.
+// Loads weights from other programs into a new model: their names may differ or have a prefix that wrappers add, and
+// their head may have other classes.
 
 #include <algorithm>
 #include <array>
@@ -17,22 +17,22 @@
 namespace trainyard {
 namespace {
 
-// Of DataParallel, of torch.compile, of Lightning and timm's EMA.
+// Added by DataParallel; by torch.compile; by Lightning and timm's EMA.
 constexpr std::array prefixes = {"module.", "_orig_mod.", "model."};
 constexpr std::size_t most_prefixes = 8;
 
-constexpr std::size_t most_shown = 5;  // of ignored names
+constexpr std::size_t most_shown = 5;  // ignored names in the warning
 constexpr std::size_t longest_shown = 120;
 
-// Every name begins with `prefix` and has more than that.
+// Whether every name begins with `prefix` and is longer.
 bool all_begin_with(const NamedTensors& tensors, const std::string& prefix) {
   return !tensors.empty() && std::all_of(tensors.begin(), tensors.end(), [&](const auto& entry) {
     return entry.first.starts_with(prefix) && entry.first.size() > prefix.size();
   });
 }
 
-// The longest prefix of the known ones, one after the other, that all names share and without which more of them are
-// the model's. Empty if there is none.
+// Returns the sequence of known prefixes that all names share and whose removal makes the most names match the model's.
+// Empty if no removal improves on the unchanged names.
 std::string foreign_prefix(const Model& model, const NamedTensors& state, const NamedTensors& wanted) {
   std::set<std::string> known;
   for (const auto& [name, tensor] : wanted) known.insert(name);
@@ -66,10 +66,10 @@ bool same(const at::Tensor& a, const at::Tensor& b) { return a.scalar_type() == 
 
 struct OwnTensors {
   NamedTensors tensors;              // under the model's names
-  std::vector<std::string> ignored;  // which it has no use for, under the file's names
+  std::vector<std::string> ignored;  // names in the file of tensors that the model does not use
 };
 
-// Tensors that become one must be equal: the model cannot hold both.
+// Tensors of the file that are the same tensor in the model must be equal.
 OwnTensors own_tensors(const Model& model, const NamedTensors& state, std::size_t prefix, const std::string& origin) {
   OwnTensors result;
   std::map<std::string, const NamedTensors::value_type*> first;  // by the model's name
@@ -104,7 +104,7 @@ NamedTensors without_head(const Model& model, NamedTensors tensors) {
   return tensors;
 }
 
-// What to do about a head whose tensors are missing or of other shapes.
+// Advice for the error if tensors of the head are missing or have other shapes.
 std::string head_advice(const Model& model, const NamedTensors& wanted, const NamedTensors& given) {
   const std::string head = model.head();
   for (const auto& [name, tensor] : wanted) {

@@ -11,7 +11,7 @@ namespace trainyard {
 namespace {
 
 constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
-constexpr std::uint8_t above_default = 1;  // LibTorch keeps the allocator of the higher priority
+constexpr std::uint8_t above_default = 1;  // LibTorch keeps the allocator with the highest priority
 
 struct Budget {
   std::string origin;
@@ -20,7 +20,7 @@ struct Budget {
 };
 thread_local Budget budget;
 
-/// LibTorch's own allocator, which counts.
+/// Counts allocations and forwards them to LibTorch's allocator.
 class BoundedAllocator final : public c10::Allocator {
  public:
   explicit BoundedAllocator(c10::Allocator& all) : all_(all) {}

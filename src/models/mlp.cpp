@@ -1,5 +1,5 @@
-// A multilayer perceptron for tables: the numeric columns and an embedding of each categorical one, then hidden layers
-// with ReLU and dropout.
+// A multilayer perceptron for tables: the inputs are the numeric columns and an embedding of each categorical column;
+// hidden layers have ReLU and dropout.
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/dropout.h>

@@ -1,5 +1,5 @@
-// Counts by watching: the model computes one sample, and each product that it asks of ATen is counted from the shapes
-// that go in and come out.
+// Counts multiply-adds by observing a forward pass of one sample: those of each ATen product follow from the shapes of
+// its inputs and outputs.
 
 #include <numeric>
 
@@ -16,14 +16,14 @@ std::int64_t product(at::IntArrayRef sizes) {
   return std::accumulate(sizes.begin(), sizes.end(), std::int64_t{1}, std::multiplies<>());
 }
 
-// A convolution that has begun: what each number of its output takes.
+// A convolution in progress, with the multiply-adds per element of its output.
 struct Begun : at::ObserverContext {
   explicit Begun(std::int64_t per_output) : each(per_output) {}
   std::int64_t each;
 };
 
-// The operations that the others are made of on a CPU. Attention is either one kernel or two products; both count what
-// a causal mask leaves out.
+// Counts only the operations that all others are composed of on a CPU. Attention is either one kernel or two products;
+// in both cases masked elements are included.
 std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& call) {
   const std::string_view name = call.name();
   const auto input = [&](std::size_t i) { return call.inputs()[i].toTensor(); };

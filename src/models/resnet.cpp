@@ -1,5 +1,5 @@
-// ResNet-18, -34 and -50 (He et al. 2015, "Deep Residual Learning for Image Recognition"; version 1.5: the stride sits
-// in the bottleneck's 3×3 convolution), with torchvision.models.resnet's parameter names and initial distributions.
+// ResNet-18, -34 and -50 (He et al. 2015, "Deep Residual Learning for Image Recognition"; version 1.5: the stride is in
+// the bottleneck's 3×3 convolution), with torchvision.models.resnet's parameter names and initial distributions.
 
 #include "config/component.h"
 #include "models/model_module.h"

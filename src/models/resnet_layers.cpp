@@ -13,8 +13,8 @@ struct BlockShape {
   std::int64_t in;
   std::int64_t width;
   std::int64_t stride = 1;
-  std::int64_t first_dilation = 1;  // of the first 3×3 convolution: that of the block before
-  std::int64_t dilation = 1;        // of a second one
+  std::int64_t first_dilation = 1;  // of the first 3×3 convolution: the dilation of the previous block
+  std::int64_t dilation = 1;        // of the second 3×3 convolution, if there is one
 };
 
 class Block : public torch::nn::Module {
@@ -22,7 +22,7 @@ class Block : public torch::nn::Module {
   virtual Branches forward(const Branches& x) = 0;
 
  protected:
-  // The shortcut: the input itself, or a 1×1 convolution where the shape changes.
+  // The shortcut: the input itself, or a 1×1 convolution if the shape changes.
   void make_shortcut(std::int64_t in, std::int64_t out, std::int64_t stride) {
     if (stride == 1 && in == out) return;
     downsample = register_module("downsample", torch::nn::Sequential(convolution(in, out, 1, stride), BatchNorm(out)));
@@ -86,7 +86,7 @@ class Bottleneck : public Block {
   BatchNorm bn3;
 };
 
-// A layer: `count` blocks, the first of which has the shape `shape`.
+// A layer of `count` blocks, the first of which has the shape `shape`.
 template <typename BlockType>
 torch::nn::Sequential blocks(int count, BlockShape shape) {
   torch::nn::Sequential layer;
@@ -99,7 +99,7 @@ torch::nn::Sequential blocks(int count, BlockShape shape) {
   return layer;
 }
 
-// The shortcut goes before the main branch, as their gradients come in without recomputing.
+// The shortcut precedes the main branch, so that gradients are added in the same order as without recomputing.
 Branches forward_layer(torch::nn::SequentialImpl& layer, const Branches& x) {
   const auto outputs = recompute(layer, {x.shortcut, x.main}, [&layer](const std::vector<at::Tensor>& inputs) {
     const Branches y = layer.forward<Branches>(Branches{.main = inputs[1], .shortcut = inputs[0]});

@@ -12,7 +12,7 @@ ConvBnRelu::ConvBnRelu(torch::nn::Module& owner, int index, std::int64_t in, std
     : conv(owner.register_module(std::to_string(index), convolution(in, out, kernel, /*stride=*/1, dilation))),
       bn(owner.register_module(std::to_string(index + 1), BatchNorm(out))) {}
 
-// ReLU and dropout are 2 and 3 in torchvision.
+// In torchvision, modules 2 and 3 are ReLU and dropout.
 FcnHead::FcnHead(std::int64_t channels, std::int64_t outputs, double dropout)
     : dropout_(dropout),
       conv_(*this, 0, channels, channels / 4, 3),

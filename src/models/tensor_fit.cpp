@@ -13,7 +13,7 @@
 namespace trainyard {
 namespace {
 
-constexpr std::size_t most_shown = 5;  // of each kind of problem
+constexpr std::size_t most_shown = 5;  // problems of each kind
 constexpr std::size_t longest_shown = 120;
 
 std::string shape_of(const at::Tensor& tensor) {
@@ -34,7 +34,7 @@ bool holds_nan(const at::Tensor& tensor) { return tensor.is_floating_point() && 
 
 std::string in_quotes(const std::string& name) { return fmt::format("'{}'", printable(name, longest_shown)); }
 
-// Empty if no name is near, and for names of a length that takes long to compare.
+// Empty if no known name is similar, or if the name is too long to compare quickly.
 std::string nearest_to(const std::string& name, const std::vector<std::string>& known) {
   if (known.empty() || name.size() > longest_shown) return "";
   const std::string nearest = nearest_first(name, known).front();

@@ -1,13 +1,13 @@
 // A small U-Net for segmentation (Ronneberger et al. 2015, "U-Net: Convolutional Networks for Biomedical Image
-// Segmentation"), with padded convolutions and batch normalization. Level i works on the image halved i times, with
+// Segmentation"), with padded convolutions and batch normalization. Level i processes the image halved i times, with
 // width · 2^i channels:
 //
 //     image ─▶ down0 ──────── skip ────────▶ up0 ─▶ head ─▶ a score per class and pixel
 //                └▶ down1 ─── skip ───▶ up1 ─┘
 //                      └▶ down2 (bottom) ┘
 //
-// With patches of 2 × 2 pixels, the net works on an image of half the size with four times the channels, and its head
-// returns the scores of four pixels at each place: on a CPU it learns more in the same time.
+// With patches of 2 × 2 pixels, the net processes an image of half the size with four times the channels, and its head
+// returns the scores of four pixels at each position: on a CPU it learns more in the same time.
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/pixel_shuffle.h>
@@ -58,7 +58,7 @@ class DoubleConvImpl : public torch::nn::Module {
 };
 TORCH_MODULE(DoubleConv);
 
-// Doubles the image's size, halves its channels, and merges it with the skip connection.
+// Doubles the size of the features, halves their channels, and merges them with the skip connection.
 class UpImpl : public torch::nn::Module {
  public:
   explicit UpImpl(std::int64_t out)

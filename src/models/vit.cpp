@@ -38,7 +38,7 @@ struct Size {
 
 LayerNorm layer_norm(std::int64_t width) { return LayerNorm(torch::nn::LayerNormOptions({width}).eps(1e-6)); }
 
-// timm truncates the normal distribution at ±2, a hundred deviations away: no number is ever drawn there.
+// timm truncates the normal distribution at ±2, i.e. at 100 standard deviations, which has no effect.
 torch::nn::Linear linear(std::int64_t in, std::int64_t out) {
   torch::nn::Linear layer(in, out);
   const at::NoGradGuard no_grad;
@@ -47,15 +47,16 @@ torch::nn::Linear linear(std::int64_t in, std::int64_t out) {
   return layer;
 }
 
-// The output of a branch, whose last layer is `layer`.
+// The output of a branch whose last layer is `layer`.
 PendingAdd output_of(const torch::nn::Linear& layer, const at::Tensor& x) {
   return {at::linear(x, layer->weight), layer->bias};
 }
 
-// x: N × tokens × width. All of them are x itself: the gradient of a part is a copy among zeros.
+// The first `count` tokens of x, N × tokens × width. Returns x itself if it has no more: the gradient of a slice would
+// be a copy padded with zeros.
 at::Tensor first(std::int64_t count, const at::Tensor& x) { return count == x.size(1) ? x : x.narrow(1, 0, count); }
 
-// The norm cannot multiply what it adds: with drop path, it is added here.
+// The norm cannot scale the branch that it adds, so with drop path the branch is added here.
 Residual add(const at::Tensor& x, const PendingAdd& branch, const at::Tensor& factors, std::int64_t index) {
   if (!factors.defined()) return {x, branch};
   return {x + (branch.product + branch.bias) * factors[index], {}};
@@ -68,7 +69,7 @@ class Attention : public torch::nn::Module {
         qkv(register_module("qkv", linear(size.width, 3 * size.width))),
         proj(register_module("proj", linear(size.width, size.width))) {}
 
-  // x: N × tokens × width. The result is that of the first `asked` tokens.
+  // x: N × tokens × width. Returns the result for the first `asked` tokens.
   PendingAdd forward(const at::Tensor& x, std::int64_t asked) {
     const auto [queries, keys, values] = attention_heads(x, qkv->weight, qkv->bias, heads_);
     const at::Tensor mixed = at::scaled_dot_product_attention(queries, keys, values).transpose(1, 2);
@@ -102,12 +103,12 @@ class Block : public torch::nn::Module {
         norm2(register_module("norm2", layer_norm(size.width))),
         mlp(register_module("mlp", std::make_shared<Mlp>(size.width))) {}
 
-  // For forward() of x.
+  // The `factors` of forward() for x.
   at::Tensor draw_factors(const at::Tensor& x) const {
     return drop_path_factors(/*branches=*/2, x, is_training() ? drop_path_ : 0);
   }
 
-  // Returns the first `asked` tokens only.
+  // Returns only the first `asked` tokens.
   Residual forward(const Residual& residual, const at::Tensor& factors, std::int64_t asked) {
     const auto [x, tokens] = norm1->add_norm(residual.x, residual.pending);
     const Residual mixed = add(first(asked, x), attn->forward(tokens, asked), factors, 0);
@@ -123,7 +124,7 @@ class Block : public torch::nn::Module {
   std::shared_ptr<Mlp> mlp;
 };
 
-// Cuts the image into patches and makes each one a token.
+// Splits the image into patches and converts each to a token.
 class PatchEmbed : public torch::nn::Module {
  public:
   PatchEmbed(std::int64_t channels, std::int64_t width, std::int64_t patch)
@@ -157,7 +158,7 @@ class VisionTransformer : public ModelModule {
     x = at::cat({cls_token.expand({x.size(0), -1, -1}), x}, 1) + pos_embed;
     Residual residual{.x = x, .pending = {}};
     for (std::size_t i = 0; i < blocks->size(); ++i) {
-      const bool last = i + 1 == blocks->size();  // of which nobody sees more than the class token
+      const bool last = i + 1 == blocks->size();  // only its class token is used
       Block& block = blocks->at<Block>(i);
       residual = forward_block(block, residual, block.draw_factors(residual.x), last ? 1 : x.size(1));
     }
