@@ -1,4 +1,4 @@
-// Adam with decoupled weight decay (Loshchilov and Hutter 2019), as torch.optim.AdamW(fused=True).
+// Adam with decoupled weight decay (Loshchilov and Hutter 2019), like torch.optim.AdamW(fused=True).
 
 #include <ATen/ops/_foreach_add.h>
 #include <ATen/ops/_foreach_sub.h>

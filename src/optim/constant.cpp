@@ -1,4 +1,4 @@
-// The peak at every step.
+// A constant learning rate: the peak.
 
 #include "optim/schedule.h"
 

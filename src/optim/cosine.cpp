@@ -1,4 +1,4 @@
-// Half a cosine from the peak to 0 (Loshchilov and Hutter 2017, one period, no restarts).
+// Cosine annealing from the peak to 0 (Loshchilov and Hutter 2017; one period, no restarts).
 
 #include <cmath>
 #include <numbers>

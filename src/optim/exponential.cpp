@@ -1,4 +1,5 @@
-// From the peak to schedule.exponential.final times it, by the same factor in each step; over 1, it grows.
+// Exponential decay from the peak to schedule.exponential.final × peak, by the same factor in every step; if final is
+// above 1, the learning rate grows.
 
 #include <cmath>
 

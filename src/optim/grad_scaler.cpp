@@ -6,7 +6,7 @@
 namespace trainyard {
 namespace {
 
-// torch.amp.GradScaler's.
+// The defaults of torch.amp.GradScaler.
 constexpr double first_scale = 65'536;
 constexpr double growth = 2;
 constexpr double backoff = 0.5;

@@ -1,6 +1,7 @@
-// Lion (Chen et al. 2023, "Symbolic Discovery of Optimization Algorithms"): the sign of a momentum, so that every
-// weight moves by the learning rate. Its rates are 3 to 10 times smaller than AdamW's, its weight decay as much larger.
-// An optimizer without a fused kernel: an example of one written from ATen's foreach operations.
+// Lion (Chen et al. 2023, "Symbolic Discovery of Optimization Algorithms"): updates by the sign of a momentum, so every
+// weight moves by the learning rate. Learning rates are 3 to 10 times smaller than AdamW's, and weight decay larger by
+// the same factor. LibTorch has no fused kernel for it: this is an example of an optimizer built from ATen's foreach
+// operations.
 
 #include <ATen/ops/_foreach_add.h>
 #include <ATen/ops/_foreach_lerp.h>
@@ -39,7 +40,7 @@ class Lion : public Optimizer {
  protected:
   void update(Group& group) override {
     const std::vector<at::Tensor> exp_avgs = state_of(exp_avg_, group.indices);
-    // No kernel here can be told to do nothing: what was there is put back where it should have.
+    // These kernels cannot skip an update: if found_inf is 1, the previous values are restored.
     const auto changed = group.found_inf ? both(group.parameters, exp_avgs) : std::vector<at::Tensor>();
     std::vector<at::Tensor> before;
     for (const at::Tensor& tensor : changed) before.push_back(tensor.clone());

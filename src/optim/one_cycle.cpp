@@ -1,4 +1,5 @@
-// Up to the peak, then down to nearly nothing, both along half a cosine (Smith and Topin 2018; torch's OneCycleLR).
+// One-cycle policy: rises to the peak, then falls to almost 0, both along half a cosine (Smith and Topin 2018;
+// PyTorch's OneCycleLR).
 
 #include <algorithm>
 #include <cmath>
@@ -28,14 +29,14 @@ struct OneCycleSettings {
 };
 const ComponentSettings<OneCycleSettings> settings{"schedule.one_cycle", {"one_cycle"}, __FILE__};
 
-// From `from` to `to` along half a cosine, as progress goes from 0 to 1.
+// Interpolates from `from` to `to` along half a cosine; progress: 0 to 1.
 double anneal(double from, double to, double progress) {
   return to + (from - to) * (1 + std::cos(std::numbers::pi * progress)) / 2;
 }
 
 double one_cycle(const OneCycleSettings& s, const ScheduleStep& at) {
   const double first = at.peak / s.div_factor;
-  const double top = s.pct_start * at.steps - 1;  // the step that has the peak; may lie between two
+  const double top = s.pct_start * at.steps - 1;  // the step with the peak; may be fractional
   if (at.step <= top) return top > 0 ? anneal(first, at.peak, at.step / top) : at.peak;
   const double turn = std::max(top, 0.0);
   const double progress = at.steps - 1 > turn ? (at.step - turn) / (at.steps - 1 - turn) : 0;

@@ -24,7 +24,7 @@ std::vector<double> layer_scales(double decay, const Model& model, const NamedTe
 
 Optimizer::Optimizer(const OptimizerConfig& config, NamedTensors parameters) : parameters_(std::move(parameters)) {
   for (const auto& [name, parameter] : parameters_) {
-    // Biases, norms, class tokens and position embeddings are vectors or have names of their own.
+    // Excludes biases, norms, class tokens and position embeddings, which are vectors or not named "weight".
     const bool decays = config.decay_bias_norm || (parameter.dim() > 1 && name.ends_with("weight"));
     weight_decays_.push_back(decays ? config.weight_decay : 0);
   }
@@ -44,7 +44,7 @@ void Optimizer::scale_learning_rates(const std::vector<double>& scales) {
     group_scales.push_back(scales[i]);
   }
   const at::Device device = parameters_.empty() ? at::Device(at::kCPU) : parameters_.front().second.device();
-  // What the fused kernels read: a float on the GPU, a double on the CPU.
+  // The types that the fused kernels require: float on a GPU, double on the CPU.
   scales_ = at::tensor(group_scales, at::kDouble).to(device, device.is_cpu() ? at::kDouble : at::kFloat);
   learning_rates_ = at::zeros_like(scales_);
   for (std::size_t i = 0; i < groups_.size(); ++i) {

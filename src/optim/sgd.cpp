@@ -1,4 +1,4 @@
-// Stochastic gradient descent with momentum, as torch.optim.SGD(fused=True): the L2 penalty is added to the gradient.
+// Stochastic gradient descent with momentum, like torch.optim.SGD(fused=True): the L2 penalty is added to the gradient.
 
 #include <ATen/ops/_fused_sgd.h>
 
@@ -34,7 +34,7 @@ class Sgd : public Optimizer {
 
  protected:
   void update(Group& group) override {
-    // A buffer of zeros makes the first step what PyTorch's is: momentum × 0 + gradient.
+    // With a zero buffer the first step equals PyTorch's: momentum × 0 + gradient.
     std::vector<at::Tensor> buffers;
     if (settings_.momentum != 0) buffers = state_of(momentum_buffer_, group.indices);
     at::_fused_sgd_(group.parameters, group.gradients, buffers, group.weight_decay, settings_.momentum,

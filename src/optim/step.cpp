@@ -1,4 +1,4 @@
-// The peak times gamma^k, k = epochs since the warm-up / schedule.step.epochs, rounded down.
+// Step decay: peak × gamma^k with k = floor(epochs since the warm-up / schedule.step.epochs).
 
 #include <cmath>
 
