@@ -18,8 +18,9 @@
 namespace trainyard {
 
 /// Runs threads that watch the other ranks while the main thread computes or waits. When another rank has failed, was
-/// killed or hangs, they end this process and print the first cause to standard error: a kernel that waits for that
-/// rank would wait forever. The store keeps the cause; a failure that follows from another rank's is never the cause.
+/// killed, hangs or no longer answers, they end this process and print the first cause to standard error: a kernel that
+/// waits for that rank would wait forever. The store keeps the cause; a failure that follows from another rank's is
+/// never the cause.
 ///
 /// The end of a rank on this host is detected immediately (pidfd_open), that of a rank on another host when it has not
 /// written to the store for `timeout_seconds`. A rank hangs if other ranks are further and no rank has made progress

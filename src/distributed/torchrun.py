@@ -1,8 +1,8 @@
-# Runs torchrun with the arguments of this program, without its own messages, and tells trainyard how it ended.
+# Runs torchrun with this script's arguments, suppresses its messages, and reports to trainyard how it ended.
 # Compiled into trainyard and run by `python -c`.
 import sys
 
-sys.path = [folder for folder in sys.path if folder]  # a file in the working folder must not pass for a module
+sys.path = [folder for folder in sys.path if folder]  # a file in the working directory must not shadow a module
 
 import json
 import logging
@@ -29,7 +29,7 @@ else:
     os.environ["TORCH_CPP_LOG_LEVEL"] = given_level
 logging.disable(logging.CRITICAL)
 
-# torchrun replaces ${local_rank} in them, and $$ by $.
+# In the arguments, torchrun replaces ${local_rank} by its value, and $$ by $.
 options, command = sys.argv[1 : sys.argv.index("--no-python") + 2], sys.argv[sys.argv.index("--no-python") + 2 :]
 try:
     run.run(run.parse_args([*options, *[word.replace("$", "$$") for word in command]]))

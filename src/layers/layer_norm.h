@@ -6,8 +6,8 @@
 
 namespace trainyard {
 
-/// A deferred residual add: product + bias, the output of a branch's last linear layer. The norm adds the
-/// bias, so that its gradient is summed in the pass that writes the gradient of the product.
+/// A deferred residual add: product + bias, the output of a branch's last linear layer. The norm adds the bias, so that
+/// its gradient is summed in the pass that writes the gradient of the product.
 struct PendingAdd {
   at::Tensor product;  ///< the shape of the residual stream; undefined: nothing to add
   at::Tensor bias;     ///< one value per element of the last dimension

@@ -80,8 +80,8 @@ class Model {
   virtual std::vector<Stage> stages() const;
 
   /// Converts the name of a tensor in a weights file to the model's name, e.g. by removing a prefix; empty: the model
-  /// does not use the tensor, and it is ignored. Several tensors in the file may have the same name in the model (tied
-  /// weights).
+  /// does not use the tensor, and it is ignored. Several tensors of the file may have the same name in the model if
+  /// they are equal (tied weights).
   virtual std::string own_name(const std::string& name) const { return name; }
 
   // Like torch.nn.Module's functions of these names. Returned tensors share the model's memory.
