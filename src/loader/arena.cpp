@@ -13,7 +13,7 @@ constexpr std::size_t cache_line = 64;
 constexpr std::size_t page = 4096;
 constexpr std::uint32_t least_slots = 2;
 
-// What is kept of the rows of a field: how many each sample has, and where they begin.
+// Words per variable-length field: the rows of each sample, and where they begin.
 constexpr std::size_t row_words(const ArenaShape& shape) { return 2 * std::size_t{shape.batch_size} + 1; }
 
 constexpr std::size_t round_up(std::size_t n, std::size_t unit) { return (n + unit - 1) / unit * unit; }
@@ -25,7 +25,7 @@ Arena::Layout::Layout(const ArenaShape& shape) {
   queue = workers + shape.records() * sizeof(WorkerRecord);
   slots = round_up(queue + shape.slots * sizeof(std::atomic<std::uint32_t>), cache_line);
   words = slots + shape.slots * sizeof(SlotRecord);
-  // Each slot's words begin a cache line, so that finishing one batch does not disturb another.
+  // Each slot's words start on their own cache line, so that finishing one batch does not disturb another.
   errors = words + shape.slots * round_up(shape.chunks() * sizeof(std::uint64_t), cache_line);
   left_out = errors + std::size_t{shape.slots} * shape.chunks() * sizeof(ChunkError);
   data = round_up(left_out + std::size_t{shape.slots} * shape.batch_size, page);
@@ -44,7 +44,7 @@ Arena::Arena(Mapping mapping, StripedFile file, const ArenaShape& shape)
 
 Arena Arena::create(const ArenaShape& shape, const std::string& directory) {
   StripedFile file(directory, bytes(shape));
-  // Without this look, a first batch that does not fit would be found out while it is read.
+  // Without this check, a first batch that does not fit would be detected only while it is read.
   if (free_bytes(directory, "loader") < least_bytes(shape)) refuse(shape, directory);
   Mapping mapping = file.map();
   Arena arena(std::move(mapping), std::move(file), shape);
@@ -53,7 +53,7 @@ Arena Arena::create(const ArenaShape& shape, const std::string& directory) {
     if (!arena.reserve_all_but_fields(slot)) refuse(shape, directory);
   }
   arena.begin(shape, 0);
-  if (!map_pages(arena.mapping_.bytes().first(page))) {  // before Linux 5.14: nobody can take pages later
+  if (!map_pages(arena.mapping_.bytes().first(page))) {  // before Linux 5.14 pages cannot be allocated later
     const Control& control = arena.control();
     while (control.slots_reserved < least_slots && control.slots_to_come > 0) arena.reserve_slot();
     if (control.slots_reserved < least_slots) refuse(shape, directory);
@@ -104,7 +104,7 @@ bool Arena::reserve_all_but_fields(std::uint32_t slot) const {
 }
 
 bool Arena::take_pages(std::uint32_t slot, std::span<std::byte> part, bool new_here) const {
-  constexpr std::size_t worth_a_call = 1 << 20;  // else each page faults by itself: a third of the time of a copy
+  constexpr std::size_t worth_a_call = 1 << 20;  // otherwise each page faults: a third of the time of a copy
   const bool reserved = slot < control().slots_reserved;
   if (reserved && (!new_here || part.size() < worth_a_call)) return true;
   return map_pages(part) || reserved;
@@ -132,7 +132,7 @@ Arena Arena::attach(const StripedFile& file) {
   return {std::move(mapping), StripedFile(), shape};
 }
 
-// The bytes are zero where nothing was constructed, which is a valid value of every type in here.
+// Memory in which nothing was constructed is zero, which is a valid value of every type in the arena.
 template <typename T>
 T* Arena::at(std::size_t offset) const {
   return reinterpret_cast<T*>(mapping_.bytes().data() + offset);

@@ -9,7 +9,7 @@
 namespace trainyard {
 namespace {
 
-// Else a picture's pixels would depend on whether it has been kept yet.
+// Otherwise an image's pixels would depend on whether it has been cached yet.
 void refuse_scaled_decoding(const LoadedSplit& split) {
   const std::vector<Field>& fields = split.dataset->fields();
   const bool pictures = std::any_of(fields.begin(), fields.end(), [](const Field& field) { return field.is_picture; });

@@ -1,4 +1,4 @@
-/// Batches of one split, in the order that (seed, epoch) fixes, each exactly once.
+/// Iterates over the batches of one split, each exactly once, in an order determined by (seed, epoch).
 ///
 ///     DataLoader train(pool, Split::train, {.shuffle = true});
 ///     train.start_epoch(epoch);
@@ -20,21 +20,20 @@ namespace trainyard {
 /// A field of a batch, in shared memory.
 struct BatchField {
   const Field* field = nullptr;
-  /// The samples' elements, one sample behind the other, or as Dataset::collate() has laid them out if they vary;
-  /// begins at a page.
+  /// The elements of all samples, contiguous, or laid out by Dataset::collate() if they vary in length. Page-aligned.
   std::span<const std::byte> elements;
-  // Of a field that varies, else empty:
-  std::span<const std::int64_t> rows;    ///< how many rows of field->row_bytes() each sample has
-  std::span<const std::int64_t> begins;  ///< the row in which each sample begins, and last the number of all rows
+  // Only for a variable-length field, otherwise empty:
+  std::span<const std::int64_t> rows;    ///< number of rows of field->row_bytes() of each sample
+  std::span<const std::int64_t> begins;  ///< the first row of each sample, then the total number of rows
 
-  /// The elements as numbers. REQUIRES that T is the field's type.
+  /// The elements as values of type T. REQUIRES that T is the field's type.
   template <typename T>
   std::span<const T> as() const {
     return {reinterpret_cast<const T*>(elements.data()), elements.size() / sizeof(T)};
   }
 };
 
-/// Samples in shared memory, valid until release() or destruction: a copy to a GPU must have ended before. Movable;
+/// Samples in shared memory, valid until release() or destruction; copies to a GPU must have finished by then. Movable;
 /// must not outlive the pool.
 class Batch {
  public:
@@ -42,25 +41,25 @@ class Batch {
         TakenBatch taken)
       : number_(number), request_(request), order_(order), fields_(std::move(fields)), taken_(std::move(taken)) {}
 
-  /// Its place in the epoch, from 0.
+  /// Its position in the epoch, from 0.
   std::uint64_t number() const { return number_; }
-  /// Samples in it: the batch size, or fewer in an epoch's last batch and where samples were left out
+  /// Number of samples: the batch size, or fewer in the last batch of an epoch or if samples were skipped
   /// (OnWorkerError::skip).
   std::size_t count() const { return taken_.kept.empty() ? request_.count : taken_.kept.size(); }
-  /// In the dataset's order; count() samples each. Empty after release().
+  /// In the dataset's order, count() samples each. Empty after release().
   const std::vector<BatchField>& fields() const { return fields_; }
-  /// The field of that name. Throws RunError that lists the fields if there is none.
+  /// The field with that name. Throws RunError that lists the fields if there is none.
   const BatchField& field(std::string_view name) const;
-  /// The number, in the dataset, of sample `i` of this batch.
+  /// The dataset's index of sample `i` of this batch.
   std::uint64_t sample_index(std::size_t i) const {
     const std::uint64_t place = taken_.kept.empty() ? i : taken_.kept[i];
     return order_(request_.first + place * request_.stride);
   }
 
-  /// The places, in the batch as it was asked for, of the samples that are in it; empty: all are.
+  /// The positions, within the requested batch, of the samples it contains; empty: all.
   const std::vector<std::uint32_t>& kept() const { return taken_.kept; }
 
-  /// Gives the memory back to the workers before the end of this object's life.
+  /// Returns the memory to the workers before this object is destroyed.
   void release() {
     fields_.clear();
     taken_.lease.release();
@@ -75,22 +74,22 @@ class Batch {
 };
 
 struct DataLoaderOptions {
-  bool shuffle = false;    ///< a new order each epoch, of train as PoolOptions::sampling says; else the dataset's own
-  bool drop_last = false;  ///< leave out the last batch where it would be smaller
-  int rank = 0;            ///< this process's place among `world_size` that share one order and its batches
+  bool shuffle = false;    ///< new order per epoch, for train by PoolOptions::sampling; else the dataset's
+  bool drop_last = false;  ///< leave out the last batch if it would be smaller
+  int rank = 0;            ///< of this process, among the `world_size` that share the order and its batches
   int world_size = 1;
-  /// Samples of a batch of all ranks together; 0: as many as fill each rank's part, PoolOptions::batch_size.
+  /// Samples per batch over all ranks; 0: each rank's part has PoolOptions::batch_size.
   std::int64_t batch_size = 0;
-  bool unmirrored = false;  ///< without the transforms' last random_horizontal_flip (SplitInfo::mirror)
+  bool unmirrored = false;  ///< skip the final random_horizontal_flip (SplitInfo::mirror)
 };
 
-/// Iterates over a split of a pool. Several loaders may use one pool: whoever is asked for a batch gets the workers,
-/// and what they had prepared for another loader is taken back and prepared again when that one is asked next. For one
-/// thread; must not outlive the pool.
+/// Iterates over a split of a pool. Several loaders may share a pool: the loader whose next batch is requested gets the
+/// workers; batches prepared for another loader are discarded and prepared again when that loader is next used. Not
+/// thread-safe; must not outlive the pool.
 ///
-/// With world_size n, rank r gets the samples r, r + n, r + 2n, ... of each batch: together the ranks have the batches
-/// of a single process. All ranks count the same batches; a part may be smaller by a sample, or empty, on the higher
-/// ranks.
+/// With world_size n, rank r gets the samples r, r + n, r + 2n, ... of each batch, so the ranks together process the
+/// batches of a single process. All ranks have the same number of batches; on higher ranks a part may be one sample
+/// smaller, or empty.
 class DataLoader {
  public:
   /// REQUIRES that a rank's part of a batch is at most PoolOptions::batch_size.
@@ -98,44 +97,44 @@ class DataLoader {
   DataLoader(const DataLoader&) = delete;
   DataLoader& operator=(const DataLoader&) = delete;
 
-  /// Begins `epoch` at batch `first_batch`, in O(1), and lets the workers begin. What was left of another epoch is
-  /// dropped. REQUIRES first_batch <= batches(). Throws as next() does.
+  /// Starts `epoch` at batch `first_batch`, in O(1), and lets the workers start. Drops what was left of another epoch.
+  /// REQUIRES first_batch <= batches(). Throws like next().
   void start_epoch(std::uint64_t epoch, std::uint64_t first_batch = 0);
 
-  /// From now on, once the last batch of an epoch of this loader has been asked for, the workers go on with `epoch` of
-  /// `other`, which may be this one: it begins without a pause if it is the next to be started, and is given up if it
-  /// is not. Nothing follows where `other` is null. `other` must live as long as this loader.
+  /// From now on, once the last batch of an epoch of this loader has been requested, the workers continue with `epoch`
+  /// of `other`, which may be this loader. That epoch starts without a pause if it is the next to be started; otherwise
+  /// what was prepared is discarded. If `other` is null, nothing follows. `other` must live as long as this loader.
   void follow_with(DataLoader* other, std::uint64_t epoch);
 
-  /// The next batch, or nothing after the epoch's last. Waits for it as long as it takes. Throws RunError for what
-  /// WorkerPool lists, and where the caller still holds so many batches that there is no slot for another.
+  /// Returns the next batch, or nothing at the end of the epoch. Waits as long as it takes. Throws RunError in the
+  /// cases listed at WorkerPool, and if the caller holds so many batches that no slot is left for another.
   std::optional<Batch> next();
 
-  /// Batches of an epoch.
+  /// Batches per epoch.
   std::uint64_t batches() const { return batches_; }
-  /// Samples of a batch, of all ranks together. REQUIRES batch < batches().
+  /// Number of samples of `batch` over all ranks. REQUIRES batch < batches().
   std::uint64_t samples_of(std::uint64_t batch) const;
-  /// The numbers, in the dataset, of the samples of `batch` of `epoch`. REQUIRES batch < batches().
+  /// The dataset's indices of the samples of `batch` of `epoch`. REQUIRES batch < batches().
   std::vector<std::uint64_t> sample_indices(std::uint64_t epoch, std::uint64_t batch) const;
-  /// The same of all ranks' samples.
+  /// The same for the samples of all ranks.
   std::vector<std::uint64_t> indices_of_batch(std::uint64_t epoch, std::uint64_t batch) const;
-  /// What the random numbers of each of them depend on (SampleOrder::random_key).
+  /// For each of them, what its random numbers depend on (SampleOrder::random_key).
   std::vector<std::uint64_t> random_keys(std::uint64_t epoch, std::uint64_t batch) const;
-  /// With epoch() the whole state: start_epoch(epoch(), next_batch()) goes on from here, with any number of workers.
+  /// With epoch() the whole state: start_epoch(epoch(), next_batch()) resumes here, with any number of workers.
   std::uint64_t next_batch() const { return next_; }
   std::uint64_t epoch() const { return epoch_; }
   const SplitInfo& split() const { return pool_.splits().at(split_); }
-  /// Time the caller has spent in next() since start_epoch.
+  /// Time spent in next() since start_epoch.
   double waited_seconds() const { return meter_.waited_seconds(); }
-  /// Of the epoch so far.
+  /// For the epoch so far.
   EpochStats stats() const { return meter_.stats(pool_); }
 
  private:
-  // The first batches of an epoch that is not yet started, in the pool behind another one's last.
+  // The first batches of an epoch that has not been started, published to the pool after another epoch's last batch.
   struct Ahead {
     std::uint64_t epoch = 0;
     std::uint64_t published = 0;
-    std::uint64_t ticket = 0;  ///< the pool's number of the first; 0: there is none
+    std::uint64_t ticket = 0;  ///< the pool's number of the first; 0: none
   };
 
   SampleOrder order(std::uint64_t epoch) const;
@@ -148,11 +147,11 @@ class DataLoader {
   std::uint64_t id_;
   std::uint32_t split_;
   DataLoaderOptions options_;
-  std::uint64_t batch_size_;  ///< of all ranks
+  std::uint64_t batch_size_;  ///< over all ranks
   std::uint64_t batches_ = 0;
   std::uint64_t epoch_ = 0;
   std::uint64_t next_ = 0;       ///< the batch that next() returns
-  std::uint64_t published_ = 0;  ///< the workers know of the batches before this one
+  std::uint64_t published_ = 0;  ///< earlier batches have been published to the workers
   EpochMeter meter_;
   DataLoader* follower_ = nullptr;
   std::uint64_t follower_epoch_ = 0;

@@ -1,4 +1,4 @@
-/// Messages that carry open files to another process.
+/// Sends and receives messages that carry file descriptors to another process.
 #pragma once
 
 #include <cstddef>
@@ -9,18 +9,18 @@
 
 namespace trainyard {
 
-constexpr std::size_t most_descriptors = 64;  ///< that a message carries; more than an arena's
+constexpr std::size_t most_descriptors = 64;  ///< per message; more than an arena has
 
 struct DescriptorMessage {
   std::size_t bytes = 0;  ///< received; 0: the other end is closed
   std::vector<UniqueFd> descriptors;
 };
 
-/// Sends `data`, at least a byte, in one message on a SOCK_SEQPACKET; the receiver gets files of its own. Throws
-/// RunError.
+/// Sends `data`, at least one byte, as one message on a SOCK_SEQPACKET socket; the receiver gets duplicates of the
+/// descriptors. Throws RunError.
 void send_with_descriptors(int socket, std::span<const std::byte> data, std::span<const int> descriptors);
 
-/// Waits for such a message, as long as the socket's SO_RCVTIMEO allows. Throws RunError.
+/// Waits for such a message for as long as the socket's SO_RCVTIMEO allows. Throws RunError.
 DescriptorMessage receive_with_descriptors(int socket, std::span<std::byte> data);
 
 }  // namespace trainyard

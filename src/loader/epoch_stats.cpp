@@ -46,7 +46,7 @@ EpochStats EpochMeter::stats(const WorkerPool& pool) const {
   stats.faults = pool.faults();
   stats.seconds = static_cast<double>(monotonic_ns() - began_ns_) * 1e-9;
   const double workers_time = stats.seconds * std::max(pool.options().workers, 1);
-  // A worker says how long it was busy when it hands a chunk in: some of that may have been before the epoch.
+  // A worker reports its busy time when it hands in a chunk: part of it may be from before the epoch.
   if (workers_time > 0) stats.busy_share = std::clamp((busy_seconds(pool) - busy_before_) / workers_time, 0.0, 1.0);
   return stats;
 }

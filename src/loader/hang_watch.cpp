@@ -12,7 +12,7 @@
 namespace trainyard {
 namespace {
 
-// What the kernel says a process is doing.
+// The state of a process according to the kernel.
 std::string_view activity(std::int32_t pid) {
   std::ifstream status(fmt::format("/proc/{}/status", pid));
   for (std::string line; std::getline(status, line);) {
@@ -64,7 +64,7 @@ std::optional<Hang> HangWatch::look() {
     next_look_ns_ = since + timeout_ns_;
     return std::nullopt;
   }
-  // The clock also ran while all processes were stopped (Ctrl-Z, fg): who is late gets a moment more.
+  // The clock also ran while all processes were stopped (Ctrl-Z, fg), so a late worker gets a moment more.
   if (overdue_since_ == 0 || suspect_began_ != since) {
     overdue_since_ = now;
     suspect_began_ = since;
@@ -98,7 +98,7 @@ Hang HangWatch::nobody_reads(double seconds) const {
   return hang;
 }
 
-// Those that own a chunk of the batches; where nobody does, everybody should.
+// The workers that own a chunk of the batches; if there are none, all workers.
 std::vector<std::uint32_t> HangWatch::waited_for() const {
   std::vector<std::uint32_t> owners;
   std::vector<std::uint32_t> all;

@@ -1,4 +1,4 @@
-/// Tells when the trainer has waited too long, and names the worker and the sample it waited for.
+/// Detects that the trainer has waited too long, and names the worker and the sample it waited for.
 #pragma once
 
 #include <cstdint>
@@ -11,22 +11,22 @@
 
 namespace trainyard {
 
-/// Workers that are too late.
+/// Workers that exceed the time limit.
 struct Hang {
   std::vector<std::uint32_t> workers;
-  std::string what;  ///< which worker, which sample, for how long, what the kernel says it is doing
+  std::string what;  ///< the worker, its sample, for how long, and its state in the kernel
 };
 
-/// For one wait for `batches`; made when the wait begins. The arena and the batches must outlive it.
+/// For a single wait for `batches`; constructed when the wait begins. The arena and the batches must outlive it.
 class HangWatch {
  public:
   HangWatch(const Arena& arena, std::span<const PublishedBatch> batches, double timeout_seconds);
 
-  /// The hang there is now: a worker has been reading one sample for longer than the limit, or for as long nobody has
-  /// read anything. Tells of it once, and again when a few seconds later it is still there.
+  /// Returns the current hang, if any: a worker has been reading one sample for longer than the limit, or no worker has
+  /// finished a sample for that long. Reports a hang once, and again if it is still there a few seconds later.
   std::optional<Hang> look();
-  /// For how long to sleep before looking again, at most. News that got lost, because a worker died or was stopped
-  /// between handing in and saying so, costs no more than this second.
+  /// The longest time to sleep before the next look(). A notification is lost if a worker dies or is stopped between
+  /// handing in a chunk and announcing it; such a loss delays the trainer by no more than this time.
   int milliseconds_left() const;
 
  private:
@@ -38,9 +38,9 @@ class HangWatch {
   std::span<const PublishedBatch> batches_;
   std::int64_t timeout_ns_;
   std::int64_t next_look_ns_;
-  std::int64_t progress_ns_;        ///< when somebody was last seen to have read something
+  std::int64_t progress_ns_;        ///< when a worker was last seen to have read a sample
   std::uint64_t samples_ = 0;       ///< read by all workers until then
-  std::int64_t overdue_since_ = 0;  ///< when the current suspect was first found late; 0: there is none
+  std::int64_t overdue_since_ = 0;  ///< when the current suspect was first found late; 0: none
   std::int64_t suspect_began_ = 0;
 };
 

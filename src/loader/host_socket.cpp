@@ -18,7 +18,7 @@
 namespace trainyard {
 namespace {
 
-// The part of a request that is no descriptor.
+// A request without its descriptors.
 struct Wanted {
   std::int32_t local_rank;
   std::int32_t workers;
@@ -49,7 +49,7 @@ bool is_of_this_user(int socket) {
   return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &other, &size) == 0 && other.uid == geteuid();
 }
 
-// Throws RunError for what is no whole request.
+// Throws RunError if the request is incomplete.
 ZygoteRequest receive_request(int socket) {
   Wanted wanted{};
   DescriptorMessage message = receive_with_descriptors(socket, std::as_writable_bytes(std::span(&wanted, 1)));
@@ -97,7 +97,7 @@ HostSocket::HostSocket(const LocalRanks& ranks) : listener_(new_socket(SOCK_NONB
 }
 
 std::optional<ZygoteRequest> HostSocket::next() {
-  constexpr timeval longest_pause{.tv_sec = 5, .tv_usec = 0};  // between a rank's connecting and its asking
+  constexpr timeval longest_pause{.tv_sec = 5, .tv_usec = 0};  // between a rank's connection and its request
   while (listener_) {
     const UniqueFd rank(retry_on_eintr([&] { return accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC); }));
     if (!rank) return std::nullopt;

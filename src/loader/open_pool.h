@@ -1,10 +1,10 @@
-/// From a configuration to a running pool of workers.
+/// Starts the pool of workers that a configuration describes.
 ///
 ///     Config config;
 ///     config.data.name = "image_folder";
 ///     config.data.root = "photos";
 ///     WorkerPool pool = open_pool(config);  // first of all in main
-///     DataLoader train(pool, Split::train, {.shuffle = true});
+///     WorkerPool pool = open_pool(config);  // before anything else in main
 #pragma once
 
 #include "config/config.h"
@@ -12,12 +12,12 @@
 
 namespace trainyard {
 
-/// The pool that `config` asks for, with train, val and, if the data has it, test, at their places in Split. Of
-/// `config` it reads `data`, `transform`, `loader` and `train.seed`. REQUIRES, and throws, what WorkerPool does; throws
-/// UsageError for a value that its setting does not allow.
+/// Starts the pool that `config` describes. The splits train, val and, if the data has it, test are at their positions
+/// in Split. Reads the sections `data`, `transform` and `loader`, and `train.seed`. REQUIRES and throws what WorkerPool
+/// does; throws UsageError for a value that its setting does not allow.
 WorkerPool open_pool(const Config& config);
 
-/// The same with other options than `config` asks for.
+/// The same, with other options than those of `config`.
 WorkerPool open_pool(const Config& config, const PoolOptions& options);
 
 /// The pool's options as configured.

@@ -63,7 +63,7 @@ void Recovery::worker_ended(const WorkerExit& exit, std::span<const PublishedBat
   zygote_.fork_worker(exit.worker);
 }
 
-// Counts a try of the sample that a lost worker was reading; says what becomes of it.
+// Counts an attempt at the sample that a lost worker was reading; returns what happens to the sample, in words.
 std::string Recovery::blame_sample(const Claim& claim, const WorkerRecord& record, const std::string& cause) {
   const std::uint32_t place = record.place;
   const int times = count_try(claim.batch, place);

@@ -1,4 +1,4 @@
-/// What becomes of a worker that died or hangs, and of the sample it was reading: loader.on_worker_error.
+/// Handles a worker that died or hangs, and the sample it was reading, according to loader.on_worker_error.
 #pragma once
 
 #include <cstdint>
@@ -11,40 +11,40 @@
 
 namespace trainyard {
 
-/// What went wrong and was put right, since the pool began.
+/// Faults that the pool has recovered from since it was created.
 struct FaultCounts {
-  std::uint64_t deaths = 0;   ///< workers that ended by themselves or by a signal
+  std::uint64_t deaths = 0;   ///< workers that exited or were killed by a signal
   std::uint64_t hangs = 0;    ///< workers that were killed because a sample took too long
-  std::uint64_t retries = 0;  ///< times that a sample was tried again
-  std::uint64_t skipped = 0;  ///< samples that were left out of the batches delivered
+  std::uint64_t retries = 0;  ///< times a sample was tried again
+  std::uint64_t skipped = 0;  ///< samples missing from the delivered batches
 };
 
-/// The trainer's side of it, for one pool. Under `stop` every call throws the RunError that ends the run. Otherwise a
-/// hanging worker is killed; when it, or any other, has ended and been waited for, its chunk goes to the others and a
-/// new process takes its place. A sample that was being read `max_tries` times when a worker was lost stops the run
-/// (retry) or is left out (skip). What is not one sample's fault stops it, too: a worker that ends again and again
-/// without reading, one that cannot be killed, a fork that fails.
+/// The trainer's side of recovery, for one pool. Under `stop` every call throws the RunError that ends the run.
+/// Otherwise a hanging worker is killed; when it, or any other, has ended and been waited for, its chunk goes to the
+/// others and a new process takes its place. A sample that was being read `max_tries` times when a worker was lost ends
+/// the run (retry) or is skipped (skip). Faults that no single sample causes also end it: a worker that ends repeatedly
+/// without reading a sample, one that cannot be killed, a failed fork.
 class Recovery {
  public:
   Recovery(Zygote& zygote, OnWorkerError policy);
 
-  /// `published`: all batches that the workers know of, cancelled ones included.
+  /// `published`: all batches known to the workers, including cancelled ones.
   void worker_ended(const WorkerExit& exit, std::span<const PublishedBatch> published);
   void workers_hang(const Hang& hang);
-  /// Forgets how often samples of batches up to `batch` were tried.
+  /// Forgets the attempts at samples of batches up to `batch`.
   void forget_until(std::uint64_t batch);
 
-  /// Without `skipped`, and `retries` without those that workers did by themselves.
+  /// Excludes `skipped`, and in `retries` the workers' own.
   const FaultCounts& counts() const { return counts_; }
 
  private:
-  // What the trainer keeps about one worker.
+  // What the trainer tracks per worker.
   struct Watched {
-    std::string killed_for;  // the hang that it was told to end for; empty: none
+    std::string killed_for;  // the hang for which it was killed; empty: none
     std::uint64_t samples_at_death = 0;
     int idle_deaths = 0;  // in a row, without reading a sample in between
   };
-  // A place in a batch whose sample was being read when a worker was lost.
+  // A position in a batch whose sample was being read when a worker was lost.
   struct Tried {
     std::uint64_t batch;
     std::uint32_t place;

@@ -15,17 +15,17 @@
 namespace trainyard {
 namespace {
 
-// What is known of a sample.
+// The state of a sample.
 using Entry = std::atomic<std::uint8_t>;
 enum State : std::uint8_t { unknown, being_stored, stored };
 static_assert(Entry::is_always_lock_free);
 
-/// What the file begins with: whose samples it holds.
+/// The start of the file: identifies the samples it holds.
 struct Header {
   std::uint64_t fingerprint = 0;
   std::uint64_t samples = 0;
   std::uint64_t bytes = 0;  ///< of all samples
-  std::uint64_t magic = 0;  ///< once the others are written and all of the file is reserved
+  std::uint64_t magic = 0;  ///< set last, when the whole file is reserved
   bool operator==(const Header&) const = default;
 };
 constexpr std::uint64_t header_magic = 0x3265686361635954;  // "TYcache2"
@@ -39,10 +39,10 @@ std::string path_of(const CachePlace& place) { return place.directory + "/" + pl
                      place.directory, free_bytes(place.directory, "loader"), needed, samples);
 }
 
-/// The file: a header, an entry a sample, and the samples' bytes.
+/// The file: a header, one entry per sample, and the samples' bytes.
 class Store {
  public:
-  /// Throws MachineError where there is no room, UsageError where the file of that name holds other samples.
+  /// Throws MachineError if there is not enough memory, UsageError if a file with that name holds other samples.
   Store(const Dataset& dataset, std::uint64_t bytes, const CachePlace& place) {
     const Header header{dataset.fingerprint(), dataset.size(), bytes, header_magic};
     const std::uint64_t needed = sizeof header + dataset.size() * sizeof(Entry) + bytes;
@@ -57,14 +57,14 @@ class Store {
     bytes_ = reinterpret_cast<std::byte*>(entries_ + dataset.size());
   }
 
-  /// From byte `offset` of the samples on.
+  /// The samples' bytes from `offset`.
   std::byte* at(std::uint64_t offset) const { return bytes_ + offset; }
 
-  /// Whether the sample's bytes are here.
+  /// Whether the sample is stored.
   bool has(std::size_t index) const { return entries_[index].load(std::memory_order_acquire) == stored; }
 
-  /// True for one caller, who is to write the sample's bytes and then keep() it. Nobody else ever will: whoever is at
-  /// it may only be slow.
+  /// Returns true to a single caller, which then writes the sample's bytes and calls keep(). A claim is never revoked,
+  /// because a claimer that seems dead may just be slow.
   bool claim(std::size_t index) const {
     std::uint8_t entry = unknown;
     return entries_[index].compare_exchange_strong(entry, being_stored);
@@ -72,7 +72,7 @@ class Store {
   void keep(std::size_t index) const { entries_[index].store(stored, std::memory_order_release); }
 
  private:
-  // False for a new file, and for one whose maker was killed before it was whole.
+  // Returns false for a new file, and for one whose creator was killed before it was complete.
   static bool is_filled(const UniqueFd& file, const Header& header, std::uint64_t needed, const CachePlace& place) {
     Header found;
     read_at(file.get(), std::as_writable_bytes(std::span(&found, 1)), 0, "loader", place.directory);
@@ -86,7 +86,7 @@ class Store {
   }
 
   static void take_room(const UniqueFd& file, const Header& header, std::uint64_t needed, const CachePlace& place) {
-    for (const std::uint64_t size : {std::uint64_t{0}, needed}) {  // zeros, whatever was there
+    for (const std::uint64_t size : {std::uint64_t{0}, needed}) {  // fills it with zeros, whatever it held
       check_call(ftruncate(file.get(), static_cast<off_t>(size)), "loader", "ftruncate", place.directory);
     }
     if (reserve(file.get(), 0, needed)) return;
@@ -99,10 +99,10 @@ class Store {
   std::byte* bytes_;
 };
 
-/// Where the samples lie in the store.
+/// The positions of the samples in the store.
 class Places {
  public:
-  /// Opens every picture. Throws MachineError at the first for which there is no room any more.
+  /// Opens every image. Throws MachineError as soon as one does not fit.
   Places(const Dataset& dataset, const CachePlace& place) : fields_(dataset.fields()), samples_(dataset.size()) {
     for (std::size_t i = 0; i < fields_.size(); ++i) {
       if (fields_[i].is_picture) {
@@ -115,12 +115,12 @@ class Places {
     if (!pictures_.empty()) measure(dataset, place);
   }
 
-  /// Of all samples.
+  /// Total of all samples.
   std::uint64_t bytes() const { return bytes_; }
   std::uint64_t begin_of(std::size_t sample) const {
     return pictures_.empty() ? sample * elements_bytes_ : begins_[sample];
   }
-  /// Of a picture; nothing if it cannot be opened.
+  /// The size of an image; empty if it cannot be opened.
   ImageSize size_of(std::size_t sample, std::size_t field) const {
     const auto picture = std::find(pictures_.begin(), pictures_.end(), field) - pictures_.begin();
     return sizes_[sample * pictures_.size() + static_cast<std::size_t>(picture)];
@@ -130,7 +130,7 @@ class Places {
     const auto [height, width] = size_of(sample, field);
     return height * width * channels_of(fields_[field]);
   }
-  /// Whether every picture of the sample could be opened.
+  /// Whether every image of the sample could be opened.
   bool is_whole(std::size_t sample) const {
     return std::none_of(pictures_.begin(), pictures_.end(),
                         [&](std::size_t field) { return size_of(sample, field) == ImageSize(); });
@@ -151,7 +151,7 @@ class Places {
         for (std::size_t i = 0; i < pictures_.size(); ++i) {
           sizes[i] = picture_size(dataset, pictures_[i], sample.stored(pictures_[i]), index);
         }
-      } catch (const RunError&) {  // whoever reads it will say so
+      } catch (const RunError&) {  // reported when it is read
       }
       bytes_ += elements_bytes_;
       for (const std::size_t field : pictures_) bytes_ += bytes_of(index, field);
@@ -168,7 +168,7 @@ class Places {
   std::uint64_t bytes_ = 0;
 };
 
-/// Elements as they are, pictures decoded whole.
+/// Copies elements unchanged and images whole and decoded.
 class CachedDataset final : public DatasetView {
  public:
   CachedDataset(std::shared_ptr<const Dataset> dataset, const CachePlace& place)
@@ -180,7 +180,7 @@ class CachedDataset final : public DatasetView {
     require_filled(*this, index, sample);
     if (!places_.is_whole(index) || !store_.claim(index) || !keep(index, sample)) return;
     store_.keep(index);
-    hand_over(index, sample);  // its pictures need not be decoded once more
+    hand_over(index, sample);  // so that its images are not decoded again
   }
 
  private:
@@ -202,7 +202,8 @@ class CachedDataset final : public DatasetView {
     });
   }
 
-  // False for a picture that is damaged, maybe where no transform looks, or that was changed since it was measured.
+  // Returns false for an image that is damaged, perhaps in a part that no transform reads, or that changed since it was
+  // measured.
   bool keep(std::size_t index, const Sample& sample) const {
     bool all = true;
     for_each(index, [&](std::size_t field, std::span<std::byte> kept) {

@@ -15,8 +15,8 @@ SampleOrder::SampleOrder(std::uint64_t seed, std::uint64_t epoch, std::uint64_t 
       shuffle_(shuffle && size > 1),
       by_class_(shuffle_ && by_class != nullptr && !by_class->empty() ? by_class : nullptr) {
   if (!shuffle_ || by_class_ != nullptr) return;
-  // Under 8 bits the network's permutations are visibly not uniform. The walk over a larger domain costs no more than
-  // the domain's size over a whole epoch.
+  // Under 8 bits the network's permutations are visibly not uniform. Over a whole epoch, cycle walking costs at most
+  // the size of the domain.
   const int bits = std::max(static_cast<int>(std::bit_width(size - 1)), 8);
   low_bits_ = bits - bits / 2;
   low_mask_ = (std::uint64_t{1} << low_bits_) - 1;
@@ -33,7 +33,7 @@ std::uint64_t SampleOrder::operator()(std::uint64_t position) const {
   do {
     std::uint64_t low = value & low_mask_;
     std::uint64_t high = value >> low_bits_;
-    for (int round = 0; round < rounds; round += 2) {  // each half is masked with a function of the other: a bijection
+    for (int round = 0; round < rounds; round += 2) {  // XORs each half with a function of the other: a bijection
       low ^= mix64(high ^ keys_[round]) & low_mask_;
       high ^= mix64(low ^ keys_[round + 1]) & high_mask_;
     }

@@ -1,5 +1,5 @@
-/// The order in which an epoch visits its samples: a function, not a list, so that any place of any epoch is reached at
-/// once.
+/// Computes the order in which an epoch visits its samples: a function, not a list, so any position of any epoch is
+/// available immediately.
 #pragma once
 
 #include <array>
@@ -9,13 +9,14 @@
 
 namespace trainyard {
 
-/// A permutation of [0, size) that depends on (seed, epoch) alone; the identity without shuffling. With `by_class`,
-/// which may be null or empty and must outlive the order and its copies, a shuffled order draws with replacement, every
-/// class equally often: the sample at a position depends on (seed, epoch, position) alone. O(1) memory, and O(1) time
-/// on average for any position. Copyable, immutable, safe from any thread.
+/// A permutation of [0, size) that depends only on (seed, epoch); the identity without shuffling. With `by_class`,
+/// which may be null or empty and must outlive the order and its copies, a shuffled order draws with replacement, each
+/// class equally often: the sample at a position depends only on (seed, epoch, position). O(1) memory, and O(1) average
+/// time for any position. Copyable, immutable, thread-safe.
 ///
-/// The permutation is a Feistel network (Luby, Rackoff 1988) over the next power of two, at least 256, walked on until
-/// it lands inside [0, size) (Black, Rogaway: "Ciphers with arbitrary finite domains", 2002).
+/// The permutation is a Feistel network (Luby, Rackoff 1988) over the next power of two, at least 256, applied
+/// repeatedly until the result is in [0, size) (cycle walking; Black, Rogaway: "Ciphers with arbitrary finite domains",
+/// 2002).
 class SampleOrder {
  public:
   SampleOrder(std::uint64_t seed, std::uint64_t epoch, std::uint64_t size, bool shuffle,
@@ -24,8 +25,8 @@ class SampleOrder {
   /// The sample at `position`. REQUIRES 0 <= position < size.
   std::uint64_t operator()(std::uint64_t position) const;
 
-  /// What the sample's random numbers depend on beside the seed and the sample: the epoch; if samples are drawn with
-  /// replacement, the epoch and the position, so that one drawn twice is augmented in two ways.
+  /// What the sample's random numbers depend on besides the seed and the sample: the epoch. If samples are drawn with
+  /// replacement, the epoch and the position, so that a sample drawn twice is augmented differently each time.
   std::uint64_t random_key(std::uint64_t position) const;
 
  private:

@@ -14,7 +14,7 @@ namespace trainyard {
 
 namespace {
 
-// The codes are those of check's rules, which docs/troubleshooting.md lists.
+// The codes are those of the check's rules, which docs/troubleshooting.md lists.
 [[noreturn]] void refuse(const std::string& directory, int error) {
   const std::string without = "or set loader.workers = 0 and loader.cache = none";
   switch (error) {
@@ -72,13 +72,13 @@ UniqueFd open_named_file(const std::string& path) {
   return file;
 }
 
-// ftruncate is not enough: on a full tmpfs it succeeds, and the first touch of a page that is not there is a bus error.
+// ftruncate is not enough: on a full tmpfs it succeeds, and the first access to a missing page raises SIGBUS.
 bool reserve(int file, std::size_t begin, std::size_t bytes) {
   int error = 0;
   do {
     error = posix_fallocate(file, static_cast<off_t>(begin), static_cast<off_t>(bytes));
   } while (error == EINTR);
-  // The mount's limit, the process's, the cgroup's.
+  // The limits of the mount, of the process, and of the cgroup.
   if (error == ENOSPC || error == EFBIG || error == ENOMEM) return false;
   if (error != 0) throw_system_error("loader", "posix_fallocate", "shared memory", error);
   return true;

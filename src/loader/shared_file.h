@@ -1,4 +1,4 @@
-/// Room in a tmpfs.
+/// Creates files in a tmpfs and reserves their memory.
 #pragma once
 
 #include <cstdint>
@@ -8,16 +8,17 @@
 
 namespace trainyard {
 
-/// An unnamed file of `bytes` zeros in `directory` (/dev/shm), none of it reserved: it is gone with the last process
-/// that uses it, however that ends. Throws MachineError where the directory is missing or takes no file, RunError else.
+/// Creates an unnamed file of `bytes` zeros in `directory` (/dev/shm), with no memory reserved. It disappears with the
+/// last process that uses it, however that ends. Throws MachineError if the directory is missing or no file can be
+/// created in it, otherwise RunError.
 UniqueFd open_shared_file(const std::string& directory, std::size_t bytes);
 
-/// The file at `path`, which is made where there is none, for this user alone. It is locked (flock) until the
-/// descriptor is closed: waits for whoever has it. Throws as open_shared_file(), RunError for a file of another user.
+/// Opens the file at `path`, or creates it with access for this user only. It is locked (flock) until the descriptor is
+/// closed; waits for another holder of the lock. Throws like open_shared_file(), and RunError for another user's file.
 UniqueFd open_named_file(const std::string& path);
 
-/// Reserves a part of such a file: none of its pages can be missing later, and it is as if it had been written to
-/// already. False where there is no room for it; throws RunError for everything else.
+/// Reserves a part of such a file: none of its pages can be missing later, as if they had already been written. Returns
+/// false if there is not enough memory; throws RunError for any other error.
 bool reserve(int file, std::size_t begin, std::size_t bytes);
 
 }  // namespace trainyard

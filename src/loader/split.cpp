@@ -27,7 +27,7 @@ void require_sound(const std::vector<Field>& fields, const char* split) {
   }
 }
 
-// By what its hook makes of a sample without rows and one of a single row.
+// Determined from what the collate hook returns for one sample without rows and one with a single row.
 std::vector<bool> padded_fields(const Dataset& dataset) {
   std::vector<bool> padded;
   for (std::size_t i = 0; i < dataset.fields().size(); ++i) {
@@ -35,7 +35,7 @@ std::vector<bool> padded_fields(const Dataset& dataset) {
     std::array<std::int64_t, 3> begins{};
     try {
       if (dataset.fields()[i].varies) dataset.collate(i, rows, begins);
-    } catch (const std::exception&) {  // the first batch will say so
+    } catch (const std::exception&) {  // reported by the first batch
     }
     padded.push_back(begins == std::array<std::int64_t, 3>{0, 1, 2});
   }

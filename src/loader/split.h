@@ -1,4 +1,4 @@
-/// A split as workers read it, and as the trainer knows it.
+/// Describes a split, as workers read it and as the trainer knows it.
 #pragma once
 
 #include <cstdint>
@@ -19,43 +19,44 @@ namespace trainyard {
 struct LoadedSplit {
   std::unique_ptr<Dataset> dataset;
   TransformPipeline transforms;
-  bool from_train = false;  ///< as in SplitDataset
-  SamplesByClass by_class;  ///< of train with Sampling::balanced, else empty
+  bool from_train = false;  ///< see SplitDataset
+  SamplesByClass by_class;  ///< for train with Sampling::balanced, else empty
 
-  /// What read() writes.
+  /// The fields that read() writes.
   const std::vector<Field>& fields() const { return transforms.fields(*dataset); }
-  /// Sample `index`, transformed. As TransformPipeline::read; `random_key` takes the epoch's place.
+  /// Reads and transforms sample `index`. See TransformPipeline::read, with `random_key` in place of the epoch.
   void read(std::size_t index, std::uint64_t seed, std::uint64_t random_key, std::span<const std::span<std::byte>> out,
             bool unmirrored = false) const {
     transforms.read(*dataset, index, seed, random_key, out, unmirrored);
   }
 };
 
-/// Builds all splits there are; the place in the vector is the split's number (static_cast of Split), so that test, the
-/// last, may be missing. Throws any Error.
+/// Builds all available splits. The index in the vector is the split's number (static_cast of Split); only test, the
+/// last one, may be missing. Throws any Error.
 using DatasetFactory = std::function<std::vector<LoadedSplit>()>;
 
-/// What the trainer knows of a split; the dataset itself stays with the workers.
+/// What the trainer knows about a split; the dataset itself stays with the workers.
 struct SplitInfo {
   std::uint64_t size = 0;
   std::vector<Field> fields;
-  /// For each field that varies whether Dataset::collate() pads: then every sample of a batch has as many rows.
+  /// For each variable-length field, whether Dataset::collate() pads; then all samples of a batch have the same number
+  /// of rows.
   std::vector<bool> padded;
   std::vector<std::string> class_names;
   std::uint64_t fingerprint = 0;
   std::vector<float> channel_mean;
   std::vector<float> channel_std;
-  std::vector<std::uint64_t> class_counts;  ///< samples of each class; empty if they are not known without reading
+  std::vector<std::uint64_t> class_counts;  ///< samples of each class; empty if unknown without reading
   std::vector<LeftOut> left_out;            ///< of the split's own source: none if it was taken from train
-  bool from_train = false;                  ///< as in SplitDataset
-  std::optional<RandomMirror> mirror;       ///< the random_horizontal_flip that ends its transforms, if one does
-  SamplesByClass by_class;                  ///< as in LoadedSplit
+  bool from_train = false;                  ///< see SplitDataset
+  std::optional<RandomMirror> mirror;       ///< its last transform, if that is random_horizontal_flip
+  SamplesByClass by_class;                  ///< see LoadedSplit
 };
 
 std::vector<SplitInfo> describe(const std::vector<LoadedSplit>& splits);
 
-/// Throws UsageError if a dataset has no fields, too many, or two of one name, and if the splits' fields differ in
-/// number, name, type or in whether they vary: one batch holds samples of any split.
+/// Throws UsageError if a dataset has no fields, too many, or two with the same name, or if the splits' fields differ
+/// in number, name, type or in whether they vary in length: one arena holds batches of every split.
 void require_equal_fields(const std::vector<LoadedSplit>& splits);
 
 }  // namespace trainyard

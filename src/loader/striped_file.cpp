@@ -8,7 +8,7 @@ namespace trainyard {
 namespace {
 
 constexpr std::size_t most_files = 16;
-constexpr std::size_t most_stripes = 64;  // each is a mapping of its own, which every fork copies
+constexpr std::size_t most_stripes = 64;  // each is a separate mapping, which every fork copies
 constexpr std::size_t mebibyte = std::size_t{1} << 20;
 
 constexpr std::size_t ceil_divide(std::size_t n, std::size_t unit) { return (n + unit - 1) / unit; }
@@ -52,7 +52,7 @@ std::size_t StripedFile::stripe_bytes() const {
   return std::max<std::size_t>(ceil_divide(size_, most_stripes * mebibyte), 1) * mebibyte;
 }
 
-// Stripe s is the (s / files)-th of file s % files.
+// Stripe s is stripe s / files of file s % files.
 std::vector<StripedFile::Part> StripedFile::parts(std::size_t begin, std::size_t bytes) const {
   std::vector<Part> result;
   for (const std::size_t end = begin + bytes; begin < end;) {

@@ -95,7 +95,7 @@ std::optional<Claim> Tickets::claim_in(std::uint64_t batch, std::uint32_t slot, 
   const auto words = arena_->words(slot);
   for (std::uint32_t chunk = first_chunk; chunk < words.size(); ++chunk) {
     std::uint64_t free = ChunkWord{batch, 0, ChunkState::free}.pack();
-    if (words[chunk].load(std::memory_order_relaxed) != free) continue;  // spares the others' caches
+    if (words[chunk].load(std::memory_order_relaxed) != free) continue;  // avoids cache traffic
     if (words[chunk].compare_exchange_strong(free, ChunkWord{batch, worker, ChunkState::claimed}.pack())) {
       arena_->slot(slot).hint.store(chunk + 1, std::memory_order_relaxed);
       return Claim{batch, slot, chunk};
@@ -113,7 +113,7 @@ std::uint32_t Tickets::work_seen() const { return arena_->control().work.load();
 
 void Tickets::wait_for_work(std::uint32_t seen, int seconds) const {
   const timespec limit{seconds, 0};
-  // Every outcome (woken, already changed, interrupted, timed out) leads to another look.
+  // After every outcome (woken, already changed, interrupted, timed out) the caller looks for work again.
   syscall(SYS_futex, &arena_->control().work, FUTEX_WAIT, seen, &limit, nullptr, 0);
 }
 

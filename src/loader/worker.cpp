@@ -20,15 +20,15 @@
 namespace trainyard {
 namespace {
 
-// Where a field of a chunk's samples lies.
+// The position of a field of a chunk's samples.
 struct Part {
   const Field* field;
   std::size_t row_bytes;
   std::span<std::byte> elements;  ///< of the whole slot
-  // Of a field that varies:
+  // Only for a variable-length field:
   std::span<std::int64_t> rows;
   std::span<std::int64_t> begins;
-  std::int64_t end_row = 0;  ///< where the chunk's samples end, and the next chunk's begin
+  std::int64_t end_row = 0;  ///< end of the chunk's samples, and begin of the next chunk's
 };
 
 // Reads the samples of one chunk.
@@ -64,8 +64,8 @@ class ChunkReader {
     places_.resize(parts_.size());
   }
 
-  // All of them, in order; `failed` at the first that may neither fail nor be left out. `is_new`: this process has not
-  // written here before.
+  // Reads all of them, in order; returns `failed` at the first that fails and must not be skipped. `is_new`: this
+  // process has not written here before.
   ChunkState read(bool is_new) {
     record_.split.store(request_.split, std::memory_order_relaxed);
     if (begin_ >= request_.count) {
@@ -90,7 +90,8 @@ class ChunkReader {
     }
   }
 
-  // Where the chunk's samples lie. False, with the chunk's error, where the collate hook breaks its contract.
+  // Computes the positions of the chunk's samples. Returns false, with the chunk's error, if the collate hook violates
+  // its contract.
   bool lay_out() {
     for (std::size_t i = 0; i < parts_.size(); ++i) {
       Part& part = parts_[i];
@@ -101,7 +102,7 @@ class ChunkReader {
     return true;
   }
 
-  // False, with the chunk's error, where there is no room.
+  // Returns false, with the chunk's error, if there is not enough memory.
   bool take_pages(bool is_new) {
     std::string why;
     try {
@@ -120,7 +121,7 @@ class ChunkReader {
   }
 
   bool collate(std::size_t field, Part& part) {
-    // The whole batch's, in which each worker comes to the same answer.
+    // For the whole batch; every worker computes the same layout.
     record_.place.store(begin_, std::memory_order_relaxed);
     record_.sample.store(index_of(begin_), std::memory_order_relaxed);
     record_.started_ns.store(coarse_monotonic_ns(), std::memory_order_release);
@@ -152,7 +153,8 @@ class ChunkReader {
                    rows.size(), fmt::join(rows, " "), field.name, fmt::join(begins, " "), room);
   }
 
-  // A sample that cannot say has none; when it is read, it is asked again and its error counts.
+  // A sample whose row count is unavailable counts as having none; when it is read, the error is raised again and
+  // reported.
   std::int64_t rows_or_none(std::size_t field, std::uint64_t index) const {
     try {
       return rows_of(field, index);
@@ -168,7 +170,7 @@ class ChunkReader {
     throw RunError("loader", "rows() of the field {} gives {}; a sample has 0 to {}", of.name, rows, of.shape[0]);
   }
 
-  // What read() is to fill of the sample's part of a field that varies; the rest of it becomes zero.
+  // The part of a variable-length field that read() has to fill; the rest is zeroed.
   std::span<std::byte> varying_part(std::size_t field, std::uint32_t i, std::uint64_t index) const {
     const Part& part = parts_[field];
     if (const std::int64_t rows = rows_of(field, index); rows != part.rows[i]) {
@@ -181,7 +183,7 @@ class ChunkReader {
     return all.first(filled);
   }
 
-  // Of the samples from `first` on and before `end`, which belong to the chunk.
+  // For the samples from `first` up to but excluding `end`, which belong to the chunk.
   std::span<std::byte> bytes_of(const Part& part, std::uint32_t first, std::uint32_t end) const {
     std::size_t row = first;
     std::size_t end_row = end;
@@ -208,12 +210,12 @@ class ChunkReader {
       }
       record_.retries.fetch_add(1, std::memory_order_relaxed);
     }
-    // Nobody else writes it: no need for an atomic addition.
+    // There is only one writer, so no atomic addition is needed.
     record_.samples.store(record_.samples.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     return true;
   }
 
-  // The usual cases of check_values() without a call: nothing to check, and one number in its range.
+  // Handles the common cases of check_values() without a call: nothing to check, or a single value in its range.
   static bool is_surely_valid(const Part& part, std::span<const std::byte> bytes) {
     std::int64_t label = 0;
     if (!part.field->values) return true;
@@ -261,7 +263,7 @@ class ChunkReader {
 }  // namespace
 
 void note_error(ChunkError& error, std::uint64_t sample, std::string_view text) {
-  if (error.written.load(std::memory_order_relaxed) != 0) return;  // the first says enough
+  if (error.written.load(std::memory_order_relaxed) != 0) return;  // only the first error is kept
   error.sample = sample;
   const std::size_t length = std::min(text.size(), sizeof error.text - 1);
   std::memcpy(error.text, text.data(), length);
@@ -301,7 +303,7 @@ bool Worker::is_new(const Claim& claim) {
 
 void run_worker(const Arena& arena, std::span<const LoadedSplit> splits, const PoolOptions& options,
                 std::uint32_t number, pid_t parent, int ready_fd) noexcept {
-  constexpr int lower_priority = 5;  // when training uses all the cores itself, its threads go first
+  constexpr int lower_priority = 5;  // if training uses all cores, its threads have priority
   constexpr int seconds_between_looks_at_parent = 5;
   set_process_name(fmt::format("loader {}/{}", number + 1, arena.shape().workers));
   setpriority(PRIO_PROCESS, 0, lower_priority);

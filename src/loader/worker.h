@@ -1,4 +1,4 @@
-/// What a worker does: claim a chunk, read and transform its samples straight into the slot, hand it in.
+/// Runs a worker: claims a chunk, reads and transforms its samples directly into the slot, hands it in.
 #pragma once
 
 #include <cstdint>
@@ -14,15 +14,15 @@
 
 namespace trainyard {
 
-/// Fills chunks, as one of the arena's workers. For one thread; what it is given must outlive it.
+/// Fills chunks, as one of the arena's workers. Not thread-safe; the arguments of the constructor must outlive it.
 class Worker {
  public:
-  /// `number`: this worker's, from 0.
+  /// `number`: of this worker, from 0.
   Worker(const Arena& arena, std::span<const LoadedSplit> splits, const PoolOptions& options, std::uint32_t number);
 
-  /// Claims one chunk and fills it, errors of the dataset or a transform included: a sample that the options do not let
-  /// be left out makes the chunk a failed one, with its ChunkError. Returns false when there was nothing to do;
-  /// `settled_batch`, which may be null, becomes true when this settled a batch.
+  /// Claims one chunk and fills it. Catches errors of the dataset and the transforms: a sample that fails and that the
+  /// options do not allow to skip makes the chunk a failed one, with its ChunkError. Returns false if there was nothing
+  /// to do. `settled_batch`, which may be null, is set to true if this settled a batch.
   bool fill_one_chunk(bool* settled_batch = nullptr);
 
  private:
@@ -32,14 +32,14 @@ class Worker {
   std::span<const LoadedSplit> splits_;
   const PoolOptions& options_;
   std::uint32_t number_;
-  std::vector<bool> mapped_;  ///< the chunks whose pages have been mapped, slot by slot
+  std::vector<bool> mapped_;  ///< the chunks whose pages have been mapped, by slot
 };
 
-/// Notes why `sample` failed, in a chunk that the caller owns.
+/// Records why `sample` failed, in a chunk that the caller owns.
 void note_error(ChunkError& error, std::uint64_t sample, std::string_view text);
 
-/// A worker process's whole life: fills chunks until `parent` is gone, and writes to the eventfd `ready_fd` whenever it
-/// has settled a batch.
+/// The main function of a worker process: fills chunks until `parent` is gone, and writes to the eventfd `ready_fd`
+/// whenever it has settled a batch.
 [[noreturn]] void run_worker(const Arena& arena, std::span<const LoadedSplit> splits, const PoolOptions& options,
                              std::uint32_t number, pid_t parent, int ready_fd) noexcept;
 

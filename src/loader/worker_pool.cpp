@@ -39,7 +39,7 @@ WorkerPool::WorkerPool(const PoolOptions& options, const DatasetFactory& factory
   take_over_slots();
 }
 
-// Not before the first batch has come: reserving the memory of large ones takes tens of milliseconds, and a core.
+// Called only after the first batch has arrived: reserving large batches takes a core tens of milliseconds.
 void WorkerPool::ask_for_slots() {
   if (zygote_ && !std::exchange(asked_for_slots_, true)) zygote_->reserve_slots();
 }
@@ -47,8 +47,9 @@ void WorkerPool::ask_for_slots() {
 void WorkerPool::take_over_slots() {
   const std::uint32_t wanted = arena_->shape().slots;
   if (slots_ == wanted || warned_of_room_) return;
-  const bool all = arena_->control().slots_to_come == 0;  // before the next line, lest one is missed
-  // Before the others: those that have been written to are used first, so that no more memory is taken than has to be.
+  const bool all = arena_->control().slots_to_come == 0;  // read before the next line, to miss none
+  // Inserts at the front: slots that have been written to are used first, so that no more memory is used than
+  // necessary.
   for (const std::uint32_t usable = arena_->slots_usable(); slots_ < usable;) {
     free_.insert(free_.begin(), slots_++);
   }
@@ -60,7 +61,7 @@ void WorkerPool::take_over_slots() {
       options_.directory, slots_, wanted, options_.workers, options_.prefetch);
 }
 
-// False when there is none to come.
+// Returns false if no more slots will come.
 bool WorkerPool::wait_for_slot() {
   ask_for_slots();
   const auto deadline = monotonic_ns() + static_cast<std::int64_t>(options_.timeout_seconds * 1e9);
@@ -147,7 +148,7 @@ TakenBatch WorkerPool::take() {
   Tickets(*arena_).set_oldest(next.batch + 1);
   if (recovery_) recovery_->forget_until(next.batch);
   SlotLease lease(*this, next.slot);
-  // After a failure the loader is out of step; asked again, it begins again at this batch.
+  // After a failure the loader has lost its place; the next call starts again at this batch.
   const std::uint64_t loader = std::exchange(serving_, 0);
   throw_if_failed(next);
   std::vector<std::uint32_t> kept = close_gaps(next);
@@ -206,7 +207,7 @@ void WorkerPool::throw_if_failed(const PublishedBatch& batch) const {
                  split_name(arena_->slot(batch.slot).request.split), error.text);
 }
 
-// Of a field that varies.
+// For a variable-length field.
 void WorkerPool::close_gaps_of_rows(std::uint32_t slot, std::size_t field, std::size_t row_bytes,
                                     std::span<const std::uint32_t> kept) {
   const auto rows = arena_->rows(slot, field);
@@ -225,7 +226,7 @@ void WorkerPool::close_gaps_of_rows(std::uint32_t slot, std::size_t field, std::
   begins[kept.size()] = filled;
 }
 
-// Moves the samples together where some were left out.
+// Closes the gaps that skipped samples have left.
 std::vector<std::uint32_t> WorkerPool::close_gaps(const PublishedBatch& batch) {
   const BatchRequest& request = arena_->slot(batch.slot).request;
   const auto left_out = arena_->left_out(batch.slot).first(request.count);

@@ -33,7 +33,7 @@ ArenaShape arena_shape(const PoolOptions& options, const std::vector<SplitInfo>&
       shape.field_bytes.at(i) = std::max<std::uint64_t>(shape.field_bytes.at(i), split.fields[i].bytes());
     }
   }
-  // Three chunks for two workers, so that those who are done early need not wait for the earliest batch.
+  // Three chunks per two workers, so that workers that finish early need not wait for the earliest batch.
   const std::uint32_t least = (3 * shape.workers + 2 * shape.chunks() - 1) / (2 * shape.chunks());
   shape.slots = std::max(static_cast<std::uint32_t>(options.prefetch), least) + slots_of_trainer;
   return shape;
@@ -57,7 +57,7 @@ Zygote::Zygote(const PoolOptions& options, const DatasetFactory& factory) {
     lifeline_.reset(ends[1]);
     request_zygote(options.local_ranks, options.workers, zygote_end.get(), ready_.get(), reading_end.get());
   }
-  zygote_end.reset();  // so that the socket ends when the zygote does
+  zygote_end.reset();  // so that the socket closes when the zygote ends
   try {
     receive_hello();
   } catch (...) {
@@ -137,12 +137,12 @@ void Zygote::throw_zygote_ended() {
 
 void Zygote::end() noexcept {
   if (pid_ < 0) return;
-  constexpr int milliseconds_to_end = 5000;  // a worker that waits for a dead network disk cannot be killed at once
+  constexpr int milliseconds_to_end = 5000;  // a worker that waits for a dead network disk cannot be killed immediately
   shutdown(socket_.get(), SHUT_WR);
   pollfd ended{socket_.get(), 0, 0};  // POLLHUP is always reported
   const bool hangs = retry_on_eintr([&] { return poll(&ended, 1, milliseconds_to_end); }) == 0;
   if (lifeline_) {
-    lifeline_.reset();  // kills it, if it hangs
+    lifeline_.reset();  // kills it if it hangs
   } else {
     if (hangs) kill(pid_, SIGKILL);
     retry_on_eintr([&] { return waitpid(pid_, nullptr, 0); });

@@ -28,10 +28,10 @@
 namespace trainyard {
 namespace {
 
-// Ends with the trainer; keeps nothing of it but the three standard streams and the two descriptors given.
+// Ends with the trainer; keeps only the three standard streams and the two given descriptors from it.
 void leave_the_trainer_behind(pid_t trainer, int socket, int ready_fd) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != trainer) _exit(0);  // it ended before the line above
+  if (getppid() != trainer) _exit(0);  // it ended before the previous line
   set_process_name("loader zygote");
 
   unsigned next = 3;
@@ -42,13 +42,13 @@ void leave_the_trainer_behind(pid_t trainer, int socket, int ready_fd) {
   }
   close_range(next, UINT_MAX, 0);
 
-  // Handlers of the trainer have no business here. The signals that ask a run to end reach the whole process group;
-  // what they mean is the trainer's to decide, and its workers end with it.
+  // Resets the trainer's signal handlers. Signals that ask a run to end reach the whole process group; only the trainer
+  // decides how to react, and its workers end with it.
   for (int number = 1; number < NSIG; ++number) signal(number, SIG_DFL);
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ}) signal(number, SIG_IGN);
 }
 
-// Blocks SIGCHLD and returns the descriptor on which it arrives instead.
+// Blocks SIGCHLD and returns a descriptor that receives it instead.
 UniqueFd child_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -57,8 +57,8 @@ UniqueFd child_signals() {
   return UniqueFd(check_call(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), "loader", "signalfd", "SIGCHLD"));
 }
 
-// Like PR_SET_PDEATHSIG, for a process that is not the parent: the kernel sends SIGKILL, which ends a stopped process
-// too, when nobody holds the writing end of `pipe` any more.
+// Like PR_SET_PDEATHSIG, but for a process that is not the parent: the kernel sends SIGKILL, which also ends a stopped
+// process, when the last write end of `pipe` is closed.
 void end_with_writer(int pipe) {
   check_call(fcntl(pipe, F_SETOWN, getpid()), "loader", "fcntl F_SETOWN", "zygote");
   check_call(fcntl(pipe, F_SETSIG, SIGKILL), "loader", "fcntl F_SETSIG", "zygote");
@@ -79,7 +79,7 @@ void send_hello(int socket, const Hello& hello, std::span<const int> arena) {
   }
 }
 
-// Sends why there is no pool: the exception that is being handled.
+// Reports why there is no pool: sends the exception that is being handled.
 void send_failure(int socket) {
   Hello hello;
   try {
@@ -94,20 +94,20 @@ void send_failure(int socket) {
   try {
     send_hello(socket, hello, {});
   } catch (const Error&) {
-    return;  // nobody is left to be told
+    return;  // there is no reader
   }
 }
 
-// The zygote with its children. Only child processes leave it, by never returning.
+// The zygote and its children. Only child processes leave it, by never returning.
 class Family {
  public:
-  // `splits` and `ranks` must outlive it; without other ranks `ranks` is empty.
+  // `splits` and `ranks` must outlive it; `ranks` is empty if there are no other ranks.
   Family(const PoolOptions& options, const std::vector<LoadedSplit>& splits, UniqueFd socket, UniqueFd ready,
          std::optional<HostSocket>& ranks)
       : options_(options), splits_(splits), socket_(std::move(socket)), ready_(std::move(ready)), ranks_(ranks) {}
 
-  // Makes the arena and forks the workers, then does what the trainer and other ranks ask for, until the trainer closes
-  // the socket.
+  // Creates the arena and forks the workers, then serves the trainer and other ranks until the trainer closes the
+  // socket.
   [[noreturn]] void live() noexcept;
 
  private:
@@ -128,7 +128,7 @@ class Family {
   std::optional<HostSocket>& ranks_;
   std::optional<Arena> arena_;
   UniqueFd deaths_;
-  std::vector<pid_t> pids_;  // one a worker; 0: it has ended
+  std::vector<pid_t> pids_;  // one per worker; 0: it has ended
   bool reserve_slots_ = false;
 };
 
@@ -139,8 +139,8 @@ void Family::live() noexcept {
     send_failure(socket_.get());
     _exit(0);
   }
-  // Only now: copying the page tables of a large dataset takes milliseconds a worker, and the first ones can read the
-  // first batch meanwhile.
+  // Forks the other workers only now: copying the page tables of a large dataset takes milliseconds per worker, and the
+  // first workers can read the first batch in the meantime.
   fork_workers();
   watch_over();
   end();
@@ -210,16 +210,16 @@ void Family::obey(const ZygoteCommand& command) {
   if (command.worker >= pids_.size()) return;
   const pid_t pid = pids_[command.worker];
   if (command.kind == ZygoteCommand::Kind::kill_worker) {
-    if (pid > 0 && pid == command.pid) kill(pid, SIGKILL);  // its number is its own until it has been waited for
+    if (pid > 0 && pid == command.pid) kill(pid, SIGKILL);  // the pid is not reused until it has been waited for
   } else if (pid == 0) {
     fork_worker(command.worker);
   }
 }
 
-// Of workers; other zygotes are waited for, too, but tell their own trainers how they end.
+// Reports workers only; other zygotes are waited for, too, but report to their own trainers.
 void Family::report_deaths() {
   signalfd_siginfo info;
-  while (read(deaths_.get(), &info, sizeof info) > 0) continue;  // several deaths may come as one signal
+  while (read(deaths_.get(), &info, sizeof info) > 0) continue;  // several deaths may be merged into one signal
   for (int status = 0, pid = 0; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
     const auto found = std::find(pids_.begin(), pids_.end(), pid);
     if (found == pids_.end()) continue;
@@ -229,7 +229,7 @@ void Family::report_deaths() {
   }
 }
 
-// It shares the datasets, and has a trainer of its own.
+// The new zygote shares the datasets but has its own trainer.
 void Family::fork_zygote(ZygoteRequest request) {
   const pid_t pid = fork();
   if (pid > 0) return;
@@ -252,7 +252,7 @@ void Family::fork_zygote(ZygoteRequest request) {
   Family(options, splits_, std::move(request.socket), std::move(request.ready), ranks_).live();
 }
 
-// Keeps nothing of this family but the datasets.
+// Releases everything of this family except the datasets.
 void Family::leave() noexcept {
   socket_.reset();
   ready_.reset();
@@ -294,7 +294,7 @@ Field decoded_field(const nlohmann::json& json) {
   return field;
 }
 
-// As bytes: an element of JSON takes twice the memory of a number.
+// Encodes as bytes: a JSON element takes twice the memory of an integer.
 nlohmann::json encoded(const std::vector<std::uint64_t>& numbers) {
   const std::span bytes = std::as_bytes(std::span(numbers));
   const auto* const first = reinterpret_cast<const std::uint8_t*>(bytes.data());
@@ -310,7 +310,7 @@ std::vector<std::uint64_t> decoded_numbers(const nlohmann::json& json) {
 
 }  // namespace
 
-// MessagePack: exact numbers, and names that need not be UTF-8.
+// Uses MessagePack: exact numbers, and names that need not be UTF-8.
 std::vector<std::uint8_t> encode(const Hello& hello) {
   nlohmann::json splits = nlohmann::json::array();
   for (const SplitInfo& split : hello.splits) {
@@ -381,7 +381,9 @@ void run_zygote(const PoolOptions& options, const DatasetFactory& factory, pid_t
   std::optional<HostSocket> ranks;
   std::vector<LoadedSplit> splits;
   try {
-    if (options.local_ranks.count > 1) ranks.emplace(options.local_ranks);  // they may ask while the data is read
+    if (options.local_ranks.count > 1)
+      ranks.emplace(options.local_ranks);  // others may send requests while the data
+                                           // is read
     splits = load_splits(options, factory);
   } catch (...) {
     while (const std::optional<ZygoteRequest> request = ranks ? ranks->next() : std::nullopt) {
