@@ -139,8 +139,8 @@ void Family::live() noexcept {
     send_failure(socket_.get());
     _exit(0);
   }
-  // Forks the other workers only now: copying the page tables of a large dataset takes milliseconds per worker, and the
-  // first workers can read the first batch in the meantime.
+  // Forks the workers only now: copying the page tables of a large dataset takes milliseconds per worker, and the first
+  // workers can already read the first batch while the others are forked.
   fork_workers();
   watch_over();
   end();
