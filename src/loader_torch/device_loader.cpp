@@ -93,7 +93,7 @@ DeviceBatch DeviceLoader::read_in_place(Batch batch) const {
   const auto held = std::make_shared<const Batch>(std::move(batch));
   for (std::size_t i = 0; i < held->fields().size(); ++i) {
     const Field& field = *held->fields()[i].field;
-    // A label that is kept should not keep the slot.
+    // A label that is kept must not keep the whole slot.
     const bool in_place = !field.varies && field.shape.size() > 1;
     DeviceField& one = result.fields.emplace_back(DeviceField{.name = field.name, .data = {}});
     const bool padded = split().padded[i];
@@ -127,7 +127,7 @@ DeviceBatch DeviceLoader::copy_to_gpu(Batch batch) {
     copied.record(*copy_stream_);
   }
   copied.block(compute_stream);
-  // The allocator must not hand this memory to the next copy while the step still reads it.
+  // The allocator must not reuse this memory for the next copy while the step still reads it.
   for (const DeviceField& field : on_device.fields) {
     for (const at::Tensor* const tensor : {&field.data, &field.rows, &field.begins}) {
       if (tensor->defined()) tensor->record_stream(compute_stream);

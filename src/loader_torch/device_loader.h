@@ -1,4 +1,4 @@
-/// Batches on the training device: the last stage of the loader.
+/// Delivers batches on the training device: the last stage of the loader.
 #pragma once
 
 #include <deque>
@@ -12,10 +12,10 @@
 
 namespace trainyard {
 
-/// The batches of one split on `device`, those and in that order that a DataLoader with the same options gives. On a
-/// GPU the copy runs on a stream of its own, from the arena's registered memory, while the step before computes; a slot
-/// goes back to the workers once its copy is done. On the CPU images are the slot itself. Used from one thread; the
-/// pool must outlive it and its batches.
+/// Delivers the batches of one split on `device`: those that a DataLoader with the same options delivers, in that
+/// order. On a GPU, batches are copied from the arena's registered memory on a separate stream while the previous step
+/// computes; a slot is returned to the workers once its copy is done. On the CPU images alias the slot. Not
+/// thread-safe; the pool must outlive it and its batches.
 class DeviceLoader {
  public:
   DeviceLoader(WorkerPool& pool, Split split, const DataLoaderOptions& options, at::Device device);
@@ -23,39 +23,39 @@ class DeviceLoader {
   DeviceLoader(const DeviceLoader&) = delete;
   DeviceLoader& operator=(const DeviceLoader&) = delete;
 
-  /// Reads the whole split onto the device. From then on the batches are gathered there, the same bit for bit, and the
-  /// workers have nothing to do. Stops early and throws as ResidentSplit does. REQUIRES a pool with SampleCache::gpu,
-  /// which has looked at the transforms.
+  /// Reads the whole split onto the device. From then on batches are gathered there, bit-identical, and the workers
+  /// have nothing to do. Stops early and throws like ResidentSplit. REQUIRES a pool with SampleCache::gpu, which has
+  /// checked the transforms.
   void keep_on_device(StopToken stop = {});
 
-  /// Begins `epoch` at batch `first_batch`; it ends before batch `most_batches`. What was left of another is dropped.
-  /// Where the split is kept on the device, this takes time for each sample; the time counts as waited for.
+  /// Starts `epoch` at batch `first_batch`; it ends before batch `most_batches`. Drops what was left of another epoch.
+  /// If the split is kept on the device, this takes time proportional to its samples, which counts as waited.
   void start_epoch(std::uint64_t epoch, std::int64_t first_batch = 0,
                    std::int64_t most_batches = std::numeric_limits<std::int64_t>::max());
-  /// What the workers go on with after an epoch's last batch: as DataLoader::follow_with.
+  /// What the workers continue with after an epoch's last batch, like DataLoader::follow_with.
   void follow_with(DeviceLoader* other, std::uint64_t epoch);
-  /// The next batch of the epoch, nothing at its end. Throws as DataLoader::next does.
+  /// Returns the next batch of the epoch, or nothing at its end. Throws like DataLoader::next.
   std::optional<DeviceBatch> next();
 
   at::Device device() const { return device_; }
   const SplitInfo& split() const { return loader_.split(); }
-  /// Batches of a whole epoch.
+  /// Batches per full epoch.
   std::int64_t batches() const { return static_cast<std::int64_t>(loader_.batches()); }
-  /// Samples of a batch, of all ranks together (DataLoader).
+  /// Samples of `batch` over all ranks (DataLoader).
   std::int64_t samples_of(std::int64_t batch) const {
     return static_cast<std::int64_t>(loader_.samples_of(static_cast<std::uint64_t>(batch)));
   }
-  /// The numbers, in the dataset, of the samples of `batch` of `epoch`.
+  /// The dataset's indices of the samples of `batch` of `epoch`.
   std::vector<std::uint64_t> sample_indices(std::uint64_t epoch, std::int64_t batch) const {
     return loader_.sample_indices(epoch, static_cast<std::uint64_t>(batch));
   }
-  /// The same of all ranks' samples.
+  /// The same for the samples of all ranks.
   std::vector<std::uint64_t> indices_of_batch(std::uint64_t epoch, std::int64_t batch) const {
     return loader_.indices_of_batch(epoch, static_cast<std::uint64_t>(batch));
   }
-  /// The same of the samples that are in `batch`, of the epoch that has been started: batch.count numbers.
+  /// The same for the samples that `batch` of the current epoch contains: batch.count indices.
   std::vector<std::uint64_t> sample_indices(const DeviceBatch& batch) const;
-  /// Of the epoch so far: the time spent in waiting for batches, and all that is known.
+  /// For the epoch so far: the time spent waiting for batches, and all measurements.
   double waited_seconds() const { return resident_ ? meter_.waited_seconds() : loader_.waited_seconds(); }
   EpochStats stats() const { return resident_ ? meter_.stats(pool_) : loader_.stats(); }
 

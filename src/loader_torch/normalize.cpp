@@ -14,7 +14,7 @@ Normalize::Normalize(const std::vector<float>& mean, const std::vector<float>& s
 
 at::Tensor Normalize::operator()(const at::Tensor& images, const Selection& selection) const {
   const at::Tensor& scale = images.scalar_type() == at::kByte ? byte_scale_ : scale_;
-  // Height × width × channels in memory is what channels last means: permuting afterwards moves no bytes.
+  // Height × width × channels in memory is the channels-last format: the permutation moves no data.
   return normalize_images(images, scale, shift_, selection).permute({0, 3, 1, 2});
 }
 

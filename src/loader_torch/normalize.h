@@ -1,4 +1,4 @@
-/// From the bytes a loader delivers to what a model takes.
+/// Converts the images that a loader delivers to the input of a model.
 #pragma once
 
 #include <vector>
@@ -7,35 +7,35 @@
 
 namespace trainyard {
 
-/// Which of some images, and how.
+/// Selects images, and which of them to mirror.
 struct Selection {
   at::Tensor indices;   ///< int64, M: row i of the result is image indices[i]; undefined: all of them, in order
-  at::Tensor mirrored;  ///< bool, one a row of the result: whether it is mirrored left and right; undefined: none is
+  at::Tensor mirrored;  ///< bool, one per row of the result: whether it is flipped horizontally; undefined: none
 };
 
-/// The rows of `data` (M × ..., or M × height × width × ... if some are mirrored) that are selected.
+/// Returns the selected rows of `data` (M × ..., or M × height × width × ... if some are mirrored).
 at::Tensor selected(const at::Tensor& data, const Selection& selection);
 
-/// Per-channel normalisation, kept on the device where it is used.
+/// Per-channel normalization with its constants on the device.
 class Normalize {
  public:
-  /// mean, std: one value a channel, in units of 0..1, as torchvision.transforms.Normalize takes them.
+  /// mean, std: one value per channel, in units of 0..1, as for torchvision.transforms.Normalize.
   Normalize(const std::vector<float>& mean, const std::vector<float>& std, at::Device device);
 
   /// images: N × height × width × channels on the device, contiguous, uint8 (0..255) or float32 (taken as 0..1).
   /// Returns float32 M × channels × height × width in channels-last memory format: ToTensor, then Normalize.
-  /// Does not wait for the device. REQUIRES 0 <= indices < N.
+  /// Does not synchronize with the device. REQUIRES 0 <= indices < N.
   at::Tensor operator()(const at::Tensor& images, const Selection& selection = {}) const;
 
  private:
-  at::Tensor scale_;       // 1 / std, one a channel
+  at::Tensor scale_;       // 1 / std, one per channel
   at::Tensor byte_scale_;  // 1 / std / 255
   at::Tensor shift_;       // -mean / std
 };
 
-/// The work of Normalize: image × scale + shift, fused, for M × height × width × channels. On a GPU it is one pass,
-/// which reads each image once and writes the result (cuda/normalize.cpp); on the CPU, and in a build without CUDA, it
-/// is normalize_by_operators().
+/// Implements Normalize: image × scale + shift, fused, for M × height × width × channels. On a GPU a single pass reads
+/// each image once and writes the result (cuda/normalize.cpp); on the CPU, and in a build without CUDA, this calls
+/// normalize_by_operators().
 at::Tensor normalize_images(const at::Tensor& images, const at::Tensor& scale, const at::Tensor& shift,
                             const Selection& selection);
 at::Tensor normalize_by_operators(const at::Tensor& images, const at::Tensor& scale, const at::Tensor& shift,

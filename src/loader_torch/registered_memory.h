@@ -1,4 +1,4 @@
-/// Pinned memory of the loader.
+/// Pins the loader's memory for fast copies to the GPU.
 #pragma once
 
 #include <cstddef>
@@ -6,9 +6,9 @@
 
 namespace trainyard {
 
-/// Registers the loader's arena with CUDA, so that copies from it are asynchronous and run at full speed, for as long
-/// as this lives; an empty span registers nothing. Where that fails (a low memlock limit) copies still work, slower;
-/// one warning says so.
+/// Registers the loader's arena with CUDA for the lifetime of this object, so that copies from it are asynchronous and
+/// run at full speed. Registers nothing for an empty span. If registration fails (a low memlock limit), copies still
+/// work but are slower, and one warning says so.
 class RegisteredMemory {
  public:
   explicit RegisteredMemory(std::span<std::byte> memory);

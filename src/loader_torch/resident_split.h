@@ -1,4 +1,4 @@
-/// loader.cache = gpu: a whole split on the device, where its batches are gathered.
+/// Implements loader.cache = gpu: keeps a whole split on the device and gathers its batches there.
 #pragma once
 
 #include <cstdint>
@@ -12,22 +12,22 @@
 
 namespace trainyard {
 
-/// All samples of a split as its transforms leave them, but for the random_horizontal_flip that ends them: that one is
-/// done when a batch is gathered. So batches are, bit for bit, those that a DataLoader delivers. A sample that could
-/// not be read (OnWorkerError::skip) is left out of every batch that it belongs to, as there; it is tried in no later
-/// epoch. Used from one thread.
+/// All samples of a split after its transforms, except for a final random_horizontal_flip, which is applied when a
+/// batch is gathered. So batches are bit-identical to those of a DataLoader. A sample that could not be read
+/// (OnWorkerError::skip) is skipped in every batch that it belongs to, as there, but is not tried again in later
+/// epochs. Not thread-safe.
 class ResidentSplit {
  public:
-  /// Reads every sample once, through the workers, until `stop` requests a stop: the split is incomplete then.
-  /// Throws as DataLoader::next does, and LibTorch's error if the device lacks the memory.
+  /// Reads every sample once, through the workers, until `stop` requests a stop; the split is then incomplete. Throws
+  /// like DataLoader::next, and LibTorch's error if the device runs out of memory.
   ResidentSplit(WorkerPool& pool, Split split, at::Device device, StopToken stop = {});
 
-  /// Chooses what the batches from `first` on and before `end` are made of, in the order that `order` has in `epoch`.
-  /// Throws RunError where nothing of one could be read.
+  /// Selects the samples of the batches from `first` up to but excluding `end`, in the order of `order` in `epoch`.
+  /// Throws RunError if no sample of a batch could be read.
   void start_epoch(const DataLoader& order, std::uint64_t epoch, std::int64_t first, std::int64_t end);
 
-  /// Batch `number` of the epoch: the fields of all samples, with the selection of those of the batch. Nothing is
-  /// copied from the host, and nothing waited for.
+  /// Returns batch `number` of the epoch: the fields of all samples, with the selection of the batch's samples. Copies
+  /// nothing from the host and does not synchronize.
   DeviceBatch gather(std::int64_t number) const;
 
  private:
@@ -36,18 +36,19 @@ class ResidentSplit {
   std::optional<RandomMirror> mirror_;
   std::vector<Field> fields_;
   std::vector<at::Tensor> data_;      ///< one per field, on the device: all samples, in the order of the dataset
-  std::vector<std::int64_t> row_of_;  ///< one a sample of the dataset; -1: it could not be read
-  // Of the epoch:
-  Selection chosen_;  ///< for all its batches, one behind the other
+  std::vector<std::int64_t> row_of_;  ///< one per sample of the dataset; -1: unreadable
+  // For the epoch:
+  Selection chosen_;  ///< for all its batches, concatenated
   std::int64_t first_batch_ = 0;
   std::vector<std::int64_t> begins_;  ///< where each batch begins in it, and where the last one ends
-  std::map<std::int64_t, std::vector<std::uint32_t>> kept_;  ///< as DeviceBatch::kept, of batches that lack samples
+  std::map<std::int64_t, std::vector<std::uint32_t>> kept_;  ///< see DeviceBatch::kept; for batches with missing
+                                                             ///< samples
 };
 
-/// What ResidentSplit keeps of these splits on the device.
+/// The bytes that ResidentSplit keeps on the device for these splits.
 std::uint64_t resident_bytes(const std::vector<SplitInfo>& splits);
 
-/// Throws MachineError, with the bytes needed, the bytes there and what to do, where these splits do not fit into
+/// Throws MachineError with the bytes needed, the bytes available and what to do, if these splits do not fit into
 /// `free_bytes`.
 void require_room_for(const std::vector<SplitInfo>& splits, std::uint64_t free_bytes);
 

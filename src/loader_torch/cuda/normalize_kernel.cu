@@ -6,7 +6,7 @@ namespace {
 constexpr unsigned threads = 256;
 constexpr unsigned elements_per_thread = 4;  // approximately
 
-// blockIdx.x selects the sample, blockIdx.y a part of it. `fixed_channels` avoids a division if it is not 0.
+// blockIdx.x selects the sample, blockIdx.y a part of it. A nonzero `fixed_channels` avoids a division.
 template <typename Pixel, unsigned fixed_channels>
 __global__ void normalize_kernel(NormalizeTask<Pixel> task) {
   const unsigned channels = fixed_channels > 0 ? fixed_channels : task.channels;
