@@ -1,4 +1,4 @@
-/// The arguments that a command adds to its own subcommand.
+/// Adds a command's arguments to its subcommand.
 #pragma once
 
 #include <cstdint>
@@ -8,35 +8,35 @@
 #include <utility>
 #include <vector>
 
-// CLI11's header takes longer to compile than a command does: it is included where these are turned into its options.
+// CLI11's header takes longer to compile than a command, so it is included only where arguments become CLI11 options.
 namespace CLI {
 class App;
 }  // namespace CLI
 
 namespace trainyard {
 
-/// What a value may be. An argument that a rule forbids ends the program with exit code 2.
+/// Restricts the values of an argument. A violation ends the program with exit code 2.
 struct ArgumentRules {
   bool required = false;
   std::vector<std::string> one_of{};
-  std::optional<std::pair<std::int64_t, std::int64_t>> range{};  ///< of a number, both included
-  std::string excludes{};  ///< the name of an argument that it cannot stand beside
-  std::string group{};     ///< its heading in --help, "Options" if empty
-  bool hidden = false;     ///< not for people: not in --help
+  std::optional<std::pair<std::int64_t, std::int64_t>> range{};  ///< of a number, inclusive
+  std::string excludes{};                                        ///< name of an argument that excludes this one
+  std::string group{};                                           ///< its heading in --help; "Options" if empty
+  bool hidden = false;                                           ///< internal: omitted from --help
 };
 
-/// What --help shows of an argument.
+/// What --help shows about an argument.
 struct ArgumentHelp {
-  std::string name;  ///< "--top", "-o,--output"; without dashes: positional
-  std::string hint;  ///< what a value may be: "1..1000"; empty: it has none
+  std::string name;  ///< "--top", "-o,--output"; positional without dashes
+  std::string hint;  ///< allowed values: "1..1000"; empty: no hint
   std::string help;
   std::string group;                   ///< empty: Options
   std::string standard;                ///< the default, if it is worth showing
-  std::vector<std::string> choices{};  ///< all that it may be; empty: not a list of words
+  std::vector<std::string> choices{};  ///< all allowed values; empty: not an enumeration
 };
 
-/// Each call adds an argument, "--name", "-n,--name" or, without dashes, a positional one. Its value is written to
-/// `value`, which must live until the command line is parsed.
+/// Each call adds an argument: "--name", "-n,--name" or, without dashes, a positional one. Its value is written to
+/// `value`, which must stay valid until the command line is parsed.
 class Arguments {
  public:
   explicit Arguments(CLI::App& subcommand) : subcommand_(subcommand) {}
@@ -46,14 +46,14 @@ class Arguments {
   void add(const std::string& name, std::int64_t& value, const std::string& help, const ArgumentRules& rules = {});
   void add(const std::string& name, double& value, const std::string& help, const ArgumentRules& rules = {});
   void add(const std::string& name, std::string& value, const std::string& help, const ArgumentRules& rules = {});
-  /// The name several times, each with a value; of a positional one, any number of words.
+  /// An option that may be repeated, with one value each; for a positional argument, any number of words.
   void add(const std::string& name, std::vector<std::string>& values, const std::string& help,
            const ArgumentRules& rules = {});
 
-  /// Numbers separated by commas.
+  /// A comma-separated list of numbers.
   void add(const std::string& name, std::vector<int>& values, const std::string& help, const ArgumentRules& rules = {});
 
-  /// All that were added, but for hidden ones.
+  /// All arguments added, except hidden ones.
   const std::vector<ArgumentHelp>& help() const { return help_; }
 
  private:
@@ -61,7 +61,7 @@ class Arguments {
   std::vector<ArgumentHelp> help_;
 };
 
-/// What `bind` adds, without a command line to parse.
+/// The arguments that `bind` adds; needs no command line to parse.
 std::vector<ArgumentHelp> arguments_added_by(const std::function<void(Arguments&)>& bind);
 
 }  // namespace trainyard

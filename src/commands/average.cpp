@@ -1,4 +1,4 @@
-// trainyard average: the mean of a run's last checkpoints, as a checkpoint to evaluate, predict with and begin from.
+// trainyard average: averages a run's last checkpoints into one that can be evaluated, predict, or initialize a run.
 
 #include "checkpoint/average.h"
 

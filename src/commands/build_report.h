@@ -1,4 +1,4 @@
-/// What `report` and the end of `train` have in common: a run made ready for the page, and the page written.
+/// Prepares a run for the report page and writes the page, for `report` and for the end of `train`.
 #pragma once
 
 #include <filesystem>
@@ -11,14 +11,14 @@
 
 namespace trainyard {
 
-/// Mistakes that an evaluation for a report keeps.
+/// The number of mistakes that an evaluation for a report keeps.
 inline constexpr std::size_t most_reported_mistakes = 30;
 
-/// The run's best checkpoint, or its last where no epoch has ended yet; none where it has none.
+/// The run's best checkpoint, or its last one if no epoch has ended yet; none if it has no checkpoint.
 std::optional<std::filesystem::path> checkpoint_to_report(const std::filesystem::path& run);
 
-/// Reads the run's folder; adds the evaluation of its checkpoint, with pictures of the worst samples. What `evaluate`
-/// throws becomes the note in its place.
+/// Reads the run's folder and adds the evaluation of its checkpoint, with images of the worst samples. If `evaluate`
+/// throws, the error message becomes the note that is shown instead.
 RunReport build_report(const std::filesystem::path& run, const std::function<CheckpointEvaluation()>& evaluate);
 
 /// Writes the page for `runs` to `path`.

@@ -1,4 +1,4 @@
-/// What can be chosen by name: the registered tasks, models, datasets, transforms, optimizers and schedules.
+/// Lists what can be selected by name: the registered tasks, models, datasets, transforms, optimizers and schedules.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@ namespace trainyard {
 
 struct CatalogSection {
   std::string kind;                                          ///< "models"
-  std::vector<std::string> settings;                         ///< the keys whose values are their names: "model.name"
+  std::vector<std::string> settings;                         ///< the keys that select one of them: "model.name"
   std::vector<std::pair<std::string, std::string>> entries;  ///< names and descriptions, sorted
 };
 

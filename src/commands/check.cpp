@@ -1,4 +1,4 @@
-// trainyard check: is this machine fit to train, and if not, what is to be done.
+// trainyard check: checks whether this machine is fit to train, and if not, what to do.
 
 #include "check/check.h"
 
@@ -22,14 +22,14 @@
 namespace trainyard {
 namespace {
 
-constexpr std::size_t most_facts = 4 << 20;  // bytes, as recorded_from_json() takes
+constexpr std::size_t most_facts = 4 << 20;  // bytes, the limit of recorded_from_json()
 
 namespace fs = std::filesystem;
 
-// What is found by opening the dataset as the loader would.
+// The result of opening the dataset as the loader would.
 struct DataLook {
   std::vector<SplitInfo> splits;  ///< none if it cannot be read
-  std::string error;              ///< why it cannot
+  std::string error;              ///< why it cannot be read
 };
 
 DataLook look_at_data(const Config& config) {
@@ -47,7 +47,8 @@ void add_shared_memory(const Config& config, const std::vector<SplitInfo>& split
   needs.shared_memory_least = Arena::least_bytes(shape);
 }
 
-// Why a run with these settings could not save its checkpoints; empty if it could. Its number does not matter.
+// Why a run with these settings could not save its checkpoints; empty if it could. The number of checkpoints is
+// irrelevant.
 std::string why_not_saved(const Config& config, const std::vector<SplitInfo>& splits) {
   if (splits.empty()) return {};
   const SplitInfo& data = splits.at(static_cast<std::size_t>(Split::train));
@@ -108,7 +109,7 @@ class CheckCommand : public Command {
     return judge(std::move(recorded.facts), with_given(*recorded.needs, now, given_settings));
   }
 
-  // Not a file that can be read is the same mistake as a file that holds something else.
+  // An unreadable file is the same mistake as a file with other content.
   std::string facts_text() const {
     try {
       return read_text_input(facts_, "check", most_facts);

@@ -30,7 +30,7 @@ constexpr const char* where = "trainyard";
 
 bool asks_for_help(const std::string& word) { return word == "-h" || word == "--help"; }
 
-// What a word that belongs to nothing was probably meant to be: one of `flags`, or a setting.
+// What an unknown word was probably meant to be: one of `flags`, or a setting.
 std::string nearest_flag(const std::string& flag, std::vector<std::string> flags) {
   const std::string key = flag.substr(std::min(flag.find_first_not_of('-'), flag.size()));
   flags.push_back("--" + nearest_keys(key).front());
@@ -64,10 +64,10 @@ class ParsedCommand {
     command_->bind(arguments_);
   }
 
-  // False: --help was asked for and answered.
+  // Returns false if --help was requested and printed.
   bool parse(std::vector<std::string> words) {
     for (std::string& word : words) {
-      // CLI11 takes it for a list. All positional arguments that may look so are paths.
+      // CLI11 would parse it as a list. All positional arguments that may look like one are paths.
       if (word.starts_with('[') && word.ends_with(']')) word.insert(0, "./");
     }
     std::reverse(words.begin(), words.end());
@@ -77,7 +77,7 @@ class ParsedCommand {
       print_text(command_help(name_, arguments_.help(), terminal_columns()));
       return false;
     } catch (const CLI::ParseError& error) {
-      refuse_unknown();  // the likelier cause
+      refuse_unknown();  // the more likely cause
       throw UsageError(where, "{}: {}; see trainyard {} --help", name_, printable(error.what(), 1000), name_);
     }
     refuse_unknown();
@@ -103,7 +103,7 @@ class ParsedCommand {
   Arguments arguments_;
 };
 
-// Components that do not exist end the program before anything heavy starts.
+// Unknown components end the program before anything expensive starts.
 void require_components(const Config& config) {
   DatasetRegistry::find(config.data.name);
   ModelRegistry::find(config.model.name);
@@ -113,7 +113,7 @@ void require_components(const Config& config) {
   check_transforms(config.transform.test);
 }
 
-// Prints the page of a topic. False: it is a command, or a flag.
+// Prints the page of a topic. Returns false if `topic` is a command or a flag.
 bool print_page(const std::string& topic, const std::vector<std::string>& commands) {
   if (std::ranges::find(commands, topic) != commands.end() || topic.starts_with("-")) return false;
   if (const std::string_view page = help_page(topic); !page.empty()) {

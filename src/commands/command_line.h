@@ -1,4 +1,4 @@
-/// The command line: which command, with which settings.
+/// Parses the command line into a command and its settings.
 #pragma once
 
 #include <memory>
@@ -13,8 +13,8 @@ struct CommandLine {
   Config config;
 };
 
-/// Parses and validates. --help and --version print their text and give nothing. Throws UsageError for a wrong flag,
-/// key or value, with the nearest known one.
+/// Parses and validates. --help and --version print their text and return nothing. Throws UsageError for an unknown
+/// flag, key or value, with the nearest known one.
 std::optional<CommandLine> parse_command_line(int argc, const char* const* argv);
 
 }  // namespace trainyard

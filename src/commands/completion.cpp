@@ -1,5 +1,5 @@
-// trainyard completion: a script by which a shell completes commands, flags and their values. Everything that it offers
-// is written into it, since a completion that started this program would take as long as LibTorch does to load.
+// trainyard completion: prints a script with which a shell completes commands, flags and their values. The script
+// contains all completions, because starting this program for each would take as long as LibTorch takes to load.
 
 #include <algorithm>
 #include <map>
@@ -16,12 +16,12 @@
 namespace trainyard {
 namespace {
 
-// What is offered for a value. Bash completes the names of files where nothing is.
+// What to offer for a value. If there is nothing, Bash completes file names.
 const std::string files;
 const std::string nothing = "-";
 
-// By what stands before the value: "--train.precision" of a setting, "eval --split" of a command's flag, "list" for its
-// positional arguments.
+// Keyed by what precedes the value: "--train.precision" for a setting, "eval --split" for a command's flag, "list" for
+// its positional arguments.
 using Values = std::map<std::string, std::string>;
 
 std::string words(const std::vector<std::string>& all) { return fmt::format("{}", fmt::join(all, " ")); }
@@ -43,7 +43,7 @@ std::string values_of(const ArgumentHelp& argument) {
   return argument.hint == "TEXT" ? files : nothing;
 }
 
-// Adds what the command's arguments may be; returns its flags.
+// Adds the possible values of the command's arguments; returns its flags.
 std::vector<std::string> take_arguments(const std::string& command, Values& values) {
   std::vector<std::string> flags = {"--help"};
   const std::unique_ptr<Command> made = CommandRegistry::make(command);

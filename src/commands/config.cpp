@@ -1,4 +1,4 @@
-// trainyard config: every setting with its value, allowed values and default, as a file to start from.
+// trainyard config: prints every setting with its value, allowed values and default, as a configuration file.
 
 #include <algorithm>
 
@@ -23,7 +23,7 @@ std::string default_of(const Setting& setting) {
   return toml_value(value_of(find_setting(settings_in(config), setting.key)->field));
 }
 
-// Reads back as the same configuration: settings of components that it does not use are comments.
+// Parses back to the same configuration: settings of unused components are commented out.
 std::string as_toml(Config config) {
   std::string text;
   const std::vector<Setting> settings = settings_in(config);

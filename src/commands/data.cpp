@@ -1,4 +1,4 @@
-// trainyard data: reads and decodes every sample once, and lists all that cannot be read.
+// trainyard data: reads and decodes every sample once, and lists those that cannot be read.
 
 #include <algorithm>
 #include <numeric>
@@ -27,12 +27,12 @@ struct BadSample {
   std::string error;
 };
 
-/// Reads single samples, pictures whole and at their own size.
+/// Reads single samples, with images whole and at their original size.
 class SampleReader {
  public:
   explicit SampleReader(const Dataset& dataset) : dataset_(dataset) {}
 
-  /// Throws what the dataset does, and RunError for a value that its field does not allow.
+  /// Throws what the dataset throws, and RunError for a value that its field does not allow.
   void read(std::size_t index) {
     const std::vector<FieldContent> contents = pipeline_.read_any_size(dataset_, index, 0, 0);
     for (std::size_t i = 0; i < contents.size(); ++i) check_values(dataset_.fields()[i], contents[i].bytes);
@@ -43,7 +43,7 @@ class SampleReader {
   TransformPipeline pipeline_;
 };
 
-// In processes, so that a decoder that crashes costs the sample it was reading.
+// Reads in separate processes, so that a decoder that crashes costs only the sample it was reading.
 std::vector<BadSample> bad_samples_of(const Dataset& dataset, int workers) {
   SampleReader reader(dataset);
   OrderedMakers makers(
@@ -114,7 +114,7 @@ class DataCommand : public Command {
     flush_output();
   }
 
-  // In their order, or those with the fewest samples if there are too many.
+  // In their order, or only the classes with the fewest samples if there are too many.
   void print_classes(const std::vector<SplitInfo>& splits) const {
     const SplitInfo& train = splits.front();
     std::vector<std::size_t> order(train.class_names.size());
@@ -154,7 +154,7 @@ class DataCommand : public Command {
     flush_output();
   }
 
-  // The error alone, if it names the sample.
+  // Only the error, if it names the sample.
   static std::string describe_bad(const std::string& name, const std::string& error) {
     return error.find(name) != std::string::npos ? error : fmt::format("{}: {}", name, error);
   }

@@ -1,4 +1,4 @@
-// trainyard eval: a checkpoint on the whole test split, or on val, as a table or as JSON.
+// trainyard eval: evaluates a checkpoint on the whole test split, or on val, and prints a table or JSON.
 
 #include <algorithm>
 
@@ -33,7 +33,7 @@ class EvalCommand : public Command {
   std::string checkpoint() const override { return checkpoint_; }
 
   int run(const Config& config) override {
-    WorkerPool pool = open_pool(config);  // forks: before CUDA, before any thread
+    WorkerPool pool = open_pool(config);  // forks, so before CUDA and any thread
     const CheckResult check = run_check(device_needs_of(config));
     const at::Device device = prepare_device(config, check);
     const CheckpointEvaluation result = with_explained_errors(check, device, [&] {
@@ -85,7 +85,7 @@ class EvalCommand : public Command {
   }
 
   static void print_targets(const Findings& findings) {
-    if (findings.targets.size() < 2) return;  // the metrics say it of one
+    if (findings.targets.size() < 2) return;  // the metrics already show a single one
     std::vector<nlohmann::ordered_json> rows;
     for (const auto& target : findings.targets) {
       rows.push_back({});
@@ -94,7 +94,7 @@ class EvalCommand : public Command {
     print_rows("target", findings.unit, rows);
   }
 
-  // An object for each row, all with the same keys.
+  // Each row is an object; all have the same keys.
   static void print_rows(const std::string& what, const std::string& unit,
                          const std::vector<nlohmann::ordered_json>& rows) {
     std::vector<std::vector<std::string>> cells(1);

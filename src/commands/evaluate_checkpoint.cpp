@@ -11,7 +11,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// The fields that the task of `trained` knows, as `data` has them now.
+// Requires that the fields which the task of `trained` uses are the same in `data`.
 void require_same_fields(const std::vector<Field>& trained, const std::vector<Field>& data, const std::string& dataset,
                          const std::filesystem::path& checkpoint) {
   const auto differs = [&](const Field& field) {

@@ -1,4 +1,4 @@
-/// What `eval`, `report` and the end of `train` have in common: a checkpoint, evaluated on a split.
+/// Evaluates a checkpoint on a split, for `eval`, `report` and the end of `train`.
 #pragma once
 
 #include <filesystem>
@@ -23,27 +23,26 @@ struct CheckpointEvaluation {
   std::string device;
   std::string precision;
   Monitor monitor;
-  bool mirror;  ///< averaged with the mirrored pictures
+  bool mirror;  ///< averaged with the mirrored images
   Scores scores;
   Findings findings;
-  std::vector<std::string> worst_names;  ///< what the dataset calls each of findings.worst, printable
+  std::vector<std::string> worst_names;  ///< the dataset's names of findings.worst, printable
 };
 
-/// The split by which a checkpoint is judged: test, or val if the data has no test.
+/// The split on which a checkpoint is evaluated: test, or val if the data has no test.
 Split judging_split(const WorkerPool& pool);
 
-/// Loads the step folder `checkpoint` and runs it over a split of `pool`, in config.train.precision, keeping at most
-/// `worst` samples to show; with `mirror` averaged with the mirrored pictures (training/forward.h). Throws UsageError
-/// if the task has no use for these, or the data has no such split, other classes, or samples of other fields than
-/// those it was trained on.
+/// Loads the step folder `checkpoint` and evaluates it on a split of `pool`, in config.train.precision, keeping at most
+/// `worst` samples to show; with `mirror`, predictions are averaged with those of the mirrored images
+/// (training/forward.h). Throws UsageError if the task does not support these, or if the data has no such split, other
+/// classes, or samples with other fields than those the model was trained on.
 CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint, WorkerPool& pool, Split split,
                                          const Config& config, at::Device device, std::size_t worst = 0,
                                          bool mirror = false);
 
-/// Everything, keys in an order to be read: {"checkpoint", ..., "split", ..., "mirror", ..., "metrics": ["loss", ...],
-/// "monitor",
-/// "<split>/loss", ..., and, if the task has them, "classes": [{"name", ...}], "confusion": [{"label", "guess",
-/// "samples"}], "worst": [{"index", "name", "caption", ...}], "texts": [...]}.
+/// All of it, with the keys in reading order: {"checkpoint", ..., "split", ..., "mirror", ...,
+/// "metrics": ["loss", ...], "monitor", "<split>/loss", ..., and, if the task has them, "classes": [{"name", ...}],
+/// "confusion": [{"label", "guess", "samples"}], "worst": [{"index", "name", "caption", ...}], "texts": [...]}.
 nlohmann::ordered_json to_json(const CheckpointEvaluation& evaluated);
 
 }  // namespace trainyard

@@ -18,8 +18,8 @@ namespace {
 
 constexpr std::size_t least_columns = 40;
 
-// `text` in lines of at most `columns`, all but the first indented; the first begins at column `at`. Only a word that
-// is longer than a line sticks out.
+// Wraps `text` to lines of at most `columns`, all but the first indented; the first starts at column `at`. Only a word
+// longer than a line exceeds the limit.
 std::string wrapped(const std::string& text, std::size_t indent, std::size_t at, std::size_t columns) {
   std::string result;
   std::size_t column = at;
@@ -40,7 +40,7 @@ std::string wrapped(const std::string& text, std::size_t indent, std::size_t at,
   return result;
 }
 
-// A name, and what it means: beside it, or below it if the terminal is narrow or the name long.
+// A name and its meaning, next to it, or below it if the terminal is narrow or the name is long.
 std::string row(const std::string& name, const std::string& meaning, std::size_t name_columns, std::size_t columns) {
   const std::size_t indent = columns < 80 ? 6 : name_columns + 4;
   std::string line = "  " + name;

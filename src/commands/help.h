@@ -1,4 +1,4 @@
-/// The text of --help, which stays readable on a small terminal.
+/// Formats the text of --help for the width of the terminal.
 #pragma once
 
 #include <cstddef>
@@ -9,13 +9,13 @@
 
 namespace trainyard {
 
-/// Columns of the terminal: the variable COLUMNS, else what the terminal on standard output says, else 100. From 40 up.
+/// Columns of the terminal: from COLUMNS, else from the terminal on standard output, else 100. At least 40.
 std::size_t terminal_columns();
 
-/// All commands, and how to go on.
+/// All commands, and where to read more.
 std::string overview(std::size_t columns);
 
-/// One command: its arguments, then all settings with defaults and what they may be. REQUIRES: it is registered.
+/// One command: its arguments, then all settings with defaults and allowed values. REQUIRES that it is registered.
 std::string command_help(const std::string& command, const std::vector<ArgumentHelp>& arguments, std::size_t columns);
 
 }  // namespace trainyard

@@ -1,4 +1,4 @@
-// trainyard list: what there is to choose from.
+// trainyard list: lists the available components.
 
 #include "commands/catalog.h"
 #include "commands/command.h"
@@ -15,7 +15,7 @@ void print_entries(const CatalogSection& section) {
   for (const auto& [name, description] : section.entries) print("  {:<24}{}\n", name, description);
 }
 
-// Images as the tables of torchvision and timm have them; a table's row; texts with GPT-2's vocabulary.
+// Images as in the tables of torchvision and timm; a table's row; texts with GPT-2's vocabulary.
 constexpr ImageShape image_net{.channels = 3, .height = 224, .width = 224};
 constexpr std::int64_t image_net_classes = 1000;
 constexpr std::int64_t table_columns = 100;
@@ -27,7 +27,7 @@ struct ExampleModel {
   ModelInput input;
 };
 
-// For the first of these that the model takes.
+// Built for the first of these inputs that the model accepts.
 ExampleModel example_model(const std::string& name) {
   const ModelInput images = image_input(image_net, image_net_classes);
   const ModelInput rows{
@@ -39,7 +39,7 @@ ExampleModel example_model(const std::string& name) {
     try {
       return {make_model({.name = name}, input), input};
     } catch (const UsageError&) {
-      continue;  // it takes samples of another kind
+      continue;  // it takes another kind of samples
     }
   }
   return {make_model({.name = name}, texts), texts};

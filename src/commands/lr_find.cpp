@@ -1,4 +1,4 @@
-// trainyard lr_find: a short training whose learning rate grows until the loss diverges, and what that suggests.
+// trainyard lr_find: trains briefly with a growing learning rate until the loss diverges, and suggests a rate.
 
 #include <algorithm>
 
@@ -38,7 +38,7 @@ class LrFindCommand : public Command {
                        "goes from {} to {}; allowed: --lr_min over 0, --lr_max over it by at most 1e12 times", least_,
                        most_);
     }
-    WorkerPool pool = open_pool(given);  // forks: before CUDA, before any thread
+    WorkerPool pool = open_pool(given);  // forks, so before CUDA and any thread
     LrFinder finder;
     DebugOptions debug{.lr_finder = &finder};
     const Config config = growing(given, pool.splits().front().size, debug);
@@ -50,7 +50,7 @@ class LrFindCommand : public Command {
     ProcessGroup alone;
     const RunResult result = with_explained_errors(
         check, device, [&] { return Trainer(config, pool, device, alone, folder, debug, stop_signal.token()).run(); });
-    fs::remove_all(folder.checkpoints());  // of no use: what it trained is ruined
+    fs::remove_all(folder.checkpoints());  // the trained weights are useless
     if (result.signal != 0) return 128 + result.signal;
     print_curve(finder);
     write_report(folder.path / "report.html", {{.record = read_run(folder.path), .evaluation = nullptr, .note = ""}});
@@ -60,8 +60,8 @@ class LrFindCommand : public Command {
   }
 
  private:
-  // The run with its learning rate growing over `steps_` steps: a part of an epoch, or as many whole epochs as they
-  // need.
+  // The configuration of a run whose learning rate grows over `steps_` steps: part of an epoch, or as many full epochs
+  // as needed.
   Config growing(const Config& given, std::uint64_t samples, DebugOptions& debug) const {
     const auto batch_size = static_cast<std::uint64_t>(given.loader.batch_size);
     const auto accumulate = static_cast<std::uint64_t>(given.train.accumulate);

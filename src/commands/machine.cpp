@@ -24,7 +24,7 @@ Needs device_needs_of(const Config& config) {
 }
 
 Needs needs_of(const Config& config, const Rank& rank) {
-  // Measured on the configurations that come along: LibTorch with its buffers, and a worker's own pages.
+  // Measured on the included configurations: LibTorch with its buffers, and a worker's private pages.
   constexpr std::uint64_t trainer = 1ull << 30;
   constexpr std::uint64_t worker = 32ull << 20;
   Needs needs = device_needs_of(config);
@@ -49,7 +49,7 @@ at::Device prepare_device(const Config& config, const CheckResult& check) {
     c10::impl::VirtualGuardImpl(device.type()).setDevice(device);
   }
   set_float32_arithmetic(config.train.precision);
-  at::globalContext().setBenchmarkCuDNN(true);  // shapes stay the same: measure the convolutions once
+  at::globalContext().setBenchmarkCuDNN(true);  // shapes are constant: benchmark the convolutions once
   if (config.train.deterministic) set_deterministic();
   return device;
 }

@@ -1,5 +1,5 @@
-/// What the commands that compute have in common: the machine is looked at, a device is chosen, torch is set up for it,
-/// and an error of the device is explained.
+/// Sets up the machine for commands that compute: runs the check, selects a device, configures LibTorch for it, and
+/// explains device errors.
 #pragma once
 
 #include "check/check.h"
@@ -10,27 +10,27 @@
 
 namespace trainyard {
 
-/// What a training run with this configuration, or this rank of it, asks of the machine. Shared memory is left out: the
-/// loader reserves it itself.
+/// What a training run with this configuration, or this rank of it, requires from the machine. Shared memory is left
+/// out, because the loader reserves it itself.
 Needs needs_of(const Config& config, const Rank& rank = {});
 
-/// What every command that computes asks: the device and the precision.
+/// What every command that computes requires: the device and the precision.
 Needs device_needs_of(const Config& config);
 
-/// Resolves `train.device` against the facts, sets threads and arithmetic, returns the device. Throws MachineError with
-/// the cause and the remedy where the check found an error. Where train.threads leaves it open, the local ranks
-/// share the host's cores.
+/// Resolves `train.device` against the facts, configures threads and numerics, returns the device. Throws MachineError
+/// with the cause and the remedy if the check found an error. Unless train.threads is set, the local ranks share the
+/// host's cores.
 at::Device prepare_device(const Config& config, const CheckResult& check);
 
-/// Throws where loader.cache = gpu and these splits cannot be kept on `device`: UsageError if the CPU was asked for,
-/// MachineError if there is no GPU or too little free memory on it, with the bytes needed and free.
+/// Throws if loader.cache = gpu and these splits cannot be kept on `device`: UsageError if the CPU was requested,
+/// MachineError, with the bytes needed and free, if there is no GPU or too little free memory on it.
 void require_room_for_cache(const Config& config, const std::vector<SplitInfo>& splits, at::Device device);
 
-/// Throws the error of LibTorch that is being handled on: as a RunError with the cause, the remedy and the code of its
-/// rule where it is an error of the device, unchanged where it is not.
+/// Rethrows the LibTorch error that is being handled: if it is an error of the device, as a RunError with the cause,
+/// the remedy and the code of its rule; otherwise unchanged.
 [[noreturn]] void rethrow_explained(const CheckResult& check, at::Device device, const c10::Error& error);
 
-/// Does `work`, which computes on `device`, with its errors explained.
+/// Runs `work`, which computes on `device`, and explains its errors.
 template <typename Work>
 auto with_explained_errors(const CheckResult& check, at::Device device, Work work) {
   try {

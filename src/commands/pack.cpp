@@ -1,4 +1,4 @@
-// trainyard pack: the splits of any dataset as packed files, which load faster than many small ones.
+// trainyard pack: writes the splits of any dataset as packed files, which load faster than many small ones.
 
 #include <filesystem>
 #include <memory>
@@ -68,8 +68,8 @@ class PackCommand : public Command {
     return splits;
   }
 
-  // The source's own splits, all before the first is packed, so that no work is lost if one cannot be read. A file of
-  // a split that it does not have would be taken for one of it later.
+  // Opens the source's own splits before the first is packed, so that no work is lost if one cannot be read. Refuses a
+  // leftover file of a split that the source lacks, because it would later be taken for part of the dataset.
   std::vector<Made> splits_of(const DataConfig& config) const {
     std::vector<Made> splits;
     for (const Split split : all_splits) {

@@ -18,12 +18,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// JPEG and PNG, and what is a picture and cannot be read: an error says so, where silence would lose it.
+// JPEG and PNG, and image formats that cannot be read: an error reports these, instead of silence.
 constexpr std::array<std::string_view, 15> picture_endings{".jpg", ".jpeg", ".png",  ".avif", ".bmp",
                                                            ".gif", ".heic", ".heif", ".jfif", ".jp2",
                                                            ".pgm", ".ppm",  ".tif",  ".tiff", ".webp"};
 
-// More in a row is no list: /dev/zero.
+// More in a row are not a list, but e.g. /dev/zero.
 constexpr std::size_t most_empty_names = 1'000'000;
 
 bool is_picture_name(const fs::path& path) {
@@ -53,7 +53,7 @@ class Walk {
 
  private:
   void add(const fs::path& path) {
-    std::error_code ignored;  // reading the file says what is wrong with it
+    std::error_code ignored;  // reading the file reports the error
     if (is_litter(path.filename().string())) return;
     if (fs::is_directory(path, ignored)) {
       enter(path);
@@ -63,7 +63,7 @@ class Walk {
   }
 
   PicturesBelow found_;
-  std::vector<fs::path> above_;  ///< the folders that are being read, without links
+  std::vector<fs::path> above_;  ///< the folders being read, links resolved
 };
 
 }  // namespace

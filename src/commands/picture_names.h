@@ -1,4 +1,4 @@
-/// The names of the pictures that `predict` classifies.
+/// Reads the names of the images that `predict` classifies.
 #pragma once
 
 #include <array>
@@ -11,17 +11,17 @@
 
 namespace trainyard {
 
-/// Reads names from an open file or pipe as they come: lines (util/text_lines.h), or, if the first bytes that come hold
-/// a zero byte, names of any bytes that end with one (find -print0). Empty names are skipped.
+/// Reads names from an open file or pipe as they arrive: lines (util/text_lines.h), or, if the first bytes to arrive
+/// contain a zero byte, zero-terminated names of arbitrary bytes (find -print0). Empty names are skipped.
 class NameReader {
  public:
-  /// `before_read` is called before each read of the file, which may wait until more is written.
+  /// Calls `before_read` before each read of the file, which may block until more is written.
   explicit NameReader(
       int file, std::function<void()> before_read = [] {})
       : file_(file), before_read_(std::move(before_read)) {}
 
-  /// The next name, none at the end. Throws RunError "predict" if the file cannot be read, for a name of more bytes
-  /// than a path can have, and for a file of empty names.
+  /// Returns the next name, or none at the end. Throws RunError "predict" if the file cannot be read, if a name is
+  /// longer than a path may be, or if all names are empty.
   std::optional<std::string> next();
 
  private:
@@ -38,12 +38,12 @@ class NameReader {
 };
 
 struct PicturesBelow {
-  std::vector<std::string> files;                           ///< sorted; also those that are not read, as TIFF files
-  std::vector<std::pair<std::string, std::string>> errors;  ///< parts that cannot be read: the path, and why
+  std::vector<std::string> files;                           ///< sorted; includes unsupported formats, e.g. TIFF
+  std::vector<std::pair<std::string, std::string>> errors;  ///< unreadable parts: the path, and why
 };
 
-/// The files below `folder` whose names end as pictures' do. Links are followed, but not in circles; litter
-/// (datasets/litter.h) is passed over.
+/// The files below `folder` with the extension of an image format. Follows links, but not in cycles; skips litter
+/// (datasets/litter.h).
 PicturesBelow pictures_below(const std::string& folder);
 
 }  // namespace trainyard

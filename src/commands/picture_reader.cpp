@@ -12,7 +12,7 @@
 namespace trainyard {
 namespace {
 
-// Where the names stand that are being read.
+// The files whose names are in shared memory.
 class NamedFiles final : public Dataset {
  public:
   NamedFiles(const SharedNames& names, const PictureOptions& options)
@@ -36,7 +36,7 @@ class NamedFiles final : public Dataset {
   std::vector<Field> fields_;
 };
 
-// Transformed pictures of one size. One that cannot be read is no failure of the batch: its error is noted.
+// Transformed images of one size. An unreadable image does not fail the batch: its error is recorded.
 class ReadablePictures final : public Dataset {
  public:
   ReadablePictures(const SharedNames& names, const PictureOptions& options)

@@ -1,5 +1,5 @@
-/// Reads pictures by name through the loader's workers: names are added while the workers run, so that a list may be
-/// endless, and pictures come back in the order of their names.
+/// Reads images by name through the loader's workers. Names are added while the workers run, so that a list may be
+/// endless; images are returned in the order of their names.
 #pragma once
 
 #include <cstddef>
@@ -16,33 +16,33 @@ namespace trainyard {
 
 struct NamedPicture {
   std::string name;
-  std::string error;                  ///< why it cannot be read; empty: it was read
-  std::span<const std::byte> pixels;  ///< height × width × channels, uint8; empty if it cannot be read
+  std::string error;                  ///< why it cannot be read; empty: no error
+  std::span<const std::byte> pixels;  ///< height × width × channels, uint8; empty on error
 };
 
-/// Pictures and the right to read their pixels. The reader must outlive it.
+/// Images and the right to read their pixels. The reader must outlive it.
 struct PictureBatch {
   SlotLease lease;
   std::vector<NamedPicture> pictures;
 };
 
 struct PictureOptions {
-  std::vector<std::int64_t> shape;      ///< height, width, channels of what is returned
-  std::vector<std::string> transforms;  ///< applied to each; it is then scaled to `shape` if it has another size
+  std::vector<std::int64_t> shape;      ///< height, width, channels of the images returned
+  std::vector<std::string> transforms;  ///< applied to each image, which is then resized to `shape` if its size differs
   ImageOptions image;
 };
 
-/// Names in memory that the workers share, in rows of one batch each; beside each name the error of its picture.
+/// Names in memory shared with the workers, one row per batch; next to each name, the error of its image.
 class SharedNames {
  public:
   /// Throws RunError.
   SharedNames(std::size_t rows, std::size_t per_row);
 
   std::size_t size() const;
-  /// REQUIRES at most PATH_MAX bytes.
+  /// REQUIRES that `name` has at most PATH_MAX bytes.
   void set_name(std::size_t place, std::string_view name) const;
   std::string name(std::size_t place) const;
-  /// Keeps as much of it as there is room for, at least PATH_MAX bytes.
+  /// Truncates `error` if necessary, but keeps at least PATH_MAX bytes.
   void set_error(std::size_t place, std::string_view error) const;
   std::string error(std::size_t place) const;
 
@@ -53,22 +53,23 @@ class SharedNames {
   Mapping memory_;
 };
 
-/// One batch is gathered at a time; batches are handed to the workers when they are complete, or by flush(). For one
-/// thread. A picture that cannot be read is returned with its error; what happens to one that kills or hangs its worker
-/// is OnWorkerError::skip (loader/worker_pool.h).
+/// Collects one batch at a time; hands batches to the workers when they are complete, or on flush(). Not thread-safe.
+/// An image that cannot be read is returned with its error; one that kills or hangs its worker is handled as with
+/// OnWorkerError::skip (loader/worker_pool.h).
 class PictureReader {
  public:
-  /// With workers, forks: see Zygote for what that REQUIRES. Of `pool`, the cache and on_worker_error are not used.
-  /// Throws as WorkerPool does.
+  /// Forks if there are workers: see Zygote for what that REQUIRES. Ignores the cache and on_worker_error of `pool`.
+  /// Throws what WorkerPool throws.
   PictureReader(const PoolOptions& pool, const PictureOptions& pictures);
 
-  /// Whether take() must come before the next add().
+  /// Whether take() must be called before the next add().
   bool is_full();
-  /// REQUIRES !is_full(), and at most PATH_MAX bytes.
+  /// REQUIRES !is_full() and that `name` has at most PATH_MAX bytes.
   void add(std::string_view name);
-  /// Hands over an incomplete batch.
+  /// Hands an incomplete batch to the workers.
   void flush();
-  /// Waits for the earliest batch that was handed over; none if there is none. Throws RunError as WorkerPool::take.
+  /// Waits for the earliest batch handed to the workers; returns none if there is none. Throws RunError like
+  /// WorkerPool::take.
   std::optional<PictureBatch> take();
 
  private:
@@ -81,8 +82,8 @@ class PictureReader {
   std::size_t rows_;
   SharedNames names_;
   WorkerPool pool_;
-  std::vector<Row> handed_over_;  ///< in order, few
-  std::size_t row_ = 0;           ///< that is being gathered
+  std::vector<Row> handed_over_;  ///< in order
+  std::size_t row_ = 0;           ///< being collected
   std::uint32_t gathered_ = 0;
 };
 

@@ -1,5 +1,5 @@
-// trainyard predict: what a checkpoint says of image files, of the rows of tables or of prompts. The preprocessing
-// comes from the checkpoint.
+// trainyard predict: applies a checkpoint to image files, to the rows of tables or to prompts. The preprocessing comes
+// from the checkpoint.
 
 #include <algorithm>
 #include <climits>
@@ -75,7 +75,7 @@ class PredictCommand : public Command {
     const Field* const image = find_field(manifest.fields, "image");
     if (image != nullptr) {
       reader_.emplace(
-          predict_pool_options(config),  // forks: before CUDA, before any thread
+          predict_pool_options(config),  // forks, so before CUDA and any thread
           PictureOptions{
               .shape = image->shape, .transforms = config.transform.test, .image = image_options(config.data)});
     }
@@ -97,7 +97,7 @@ class PredictCommand : public Command {
   }
 
  private:
-  // Refuses options that mean nothing to the task.
+  // Rejects options that the task does not use.
   PredictOptions options_for(const Task& task, const std::string& name) const {
     std::vector<std::string> taken = task.predict_options();
     if (reader_) taken.emplace_back("mirror");
@@ -161,7 +161,7 @@ class PredictCommand : public Command {
     std::string error;
   };
 
-  // A row that cannot be read does not end the file; text that is no CSV does.
+  // A row that cannot be read does not end the file; text that is not CSV does.
   void predict_table(const std::string& path) {
     try {
       CsvReader file(path);
@@ -187,7 +187,7 @@ class PredictCommand : public Command {
         if (rows.size() == batch_size) predict_rows(fields, std::exchange(rows, {}));
       }
       predict_rows(fields, rows);
-    } catch (const OutputError&) {  // no fault of the file
+    } catch (const OutputError&) {  // not an error of the file
       throw;
     } catch (const Error& error) {
       report_failure(path, error.what());
@@ -242,7 +242,7 @@ class PredictCommand : public Command {
     }
   }
 
-  // Whoever writes a name and waits gets the answer before the next name.
+  // If the writer of a name waits for the answer, it gets it before it writes the next name.
   void add_names_from_input() {
     NameReader names(STDIN_FILENO, [this] { finish_added(); });
     while (const std::optional<std::string> name = names.next()) add_path(*name);
@@ -310,7 +310,7 @@ class PredictCommand : public Command {
     print("{}\n{}", printable(file, PATH_MAX), text);
   }
 
-  // Under the input's name; the second of one name gets -2, and so on.
+  // Named after the input; if names repeat, the second gets the suffix -2, and so on.
   std::string write_picture(const std::string& file, const Prediction& prediction) {
     const fs::path folder = output_.empty() ? "predictions" : output_;
     std::error_code error;
@@ -332,7 +332,7 @@ class PredictCommand : public Command {
     if (json_) print_line(named("file", file), {{"error", printable(error, std::size_t{2} * PATH_MAX)}});
   }
 
-  // JSON holds UTF-8 alone: another name is shown as printable() has it, and its bytes are given in hexadecimal.
+  // JSON supports only UTF-8: any other name is shown as printable(), with its bytes in hexadecimal.
   static nlohmann::ordered_json named(const std::string& key, const std::string& name) {
     if (is_utf8(name)) return {{key, name}};
     return {{key, printable(name, PATH_MAX)},

@@ -12,7 +12,7 @@
 namespace trainyard {
 namespace {
 
-// Hosts may differ in these.
+// Hosts may differ in these settings.
 constexpr std::array<std::string_view, 9> settings_of_a_host = {"data.root",      "train.device",    "train.threads",
                                                                 "loader.workers", "loader.prefetch", "run.dir",
                                                                 "run.started_in", "run.name",        "run.resume"};

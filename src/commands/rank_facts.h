@@ -1,4 +1,4 @@
-/// What the ranks of a run compare before they train.
+/// Lists what the ranks of a run compare before training.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@
 
 namespace trainyard {
 
-/// The program, the settings that all ranks have to share, and the fingerprints of the data, with their names.
+/// The program, the settings that all ranks must share, and the fingerprints of the data, each with its name.
 std::vector<std::pair<std::string, std::string>> rank_facts(const Config& config, const std::vector<SplitInfo>& splits);
 
 }  // namespace trainyard

@@ -1,4 +1,4 @@
-// trainyard report: what runs came to, as one HTML page.
+// trainyard report: writes the results of runs as one HTML page.
 
 #include <filesystem>
 
@@ -26,7 +26,7 @@ struct Job {
   std::string note;
 };
 
-// The run's own settings; where to compute and where the data lies are matters of this machine.
+// The run's own settings, except where to compute and where the data is, which depend on this machine.
 Config config_of(const fs::path& checkpoint, const Config& given) {
   Config config = read_config(checkpoint);
   for (const std::string& note : resolve_paths(config)) log_warning(note);
@@ -62,9 +62,9 @@ class ReportCommand : public Command {
   bool product_is_output() const override { return false; }
 
   int run(const Config& config) override {
-    for (const std::string& run : runs_) read_run(run);  // a mistyped name ends the command before anything heavy
+    for (const std::string& run : runs_) read_run(run);  // a mistyped name ends the command before anything expensive
     std::vector<Job> jobs;
-    for (const std::string& run : runs_) jobs.push_back(prepare(run, config));  // forks: before CUDA, before any thread
+    for (const std::string& run : runs_) jobs.push_back(prepare(run, config));  // forks, so before CUDA and any thread
     const CheckResult check = run_check(device_needs_of(config));
     const at::Device device = prepare_device(config, check);
     with_explained_errors(check, device, [&] { write_page(jobs, device); });

@@ -27,7 +27,7 @@ std::string names_of(const std::vector<DeviceFacts>& gpus) {
 std::optional<int> train_on_several_gpus(const Config& config) {
   const std::string& device = config.train.device;
   const auto listed = device_list(device);
-  if (device == "cpu" || (listed && listed->size() == 1)) return std::nullopt;  // there is nothing to count
+  if (device == "cpu" || (listed && listed->size() == 1)) return std::nullopt;  // no GPUs to count
   const std::vector<DeviceFacts> visible = visible_gpus();
   const std::vector<int> selected = selected_gpus(device, visible);
   if (selected.size() < 2) return std::nullopt;

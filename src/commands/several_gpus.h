@@ -1,4 +1,4 @@
-/// `trainyard train` on a host with several GPUs: a process for each.
+/// Runs `trainyard train` on a host with several GPUs: one process per GPU.
 #pragma once
 
 #include <optional>
@@ -7,9 +7,9 @@
 
 namespace trainyard {
 
-/// Trains in a process for each GPU that `train.device` means and returns what to exit with, if these are two or more
-/// (distributed/launch.h). Otherwise returns nothing, without side effects: this process trains. REQUIRES that no
-/// launcher has started this process, that it has one thread and that it has not used CUDA. Throws as launch().
+/// If `train.device` selects two or more GPUs, trains in one process per GPU (distributed/launch.h) and returns the
+/// exit code. Otherwise returns nothing, without side effects, and this process trains. REQUIRES that no launcher has
+/// started this process, that it has one thread and that it has not used CUDA. Throws like launch().
 std::optional<int> train_on_several_gpus(const Config& config);
 
 }  // namespace trainyard

@@ -1,4 +1,4 @@
-/// The pages of docs/, compiled in, for `trainyard help TOPIC`.
+/// The pages of docs/, compiled into the program, for `trainyard help TOPIC`.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@ namespace trainyard {
 /// The pages' names without ".md", sorted.
 std::vector<std::string> help_topics();
 
-/// The page as it is in docs/; empty if there is none.
+/// The text of the page in docs/; empty if there is none.
 std::string_view help_page(const std::string& topic);
 
 }  // namespace trainyard

@@ -1,4 +1,4 @@
-// trainyard train: from a configuration to a trained model in runs/<name>/.
+// trainyard train: trains the model of a configuration in runs/<name>/.
 
 #include <algorithm>
 
@@ -60,7 +60,7 @@ class TrainCommand : public Command {
     }
     Config config = given;
     if (debug_.fast_dev_run) config.train.epochs = 1;
-    WorkerPool pool = open_pool(config, rank_pool_options(config, rank));  // forks: before CUDA, before any thread
+    WorkerPool pool = open_pool(config, rank_pool_options(config, rank));  // forks, so before CUDA and any thread
     if (!rank.alone()) set_process_name(fmt::format("rank {} of {}", rank.rank, rank.world_size));
     RunFolder folder;
     if (rank.is_first() && rank.restarts == 0) folder = choose_folder(config);
@@ -101,7 +101,7 @@ class TrainCommand : public Command {
   }
 
  private:
-  /// The best checkpoint on test (on val if there is no test), or why that is not known.
+  /// The best checkpoint on test (on val if there is no test), or why it is unknown.
   struct Judged {
     std::optional<CheckpointEvaluation> best;
     std::string error;
@@ -111,7 +111,7 @@ class TrainCommand : public Command {
     return debug_.scratch() ? scratch_folder(config, run_name(config)) : choose_run_folder(config);
   }
 
-  // The first attempt may have made the folder, whatever run.resume says.
+  // The first attempt may have created the folder, whatever run.resume says.
   RunFolder folder_after_restart(const Config& config, const ProcessGroup& group) const {
     print("restart {}, after a process of the run was lost\n", group.rank().restarts);
     const fs::path before = group.remembered();
@@ -162,7 +162,8 @@ class TrainCommand : public Command {
     if (!advice.empty()) row("bottleneck", advice);
   }
 
-  // The only time that test is read. A run that is trained and saved does not fail for want of it, or of a page.
+  // The only time that test is read. A run that is trained and saved does not fail if this evaluation or the page
+  // fails.
   static Judged judge(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder) {
     try {
       const std::optional<fs::path> best = checkpoint_to_report(folder.path);
@@ -198,14 +199,14 @@ class TrainCommand : public Command {
                        result.best_epoch);
   }
 
-  // All ranks step at the rate of the slowest.
+  // All ranks run at the speed of the slowest.
   static std::string ranks_line(const std::vector<double>& waits) {
     const auto [least, most] = std::minmax_element(waits.begin(), waits.end());
     return fmt::format("{}, waiting for data {:.1f} to {:.1f} % of the last epoch, most on rank {}", waits.size(),
                        100 * *least, 100 * *most, most - waits.begin());
   }
 
-  // "val/accuracy   0.9348 on all 6000 samples, val/loss 0.1800, val/top5 0.9990"; `rest` behind it.
+  // "val/accuracy   0.9348 on all 6000 samples, val/loss 0.1800, val/top5 0.9990", followed by `rest`.
   static void row_of(const std::string& split, const Scores& scores, const std::string& monitor, const char* which,
                      const std::string& rest = "") {
     std::string others;
