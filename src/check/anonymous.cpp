@@ -10,7 +10,7 @@
 namespace trainyard {
 namespace {
 
-constexpr std::size_t longest = 60'000;  // facts are read back up to 64 KiB a text
+constexpr std::size_t longest = 60'000;  // facts are read back with up to 64 KiB per text
 
 }  // namespace
 
@@ -24,7 +24,7 @@ std::string anonymous(std::string text) {
       place += by.size();
     }
   };
-  // The home folder is whole only if its name ends there: /home/ann is not the start of /home/anna.
+  // Match the home folder only as a whole: /home/ann is not a prefix of /home/anna.
   if (const char* home = std::getenv("HOME"); home && std::strlen(home) > 1) {
     const std::string_view folder(home);
     for (std::size_t place = 0; (place = text.find(folder, place)) != std::string::npos;) {

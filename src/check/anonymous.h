@@ -1,12 +1,12 @@
-/// Facts are sent to other people: what names a person or a card is taken out of their texts.
+/// Removes whatever identifies a person or a card from the texts of the facts, because facts are sent to other people.
 #pragma once
 
 #include <string>
 
 namespace trainyard {
 
-/// `text` as one line, as printable() has it, without what names a person or a card: the home folder becomes ~, another
-/// one /home/*, the identity of a GPU GPU-*.
+/// Returns `text` as one printable() line without what identifies a person or a card: the home folder becomes ~,
+/// another one /home/*, the UUID of a GPU GPU-*.
 std::string anonymous(std::string text);
 
 }  // namespace trainyard

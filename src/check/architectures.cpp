@@ -61,7 +61,7 @@ std::vector<std::string> architectures_in_flags(std::string_view flags) {
   std::size_t place = 0;
   while ((place = flags.find("code=", place)) != std::string_view::npos) {
     place += 5;
-    // One name, or several as in [compute_90,sm_90].
+    // One name, or several, e.g. [compute_90,sm_90].
     const bool list = place < flags.size() && flags[place] == '[';
     const std::string_view ends = list ? "]" : " ,;\t\r\n";
     std::string_view names = flags.substr(place, flags.find_first_of(ends, place) - place);
@@ -95,7 +95,7 @@ std::string readable(const std::vector<std::string>& architectures) {
     if (!compiled) continue;
     std::string word = fmt::format("{}.{}", compiled->number / 10, compiled->number % 10);
     if (compiled->suffix != 0) word += compiled->suffix;
-    // PTX beside machine code for the same GPU is one word.
+    // PTX next to machine code for the same GPU is merged into one word.
     if (compiled->ptx && !words.empty() && words.back() == word) words.pop_back();
     words.push_back(compiled->ptx ? word + "+PTX" : word);
   }

@@ -39,7 +39,7 @@ void finish(ProbeProcess& process, Facts& facts) {
   for (ProbeFacts& probe : process.finish()) facts.probes.push_back(std::move(probe));
 }
 
-// The GPUs that work alone, together: after the others, so that a broken one does not take them along.
+// Probes the GPUs that work alone together. Runs after the other probes, so that a broken GPU does not fail them too.
 void probe_group(Facts& facts, const Needs& needs, const CheckOptions& options) {
   if (!options.full) return;
   const std::vector<int> devices = usable_devices(facts, needs);
@@ -54,7 +54,7 @@ CheckResult run_check(const Needs& wanted, const CheckOptions& options) {
   check_device_name(wanted.device);
   Facts facts;
   facts.torch = gather_torch();
-  // Before the probes start: their own memory is not to be taken for another's.
+  // Gathered before the probes start, so that their memory is not attributed to another process.
   if (wanted.device != "cpu") gather_driver(facts.driver, facts.devices, options.names);
   const Needs needs = needs_of_local_rank(wanted, facts.devices);
   auto processes = start_gpu_probes(facts, needs, options);
@@ -75,7 +75,7 @@ CheckResult run_check(const Needs& wanted, const CheckOptions& options) {
 int run_probe_child(const std::vector<int>& devices, bool full, std::FILE* out) {
   const auto line = [out](const std::string& text) {
     fmt::print(out, "{}\n", text);
-    std::fflush(out);  // so that it is known where a crash was
+    std::fflush(out);  // so that a crash can be located
   };
   const ProbeListener listener{[&](const std::string& name) { line("starting " + name); },
                                [&](const ProbeFacts& probe) { line(json_text(probe_to_json(probe))); }};

@@ -31,7 +31,7 @@ Needs needs_of_local_rank(Needs needs, const std::vector<DeviceFacts>& visible) 
   if (needs.local_world_size == 1 || needs.device == "cpu" || visible.empty()) return needs;
   const std::vector<int> selected = selected_gpus(needs.device, visible);
   const auto gpus = static_cast<int>(selected.size());
-  if (gpus == 0) return needs;  // the check says which one is missing
+  if (gpus == 0) return needs;  // the check reports which one is missing
   if (gpus < needs.local_world_size) {
     throw MachineError("check",
                        "{} processes of this run are on this host, and train.device = {} means {} of its GPUs; each "
@@ -47,7 +47,7 @@ Device resolve_device(const Needs& needs, const Facts& facts) {
   if (needs.device == "cpu") return {};
   if (const auto usable = usable_devices(facts, needs); !usable.empty()) return {true, usable.front()};
   if (needs.device == "auto") return {};
-  // A GPU asked for by name and not usable is an error, and findings about GPUs come first.
+  // A GPU that is requested by name but not usable is an error, and findings about GPUs come first.
   throw MachineError("check", "train.device = {}: {}", needs.device, sentence(diagnose(facts, needs).at(0)));
 }
 

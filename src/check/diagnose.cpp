@@ -35,7 +35,7 @@ std::optional<Finding> why_broken(const Facts& facts, const Needs& needs, const 
   return std::nullopt;
 }
 
-// The same finding on several devices becomes one that names them all.
+// Merges the same finding on several devices into one that names them all.
 void add_device_finding(std::vector<Finding>& findings, std::size_t first, Finding finding, int index) {
   const auto same = std::find_if(findings.begin() + static_cast<std::ptrdiff_t>(first), findings.end(),
                                  [&](const Finding& other) { return other.code == finding.code; });
@@ -56,7 +56,7 @@ void add_findings(std::vector<Finding>& findings, std::span<const rules::Rule> t
 }
 
 void add_gpu_findings(std::vector<Finding>& findings, const Facts& facts, const Needs& needs) {
-  // Without a usable GPU `auto` falls back to the CPU, loudly; a device asked for by name must work.
+  // Without a usable GPU `auto` falls back to the CPU, with a warning; a device requested by name must work.
   const Severity severity = needs.device == "auto" ? Severity::warning : Severity::error;
   if (auto found = why_missing(facts, needs)) {
     found->severity = severity;
@@ -106,7 +106,7 @@ std::vector<int> usable_devices(const Facts& facts, const Needs& needs) {
 
 namespace {
 
-// What the container engine said is about the host, of which this process knows nothing but its kind.
+// The container engine's message is about the host, of which this process knows only the kind.
 std::optional<Finding> explain_engine(const Facts& facts, ProbeFacts words) {
   Facts known;
   known.host.wsl2 = facts.host.wsl2;
@@ -115,7 +115,7 @@ std::optional<Finding> explain_engine(const Facts& facts, ProbeFacts words) {
   return why_missing(known, Needs{});
 }
 
-// The last rule for a device knows any words: those of CUDA and its libraries name it.
+// The last rule for a device accepts any message: those of CUDA and its libraries name the library.
 bool is_of_cuda(std::string_view message) {
   constexpr const char* families[] = {"CUDA", "CUBLAS", "CUDNN", "CUSOLVER", "CUSPARSE"};
   return std::any_of(std::begin(families), std::end(families),
@@ -133,7 +133,7 @@ std::optional<Finding> explain_error(Facts facts, Needs needs, const std::string
     of_engine.device = rules::engine_device;
     return explain_engine(facts, std::move(of_engine));
   }
-  needs.device = facts.devices.empty() ? "auto" : device;  // with no device known, that is not the news
+  needs.device = facts.devices.empty() ? "auto" : device;  // with no device known, that is not the problem
   facts.probes = {probe};
   if (auto found = why_missing(facts, needs)) return found;
   for (const rules::Rule& rule : rules::gpu_group()) {

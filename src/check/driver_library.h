@@ -1,5 +1,5 @@
-/// A library of the NVIDIA driver, opened by name at run time: neither it nor its header is there on a machine without
-/// a driver. Internal to gather_libcuda.cpp and gather_nvml.cpp.
+/// Opens a library of the NVIDIA driver by name at run time, because a machine without a driver has neither the library
+/// nor its header. Internal to gather_libcuda.cpp and gather_nvml.cpp.
 #pragma once
 
 #include <string>
@@ -13,13 +13,13 @@ namespace trainyard {
 /// Never closed: the driver's libraries keep threads and exit handlers.
 class DriverLibrary {
  public:
-  /// Where it cannot be opened, `error` gets the loader's words.
+  /// If it cannot be opened, sets `error` to the dynamic loader's message.
   DriverLibrary(const char* name, std::string& error) : handle_(dlopen(name, RTLD_NOW | RTLD_LOCAL)) {
     if (!handle_) error = anonymous(dlerror());
   }
   explicit operator bool() const { return handle_ != nullptr; }
 
-  /// The function of this name, nullptr where the library is too old to have it.
+  /// The function with this name; nullptr if the library is too old to have it.
   template <typename Function>
   Function* find(const char* name) const {
     return reinterpret_cast<Function*>(dlsym(handle_, name));

@@ -1,5 +1,5 @@
-/// The fields of the facts, each with its name, listed once for all that goes through them: JSON in both directions,
-/// and the texts that are shown.
+/// Lists the fields of the facts with their names, once for everything that visits them: JSON in both directions, and
+/// the texts that are shown.
 #pragma once
 
 #include <concepts>
@@ -9,7 +9,7 @@
 
 namespace trainyard {
 
-/// T or const T: one list serves reading and changing.
+/// T or const T: one list serves reading and writing.
 template <typename T, typename Facts>
 concept Of = std::same_as<std::remove_const_t<T>, Facts>;
 

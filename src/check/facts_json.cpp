@@ -18,8 +18,8 @@ using Json = nlohmann::json;
 
 constexpr std::size_t max_bytes = 4u << 20;
 constexpr int max_depth = 8;
-constexpr std::size_t max_elements = 1024;         // of a list: more GPUs, libraries or probes than any machine has
-constexpr std::size_t max_characters = 64u << 10;  // of a text: the longest that is gathered
+constexpr std::size_t max_elements = 1024;         // per list: more GPUs, libraries or probes than any machine has
+constexpr std::size_t max_characters = 64u << 10;  // per text: the longest that is gathered
 
 struct Writer {
   Json object = Json::object();
@@ -101,12 +101,12 @@ struct Reader {
     value.reset();
     if (!json.is_null()) from_json(json, place, value.emplace());
   }
-  // Control characters are refused, because a file from elsewhere could steer the terminal with them.
+  // Control characters are rejected, because a file from elsewhere could control the terminal with them.
   static void from_json(const Json& json, const std::string& place, std::string& value) {
     if (!json.is_string()) refuse(json, place, "a string");
     value = json.get<std::string>();
     if (value.size() > max_characters) refuse(json, place, "a string of at most 65536 bytes");
-    bool after_c2 = false;  // U+0080 to U+009F are two bytes, the first 0xc2
+    bool after_c2 = false;  // U+0080 to U+009F are two bytes, the first of them 0xc2
     for (const unsigned char c : value) {
       const bool control = c < 0x20 || c == 0x7f || (after_c2 && c < 0xa0);
       if (control) refuse(json, place, "a string without control characters");
@@ -135,7 +135,7 @@ struct Reader {
   }
 };
 
-// What a person takes for the facts, told by its first bytes; empty: nothing known.
+// What a user mistook for facts, recognized by its first bytes; empty: unknown.
 const char* kind_of(std::string_view text) {
   const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
   if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) return "is empty";
@@ -166,7 +166,7 @@ Json parse(std::string_view text, const std::string& name) {
   }
 }
 
-// The keys of an object that is not of the facts, for the person who took another file.
+// The keys of an object that does not belong to the facts, for a user who passed the wrong file.
 std::string keys_of(const Json& json) {
   std::string keys;
   for (const auto& [key, value] : json.items()) {

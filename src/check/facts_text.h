@@ -1,15 +1,15 @@
-/// Texts of the facts are foreign: names of cards and libraries, variables, words of other programs, files from
-/// anywhere.
+/// Makes the texts of the facts safe to show: they come from outside, e.g. names of cards and libraries, environment
+/// variables, messages of other programs, files from anywhere.
 #pragma once
 
 #include "check/facts.h"
 
 namespace trainyard {
 
-/// Every text in the facts as `printable` makes it, so that whatever is made of them can be shown on a terminal.
+/// Applies `printable` to every text in the facts, so that whatever is derived from them can be shown on a terminal.
 Facts printable_facts(Facts facts);
 
-/// The same of the needs.
+/// The same for the needs.
 Needs printable_needs(Needs needs);
 
 }  // namespace trainyard

@@ -22,7 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Empty where the file cannot be read: these files come and go with kernels.
+// Empty if the file cannot be read: which of these files exist depends on the kernel.
 std::string first_line(const fs::path& path) {
   std::ifstream file(path);
   std::string line;
@@ -66,7 +66,7 @@ std::string container() {
   return "";
 }
 
-// The first IPC namespace has this number on every Linux; a container that got its own has another.
+// The initial IPC namespace has this number on every Linux; a container with its own namespace has another.
 bool shares_ipc() {
   std::error_code error;
   return fs::read_symlink("/proc/self/ns/ipc", error) == "ipc:[4026531839]";
@@ -89,8 +89,8 @@ Limit number_in(const fs::path& path) {
   return end == line.c_str() ? Limit() : Limit(value);
 }
 
-// This process's groups from its own up to the root, as folders of /sys/fs/cgroup. In a container only the root is
-// there.
+// This process's cgroups, from its own up to the root, as folders of /sys/fs/cgroup. In a container only the root
+// exists.
 std::vector<fs::path> cgroup_folders() {
   std::vector<fs::path> folders;
   std::ifstream file("/proc/self/cgroup");
@@ -117,7 +117,7 @@ void gather_cgroup(HostFacts& host) {
     host.memory_limit = number_in(v1 / "memory/memory.limit_in_bytes");
     host.memory_used = number_in(v1 / "memory/memory.usage_in_bytes").value_or(0);
     host.processes_limit = number_in(v1 / "pids/pids.max");
-    const auto quota = number_in(v1 / "cpu/cpu.cfs_quota_us");  // -1 is none
+    const auto quota = number_in(v1 / "cpu/cpu.cfs_quota_us");  // -1: none
     const auto period = number_in(v1 / "cpu/cpu.cfs_period_us");
     if (quota && period && *period > 0 && *quota < 1u << 31) {
       host.cpu_quota = static_cast<double>(*quota) / static_cast<double>(*period);
@@ -136,7 +136,7 @@ void gather_cgroup(HostFacts& host) {
       }
     }
   }
-  // Version 1 says "none" with a huge number.
+  // Version 1 represents "none" as a huge number.
   if (host.memory_limit && *host.memory_limit >= host.memory) host.memory_limit.reset();
 }
 

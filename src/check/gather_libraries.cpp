@@ -12,7 +12,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* watched[] = {"libcuda.so", "libcudart.so", "libcublas.so", "libcudnn.so", "libnccl.so"};
-// Where NVIDIA's packages and images put the libcuda of another driver.
+// Where NVIDIA's packages and images install another driver's libcuda.
 constexpr const char* compat[] = {"/usr/local/cuda/compat", "/usr/local/cuda/compat/lib"};
 
 bool is_watched(const std::string& name) {
@@ -32,7 +32,7 @@ void add_folder(Found& found, const fs::path& folder) {
   }
 }
 
-// The last word of a line of /proc/self/maps is the file it maps.
+// The last word of a line of /proc/self/maps is the mapped file.
 void add_loaded(Found& found) {
   std::ifstream maps("/proc/self/maps");
   for (std::string line; std::getline(maps, line);) {

@@ -35,13 +35,13 @@ constexpr int nvml_corrected = 0;
 constexpr int nvml_uncorrected = 1;
 constexpr int nvml_since_driver_load = 0;
 
-// The process id means something here only outside of a container: in the first namespace of process ids.
+// Process ids are meaningful only outside of a container: in the initial PID namespace.
 bool process_ids_are_the_hosts() {
   std::error_code error;
   return std::filesystem::read_symlink("/proc/self/ns/pid", error) == "pid:[4026531836]";
 }
 
-/// Questions to one device. What the driver does not know stays as it was.
+/// Queries one device. Leaves a value unchanged if the driver does not know it.
 class Card {
  public:
   Card(const DriverLibrary& nvml, NvmlDevice handle) : nvml_(nvml), handle_(handle) {}
@@ -208,7 +208,7 @@ void gather_driver(DriverFacts& driver, std::vector<DeviceFacts>& devices, bool 
   gather_nvml(driver, names);
   for (DeviceFacts& device : devices) {
     for (const CardFacts& card : driver.cards) {
-      // A MIG instance has its own memory, which its card's numbers do not tell.
+      // A MIG instance has its own memory, which its card's values do not include.
       if (card.pci == device.pci && !card.mig) device.memory_free = card.memory_free;
     }
   }

@@ -32,7 +32,7 @@ Limit hard_limit(decltype(RLIMIT_NOFILE) resource) {
 
 int open_descriptors() {
   std::error_code error;
-  int count = -1;  // the one that lists them
+  int count = -1;  // excludes the one that lists them
   for (fs::directory_iterator each("/proc/self/fd", error), end; !error && each != end; each.increment(error)) ++count;
   return std::max(count, 0);
 }
@@ -56,7 +56,7 @@ FolderFacts gather_folder(const std::string& purpose, const std::string& path, b
   folder.exists = is_file || fs::is_directory(path, error);
   if (written && folder.exists) folder.newest = newest_entry(path);
   fs::path nearest = fs::absolute(path, error);
-  // A folder to write that is not there yet can be made where its nearest parent can be written.
+  // A folder that does not exist yet can be created if its nearest existing parent is writable.
   while (written && !fs::exists(nearest, error) && nearest.has_relative_path()) nearest = nearest.parent_path();
   const int rights = is_file ? R_OK : (written ? W_OK : R_OK) | X_OK;
   folder.usable = (is_file || fs::is_directory(nearest, error)) && access(nearest.c_str(), rights) == 0;
@@ -91,7 +91,7 @@ SharedMemoryFacts gather_shared_memory(const std::string& path, std::uint64_t wa
   }
   memory.tried = std::min<std::uint64_t>(wanted, 64u << 20);
   if (memory.tried == 0) return memory;
-  // Not ftruncate: that promises pages which a later touch may not get, and the process dies of a bus error.
+  // ftruncate would not reserve pages: a later access could then end the process with SIGBUS.
   const int error = posix_fallocate(fd.get(), 0, static_cast<off_t>(memory.tried));
   if (error != 0) memory.error = std::strerror(error);
   return memory;

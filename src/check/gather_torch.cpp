@@ -15,13 +15,13 @@
 namespace trainyard {
 namespace {
 
-// A function of a library that LibTorch has loaded, nullptr where it has not.
+// A function of a library that LibTorch has loaded; nullptr if it has not.
 template <typename Function>
 Function* loaded(const char* name) {
   return reinterpret_cast<Function*>(dlsym(RTLD_DEFAULT, name));
 }
 
-// The word after `key` in LibTorch's description of itself, as in "CUDA_VERSION=13.0, ".
+// The word after `key` in LibTorch's build description, e.g. "CUDA_VERSION=13.0, ".
 std::string setting(std::string_view config, std::string_view key) {
   const std::size_t start = config.find(key);
   if (start == std::string_view::npos) return "";
@@ -29,7 +29,7 @@ std::string setting(std::string_view config, std::string_view key) {
   return std::string(config.substr(0, config.find_first_of(", \n")));
 }
 
-// LibTorch before 2.12 tells its architectures here alone, and only where the driver has a device to offer.
+// LibTorch before 2.12 reports its architectures only here, and only if the driver provides a device.
 std::string config_of_cuda() {
   try {
     return at::detail::getCUDAHooks().showConfig();
@@ -47,7 +47,7 @@ std::string three_parts(std::size_t version, std::size_t major, std::size_t mino
 TorchFacts gather_torch() {
   TorchFacts torch;
   torch.version = TORCH_VERSION;
-  // The flags LibTorch itself was compiled with: true of the library in hand, on a machine without a GPU too.
+  // The flags that LibTorch was compiled with: correct for the loaded library, even on a machine without a GPU.
   const std::string config = at::show_config();
   torch.cuda_compiled = setting(config, " CUDA_VERSION=");
   if (const std::size_t flags = config.find("CUDA_FLAGS="); flags != std::string::npos) {
@@ -57,7 +57,7 @@ TorchFacts gather_torch() {
     torch.architectures = architectures_in_flags(config_of_cuda());
   }
   torch.cudnn_compiled = setting(config, "CUDNN_VERSION=");
-  // torch::cuda::nccl::version(), asked for by its linker name: a LibTorch without CUDA has neither header nor symbol.
+  // torch::cuda::nccl::version(), looked up by its mangled name: a LibTorch without CUDA has neither header nor symbol.
   if (auto* version = loaded<std::uint64_t()>("_ZN5torch4cuda4nccl7versionEv")) {
     const std::uint64_t number = version();
     torch.nccl_compiled = fmt::format("{}.{}.{}", number >> 32, number >> 16 & 0xffff, number & 0xffff);

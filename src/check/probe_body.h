@@ -1,4 +1,4 @@
-/// What all probes have in common. Internal to probes_torch.cpp and probes_group_torch.cpp.
+/// Runs and times a probe and compares its results. Internal to probes_torch.cpp and probes_group_torch.cpp.
 #pragma once
 
 #include <functional>
@@ -10,17 +10,17 @@
 
 namespace trainyard {
 
-/// Runs `body`, which fills in what it finds, turns what it throws into an outcome, and takes the time.
+/// Runs `body`, which fills in its results, converts exceptions to an outcome, and measures the time.
 ProbeFacts run_probe(const std::string& device, const std::string& name, const std::function<void(ProbeFacts&)>& body);
 
-/// Numbers in [-1, 1] that bf16 and fp16 hold exactly, so that only the computation rounds, not the input. CPU, double.
+/// Values in [-1, 1] that bf16 and fp16 represent exactly, so that only the computation rounds. CPU, double.
 at::Tensor probe_numbers(at::IntArrayRef shape);
 
-/// Sets the largest difference relative to the largest expected value, and the outcome "wrong" where it is over
-/// `tolerance`. Throws c10::Error where the device fails.
+/// Sets the largest difference relative to the largest expected value, and the outcome "wrong" if it exceeds
+/// `tolerance`. Throws c10::Error if the device fails.
 void compare(ProbeFacts& probe, const at::Tensor& result, const at::Tensor& expected, double tolerance);
 
-/// The probes are small: on a busy machine, or one with a hundred cores, waking threads takes longer than the sums.
+/// Sets LibTorch's thread count to 1. Probes are so small that waking threads would take longer than the computation.
 class OneThread {
  public:
   OneThread();

@@ -72,7 +72,7 @@ ProbeProcess::~ProbeProcess() {
   if (pid_ > 0) reap(true);
 }
 
-// Lines until the process closes its output: true; until the time is up: false.
+// Reads lines until the process closes its output (returns true) or the time is up (false).
 bool ProbeProcess::read_all() {
   std::string text;
   std::array<char, 4096> buffer;
@@ -106,7 +106,7 @@ void ProbeProcess::take_line(const std::string& line) {
   }
 }
 
-// The status of waitpid; -1 where even a killed process does not end, as one that hangs inside the driver.
+// The status from waitpid; -1 if even a killed process does not end, e.g. because it hangs inside the driver.
 int ProbeProcess::reap(bool killed) {
   if (killed) kill(pid_, SIGKILL);
   const pid_t pid = std::exchange(pid_, -1);

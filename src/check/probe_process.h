@@ -1,5 +1,5 @@
-/// Probes in a process of their own, so that a crash, a hang or a sticky CUDA error of one GPU is a finding and not the
-/// end of the program. It must be a new program (exec), not a fork: CUDA does not work in a forked child.
+/// Runs probes in a separate process, so that a crash, a hang or a sticky CUDA error of one GPU is a finding and does
+/// not end this program. It must be a new program (exec), not a fork: CUDA does not work in a forked child.
 #pragma once
 
 #include <chrono>
@@ -14,10 +14,10 @@
 
 namespace trainyard {
 
-/// The parent's side: a running process that probes one device, or several together. Not for use by several threads.
+/// The parent's side: a running process that probes one device, or several together. Not thread-safe.
 class ProbeProcess {
  public:
-  /// Starts `command` (program and arguments). It is to write what `run_probe_child` writes. Throws RunError where it
+  /// Starts `command` (program and arguments), which must write what `run_probe_child` writes. Throws RunError if it
   /// cannot be started.
   ProbeProcess(std::string device, const std::vector<std::string>& command, std::chrono::milliseconds limit);
   ProbeProcess(ProbeProcess&& other) noexcept;
@@ -25,8 +25,8 @@ class ProbeProcess {
   /// Kills the process if it still runs.
   ~ProbeProcess();
 
-  /// Waits for the end, at most until `limit` after the start, then kills. Returns the probes that came back; the one
-  /// during which the process died or was killed is "crashed" or "hung".
+  /// Waits for the process until `limit` after its start, then kills it. Returns the completed probes; the probe during
+  /// which the process died or was killed is "crashed" or "hung".
   std::vector<ProbeFacts> finish();
 
  private:
@@ -40,14 +40,14 @@ class ProbeProcess {
   std::chrono::milliseconds limit_;
   pid_t pid_ = -1;
   UniqueFd output_;
-  std::string current_ = "start";  ///< the probe that runs
-  std::string last_words_;         ///< the last line that was no result
+  std::string current_ = "start";  ///< the probe that is running
+  std::string last_words_;         ///< the last line that was not a result
   std::vector<ProbeFacts> probes_;
 };
 
-/// The child's side, what `trainyard check --probe 0` does: runs the probes of that GPU, or, for several as in 0,1, of
-/// what they do together, and writes to `out` a line "starting NAME" before and a line of JSON after each. Returns the
-/// exit code, 0. (check_torch.cpp)
+/// The child's side, which `trainyard check --probe 0` runs: the probes of that GPU, or, for several (e.g. 0,1), the
+/// group probes. Writes to `out` a line "starting NAME" before each probe and a line of JSON after it. Returns the exit
+/// code, 0. (check_torch.cpp)
 int run_probe_child(const std::vector<int>& devices, bool full, std::FILE* out);
 
 }  // namespace trainyard

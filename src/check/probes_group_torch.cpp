@@ -18,7 +18,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t mebibyte = 1 << 20;
-constexpr int repetitions = 8;  // of what is timed, after one that sets up the connection
+constexpr int repetitions = 8;  // of the timed operation, after one that sets up the connection
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
@@ -27,7 +27,7 @@ at::Device gpu(int index) { return {at::kCUDA, static_cast<c10::DeviceIndex>(ind
 // Waits for the device's queued work.
 void wait_for(const at::Tensor& tensor) { tensor.flatten()[0].item(); }
 
-// Values are compared because a faulty IOMMU setting lets a direct copy succeed and deliver other ones.
+// Compares values, because a faulty IOMMU setting lets a direct copy succeed but deliver wrong data.
 void copy_between(ProbeFacts& probe, int from, int to) {
   const at::Tensor numbers = probe_numbers({4 * mebibyte}).to(at::kFloat);
   if (!at::equal(numbers.to(gpu(from)).to(gpu(to)).cpu(), numbers)) {
@@ -46,17 +46,17 @@ void copy_between(ProbeFacts& probe, int from, int to) {
   if (has_own_kernels() && !can_access_peer(to, from)) probe.message = no_peer_access;
 }
 
-/// The file to which NCCL writes what it chose: the first communicator of the process must come later.
+/// The file to which NCCL writes its choices; must be created before the process's first communicator.
 class NcclLog {
  public:
   NcclLog() : file_(check_call(memfd_create("nccl", MFD_CLOEXEC), "check", "memfd_create", "NCCL's log")) {
-    if (std::getenv("NCCL_DEBUG") != nullptr) return;  // its user reads it
+    if (std::getenv("NCCL_DEBUG") != nullptr) return;  // the user reads it
     setenv("NCCL_DEBUG", "INFO", 1);
     setenv("NCCL_DEBUG_FILE", fmt::format("/proc/self/fd/{}", file_.get()).c_str(), 1);
   }
 
-  /// How data goes from GPU to GPU, the slowest if there are several ways: "P2P", "SHM" (the host's memory), "NET"
-  /// (sockets). Empty: not known.
+  /// How data is sent between GPUs; if in several ways, the slowest: "P2P", "SHM" (the host's memory), "NET" (sockets).
+  /// Empty: unknown.
   std::string transport() const {
     const std::string text = read_text_file(fmt::format("/proc/self/fd/{}", file_.get()), "check");
     for (const char* const name : {"NET", "SHM", "P2P"}) {
@@ -74,7 +74,7 @@ class Nccl {
  public:
   using Communicator = void*;
 
-  /// One communicator a device. Throws RunError in NCCL's words.
+  /// Creates one communicator per device. Throws RunError with NCCL's message.
   explicit Nccl(const std::vector<int>& devices) : communicators_(devices.size()) {
     check(function<int(Communicator*, int, const int*)>("ncclCommInitAll")(
               communicators_.data(), static_cast<int>(devices.size()), devices.data()),
@@ -118,7 +118,7 @@ class Nccl {
   std::vector<Communicator> communicators_;
 };
 
-// Sums numbers that differ from GPU to GPU, then times sums of `bytes`.
+// Sums and verifies values that differ between GPUs, then times sums of `bytes`.
 void all_reduce(ProbeFacts& probe, const std::vector<int>& devices, Nccl& nccl, std::int64_t bytes) {
   const at::Tensor numbers = probe_numbers({mebibyte / 4}).to(at::kFloat);
   const auto count = static_cast<double>(devices.size());
@@ -140,7 +140,7 @@ void all_reduce(ProbeFacts& probe, const std::vector<int>& devices, Nccl& nccl, 
   const auto start = Clock::now();
   for (int i = 0; i < repetitions; ++i) nccl.all_reduce(large);
   for (const at::Tensor& tensor : large) wait_for(tensor);
-  // What each link carries, as NCCL's own tests count.
+  // The traffic per link, as NCCL's own tests compute it (bus bandwidth).
   probe.bytes_per_second = repetitions * static_cast<double>(bytes) * 2 * (count - 1) / count / seconds_since(start);
 }
 
@@ -160,7 +160,7 @@ void run_group_probes(const std::vector<int>& devices, const ProbeListener& list
   }
   const NcclLog log;
   std::optional<Nccl> nccl;
-  // A small and a large bucket of gradients, and what the links can carry.
+  // The sizes of a small and a large gradient bucket, and one that saturates the links.
   for (const std::int64_t size : {1, 25, 256}) {
     probe(fmt::format("{}{} MiB", all_reduce_of, size), [&](ProbeFacts& facts) {
       if (!nccl) nccl.emplace(devices);

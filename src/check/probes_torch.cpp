@@ -32,7 +32,7 @@ std::vector<Operation> operations() {
        {probe_numbers({128, 192}), probe_numbers({192, 160})},
        [](const auto& in) { return at::mm(in[0], in[1]); },
        1e-4},
-      // cuDNN computes fp32 convolutions in TF32 (10 bits) unless told otherwise.
+      // cuDNN computes fp32 convolutions in TF32 (10-bit mantissa) by default.
       {"conv",
        {probe_numbers({2, 16, 28, 28}), probe_numbers({32, 16, 3, 3})},
        [](const auto& in) { return at::conv2d(in[0], in[1], {}, 1, 1); },
@@ -57,7 +57,7 @@ void compute(ProbeFacts& probe, const Operation& operation, const Precision& pre
           std::max(operation.tolerance, precision.least_tolerance));
 }
 
-// Writes a pattern over `bytes` of the GPU in blocks that stay allocated together, then reads every block.
+// Writes a pattern to `bytes` of GPU memory in blocks that stay allocated together, then reads every block.
 void touch_memory(ProbeFacts& probe, const at::Device& device, std::uint64_t bytes) {
   constexpr std::int64_t block = 256 << 20;
   std::vector<at::Tensor> blocks;
@@ -76,12 +76,12 @@ void touch_memory(ProbeFacts& probe, const at::Device& device, std::uint64_t byt
 
 void copy_to_gpu(ProbeFacts& probe, const at::Device& device, bool pinned) {
   const at::Tensor host = at::ones({64 << 20}, at::TensorOptions(at::kByte).pinned_memory(pinned));
-  host.to(device).sum().item();  // the first copy makes buffers
+  host.to(device).sum().item();  // the first copy allocates buffers
   const auto start = std::chrono::steady_clock::now();
   constexpr int copies = 4;
   at::Tensor there;
   for (int i = 0; i < copies; ++i) there = host.to(device, /*non_blocking=*/true);
-  there[0].item();  // waits
+  there[0].item();  // synchronizes
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   probe.bytes_per_second = copies * static_cast<double>(host.numel()) / seconds.count();
   if (there.sum().item<std::int64_t>() != host.numel()) probe.outcome = "wrong";

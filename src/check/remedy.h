@@ -1,4 +1,4 @@
-/// Remedies that carry what they change, so that none advises what the facts show to be so already.
+/// Builds remedies that know what they change, so that none advises what the facts show to be done already.
 #pragma once
 
 #include <string>
@@ -9,24 +9,24 @@
 
 namespace trainyard {
 
-/// Whether the facts show that `change` was made before. What the facts do not tell is never so. Keys:
+/// Whether the facts show that `change` has already been made; false if they cannot tell. Keys:
 ///   train.device, train.precision                   the value is the setting's
 ///   loader.batch_size, loader.workers               the value is the most that is advised
 ///   libtorch.cuda                                   the CUDA version that LibTorch was built for
-///   driver, driver.most                             the least, the newest branch of the driver
+///   driver, driver.most                             the oldest, the newest branch of the driver
 ///   container.ipc                                   "host"
-///   shared_memory                                   the least bytes of /dev/shm
-///   limits.open_files, limits.processes, limits.address_space   the least, or "unlimited"
+///   shared_memory                                   the minimum bytes of /dev/shm
+///   limits.open_files, limits.processes, limits.address_space   the minimum, or "unlimited"
 ///   env.NAME                                        the variable's value; empty: not set
 /// Throws std::logic_error for another key.
 bool is_so(const Change& change, const Facts& facts, const Needs& needs);
 
-/// The ways out of a failure, from which those are left out that are taken already.
+/// Collects the alternatives that fix a failure, without those that have already been applied.
 class Remedy {
  public:
   Remedy(const Facts& facts, const Needs& needs) : facts_(facts), needs_(needs) {}
 
-  /// Adds a way in words, unless one of its changes is so already.
+  /// Adds an alternative in words, unless one of its changes has already been made.
   Remedy& way(const std::string& words, const std::vector<Change>& changes = {});
 
   bool empty() const { return words_.empty(); }

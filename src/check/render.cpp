@@ -18,7 +18,7 @@ namespace {
 using rules::size_text;
 constexpr std::size_t indent = 17;  // of a table's second column
 
-// The mark of a line is the worst of the findings that are about it.
+// The mark of a line is that of the most severe finding about it.
 std::string row(const CheckResult& result, const Painter& paint, const std::function<bool(const Finding&)>& about,
                 const std::string& name, const std::string& text) {
   const auto worst = std::find_if(result.findings.begin(), result.findings.end(), about);
@@ -34,7 +34,7 @@ std::string row(const CheckResult& result, const Painter& paint, const std::stri
   return row(result, paint, [&](const Finding& finding) { return finding.subject == subject; }, name, text);
 }
 
-/// Pieces of a line, of which those that are not known are left out.
+/// Joins the pieces of a line, leaving out unknown ones.
 class Pieces {
  public:
   Pieces& add(bool known, const std::string& text) {
@@ -160,7 +160,7 @@ std::string folder_text(const FolderFacts& folder) {
 
 std::string name_of(const ProbeFacts& probe) { return probe.name.empty() ? "a computation" : probe.name; }
 
-// "matmul" and "bf16" of "matmul bf16"; another name is whole.
+// "matmul" and "bf16" from "matmul bf16"; any other name is not split.
 std::pair<std::string, std::string> operation_and_precision(const std::string& name) {
   const std::size_t blank = name.rfind(' ');
   const std::string precision = blank == std::string::npos ? "" : name.substr(blank + 1);
@@ -179,7 +179,7 @@ bool is_passed_copy(const ProbeFacts& probe) {
   return probe.device == all_gpus && probe.name.starts_with(peer_copy) && probe.outcome == "ok";
 }
 
-// All copies between GPUs that passed: "copies 365.2 to 371.4 GB/s".
+// All successful copies between GPUs: "copies 365.2 to 371.4 GB/s".
 std::string passed_copies(const std::vector<ProbeFacts>& probes) {
   double least = 0;
   double most = 0;
@@ -191,7 +191,7 @@ std::string passed_copies(const std::vector<ProbeFacts>& probes) {
   return most > 0 ? fmt::format("copies {:.1f} to {:.1f} GB/s", least / 1e9, most / 1e9) : "";
 }
 
-// All probes of a device that passed, in one line: "elementwise fp32 bf16, copy 12.0 GB/s".
+// All successful probes of a device, in one line: "elementwise fp32 bf16, copy 12.0 GB/s".
 std::string passed_probes(const std::vector<ProbeFacts>& probes, const std::string& device) {
   std::string text = device == all_gpus ? passed_copies(probes) : "";
   std::string last;
@@ -249,7 +249,7 @@ std::string library_rows(const std::vector<LibraryFacts>& libraries) {
   return text;
 }
 
-// NVIDIA's images have a variable of a thousand characters.
+// NVIDIA's images set a variable of a thousand characters.
 std::string shortened(const std::string& value, bool verbose) {
   constexpr std::size_t most = 200;
   const std::string_view start = start_of(value, most);

@@ -1,4 +1,4 @@
-/// The check for a person: a table read at a glance, the findings with their remedies, the verdict last.
+/// Renders the check for the terminal: a table, the findings with their remedies, and the verdict as the last line.
 #pragma once
 
 #include <string>
@@ -10,16 +10,16 @@ namespace trainyard {
 
 struct RenderOptions {
   bool colour = false;
-  bool verbose = false;  ///< each probe by itself, the cards' state, all limits, the libraries found
+  bool verbose = false;  ///< each probe, the cards' state, all limits, the libraries found
 };
 
-/// The full table, findings and verdict; every line at most 80 columns.
+/// The full table, findings and verdict; lines have at most 80 columns.
 std::string render_full(const CheckResult& result, const RenderOptions& options = {});
 
-/// Severity, code, what, why and remedy, over several lines.
+/// Severity, code, what, why and remedy, on several lines.
 std::string render_finding(const Finding& finding, bool colour);
 
-/// For the start of training: three lines (machine, LibTorch, verdict), then a line or more for each error and warning.
+/// For the start of training: three lines (machine, LibTorch, verdict), then one or more lines per error and warning.
 std::string render_short(const CheckResult& result, bool colour);
 
 /// The last line: "ready: cuda:0 NVIDIA H200, bf16", "ready: cpu, 2 cores", or "not ready: " and the first cause.

@@ -38,7 +38,7 @@ bool engine_said(const Facts& facts, std::string_view words) {
 }
 
 bool is_of_engine(std::string_view message) {
-  // The programs' names, and words that no other program says.
+  // The programs' names, and phrases that no other program prints.
   constexpr const char* marks[] = {
       "nvidia-container-",
       "NVIDIA Container Runtime",
@@ -88,7 +88,7 @@ bool missed(const Facts& facts, const Needs& needs) {
   return facts.devices.empty() && (gpu_on_host(facts) || needs.device.starts_with("cuda"));
 }
 
-// "580.65.06" of "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06  Wed Jul ..."
+// "580.65.06" from "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06  Wed Jul ..."
 std::string driver_version(const Facts& facts) {
   if (!facts.driver.version.empty()) return facts.driver.version;
   const std::string& line = facts.host.kernel_module;
@@ -136,7 +136,7 @@ int compare_versions(std::string_view a, std::string_view b) {
     const int left = next(a);
     const int right = next(b);
     if (left != right) return left < right ? -1 : 1;
-    if (left < 0) return 0;  // no numbers any more
+    if (left < 0) return 0;  // no more numbers
   }
   return 0;
 }

@@ -19,7 +19,7 @@ std::string name_and_capability(const DeviceFacts& device) {
   return fmt::format("{} (compute capability {}.{})", name_of(device), device.major, device.minor);
 }
 
-// The first probe of the device with this outcome and these words in its message.
+// The first probe of the device with this outcome whose message contains these words.
 const ProbeFacts* probe_of(const Facts& facts, const DeviceFacts& device, std::string_view outcome,
                            std::string_view words = "") {
   const std::string name = fmt::format("cuda:{}", device.index);
@@ -31,7 +31,7 @@ const ProbeFacts* probe_of(const Facts& facts, const DeviceFacts& device, std::s
   return nullptr;
 }
 
-// The text between two phrases, empty if they are not there.
+// The text between two phrases; empty if they are missing.
 std::string between(std::string_view text, std::string_view start, std::string_view end) {
   const std::size_t first = text.find(start);
   if (first == std::string_view::npos) return "";
@@ -41,7 +41,7 @@ std::string between(std::string_view text, std::string_view start, std::string_v
   return std::string(text.substr(begin, stop - begin));
 }
 
-// The first of the words that a probe of the device failed with.
+// The device's failed probe that matches the earliest of `words`.
 const ProbeFacts* probe_of(const Facts& facts, const DeviceFacts& device, std::initializer_list<const char*> words) {
   for (const char* each : words) {
     if (const ProbeFacts* probe = probe_of(facts, device, "error", each)) return probe;
@@ -59,7 +59,7 @@ std::string libtorch_text(const TorchFacts& torch) {
          (torch.cuda_compiled.empty() ? "" : " for CUDA " + torch.cuda_compiled);
 }
 
-// The packages of LibTorch that serve a card, newest first, and what is left for one that none serves.
+// The LibTorch packages that support a card, newest first, and the alternatives for a card that none supports.
 void add_serving_libtorch(Remedy& remedy, const Facts& facts, const DeviceFacts& device) {
   const struct {
     const char* cuda;
@@ -112,7 +112,7 @@ Result gpu_too_new(const Facts& facts, const Needs& needs, const DeviceFacts& de
   return not_served(facts, needs, device, "newer than, or between, those that");
 }
 
-// LibTorch serves the card, by the rules before.
+// LibTorch supports the card, because earlier rules did not apply.
 Result own_kernels_missing(const Facts& facts, const Needs&, const DeviceFacts& device) {
   const auto& compiled = facts.torch.own_architectures;
   if (oldest(compiled) == 0) return {};
@@ -128,7 +128,7 @@ Result own_kernels_missing(const Facts& facts, const Needs&, const DeviceFacts& 
           : "build again on the machine with the GPU: `make distclean && make train`");
 }
 
-// Its fused kernels, CUDA graphs and NCCL are in the part that a CUDA compiler builds.
+// The fused kernels, CUDA graphs and NCCL are in the part that requires a CUDA compiler.
 Result own_kernels_left_out(const Facts& facts, const Needs&, const DeviceFacts& device) {
   if (facts.torch.own_architectures != std::vector<std::string>{"none"}) return {};
   return finding(Severity::warning, "this program was built without Trainyard's own kernels",
@@ -138,7 +138,7 @@ Result own_kernels_left_out(const Facts& facts, const Needs&, const DeviceFacts&
                  "build again on the machine with the GPU: `make train`, or with CUDA_ARCHS=all");
 }
 
-// Nothing is known of what was compiled, or it should serve the card.
+// The compiled architectures are unknown, or should support the card.
 Result no_kernel_image(const Facts& facts, const Needs& needs, const DeviceFacts& device) {
   if (!probe_of(facts, device, "error", "no kernel image")) return {};
   Remedy remedy(facts, needs);
@@ -180,7 +180,7 @@ Result gpu_out_of_memory(const Facts& facts, const Needs& needs, const DeviceFac
                 "unable to find an engine to execute this computation"});  // cuDNN, without workspace
   const bool little = device.memory_free > 0 && device.memory_free < least_free_memory;
   if (!little && !probe) return {};
-  // LibTorch's own words know better than what was measured before: what was asked, what is free now, what we hold.
+  // LibTorch's message is more accurate than earlier measurements: it has the size requested, free now and held by us.
   const std::string_view message = probe ? std::string_view(probe->message) : std::string_view();
   const std::string asked = between(message, "Tried to allocate ", ". ");
   std::string free = between(message, " of which ", " is free");

@@ -1,5 +1,5 @@
-// Words of the container engine: Docker, Podman and NVIDIA's toolkit refuse to start a container before there is a
-// process in it that could check anything. All of them are about the host.
+// Messages of the container engine: Docker, Podman and NVIDIA's toolkit refuse to start a container before it has a
+// process that could check anything. All causes are on the host.
 #include <algorithm>
 #include <initializer_list>
 
@@ -16,7 +16,7 @@ bool any_said(const Facts& facts, std::initializer_list<const char*> words) {
   return std::any_of(words.begin(), words.end(), [&](const char* each) { return engine_said(facts, each); });
 }
 
-// What the toolkit itself said: Docker puts a paragraph of its own before it.
+// The toolkit's own message: Docker prepends a paragraph.
 std::string_view words_of(const Facts& facts) {
   const auto probe = std::find_if(facts.probes.begin(), facts.probes.end(),
                                   [](const ProbeFacts& each) { return each.device == engine_device; });
@@ -25,7 +25,7 @@ std::string_view words_of(const Facts& facts) {
   return start == std::string_view::npos ? message : message.substr(start);
 }
 
-// Those two are judged by later rules, whose causes a process may show as well.
+// These two are left to later rules, because a process may report the same causes.
 bool is_of_driver(const Facts& facts) {
   return any_said(facts, {"library version mismatch", "insufficient permissions"});
 }
@@ -165,7 +165,7 @@ Result ldconfig_missing(const Facts& facts, const Needs&) {
                  "(Ubuntu: @/sbin/ldconfig.real)");
 }
 
-// A warning of the toolkit's log in most pastes, of which a later line has the cause: so it is tried late.
+// Most pasted messages contain this warning of the toolkit's log, and the cause in a later line: so it is tried late.
 Result toolkit_without_rights(const Facts& facts, const Needs&) {
   if (is_of_driver(facts)) return {};
   if (!any_said(facts, {"failed to set inheritable capabilities", "capability change failed"})) return {};
@@ -177,7 +177,7 @@ Result toolkit_without_rights(const Facts& facts, const Needs&) {
       "after it starts; as a warning: a later line, with `error:`, has the cause");
 }
 
-// The last: whatever else NVIDIA's part of the engine says.
+// The last rule: any other message of NVIDIA's part of the engine.
 Result engine_failed(const Facts& facts, const Needs&) {
   if (is_of_driver(facts) || !any_said(facts, {"nvidia-container-", "CDI device", "nvidia-ctk"})) return {};
   return finding(error, "the container engine cannot give the container its GPU" + in_words(words_of(facts)),

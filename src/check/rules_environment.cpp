@@ -1,4 +1,4 @@
-// Environment variables that change which GPUs CUDA shows, how fast they are or what they compute, without a word.
+// Environment variables that silently change which GPUs CUDA shows, how fast they are or what they compute.
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -24,13 +24,13 @@ bool any_mig(const Facts& facts) {
                      [](const CardFacts& card) { return card.mig; });
 }
 
-// CUDA uses the entries before the first invalid one and says nothing of the others.
+// CUDA uses the entries before the first invalid one and silently ignores the rest.
 Result visible_devices_cut(const Facts& facts, const Needs& needs) {
   const std::string* value = variable(facts, "CUDA_VISIBLE_DEVICES");
   const std::size_t count = facts.devices.size();
   if (!value || count == 0) return {};
   const std::vector<std::string> entries = visible_entries(*value);
-  // "0,1," and "0;1": nothing is lost at an end that is empty; "0;1" is one entry of which CUDA reads the 0.
+  // "0,1," and "0;1": an empty entry at the end loses nothing; "0;1" is one entry, of which CUDA reads the 0.
   const bool ends_empty = entries.back().empty() && value->find_last_not_of(", \t") < value->find_last_of(',');
   const std::size_t named = entries.size() - (ends_empty ? 1 : 0);
   const auto unread = std::find_if(entries.begin(), entries.end(), [](const std::string& entry) {
@@ -55,7 +55,7 @@ Result visible_devices_cut(const Facts& facts, const Needs& needs) {
       std::move(why), remedy);
 }
 
-// Given to this machine or container, and not shown by CUDA.
+// GPUs that are available to this machine or container but not shown by CUDA.
 Result fewer_gpus(const Facts& facts, const Needs&) {
   const std::size_t count = facts.devices.size();
   if (count == 0 || variable(facts, "CUDA_VISIBLE_DEVICES") || any_mig(facts)) return {};
@@ -105,7 +105,7 @@ Result tf32_override(const Facts& facts, const Needs& needs) {
                    : "it makes NVIDIA's libraries compute in TF32 (10 bits), whatever train.precision says");
 }
 
-// Allocators are preloaded for good reasons.
+// Preloading an allocator is legitimate.
 Result preloaded_library(const Facts& facts, const Needs& needs) {
   const std::string* value = variable(facts, "LD_PRELOAD");
   if (!value || value->find_first_not_of(" :") == std::string::npos) return {};

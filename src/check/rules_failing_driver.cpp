@@ -1,5 +1,5 @@
-// The driver is there and CUDA shows no GPU. Ordered from cause to consequence: what is found first explains what would
-// be found after it.
+// The driver is installed but CUDA shows no GPU. Ordered from cause to consequence: an earlier rule's finding explains
+// what later rules would find.
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -30,13 +30,13 @@ std::string libcuda_is(const Facts& facts, const char* before) {
   return facts.driver.libcuda.empty() ? "" : before + facts.driver.libcuda;
 }
 
-// Another libcuda than the driver's own is found first.
+// Another libcuda is found before the driver's own.
 void add_own_libcuda(Remedy& remedy, const char* folders) {
   remedy.way(fmt::format("take {} out of LD_LIBRARY_PATH", folders), {{"env.LD_LIBRARY_PATH", ""}});
   remedy.way("remove the copy that `ldconfig -p | grep libcuda` shows before the driver's");
 }
 
-// The file's rights: EACCES, and NVML's own word for it (4).
+// File permissions: EACCES, and NVML's code for it (4).
 Result device_permission(const Facts& facts, const Needs& needs) {
   const DeviceNode* node = closed_node(facts);
   const bool closed = node && node->error == "Permission denied";
@@ -59,7 +59,7 @@ Result device_permission(const Facts& facts, const Needs& needs) {
                  std::move(remedy));
 }
 
-// The container's device rights: EPERM, and the error that NVML makes of it.
+// The container's device permissions: EPERM, and NVML's error for it.
 Result devices_revoked(const Facts& facts, const Needs& needs) {
   const DeviceNode* node = closed_node(facts);
   const bool unknown = facts.driver.nvml_code == 999;
@@ -182,7 +182,7 @@ Result mig_without_instance(const Facts& facts, const Needs& needs) {
                                  [](const CardFacts& each) { return each.mig; });
   if (!missed(facts, needs) || card == facts.driver.cards.end()) return {};
   const std::string name = card->name.empty() ? "a card" : card->name;
-  // With instances there, a variable that hides them is the cause.
+  // If there are instances, a variable that hides them is the cause.
   if (card->mig_instances > 0 && variable(facts, "CUDA_VISIBLE_DEVICES")) return {};
   if (card->mig_instances > 0) {
     return finding(error,
@@ -240,7 +240,7 @@ Result address_space_limited(const Facts& facts, const Needs& needs) {
                  "CUDA reserves addresses for the memory of all GPUs and the host, far more than it uses", remedy);
 }
 
-// cudaErrorOperatingSystem: a system call of the driver was refused.
+// cudaErrorOperatingSystem: a system call by the driver was denied.
 Result cuda_304(const Facts& facts, const Needs&) {
   if (!cuda_error(facts, 304, "OS call failed or operation not supported on this OS")) return {};
   const std::string module = "`sudo nvidia-modprobe -u -c=0`, or " + reboot(facts);
@@ -264,7 +264,7 @@ Result cuda_unknown_error(const Facts& facts, const Needs& needs) {
                      : on_host(facts) + "`sudo rmmod nvidia_uvm && sudo modprobe nvidia_uvm`, or " + reboot(facts));
 }
 
-// A libcuda that is older than the driver is a stray one; then no new driver helps.
+// A libcuda that is older than the driver is a stray one; a newer driver does not help then.
 Result driver_too_old(const Facts& facts, const Needs& needs) {
   const int wanted = major_of(facts.torch.cuda_compiled);
   const int known = facts.driver.cuda_version;

@@ -22,14 +22,14 @@ const ProbeFacts* failed_probe(const Facts& facts, bool (*kind)(const ProbeFacts
   return first_probe(facts, [&](const ProbeFacts& probe) { return kind(probe) && probe.outcome != "ok"; });
 }
 
-// How NCCL sends from GPU to GPU; empty: not known.
+// NCCL's transport between GPUs; empty: unknown.
 std::string transport(const Facts& facts) {
   const ProbeFacts* probe =
       first_probe(facts, [](const ProbeFacts& each) { return is_all_reduce(each) && each.outcome == "ok"; });
   return probe ? probe->message : "";
 }
 
-// One GPU at a time is left, unless that is what the run does.
+// Suggests training on one GPU, unless the run already does.
 void add_one_gpu(Remedy& remedy, const Facts& facts) {
   const std::string first = facts.devices.empty() ? "cuda:0" : fmt::format("cuda:{}", facts.devices[0].index);
   remedy.way("train on one GPU: --train.device " + first, {{"train.device", first}});
@@ -62,7 +62,7 @@ Result all_reduce_failed(const Facts& facts, const Needs& needs) {
                  "NCCL needs shared memory (a container gets 64 MB), and a working link between the cards", remedy);
 }
 
-// It ended before it came to any probe of the group.
+// It ended before the group's first probe.
 Result group_crashed(const Facts& facts, const Needs& needs) {
   const ProbeFacts* failed = first_probe(facts, [](const ProbeFacts& probe) {
     return is_of_group(probe) && probe.outcome != "ok" && !is_copy(probe) && !is_all_reduce(probe);
@@ -86,7 +86,8 @@ Result gpus_over_sockets(const Facts& facts, const Needs& needs) {
                  "NCCL could use neither a direct link nor shared memory, both of which are many times faster", remedy);
 }
 
-// A ring of two sends half as much as it copies, over both directions of a link: NCCL reaches 60 to 90 % of a copy.
+// An all-reduce uses both directions of a link, and NCCL's bus bandwidth reaches 60 to 90 % of the rate of a copy;
+// below a third, something is wrong.
 Result slow_all_reduce(const Facts& facts, const Needs& needs) {
   double copy = 0;
   double reduced = 0;

@@ -60,7 +60,7 @@ Result persistence_off(const Facts& facts, const Needs&, const DeviceFacts& devi
                  on_host(facts) + "`sudo nvidia-smi -pm 1`");
 }
 
-// A link narrower than it could be, or copies far slower than any link.
+// A link with fewer lanes than supported, or copies far slower than any link.
 Result slow_link(const Facts& facts, const Needs&, const DeviceFacts& device) {
   constexpr double least_rate = 2e9;
   const CardFacts* card = card_of(facts, device);

@@ -96,7 +96,7 @@ Result shared_memory_refused(const Facts& facts, const Needs& needs) {
 
 Result memory_limit(const Facts& facts, const Needs& needs) {
   const auto& limit = facts.host.memory_limit;
-  constexpr std::uint64_t of_cuda = 2ull << 30;  // of the host, for context and libraries
+  constexpr std::uint64_t of_cuda = 2ull << 30;  // of host memory, for context and libraries
   if (!limit || needs.memory == 0) return {};
   const bool cuda = needs.device != "cpu" && !facts.devices.empty();
   std::uint64_t need = needs.memory;
@@ -115,7 +115,7 @@ Result memory_limit(const Facts& facts, const Needs& needs) {
 }
 
 Result processes_low(const Facts& facts, const Needs& needs) {
-  constexpr std::uint64_t others = 64;  // threads of LibTorch, CUDA and the shell around it
+  constexpr std::uint64_t others = 64;  // threads of LibTorch and CUDA, and the shell's processes
   constexpr const char* enough = "4096";
   const std::uint64_t need = others + static_cast<std::uint64_t>(std::max(needs.workers, 0)) +
                              static_cast<std::uint64_t>(std::max(facts.host.cores, 0));
@@ -155,7 +155,7 @@ Result open_files_low(const Facts& facts, const Needs& needs) {
   const std::uint64_t need = 256 + 8 * static_cast<std::uint64_t>(std::max(needs.workers, 0));
   const Limit& limit = facts.limits.open_files;
   if (!limit || *limit >= need) return {};
-  // A shell may raise its soft limit to the hard one, and no further.
+  // A shell may raise its soft limit up to the hard limit.
   const Limit& most = facts.limits.open_files_most;
   const std::uint64_t reachable = std::min<std::uint64_t>(most.value_or(65'536), 65'536);
   Remedy remedy(facts, needs);
@@ -215,7 +215,7 @@ Result disk_full(const Facts& facts, const Needs& needs) {
                  "checkpoints may not fit", "remove old runs, or choose another disk with --run.dir");
 }
 
-// Asked for by name, the data must be there; the default places may be filled later.
+// If a location is configured, the data must exist; the default locations may be filled later.
 Result data_missing(const Facts& facts, const Needs& needs) {
   const FolderFacts* data = folder(facts, "data");
   if (!data) return {};
@@ -263,7 +263,7 @@ Result clock_wrong(const Facts& facts, const Needs&) {
                      "; the times of runs and checkpoints are wrong until then");
 }
 
-// LibTorch brings its CUDA libraries; an older one found before them is loaded in their place.
+// LibTorch comes with its CUDA libraries; an older one that is found first is loaded instead.
 Result library_mismatch(const Facts& facts, const Needs& needs) {
   if (needs.device == "cpu") return {};
   const struct {
@@ -293,7 +293,7 @@ Result library_mismatch(const Facts& facts, const Needs& needs) {
   return {};
 }
 
-// "575.57.08" of ".../libcuda.so.575.57.08"; forward compatibility gives a newer one, which is meant so.
+// "575.57.08" from ".../libcuda.so.575.57.08"; forward compatibility intentionally installs a newer one.
 Result stray_libcuda(const Facts& facts, const Needs& needs) {
   constexpr std::string_view file = "libcuda.so.";
   const std::size_t place = facts.driver.libcuda.rfind(file);

@@ -1,4 +1,4 @@
-// No GPU or no driver: on the PCI bus, in LibTorch, in the container, in the kernel.
+// No GPU or no driver: checks the PCI bus, LibTorch, the container, and the kernel.
 #include <algorithm>
 #include <charconv>
 
@@ -14,7 +14,7 @@ constexpr auto error = Severity::error;
 
 bool wanted_by_name(const Needs& needs) { return needs.device.starts_with("cuda"); }
 
-// Also the one device of WSL2.
+// Includes the single device of WSL2.
 bool has_gpu_node(const Facts& facts) {
   const auto& nodes = facts.host.device_nodes;
   return gpu_nodes(facts) > 0 ||
@@ -72,7 +72,7 @@ Result container_without_gpu(const Facts& facts, const Needs& needs) {
       pass_gpus(facts));
 }
 
-// From branch 590 on the driver knows nothing older than Turing, whose first card is 0x1e02.
+// From branch 590 on, the driver does not support cards older than Turing, whose first device id is 0x1e02.
 Result driver_too_new(const Facts& facts, const Needs& needs) {
   constexpr int last_branch = 580;
   constexpr int first_turing = 0x1e00;

@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t columns = 80;
 constexpr std::size_t longest = 64 << 10;
 
-// Columns a text takes on the terminal: UTF-8 characters, not bytes.
+// The columns that a text occupies on the terminal: counts UTF-8 characters, not bytes.
 std::size_t width(std::string_view text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
 }

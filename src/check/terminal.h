@@ -1,4 +1,4 @@
-/// Text for a terminal: colours and lines of at most 80 columns.
+/// Formats text for a terminal: colours, and lines of at most 80 columns.
 #pragma once
 
 #include <cstddef>
@@ -9,20 +9,21 @@
 
 namespace trainyard {
 
-/// Whether `stream`, a file descriptor, is to get colours: a terminal, NO_COLOR not set or empty, TERM not "dumb".
+/// Whether to write colours to `stream`, a file descriptor: it is a terminal, NO_COLOR is unset or empty, TERM is not
+/// "dumb".
 bool wants_colour(int stream);
 
-/// The longest start of `text` of at most `room` columns, a UTF-8 character each.
+/// The longest prefix of `text` with at most `room` columns, one per UTF-8 character.
 std::string_view start_of(std::string_view text, std::size_t room);
 
-/// Makes `raw` printable() and breaks it at blanks so that it fits beside a margin; the lines after the first start
-/// with the margin. A word that is too long for a line is cut.
+/// Makes `raw` printable() and breaks it at spaces to fit next to a margin; lines after the first start with the
+/// margin. A word that is too long for a line is cut.
 std::string wrapped(std::string_view raw, std::size_t margin);
 
 /// "error", "warning" or "note".
 const char* name_of(Severity severity);
 
-/// Colours, or none.
+/// Adds colours to text, or not.
 class Painter {
  public:
   explicit Painter(bool colour) : colour_(colour) {}

@@ -1,5 +1,5 @@
-/// CUDA_VISIBLE_DEVICES as CUDA reads it: a list of indices, or of GPU- or MIG- identifiers or their starts, of which
-/// only those before the first invalid one count, without a word. A GPU named twice is an error (101). Measured with
+/// Parses CUDA_VISIBLE_DEVICES as CUDA does: a list of indices, or of GPU- or MIG- identifiers or prefixes of these.
+/// CUDA silently ignores the list from its first invalid entry on. A GPU named twice is an error (101). Measured with
 /// driver 580: "0,7,1" on two GPUs shows one, "7,0" none, "0,0" fails, "0;1" and "0 1" are read as "0".
 #pragma once
 
@@ -9,14 +9,13 @@
 
 namespace trainyard::rules {
 
-/// The entries of the list, without the blanks around them; an empty entry ends the list and is its last.
+/// The entries of the list, without surrounding blanks; an empty entry ends the list and is its last.
 std::vector<std::string> visible_entries(std::string_view value);
 
-/// Why CUDA stops at entry `place` of the list, in words that may follow a comma; empty if the entry itself has no
-/// fault.
+/// Why CUDA stops at entry `place` of the list, in words that may follow a comma; empty if the entry itself is valid.
 std::string entry_fault(const std::vector<std::string>& entries, std::size_t place);
 
-/// The index in an entry, -1 if it is none; CUDA reads as far as the digits go.
+/// The index in an entry, -1 if there is none; like CUDA, parses the leading digits.
 int entry_index(std::string_view entry);
 
 }  // namespace trainyard::rules

@@ -20,7 +20,7 @@
 namespace trainyard {
 namespace {
 
-// The child's side: a line "INDEX NAME" for each.
+// The child's side: writes a line "INDEX NAME" for each GPU.
 [[noreturn]] void write_gpus(int output) noexcept {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   DriverFacts driver;
@@ -55,11 +55,11 @@ std::vector<DeviceFacts> visible_gpus() {
   const UniqueFd input(ends[0]);
   UniqueFd output(ends[1]);
   const pid_t pid = fork();
-  if (pid < 0) return {};  // where no process may be started, one GPU is all that can be trained on
+  if (pid < 0) return {};  // where no process can be started, training uses one GPU
   if (pid == 0) write_gpus(output.get());
   output.reset();
   std::istringstream lines(read_for(limit, input.get()));
-  kill(pid, SIGKILL);  // one that hangs in the driver; the others have ended or are about to
+  kill(pid, SIGKILL);  // it may hang in the driver; otherwise it has ended or is about to
   retry_on_eintr([&] { return waitpid(pid, nullptr, 0); });
   std::vector<DeviceFacts> devices;
   for (DeviceFacts device; lines >> device.index && lines.ignore() && std::getline(lines, device.name);) {

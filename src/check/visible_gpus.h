@@ -1,4 +1,4 @@
-/// Which GPUs CUDA shows, for a process that must not use CUDA yet.
+/// Lists the GPUs that CUDA shows, for a process that must not use CUDA yet.
 #pragma once
 
 #include <vector>
@@ -7,10 +7,10 @@
 
 namespace trainyard {
 
-/// The GPUs that CUDA shows, with index and name alone, as a forked child finds them. Empty if there is none, if the
-/// driver crashes or does not answer within a minute (the check, which comes later, says why), and if no child can be
-/// forked. Takes milliseconds on a machine without a driver. REQUIRES that this process has one thread and has not used
-/// CUDA. Throws RunError where there are no descriptors left.
+/// The GPUs that CUDA shows to a forked child, with index and name only. Empty if there is none, if the driver crashes
+/// or does not answer within a minute (the check, which runs later, reports why), or if no child can be forked. Takes
+/// milliseconds on a machine without a driver. REQUIRES that this process has one thread and has not used CUDA. Throws
+/// RunError if no descriptors are left.
 std::vector<DeviceFacts> visible_gpus();
 
 }  // namespace trainyard
