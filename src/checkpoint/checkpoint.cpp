@@ -20,20 +20,20 @@ void check_space(const fs::path& checkpoints, const Checkpoint& contents) {
   const std::uint64_t needed = bytes_of(contents);
   const std::optional<FileSystemSpace> space = space_at(checkpoints.string());
   if (!space) throw_system_error(where, "statfs", checkpoints.string(), errno);
-  if (space->size > 0 && space->free < needed) {  // some FUSE file systems do not tell their size
+  if (space->size > 0 && space->free < needed) {  // some FUSE file systems do not report their size
     throw SystemError(ENOSPC, where, "{}: step {} needs {} bytes, the disk has {} free", checkpoints.string(),
                       contents.manifest.step, needed, space->free);
   }
 }
 
-// The folder itself alone: if its run's folder is gone, half of a run must not come back.
+// Creates only this folder: if the run's folder is gone, half of a run must not reappear.
 void make_folder(const fs::path& checkpoints) {
   if (mkdir(checkpoints.c_str(), 0777) == 0) return fsync_directory(checkpoints.parent_path());
   if (errno != EEXIST) throw_system_error(where, "mkdir", checkpoints.string(), errno);
 }
 
-// Renames a folder to its place. One that is there already changes places with it, in one step if the file system can;
-// otherwise it is moved away first, and back if the rename fails.
+// Renames a folder to its final path. An existing folder is exchanged with it atomically if the file system supports
+// that; otherwise it is moved away first, and back if the rename fails.
 void commit(const fs::path& temporary, const fs::path& place) {
   if (std::rename(temporary.c_str(), place.c_str()) == 0) return;
   const int error = errno;

@@ -21,7 +21,7 @@ constexpr const char* where = "checkpoint";
 constexpr std::string_view step_prefix = "step-";
 constexpr std::string_view temporary_prefix = ".tmp-";
 
-// The names in a folder, sorted; none when there is no such folder.
+// The names in a folder, sorted; empty if there is no such folder.
 std::vector<std::string> names_in(const fs::path& folder) {
   std::vector<std::string> names;
   std::error_code error;
@@ -46,7 +46,7 @@ bool is_there(const fs::path& path) {
   return fs::exists(path, error);
 }
 
-// The name of the step folder that a text file names; none if it is no such file.
+// The name of the step folder that a text file contains; none if it is not such a file.
 std::optional<std::string> step_name_in(const fs::path& file) {
   constexpr std::size_t most = 64;
   std::error_code error;
@@ -59,7 +59,7 @@ std::optional<std::string> step_name_in(const fs::path& file) {
 }  // namespace
 
 fs::path follow_link(const fs::path& path) {
-  const fs::path file = path.has_filename() ? path : path.parent_path();  // a user may have written last/
+  const fs::path file = path.has_filename() ? path : path.parent_path();  // a user may write last/
   const std::optional<std::string> name = step_name_in(file);
   return name ? file.parent_path() / *name : path;
 }

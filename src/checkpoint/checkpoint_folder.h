@@ -1,13 +1,13 @@
-/// The folder `checkpoints/` of a run: which steps are there, which are whole, what `last` and `best` point to.
+/// Manages the folder `checkpoints/` of a run: its steps, which of them are complete, and the links `last` and `best`.
 ///
 ///     checkpoints/step-00001170/   a checkpoint, committed by one rename
 ///                 step-00002340/
 ///                 last -> step-00002340
 ///                 best -> step-00001170
-///                 .tmp-...         being written or removed; left over after a crash
+///                 .tmp-...         being written or removed; may remain after a crash
 ///
 /// On a file system without symbolic links (exFAT, SMB), `last` and `best` are text files that name the step's folder.
-/// One process writes here; any number may read. Errors are RunError unless said otherwise.
+/// One process writes here; any number may read. Errors are RunError unless stated otherwise.
 #pragma once
 
 #include <cstddef>
@@ -27,43 +27,44 @@ namespace trainyard {
 /// "step-00001170".
 std::string step_folder_name(std::int64_t step);
 
-/// The step that step_folder_name() gives this name; none if it gives it to no step.
+/// The step whose step_folder_name() is `name`; none if there is no such step.
 std::optional<std::int64_t> step_of(const std::string& name);
 
-/// The step folders there, lowest step first; none when `checkpoints` is not a folder.
+/// The step folders in `checkpoints`, lowest step first; none if it is not a folder.
 std::vector<std::filesystem::path> step_folders(const std::filesystem::path& checkpoints);
 
-/// Maps folder/<name> after its size and checksum were found to be `sum`. Throws RunError that names the mismatch.
+/// Verifies size and checksum of folder/<name> against `sum` and maps it. Throws RunError that names the mismatch.
 Mapping map_verified(const std::filesystem::path& folder, const std::string& name, const FileSum& sum);
 
-/// Reads all of a checkpoint and compares sizes and checksums with its manifest, which it returns. Throws RunError that
-/// names the file and the mismatch, UsageError for another format version.
+/// Reads a whole checkpoint, verifies sizes and checksums against its manifest, and returns the manifest. Throws
+/// RunError that names the file and the mismatch, UsageError for another format version.
 Manifest verify_checkpoint(const std::filesystem::path& folder);
 
-/// The whole checkpoint of the highest step; none if there are no step folders. Each torn one that is passed over goes
-/// to `on_torn`, as one line. Throws RunError that lists the reasons if all are torn. One of another format version is
-/// not passed over: UsageError.
+/// The valid checkpoint of the highest step; none if there are no step folders. Calls `on_torn` with one line for each
+/// torn one that it skips. Throws RunError that lists the reasons if all are torn. A checkpoint of another format
+/// version is not skipped: throws UsageError.
 std::optional<std::filesystem::path> newest_valid(const std::filesystem::path& checkpoints,
                                                   const std::function<void(const std::string&)>& on_torn);
 
 /// Makes checkpoints/<name> ("last", "best") a relative link to a step folder in it, or a text file that names it if
-/// the file system refuses links, which is warned about once a process. Atomic and durable.
+/// the file system does not support links; warns about that once per process. Atomic and durable.
 void point_link(const std::filesystem::path& checkpoints, const std::string& name,
                 const std::filesystem::path& step_folder);
 
-/// The step folder that the text file `path`, in the place of `last` or `best`, names; any other path as it is.
+/// If `path` is a text file in place of the link `last` or `best`, the step folder it names; any other path unchanged.
 std::filesystem::path follow_link(const std::filesystem::path& path);
 
-/// The step folder that checkpoints/<name> names; none if there is no such link or no checkpoint behind it.
+/// The step folder that checkpoints/<name> points to; none if there is no such link or no checkpoint behind it.
 std::optional<std::filesystem::path> linked(const std::filesystem::path& checkpoints, const std::string& name);
 
-/// Removes all step folders but the `keep` of the highest steps and those that `last` and `best` point to, and what
-/// broken-off writes left. A folder goes by a rename first: a crash never leaves half of one. Not during a write.
+/// Removes all step folders except the `keep` of the highest steps and the targets of `last` and `best`, and what
+/// interrupted writes left. A folder is renamed before it is removed, so a crash never leaves half of one. Must not run
+/// during a write.
 void prune(const std::filesystem::path& checkpoints, std::size_t keep);
 
-/// The step folder that a user means by `path`: the folder itself, a link to it (or the text file in its place),
-/// or a run's folder or its checkpoints/, which mean their `last`. Links are resolved, so that a later checkpoint does
-/// not change the answer. Throws UsageError that lists what is there.
+/// The step folder that a user means by `path`: the folder itself, a link to it (or the text file in its place), or a
+/// run's folder or its checkpoints/, which mean their `last`. Resolves links, so that a later checkpoint does not
+/// change the result. Throws UsageError that lists the existing ones.
 std::filesystem::path resolve_checkpoint(const std::filesystem::path& path);
 
 }  // namespace trainyard

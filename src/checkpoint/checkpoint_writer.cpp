@@ -16,13 +16,13 @@
 namespace trainyard {
 namespace {
 
-// Contents that nobody else changes, and on a GPU the moment from which on they are there.
+// Contents that no other thread changes, and, on a GPU, the event that marks them as copied.
 struct Snapshot {
   Checkpoint contents;
   std::optional<c10::Event> copied;
 };
 
-// On the tensor's own device, where a copy takes next to nothing; on the host where the GPU has no room for it.
+// Copies on the tensor's own device, where that takes almost no time; to the host if the GPU lacks the memory.
 at::Tensor copy_of(const at::Tensor& tensor) {
   const at::Tensor plain = tensor.detach();
   try {
@@ -60,7 +60,7 @@ std::string_view what_is_left(const std::filesystem::path& checkpoints) noexcept
   }
 }
 
-// What `best` names although a better checkpoint could not be saved.
+// What `best` still points to, because a better checkpoint could not be saved.
 std::string best_that_is_left(const std::filesystem::path& checkpoints) {
   try {
     const std::optional<std::filesystem::path> best = linked(checkpoints, "best");
@@ -71,7 +71,7 @@ std::string best_that_is_left(const std::filesystem::path& checkpoints) {
   }
 }
 
-// On its own thread. Copies to the host use their own stream, so that they do not wait for later steps.
+// Runs on its own thread. Copies to the host on a separate stream, so that they do not wait for later steps.
 std::optional<CheckpointWriter::Failure> write_snapshot(const Snapshot& snapshot, const std::filesystem::path& folder,
                                                         const CheckpointConfig& config, bool best) {
   std::optional<CheckpointWriter::Failure> failure;

@@ -1,4 +1,4 @@
-/// Writes checkpoints on a thread while training continues.
+/// Writes checkpoints on a background thread while training continues.
 #pragma once
 
 #include <filesystem>
@@ -10,12 +10,12 @@
 
 namespace trainyard {
 
-/// Writes a checkpoint, points `last` and, if it is the best, `best` to it, and removes those no longer kept.
+/// Writes a checkpoint, updates the link `last` and, if it is the best, `best`, and removes those no longer kept.
 /// Throws RunError.
 void save_checkpoint(const std::filesystem::path& checkpoints, const Checkpoint& contents, bool best,
                      const CheckpointConfig& config);
 
-/// Owns the folder `checkpoints` of a run: one writer at a time. Used from one thread.
+/// Owns the folder `checkpoints` of a run: one writer at a time. Not thread-safe.
 class CheckpointWriter {
  public:
   /// A write that failed.
@@ -26,18 +26,18 @@ class CheckpointWriter {
   };
 
   CheckpointWriter(std::filesystem::path checkpoints, const CheckpointConfig& config);
-  /// Waits for a write under way.
+  /// Waits for a write in progress.
   ~CheckpointWriter();
   CheckpointWriter(const CheckpointWriter&) = delete;
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
 
-  /// Copies the tensors where they are (on a GPU: behind the work already given to its current stream) and begins to
-  /// save; the tensors may change afterwards. Waits for the write before, if that is still under way. A write that
-  /// fails is logged and leaves what was there before. If the system refuses a thread, which is warned about once, it
-  /// returns after the save.
+  /// Copies the tensors on their device (on a GPU in order with the work already queued on its current stream) and
+  /// starts to save; the tensors may change afterwards. Waits for the previous write if that is still in progress. A
+  /// write that fails is logged and leaves earlier checkpoints unchanged. If no thread can be created, warns once and
+  /// saves before returning.
   void write(const Checkpoint& contents, bool best);
 
-  /// Waits until all is written. Throws RunError with the cause if the last write failed.
+  /// Waits until everything is written. Throws RunError with the cause if the last write failed.
   void finish();
 
  private:

@@ -18,7 +18,7 @@ struct Format {
   std::size_t offset;
   std::string_view magic;
   std::string_view what;
-  std::string_view advice;  // empty: converting it in Python
+  std::string_view advice;  // empty: convert it in Python
 };
 
 constexpr std::size_t longest_path = 4096;
@@ -51,19 +51,19 @@ std::string_view begin_of(std::span<const std::byte> file) {
   return {reinterpret_cast<const char*>(file.data()), std::min<std::size_t>(file.size(), 512)};
 }
 
-// Eight bytes of a length below 2^32, then the header's JSON.
+// An eight-byte length below 2^32, then the header's JSON.
 bool may_be_safetensors(std::string_view begin) {
   return begin.size() > 8 && begin.substr(4, 4) == "\0\0\0\0"sv && begin[8] == '{';
 }
 
-// A protocol buffer has no magic; this is its field 1, the version of the format, followed by the producer's name or
-// the graph.
+// A protocol buffer has no magic number; this is field 1, the format's version, followed by the producer's name or the
+// graph.
 bool is_onnx(std::string_view begin) {
   return begin.size() > 3 && begin[0] == '\x08' && begin[1] > 0 && begin[1] < 32 &&
          (begin[2] == '\x12' || begin[2] == '\x3a');
 }
 
-// HTML and JSON begin with a mark after blanks.
+// HTML and JSON begin with a recognizable character after blanks.
 std::optional<std::string_view> text_format(std::string_view begin) {
   if (begin.starts_with("\xef\xbb\xbf")) begin.remove_prefix(3);
   begin.remove_prefix(std::min(begin.find_first_not_of(" \t\r\n"), begin.size()));

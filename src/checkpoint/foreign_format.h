@@ -1,4 +1,4 @@
-/// Recognises files that users take for safetensors files, and says how to get one from them.
+/// Recognizes files that users mistake for safetensors files, and says how to convert them.
 #pragma once
 
 #include <cstddef>
@@ -9,9 +9,9 @@
 
 namespace trainyard {
 
-/// What `file`, the content of the file `path`, is instead of safetensors, and what to do, as the end of a sentence
-/// that begins with the path: "is a Git LFS pointer; ...". None if it may be safetensors or is of no known format.
-/// Reads the first bytes only.
+/// Says what `file`, the content of the file `path`, is instead of safetensors, and what to do, as the end of a
+/// sentence that begins with the path: "is a Git LFS pointer; ...". None if it may be safetensors or if the format is
+/// unknown. Reads only the first bytes.
 std::optional<std::string> explain_foreign_format(std::span<const std::byte> file, std::string_view path);
 
 }  // namespace trainyard

@@ -34,7 +34,7 @@ constexpr std::size_t max_manifest_bytes = 64 << 20;
 
 constexpr std::array ends = {"running", "finished", "early_stopped", "signal"};  // in the order of RunEnd
 
-// Over the compact text with sorted keys, so that layout does not count and every value does.
+// Computed over compact text with sorted keys, so that it depends on every value but not on the layout.
 std::uint32_t checksum_of(const json& manifest) {
   const std::string text = json_text(manifest, -1, NotUtf8::refused);
   return crc32_of(std::as_bytes(std::span(text)));
@@ -42,7 +42,7 @@ std::uint32_t checksum_of(const json& manifest) {
 
 std::string hex(std::uint64_t value, int digits) { return fmt::format("{:0{}x}", value, digits); }
 
-// JSON has no infinities and no NaN: they become strings.
+// JSON has no infinities or NaN: they become strings.
 json number_to_json(double value) {
   if (std::isnan(value)) return "nan";
   if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
@@ -87,7 +87,7 @@ json fields_to_json(const std::vector<Field>& fields) {
                    path, version, printable(writer), Manifest::format_version);
 }
 
-// Reads typed values by key; what it throws becomes part of the error's text.
+// Reads typed values by key; its exceptions become part of the error message.
 class Reader {
  public:
   Reader(const json& object, std::string_view path) : object_(object), path_(path) {
@@ -233,7 +233,7 @@ class Reader {
   std::string_view path_;
 };
 
-// JSON holds UTF-8 alone.
+// JSON supports only UTF-8.
 void require_utf8(std::string_view what, std::string_view text, std::string_view hint) {
   if (is_utf8(text)) return;
   throw RunError(where, "{} '{}' is not UTF-8, and a checkpoint's manifest holds nothing else; {}", what,

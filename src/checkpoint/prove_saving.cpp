@@ -24,10 +24,10 @@ constexpr std::string_view scratch_prefix = ".tmp-proof-";
 
 bool is_there(const fs::path& path) {
   std::error_code ignored;
-  return fs::exists(fs::symlink_status(path, ignored));  // a link to nowhere is there: nothing can be made in its place
+  return fs::exists(fs::symlink_status(path, ignored));  // a dangling link counts: nothing can be created in its place
 }
 
-// What a process that was killed in its proof left; a proof takes seconds.
+// Removes what a process that was killed in its proof left behind; a proof takes seconds.
 void remove_old_scratch(const fs::path& folder) {
   std::error_code ignored;
   const auto hour_ago = fs::file_time_type::clock::now() - std::chrono::hours(1);
@@ -38,7 +38,7 @@ void remove_old_scratch(const fs::path& folder) {
   }
 }
 
-// The same names and types, one value each.
+// The same names and types, with one element each.
 NamedTensors small(const NamedTensors& tensors) {
   NamedTensors result;
   for (const auto& [name, tensor] : tensors) {
@@ -68,7 +68,7 @@ SavingProof require_space(const fs::path& checkpoints, const fs::path& anchor, c
   if (!space) throw_system_error(where, "statfs", anchor.string(), errno);
   SavingProof proof{.checkpoint = bytes_of(contents), .at_once = 0, .free = space->free};
   proof.at_once = static_cast<std::uint64_t>(most) * proof.checkpoint;
-  if (space->size == 0) return proof;  // some FUSE file systems do not tell
+  if (space->size == 0) return proof;  // some FUSE file systems do not report it
   const std::uint64_t there = bytes_in(checkpoints);
   const std::uint64_t needed = std::max(proof.checkpoint, proof.at_once > there ? proof.at_once - there : 0);
   if (proof.free >= needed) return proof;
@@ -80,7 +80,7 @@ SavingProof require_space(const fs::path& checkpoints, const fs::path& anchor, c
       most > 1 && proof.free >= proof.checkpoint ? ", or lower checkpoint.keep" : "");
 }
 
-// Quotas and limits on the size of a file show in no other way. A file system that reserves nothing says so at once.
+// Only this detects quotas and limits on file size. A file system without reservation reports that immediately.
 void reserve(const fs::path& path, std::uint64_t bytes) {
   const UniqueFd fd(
       check_call(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666), where, "create", path.string()));
@@ -96,7 +96,9 @@ void save_and_read_back(const fs::path& checkpoints, const Checkpoint& contents,
                            .model = small(contents.model),
                            .ema = small(contents.ema),
                            .state = small(contents.state)};
-  for (int i = 0; i < 2; ++i) save_checkpoint(checkpoints, example, /*best=*/true, config);  // the second replaces one
+  for (int i = 0; i < 2; ++i)
+    save_checkpoint(checkpoints, example, /*best=*/true, config);  // the second replaces the
+                                                                   // first
   read_checkpoint(resolve_checkpoint(checkpoints));
   reserve(checkpoints / Manifest::model_file, bytes_of(contents.model));
   reserve(checkpoints / Manifest::state_file, bytes_of(contents.state));

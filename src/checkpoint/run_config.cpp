@@ -15,7 +15,7 @@ Config parsed(const Manifest& manifest, const std::filesystem::path& checkpoint)
     Config config = config_from_toml(manifest.config, Manifest::file_name);
     validate(config);
     return config;
-  } catch (const std::exception& error) {  // the parser has kinds of its own
+  } catch (const std::exception& error) {  // the parser throws its own types
     throw RunError(where, "{}: the configuration in its manifest cannot be used: {}", checkpoint.string(),
                    printable(error.what()));
   }

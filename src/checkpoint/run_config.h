@@ -1,4 +1,4 @@
-/// The configuration that a checkpoint carries.
+/// Reads the configuration stored in a checkpoint.
 #pragma once
 
 #include <filesystem>
@@ -8,9 +8,9 @@
 
 namespace trainyard {
 
-/// The configuration of the run that wrote `manifest`, which is of the step folder `checkpoint`. Throws RunError that
-/// names the checkpoint if it cannot be read, has a value that is not allowed, or contradicts the manifest (another
-/// model or dataset, more epochs done than there are).
+/// The configuration of the run that wrote `manifest`, which belongs to the step folder `checkpoint`. Throws RunError
+/// that names the checkpoint if the configuration cannot be read, has an invalid value, or contradicts the manifest
+/// (another model or dataset, more epochs completed than configured).
 Config config_of(const Manifest& manifest, const std::filesystem::path& checkpoint);
 
 /// The same, with the manifest read from the folder.

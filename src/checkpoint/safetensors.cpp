@@ -52,7 +52,7 @@ const TypeEntry& entry_of(ElementType type) {
   return *std::find_if(types.begin(), types.end(), [type](const TypeEntry& entry) { return entry.type == type; });
 }
 
-// The tensors, in the order of their data, must follow each other from the first byte to the last.
+// Requires that the tensors, in the order of their data, are contiguous from the first byte to the last.
 void check_coverage(const Header& header, std::size_t file_size, std::string_view path) {
   std::vector<const TensorInfo*> by_place;
   for (const TensorInfo& tensor : header.tensors) by_place.push_back(&tensor);

@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-// Walks the text and tells how far the parser has read, which its events do not say.
+// Iterates over the text and reports how far the parser has read, which its events do not.
 class Cursor {
  public:
   using iterator_category = std::input_iterator_tag;
@@ -37,7 +37,7 @@ class Cursor {
   const char** furthest_;
 };
 
-// Accepts {name: {dtype, shape, data_offsets}, "__metadata__": {string: string}} and nothing else.
+// Accepts only {name: {dtype, shape, data_offsets}, "__metadata__": {string: string}}.
 class Handler final : public nlohmann::json_sax<json> {
  public:
   Handler(std::string_view text, std::size_t offset, std::string_view path)
@@ -132,7 +132,7 @@ class Handler final : public nlohmann::json_sax<json> {
   bool binary(json::binary_t&) override { return unexpected("binary data"); }
 
   bool parse_error(std::size_t, const std::string&, const json::exception& error) override {
-    // what() quotes the whole token it stopped at, which may be as long as the header.
+    // what() quotes the whole offending token, which may be as long as the header.
     const std::string_view what = error.what();
     fail("the header is not JSON in UTF-8: {}", in_quotes(what.substr(what.find(": ") + 2)));
   }
@@ -183,8 +183,8 @@ class Handler final : public nlohmann::json_sax<json> {
   Header header_;
   Place place_ = Place::outside;
   std::set<std::string> names_;
-  std::string name_;   // the last key at the top
-  std::string field_;  // the last key in a tensor or in the metadata
+  std::string name_;   // the last key at the top level
+  std::string field_;  // the last key within a tensor or the metadata
   TensorInfo tensor_;
   std::set<std::string> fields_;
   std::vector<std::uint64_t> offsets_;
@@ -193,7 +193,7 @@ class Handler final : public nlohmann::json_sax<json> {
 }  // namespace
 
 Header parse_json(std::string_view text, std::size_t offset, std::string_view path) {
-  // nlohmann takes a zero byte for the end and would not look at what follows.
+  // nlohmann treats a zero byte as the end and would ignore what follows.
   if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos) {
     throw RunError("safetensors", "{}: the header is not JSON: a zero byte, at offset {}", path, offset + zero);
   }

@@ -1,4 +1,4 @@
-/// The JSON of a safetensors header, event by event, so that nothing but what the format allows is ever built.
+/// Parses the JSON of a safetensors header event by event, so that nothing is built that the format does not allow.
 #pragma once
 
 #include <cstddef>
@@ -9,11 +9,11 @@
 
 namespace trainyard::safetensors {
 
-/// Parses the header's text, which begins `offset` bytes into the file `path`. Fills tensors and metadata; the caller
-/// checks how the tensors cover the data. Throws RunError as parse_header does.
+/// Parses the header's text, which begins at offset `offset` of the file `path`. Fills tensors and metadata; the caller
+/// checks how the tensors cover the data. Throws RunError like parse_header.
 Header parse_json(std::string_view text, std::size_t offset, std::string_view path);
 
-/// Text from a file, in quotes, as it is safe to show: printable() of at most 80 bytes.
+/// Text from a file in quotes, safe to show: printable(), at most 80 bytes.
 std::string in_quotes(std::string_view text);
 
 }  // namespace trainyard::safetensors

@@ -81,7 +81,7 @@ void write_safetensors(FileWriter& file, const NamedTensors& tensors, const safe
   const std::vector<std::size_t> order = safetensors::lay_out(infos, path);
   file.write(safetensors::format_header(infos, metadata, path));
   for (const std::size_t index : order) {
-    // A conjugated or negated view is lazy: its memory holds other values than it shows.
+    // A conjugated or negated view is lazy: its memory does not hold its values.
     const at::Tensor dense = tensors[index].second.detach().cpu().resolve_conj().resolve_neg().contiguous();
     file.write(std::span(static_cast<const std::byte*>(dense.const_data_ptr()), dense.nbytes()));
   }

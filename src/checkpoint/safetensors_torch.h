@@ -1,4 +1,4 @@
-/// Tensors to and from safetensors files.
+/// Reads tensors from safetensors files and writes them.
 #pragma once
 
 #include <cstddef>
@@ -17,16 +17,16 @@
 
 namespace trainyard {
 
-/// The tensors of a file's bytes, on the CPU, in the order of the header. Each has memory of its own.
-/// Throws RunError with `path` named where safetensors::parse_header does.
+/// The tensors in a file's bytes, on the CPU, in the order of the header. Each owns its memory. Throws RunError that
+/// names `path` if safetensors::parse_header does.
 NamedTensors parse_safetensors(std::span<const std::byte> file, std::string_view path);
 
-/// The tensors of a file, which is memory-mapped while they are copied.
+/// Loads the tensors of a file, which is memory-mapped while they are copied.
 NamedTensors load_safetensors(const std::filesystem::path& path);
 
 /// Writes dense tensors, on any device and with any strides, in a form that Python's safetensors loads. Tensors that
-/// share memory are written each. Tensors not on the CPU are copied one at a time. Throws RunError for an undefined or
-/// sparse tensor, an element type that the format lacks, or a bad name.
+/// share memory are each written in full. Tensors not on the CPU are copied one at a time. Throws RunError for an
+/// undefined or sparse tensor, an element type that the format lacks, or an invalid name.
 void write_safetensors(FileWriter& file, const NamedTensors& tensors, const safetensors::Metadata& metadata,
                        std::string_view path);
 

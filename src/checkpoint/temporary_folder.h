@@ -9,8 +9,8 @@
 
 namespace trainyard {
 
-/// A new folder that is removed with all that is in it, unless it was renamed by then. One of the same name that a dead
-/// process left is removed first. The constructor throws RunError.
+/// A new folder that is removed with its contents, unless it has been renamed by then. The constructor first removes
+/// one of the same name that a dead process left, and throws RunError on failure.
 class TemporaryFolder {
  public:
   explicit TemporaryFolder(std::filesystem::path path) : path_(std::move(path)) {
