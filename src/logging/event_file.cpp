@@ -69,9 +69,9 @@ std::string event(std::int64_t step, const std::string& what) {
   return field(1, now.count()) + field(2, step) + what;
 }
 
-// The step of an Event as event() begins it.
+// The step of an Event with the layout of event().
 std::optional<std::int64_t> step_of(std::string_view event) {
-  constexpr std::size_t step_field = 10;  // behind wall_time and its own tag
+  constexpr std::size_t step_field = 10;  // after wall_time and its own tag
   if (event.size() <= step_field || event[0] != (1 << 3 | 1) || event[step_field - 1] != 2 << 3) return std::nullopt;
   std::uint64_t step = 0;
   for (std::size_t i = step_field, shift = 0; i < event.size() && shift < 63; ++i, shift += 7) {
@@ -81,7 +81,7 @@ std::optional<std::int64_t> step_of(std::string_view event) {
   return std::nullopt;
 }
 
-// The first record's data in `file`; none for a torn one.
+// The data of the first record in `file`; none for a torn one.
 std::optional<std::string_view> first_record(std::string_view file) {
   constexpr std::size_t length_bytes = 8;
   constexpr std::size_t crc_bytes = 4;
@@ -96,7 +96,7 @@ std::optional<std::string_view> first_record(std::string_view file) {
   return data;
 }
 
-// In place: a TensorBoard that follows the file stays at its end, and finds the next part in a file of its own.
+// Truncates in place: a TensorBoard that follows the file stays at its end, and finds the next part in a separate file.
 void cut_after(const fs::path& path, std::int64_t last_step) {
   const std::string text = read_text_file(path.string(), "metrics");
   std::string_view rest = text;

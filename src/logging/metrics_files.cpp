@@ -130,7 +130,7 @@ void MetricsFiles::add(const StepMetrics& m) {
 }
 
 void MetricsFiles::append(const std::filesystem::path& path, const std::string& line) const {
-  // One that was removed meanwhile is missed, not begun anew without its header.
+  // A file that was removed meanwhile is an error; it is not recreated without its header.
   const UniqueFd fd(check_call(open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC), "metrics", "open", path.string()));
   write_all(fd.get(), std::as_bytes(std::span(line)), "metrics", path.string());
 }
