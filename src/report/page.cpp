@@ -9,7 +9,7 @@
 namespace trainyard {
 namespace {
 
-// The policy forbids the page every request, whatever is in it.
+// The policy forbids all requests, whatever the page contains.
 constexpr const char* page_format = R"(<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -29,7 +29,7 @@ constexpr const char* page_format = R"(<!DOCTYPE html>
 </html>
 )";
 
-// JSON that may stand in a script element: no "</script" and no "<!--" can come about.
+// JSON that is safe in a script element: contains no "</script" and no "<!--".
 std::string embeddable(const nlohmann::json& json) {
   const std::string text = json_text(json);
   std::string result;

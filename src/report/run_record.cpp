@@ -32,7 +32,7 @@ json number(const std::string& text) {
   return error == std::errc() && end == text.data() + text.size() && std::isfinite(value) ? json(value) : json(nullptr);
 }
 
-// The first line names the columns. A line with another number of fields is torn.
+// The first line names the columns. A line with a different number of fields is torn.
 json rows_of_csv(const std::string& text) {
   json rows = json::array();
   std::istringstream lines(text);
@@ -59,7 +59,7 @@ json objects_of_lines(const std::string& text) {
   return objects;
 }
 
-// Reports are passed on: the folder that the run was started in, which may name its user, is left out.
+// Removes the folder that the run was started in, which may contain the user's name, because reports are passed on.
 std::string without_start_folder(std::string config) {
   const std::size_t begin = config.find("\nstarted_in = ");
   if (begin == std::string::npos) return config;

@@ -1,4 +1,4 @@
-/// Small pictures, and many in one.
+/// Shrinks images and arranges several in a grid.
 #pragma once
 
 #include <cstddef>
@@ -8,10 +8,10 @@
 
 namespace trainyard {
 
-/// Scaled down so that neither side is over `side` pixels.
+/// Downscales `image` so that neither side exceeds `side` pixels.
 Image thumbnail(const Image& image, std::size_t side);
 
-/// Pictures of one size, row by row, `columns` a row, with two dark pixels between them. At least one picture.
+/// Arranges images of equal size row by row, `columns` per row, with two dark pixels between them. At least one image.
 Image image_grid(const std::vector<Image>& pictures, std::size_t columns);
 
 }  // namespace trainyard
