@@ -28,14 +28,14 @@ int run(int argc, char** argv) {
   return code;
 }
 
-// Quietly, as a program ends that does not ignore the signal; a shell sees 141.
+// Ends silently by the signal, like a program that does not ignore it; a shell reports 141.
 int end_by_closed_pipe() {
   std::signal(SIGPIPE, SIG_DFL);
   std::raise(SIGPIPE);
   return 128 + SIGPIPE;
 }
 
-// A thread that cannot be started throws no more than the system's words.
+// If a thread cannot be started, the exception contains only the system's message.
 std::string explained(const std::system_error& error) {
   const bool refused =
       error.code() == std::errc::resource_unavailable_try_again || error.code() == std::errc::operation_not_permitted;
@@ -45,18 +45,18 @@ std::string explained(const std::system_error& error) {
                              : "");
 }
 
-// One rank among several says which it is; its launcher does so, if it has one.
+// Adds the rank to `line` if there are several. If there is a launcher, it does this instead.
 std::string of_this_rank(const std::string& line) {
   try {
     const Rank rank = rank_of_process();
     if (rank.alone()) return line;
     return fmt::format("[distributed] rank {} of {} on {}: {}", rank.rank, rank.world_size, host_name(), line);
-  } catch (const Error&) {  // of the environment: probably what `line` says
+  } catch (const Error&) {  // of the environment: probably what `line` reports
     return line;
   }
 }
 
-// What all ranks find alike, as errors of usage, their launcher prints once.
+// Errors that all ranks find alike, e.g. of usage, are printed once, by their launcher.
 int fail(ExitCode code, const std::string& line) {
   const bool told = report_failure(code, line);
   if (code == ExitCode::usage) {
@@ -67,15 +67,15 @@ int fail(ExitCode code, const std::string& line) {
   return static_cast<int>(code);
 }
 
-// The launcher prints the first cause; without one, a rank of each host does.
+// The launcher prints the first cause; without a launcher, one rank per host does.
 int fail_with_another_rank(const SecondaryError& error) {
   const bool told = report_failure(error.code(), error.what(), /*secondary=*/true);
   if (!told && error.tells()) print_error(error.what());
   return static_cast<int>(error.code());
 }
 
-// While the error of a GPU that has failed is on its way here, destructors of tensors and events meet the same error,
-// and one that throws ends the program. Other causes are bugs: abort, which leaves a core file.
+// While the error of a failed GPU propagates, destructors of tensors and events encounter the same error, and one that
+// throws ends the program. Any other cause is a bug: abort, which leaves a core file.
 [[noreturn]] void end_by_terminate() {
   try {
     if (const std::exception_ptr error = std::current_exception()) std::rethrow_exception(error);

@@ -1,6 +1,6 @@
-// Ends the program with an explanation if its working directory has been deleted. MKL, which LibTorch is linked with,
-// otherwise ends it from a constructor, before main, in words that blame libtorch_cpu.so. Only what an executable has
-// in .preinit_array runs before the constructors of its libraries: system calls alone are used here.
+// Ends the program with an explanation if its working directory has been deleted. Otherwise MKL, which LibTorch is
+// linked with, ends it from a constructor, before main, with a message that blames libtorch_cpu.so. Only an
+// executable's .preinit_array runs before the constructors of its libraries, so only system calls are used here.
 
 #include <cerrno>
 #include <string_view>
@@ -13,7 +13,7 @@
 namespace trainyard {
 namespace {
 
-// Sanitizers are not ready so early.
+// Sanitizers are not initialized yet.
 __attribute__((no_sanitize("address"), no_sanitize("thread"), no_sanitize("undefined"))) void require_working_folder(
     int, char**, char**) {
   static char folder[PATH_MAX];
