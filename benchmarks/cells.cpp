@@ -18,8 +18,7 @@
 namespace trainyard {
 namespace {
 
-// Samples that lie in memory one behind the other; sample i is number i modulo `stored`. With `stored` 0 nothing is
-// written.
+// Samples contiguous in memory; sample i is element i modulo `stored`. With `stored` 0 nothing is written.
 class InMemory final : public Dataset {
  public:
   InMemory(std::size_t size, std::size_t stored, const Field& image)
@@ -53,7 +52,7 @@ class InMemory final : public Dataset {
   std::vector<std::string> class_names_ = std::vector<std::string>(10, "class");
 };
 
-// Hands on a dataset that others have, too.
+// Forwards to a dataset with other owners.
 class Shared final : public DatasetView {
  public:
   explicit Shared(std::shared_ptr<const Dataset> dataset) : DatasetView(std::move(dataset)) {}
@@ -72,7 +71,7 @@ std::shared_ptr<const Dataset> make_dataset_of(const std::string& cell) {
       "there is no cell '{}'; there are null, fashion_mnist, tiny, huge, jpeg, large, large_scaled, packed", cell);
 }
 
-// A picture that compresses like a photograph: soft shapes, edges, and grain.
+// An image that compresses like a photograph: soft shapes, edges, and grain.
 Image make_picture(ImageSize size, std::uint64_t seed) {
   RandomStream random(seed);
   struct Wave {
@@ -102,7 +101,7 @@ Image make_picture(ImageSize size, std::uint64_t seed) {
 }
 
 void make_jpegs(const std::filesystem::path& folder, int count, ImageSize size) {
-  constexpr std::size_t different = 16;  // each is written several times: making them takes longer than reading them
+  constexpr std::size_t different = 16;  // each is written several times: creating them takes longer than reading them
   std::vector<std::vector<std::byte>> files(different);
   for (std::size_t i = 0; i < files.size(); ++i) files[i] = encode_jpeg(make_picture(size, i), 90);
   for (int i = 0; i < count; ++i) {

@@ -1,6 +1,8 @@
-// What a checkpoint of ResNet-50 with its optimizer's state and averaged weights costs: checkpoint_cost DEVICE FOLDER
-// The step waits for the copy alone; the write goes on behind it. The disk's own rate is that of one flushed file of as
-// many bytes.
+// Measures the cost of a checkpoint of ResNet-50 with optimizer state and averaged weights:
+//   checkpoint_cost DEVICE FOLDER
+//
+// The step waits only for the copy; the write continues in the background. The disk's own rate is that of one file of
+// the same size, including fsync.
 
 #include <chrono>
 
@@ -57,7 +59,7 @@ int main(int, char** argv) {
     const double plain = write_plain_file(folder / "plain", bytes);
     CheckpointWriter writer(folder / "checkpoints", {.keep = 1});
     contents.manifest.step = round;
-    at::zeros({1}, device).item<float>();  // the GPU has nothing else to do
+    at::zeros({1}, device).item<float>();  // the GPU is otherwise idle
     const Clock::time_point start = Clock::now();
     writer.write(contents, false);
     at::zeros({1}, device).item<float>();  // what the next step would wait for

@@ -1,8 +1,8 @@
-// Measures the loader with one dataset and prints a line of JSON. benchmarks/compare_loaders runs it beside its peers.
+// Measures the loader with one dataset and prints a line of JSON. benchmarks/compare_loaders runs it next to its peers.
 //
 //     loader_benchmark --cell tiny --workers 2 --batch 512 --seconds 3
-//     loader_benchmark --cell tiny --workers 2 --limit        as many processes that read and deliver nowhere
-//     loader_benchmark --files FOLDER --make-files            write what the cells of files read
+//     loader_benchmark --cell tiny --workers 2 --limit        independent processes that read without delivering
+//     loader_benchmark --files FOLDER --make-files            write the files for the file-based cells
 #include <algorithm>
 #include <numeric>
 
@@ -40,7 +40,7 @@ nlohmann::json measure_ours(const PoolOptions& options, const DatasetFactory& fa
   return measure({epoch, [&] { return processes_of(pool); }, pool.splits()[0].size}, start, seconds);
 }
 
-// What as many independent processes read, each again and again into the same buffer.
+// The rate of `processes` independent processes, each of which reads repeatedly into the same buffer.
 nlohmann::json measure_limit(int processes, const DatasetFactory& factory, double seconds) {
   const std::vector<LoadedSplit> splits = factory();
   const LoadedSplit& split = splits[0];

@@ -33,7 +33,7 @@ double cpu_seconds(const std::vector<pid_t>& pids) {
   return ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
-// Resident memory, shared pages divided among those that share them.
+// Resident memory, with shared pages divided among the processes that share them.
 double pss_mib(const std::vector<pid_t>& pids) {
   double kib = 0;
   for (const pid_t pid : pids) {

@@ -1,9 +1,9 @@
-// Measures LibTorch's torch::data with one dataset and prints a line of JSON, as loader_benchmark does for ours.
+// Measures LibTorch's torch::data with one dataset and prints a line of JSON, like loader_benchmark.
 //
 //     torch_data_benchmark --cell tiny --workers 2 --batch 512 --seconds 3
 //
-// As a user would write it: what is in memory is a tensor that get() returns views of; files are read and transformed
-// by our own code, so that only the loaders differ. Stack makes the batches, threads are the workers.
+// As a user would write it: data in memory is a tensor of which get() returns views; files are read and transformed by
+// Trainyard's code, so that only the loaders differ. Stack collates the batches; the workers are threads.
 #include <optional>
 #include <vector>
 
@@ -43,7 +43,7 @@ std::int64_t read(const LoadedSplit& split, std::size_t index, const at::Tensor&
 
 class InMemory : public data::datasets::Dataset<InMemory> {
  public:
-  // Sample i is number i modulo `stored`.
+  // Sample i is element i modulo `stored`.
   InMemory(const LoadedSplit& split, std::int64_t stored) : spec_(split.fields()[0]) {
     std::vector<std::int64_t> shape = spec_.shape;
     shape.insert(shape.begin(), stored);
@@ -73,7 +73,7 @@ InMemory load(const std::string& cell) {
 class Files : public data::datasets::Dataset<Files> {
  public:
   explicit Files(DatasetFactory factory) : factory_(std::move(factory)), split_(std::move(factory_()[0])) {}
-  // Each worker has a copy: a TransformPipeline is for one thread.
+  // Each worker has a copy: a TransformPipeline is not thread-safe.
   Files(const Files& other) : Files(other.factory_) {}
   Files(Files&&) = default;
 
@@ -124,7 +124,7 @@ int main(int argc, char** argv) {
   MeasureOptions options;
   add_options(app, options);
   return run_benchmark(app, argc, argv, [&] {
-    at::set_num_threads(1);  // each worker is a thread already
+    at::set_num_threads(1);  // each worker is already a thread
     const bool in_files = options.cell == "packed" || options.cell == "jpeg" || options.cell.starts_with("large");
     const nlohmann::json figures = in_files ? measure_torch(options, Files(make_cell(options.cell, options.files)))
                                             : measure_torch(options, load(options.cell));

@@ -1,8 +1,10 @@
-// Times the training step alone on a batch that stays: train_step DEVICE PRECISION MODEL SIZE CHANNELS BATCH THREADS
-// As a rank of several (distributed/rank.h) it trains with the others, each on a batch of its own; DEVICE cuda is then
-// that of its local rank, and rank 0 alone answers.
-// Reads a number of steps a line from stdin, does them, answers with the mean seconds of a step.
-// benchmarks/train_step.py talks to it and to PyTorch in turns.
+// Times only the training step, on a constant batch: train_step DEVICE PRECISION MODEL SIZE CHANNELS BATCH THREADS
+//
+// As one of several ranks (distributed/rank.h) it trains with the others, each on its own batch; DEVICE cuda then means
+// the GPU of its local rank, and only rank 0 answers.
+//
+// Reads a number of steps per line from stdin, runs them, and answers with the mean seconds per step.
+// benchmarks/train_step.py alternates between it and PyTorch.
 
 #include "training/train_step.h"
 
@@ -70,10 +72,10 @@ int main(int, char** argv) {
     const auto start = std::chrono::steady_clock::now();
     at::Tensor loss;
     for (int i = 0; i < steps; ++i) loss = (*step)(batch, 1e-3, {.samples = count * rank.world_size}).loss;
-    loss.item<float>();  // waits for a GPU
+    loss.item<float>();  // synchronizes with a GPU
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
     if (rank.is_first()) std::cout << taken.count() / steps << std::endl;
   }
-  step.reset();  // NCCL does not end while there are graphs with its kernels
+  step.reset();  // NCCL does not shut down while there are graphs with its kernels
   group.shut_down();
 }
