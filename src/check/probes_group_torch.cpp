@@ -69,7 +69,7 @@ class NcclLog {
   UniqueFd file_;
 };
 
-/// NCCL as LibTorch loaded it, called by name: its interface is stable, its header is not always there.
+/// NCCL as loaded by LibTorch, called by name: its interface is stable, but its header is not always installed.
 class Nccl {
  public:
   using Communicator = void*;

@@ -78,7 +78,7 @@ class Tickets {
   /// Takes a dead worker's chunk back: it becomes `free` for other workers, or `done` if it is no longer needed.
   /// REQUIRES that the worker has been waited for.
   void take_back(const Claim& claim, ChunkState state);
-  /// Tells the workers that no batch before `batch` needs work.
+  /// Announces to the workers that no batch before `batch` needs work.
   void set_oldest(std::uint64_t batch);
   /// Whether no worker will access the batch any more.
   bool is_settled(std::uint64_t batch, std::uint32_t slot) const;
