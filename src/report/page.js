@@ -1,11 +1,11 @@
 'use strict';
-// Draws the page from the JSON in it. Names, paths and messages come from files and are hostile: they only ever become
-// text (element() and drawing() make text nodes of strings), never markup.
+// Draws the page from the JSON it contains. Names, paths and messages come from files and are untrusted: they become
+// only text (element() and drawing() create text nodes from strings), never markup.
 
 const report = JSON.parse(document.getElementById('data').textContent);
 const runs = report.runs;
 
-// ---- Making elements ------------------------------------------------------------------------------------------------
+// ---- Creating elements ----------------------------------------------------------------------------------------------
 
 function fill(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
@@ -50,15 +50,15 @@ const rate = orDash((v) => v.toLocaleString('en', {maximumSignificantDigits: 3})
 const plain = orDash((v) => v === 0 ? '0' : Math.abs(v) < 1e-3 || Math.abs(v) >= 1e5 ? v.toExponential(1) : `${+v.toPrecision(3)}`);
 const bytes = orDash((v) => v >= 2 ** 30 ? `${(v / 2 ** 30).toFixed(1)} GiB` : `${(v / 2 ** 20).toFixed(0)} MiB`);
 
-// The metrics that the rows of a run have for a split, "loss" first.
+// The names of a run's metrics for a split, "loss" first.
 const metricNames = (run, split) => Object.keys(run.epochs.at(-1) ?? run.steps.at(-1) ?? {})
     .filter((key) => key.startsWith(`${split}/`)).map((key) => key.slice(split.length + 1));
-// How a metric is written: what lies between 0 and 1 is a share, but for losses and figures of a regression.
+// Formats a metric: values between 0 and 1 are shares, except losses and regression metrics.
 const notShares = ['loss', 'bits_per_byte', 'r2', 'mae', 'rmse'];
 const isShare = (name, values) => !notShares.includes(name) && values.every((v) => v >= 0 && v <= 1);
 const figure = (name, value) => isNumber(value) && isShare(name, [value]) ? percent(value) : loss(value);
 
-// ---- What a run came to ---------------------------------------------------------------------------------------------
+// ---- Results of a run -----------------------------------------------------------------------------------------------
 
 function summary(run) {
   const last = run.epochs.at(-1) ?? {};
@@ -67,7 +67,7 @@ function summary(run) {
   const names = e.metrics ?? metricNames(run, 'val');
   const monitor = e.monitor ?? names.find((name) => name !== 'loss') ?? 'loss';
   const sign = e.higher_is_better ?? monitor !== 'loss' ? 1 : -1;
-  // As training chooses it: equal values go to the lower loss, then to the later epoch.
+  // Ranked like in training: among equal values the lower loss wins, then the later epoch.
   const rank = (epoch) => sign * epoch[`val/${monitor}`];
   const isBetter = (e, b) => !isNumber(b[`val/${monitor}`]) || rank(e) > rank(b) ||
       rank(e) === rank(b) && !(e['val/loss'] > b['val/loss']);
@@ -113,7 +113,7 @@ function heading() {
 
 // ---- Curves ---------------------------------------------------------------------------------------------------------
 
-// Round numbers that cut `low` to `high` into `parts` at most, and no less than a third of them.
+// Round numbers that divide `low` to `high` into at most `parts` parts, and at least a third of that.
 function ticks(low, high, parts) {
   const rough = (high - low) / parts || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -198,7 +198,7 @@ function chart(title, lines, {format, zero, top, canLog = false}) {
   return element('div', {class: 'card'}, element('h3', {}, log ? `${title} (logarithmic)` : title), box);
 }
 
-// Means over groups of neighbours: no more points than a screen has room for.
+// Means over groups of neighbouring points: no more points than a screen can show.
 function curve(rows, stepsPerEpoch, key) {
   const size = Math.ceil(rows.length / 600);
   const points = [];
@@ -211,7 +211,7 @@ function curve(rows, stepsPerEpoch, key) {
   return points;
 }
 
-// What a run's training loss includes and its val loss does not.
+// What a run's training loss includes but its val loss does not.
 function extraLoss(run) {
   const all = settings(run.config);
   return [['task.classification.label_smoothing', 'label smoothing'], ['task.classification.mixup', 'mixup'],
@@ -221,7 +221,7 @@ function extraLoss(run) {
 
 function curves() {
   const name = (index, what) => runs.length > 1 ? `${runs[index].name} ${what}` : what;
-  // The optimizer's steps become epochs, so that runs of other batch sizes lie over each other.
+  // Optimizer steps are converted to epochs, so that runs with other batch sizes can be compared.
   const lines = (wanted) => runs.flatMap((run, index) => {
     const end = run.epochs.at(-1);
     const stepsPerEpoch = end ? end.step / end.epoch : Math.max(run.steps.at(-1)?.step ?? 1, 1);
@@ -252,7 +252,7 @@ function curves() {
       element('div', {class: 'grid curves'}, ...cards));
 }
 
-// ---- What the model takes for what ----------------------------------------------------------------------------------
+// ---- Confusions -----------------------------------------------------------------------------------------------------
 
 const largestMatrix = 25;
 const unit = (e) => e.unit ?? 'images';
@@ -270,7 +270,7 @@ function confusionCard(e) {
       const n = samples.get(label * names.length + guess) ?? 0;
       const share = e.classes[label].samples ? n / e.classes[label].samples : 0;
       const hue = label === guess ? '--right' : '--bad';
-      // Mistakes are few: they are drawn darker than their share.
+      // Mistakes are rare, so they are drawn darker than their share.
       const strength = label === guess ? 0.12 + 0.5 * share : Math.min(0.85, 0.12 + 2.2 * share);
       const title = `${name}, taken for ${guessed}: ${count(n)} (${percent(share)})`;
       const cell = element('div', {class: 'cell', title}, n ? `${n}` : '');
@@ -309,7 +309,7 @@ function classCard(e) {
           order.map((one) => [one.name, ...figures.map((name) => cell(one, name))])));
 }
 
-// The last part of a path; a sample without a name is called by its number.
+// The last part of a path; a sample without a name is shown by its index.
 const nameOf = (w) => !w.name || w.name === `${w.index}` ? `#${w.index}` : w.name.split('/').at(-1);
 
 function wrongCard(e) {
@@ -328,7 +328,7 @@ function wrongCard(e) {
       element('div', {class: 'wrong'}, ...figures));
 }
 
-// Axes with a scale that fits the range of the values, and a function that draws in them.
+// Axes with a scale that fits the range of the values, and a function that draws into them.
 function plot(label, [xLow, xHigh], [yLow, yHigh], across, draw) {
   const width = 480, height = 300, top = 8, bottom = 40, left = 60, right = 10;
   const toX = (x) => left + (x - xLow) / (xHigh - xLow) * (width - left - right);
@@ -344,7 +344,7 @@ function plot(label, [xLow, xHigh], [yLow, yHigh], across, draw) {
   return element('div', {class: 'plot'}, svg);
 }
 
-// For each target the predictions against what is true, and how the errors are distributed.
+// For each target, the predictions over the true values, and the distribution of the errors.
 function targetCards(e, index) {
   if (!e.targets) return [];
   return e.targets.flatMap((t) => {
@@ -390,9 +390,9 @@ function predictions() {
   section('Predictions', runs.length > 1 ? element('div', {class: 'grid runs'}, ...columns) : columns[0]);
 }
 
-// ---- How it was made ------------------------------------------------------------------------------------------------
+// ---- Settings and machine -------------------------------------------------------------------------------------------
 
-// [["model.name", "\"convnet\""], ...] of the TOML that a run saves.
+// [["model.name", "\"convnet\""], ...] from the TOML that a run saves.
 function settings(toml) {
   let prefix = '';
   const result = new Map();
@@ -456,7 +456,7 @@ function machine() {
 for (const draw of [heading, curves, predictions, configuration, machine]) {
   try {
     draw();
-  } catch (error) {  // a damaged file of the run must not take the rest with it
+  } catch (error) {  // a damaged file of the run must not prevent the rest from being drawn
     main.append(element('p', {class: 'card soft'}, `A part of this page could not be drawn: ${error.message}`));
   }
 }
