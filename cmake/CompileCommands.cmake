@@ -1,5 +1,5 @@
-# compile_commands.json, and in build/ a link to that of the preset configured last, where clangd finds it whatever called
-# CMake: make, an editor or a person. Only presets with all sources and the compiler's own flags take part.
+# Writes compile_commands.json and links it from build/, where clangd finds that of the most recently configured preset.
+# Only presets with all sources and the compiler's own flags are linked.
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 foreach(preset IN ITEMS release debug)
   if(CMAKE_BINARY_DIR STREQUAL ${CMAKE_SOURCE_DIR}/build/${preset})

@@ -1,17 +1,17 @@
-# The loader as a library for other projects (docs/loader-alone.md). The component `loader` needs no torch;
-# `loader_torch` adds batches as tensors.
+# Installs the loader as a library for other projects (docs/loader-alone.md). The component `loader` does not need
+# LibTorch; `loader_torch` adds batches as tensors.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 set(_package ${CMAKE_INSTALL_LIBDIR}/cmake/Trainyard)
 
-# trainyard::<name>, of object libraries. Datasets and transforms register themselves from static objects that nobody
-# calls, so projects link the archive whole.
+# trainyard::<name>, made of object libraries. Datasets and transforms register themselves from static objects that
+# nothing references, so projects link the whole archive.
 function(trainyard_install name objects libraries)
   add_library(trainyard_${name}_archive STATIC)
   foreach(library IN LISTS objects)
     target_sources(trainyard_${name}_archive PRIVATE $<TARGET_OBJECTS:${library}>)
   endforeach()
-  add_library(trainyard::${name}_archive ALIAS trainyard_${name}_archive)  # in LINK_LIBRARY an export renames nothing
+  add_library(trainyard::${name}_archive ALIAS trainyard_${name}_archive)  # LINK_LIBRARY ignores EXPORT_NAME
   add_library(trainyard_${name} INTERFACE)
   target_compile_features(trainyard_${name} INTERFACE cxx_std_20)
   target_include_directories(trainyard_${name} INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
@@ -25,7 +25,7 @@ function(trainyard_install name objects libraries)
           COMPONENT ${name})
 endfunction()
 
-# The headers of modules, by a script that runs at the installation.
+# Installs the headers of modules, with a script that runs at installation.
 function(trainyard_install_headers component)
   install(CODE "set(modules ${ARGN})
 set(source ${PROJECT_SOURCE_DIR}/src)

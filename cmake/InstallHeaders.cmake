@@ -1,5 +1,5 @@
-# Copies the headers of `modules` below `source` to `destination`/trainyard. Their includes of one another become
-# "trainyard/util/error.h", so that no path as common as util/error.h is searched in a project that uses them.
+# Copies the headers of `modules` below `source` to `destination`/trainyard. Their includes of each other become
+# "trainyard/util/error.h", so that a path as common as util/error.h is never searched in a project that uses them.
 file(REMOVE_RECURSE ${staging})
 foreach(module IN LISTS modules)
   file(GLOB headers RELATIVE ${source} ${source}/${module}/*.h)

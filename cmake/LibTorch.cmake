@@ -1,14 +1,14 @@
-# LibTorch::LibTorch, straight from the Python package that holds it.
+# LibTorch::LibTorch, directly from the Python package that contains it.
 #
-# find_package(Torch) is not used, on purpose. It wants a whole CUDA toolkit (cuFFT, cuSOLVER, NVRTC, nvToolsExt, ...)
-# although the package brings every one of these libraries, ignores CMAKE_CUDA_ARCHITECTURES, fails where the
-# toolkit's patch version differs, and can drop libtorch_cuda at link time so that the GPU looks absent. This target
-# needs the package, and for CUDA a compiler of the same major version.
+# find_package(Torch) is deliberately not used. It requires a whole CUDA toolkit (cuFFT, cuSOLVER, NVRTC, nvToolsExt,
+# ...) although the package contains every one of these libraries, ignores CMAKE_CUDA_ARCHITECTURES, fails if the
+# toolkit's patch version differs, and can drop libtorch_cuda at link time so that the GPU seems to be missing. This
+# target requires only the package, and for CUDA a compiler of the same major version.
 
 set(TRAINYARD_PYTHON python3 CACHE STRING "A Python that imports torch; its LibTorch is the one used")
 option(TRAINYARD_CUDA_KERNELS "Compile Trainyard's own CUDA sources where LibTorch has CUDA" ON)
 
-# What the package says of itself: folder, version, CUDA version, compiled architectures. Asked once, then cached.
+# What the package reports: folder, version, CUDA version, compiled architectures. Queried once, then cached.
 if(NOT TRAINYARD_TORCH_FACTS OR NOT TRAINYARD_TORCH_FACTS_OF STREQUAL TRAINYARD_PYTHON)
   execute_process(
     COMMAND ${TRAINYARD_PYTHON} -c "import os, torch; print(';'.join([os.path.dirname(torch.__file__), \
@@ -34,18 +34,18 @@ endif()
 add_library(LibTorch::LibTorch INTERFACE IMPORTED)
 target_include_directories(LibTorch::LibTorch INTERFACE
   ${TORCH_DIR}/include ${TORCH_DIR}/include/torch/csrc/api/include)
-# LibTorch was compiled with NDEBUG; without it some classes of its headers have other members (at::RecordFunction).
+# LibTorch was compiled with NDEBUG; without it some of its classes have different members (at::RecordFunction).
 target_compile_definitions(LibTorch::LibTorch INTERFACE $<$<NOT:$<CONFIG:Release>>:NDEBUG>)
 target_link_libraries(LibTorch::LibTorch INTERFACE ${TORCH_DIR}/lib/libtorch_cpu.so ${TORCH_DIR}/lib/libc10.so)
 
-# LibTorch's own dependencies (NCCL, cuDNN, cuBLAS, ...) are wheels beside it. -rpath-link makes the linker take
-# these and not, say, an older libnccl.so.2 of the system, with which linking fails on undefined nccl symbols.
+# LibTorch's own dependencies (NCCL, cuDNN, cuBLAS, ...) are wheels next to it. -rpath-link makes the linker use these
+# and not, e.g., an older libnccl.so.2 of the system, with which linking fails on undefined nccl symbols.
 file(GLOB _wheel_lib_dirs LIST_DIRECTORIES true ${TORCH_DIR}/../nvidia/*/lib)
 foreach(_dir IN LISTS _wheel_lib_dirs)
   target_link_options(LibTorch::LibTorch INTERFACE -Wl,-rpath-link,${_dir})
 endforeach()
 
-# c10d's header of Gloo includes Gloo's own, which no wheel of torch has; the code is in libtorch_cpu.
+# c10d's header for Gloo includes Gloo's own, which no torch wheel contains; the code is in libtorch_cpu.
 find_path(GLOO_INCLUDE_DIR gloo/context.h HINTS ${TRAINYARD_HEADERS} $ENV{TRAINYARD_HEADERS} REQUIRED)
 add_library(trainyard_c10d INTERFACE)
 target_include_directories(trainyard_c10d SYSTEM INTERFACE ${GLOO_INCLUDE_DIR})
@@ -57,8 +57,8 @@ if(TORCH_CUDA_VERSION STREQUAL "none")
   return()
 endif()
 
-# The GPU half registers itself from static objects and is called by nobody: without --no-as-needed the linker
-# drops it and torch::cuda::is_available() is false on a machine with a GPU.
+# The CUDA library registers itself from static objects and nothing references it: without --no-as-needed the linker
+# drops it, and torch::cuda::is_available() is false on a machine with a GPU.
 target_link_libraries(LibTorch::LibTorch INTERFACE
   -Wl,--push-state,--no-as-needed ${TORCH_DIR}/lib/libtorch_cuda.so -Wl,--pop-state ${TORCH_DIR}/lib/libc10_cuda.so)
 
@@ -69,8 +69,8 @@ if(NOT TRAINYARD_CUDA)
   return()
 endif()
 
-# The architectures to compile for: as asked; else those of the cards present. For "all", and where nvidia-smi names
-# none, what LibTorch itself was compiled for, so that our kernels run wherever its kernels do.
+# The architectures to compile for: as configured, else those of the cards present. For "all", and if nvidia-smi reports
+# none, those LibTorch was compiled for, so that Trainyard's kernels run wherever LibTorch's do.
 set(_archs ${TRAINYARD_CUDA_ARCHS})
 set(_archs_from "TRAINYARD_CUDA_ARCHS")
 if(NOT _archs)
@@ -90,7 +90,7 @@ list(REMOVE_DUPLICATES _archs)
 set(CMAKE_CUDA_ARCHITECTURES ${_archs})
 
 set(CMAKE_CUDA_STANDARD 20)
-# One CUDA runtime in the process, LibTorch's: a second, static one has its own state and its own current device.
+# Only LibTorch's CUDA runtime in the process: a second, static one would have its own state and current device.
 set(CMAKE_CUDA_RUNTIME_LIBRARY None)
 enable_language(CUDA)
 string(REGEX MATCH "^[0-9]+" _nvcc_major ${CMAKE_CUDA_COMPILER_VERSION})
@@ -103,8 +103,8 @@ find_library(TRAINYARD_CUDART NAMES libcudart.so.${_torch_cuda_major}
              PATHS ${_wheel_lib_dirs} ${CMAKE_CUDA_COMPILER}/../../lib64 ${CMAKE_CUDA_COMPILER}/../../lib
              NO_DEFAULT_PATH REQUIRED)
 
-# LibTorch's CUDA headers include cuBLAS's, cuSPARSE's and cuSOLVER's. A compiler without a whole toolkit lacks them,
-# the wheels beside LibTorch have them. The compiler's own headers go first.
+# LibTorch's CUDA headers include those of cuBLAS, cuSPARSE and cuSOLVER. A compiler without a whole toolkit lacks them,
+# but the wheels next to LibTorch have them. The compiler's own headers take precedence.
 file(GLOB _wheel_include_dirs LIST_DIRECTORIES true ${TORCH_DIR}/../nvidia/*/include)
 target_include_directories(LibTorch::LibTorch INTERFACE
   ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES} ${_wheel_include_dirs})

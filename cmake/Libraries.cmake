@@ -8,12 +8,12 @@ find_package(PNG REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(Threads REQUIRED)
 
-# For machines without a package manager, header-only libraries are taken from the folder TRAINYARD_HEADERS, too: a
-# variable of CMake or of the environment.
+# For machines without a package manager, header-only libraries are also searched in the folder TRAINYARD_HEADERS, a
+# CMake or environment variable.
 find_path(TOMLPLUSPLUS_INCLUDE_DIR toml++/toml.h HINTS ${TRAINYARD_HEADERS} $ENV{TRAINYARD_HEADERS} REQUIRED)
 
-# LibTorch's include folder carries a newer fmt than the one spdlog was built with, and it would be found first.
-# A folder that holds nothing but a link to the right fmt goes in front of it.
+# LibTorch's include folder contains a newer fmt than the one spdlog was built with, and would be searched first. A
+# folder that contains only a link to the right fmt is put in front of it.
 set(_fmt_first ${CMAKE_BINARY_DIR}/fmt-first)
 find_path(FMT_INCLUDE_DIR fmt/format.h REQUIRED)
 file(MAKE_DIRECTORY ${_fmt_first})

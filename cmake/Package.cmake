@@ -1,5 +1,5 @@
 # Debian packages (make package, docs/installing.md): `trainyard`, the program, and `trainyard-loader`, the loader as a
-# library. They are for the distribution that they are built on, whose libraries they depend on.
+# library. They are for the distribution on which they are built, because they depend on its libraries.
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME trainyard)
 set(CPACK_PACKAGE_CONTACT "Trainyard contributors")
@@ -17,7 +17,7 @@ set(CPACK_DEBIAN_LOADER_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_LOADER_PACKAGE_DEPENDS
     "libfmt-dev, libspdlog-dev, nlohmann-json3-dev, libjpeg-dev, libpng-dev, zlib1g-dev")
 
-# LibTorch is in no package: the installed program is started by a script that finds it in a Python.
+# No package contains LibTorch: the installed program is started by a script that finds it in a Python.
 if(TRAINYARD_TORCH)
   install(TARGETS trainyard DESTINATION ${CMAKE_INSTALL_LIBDIR}/trainyard COMPONENT program)
   configure_file(${CMAKE_CURRENT_LIST_DIR}/installed_program.in ${PROJECT_BINARY_DIR}/installed_program @ONLY)
@@ -33,7 +33,7 @@ if(TRAINYARD_TORCH)
   set(CPACK_COMPONENT_PROGRAM_DESCRIPTION "${PROJECT_DESCRIPTION}")
   set(CPACK_DEBIAN_PROGRAM_PACKAGE_NAME trainyard)
   set(CPACK_DEBIAN_PROGRAM_PACKAGE_DEPENDS python3)
-  # dpkg-shlibdeps names the packages of the shared libraries, but for LibTorch's.
+  # dpkg-shlibdeps determines the packages of the shared libraries, except LibTorch's.
   set(CPACK_DEBIAN_PROGRAM_PACKAGE_SHLIBDEPS ON)
   set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${TORCH_DIR}/lib)
   if(TRAINYARD_CUDART)
