@@ -1,11 +1,12 @@
-"""Measures all-reduce alone over message sizes, with NCCL, or with Gloo on the CPU. Started by torchrun, on any hosts:
+"""Measures the time of all-reduce by message size, with NCCL, or with Gloo on the CPU. Run it with torchrun:
 
     python -m torch.distributed.run --standalone --nproc-per-node 2 benchmarks/all_reduce.py --json all_reduce_2.json
 
 Sums float32 in place. The time is that of the slowest rank. As in nccl-tests, 1 GB is 10^9 bytes, the algorithm
-bandwidth is bytes / time, and the bus bandwidth is 2 (n - 1) / n times that, which compares with the bandwidth of the
-slowest link for any number of ranks n. --graph launches the operations of a measurement as one CUDA graph, without
-Python's time for each: small messages cost this much in a captured training step. scaling_model.py reads the JSON.
+bandwidth is bytes / time, and the bus bandwidth is 2 (n - 1) / n times that, which is comparable to the bandwidth of
+the slowest link for any number of ranks n. --graph launches the operations of a measurement as one CUDA graph, without
+Python's launch overhead: this is the cost of small messages in a captured training step. scaling_model.py reads the
+JSON.
 """
 
 import argparse
@@ -68,7 +69,7 @@ class Operations:
             dist.all_reduce(self.message)
 
     def seconds(self):
-        """Of one operation, on the slowest rank."""
+        """Seconds per operation, on the slowest rank."""
         device = self.message.device
         dist.barrier()
         synchronize(device)
@@ -81,7 +82,7 @@ class Operations:
 
 
 def measure(options, device):
-    """The seconds of each round, by size. No graph outlives it: graphs have to go before the communicators they use."""
+    """Returns the seconds of each round, by size. Destroys all graphs, which must not outlive their communicators."""
     sizes = [options.least]
     while sizes[-1] * 2 <= options.most:
         sizes.append(sizes[-1] * 2)

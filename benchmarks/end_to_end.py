@@ -1,10 +1,10 @@
-"""The default configuration from start to exit, trained by trainyard and by PyTorch's eager mode, in turns.
+"""Trains the default configuration from start to exit, alternately with trainyard and with PyTorch's eager mode.
 
 usage: python benchmarks/end_to_end.py BINARY [rounds epochs]
 
-PyTorch gets the same net, batches, flips, optimizer, schedule, evaluation after each epoch and a checkpoint then. Its
-DataLoader is given whole index lists, a batch being one gather and one flip, with no, one and two workers. trainyard
-also logs, checks the machine and ends with an evaluation on test and a report.
+PyTorch uses the same model, batches, flips, optimizer, schedule, evaluation after each epoch and checkpoint then. Its
+DataLoader gets whole index lists, so that a batch is one gather and one flip, with zero, one and two workers. trainyard
+also logs, checks the machine and finishes with an evaluation on test and a report.
 """
 
 import csv
@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT / "tests/parity"))
 import reference_nets
 
 DATA = pathlib.Path("/usr/share/datasets/fashion-mnist")
-BATCH, LR, WARMUP, VAL = 128, 0.2, 0.5, 6_000  # as in configs/fashion_mnist.toml
+BATCH, LR, WARMUP, VAL = 128, 0.2, 0.5, 6_000  # see configs/fashion_mnist.toml
 
 
 class FashionMnist(Dataset):

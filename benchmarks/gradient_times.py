@@ -2,8 +2,8 @@
 
     python benchmarks/gradient_times.py --work resnet50,224,256 --json gradients.json
 
-The step is PyTorch's eager one, of the same net as in peers/ddp.py. Times are shares of the step, so that they hold for
-a faster step of the same net. scaling_model.py reads the JSON.
+The step is PyTorch's eager one, of the same model as in peers/ddp.py. Times are shares of the step, so that they also
+apply to a faster step of the same model. scaling_model.py reads the JSON.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def arguments():
 
 
 class Moment:
-    """A point in the order of the device's work."""
+    """A point in the device's queue of work."""
 
     def __init__(self, device):
         self.event = torch.cuda.Event(enable_timing=True) if device == "cuda" else None
@@ -40,7 +40,7 @@ class Moment:
         self.time = time.perf_counter()
 
     def since(self, start):
-        """In seconds; on a GPU only after it has been synchronized."""
+        """In seconds; on a GPU, synchronize it first."""
         return start.event.elapsed_time(self.event) / 1e3 if self.event else self.time - start.time
 
 

@@ -1,7 +1,7 @@
-"""Starts a program once per rank on this host, with the environment that torchrun sets, and talks to it.
+"""Starts a program once per rank on this host, with the environment that torchrun sets, and communicates with it.
 
-torchrun gives its workers no standard input. Here every rank reads the same lines, and rank 0 answers each of them with
-a line that is a number. The ranks live until close(); none outlives this process, however that ends.
+torchrun gives its workers no standard input. Here every rank reads the same lines, and rank 0 answers each line with a
+number. The ranks run until close(); none outlives this process, however that ends.
 """
 
 import ctypes
@@ -15,12 +15,12 @@ import time
 
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
-ANSWER_WITHIN = 1200  # seconds; compiling a net takes minutes
+ANSWER_WITHIN = 1200  # seconds; compiling a model takes minutes
 END_WITHIN = 20  # seconds
 
 
 class RanksFailed(Exception):
-    """The message is a line; `errors` is the end of what the rank that failed wrote to standard error."""
+    """The message is one line; `errors` is the end of what the failed rank wrote to standard error."""
 
     def __init__(self, message, errors=""):
         super().__init__(message)
@@ -118,7 +118,7 @@ class Ranks:
                 raise RanksFailed(f"no answer within {ANSWER_WITHIN} s")
 
     def failure(self):
-        """Why a rank has ended: the last line that the first rank that failed wrote to standard error."""
+        """Why a rank has ended: the last line that the first failed rank wrote to standard error."""
         self.wait(END_WITHIN, any)
         codes = [process.poll() for process in self.processes]
         ended = [rank for rank, code in enumerate(codes) if code is not None]
@@ -135,7 +135,7 @@ class Ranks:
             time.sleep(0.02)
 
     def close(self):
-        """Ends standard input, upon which the ranks exit by themselves, and kills those that do not."""
+        """Closes standard input, which makes the ranks exit, and kills those that do not."""
         for process in self.processes:
             process.stdin.close()
         try:
@@ -146,7 +146,7 @@ class Ranks:
     def kill(self):
         for process in self.processes:
             try:
-                os.killpg(process.pid, signal.SIGKILL)  # with the processes that compile for it
+                os.killpg(process.pid, signal.SIGKILL)  # including the processes that compile for it
             except ProcessLookupError:
                 pass
             process.wait()

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""The training step on one, two, four and more GPUs: Trainyard beside PyTorch's DistributedDataParallel.
+"""Measures the training step on one, two, four and more GPUs: Trainyard and PyTorch's DistributedDataParallel.
 
     python3 benchmarks/scaling.py --python PYTHON --gpus 1,2,4 --work resnet50,224,256 --json scaling.json
 
-Every contender trains on one batch that stays on the device, one process per GPU. For one number of GPUs the processes
-of all contenders live side by side, and only one contender works at a time: they take turns, round after round, so that
-other load affects all alike. The numbers of GPUs follow one another. Needs PYTHON with torch for the peers; with
---device cpu the ranks are processes on the CPU. peers/ddp.py says what the peers are.
+Every contender trains on one batch that stays on the device, with one process per GPU. For each number of GPUs the
+processes of all contenders exist at the same time, but only one contender works at a time: they take turns, round after
+round, so that other load affects all alike. The numbers of GPUs are measured one after another. The peers need a PYTHON
+with torch; with --device cpu the ranks are processes on the CPU. peers/ddp.py describes the peers.
 """
 
 import argparse
@@ -25,7 +25,7 @@ import scaling_plot
 HERE = pathlib.Path(__file__).resolve().parent
 OURS = "trainyard"
 PEERS = {"DDP eager": "eager", "DDP compiled": "compiled", "DDP compiled, one graph": "graph"}
-WARM_UP_STEPS = 20  # compiling, choosing kernels and capturing happen in the first steps
+WARM_UP_STEPS = 20  # the first steps compile, select kernels and capture
 MACHINE = """
 import torch, torch.distributed
 gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -80,7 +80,7 @@ def arguments():
 
 
 def machine(options):
-    """What the figures belong to. Ends the program if there are too few GPUs."""
+    """Describes the machine and the versions. Ends the program if there are too few GPUs."""
     found = {"device": options.device, "cores": len(os.sched_getaffinity(0))}
     found |= {name: value for name, value in os.environ.items() if name.startswith("NCCL_")}
     if not set(options.contenders) & set(PEERS):
@@ -109,7 +109,7 @@ def say(text):
 
 
 class Contenders:
-    """Those that still take part, with their ranks; and the seconds of a step, or why there are none."""
+    """The ranks of the contenders that still take part, and the seconds per step, or why there are none."""
 
     def __init__(self):
         self.ranks, self.results = {}, {}
@@ -153,7 +153,7 @@ def measure(options, model, size, batch, gpus):
 
 
 def print_row(row, rates):
-    """A line per contender; `rates` holds the samples per second that the same work reached on one GPU."""
+    """Prints a line per contender; `rates` holds the samples per second of the same work on one GPU."""
     ours = row["contenders"].get(OURS, {}).get("seconds", [])
     for name, result in row["contenders"].items():
         start = f"| {row['work']}, {row['size']} px, {row['batch']} per GPU | {row['gpus']} | {name} |"

@@ -51,7 +51,7 @@ class Curve:
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """Between hosts: what leaves a host per second, over all its adapters, and the latency of a message."""
+    """The network between hosts: bytes per second leaving a host over all its adapters, and the message latency."""
 
     bandwidth: float = 50e9
     latency: float = 5e-6
@@ -64,14 +64,14 @@ class Cluster:
     network: Network
 
     def curve(self, ranks):
-        """That of the most ranks that were measured, up to these; across hosts if these are on several."""
+        """The curve with the most ranks, but at most `ranks`; measured across hosts if `ranks` needs several."""
         hosts = math.ceil(ranks / self.per_host)
         alike = [curve for curve in self.curves if (curve.hosts > 1) == (hosts > 1)] or self.curves
         fewer = [curve for curve in alike if curve.ranks <= ranks]
         return max(fewer, key=lambda curve: curve.ranks) if fewer else min(alike, key=lambda curve: curve.ranks)
 
     def all_reduce(self, size, ranks):
-        """Latency grows with the depth of a tree; what each link carries with 2 (n - 1) / n.
+        """Latency grows with the depth of a tree; the traffic per link with 2 (n - 1) / n.
 
         >>> pair = Curve(2, 1, (4, 1000), (1e-6, 1001e-6))  # 1 MB/s bus bandwidth
         >>> host = Cluster((pair,), 8, Network())
@@ -95,14 +95,14 @@ class Cluster:
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """A step on one GPU. `buckets` are (bytes, time at which the last gradient is ready), in the order of time."""
+    """A step on one GPU. `buckets` are (bytes, time at which the last gradient is ready), ordered by time."""
 
     seconds: float
     backward_end: float
     buckets: tuple
 
     def communication(self, cluster, ranks):
-        """The time of all buckets, and how much of it is exposed: what runs after the backward pass has ended.
+        """The time of all buckets, and the exposed part of it, which runs after the backward pass has ended.
 
         >>> second = Cluster((Curve(2, 1, (0, 1000), (0.0, 1.0)),), 8, Network())
         >>> Step(5.0, 4.0, ((1000, 2.0), (500, 4.0))).communication(second, 2)  # from 2 to 3, and from 4 to 4.5
@@ -119,7 +119,7 @@ class Step:
 
 
 def in_buckets(gradients, limits):
-    """Joins gradients (bytes, ready), in the order of readiness, up to each bucket's limit; the last limit repeats.
+    """Groups gradients (bytes, ready), ordered by readiness, up to each bucket's limit; the last limit repeats.
 
     >>> in_buckets([(4, 0.1), (4, 0.2), (4, 0.3), (4, 0.4)], [4, 6])
     ((4, 0.1), (8, 0.3), (4, 0.4))
@@ -138,12 +138,12 @@ class Prediction:
     ranks: int
     communication: float
     exposed: float
-    least: float  # the overhead is the same with any number of ranks
-    most: float  # as much of it as can be grows with the overlap: during that, no progress is made with the computation
+    least: float  # if the overhead is the same for any number of ranks
+    most: float  # if as much of it as possible grows with the overlap, during which the computation makes no progress
 
 
 def predict(step, cluster, counts, measured):
-    """`measured` maps numbers of ranks to seconds; the largest of them says what the overhead is.
+    """`measured` maps numbers of ranks to seconds; the overhead is taken from the largest of them.
 
     >>> second = Cluster((Curve(2, 1, (0, 1000), (0.0, 1.0)),), 8, Network())
     >>> two, four = predict(Step(5.0, 4.0, ((1000, 2.0),)), second, [2, 4], {2: 5.5})
@@ -162,7 +162,7 @@ def predict(step, cluster, counts, measured):
 
 
 def overhead_of(step, cluster, measured):
-    """What the largest measured number of ranks, on one host, takes beyond the model; and the overlap there."""
+    """The time beyond the model at the largest measured number of ranks, on one host; and the overlap there."""
     if not measured:
         return 0.0, 0.0
     ranks = max(measured)
@@ -184,7 +184,7 @@ def read_step(path, seconds, limits):
 
 
 def read_scaling(path, work, contender):
-    """Seconds of a step by number of GPUs."""
+    """Seconds per step by number of GPUs."""
     data = json.loads(pathlib.Path(path).read_text())
     found = {}
     for row in data["rows"]:

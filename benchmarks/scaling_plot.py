@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Draws what scaling.py measured: samples per second relative to one GPU, over the number of GPUs.
+"""Plots the results of scaling.py: samples per second relative to one GPU, over the number of GPUs.
 
     python3 benchmarks/scaling_plot.py scaling.svg scaling.json [more.json ...]
 
-A panel per work, a line per contender, and the ideal as a dashed line. The drawing has no background; its colours are
-legible on light and on dark pages.
+One panel per work, one line per contender, and the ideal as a dashed line. The plot has no background; its colours are
+legible on light and dark pages.
 """
 
 import html
@@ -44,7 +44,7 @@ def polyline(points, colour, more=""):
 
 
 def panel(title, lines, top):
-    # Without a measurement on one GPU there is nothing that a rate could be relative to.
+    # Without a measurement on one GPU there is no reference for a relative rate.
     lines = {name: {n: rate / rates[1] for n, rate in rates.items()} for name, rates in lines.items() if 1 in rates}
     counts = sorted({n for rates in lines.values() for n in rates})
     most = max(counts, default=1)

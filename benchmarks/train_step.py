@@ -1,5 +1,5 @@
-"""Trainyard's training step against PyTorch's, eager, compiled, and compiled
-with CUDA graphs (mode="reduce-overhead"), in turns in one process tree, on the same threads.
+"""Compares Trainyard's training step with PyTorch's: eager, compiled, and compiled with CUDA graphs
+(mode="reduce-overhead"). They take turns in one process tree, on the same threads.
 
 usage: python benchmarks/train_step.py BINARY [device precision model size channels batch threads rounds steps]
 """
@@ -74,7 +74,7 @@ def main():
         "compiled": peer(torch.compile),
         "compiled, graphs": peer(functools.partial(torch.compile, mode="reduce-overhead")),
     }
-    for one in contenders.values():  # cuDNN measures its algorithms and torch.compile compiles in the first steps
+    for one in contenders.values():  # the first steps benchmark cuDNN's algorithms and run torch.compile
         one.seconds_a_step(steps)
     times = {name: [] for name in contenders}
     for _ in range(rounds):

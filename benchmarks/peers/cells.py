@@ -1,4 +1,4 @@
-"""The samples of ../cells.h for Python: in memory as arrays, JPEGs as paths and what is made of them."""
+"""The samples of ../cells.h for Python: arrays in memory, and JPEGs as paths and how they are transformed."""
 import glob
 import gzip
 import math
@@ -34,7 +34,7 @@ def fashion_mnist():
 
 
 def in_memory(cell):
-    """Samples and labels. Sample i is number i modulo the number of samples: huge has only 4 in memory."""
+    """Samples and labels. Sample i is element i modulo the number of samples: huge has only 4 in memory."""
     shape, dtype = SPECS[cell]
     labels = numpy.arange(SIZES[cell]) % 10
     if cell == "null":
@@ -51,7 +51,7 @@ def jpeg_paths(options):
 
 
 def random_part(height, width):
-    """Top, left, height and width of a part, drawn as torchvision's RandomResizedCrop does."""
+    """Top, left, height and width of a crop, drawn like torchvision's RandomResizedCrop."""
     for _ in range(10):
         area = height * width * random.uniform(0.08, 1)
         ratio = math.exp(random.uniform(math.log(3 / 4), math.log(4 / 3)))

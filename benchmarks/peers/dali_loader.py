@@ -1,7 +1,7 @@
-"""NVIDIA DALI on the CPU: a pipeline of threads, of at least one.
+"""NVIDIA DALI on the CPU: a pipeline of at least one thread.
 
-JPEGs alone: DALI reads files, and what is in memory would come from a Python function that does all the work. Left out:
-large_scaled, as DALI decodes at no fraction of the size, and packed.
+Only JPEGs: DALI reads files, and data in memory would come from a Python function that does all the work. Left out:
+large_scaled, because DALI cannot decode at a fraction of the size, and packed.
 """
 import torch
 from nvidia.dali import fn, pipeline_def, types

@@ -1,8 +1,8 @@
 """Python's DataLoader.
 
-items: __getitem__ gives one sample, the default collate stacks them. lists: the sampler hands whole index lists to one
-gather (what users turn to when samples are tiny). pil, torchvision, opencv: what decodes and resizes; for large_scaled
-with their own ways to decode at a fraction of the size (torchvision has none).
+items: __getitem__ returns one sample, and the default collate stacks them. lists: the sampler passes whole index lists
+to one gather (a common solution if samples are tiny). pil, torchvision, opencv: the library that decodes and resizes;
+for large_scaled with its own way to decode at a fraction of the size (torchvision has none).
 """
 import importlib
 import random
@@ -32,12 +32,12 @@ LIBRARIES = {"pil": "PIL.Image", "torchvision": "torchvision.transforms.v2", "op
 
 
 class Jpegs(Dataset):
-    """A random part of each file at 224×224, half of them flipped, as uint8 height × width × 3."""
+    """A random crop of each file at 224×224, half of them flipped, as uint8 height × width × 3."""
 
     def __init__(self, options):
         self.paths = cells.jpeg_paths(options)
         self.load = getattr(self, "load_" + options.how)
-        importlib.import_module(LIBRARIES[options.how])  # before workers are forked and the clock starts
+        importlib.import_module(LIBRARIES[options.how])  # before workers are forked and the timer starts
         self.scaled = options.cell == "large_scaled"
 
     def __len__(self):
@@ -79,7 +79,7 @@ class Jpegs(Dataset):
 
 
 class Packed(Dataset):
-    """Raw 256×256 pictures in one file, found as docs/packed-format.md says."""
+    """Raw 256×256 images in one file, located as docs/packed-format.md specifies."""
 
     def __init__(self, folder):
         raw = numpy.memmap(f"{folder}/train.packed", mode="r")

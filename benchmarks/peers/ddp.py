@@ -1,16 +1,16 @@
-"""PyTorch's data-parallel training step on one batch that stays on the device, as benchmarks/train_step.cpp does ours:
+"""PyTorch's data-parallel training step on one batch that stays on the device, like benchmarks/train_step.cpp:
 
     ddp.py eager|compiled|graph DEVICE PRECISION MODEL SIZE CHANNELS BATCH THREADS
 
-One process per rank, with the environment that torchrun sets; BATCH is that of one rank. Reads a number of steps per
-line from standard input; rank 0 answers with the mean seconds of a step.
+One process per rank, with the environment that torchrun sets; BATCH is the batch size of one rank. Reads a number of
+steps per line from standard input; rank 0 answers with the mean seconds per step.
 
-eager: DistributedDataParallel, with gradients that are views of its buckets and a static graph; no ranks, no wrapper.
-compiled: torch.compile of it, which splits the net at the buckets: their all-reduce overlaps with the backward pass.
-graph: forward and backward pass, all-reduce and optimizer of the compiled net, captured in one CUDA graph. Everything
-runs on the stream of the capture from the start: DDP keeps nodes that remember the stream on which they were made.
+eager: DistributedDataParallel, with gradients as bucket views and a static graph; without ranks, no wrapper.
+compiled: torch.compile of it, which splits the graph at the buckets: their all-reduce overlaps with the backward pass.
+graph: forward and backward pass, all-reduce and optimizer of the compiled model, captured in one CUDA graph. Everything
+runs on the capture stream from the start, because DDP keeps nodes that remember the stream on which they were created.
 
-Batch-norm buffers are not exchanged, which DDP does by default before each step: it would take the peers longer.
+Batch-norm buffers are not broadcast, which DDP does by default before each step: it would cost the peers more time.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ import reference_nets
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
-# DDP times its steps 1 to 10 and every hundredth with events, which a capture does not allow.
+# DDP times its steps 1 to 10 and every hundredth with events, which are not allowed during capture.
 STEPS_BEFORE_CAPTURE = 11
 
 
@@ -63,11 +63,11 @@ class Peer:
 
 
 def captured(step, stream):
-    """A function that replays the step; and the graph, which must be gone before the process group."""
+    """Returns a function that replays the step, and the graph, which must be destroyed before the process group."""
     for _ in range(STEPS_BEFORE_CAPTURE):
         step()
     graph = torch.cuda.CUDAGraph()
-    # NCCL's watchdog makes calls from its own thread that a capture forbids to all threads by default.
+    # NCCL's watchdog thread makes calls that a capture by default forbids to all threads.
     with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
         loss = step()
 
@@ -95,7 +95,7 @@ def run(how, device, precision, model, size, channels, count, threads):
     if how == "graph" and device != "cuda":
         raise ValueError("a CUDA graph needs a GPU")
     if how == "graph":
-        os.environ["TORCH_NCCL_ASYNC_ERROR_HANDLING"] = "0"  # as PyTorch's notes on CUDA graphs ask for DDP
+        os.environ["TORCH_NCCL_ASYNC_ERROR_HANDLING"] = "0"  # required for DDP by PyTorch's notes on CUDA graphs
     if device == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
@@ -120,7 +120,7 @@ def main():
         traceback.print_exc()
         lines = str(error).strip().splitlines() or [""]
         print(f"{type(error).__name__}: {lines[0]}", file=sys.stderr, flush=True)
-        os._exit(1)  # the other ranks wait in a collective; nothing is left to shut down in order
+        os._exit(1)  # the other ranks wait in a collective, so no orderly shutdown is possible
 
 
 main()

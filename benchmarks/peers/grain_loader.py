@@ -1,7 +1,7 @@
-"""Grain: batches of arrays that worker processes or threads make ahead, no workers: one thread of the same process.
+"""Grain: batches of arrays that worker processes or threads prepare ahead; without workers, one thread of this process.
 
-items: samples one by one, stacked. lists: one gather a batch. Both in worker processes, as Grain advises threads against
-data in memory. threads, processes: JPEGs with OpenCV. Left out: packed.
+items: single samples, stacked. lists: one gather per batch. Both in worker processes, because Grain advises against
+threads for data in memory. threads, processes: JPEGs with OpenCV. Left out: packed.
 """
 import itertools
 
@@ -11,7 +11,7 @@ from absl import flags
 import cells
 import measure
 
-flags.FLAGS.mark_as_parsed()  # Grain's worker processes ask for its flags, which no absl.app has parsed here
+flags.FLAGS.mark_as_parsed()  # Grain's worker processes read its flags, which no absl.app has parsed here
 
 
 class InMemory:
@@ -22,13 +22,13 @@ class InMemory:
         return len(self.labels)
 
     def __getitem__(self, index):
-        """One sample, or those of an array of indices."""
+        """One sample, or the samples of an array of indices."""
         return self.samples[index % len(self.samples)], self.labels[index]
 
 
 class Jpegs:
     def __init__(self, options):
-        import opencv  # which the cells in memory do without
+        import opencv  # not needed by the cells in memory
 
         self.load = opencv.load
         self.paths = cells.jpeg_paths(options)
@@ -42,7 +42,7 @@ class Jpegs:
 
 
 class Epochs:
-    """An endless iterator, cut into epochs."""
+    """Splits an endless iterator into epochs."""
 
     def __init__(self, batches, count):
         self.batches, self.count = batches, count

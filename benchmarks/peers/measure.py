@@ -1,4 +1,4 @@
-"""Measures a loader and prints a line of JSON, as loader_benchmark does for ours. Every program in this folder calls it:
+"""Measures a loader and prints a line of JSON, like loader_benchmark. Every program in this folder calls it:
 
     PEER.py --cell tiny --workers 2 --batch 512 --seconds 3 --how items
     PEER.py --cell jpeg --workers 2 --batch 64 --seconds 3 --how opencv --files FOLDER
@@ -46,7 +46,7 @@ def percentile(values, share):
 
 
 def check(cell, images, labels):
-    """What is measured delivers what ours does."""
+    """Checks that the loader delivers the same as Trainyard's."""
     shape, dtype = cells.SPECS[cell]
     assert tuple(images.shape[1:]) == shape, f"{images.shape} instead of {shape}"
     assert str(images.dtype).removeprefix("torch.") == dtype, f"{images.dtype} instead of {dtype}"
@@ -54,8 +54,8 @@ def check(cell, images, labels):
 
 
 def main(prepare):
-    """`prepare` gets the options, loads the data and returns a function that starts the loader: something that delivers
-    an epoch of (images, labels) each time it is iterated over."""
+    """`prepare` takes the options, loads the data and returns a function that starts the loader: an object that
+    delivers an epoch of (images, labels) each time it is iterated over."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--cell", default="tiny", choices=cells.SPECS)
     parser.add_argument("--workers", type=int, default=2)

@@ -1,4 +1,4 @@
-"""OpenCV, without threads of its own: what JPEGs are decoded and resized with in several of these programs."""
+"""OpenCV, single-threaded: decodes and resizes JPEGs for several of these programs."""
 import random
 
 import cv2
@@ -9,7 +9,7 @@ cv2.setNumThreads(0)
 
 
 def load(path, scaled):
-    """A random part of the file at 224×224, half of them flipped, as uint8 height × width × 3."""
+    """A random crop of the file at 224×224, half of them flipped, as uint8 height × width × 3."""
     how, scale = (cv2.IMREAD_REDUCED_COLOR_2, 2) if scaled else (cv2.IMREAD_COLOR, 1)
     image = cv2.imread(path, how)
     top, left, h, w = (n // scale for n in cells.random_part(image.shape[0] * scale, image.shape[1] * scale))

@@ -1,8 +1,8 @@
-"""SPDL: a pipeline of threads in one process, of at least one.
+"""SPDL: a pipeline of at least one thread in one process.
 
-lists: one gather a batch, as SPDL advises against arrays of single samples. opencv, ffmpeg: what decodes and resizes;
-ffmpeg is SPDL's own (spdl.io), whose frames become a batch without an array in between, and needs FFmpeg's libraries.
-Left out: packed, and large_scaled with ffmpeg, which decodes at no fraction of the size.
+lists: one gather per batch, because SPDL advises against arrays of single samples. opencv, ffmpeg: the library that
+decodes and resizes; ffmpeg is SPDL's own (spdl.io), whose frames become a batch without an intermediate array, and
+needs FFmpeg's libraries. Left out: packed, and large_scaled with ffmpeg, which cannot decode at a fraction of the size.
 """
 import random
 
@@ -16,7 +16,7 @@ import measure
 
 
 class IndexLists:
-    """An epoch's index lists in a new order, each time it is iterated over."""
+    """An epoch's index lists, in a new order each time it is iterated over."""
 
     def __init__(self, options):
         self.size, self.batch = cells.size(options), options.batch
@@ -47,12 +47,12 @@ def decode_ffmpeg(path):
 
 
 def jpegs(options):
-    import opencv  # which the cells in memory do without
+    import opencv  # not needed by the cells in memory
 
     paths = cells.jpeg_paths(options)
     ffmpeg, scaled = options.how == "ffmpeg", options.cell == "large_scaled"
     if ffmpeg:
-        decode_ffmpeg(paths[0])  # loads FFmpeg, or says why it cannot
+        decode_ffmpeg(paths[0])  # loads FFmpeg, or reports why it cannot
 
     def decode(index):
         path = paths[index]
