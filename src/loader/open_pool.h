@@ -3,8 +3,8 @@
 ///     Config config;
 ///     config.data.name = "image_folder";
 ///     config.data.root = "photos";
-///     WorkerPool pool = open_pool(config);  // first of all in main
 ///     WorkerPool pool = open_pool(config);  // before anything else in main
+///     DataLoader train(pool, Split::train, {.shuffle = true});
 #pragma once
 
 #include "config/config.h"

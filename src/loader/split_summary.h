@@ -15,8 +15,7 @@ namespace trainyard {
 std::string summary_of(const SplitInfo& split);
 
 /// One line on what loader.sampling = balanced draws from train: "balanced sampling: with replacement, each of 3
-/// classes
-/// about 400 times per epoch: a sample of eel 4.00 times, one of cat 0.50 times"; empty if it is uniform.
+/// classes about 400 times per epoch: a sample of eel 4.00 times, one of cat 0.50 times"; empty if it is uniform.
 std::string sampling_of(const SplitInfo& train);
 
 /// Warnings about the split called `name`, one per line: the files that are left out (except litter) and the classes
