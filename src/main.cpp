@@ -46,7 +46,7 @@ std::string explained(const std::system_error& error) {
 }
 
 // Adds the rank to `line` if there are several. If there is a launcher, it does this instead.
-std::string of_this_rank(const std::string& line) {
+std::string with_rank_prefix(const std::string& line) {
   try {
     const Rank rank = rank_of_process();
     if (rank.alone()) return line;
@@ -62,7 +62,7 @@ int fail(ExitCode code, const std::string& line) {
   if (code == ExitCode::usage) {
     if (!told) print_error(line);
   } else {
-    print_error(told ? line : of_this_rank(line));
+    print_error(told ? line : with_rank_prefix(line));
   }
   return static_cast<int>(code);
 }

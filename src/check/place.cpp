@@ -45,16 +45,16 @@ void add_larger_shared_memory(Remedy& remedy, const Facts& facts, std::uint64_t 
   const std::uint64_t mebibytes = (bytes >> 20) + 1;
   const Change larger{"shared_memory", std::to_string(mebibytes << 20)};
   if (facts.host.container == "kubernetes") {
-    remedy.way("mount an emptyDir with `medium: Memory` at /dev/shm", {larger});
+    remedy.add("mount an emptyDir with `medium: Memory` at /dev/shm", {larger});
     return;
   }
   if (!in_container(facts) || facts.host.shares_ipc) {
     const std::string sudo = facts.host.uid == 0 && !in_container(facts) ? "" : "sudo ";
-    remedy.way(fmt::format("{}`{}mount -o remount,size={}m /dev/shm`", on_host(facts), sudo, mebibytes), {larger});
+    remedy.add(fmt::format("{}`{}mount -o remount,size={}m /dev/shm`", on_host(facts), sudo, mebibytes), {larger});
     return;
   }
-  remedy.way(fmt::format("start the container with `--shm-size={}m`", mebibytes), {larger});
-  remedy.way("start it with `--ipc=host`", {{"container.ipc", "host"}});
+  remedy.add(fmt::format("start the container with `--shm-size={}m`", mebibytes), {larger});
+  remedy.add("start it with `--ipc=host`", {{"container.ipc", "host"}});
 }
 
 void add_libtorch(Remedy& remedy, const Facts& facts, const std::string& version) {
@@ -79,9 +79,9 @@ void add_libtorch(Remedy& remedy, const Facts& facts, const std::string& version
       in_container(facts)
           ? fmt::format("BASE_IMAGE=pytorch/pytorch:{}-cudnn9-devel in .env, then `make up`", package->image)
           : package->elsewhere;
-  remedy.way(fmt::format("take LibTorch for CUDA {}{}: {}", version, driver, how), {{"libtorch.cuda", version}});
+  remedy.add(fmt::format("take LibTorch for CUDA {}{}: {}", version, driver, how), {{"libtorch.cuda", version}});
 }
 
-void add_cpu(Remedy& remedy) { remedy.way("train on the CPU with --train.device cpu", {{"train.device", "cpu"}}); }
+void add_cpu(Remedy& remedy) { remedy.add("train on the CPU with --train.device cpu", {{"train.device", "cpu"}}); }
 
 }  // namespace trainyard::rules

@@ -21,7 +21,7 @@ bool variable_is(const Facts& facts, const std::string& name, const std::string&
 
 }  // namespace
 
-bool is_so(const Change& change, const Facts& facts, const Needs& needs) {
+bool already_applied(const Change& change, const Facts& facts, const Needs& needs) {
   const auto& [key, value] = change;
   const int branch = rules::major_of(rules::driver_version(facts));
   if (key == "train.device") return needs.device == value;
@@ -40,9 +40,9 @@ bool is_so(const Change& change, const Facts& facts, const Needs& needs) {
   throw std::logic_error("no change is called " + key);
 }
 
-Remedy& Remedy::way(const std::string& words, const std::vector<Change>& changes) {
-  const bool taken =
-      std::any_of(changes.begin(), changes.end(), [&](const Change& change) { return is_so(change, facts_, needs_); });
+Remedy& Remedy::add(const std::string& words, const std::vector<Change>& changes) {
+  const bool taken = std::any_of(changes.begin(), changes.end(),
+                                 [&](const Change& change) { return already_applied(change, facts_, needs_); });
   if (taken) return *this;
   if (!words_.empty()) words_ += "; or ";
   words_ += words;

@@ -19,7 +19,7 @@ namespace trainyard {
 ///   limits.open_files, limits.processes, limits.address_space   the minimum, or "unlimited"
 ///   env.NAME                                        the variable's value; empty: not set
 /// Throws std::logic_error for another key.
-bool is_so(const Change& change, const Facts& facts, const Needs& needs);
+bool already_applied(const Change& change, const Facts& facts, const Needs& needs);
 
 /// Collects the alternatives that fix a failure, without those that have already been applied.
 class Remedy {
@@ -27,7 +27,7 @@ class Remedy {
   Remedy(const Facts& facts, const Needs& needs) : facts_(facts), needs_(needs) {}
 
   /// Adds an alternative in words, unless one of its changes has already been made.
-  Remedy& way(const std::string& words, const std::vector<Change>& changes = {});
+  Remedy& add(const std::string& words, const std::vector<Change>& changes = {});
 
   bool empty() const { return words_.empty(); }
   const std::string& words() const { return words_; }

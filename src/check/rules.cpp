@@ -25,13 +25,13 @@ bool contains(std::string_view text, std::string_view words) {
   return std::search(text.begin(), text.end(), words.begin(), words.end(), same) != text.end() || words.empty();
 }
 
-bool said(const Facts& facts, std::string_view words) {
+bool probe_message_contains(const Facts& facts, std::string_view words) {
   return std::any_of(facts.probes.begin(), facts.probes.end(), [&](const ProbeFacts& probe) {
     return probe.device != engine_device && contains(probe.message, words);
   });
 }
 
-bool engine_said(const Facts& facts, std::string_view words) {
+bool engine_message_contains(const Facts& facts, std::string_view words) {
   return std::any_of(facts.probes.begin(), facts.probes.end(), [&](const ProbeFacts& probe) {
     return probe.device == engine_device && contains(probe.message, words);
   });
@@ -60,10 +60,10 @@ bool is_of_engine(std::string_view message) {
 }
 
 bool cuda_error(const Facts& facts, int code, std::string_view words) {
-  return facts.driver.init_code == code || said(facts, words);
+  return facts.driver.init_code == code || probe_message_contains(facts, words);
 }
 
-std::string in_words(std::string_view words) {
+std::string quoted_message(std::string_view words) {
   constexpr std::size_t most = 300;
   return words.empty() ? "" : ": " + printable(words, most);
 }

@@ -69,10 +69,10 @@ const std::string* variable(const Facts& facts, const std::string& name);
 bool contains(std::string_view text, std::string_view words);
 
 /// Whether the message of a probe in this program contains `words`.
-bool said(const Facts& facts, std::string_view words);
+bool probe_message_contains(const Facts& facts, std::string_view words);
 
 /// Whether the container engine's message contains `words`.
-bool engine_said(const Facts& facts, std::string_view words);
+bool engine_message_contains(const Facts& facts, std::string_view words);
 
 /// Whether `message` is from the container engine, i.e. from before a process ran in the container.
 bool is_of_engine(std::string_view message);
@@ -81,7 +81,7 @@ bool is_of_engine(std::string_view message);
 bool cuda_error(const Facts& facts, int code, std::string_view words);
 
 /// ": " and the start of another program's message; empty if there is none.
-std::string in_words(std::string_view words);
+std::string quoted_message(std::string_view words);
 
 /// Whether this machine shows signs of a GPU, so that the reason for its absence matters.
 bool gpu_on_host(const Facts& facts);

@@ -77,9 +77,9 @@ void add_serving_libtorch(Remedy& remedy, const Facts& facts, const DeviceFacts&
   if (offered > 0) return;
   // Jetson and Thor: no package on PyPI has their kernels.
   if (device.major == 11 || (device.minor == 7 && device.major == 8) || (device.minor == 2 && device.major == 7)) {
-    remedy.way("take NVIDIA's own image for it, nvcr.io/nvidia/pytorch (Thor: 25.08 or later), as BASE_IMAGE in .env");
+    remedy.add("take NVIDIA's own image for it, nvcr.io/nvidia/pytorch (Thor: 25.08 or later), as BASE_IMAGE in .env");
   }
-  remedy.way(device.major >= 5
+  remedy.add(device.major >= 5
                  ? fmt::format("build LibTorch from source with TORCH_CUDA_ARCH_LIST={}.{}", device.major, device.minor)
                  : "use a GPU of compute capability 5.0 or higher");
   add_cpu(remedy);
@@ -197,20 +197,20 @@ Result gpu_out_of_memory(const Facts& facts, const Needs& needs, const DeviceFac
   std::string why = others ? processes_text(card->processes) : "this run asks for more than is free";
   if (!ours.empty()) why += "; this run holds " + ours + (unused.empty() ? "" : ", " + unused + " of it unused");
   Remedy remedy(facts, needs);
-  if (others) remedy.way(on_host(facts) + "`nvidia-smi` shows those processes: end them; or take another GPU");
+  if (others) remedy.add(on_host(facts) + "`nvidia-smi` shows those processes: end them; or take another GPU");
   if (needs.batch_size > 1) {
     const std::string half = std::to_string(needs.batch_size / 2);
-    remedy.way(fmt::format("use --loader.batch_size {} (it is {})", half, needs.batch_size),
+    remedy.add(fmt::format("use --loader.batch_size {} (it is {})", half, needs.batch_size),
                {{"loader.batch_size", half}});
   } else {
-    remedy.way("use a smaller --loader.batch_size", {{"loader.batch_size", "1"}});
+    remedy.add("use a smaller --loader.batch_size", {{"loader.batch_size", "1"}});
   }
   if (device.major >= 8 && needs.precision != "fp16") {
-    remedy.way("--train.precision bf16", {{"train.precision", "bf16"}});
+    remedy.add("--train.precision bf16", {{"train.precision", "bf16"}});
   }
-  remedy.way("use smaller images or a smaller model");
+  remedy.add("use smaller images or a smaller model");
   if (unused.find("GiB") != std::string::npos) {
-    remedy.way("PYTORCH_ALLOC_CONF=expandable_segments:True, which reuses more",
+    remedy.add("PYTORCH_ALLOC_CONF=expandable_segments:True, which reuses more",
                {{"env.PYTORCH_ALLOC_CONF", "expandable_segments:True"}});
   }
   return finding(error, std::move(what), std::move(why), remedy);
@@ -222,20 +222,20 @@ Result library_error(const Facts& facts, const Needs& needs, const DeviceFacts& 
                                       "CUDNN_STATUS_SUBLIBRARY", "cannot open shared object file", "undefined symbol"});
   if (!probe) return {};
   Remedy remedy(facts, needs);
-  remedy.way("unset LD_LIBRARY_PATH: LibTorch brings its own libraries", {{"env.LD_LIBRARY_PATH", ""}});
-  remedy.way(
+  remedy.add("unset LD_LIBRARY_PATH: LibTorch brings its own libraries", {{"env.LD_LIBRARY_PATH", ""}});
+  remedy.add(
       "`trainyard check --verbose` lists what is loaded and from where: remove the other copy, or reinstall torch");
-  return finding(error, fmt::format("a CUDA library does not fit on {}{}", name_of(device), in_words(probe->message)),
-                 "another version of it than LibTorch's own is found first, or one is missing" + library_path(facts),
-                 remedy);
+  return finding(
+      error, fmt::format("a CUDA library does not fit on {}{}", name_of(device), quoted_message(probe->message)),
+      "another version of it than LibTorch's own is found first, or one is missing" + library_path(facts), remedy);
 }
 
 Result device_assert(const Facts& facts, const Needs& needs, const DeviceFacts& device) {
   if (!probe_of(facts, device, "error", "device-side assert")) return {};
   Remedy remedy(facts, needs);
-  remedy.way("check the labels of the dataset; --train.device cpu makes the error name the index",
+  remedy.add("check the labels of the dataset; --train.device cpu makes the error name the index",
              {{"train.device", "cpu"}});
-  remedy.way("CUDA_LAUNCH_BLOCKING=1 makes it name the call", {{"env.CUDA_LAUNCH_BLOCKING", "1"}});
+  remedy.add("CUDA_LAUNCH_BLOCKING=1 makes it name the call", {{"env.CUDA_LAUNCH_BLOCKING", "1"}});
   return finding(error, fmt::format("a kernel's own check failed on {}: device-side assert triggered", name_of(device)),
                  "an index is out of range: most often a label that is not in 0 to classes - 1", remedy);
 }
@@ -246,10 +246,10 @@ Result illegal_access(const Facts& facts, const Needs& needs, const DeviceFacts&
                                       "invalid program counter", "invalid device function"});
   if (!probe) return {};
   Remedy remedy(facts, needs);
-  remedy.way("CUDA_LAUNCH_BLOCKING=1 makes the error name the call", {{"env.CUDA_LAUNCH_BLOCKING", "1"}});
-  remedy.way("`compute-sanitizer build/release/trainyard train ...` finds the place");
+  remedy.add("CUDA_LAUNCH_BLOCKING=1 makes the error name the call", {{"env.CUDA_LAUNCH_BLOCKING", "1"}});
+  remedy.add("`compute-sanitizer build/release/trainyard train ...` finds the place");
   return finding(
-      error, fmt::format("a kernel went wrong on {}{}", name_of(device), in_words(probe->message)),
+      error, fmt::format("a kernel went wrong on {}{}", name_of(device), quoted_message(probe->message)),
       "a fault in a kernel (one of ours, or of a library), seldom in the GPU; the call that is named is often "
       "a later one",
       remedy);
@@ -262,7 +262,7 @@ Result gpu_lost(const Facts& facts, const Needs&, const DeviceFacts& device) {
                 "uncorrectable ECC error", "Unable to determine the device handle", "launch timed out",
                 "over nvlink or a hardware error"});
   if (!probe) return {};
-  return finding(error, fmt::format("{} stopped working{}", name_of(device), in_words(probe->message)),
+  return finding(error, fmt::format("{} stopped working{}", name_of(device), quoted_message(probe->message)),
                  "a fault of the card, its power supply or its slot, or the driver gave a kernel up",
                  kernel_log(facts, "xid") + "; " + reset_gpu(facts) +
                      "; the same command resumes from the last checkpoint; if it comes back, have the card examined");
@@ -272,14 +272,15 @@ Result probe_crashed(const Facts& facts, const Needs&, const DeviceFacts& device
   const ProbeFacts* probe = probe_of(facts, device, "crashed");
   if (!probe) return {};
   return finding(
-      error, fmt::format("{} crashed on {}{}", probe_name(*probe), name_of(device), in_words(probe->message)),
+      error, fmt::format("{} crashed on {}{}", probe_name(*probe), name_of(device), quoted_message(probe->message)),
       "a driver or library that does not fit, or a defective GPU", kernel_log(facts, "xid") + "; " + reboot(facts));
 }
 
 Result probe_hung(const Facts& facts, const Needs&, const DeviceFacts& device) {
   const ProbeFacts* probe = probe_of(facts, device, "hung");
   if (!probe) return {};
-  return finding(error, fmt::format("{} hung on {}{}", probe_name(*probe), name_of(device), in_words(probe->message)),
+  return finding(error,
+                 fmt::format("{} hung on {}{}", probe_name(*probe), name_of(device), quoted_message(probe->message)),
                  "the GPU does not answer: another process blocks it, or it has fallen off the bus",
                  "`nvidia-smi` shows whether it answers; " + kernel_log(facts, "xid") + "; " + reset_gpu(facts));
 }
@@ -289,7 +290,7 @@ Result probe_wrong(const Facts& facts, const Needs&, const DeviceFacts& device) 
   if (!probe) return {};
   return finding(
       error,
-      fmt::format("{} gives wrong values on {}{}", probe_name(*probe), name_of(device), in_words(probe->message)),
+      fmt::format("{} gives wrong values on {}{}", probe_name(*probe), name_of(device), quoted_message(probe->message)),
       "defective GPU memory, overclocking, or a library that does not fit the driver",
       "do not train on it; `nvidia-smi -q -d ECC` counts memory errors; run `trainyard check --full` again");
 }
@@ -298,9 +299,10 @@ Result probe_error(const Facts& facts, const Needs& needs, const DeviceFacts& de
   const ProbeFacts* probe = probe_of(facts, device, "error");
   if (!probe) return {};
   Remedy remedy(facts, needs);
-  remedy.way("run it alone with CUDA_LAUNCH_BLOCKING=1", {{"env.CUDA_LAUNCH_BLOCKING", "1"}});
-  remedy.way(kernel_log(facts, "nvrm -e xid"));
-  return finding(error, fmt::format("{} failed on {}{}", probe_name(*probe), name_of(device), in_words(probe->message)),
+  remedy.add("run it alone with CUDA_LAUNCH_BLOCKING=1", {{"env.CUDA_LAUNCH_BLOCKING", "1"}});
+  remedy.add(kernel_log(facts, "nvrm -e xid"));
+  return finding(error,
+                 fmt::format("{} failed on {}{}", probe_name(*probe), name_of(device), quoted_message(probe->message)),
                  "CUDA, cuBLAS or cuDNN refused in these words", remedy);
 }
 

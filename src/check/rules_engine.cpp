@@ -13,7 +13,8 @@ namespace {
 constexpr auto error = Severity::error;
 
 bool any_said(const Facts& facts, std::initializer_list<const char*> words) {
-  return std::any_of(words.begin(), words.end(), [&](const char* each) { return engine_said(facts, each); });
+  return std::any_of(words.begin(), words.end(),
+                     [&](const char* each) { return engine_message_contains(facts, each); });
 }
 
 // The toolkit's own message: Docker prepends a paragraph.
@@ -31,7 +32,7 @@ bool is_of_driver(const Facts& facts) {
 }
 
 Result container_toolkit_missing(const Facts& facts, const Needs&) {
-  if (engine_said(facts, "could not select device driver \"cdi\"")) {
+  if (engine_message_contains(facts, "could not select device driver \"cdi\"")) {
     return finding(
         error, "Docker does not know CDI devices: could not select device driver \"cdi\"",
         "before Docker 28.2 CDI is off unless the daemon's settings turn it on",
@@ -53,7 +54,7 @@ Result container_toolkit_missing(const Facts& facts, const Needs&) {
 }
 
 Result image_needs_newer_driver(const Facts& facts, const Needs&) {
-  if (!engine_said(facts, "unsatisfied condition:")) return {};
+  if (!engine_message_contains(facts, "unsatisfied condition:")) return {};
   return finding(error, "the image's CUDA needs a newer driver than the host has: unsatisfied condition",
                  "an image states the least driver it runs with, and the container toolkit refuses an older one",
                  "on the host: `make up` chooses the image for the driver that is there; or install a newer driver "
@@ -62,7 +63,7 @@ Result image_needs_newer_driver(const Facts& facts, const Needs&) {
 }
 
 Result wsl_without_gpu(const Facts& facts, const Needs&) {
-  if (!engine_said(facts, "no adapters were found")) return {};
+  if (!engine_message_contains(facts, "no adapters were found")) return {};
   return finding(
       error, "WSL shows Docker no GPU: WSL environment detected but no adapters were found",
       "the NVIDIA driver is missing in Windows, WSL is of version 1 or older than the driver, or the machine "
@@ -77,7 +78,7 @@ Result host_driver_missing(const Facts& facts, const Needs&) {
     return {};
   }
   return finding(
-      error, "the container toolkit finds no NVIDIA driver on the host" + in_words(words_of(facts)),
+      error, "the container toolkit finds no NVIDIA driver on the host" + quoted_message(words_of(facts)),
       "the driver is not installed or not loaded there, or the engine runs where it is not seen: Docker Desktop on "
       "Linux "
       "in a virtual machine, Docker of a snap in its own root",
@@ -88,7 +89,7 @@ Result host_driver_missing(const Facts& facts, const Needs&) {
 
 Result cdi_device_unknown(const Facts& facts, const Needs&) {
   if (!any_said(facts, {"unresolvable CDI devices", "CDI device injection failed", "no known GPU vendor"})) return {};
-  return finding(error, "the container engine finds no such GPU in its CDI files" + in_words(words_of(facts)),
+  return finding(error, "the container engine finds no such GPU in its CDI files" + quoted_message(words_of(facts)),
                  "no file in /etc/cdi or /var/run/cdi names the GPU: it was never written, was written before the GPU "
                  "or its name changed, or a rootless engine cannot read it; or the host has no NVIDIA GPU",
                  "on the host: `nvidia-ctk cdi list` shows the names; `sudo nvidia-ctk cdi generate "
@@ -99,7 +100,7 @@ Result cdi_device_unknown(const Facts& facts, const Needs&) {
 Result cdi_file_stale(const Facts& facts, const Needs&) {
   const bool nvidia = any_said(facts, {"nvidia", "libcuda"});
   if (!nvidia || !any_said(facts, {"failed to fulfil mount request", "error stat'ing file"})) return {};
-  return finding(error, "a file of the driver that the CDI file names is gone" + in_words(words_of(facts)),
+  return finding(error, "a file of the driver that the CDI file names is gone" + quoted_message(words_of(facts)),
                  "the driver was updated after the CDI file was written, which names its libraries by version",
                  "on the host: `sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml` (toolkit 1.18 and later: "
                  "`sudo systemctl restart nvidia-cdi-refresh`), then start the container again");
@@ -107,7 +108,7 @@ Result cdi_file_stale(const Facts& facts, const Needs&) {
 
 Result gpu_id_unknown(const Facts& facts, const Needs&) {
   if (!any_said(facts, {": unknown device", "unknown device id"})) return {};
-  return finding(error, "a GPU was asked for that the host does not have" + in_words(words_of(facts)),
+  return finding(error, "a GPU was asked for that the host does not have" + quoted_message(words_of(facts)),
                  "--gpus with a number counts GPUs, with device= it names them by index or UUID",
                  "`nvidia-smi -L` on the host lists them; `--gpus all`, or `--gpus '\"device=0\"'` with those that are "
                  "there (GPUS in .env)");
@@ -118,7 +119,8 @@ Result cgroup_refused(const Facts& facts, const Needs&) {
                         "failed to get device cgroup"})) {
     return {};
   }
-  return finding(error, "the container toolkit may not set the container's device rights" + in_words(words_of(facts)),
+  return finding(error,
+                 "the container toolkit may not set the container's device rights" + quoted_message(words_of(facts)),
                  "Docker runs rootless or itself in a container (LXC), where these rights are not its own to set; or "
                  "the toolkit is "
                  "older than the host's control groups",
@@ -128,20 +130,21 @@ Result cgroup_refused(const Facts& facts, const Needs&) {
 }
 
 Result image_has_driver_files(const Facts& facts, const Needs&) {
-  if (!engine_said(facts, "mount error") || !engine_said(facts, "file exists")) return {};
-  return finding(error,
-                 "the image holds files of the driver, which the toolkit would mount there" + in_words(words_of(facts)),
-                 "it was built or committed while a GPU was given to the build, as Docker with the default runtime "
-                 "nvidia does under WSL",
-                 "in the Dockerfile: `RUN rm -f /usr/lib/x86_64-linux-gnu/libcuda.so* "
-                 "/usr/lib/x86_64-linux-gnu/libnvidia-*.so*` as the last step, and build without the runtime nvidia as "
-                 "the default");
+  if (!engine_message_contains(facts, "mount error") || !engine_message_contains(facts, "file exists")) return {};
+  return finding(
+      error,
+      "the image holds files of the driver, which the toolkit would mount there" + quoted_message(words_of(facts)),
+      "it was built or committed while a GPU was given to the build, as Docker with the default runtime "
+      "nvidia does under WSL",
+      "in the Dockerfile: `RUN rm -f /usr/lib/x86_64-linux-gnu/libcuda.so* "
+      "/usr/lib/x86_64-linux-gnu/libnvidia-*.so*` as the last step, and build without the runtime nvidia as "
+      "the default");
 }
 
 Result proc_masked(const Facts& facts, const Needs&) {
-  if (!engine_said(facts, "failed: /proc/driver/nvidia")) return {};
+  if (!engine_message_contains(facts, "failed: /proc/driver/nvidia")) return {};
   return finding(
-      error, "the toolkit does not find the GPU in /proc/driver/nvidia" + in_words(words_of(facts)),
+      error, "the toolkit does not find the GPU in /proc/driver/nvidia" + quoted_message(words_of(facts)),
       "this engine runs in a container that was given GPUs itself, where that folder is covered; or the "
       "toolkit is too old for the card's PCI address",
       "in the outer container: `umount -R /proc/driver/nvidia` as root; or update nvidia-container-toolkit on "
@@ -149,7 +152,7 @@ Result proc_masked(const Facts& facts, const Needs&) {
 }
 
 Result hook_refused(const Facts& facts, const Needs&) {
-  if (!engine_said(facts, "invoking the NVIDIA Container Runtime Hook directly")) return {};
+  if (!engine_message_contains(facts, "invoking the NVIDIA Container Runtime Hook directly")) return {};
   return finding(
       error, "--gpus does not fit the mode that the container toolkit is set to",
       "in the mode cdi the toolkit's hook, which --gpus of an older Docker calls, refuses to work",
@@ -158,8 +161,8 @@ Result hook_refused(const Facts& facts, const Needs&) {
 }
 
 Result ldconfig_missing(const Facts& facts, const Needs&) {
-  if (!engine_said(facts, "ldcache error")) return {};
-  return finding(error, "the container toolkit cannot run the host's ldconfig" + in_words(words_of(facts)),
+  if (!engine_message_contains(facts, "ldcache error")) return {};
+  return finding(error, "the container toolkit cannot run the host's ldconfig" + quoted_message(words_of(facts)),
                  "its settings are of another distribution: ldconfig.real is Ubuntu's, the others have ldconfig",
                  "on the host: `sudo nvidia-ctk config --set nvidia-container-cli.ldconfig=@/sbin/ldconfig --in-place` "
                  "(Ubuntu: @/sbin/ldconfig.real)");
@@ -170,7 +173,7 @@ Result toolkit_without_rights(const Facts& facts, const Needs&) {
   if (is_of_driver(facts)) return {};
   if (!any_said(facts, {"failed to set inheritable capabilities", "capability change failed"})) return {};
   return finding(
-      error, "nvidia-container-cli runs without the rights it asks for" + in_words(words_of(facts)),
+      error, "nvidia-container-cli runs without the rights it asks for" + quoted_message(words_of(facts)),
       "it was started by hand without root, by a rootless engine, in a container that dropped rights (LXC), "
       "or SELinux refuses them; as a warning in its log it only says that it loads no kernel modules",
       "by hand: `sudo nvidia-container-cli info`; rootless: `sudo nvidia-modprobe -u -c=0` on the host, once "
@@ -180,7 +183,7 @@ Result toolkit_without_rights(const Facts& facts, const Needs&) {
 // The last rule: any other message of NVIDIA's part of the engine.
 Result engine_failed(const Facts& facts, const Needs&) {
   if (is_of_driver(facts) || !any_said(facts, {"nvidia-container-", "CDI device", "nvidia-ctk"})) return {};
-  return finding(error, "the container engine cannot give the container its GPU" + in_words(words_of(facts)),
+  return finding(error, "the container engine cannot give the container its GPU" + quoted_message(words_of(facts)),
                  "NVIDIA's container toolkit refused in these words",
                  "on the host: `nvidia-smi` must work; `sudo nvidia-container-cli -k -d /dev/tty info` shows what the "
                  "toolkit sees; update nvidia-container-toolkit");

@@ -15,7 +15,7 @@ constexpr auto warning = Severity::warning;
 Result unset(const Facts& facts, const Needs& needs, const std::string& name, const std::string& value,
              std::string why) {
   Remedy remedy(facts, needs);
-  remedy.way("unset " + name, {{"env." + name, ""}});
+  remedy.add("unset " + name, {{"env." + name, ""}});
   return finding(warning, name + (value.empty() ? " is set" : "=" + value), std::move(why), remedy);
 }
 
@@ -49,7 +49,7 @@ Result visible_devices_cut(const Facts& facts, const Needs& needs) {
     why = fmt::format("{} is read as {}; entries are separated by commas", *unread, entry_index(*unread));
   }
   Remedy remedy(facts, needs);
-  remedy.way("correct CUDA_VISIBLE_DEVICES: `nvidia-smi -L` lists indices and UUIDs");
+  remedy.add("correct CUDA_VISIBLE_DEVICES: `nvidia-smi -L` lists indices and UUIDs");
   return finding(
       warning, fmt::format("CUDA_VISIBLE_DEVICES={} shows {} GPU{}", *value, count, count == 1 ? " alone" : "s alone"),
       std::move(why), remedy);

@@ -32,8 +32,8 @@ std::string libcuda_is(const Facts& facts, const char* before) {
 
 // Another libcuda is found before the driver's own.
 void add_own_libcuda(Remedy& remedy, const char* folders) {
-  remedy.way(fmt::format("take {} out of LD_LIBRARY_PATH", folders), {{"env.LD_LIBRARY_PATH", ""}});
-  remedy.way("remove the copy that `ldconfig -p | grep libcuda` shows before the driver's");
+  remedy.add(fmt::format("take {} out of LD_LIBRARY_PATH", folders), {{"env.LD_LIBRARY_PATH", ""}});
+  remedy.add("remove the copy that `ldconfig -p | grep libcuda` shows before the driver's");
 }
 
 // File permissions: EACCES, and NVML's code for it (4).
@@ -41,13 +41,14 @@ Result device_permission(const Facts& facts, const Needs& needs) {
   const DeviceNode* node = closed_node(facts);
   const bool closed = node && node->error == "Permission denied";
   const bool seen = missed(facts, needs) && (closed || facts.driver.nvml_code == 4);
-  const bool words = said(facts, "Insufficient Permissions") || engine_said(facts, "insufficient permissions");
+  const bool words = probe_message_contains(facts, "Insufficient Permissions") ||
+                     engine_message_contains(facts, "insufficient permissions");
   if (!seen && !words) return {};
   const bool podman = facts.host.container == "podman";
   std::string remedy =
       on_host(facts) +
       "`ls -l /dev/nvidia*` shows who may; add the user to that group (often `video`) and log in again";
-  if (in_container(facts) || engine_said(facts, "")) {
+  if (in_container(facts) || engine_message_contains(facts, "")) {
     remedy += podman ? "; rootless Podman: start it with `--group-add keep-groups` as well"
                      : "; rootless Podman: `--group-add keep-groups` as well";
     remedy += "; with SELinux: `--security-opt label=disable`";
@@ -64,7 +65,7 @@ Result devices_revoked(const Facts& facts, const Needs& needs) {
   const DeviceNode* node = closed_node(facts);
   const bool unknown = facts.driver.nvml_code == 999;
   const bool seen = missed(facts, needs) && in_container(facts) && (node || unknown);
-  if (!seen && !said(facts, "Failed to initialize NVML: Unknown Error")) return {};
+  if (!seen && !probe_message_contains(facts, "Failed to initialize NVML: Unknown Error")) return {};
   return finding(
       error,
       node ? fmt::format("/dev/{} cannot be opened: {}", node->name, node->error)
@@ -79,7 +80,7 @@ Result devices_revoked(const Facts& facts, const Needs& needs) {
 Result driver_library_mismatch(const Facts& facts, const Needs& needs) {
   const bool nvml = missed(facts, needs) && facts.driver.nvml_code == 18;
   constexpr const char* words = "Driver/library version mismatch";
-  if (!nvml && !said(facts, words) && !engine_said(facts, words)) return {};
+  if (!nvml && !probe_message_contains(facts, words) && !engine_message_contains(facts, words)) return {};
   const std::string& module = facts.host.kernel_module;
   return finding(error, "the driver's libraries and its kernel module differ: Driver/library version mismatch",
                  fmt::format("the driver was upgraded while the old kernel module stayed loaded{}",
@@ -89,7 +90,7 @@ Result driver_library_mismatch(const Facts& facts, const Needs& needs) {
 
 Result libcuda_stub(const Facts& facts, const Needs& needs) {
   const bool stub = facts.driver.init_code == 34 || facts.driver.libcuda.find("/stubs/") != std::string::npos;
-  if ((!missed(facts, needs) || !stub) && !said(facts, "CUDA driver is a stub library")) return {};
+  if ((!missed(facts, needs) || !stub) && !probe_message_contains(facts, "CUDA driver is a stub library")) return {};
   Remedy remedy(facts, needs);
   add_own_libcuda(remedy, "the stubs folder");
   return finding(error, "the CUDA driver library that is found is a stub" + libcuda_is(facts, ": "),
@@ -99,30 +100,32 @@ Result libcuda_stub(const Facts& facts, const Needs& needs) {
 
 Result libcuda_missing(const Facts& facts, const Needs& needs) {
   const bool absent = missed(facts, needs) && facts.driver.libcuda.empty();
-  const bool words = said(facts, "libcuda.so.1: cannot open") || said(facts, "libnvidia-ml.so.1: cannot open");
+  const bool words = probe_message_contains(facts, "libcuda.so.1: cannot open") ||
+                     probe_message_contains(facts, "libnvidia-ml.so.1: cannot open");
   if (!absent && !words) return {};
-  const std::string what = "the driver's libraries are not found" + in_words(absent ? facts.driver.libcuda_error : "");
+  const std::string what =
+      "the driver's libraries are not found" + quoted_message(absent ? facts.driver.libcuda_error : "");
   Remedy remedy(facts, needs);
   if (facts.host.wsl2 && !in_container(facts)) {
-    remedy.way("`export LD_LIBRARY_PATH=/usr/lib/wsl/lib`, where WSL2 keeps them",
+    remedy.add("`export LD_LIBRARY_PATH=/usr/lib/wsl/lib`, where WSL2 keeps them",
                {{"env.LD_LIBRARY_PATH", "/usr/lib/wsl/lib"}});
-    remedy.way("`wsl --update` in Windows brings them");
+    remedy.add("`wsl --update` in Windows brings them");
     return finding(error, what, "WSL2 keeps them in /usr/lib/wsl/lib", remedy);
   }
   if (in_container(facts)) {
     const std::string* capabilities = variable(facts, "NVIDIA_DRIVER_CAPABILITIES");
     const bool compute = capabilities && (contains(*capabilities, "compute") || *capabilities == "all");
     if (!compute) {
-      remedy.way("start the container anew with `-e NVIDIA_DRIVER_CAPABILITIES=compute,utility`",
+      remedy.add("start the container anew with `-e NVIDIA_DRIVER_CAPABILITIES=compute,utility`",
                  {{"env.NVIDIA_DRIVER_CAPABILITIES", "compute,utility"}});
     }
-    remedy.way(
+    remedy.add(
         "on the host: `nvidia-container-cli list` shows what it gives; install the driver's CUDA part there "
         "(Debian: libcuda1, Ubuntu: libnvidia-compute-<branch>)");
     return finding(error, what, "the container was given the device but not the driver's compute libraries", remedy);
   }
-  remedy.way("install the driver's CUDA part (Debian: libcuda1, Ubuntu: libnvidia-compute-<branch>)");
-  remedy.way(
+  remedy.add("install the driver's CUDA part (Debian: libcuda1, Ubuntu: libnvidia-compute-<branch>)");
+  remedy.add(
       "if this was said in a container: start it with `--gpus all` and NVIDIA_DRIVER_CAPABILITIES=compute,utility");
   return finding(error, what, "the driver's CUDA part is not installed", remedy);
 }
@@ -130,7 +133,7 @@ Result libcuda_missing(const Facts& facts, const Needs& needs) {
 Result cuda_803(const Facts& facts, const Needs& needs) {
   if (!cuda_error(facts, 803, "unsupported display driver / cuda driver combination")) return {};
   Remedy remedy(facts, needs);
-  remedy.way(reboot(facts) + (in_container(facts) ? " and start the container anew, if the driver was updated" : ""));
+  remedy.add(reboot(facts) + (in_container(facts) ? " and start the container anew, if the driver was updated" : ""));
   add_own_libcuda(remedy, "compat folders");
   return finding(
       error, "libcuda and the kernel module are of different drivers (error 803)" + libcuda_is(facts, "; libcuda is "),
@@ -140,9 +143,9 @@ Result cuda_803(const Facts& facts, const Needs& needs) {
 Result cuda_804(const Facts& facts, const Needs& needs) {
   if (!cuda_error(facts, 804, "forward compatibility was attempted on non supported")) return {};
   Remedy remedy(facts, needs);
-  remedy.way("take the compat folder out of LD_LIBRARY_PATH", {{"env.LD_LIBRARY_PATH", ""}});
-  remedy.way("remove /usr/local/cuda/compat, or the package cuda-compat, in this place");
-  remedy.way(on_host(facts) + "update the driver to 580 or newer", {{"driver", "580"}});
+  remedy.add("take the compat folder out of LD_LIBRARY_PATH", {{"env.LD_LIBRARY_PATH", ""}});
+  remedy.add("remove /usr/local/cuda/compat, or the package cuda-compat, in this place");
+  remedy.add(on_host(facts) + "update the driver to 580 or newer", {{"driver", "580"}});
   return finding(
       error, "CUDA's forward compatibility does not serve this GPU (error 804)" + libcuda_is(facts, "; libcuda is "),
       "cuda-compat works on data-centre GPUs only, and is found before the driver's own libcuda" + library_path(facts),
@@ -168,7 +171,7 @@ Result wsl_driver_mix(const Facts& facts, const Needs& needs) {
   const int code = facts.driver.init_code;
   const bool hidden = variable(facts, "CUDA_VISIBLE_DEVICES") && (code == 100 || code == 101);
   const bool fails = missed(facts, needs) && facts.host.wsl2 && code > 0 && !hidden;
-  if (!fails && !said(facts, "named symbol not found")) return {};
+  if (!fails && !probe_message_contains(facts, "named symbol not found")) return {};
   const std::string& words = facts.driver.init_error;
   return finding(error,
                  "CUDA does not start under WSL2: " + (words.empty() ? "named symbol not found (error 500)" : words),
@@ -214,8 +217,8 @@ Result cuda_visible_devices(const Facts& facts, const Needs& needs) {
                       cards > 0 ? fmt::format("; this machine has {}, counted from 0", cards) : "");
   }
   Remedy remedy(facts, needs);
-  remedy.way("unset CUDA_VISIBLE_DEVICES", {{"env.CUDA_VISIBLE_DEVICES", ""}});
-  remedy.way("set it to indices or UUIDs that `nvidia-smi -L` lists, with commas between them");
+  remedy.add("unset CUDA_VISIBLE_DEVICES", {{"env.CUDA_VISIBLE_DEVICES", ""}});
+  remedy.add("set it to indices or UUIDs that `nvidia-smi -L` lists, with commas between them");
   return finding(error,
                  entries[0].empty() ? std::string("CUDA_VISIBLE_DEVICES is empty and hides every GPU")
                                     : fmt::format("CUDA_VISIBLE_DEVICES={} hides every GPU", *value),
@@ -235,7 +238,7 @@ Result address_space_limited(const Facts& facts, const Needs& needs) {
   const Limit& limit = facts.limits.address_space;
   if (!missed(facts, needs) || facts.driver.init_code <= 0 || !limit || *limit >= least) return {};
   Remedy remedy(facts, needs);
-  remedy.way("`ulimit -v unlimited` in the shell that starts the run", {{"limits.address_space", "unlimited"}});
+  remedy.add("`ulimit -v unlimited` in the shell that starts the run", {{"limits.address_space", "unlimited"}});
   return finding(error, fmt::format("CUDA does not start within {} of address space", size_text(*limit)),
                  "CUDA reserves addresses for the memory of all GPUs and the host, far more than it uses", remedy);
 }
@@ -256,7 +259,9 @@ Result cuda_304(const Facts& facts, const Needs&) {
 
 Result cuda_unknown_error(const Facts& facts, const Needs& needs) {
   const bool at_start = missed(facts, needs) && facts.driver.init_code == 999;
-  if (!at_start && !said(facts, "CUDA unknown error") && !said(facts, "CUDA error: unknown error")) return {};
+  if (!at_start && !probe_message_contains(facts, "CUDA unknown error") &&
+      !probe_message_contains(facts, "CUDA error: unknown error"))
+    return {};
   return finding(error, "CUDA says: unknown error (999)",
                  "the kernel module nvidia_uvm is in a bad state, as after a suspend or half an upgrade",
                  facts.host.wsl2
@@ -269,16 +274,16 @@ Result driver_too_old(const Facts& facts, const Needs& needs) {
   const int wanted = major_of(facts.torch.cuda_compiled);
   const int known = facts.driver.cuda_version;
   const bool older = known >= 1000 && known / 1000 < wanted;
-  const bool toolchain = said(facts, "PTX was compiled with an unsupported toolchain");
+  const bool toolchain = probe_message_contains(facts, "PTX was compiled with an unsupported toolchain");
   const bool words = toolchain || cuda_error(facts, 35, "driver version is insufficient");
   if (!words && !(older && (gpu_on_host(facts) || needs.device.starts_with("cuda")))) return {};
   const char* least = wanted >= 13 ? "580" : "525";
   Remedy remedy(facts, needs);
   if (!older && (in_container(facts) || !gpu_on_host(facts))) {
-    remedy.way(in_container(facts) ? pass_gpus(facts) : "in a container: start it with `--gpus all`");
+    remedy.add(in_container(facts) ? pass_gpus(facts) : "in a container: start it with `--gpus all`");
   }
-  remedy.way(fmt::format("{}install driver {} or newer", on_host(facts), least), {{"driver", least}});
-  if (remedy.empty() || (older && is_so({"driver", least}, facts, needs)))
+  remedy.add(fmt::format("{}install driver {} or newer", on_host(facts), least), {{"driver", least}});
+  if (remedy.empty() || (older && already_applied({"driver", least}, facts, needs)))
     add_own_libcuda(remedy, "another libcuda's folder");
   if (wanted >= 13) add_libtorch(remedy, facts, "12.6");
   const std::string version = driver_version(facts);
@@ -310,7 +315,8 @@ Result cuda_init_failed(const Facts& facts, const Needs& needs) {
 }
 
 Result gpu_not_visible(const Facts& facts, const Needs& needs) {
-  const bool words = said(facts, "no CUDA-capable device is detected") || said(facts, "No CUDA GPUs are available");
+  const bool words = probe_message_contains(facts, "no CUDA-capable device is detected") ||
+                     probe_message_contains(facts, "No CUDA GPUs are available");
   if (!missed(facts, needs) && !words) return {};
   return finding(error, "CUDA sees no GPU",
                  words ? "none was given to the container, CUDA_VISIBLE_DEVICES hides it, or the driver lost it"
@@ -331,7 +337,7 @@ Result device_index(const Facts& facts, const Needs& needs) {
   const std::string* visible = variable(facts, "CUDA_VISIBLE_DEVICES");
   const std::size_t count = facts.devices.size();
   Remedy remedy(facts, needs);
-  remedy.way("use --train.device " + names[0], {{"train.device", names[0]}});
+  remedy.add("use --train.device " + names[0], {{"train.device", names[0]}});
   return finding(error,
                  fmt::format("there is no cuda:{}, there {}: {}{}", missing[0],
                              count == 1 ? "is one GPU" : fmt::format("are {} GPUs", count), fmt::join(names, " "),

@@ -32,7 +32,7 @@ std::string transport(const Facts& facts) {
 // Suggests training on one GPU, unless the run already does.
 void add_one_gpu(Remedy& remedy, const Facts& facts) {
   const std::string first = facts.devices.empty() ? "cuda:0" : fmt::format("cuda:{}", facts.devices[0].index);
-  remedy.way("train on one GPU: --train.device " + first, {{"train.device", first}});
+  remedy.add("train on one GPU: --train.device " + first, {{"train.device", first}});
 }
 
 Result peer_copy_failed(const Facts& facts, const Needs& needs) {
@@ -40,26 +40,27 @@ Result peer_copy_failed(const Facts& facts, const Needs& needs) {
   if (!probe) return {};
   Remedy remedy(facts, needs);
   add_one_gpu(remedy, facts);
-  remedy.way("NCCL_P2P_DISABLE=1", {{"env.NCCL_P2P_DISABLE", "1"}});
-  remedy.way("lastingly: turn the IOMMU (VT-d, AMD-Vi) and ACS off in the host's firmware");
-  return finding(Severity::warning, "copies between GPUs fail" + in_words(probe->message),
+  remedy.add("NCCL_P2P_DISABLE=1", {{"env.NCCL_P2P_DISABLE", "1"}});
+  remedy.add("lastingly: turn the IOMMU (VT-d, AMD-Vi) and ACS off in the host's firmware");
+  return finding(Severity::warning, "copies between GPUs fail" + quoted_message(probe->message),
                  "the host's IOMMU or PCI access control redirects what one card sends to another", remedy);
 }
 
 Result all_reduce_failed(const Facts& facts, const Needs& needs) {
   const ProbeFacts* failed = failed_probe(facts, is_all_reduce);
-  if (!failed && !said(facts, "NCCL error") && !said(facts, "ncclInternalError") && !said(facts, "ncclSystemError") &&
-      !said(facts, "ncclUnhandledCudaError")) {
+  if (!failed && !probe_message_contains(facts, "NCCL error") && !probe_message_contains(facts, "ncclInternalError") &&
+      !probe_message_contains(facts, "ncclSystemError") && !probe_message_contains(facts, "ncclUnhandledCudaError")) {
     return {};
   }
   Remedy remedy(facts, needs);
   if (in_container(facts) && !facts.host.shares_ipc) add_larger_shared_memory(remedy, facts, 1ull << 30);
-  remedy.way("NCCL_DEBUG=WARN, which names the cause", {{"env.NCCL_DEBUG", "WARN"}});
-  remedy.way("NCCL_P2P_DISABLE=1, which goes through the host's memory", {{"env.NCCL_P2P_DISABLE", "1"}});
-  remedy.way("update the driver: NCCL's own words above name the call that failed");
-  return finding(Severity::warning,
-                 failed ? "the GPUs cannot add up by NCCL" + in_words(failed->message) : "NCCL failed between GPUs",
-                 "NCCL needs shared memory (a container gets 64 MB), and a working link between the cards", remedy);
+  remedy.add("NCCL_DEBUG=WARN, which names the cause", {{"env.NCCL_DEBUG", "WARN"}});
+  remedy.add("NCCL_P2P_DISABLE=1, which goes through the host's memory", {{"env.NCCL_P2P_DISABLE", "1"}});
+  remedy.add("update the driver: NCCL's own words above name the call that failed");
+  return finding(
+      Severity::warning,
+      failed ? "the GPUs cannot add up by NCCL" + quoted_message(failed->message) : "NCCL failed between GPUs",
+      "NCCL needs shared memory (a container gets 64 MB), and a working link between the cards", remedy);
 }
 
 // It ended before the group's first probe.
@@ -70,8 +71,8 @@ Result group_crashed(const Facts& facts, const Needs& needs) {
   if (!failed) return {};
   Remedy remedy(facts, needs);
   add_one_gpu(remedy, facts);
-  remedy.way("run `trainyard check --full` again");
-  return finding(Severity::warning, "the probe of all GPUs together ended early" + in_words(failed->message),
+  remedy.add("run `trainyard check --full` again");
+  return finding(Severity::warning, "the probe of all GPUs together ended early" + quoted_message(failed->message),
                  "each GPU works alone", remedy);
 }
 
@@ -79,9 +80,9 @@ Result gpus_over_sockets(const Facts& facts, const Needs& needs) {
   if (transport(facts) != "NET") return {};
   Remedy remedy(facts, needs);
   if (in_container(facts) && !facts.host.shares_ipc) add_larger_shared_memory(remedy, facts, 1ull << 30);
-  remedy.way("unset NCCL_P2P_DISABLE", {{"env.NCCL_P2P_DISABLE", ""}});
-  remedy.way("unset NCCL_SHM_DISABLE", {{"env.NCCL_SHM_DISABLE", ""}});
-  remedy.way("NCCL_DEBUG=INFO, which says why", {{"env.NCCL_DEBUG", "INFO"}});
+  remedy.add("unset NCCL_P2P_DISABLE", {{"env.NCCL_P2P_DISABLE", ""}});
+  remedy.add("unset NCCL_SHM_DISABLE", {{"env.NCCL_SHM_DISABLE", ""}});
+  remedy.add("NCCL_DEBUG=INFO, which says why", {{"env.NCCL_DEBUG", "INFO"}});
   return finding(Severity::warning, "the GPUs of this host reach each other through network sockets",
                  "NCCL could use neither a direct link nor shared memory, both of which are many times faster", remedy);
 }
@@ -99,9 +100,9 @@ Result slow_all_reduce(const Facts& facts, const Needs& needs) {
   }
   if (reduced == 0 || reduced >= copy / 3 || transport(facts) == "NET") return {};
   Remedy remedy(facts, needs);
-  remedy.way("unset NCCL_P2P_DISABLE", {{"env.NCCL_P2P_DISABLE", ""}});
-  remedy.way("end other programs on these GPUs and run it again");
-  remedy.way("NCCL_DEBUG=INFO, which says what it uses", {{"env.NCCL_DEBUG", "INFO"}});
+  remedy.add("unset NCCL_P2P_DISABLE", {{"env.NCCL_P2P_DISABLE", ""}});
+  remedy.add("end other programs on these GPUs and run it again");
+  remedy.add("NCCL_DEBUG=INFO, which says what it uses", {{"env.NCCL_DEBUG", "INFO"}});
   const std::string way = transport(facts);
   return finding(Severity::warning,
                  fmt::format("an all-reduce carries {:.1f} GB/s, copies between the same GPUs {:.1f} GB/s",

@@ -14,8 +14,8 @@ Result gpu_memory_held(const Facts& facts, const Needs& needs, const DeviceFacts
   if (!card || card->mig || card->processes.empty()) return {};
   if (device.memory_free >= device.memory / 2 || device.memory_free < least_free_memory) return {};
   Remedy remedy(facts, needs);
-  remedy.way("if memory runs out, end them (" + on_host(facts) + "`nvidia-smi` shows them)");
-  remedy.way("use a smaller --loader.batch_size", {{"loader.batch_size", "1"}});
+  remedy.add("if memory runs out, end them (" + on_host(facts) + "`nvidia-smi` shows them)");
+  remedy.add("use a smaller --loader.batch_size", {{"loader.batch_size", "1"}});
   return finding(
       Severity::warning,
       fmt::format("cuda:{} has {} free of {}", device.index, size_text(device.memory_free), size_text(device.memory)),
@@ -88,7 +88,7 @@ Result precision_unsupported(const Facts& facts, const Needs& needs, const Devic
   const bool wanted = needs.precision == "bf16" || needs.precision == "tf32";
   if (!wanted || device.major == 0 || device.major >= 8) return {};
   Remedy remedy(facts, needs);
-  remedy.way("use --train.precision fp32", {{"train.precision", "fp32"}});
+  remedy.add("use --train.precision fp32", {{"train.precision", "fp32"}});
   return finding(Severity::warning,
                  fmt::format("train.precision = {}, which cuda:{} (compute capability {}.{}) has no hardware for",
                              needs.precision, device.index, device.major, device.minor),

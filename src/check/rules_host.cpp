@@ -23,7 +23,7 @@ Result cpu_probe_failed(const Facts& facts, const Needs&) {
     if (probe.device != "cpu" || probe.outcome == "ok") continue;
     return finding(error,
                    (probe.name.empty() ? std::string("a computation") : "`" + probe.name + "`") + " failed on the CPU" +
-                       (probe.outcome.empty() ? "" : " (" + probe.outcome + ")") + in_words(probe.message),
+                       (probe.outcome.empty() ? "" : " (" + probe.outcome + ")") + quoted_message(probe.message),
                    "LibTorch itself does not compute here: a broken installation, or a processor it does not serve",
                    "install LibTorch again (`python3 -m pip install --force-reinstall torch`), then `make distclean && "
                    "make train`");
@@ -42,9 +42,9 @@ Result shared_memory_missing(const Facts& facts, const Needs& needs) {
   if (in_container(facts)) {
     add_larger_shared_memory(remedy, facts, twice(needs.shared_memory));
   } else {
-    remedy.way("mount it: `sudo mount -t tmpfs tmpfs /dev/shm`");
+    remedy.add("mount it: `sudo mount -t tmpfs tmpfs /dev/shm`");
   }
-  remedy.way("--loader.workers 0", {{"loader.workers", "0"}});
+  remedy.add("--loader.workers 0", {{"loader.workers", "0"}});
   return finding(error, "there is no shared memory at " + place_of(memory),
                  memory.error.empty() ? "nothing is mounted there" : memory.error, remedy);
 }
@@ -56,9 +56,9 @@ Result shared_memory_small(const Facts& facts, const Needs& needs) {
   const bool own = in_container(facts) && !facts.host.shares_ipc;
   const std::uint64_t least = needs.shared_memory_least > 0 ? needs.shared_memory_least : needs.shared_memory;
   Remedy remedy(facts, needs);
-  if (full) remedy.way(fmt::format("{}remove what is left over in /dev/shm", own ? "" : on_host(facts)));
+  if (full) remedy.add(fmt::format("{}remove what is left over in /dev/shm", own ? "" : on_host(facts)));
   add_larger_shared_memory(remedy, facts, twice(full ? memory.size : needs.shared_memory));
-  remedy.way("use a smaller --loader.prefetch");
+  remedy.add("use a smaller --loader.prefetch");
   return finding(
       memory.free < least ? error : warning,
       fmt::format("the loader needs {} of shared memory, {} has {} free of {}", size_text(needs.shared_memory),
@@ -74,10 +74,10 @@ Result shared_memory_unwritable(const Facts& facts, const Needs& needs) {
   if (needs.shared_memory == 0 || memory.size == 0 || memory.writable) return {};
   Remedy remedy(facts, needs);
   const bool own = in_container(facts) && !facts.host.shares_ipc;
-  remedy.way(own ? std::string("start the container without --read-only and without a mount of its own at /dev/shm")
+  remedy.add(own ? std::string("start the container without --read-only and without a mount of its own at /dev/shm")
                  : on_host(facts) + "`sudo chmod 1777 /dev/shm`, `sudo mount -o remount,rw /dev/shm`");
-  remedy.way("--loader.workers 0", {{"loader.workers", "0"}});
-  return finding(error, place_of(memory) + " cannot be written" + in_words(memory.error),
+  remedy.add("--loader.workers 0", {{"loader.workers", "0"}});
+  return finding(error, place_of(memory) + " cannot be written" + quoted_message(memory.error),
                  "it is mounted read-only, this user has no right to it, or it holds as many files as it may (`df -i`)",
                  remedy);
 }
@@ -88,7 +88,7 @@ Result shared_memory_refused(const Facts& facts, const Needs& needs) {
   if (needs.shared_memory == 0 || !promised || memory.error.empty()) return {};
   return finding(error,
                  fmt::format("{} claims {} free, yet {} could not be taken{}", place_of(memory), size_text(memory.free),
-                             memory.tried > 0 ? size_text(memory.tried) : "memory", in_words(memory.error)),
+                             memory.tried > 0 ? size_text(memory.tried) : "memory", quoted_message(memory.error)),
                  "shared memory counts as memory: the limit of the container or the machine is reached",
                  (in_container(facts) ? "give the container more memory (`--memory`)" : "free memory") +
                      std::string("; or use a smaller --loader.prefetch"));
@@ -105,10 +105,10 @@ Result memory_limit(const Facts& facts, const Needs& needs) {
   }
   if (*limit / 5 * 4 >= need) return {};
   Remedy remedy(facts, needs);
-  remedy.way(in_container(facts) ? "give the container more (`--memory`)"
+  remedy.add(in_container(facts) ? "give the container more (`--memory`)"
                                  : "give the service or session more (MemoryMax)");
-  remedy.way("use fewer --loader.workers", {{"loader.workers", "1"}});
-  remedy.way("use a smaller --loader.prefetch");
+  remedy.add("use fewer --loader.workers", {{"loader.workers", "1"}});
+  remedy.add("use a smaller --loader.prefetch");
   return finding(warning,
                  fmt::format("this run takes about {}, the memory limit is {}", size_text(need), size_text(*limit)),
                  "over the limit the kernel kills a process without a word", remedy);
@@ -126,12 +126,12 @@ Result processes_low(const Facts& facts, const Needs& needs) {
   if (!cgroup_low && !user_low) return {};
   Remedy remedy(facts, needs);
   if (cgroup_low) {
-    remedy.way(in_container(facts) ? "start the container with `--pids-limit 4096`"
+    remedy.add(in_container(facts) ? "start the container with `--pids-limit 4096`"
                                    : "`sudo systemctl set-property user-$(id -u).slice TasksMax=4096`");
   } else {
-    remedy.way("`ulimit -u 4096`", {{"limits.processes", enough}});
+    remedy.add("`ulimit -u 4096`", {{"limits.processes", enough}});
   }
-  remedy.way("use fewer --loader.workers", {{"loader.workers", "1"}});
+  remedy.add("use fewer --loader.workers", {{"loader.workers", "1"}});
   const std::uint64_t least = std::min(of_cgroup.value_or(~0ull), of_user.value_or(~0ull));
   return finding(warning, fmt::format("at most {} processes and threads may run; {} are wanted", least, need),
                  cgroup_low ? "the limit of this container or session (pids) is low" : "the limit of this user is low",
@@ -143,8 +143,8 @@ Result too_many_workers(const Facts& facts, const Needs& needs) {
   if (cores <= 0 || needs.workers <= cores) return {};
   const int all = facts.host.logical_cores;
   Remedy remedy(facts, needs);
-  remedy.way(fmt::format("use --loader.workers {}", cores), {{"loader.workers", std::to_string(cores)}});
-  if (in_container(facts) && (all == 0 || all > cores)) remedy.way("give the container more cores (`--cpus`)");
+  remedy.add(fmt::format("use --loader.workers {}", cores), {{"loader.workers", std::to_string(cores)}});
+  if (in_container(facts) && (all == 0 || all > cores)) remedy.add("give the container more cores (`--cpus`)");
   return finding(warning,
                  fmt::format("loader.workers = {}, and this process may use {}{} cores", needs.workers, cores,
                              all > 0 ? fmt::format(" of the machine's {}", all) : ""),
@@ -160,11 +160,11 @@ Result open_files_low(const Facts& facts, const Needs& needs) {
   const std::uint64_t reachable = std::min<std::uint64_t>(most.value_or(65'536), 65'536);
   Remedy remedy(facts, needs);
   if (reachable >= need) {
-    remedy.way(fmt::format("`ulimit -n {}`", reachable), {{"limits.open_files", std::to_string(reachable)}});
+    remedy.add(fmt::format("`ulimit -n {}`", reachable), {{"limits.open_files", std::to_string(reachable)}});
   }
-  if (in_container(facts)) remedy.way("start the container with `--ulimit nofile=65536`");
+  if (in_container(facts)) remedy.add("start the container with `--ulimit nofile=65536`");
   if (remedy.empty())
-    remedy.way("raise the user's limit: `* hard nofile 65536` in /etc/security/limits.conf, log in again");
+    remedy.add("raise the user's limit: `* hard nofile 65536` in /etc/security/limits.conf, log in again");
   return finding(warning, fmt::format("at most {} files may be open; {} are wanted", *limit, need),
                  "the limit of this shell or container (ulimit -n) is low", remedy);
 }
@@ -175,9 +175,9 @@ Result run_dir_unwritable(const Facts& facts, const Needs& needs) {
   const std::string what = "run.dir" + (runs->path.empty() ? "" : " = " + runs->path) +
                            (runs->exists ? " cannot be written" : " does not exist and cannot be made");
   Remedy remedy(facts, needs);
-  remedy.way("choose another folder with --run.dir");
+  remedy.add("choose another folder with --run.dir");
   if (runs->read_only) {
-    remedy.way("mount it writable");
+    remedy.add("mount it writable");
     return finding(error, what, "it is mounted read-only", remedy);
   }
   const bool foreign = runs->owner >= 0 && runs->owner != facts.host.uid;
@@ -187,13 +187,13 @@ Result run_dir_unwritable(const Facts& facts, const Needs& needs) {
     why = fmt::format("{} belongs to user {}{}, and this is user {}", runs->exists ? "it" : "the folder above it",
                       runs->owner, rights, facts.host.uid);
     if (in_container(facts)) {
-      remedy.way(fmt::format("start the container with `--user {}` (HOST_UID in .env)", runs->owner));
-      remedy.way(fmt::format("on the host: `sudo chown -R {}` the folder", facts.host.uid));
+      remedy.add(fmt::format("start the container with `--user {}` (HOST_UID in .env)", runs->owner));
+      remedy.add(fmt::format("on the host: `sudo chown -R {}` the folder", facts.host.uid));
     } else {
-      remedy.way("`sudo chown -R $(id -u):$(id -g)` that folder");
+      remedy.add("`sudo chown -R $(id -u):$(id -g)` that folder");
     }
   } else {
-    remedy.way("`chmod u+rwx` that folder");
+    remedy.add("`chmod u+rwx` that folder");
   }
   return finding(error, what, std::move(why), remedy);
 }
@@ -281,9 +281,9 @@ Result library_mismatch(const Facts& facts, const Needs& needs) {
         std::find_if(facts.libraries.begin(), facts.libraries.end(),
                      [&, prefix = file](const auto& each) { return each.loaded && each.name.starts_with(prefix); });
     Remedy remedy(facts, needs);
-    remedy.way("unset LD_LIBRARY_PATH, or take that folder out of it: LibTorch brings its own",
+    remedy.add("unset LD_LIBRARY_PATH, or take that folder out of it: LibTorch brings its own",
                {{"env.LD_LIBRARY_PATH", ""}});
-    remedy.way("remove that copy, or install torch again, which brings its own");
+    remedy.add("remove that copy, or install torch again, which brings its own");
     return finding(warning, fmt::format("{} {} is loaded, LibTorch was built with {}", name, loaded, compiled),
                    (from == facts.libraries.end() || from->path.empty() ? std::string("another copy is found first")
                                                                         : from->path + " is found first") +
@@ -301,8 +301,8 @@ Result stray_libcuda(const Facts& facts, const Needs& needs) {
   const std::string version = facts.driver.libcuda.substr(place + file.size());
   if (major_of(version) < 100 || compare_versions(version, facts.driver.version) >= 0) return {};
   Remedy remedy(facts, needs);
-  remedy.way("take its folder out of LD_LIBRARY_PATH", {{"env.LD_LIBRARY_PATH", ""}});
-  remedy.way("remove it: a compat package that is older than the driver is no longer needed");
+  remedy.add("take its folder out of LD_LIBRARY_PATH", {{"env.LD_LIBRARY_PATH", ""}});
+  remedy.add("remove it: a compat package that is older than the driver is no longer needed");
   return finding(
       warning,
       fmt::format("libcuda is of driver {}, the driver is {}: {}", version, facts.driver.version, facts.driver.libcuda),

@@ -24,7 +24,7 @@ bool has_gpu_node(const Facts& facts) {
 Result no_gpu(const Facts& facts, const Needs& needs) {
   if (!wanted_by_name(needs) || !facts.devices.empty() || gpu_on_host(facts)) return {};
   Remedy remedy(facts, needs);
-  remedy.way("use a machine with a GPU");
+  remedy.add("use a machine with a GPU");
   add_cpu(remedy);
   return finding(error, fmt::format("train.device = {}, and this machine has no NVIDIA GPU", needs.device),
                  "no display device of NVIDIA on the PCI bus, no driver, no device file", remedy);
@@ -90,7 +90,7 @@ Result driver_too_new(const Facts& facts, const Needs& needs) {
     add_libtorch(libtorch, facts, "12.6");
     if (!libtorch.empty()) words += "; then " + libtorch.words();
     changes.insert(changes.end(), libtorch.changes().begin(), libtorch.changes().end());
-    remedy.way(words, changes);
+    remedy.add(words, changes);
     return finding(error, fmt::format("driver {} is too new for this card (PCI id {})", version, card),
                    fmt::format("the card is older than Turing; driver {} is the last that serves it", last_branch),
                    remedy);
@@ -101,7 +101,7 @@ Result driver_too_new(const Facts& facts, const Needs& needs) {
 Result kernel_module_missing(const Facts& facts, const Needs& needs) {
   const bool loaded = !facts.host.kernel_module.empty() || !facts.driver.cards.empty();
   const bool absent = missed(facts, needs) && !facts.host.wsl2 && !facts.host.nvidia_cards.empty() && !loaded;
-  if (!absent && !said(facts, "Found no NVIDIA driver")) return {};
+  if (!absent && !probe_message_contains(facts, "Found no NVIDIA driver")) return {};
   const std::string& kernel = facts.host.kernel;
   return finding(error,
                  absent ? "the machine has an NVIDIA GPU, but its driver is not loaded" : "no NVIDIA driver is here",

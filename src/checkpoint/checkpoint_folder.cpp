@@ -87,7 +87,7 @@ std::vector<fs::path> step_folders(const fs::path& checkpoints) {
   return folders;
 }
 
-Mapping map_verified(const fs::path& folder, const std::string& name, const FileSum& sum) {
+Mapping map_verified(const fs::path& folder, const std::string& name, const FileDigest& sum) {
   const std::string path = (folder / name).string();
   Mapping mapping = Mapping::read_only_file(path, where);
   const auto bytes = mapping.bytes();

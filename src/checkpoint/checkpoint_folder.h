@@ -34,7 +34,7 @@ std::optional<std::int64_t> step_of(const std::string& name);
 std::vector<std::filesystem::path> step_folders(const std::filesystem::path& checkpoints);
 
 /// Verifies size and checksum of folder/<name> against `sum` and maps it. Throws RunError that names the mismatch.
-Mapping map_verified(const std::filesystem::path& folder, const std::string& name, const FileSum& sum);
+Mapping map_verified(const std::filesystem::path& folder, const std::string& name, const FileDigest& sum);
 
 /// Reads a whole checkpoint, verifies sizes and checksums against its manifest, and returns the manifest. Throws
 /// RunError that names the file and the mismatch, UsageError for another format version.

@@ -104,12 +104,12 @@ class Reader {
   std::string text(const char* key) const { return text(at(key), key); }
   std::int64_t count(const char* key) const { return count(at(key), key); }
 
-  std::uint64_t hex(const char* key, std::size_t most_digits) const {
+  std::uint64_t hex(const char* key, std::size_t max_digits) const {
     const std::string digits = text(key);
     std::uint64_t value = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
-    if (error != std::errc() || end != digits.data() + digits.size() || digits.size() > most_digits) {
-      wrong(key, fmt::format("a hexadecimal number of at most {} digits", most_digits));
+    if (error != std::errc() || end != digits.data() + digits.size() || digits.size() > max_digits) {
+      wrong(key, fmt::format("a hexadecimal number of at most {} digits", max_digits));
     }
     return value;
   }
@@ -188,8 +188,8 @@ class Reader {
     }
     return result;
   }
-  std::map<std::string, FileSum> files(const char* key) const {
-    std::map<std::string, FileSum> result;
+  std::map<std::string, FileDigest> files(const char* key) const {
+    std::map<std::string, FileDigest> result;
     for (const auto& [name, item] : object(key).object_.items()) {
       if (name != Manifest::model_file && name != Manifest::ema_file && name != Manifest::state_file) {
         wrong(key, "a list of a checkpoint's files");
@@ -213,8 +213,8 @@ class Reader {
     return value.get<std::string>();
   }
   std::int64_t count(const json& value, const char* key) const {
-    if (!value.is_number_unsigned() || value.get<std::uint64_t>() > static_cast<std::uint64_t>(most_count)) {
-      wrong(key, fmt::format("a whole number from 0 to {}", most_count));
+    if (!value.is_number_unsigned() || value.get<std::uint64_t>() > static_cast<std::uint64_t>(max_count)) {
+      wrong(key, fmt::format("a whole number from 0 to {}", max_count));
     }
     return value.get<std::int64_t>();
   }

@@ -77,7 +77,7 @@ struct Manifest {
   BestEpoch best;
   MetricsWindow window;
   std::string config;  ///< the resolved configuration as TOML
-  std::map<std::string, FileSum>
+  std::map<std::string, FileDigest>
       files;  ///< of the three above, ema_file if there is one; filled in by write_checkpoint
   bool operator==(const Manifest&) const = default;
 };

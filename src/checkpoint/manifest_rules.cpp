@@ -13,15 +13,15 @@ namespace trainyard {
 namespace {
 
 constexpr const char* where = "checkpoint";
-constexpr std::size_t most_classes = std::size_t{1} << 24;
-constexpr std::size_t most_text = 1024;
-constexpr std::size_t most_config = std::size_t{1} << 20;
+constexpr std::size_t max_classes = std::size_t{1} << 24;
+constexpr std::size_t max_text = 1024;
+constexpr std::size_t max_config = std::size_t{1} << 20;
 constexpr std::int64_t most_elements = std::int64_t{1} << 31;
 
 constexpr std::size_t most_fields = 64;
-constexpr std::size_t most_extents = 8;
-constexpr std::size_t most_metrics = 1024;
-constexpr std::int64_t most_signal = 64;
+constexpr std::size_t max_extents = 8;
+constexpr std::size_t max_metrics = 1024;
+constexpr std::int64_t max_signal = 64;
 
 template <typename... Args>
 [[noreturn]] void refuse(std::string_view path, fmt::format_string<Args...> format, Args&&... args) {
@@ -34,18 +34,18 @@ void check_count(std::string_view key, std::int64_t value, std::int64_t least, s
 }
 
 void check_progress(const Manifest& manifest, std::string_view path) {
-  check_count("step", manifest.step, 0, most_count, path);
-  check_count("epoch", manifest.epoch, 0, most_count, path);
-  check_count("batch", manifest.batch, 0, most_count, path);
+  check_count("step", manifest.step, 0, max_count, path);
+  check_count("epoch", manifest.epoch, 0, max_count, path);
+  check_count("batch", manifest.batch, 0, max_count, path);
   const std::int64_t least_steps = manifest.epoch + (manifest.batch > 0 ? 1 : 0);  // every epoch has a step
   if (manifest.step < least_steps) {
     refuse(path, "'step' is {}; {} epochs and {} batches take at least {}", manifest.step, manifest.epoch,
            manifest.batch, least_steps);
   }
   const bool by_signal = manifest.ended == RunEnd::signal;
-  if (by_signal != (manifest.signal != 0) || manifest.signal < 0 || manifest.signal > most_signal) {
+  if (by_signal != (manifest.signal != 0) || manifest.signal < 0 || manifest.signal > max_signal) {
     refuse(path, "'signal' is {} of a run that is '{}'; allowed: 1 to {} if a signal ended it, otherwise 0",
-           manifest.signal, to_string(manifest.ended), most_signal);
+           manifest.signal, to_string(manifest.ended), max_signal);
   }
 }
 
@@ -56,16 +56,16 @@ void check_text(std::string_view key, const std::string& text, std::size_t most,
 }
 
 void check_metrics(std::string_view key, const NamedNumbers& metrics, std::string_view path) {
-  if (metrics.size() > most_metrics) {
-    refuse(path, "'{}' has {} numbers; allowed: at most {}", key, metrics.size(), most_metrics);
+  if (metrics.size() > max_metrics) {
+    refuse(path, "'{}' has {} numbers; allowed: at most {}", key, metrics.size(), max_metrics);
   }
-  for (const auto& [name, value] : metrics) check_text("the name of a metric", name, most_text, path);
+  for (const auto& [name, value] : metrics) check_text("the name of a metric", name, max_text, path);
 }
 
 void check_best(const Manifest& manifest, std::string_view path) {
   const BestEpoch& best = manifest.best;
   check_metrics("best", best.metrics, path);
-  check_text("monitor", best.monitor, most_text, path);
+  check_text("monitor", best.monitor, max_text, path);
   if (best.epoch < 0 || best.epoch > manifest.epoch) {
     refuse(path, "the best epoch is {}, of {} epochs that are done", best.epoch, manifest.epoch);
   }
@@ -84,21 +84,21 @@ void check_window(const MetricsWindow& window, std::string_view path) {
 }
 
 void check_val(const ValSplit& val, std::string_view path) {
-  check_count("val/samples", val.samples, 1, most_count, path);
+  check_count("val/samples", val.samples, 1, max_count, path);
   if (!(val.share > 0 && val.share < 1)) {
     refuse(path, "'val/share' is {}; allowed: numbers between 0 and 1", val.share);
   }
 }
 
 void check_field(const Field& field, std::string_view path) {
-  check_text("the name of a field", field.name, most_text, path);
+  check_text("the name of a field", field.name, max_text, path);
   if (field.values && (field.values->count < 1 || field.dtype == DType::float32)) {
     refuse(path, "the field '{}' of {} has {} values; allowed: from 1, of integers", printable(field.name),
            to_string(field.dtype), field.values->count);
   }
-  if (field.shape.size() > most_extents || (field.varies && field.shape.empty())) {
+  if (field.shape.size() > max_extents || (field.varies && field.shape.empty())) {
     refuse(path, "the field '{}' has {} extents; allowed: at most {}, and one if it varies", printable(field.name),
-           field.shape.size(), most_extents);
+           field.shape.size(), max_extents);
   }
   std::int64_t elements = 1;
   for (const std::int64_t extent : field.shape) {
@@ -145,7 +145,7 @@ void check_data(const Manifest& manifest, std::string_view path) {
       refuse(path, "'channel_std' holds {}; allowed: numbers over 0, as inputs are divided by them", value);
   }
   const std::size_t classes = manifest.class_names.size();
-  if (classes > most_classes) refuse(path, "'class_names' has {} names; allowed: 0 to {}", classes, most_classes);
+  if (classes > max_classes) refuse(path, "'class_names' has {} names; allowed: 0 to {}", classes, max_classes);
   const std::size_t counts = manifest.class_counts.size();
   if (counts != 0 && counts != classes) {
     refuse(path, "'class_counts' has {} numbers for {} classes", counts, classes);
@@ -156,10 +156,10 @@ void check_data(const Manifest& manifest, std::string_view path) {
 
 void check_manifest(const Manifest& manifest, std::string_view path) {
   check_progress(manifest, path);
-  check_text("task", manifest.task, most_text, path);
-  check_text("model", manifest.model, most_text, path);
-  check_text("dataset", manifest.dataset, most_text, path);
-  check_text("config", manifest.config, most_config, path);
+  check_text("task", manifest.task, max_text, path);
+  check_text("model", manifest.model, max_text, path);
+  check_text("dataset", manifest.dataset, max_text, path);
+  check_text("config", manifest.config, max_config, path);
   check_data(manifest, path);
   check_val(manifest.val, path);
   check_best(manifest, path);

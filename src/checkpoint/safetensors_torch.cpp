@@ -87,7 +87,7 @@ void write_safetensors(FileWriter& file, const NamedTensors& tensors, const safe
   }
 }
 
-FileSum save_safetensors(const std::filesystem::path& path, const NamedTensors& tensors) {
+FileDigest save_safetensors(const std::filesystem::path& path, const NamedTensors& tensors) {
   return write_file_atomically(
       path, [&](FileWriter& file) { write_safetensors(file, tensors, {{"format", "pt"}}, path.string()); });
 }

@@ -31,6 +31,6 @@ void write_safetensors(FileWriter& file, const NamedTensors& tensors, const safe
                        std::string_view path);
 
 /// Writes the file `path` atomically, marked as PyTorch's ("format": "pt").
-FileSum save_safetensors(const std::filesystem::path& path, const NamedTensors& tensors);
+FileDigest save_safetensors(const std::filesystem::path& path, const NamedTensors& tensors);
 
 }  // namespace trainyard

@@ -12,7 +12,7 @@
 namespace trainyard {
 
 /// The number of mistakes that an evaluation for a report keeps.
-inline constexpr std::size_t most_reported_mistakes = 30;
+inline constexpr std::size_t max_reported_mistakes = 30;
 
 /// The run's best checkpoint, or its last one if no epoch has ended yet; none if it has no checkpoint.
 std::optional<std::filesystem::path> checkpoint_to_report(const std::filesystem::path& run);

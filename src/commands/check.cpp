@@ -22,7 +22,7 @@
 namespace trainyard {
 namespace {
 
-constexpr std::size_t most_facts = 4 << 20;  // bytes, the limit of recorded_from_json()
+constexpr std::size_t max_facts = 4 << 20;  // bytes, the limit of recorded_from_json()
 
 namespace fs = std::filesystem;
 
@@ -112,7 +112,7 @@ class CheckCommand : public Command {
   // An unreadable file is the same mistake as a file with other content.
   std::string facts_text() const {
     try {
-      return read_text_input(facts_, "check", most_facts);
+      return read_text_input(facts_, "check", max_facts);
     } catch (const RunError& error) {
       throw_error(ExitCode::usage, error.what());
     }

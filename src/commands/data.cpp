@@ -12,7 +12,7 @@
 #include "loader/split_summary.h"
 #include "util/json_text.h"
 #include "util/log.h"
-#include "util/ordered_makers.h"
+#include "util/ordered_producers.h"
 #include "util/output.h"
 #include "util/printable.h"
 
@@ -46,7 +46,7 @@ class SampleReader {
 // Reads in separate processes, so that a decoder that crashes costs only the sample it was reading.
 std::vector<BadSample> bad_samples_of(const Dataset& dataset, int workers) {
   SampleReader reader(dataset);
-  OrderedMakers makers(
+  OrderedProducers makers(
       dataset.size(), std::max(workers, 1),
       [&](std::size_t index) {
         reader.read(index);

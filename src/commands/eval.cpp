@@ -17,7 +17,7 @@ namespace trainyard {
 namespace {
 
 constexpr std::size_t table_rows = 30;
-constexpr std::size_t most_wrong = 10;
+constexpr std::size_t max_wrong = 10;
 constexpr std::size_t longest_name = 60;
 
 class EvalCommand : public Command {
@@ -38,7 +38,7 @@ class EvalCommand : public Command {
     const at::Device device = prepare_device(config, check);
     const CheckpointEvaluation result = with_explained_errors(check, device, [&] {
       const Split split = split_.empty() ? judging_split(pool) : split_ == "val" ? Split::val : Split::test;
-      return evaluate_checkpoint(resolve_checkpoint(checkpoint_), pool, split, config, device, most_wrong, mirror_);
+      return evaluate_checkpoint(resolve_checkpoint(checkpoint_), pool, split, config, device, max_wrong, mirror_);
     });
     if (json_) {
       write_output(json_text(to_json(result), 2) + "\n");

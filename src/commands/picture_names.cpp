@@ -24,7 +24,7 @@ constexpr std::array<std::string_view, 15> picture_endings{".jpg", ".jpeg", ".pn
                                                            ".pgm", ".ppm",  ".tif",  ".tiff", ".webp"};
 
 // More in a row are not a list, but e.g. /dev/zero.
-constexpr std::size_t most_empty_names = 1'000'000;
+constexpr std::size_t max_empty_names = 1'000'000;
 
 bool is_picture_name(const fs::path& path) {
   std::string ending = path.extension().string();
@@ -104,7 +104,7 @@ std::optional<std::string> NameReader::next() {
       name = lines.empty() ? "" : lines.front();
     }
     if (!name->empty()) return name;
-    if (++empty == most_empty_names) {
+    if (++empty == max_empty_names) {
       throw RunError("predict", "{} empty names in a row on standard input; expected names of pictures", empty);
     }
   }

@@ -81,7 +81,7 @@ class TrainCommand : public Command {
         if (!group.alone()) require_same(group, rank_facts(config, pool.splits()));
         if (rank.is_first()) {
           if (rank.restarts > 0) folder = folder_after_restart(config, group);
-          group.remember(folder.path);
+          group.keep_text(folder.path);
           print_start(folder, pool.splits());
         }
         folder.path = group.broadcast(folder.path.string());
@@ -114,7 +114,7 @@ class TrainCommand : public Command {
   // The first attempt may have created the folder, whatever run.resume says.
   RunFolder folder_after_restart(const Config& config, const ProcessGroup& group) const {
     print("restart {}, after a process of the run was lost\n", group.rank().restarts);
-    const fs::path before = group.remembered();
+    const fs::path before = group.kept_text();
     Config same_run = config;
     if (!before.empty()) {
       same_run.run.name = before.filename();
@@ -168,7 +168,7 @@ class TrainCommand : public Command {
     try {
       const std::optional<fs::path> best = checkpoint_to_report(folder.path);
       if (!best) throw RunError("report", "{} has no checkpoint to report on", folder.path.string());
-      return {.best = evaluate_checkpoint(*best, pool, judging_split(pool), config, device, most_reported_mistakes),
+      return {.best = evaluate_checkpoint(*best, pool, judging_split(pool), config, device, max_reported_mistakes),
               .error = ""};
     } catch (const std::exception& error) {
       return {.best = std::nullopt, .error = error.what()};

@@ -8,16 +8,16 @@ namespace trainyard {
 
 std::string classes_without_samples(std::span<const std::uint64_t> counts,
                                     const std::vector<std::string>& class_names) {
-  constexpr std::size_t most_named = 10;
+  constexpr std::size_t max_named = 10;
   std::vector<std::string> named;
   std::size_t empty = 0;
   for (std::size_t i = 0; i < counts.size(); ++i) {
     if (counts[i] > 0) continue;
-    if (++empty <= most_named) named.push_back(printable(class_names[i]));
+    if (++empty <= max_named) named.push_back(printable(class_names[i]));
   }
   if (empty == 0) return "";
   return fmt::format("{} of {} classes have no samples: {}{}", empty, counts.size(), fmt::join(named, ", "),
-                     empty > most_named ? ", ..." : "");
+                     empty > max_named ? ", ..." : "");
 }
 
 }  // namespace trainyard

@@ -36,7 +36,7 @@ void GarmentPictures::draw(RandomStream& random, Sample& picture) const {
   read_sample(*all, first + random.below(count), picture);
 }
 
-std::size_t made_up_samples(std::int64_t of_train, Split split) {
+std::size_t synthetic_samples(std::int64_t of_train, Split split) {
   return static_cast<std::size_t>(split == Split::train ? of_train : std::max<std::int64_t>(of_train / 5, 1));
 }
 

@@ -28,6 +28,6 @@ struct GarmentPictures {
 GarmentPictures garment_pictures(const DataConfig& config, Split split);
 
 /// Returns the number of samples of `split` if train has `of_train`: val and test have a fifth of it, at least one.
-std::size_t made_up_samples(std::int64_t of_train, Split split);
+std::size_t synthetic_samples(std::int64_t of_train, Split split);
 
 }  // namespace trainyard

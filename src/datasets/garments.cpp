@@ -87,7 +87,7 @@ class Garments final : public Dataset {
       : source_(garment_pictures(config, split)),
         target_(settings.in(config).target),
         split_key_(key_of({key_of("garments"), key_of(to_string(split))})) {
-    size_ = made_up_samples(settings.in(config).samples, split);
+    size_ = synthetic_samples(settings.in(config).samples, split);
     class_names_ = source_.all->class_names();
     if (target_ == Target::mask) class_names_.insert(class_names_.begin(), "ground");
     const auto classes = static_cast<std::int64_t>(class_names_.size());

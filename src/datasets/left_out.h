@@ -12,10 +12,10 @@ namespace trainyard {
 struct LeftOut {
   std::string reason;              ///< "dangling link", "unread format WebP"
   std::uint64_t count = 0;         ///< how many
-  std::vector<std::string> first;  ///< the names of the first ones, as on disk; at most most_named
+  std::vector<std::string> first;  ///< the names of the first ones, as on disk; at most max_named
   bool operator==(const LeftOut&) const = default;
 
-  static constexpr std::size_t most_named = 3;
+  static constexpr std::size_t max_named = 3;
 };
 
 /// The reason for files that is_litter() (datasets/litter.h) ignores. They are counted without a warning.

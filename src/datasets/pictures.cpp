@@ -52,7 +52,7 @@ ImageSize decode_whole(const Dataset& dataset, std::size_t field, const StoredIm
 }
 
 ImageSize first_picture_size(const Dataset& dataset, std::size_t field) {
-  constexpr std::size_t most_listed = 100;
+  constexpr std::size_t max_listed = 100;
   std::string errors;
   Sample sample;
   for (std::size_t index = 0; index < dataset.size(); ++index) {
@@ -60,10 +60,10 @@ ImageSize first_picture_size(const Dataset& dataset, std::size_t field) {
       read_sample(dataset, index, sample);
       return picture_size(dataset, field, sample.stored(field), index);
     } catch (const RunError& error) {
-      if (index < most_listed) errors += fmt::format("\n  {}", error.what());
+      if (index < max_listed) errors += fmt::format("\n  {}", error.what());
     }
   }
-  if (dataset.size() > most_listed) errors += fmt::format("\n  and {} more", dataset.size() - most_listed);
+  if (dataset.size() > max_listed) errors += fmt::format("\n  and {} more", dataset.size() - max_listed);
   throw RunError("data", "none of the {} pictures can be read:{}", dataset.size(), errors);
 }
 

@@ -65,7 +65,7 @@ class RotatedGarments final : public Dataset {
   RotatedGarments(const DataConfig& config, Split split)
       : source_(garment_pictures(config, split)),
         split_key_(key_of({key_of("rotated_garments"), key_of(to_string(split))})) {
-    size_ = made_up_samples(settings.in(config).samples, split);
+    size_ = synthetic_samples(settings.in(config).samples, split);
   }
 
   std::size_t size() const override { return size_; }

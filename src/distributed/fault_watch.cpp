@@ -23,7 +23,7 @@ namespace {
 
 constexpr const char* where = "distributed";
 constexpr int milliseconds_between_looks = 1000;
-constexpr double most_seconds_to_find = 30;
+constexpr double max_seconds_to_find = 30;
 constexpr double seconds_to_explain = 3;  // time for a failing rank to write its cause before it ends
 
 double now_seconds() { return static_cast<double>(monotonic_ns()) * 1e-9; }
@@ -219,7 +219,7 @@ FaultWatch::Cause FaultWatch::settle(const std::string& message, bool lost) {
 // Meanwhile the watching thread still searches for the rank that does not answer, and ends this process when it has
 // found it: a collective may time out slightly before that rank counts as silent.
 void FaultWatch::wait_for_cause() {
-  const double end = now_seconds() + std::min(timeout_, most_seconds_to_find) + seconds_to_explain;
+  const double end = now_seconds() + std::min(timeout_, max_seconds_to_find) + seconds_to_explain;
   try {
     while (now_seconds() < end && !known_cause()) usleep(50'000);
   } catch (const std::exception&) {  // from c10d: the store does not answer either

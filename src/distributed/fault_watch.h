@@ -35,7 +35,7 @@ class FaultWatch {
   FaultWatch& operator=(const FaultWatch&) = delete;
 
   /// Reports that this rank has completed one more step.
-  void moved() { moves_.fetch_add(1, std::memory_order_relaxed); }
+  void report_progress() { moves_.fetch_add(1, std::memory_order_relaxed); }
 
   /// Why the run fails.
   struct Cause {

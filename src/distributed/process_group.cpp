@@ -226,19 +226,19 @@ std::vector<std::string> ProcessGroup::all_gather(const std::string& text) {
   });
 }
 
-void ProcessGroup::remember(const std::string& text) {
+void ProcessGroup::keep_text(const std::string& text) {
   if (!alone()) connections_->whole_store->set(memory_key, bytes_of(text));
 }
 
-std::string ProcessGroup::remembered() const {
+std::string ProcessGroup::kept_text() const {
   if (alone() || !connections_->whole_store->check({memory_key})) return "";
   return text_of(connections_->whole_store->get(memory_key));
 }
 
 void ProcessGroup::barrier() { all_gather(std::string(1, '1')); }
 
-void ProcessGroup::moved() {
-  if (connections_) connections_->watch->moved();
+void ProcessGroup::report_progress() {
+  if (connections_) connections_->watch->report_progress();
 }
 
 void ProcessGroup::rethrow_first_cause(const std::exception& error) {

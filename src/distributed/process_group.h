@@ -67,15 +67,15 @@ class ProcessGroup {
   /// Returns `text` of each rank, in rank order.
   std::vector<std::string> all_gather(const std::string& text);
   /// Keeps `text` in torchrun's store, which outlives the ranks when they are restarted. Called by rank 0.
-  void remember(const std::string& text);
+  void keep_text(const std::string& text);
   /// Returns the last text that was kept; empty if there is none.
-  std::string remembered() const;
+  std::string kept_text() const;
   /// Returns when all ranks have called it.
   void barrier();
 
   /// Reports that this rank has completed one more step: a rank that makes no progress while others do counts as
   /// hanging.
-  void moved();
+  void report_progress();
   /// Called in a catch block. Rethrows the current exception if it is the first failure of all ranks, and reports it to
   /// the others; otherwise throws SecondaryError with the first one.
   [[noreturn]] void rethrow_first_cause(const std::exception& error);

@@ -17,8 +17,8 @@ namespace trainyard {
 namespace {
 
 constexpr const char* where = "distributed";
-constexpr int most_ranks = 1 << 20;
-constexpr int most_ports = 65'535;
+constexpr int max_ranks = 1 << 20;
+constexpr int max_ports = 65'535;
 
 int number_of(const std::string& text, const char* name, int least, int most) {
   int value = 0;
@@ -74,19 +74,19 @@ std::string first_host(const std::string& list) {
 // Parses the number of ranks per host under Slurm, e.g. "4(x2),3": two hosts with four tasks each, then one with three.
 // Uses the first number, because all hosts should have the same.
 int tasks_of_host(const std::string& text, const char* name) {
-  return number_of(text.substr(0, std::min(text.find_first_of("(,"), text.size())), name, 1, most_ranks);
+  return number_of(text.substr(0, std::min(text.find_first_of("(,"), text.size())), name, 1, max_ranks);
 }
 
 Rank of_torchrun(const Environment& environment) {
   const Variables variables(environment, "torchrun");
-  Rank rank{.rank = variables.number("RANK", 0, most_ranks - 1),
-            .world_size = variables.number("WORLD_SIZE", 1, most_ranks),
-            .local_rank = variables.number_or("LOCAL_RANK", 0, 0, most_ranks - 1),
-            .local_world_size = variables.number_or("LOCAL_WORLD_SIZE", 1, 1, most_ranks),
-            .node = variables.number_or("GROUP_RANK", 0, 0, most_ranks),
+  Rank rank{.rank = variables.number("RANK", 0, max_ranks - 1),
+            .world_size = variables.number("WORLD_SIZE", 1, max_ranks),
+            .local_rank = variables.number_or("LOCAL_RANK", 0, 0, max_ranks - 1),
+            .local_world_size = variables.number_or("LOCAL_WORLD_SIZE", 1, 1, max_ranks),
+            .node = variables.number_or("GROUP_RANK", 0, 0, max_ranks),
             .address = variables.text("MASTER_ADDR"),
-            .port = variables.number("MASTER_PORT", 1, most_ports),
-            .restarts = variables.number_or("TORCHELASTIC_RESTART_COUNT", 0, 0, most_ranks),
+            .port = variables.number("MASTER_PORT", 1, max_ports),
+            .restarts = variables.number_or("TORCHELASTIC_RESTART_COUNT", 0, 0, max_ranks),
             .launcher = "torchrun"};
   rank.hosts_store = rank.is_first() && environment("TORCHELASTIC_USE_AGENT_STORE").value_or("") != "True";
   return rank;
@@ -101,15 +101,15 @@ int port_of_job(int job) {
 
 Rank of_slurm(const Environment& environment) {
   const Variables variables(environment, "Slurm");
-  Rank rank{.rank = variables.number("SLURM_PROCID", 0, most_ranks - 1),
-            .world_size = variables.number("SLURM_STEP_NUM_TASKS", 1, most_ranks),
-            .local_rank = variables.number("SLURM_LOCALID", 0, most_ranks - 1),
+  Rank rank{.rank = variables.number("SLURM_PROCID", 0, max_ranks - 1),
+            .world_size = variables.number("SLURM_STEP_NUM_TASKS", 1, max_ranks),
+            .local_rank = variables.number("SLURM_LOCALID", 0, max_ranks - 1),
             .local_world_size = tasks_of_host(variables.text("SLURM_STEP_TASKS_PER_NODE"), "SLURM_STEP_TASKS_PER_NODE"),
-            .restarts = variables.number_or("SLURM_RESTART_COUNT", 0, 0, most_ranks),
+            .restarts = variables.number_or("SLURM_RESTART_COUNT", 0, 0, max_ranks),
             .launcher = "Slurm"};
   rank.address = environment("MASTER_ADDR").value_or("");
   if (rank.address.empty()) rank.address = first_host(variables.text("SLURM_STEP_NODELIST"));
-  rank.port = variables.number_or("MASTER_PORT", 0, 1, most_ports);
+  rank.port = variables.number_or("MASTER_PORT", 0, 1, max_ports);
   if (rank.port == 0) rank.port = port_of_job(variables.number("SLURM_JOB_ID", 0, 2'147'483'647));
   rank.hosts_store = rank.is_first();
   return rank;
@@ -117,11 +117,11 @@ Rank of_slurm(const Environment& environment) {
 
 Rank of_open_mpi(const Environment& environment) {
   const Variables variables(environment, "Open MPI");
-  Rank rank{.rank = variables.number("OMPI_COMM_WORLD_RANK", 0, most_ranks - 1),
-            .world_size = variables.number("OMPI_COMM_WORLD_SIZE", 1, most_ranks),
-            .local_rank = variables.number("OMPI_COMM_WORLD_LOCAL_RANK", 0, most_ranks - 1),
-            .local_world_size = variables.number("OMPI_COMM_WORLD_LOCAL_SIZE", 1, most_ranks),
-            .port = variables.number_or("MASTER_PORT", 29'500, 1, most_ports),
+  Rank rank{.rank = variables.number("OMPI_COMM_WORLD_RANK", 0, max_ranks - 1),
+            .world_size = variables.number("OMPI_COMM_WORLD_SIZE", 1, max_ranks),
+            .local_rank = variables.number("OMPI_COMM_WORLD_LOCAL_RANK", 0, max_ranks - 1),
+            .local_world_size = variables.number("OMPI_COMM_WORLD_LOCAL_SIZE", 1, max_ranks),
+            .port = variables.number_or("MASTER_PORT", 29'500, 1, max_ports),
             .launcher = "Open MPI"};
   rank.address = environment("MASTER_ADDR").value_or(rank.local_world_size == rank.world_size ? "127.0.0.1" : "");
   if (rank.address.empty()) {

@@ -14,7 +14,7 @@ namespace trainyard {
 namespace {
 
 constexpr std::array jpeg_start{std::byte{0xff}, std::byte{0xd8}, std::byte{0xff}};
-constexpr std::size_t most_of_path = 1024;  // maximum bytes of a path in an error
+constexpr std::size_t max_of_path = 1024;  // maximum bytes of a path in an error
 constexpr std::array png_start{std::byte{0x89}, std::byte{'P'}, std::byte{'N'}, std::byte{'G'}};
 
 bool starts_with(std::span<const std::byte> file, std::span<const std::byte> start) {
@@ -55,14 +55,14 @@ ImageReader::ImageReader(ImageSize size, std::string path) : size_(size), path_(
 
 std::unique_ptr<ImageReader> ImageReader::open(std::span<const std::byte> file, const std::string& path,
                                                const ImageOptions& options) {
-  const std::string name = printable(path, most_of_path);
+  const std::string name = printable(path, max_of_path);
   if (!is_jpeg(file) && !is_png(file)) throw RunError("image", "{}: {}", name, describe_format(file));
   return with_options(is_jpeg(file) ? open_jpeg(file, name) : open_png(file, name), file, name, options);
 }
 
 std::unique_ptr<ImageReader> ImageReader::open_mask(std::span<const std::byte> file, const std::string& path,
                                                     const ImageOptions& options) {
-  const std::string name = printable(path, most_of_path);
+  const std::string name = printable(path, max_of_path);
   if (!is_png(file)) {
     throw RunError("image", "{}: {}; a mask is a PNG whose pixels are the numbers of the classes", name,
                    is_jpeg(file) ? "a JPEG" : describe_format(file));

@@ -57,13 +57,13 @@ class EntropyBits {
   EntropyBits(const EntropyBits&) = delete;
   EntropyBits& operator=(const EntropyBits&) = delete;
 
-  /// Returns a reader for the blocks of one MCU, to be passed to go_on_from() after them; nullopt if earlier blocks
+  /// Returns a reader for the blocks of one MCU, to be passed to resume_from() after them; nullopt if earlier blocks
   /// have read past the end of the data.
   std::optional<BitReader> reader() {
     if (reader_.next >= enough_ && !read_on()) return std::nullopt;
     return reader_;
   }
-  void go_on_from(const BitReader& reader) { reader_ = reader; }
+  void resume_from(const BitReader& reader) { reader_ = reader; }
 
   /// Skips the rest of the data before the next marker and the marker itself. Returns false unless it is the restart
   /// marker with this number, of which the file stores only the low three bits.

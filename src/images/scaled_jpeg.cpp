@@ -117,9 +117,9 @@ class Scan {
   std::vector<Component> components_;
   Rect part_;
   std::size_t channels_ = 0;
-  std::size_t most_across_ = 1, most_down_ = 1;  ///< maximum blocks per MCU over the components
-  std::size_t mcu_height_ = 0, mcu_width_ = 0;   ///< in pixels of the shrunk image
-  std::size_t first_mcu_ = 0, mcus_ = 0;         ///< in each row, those that overlap the part
+  std::size_t max_across_ = 1, max_down_ = 1;   ///< maximum blocks per MCU over the components
+  std::size_t mcu_height_ = 0, mcu_width_ = 0;  ///< in pixels of the shrunk image
+  std::size_t first_mcu_ = 0, mcus_ = 0;        ///< in each row, those that overlap the part
 };
 
 bool Scan::is_baseline() const {
@@ -175,8 +175,8 @@ bool Scan::add(const jpeg_component_info& info, std::size_t shrink) {
     const bool fits = pixels * blocks * shrink == block_side * most && std::has_single_bit(pixels);
     return fits && pixels <= block_side ? pixels : 0;
   };
-  component.width = side(most_across_, component.across);
-  component.height = side(most_down_, component.down);
+  component.width = side(max_across_, component.across);
+  component.height = side(max_down_, component.down);
   if (component.width == 0 || component.height == 0) return false;
   component.inverse_dct = scaled_inverse_dct(component.height, component.width);
   component.values.resize(mcus_ * mcu_width_ * mcu_height_ + piece);
@@ -188,13 +188,13 @@ bool Scan::add(const jpeg_component_info& info, std::size_t shrink) {
 bool Scan::prepare(const Rect& part, std::size_t channels, std::size_t shrink) {
   if (!is_baseline()) return false;
   if (jpeg_.num_components > 1) {
-    most_across_ = static_cast<std::size_t>(jpeg_.max_h_samp_factor);
-    most_down_ = static_cast<std::size_t>(jpeg_.max_v_samp_factor);
+    max_across_ = static_cast<std::size_t>(jpeg_.max_h_samp_factor);
+    max_down_ = static_cast<std::size_t>(jpeg_.max_v_samp_factor);
   }
   part_ = part;
   channels_ = channels;
-  mcu_height_ = block_side * most_down_ / shrink;
-  mcu_width_ = block_side * most_across_ / shrink;
+  mcu_height_ = block_side * max_down_ / shrink;
+  mcu_width_ = block_side * max_across_ / shrink;
   first_mcu_ = static_cast<std::size_t>(part.left) / mcu_width_;
   mcus_ = divide_up(static_cast<std::size_t>(part.right()), mcu_width_) - first_mcu_;
   std::size_t blocks = 0;
@@ -225,7 +225,7 @@ bool Scan::take_mcu(EntropyBits& bits, bool wanted, std::size_t left) {
       component.inverse_dct(block.coefficients.data(), extent, &component.values[y * stride + x], stride);
     }
   }
-  bits.go_on_from(reader);
+  bits.resume_from(reader);
   return true;
 }
 
@@ -266,7 +266,7 @@ void Scan::write_row(std::size_t y, std::byte* out) const {
 bool Scan::read(std::byte* out) {
   const auto top = static_cast<std::size_t>(part_.top);
   const auto bottom = static_cast<std::size_t>(part_.bottom());
-  const std::size_t across = divide_up(jpeg_.image_width, block_side * most_across_);
+  const std::size_t across = divide_up(jpeg_.image_width, block_side * max_across_);
   const std::size_t first_row = top / mcu_height_;
   const std::size_t rows = divide_up(bottom, mcu_height_);
 

@@ -41,7 +41,7 @@ void refuse_changing_samples(const LoadedSplit& split, const char* name) {
                      "none (or shm)",
                      field.name, name);
   }
-  const std::string transform = split.transforms.first_drawn_anew();
+  const std::string transform = split.transforms.first_random_transform();
   if (transform.empty()) return;
   throw UsageError("loader.cache",
                    "gpu keeps samples as the transforms leave them, and '{}' of transform.{} is drawn anew in each "

@@ -30,7 +30,7 @@ std::uint64_t DataLoader::samples_of(std::uint64_t batch) const {
 }
 
 void DataLoader::start_epoch(std::uint64_t epoch, std::uint64_t first_batch) {
-  const bool begun = first_batch == 0 && ahead_.epoch == epoch && pool_.go_on_with(ahead_.ticket, id_);
+  const bool begun = first_batch == 0 && ahead_.epoch == epoch && pool_.try_switch_to(ahead_.ticket, id_);
   if (!begun) pool_.serve(id_);
   epoch_ = epoch;
   next_ = first_batch;

@@ -8,7 +8,7 @@
 namespace trainyard {
 namespace {
 
-using Control = std::array<char, CMSG_SPACE(most_descriptors * sizeof(int))>;
+using Control = std::array<char, CMSG_SPACE(max_descriptors * sizeof(int))>;
 
 }  // namespace
 

@@ -9,7 +9,7 @@
 
 namespace trainyard {
 
-constexpr std::size_t most_descriptors = 64;  ///< per message; more than an arena has
+constexpr std::size_t max_descriptors = 64;  ///< per message; more than an arena has
 
 struct DescriptorMessage {
   std::size_t bytes = 0;  ///< received; 0: the other end is closed

@@ -39,8 +39,8 @@ int HangWatch::milliseconds_left() const {
 }
 
 std::optional<Hang> HangWatch::look() {
-  constexpr std::int64_t most_grace_ns = 1'000'000'000;
-  constexpr std::int64_t until_told_again_ns = 5'000'000'000;
+  constexpr std::int64_t max_grace_ns = 1'000'000'000;
+  constexpr std::int64_t repeat_report_ns = 5'000'000'000;
   const std::int64_t now = coarse_monotonic_ns();
 
   std::uint64_t samples = 0;
@@ -68,10 +68,10 @@ std::optional<Hang> HangWatch::look() {
   if (overdue_since_ == 0 || suspect_began_ != since) {
     overdue_since_ = now;
     suspect_began_ = since;
-    next_look_ns_ = now + std::min(timeout_ns_, most_grace_ns);
+    next_look_ns_ = now + std::min(timeout_ns_, max_grace_ns);
   }
   if (now < next_look_ns_) return std::nullopt;
-  next_look_ns_ = now + until_told_again_ns;
+  next_look_ns_ = now + repeat_report_ns;
   const double seconds = static_cast<double>(now - since) * 1e-9;
   return oldest != 0 ? reading_too_long(suspect, seconds) : nobody_reads(seconds);
 }

@@ -7,8 +7,8 @@
 namespace trainyard {
 namespace {
 
-constexpr std::size_t most_files = 16;
-constexpr std::size_t most_stripes = 64;  // each is a separate mapping, which every fork copies
+constexpr std::size_t max_files = 16;
+constexpr std::size_t max_stripes = 64;  // each is a separate mapping, which every fork copies
 constexpr std::size_t mebibyte = std::size_t{1} << 20;
 
 constexpr std::size_t ceil_divide(std::size_t n, std::size_t unit) { return (n + unit - 1) / unit; }
@@ -16,7 +16,7 @@ constexpr std::size_t ceil_divide(std::size_t n, std::size_t unit) { return (n +
 }  // namespace
 
 StripedFile::StripedFile(const std::string& directory, std::size_t bytes) : size_(bytes) {
-  const std::size_t count = std::clamp<std::size_t>(ceil_divide(bytes, stripe_bytes()), 1, most_files);
+  const std::size_t count = std::clamp<std::size_t>(ceil_divide(bytes, stripe_bytes()), 1, max_files);
   files_.resize(count);
   std::vector<std::size_t> sizes(count);
   for (const Part& part : parts(0, bytes)) sizes[part.file] += part.bytes;
@@ -49,7 +49,7 @@ bool StripedFile::reserve(std::size_t begin, std::size_t bytes) const {
 }
 
 std::size_t StripedFile::stripe_bytes() const {
-  return std::max<std::size_t>(ceil_divide(size_, most_stripes * mebibyte), 1) * mebibyte;
+  return std::max<std::size_t>(ceil_divide(size_, max_stripes * mebibyte), 1) * mebibyte;
 }
 
 // Stripe s is stripe s / files of file s % files.

@@ -36,15 +36,15 @@ WorkerPool::WorkerPool(const PoolOptions& options, const DatasetFactory& factory
     arena_->worker(0).pid = getpid();
   }
   free_.reserve(arena_->shape().slots);  // so that a lease's release cannot throw
-  take_over_slots();
+  add_reserved_slots();
 }
 
 // Called only after the first batch has arrived: reserving large batches takes a core tens of milliseconds.
-void WorkerPool::ask_for_slots() {
+void WorkerPool::request_slots() {
   if (zygote_ && !std::exchange(asked_for_slots_, true)) zygote_->reserve_slots();
 }
 
-void WorkerPool::take_over_slots() {
+void WorkerPool::add_reserved_slots() {
   const std::uint32_t wanted = arena_->shape().slots;
   if (slots_ == wanted || warned_of_room_) return;
   const bool all = arena_->control().slots_to_come == 0;  // read before the next line, to miss none
@@ -63,18 +63,18 @@ void WorkerPool::take_over_slots() {
 
 // Returns false if no more slots will come.
 bool WorkerPool::wait_for_slot() {
-  ask_for_slots();
+  request_slots();
   const auto deadline = monotonic_ns() + static_cast<std::int64_t>(options_.timeout_seconds * 1e9);
   const std::uint32_t before = slots_;
-  for (take_over_slots(); slots_ == before; take_over_slots()) {
+  for (add_reserved_slots(); slots_ == before; add_reserved_slots()) {
     if (arena_->control().slots_to_come == 0 && arena_->slots_usable() == before) return false;
     if (monotonic_ns() > deadline) {
       throw RunError("loader", "only {} of the loader's {} slots are reserved after {:.3g} s: is pid {} stopped?",
                      slots_, arena_->shape().slots, options_.timeout_seconds, zygote_pid());
     }
-    remembering_faults([&] {
+    record_fault_on_throw([&] {
       zygote_->wait(1000);
-      hear_of_deaths();
+      handle_worker_exits();
     });
   }
   return true;
@@ -116,7 +116,7 @@ void WorkerPool::serve(std::uint64_t loader) {
   serving_ = loader;
 }
 
-bool WorkerPool::go_on_with(std::uint64_t ticket, std::uint64_t loader) {
+bool WorkerPool::try_switch_to(std::uint64_t ticket, std::uint64_t loader) {
   if (published_.empty() || published_.front().batch != ticket) return false;
   serving_ = loader;
   return true;
@@ -128,7 +128,7 @@ bool WorkerPool::has(std::uint64_t ticket) const {
 }
 
 bool WorkerPool::can_publish() {
-  take_over_slots();
+  add_reserved_slots();
   if (free_.empty() && published_.empty()) wait_for_slot();
   return !free_.empty() && published_.size() + slots_of_trainer < arena_->shape().slots;
 }
@@ -143,7 +143,7 @@ std::uint64_t WorkerPool::publish(const BatchRequest& request) {
 TakenBatch WorkerPool::take() {
   const PublishedBatch next = published_.front();
   wait_until_settled({&next, 1});
-  ask_for_slots();
+  request_slots();
   published_.erase(published_.begin());
   Tickets(*arena_).set_oldest(next.batch + 1);
   if (recovery_) recovery_->forget_until(next.batch);
@@ -166,21 +166,21 @@ void WorkerPool::wait_until_settled(std::span<const PublishedBatch> batches) {
     while (!settled()) own_worker_->fill_one_chunk();
     return;
   }
-  remembering_faults([&] {
+  record_fault_on_throw([&] {
     for (HangWatch watch(*arena_, batches, options_.timeout_seconds);; zygote_->wait(watch.milliseconds_left())) {
-      hear_of_deaths();
+      handle_worker_exits();
       if (settled()) return;
       if (const auto hang = watch.look()) recovery_->workers_hang(*hang);
     }
   });
 }
 
-void WorkerPool::hear_of_deaths() {
+void WorkerPool::handle_worker_exits() {
   while (const auto exit = zygote_->next_exit()) recovery_->worker_ended(*exit, published_);
 }
 
 template <typename Wait>
-void WorkerPool::remembering_faults(Wait wait) {
+void WorkerPool::record_fault_on_throw(Wait wait) {
   if (!fault_.empty()) throw_error(ExitCode::run_failed, fault_);
   try {
     wait();

@@ -93,7 +93,7 @@ class WorkerPool {
   void serve(std::uint64_t loader);
   /// Serves `loader` from now on, without taking anything back, if the earliest published batch has the number
   /// `ticket`; otherwise returns false.
-  bool go_on_with(std::uint64_t ticket, std::uint64_t loader);
+  bool try_switch_to(std::uint64_t ticket, std::uint64_t loader);
   /// Whether the batch with this number is published and not taken.
   bool has(std::uint64_t ticket) const;
   /// Whether there is a slot for another batch that would not be too far ahead. If nothing is published and no slot is
@@ -108,13 +108,13 @@ class WorkerPool {
  private:
   friend SlotLease;
 
-  void ask_for_slots();
-  void take_over_slots();
+  void request_slots();
+  void add_reserved_slots();
   bool wait_for_slot();
   void wait_until_settled(std::span<const PublishedBatch> batches);
-  void hear_of_deaths();
+  void handle_worker_exits();
   template <typename Wait>
-  void remembering_faults(Wait wait);
+  void record_fault_on_throw(Wait wait);
   void throw_if_failed(const PublishedBatch& batch) const;
   std::vector<std::uint32_t> close_gaps(const PublishedBatch& batch);
   void close_gaps_of_rows(std::uint32_t slot, std::size_t field, std::size_t row_bytes,

@@ -29,7 +29,7 @@ namespace trainyard {
 namespace {
 
 // Ends with the trainer; keeps only the three standard streams and the two given descriptors from it.
-void leave_the_trainer_behind(pid_t trainer, int socket, int ready_fd) {
+void detach_from_trainer(pid_t trainer, int socket, int ready_fd) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != trainer) _exit(0);  // it ended before the previous line
   set_process_name("loader zygote");
@@ -377,7 +377,7 @@ Hello decode_hello(std::span<const std::byte> bytes) {
 
 void run_zygote(const PoolOptions& options, const DatasetFactory& factory, pid_t trainer, int socket,
                 int ready_fd) noexcept {
-  leave_the_trainer_behind(trainer, socket, ready_fd);
+  detach_from_trainer(trainer, socket, ready_fd);
   std::optional<HostSocket> ranks;
   std::vector<LoadedSplit> splits;
   try {

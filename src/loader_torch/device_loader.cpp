@@ -33,11 +33,11 @@ DeviceLoader::~DeviceLoader() { wait_for_copies(0); }
 
 void DeviceLoader::keep_on_device(StopToken stop) { resident_.emplace(pool_, split_, device_, stop); }
 
-void DeviceLoader::start_epoch(std::uint64_t epoch, std::int64_t first_batch, std::int64_t most_batches) {
+void DeviceLoader::start_epoch(std::uint64_t epoch, std::int64_t first_batch, std::int64_t max_batches) {
   wait_for_copies(0);
   epoch_ = epoch;
   next_ = first_batch;
-  end_ = std::min(batches(), most_batches);
+  end_ = std::min(batches(), max_batches);
   if (resident_) {
     meter_.start(pool_);
     const std::int64_t began = monotonic_ns();

@@ -28,10 +28,10 @@ class DeviceLoader {
   /// checked the transforms.
   void keep_on_device(StopToken stop = {});
 
-  /// Starts `epoch` at batch `first_batch`; it ends before batch `most_batches`. Drops what was left of another epoch.
+  /// Starts `epoch` at batch `first_batch`; it ends before batch `max_batches`. Drops what was left of another epoch.
   /// If the split is kept on the device, this takes time proportional to its samples, which counts as waited.
   void start_epoch(std::uint64_t epoch, std::int64_t first_batch = 0,
-                   std::int64_t most_batches = std::numeric_limits<std::int64_t>::max());
+                   std::int64_t max_batches = std::numeric_limits<std::int64_t>::max());
   /// What the workers continue with after an epoch's last batch, like DataLoader::follow_with.
   void follow_with(DeviceLoader* other, std::uint64_t epoch);
   /// Returns the next batch of the epoch, or nothing at its end. Throws like DataLoader::next.

@@ -19,9 +19,9 @@ namespace {
 
 // Added by DataParallel; by torch.compile; by Lightning and timm's EMA.
 constexpr std::array prefixes = {"module.", "_orig_mod.", "model."};
-constexpr std::size_t most_prefixes = 8;
+constexpr std::size_t max_prefixes = 8;
 
-constexpr std::size_t most_shown = 5;  // ignored names in the warning
+constexpr std::size_t max_shown = 5;  // ignored names in the warning
 constexpr std::size_t longest_shown = 120;
 
 // Whether every name begins with `prefix` and is longer.
@@ -43,7 +43,7 @@ std::string foreign_prefix(const Model& model, const NamedTensors& state, const 
   std::string best;
   std::string prefix;
   auto most = fitting(0);
-  for (std::size_t i = 0; i < most_prefixes; ++i) {
+  for (std::size_t i = 0; i < max_prefixes; ++i) {
     const auto* const next = std::find_if(prefixes.begin(), prefixes.end(),
                                           [&](const char* one) { return all_begin_with(state, prefix + one); });
     if (next == prefixes.end()) break;
@@ -92,11 +92,11 @@ OwnTensors own_tensors(const Model& model, const NamedTensors& state, std::size_
 void warn_of_ignored(const std::vector<std::string>& names, const std::string& origin) {
   if (names.empty()) return;
   std::vector<std::string> shown;
-  for (std::size_t i = 0; i < std::min(names.size(), most_shown); ++i) {
+  for (std::size_t i = 0; i < std::min(names.size(), max_shown); ++i) {
     shown.push_back(printable(names[i], longest_shown));
   }
   log_warning("[model.weights] {}: {} of its tensors are ignored, which the model has no use for: {}{}", origin,
-              names.size(), fmt::join(shown, ", "), names.size() > most_shown ? ", ..." : "");
+              names.size(), fmt::join(shown, ", "), names.size() > max_shown ? ", ..." : "");
 }
 
 NamedTensors without_head(const Model& model, NamedTensors tensors) {

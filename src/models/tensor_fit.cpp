@@ -13,7 +13,7 @@
 namespace trainyard {
 namespace {
 
-constexpr std::size_t most_shown = 5;  // problems of each kind
+constexpr std::size_t max_shown = 5;  // problems of each kind
 constexpr std::size_t longest_shown = 120;
 
 std::string shape_of(const at::Tensor& tensor) {
@@ -69,9 +69,8 @@ TensorFit::TensorFit(const NamedTensors& wanted, const NamedTensors& given, Type
 std::string TensorFit::problems(const std::string& owner) const {
   std::vector<std::string> lines;
   const auto add = [&](const auto& problems, const char* kind, auto describe) {
-    for (std::size_t i = 0; i < std::min(problems.size(), most_shown); ++i) lines.push_back(describe(problems[i]));
-    if (problems.size() > most_shown)
-      lines.push_back(fmt::format("and {} more {}", problems.size() - most_shown, kind));
+    for (std::size_t i = 0; i < std::min(problems.size(), max_shown); ++i) lines.push_back(describe(problems[i]));
+    if (problems.size() > max_shown) lines.push_back(fmt::format("and {} more {}", problems.size() - max_shown, kind));
   };
   add(misfits_, "that do not fit", [&](const Misfit& misfit) {
     if (misfit.given.empty()) return fmt::format("tensor {} holds NaN", in_quotes(misfit.name));

@@ -14,7 +14,7 @@ CollectedMetrics::CollectedMetrics(std::vector<CollectedMetric> metrics) : metri
   for (const CollectedMetric& metric : metrics_) columns_ += metric.columns;
 }
 
-void CollectedMetrics::require_room(std::uint64_t samples) const {
+void CollectedMetrics::require_memory(std::uint64_t samples) const {
   const std::uint64_t row_bytes = static_cast<std::uint64_t>(columns_) * sizeof(float);
   if (row_bytes == 0 || samples <= max_bytes / row_bytes) return;
   std::vector<std::string> names;

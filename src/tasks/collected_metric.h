@@ -37,7 +37,7 @@ class CollectedMetrics {
   /// Elements of a sample's row: those of all metrics and one that says whether the sample counts.
   std::int64_t columns() const { return columns_; }
   /// Throws UsageError if the rows of `samples` samples take more than max_bytes.
-  void require_room(std::uint64_t samples) const;
+  void require_memory(std::uint64_t samples) const;
 
   /// The rows of a batch of `samples`: float32, samples × columns(), on the device. If the batch's loss is not finite,
   /// its samples do not count. Does not wait for the device. REQUIRES !empty().

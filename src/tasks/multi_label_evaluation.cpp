@@ -19,7 +19,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::size_t most_named = 5;  // labels named in a caption
+constexpr std::size_t max_named = 5;  // labels named in a caption
 
 // Null if `whole` is 0.
 Json share(std::int64_t part, std::int64_t whole) {
@@ -109,7 +109,7 @@ class MultiLabelEvaluation final : public Evaluation {
 
   static std::string listed(const char* what, const std::vector<std::string>& names) {
     if (names.empty()) return "";
-    const std::size_t count = std::min(names.size(), most_named);
+    const std::size_t count = std::min(names.size(), max_named);
     const auto first = names.begin();
     return fmt::format("{} {}{}", what, fmt::join(first, first + static_cast<std::ptrdiff_t>(count), ", "),
                        count < names.size() ? fmt::format(", and {} more", names.size() - count) : "");

@@ -18,7 +18,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::int64_t most_points = 1000;  // points per target in the report
+constexpr std::int64_t max_points = 1000;  // points per target in the report
 constexpr std::int64_t error_bins = 41;
 
 std::vector<double> list_of(const at::Tensor& values) {
@@ -72,7 +72,7 @@ class RegressionEvaluation final : public Evaluation {
     std::vector<double> sums = list_of(at::stack({e.abs(), e.square(), z, z.square()}).sum(1));
     sums.push_back(static_cast<double>(truths.size(0)));
     const std::vector<TargetFigures> figures = figures_of(sums, targets_);
-    const std::int64_t points = std::min(most_points, truths.size(0));
+    const std::int64_t points = std::min(max_points, truths.size(0));
     const at::Tensor shown = (at::arange(points, at::kLong) * truths.size(0)).div(points, "floor");
     for (std::size_t k = 0; k < targets_.size(); ++k) {
       const auto column = static_cast<std::int64_t>(k);

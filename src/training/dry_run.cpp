@@ -22,7 +22,7 @@
 namespace trainyard {
 namespace {
 
-constexpr std::int64_t most_pictures = 256;
+constexpr std::int64_t max_pictures = 256;
 constexpr std::size_t picture_side = 224;
 
 std::string mib(double bytes) { return fmt::format("{:.1f} MiB", bytes / (1 << 20)); }
@@ -41,7 +41,7 @@ std::int64_t trained_count(const Model& model) {
 
 void write_pictures(const DeviceField& images, const std::filesystem::path& path) {
   std::vector<Image> pictures;
-  for (std::int64_t i = 0; i < std::min(images.tensor().size(0), most_pictures); ++i) {
+  for (std::int64_t i = 0; i < std::min(images.tensor().size(0), max_pictures); ++i) {
     pictures.push_back(thumbnail(picture_of(images, i), picture_side));
   }
   const auto columns = static_cast<std::size_t>(std::ceil(std::sqrt(static_cast<double>(pictures.size()))));

@@ -65,7 +65,7 @@ StepResult EvaluationStep::run(const TensorDict& batch) const {
   return result;
 }
 
-Scores evaluate(EvaluationStep& step, DeviceLoader& batches, ProcessGroup& group, std::int64_t most_batches,
+Scores evaluate(EvaluationStep& step, DeviceLoader& batches, ProcessGroup& group, std::int64_t max_batches,
                 Evaluation* evaluation) {
   const at::NoGradGuard no_grad;
   Model& model = step.model();
@@ -73,13 +73,13 @@ Scores evaluate(EvaluationStep& step, DeviceLoader& batches, ProcessGroup& group
   model.eval();
   MetricSums sums(step.metrics(), batches.device());
   const CollectedMetrics& collected = step.collected();
-  collected.require_room(batches.split().size);
+  collected.require_memory(batches.split().size);
   const at::Tensor rows = at::empty({static_cast<std::int64_t>(batches.split().size), collected.columns()},
                                     at::TensorOptions(batches.device()).dtype(at::kFloat));
   std::int64_t filled = 0;
-  batches.start_epoch(0, /*first_batch=*/0, most_batches);
+  batches.start_epoch(0, /*first_batch=*/0, max_batches);
   while (const std::optional<DeviceBatch> raw = batches.next()) {
-    group.moved();
+    group.report_progress();
     if (raw->count == 0) continue;  // other ranks have samples of this batch
     const TensorDict batch = step.task().prepare(*raw);
     const StepResult result = step(batch);

@@ -61,11 +61,11 @@ class EvaluationStep {
   StepGraph graph_;
 };
 
-/// Runs `step` on every sample of the split of `batches` once, or only on its first `most_batches` batches. The ranks
+/// Runs `step` on every sample of the split of `batches` once, or only on its first `max_batches` batches. The ranks
 /// of `group` share the batches, and each returns the scores over all of them. Puts the model in evaluation mode and
 /// then restores its previous mode. `evaluation`, which may be null, receives every batch of this rank. Throws what
-/// CollectedMetrics::require_room() throws.
+/// CollectedMetrics::require_memory() throws.
 Scores evaluate(EvaluationStep& step, DeviceLoader& batches, ProcessGroup& group,
-                std::int64_t most_batches = std::numeric_limits<std::int64_t>::max(), Evaluation* evaluation = nullptr);
+                std::int64_t max_batches = std::numeric_limits<std::int64_t>::max(), Evaluation* evaluation = nullptr);
 
 }  // namespace trainyard

@@ -5,7 +5,7 @@
 namespace trainyard {
 namespace {
 
-constexpr std::size_t most_in_flight = 8;  // enough queued steps to keep a GPU busy
+constexpr std::size_t max_in_flight = 8;  // enough queued steps to keep a GPU busy
 
 }  // namespace
 
@@ -25,7 +25,7 @@ std::optional<LossWatch::Known> LossWatch::next(bool all) {
   if (entries_.empty()) return std::nullopt;
   const std::optional<c10::Event>& arrived = entries_.front().arrived;
   if (arrived && !arrived->query()) {
-    if (!all && entries_.size() <= most_in_flight) return std::nullopt;
+    if (!all && entries_.size() <= max_in_flight) return std::nullopt;
     arrived->synchronize();
   }
   const Known known{entries_.front().origin, entries_.front().loss.item<double>()};

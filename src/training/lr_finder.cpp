@@ -8,7 +8,7 @@ namespace trainyard {
 namespace {
 
 constexpr double decay = 0.98;
-constexpr double most_growth = 4;
+constexpr double max_growth = 4;
 constexpr std::size_t last_points = 5;
 
 }  // namespace
@@ -28,7 +28,7 @@ void LrFinder::add(double learning_rate, double loss) {
     curve_.push_back(point);
   }
   lowest_ = losses_ == 1 ? point.loss : std::min(lowest_, point.loss);
-  diverged_ = point.loss > most_growth * lowest_;
+  diverged_ = point.loss > max_growth * lowest_;
 }
 
 std::optional<LrFinder::Suggestion> LrFinder::suggestion() const {

@@ -175,13 +175,13 @@ std::string run_name(const Config& config) {
 RunFolder scratch_folder(const Config& config, const std::string& name) {
   const RunFolder folder{.path = fs::path(config.run.dir) / "scratch" / name, .checkpoint = std::nullopt};
   if (fs::exists(folder.path)) {
-    const UniqueFd held = hold_run_folder(folder.path);
+    const UniqueFd held = lock_run_folder(folder.path);
     fs::remove_all(folder.path);
   }
   return folder;
 }
 
-UniqueFd hold_run_folder(const fs::path& run) {
+UniqueFd lock_run_folder(const fs::path& run) {
   make_folders(run);
   std::optional<UniqueFd> held = try_to_lock(run);
   if (!held) {
@@ -192,7 +192,7 @@ UniqueFd hold_run_folder(const fs::path& run) {
   return std::move(*held);
 }
 
-void require_in_place(const fs::path& run, const UniqueFd& held) {
+void require_not_moved(const fs::path& run, const UniqueFd& held) {
   if (names_folder(run, held)) return;
   std::error_code error;
   const fs::path now = fs::read_symlink(fmt::format("/proc/self/fd/{}", held.get()), error);

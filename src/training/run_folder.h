@@ -52,10 +52,10 @@ RunFolder scratch_folder(const Config& config, const std::string& name);
 /// Creates a run's folder, locks it against other training processes until the descriptor is closed (try_to_lock()),
 /// and removes the leftovers of interrupted writes. Throws UsageError if another process is training in it, RunError if
 /// it cannot be created.
-UniqueFd hold_run_folder(const std::filesystem::path& run);
+UniqueFd lock_run_folder(const std::filesystem::path& run);
 
 /// Throws RunError if `run` is no longer the folder that is open as `held`, i.e. it was moved, removed or replaced.
 /// Files written to that path afterwards would be an incomplete run.
-void require_in_place(const std::filesystem::path& run, const UniqueFd& held);
+void require_not_moved(const std::filesystem::path& run, const UniqueFd& held);
 
 }  // namespace trainyard

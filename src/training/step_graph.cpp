@@ -11,13 +11,13 @@ namespace trainyard {
 namespace {
 
 constexpr int steps_before_capture = 3;
-constexpr std::size_t most_kinds = 12;
+constexpr std::size_t max_kinds = 12;
 
 }  // namespace
 
 StepGraph::StepGraph(Step step, ProcessGroup& group, at::Device device, bool enabled)
     : step_(std::move(step)), group_(group), device_(device), enabled_(enabled && device.is_cuda()) {
-  kinds_.reserve(most_kinds);
+  kinds_.reserve(max_kinds);
 }
 
 StepResult StepGraph::operator()(const TensorDict& batch, const StepPart& part) {
@@ -43,7 +43,7 @@ StepGraph::Kind* StepGraph::kind_of(const TensorDict& batch, const StepPart& par
                       [](const FieldShape& shape, const auto& field) { return shape.is_of(field); });
   });
   if (found != kinds_.end()) return &*found;
-  if (kinds_.size() == most_kinds) return nullptr;
+  if (kinds_.size() == max_kinds) return nullptr;
   Kind& kind = kinds_.emplace_back(Kind{.part = part});
   for (const auto& [name, tensor] : batch) kind.shapes.push_back({name, tensor.sizes().vec(), tensor.scalar_type()});
   return &kind;

@@ -119,9 +119,9 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, Proc
 }
 
 RunResult Trainer::run() {
-  if (!finished()) say_batch_norm();
+  if (!finished()) print_batch_norm_mode();
   const std::string frozen = finished() ? "" : describe_frozen(*model_);
-  if (!frozen.empty()) say("frozen  " + frozen);
+  if (!frozen.empty()) print_message("frozen  " + frozen);
   if (config_.loader.cache == SampleCache::gpu && !finished()) keep_data_on_device();
   while (!finished() && (result_.signal = agreement_.now().signal) == 0) {
     if (train_epoch()) finish_epoch();
@@ -138,9 +138,10 @@ RunResult Trainer::run() {
   return result_;
 }
 
-void Trainer::say_batch_norm() {
+void Trainer::print_batch_norm_mode() {
   if (group_.alone() || model_->buffers().empty()) return;
-  say(config_.distributed.sync_batch_norm
+  print_message(
+      config_.distributed.sync_batch_norm
           ? "ranks   batch norm uses the statistics of the whole batch"
           : "ranks   batch norm uses the statistics of each rank's part of the batch (distributed.sync_batch_norm)");
 }
@@ -155,8 +156,8 @@ void Trainer::keep_data_on_device() {
   const Clock::time_point start = Clock::now();
   for (DeviceLoader* const loader : {&train_loader_, &val_loader_}) loader->keep_on_device(stop_);
   if (stop_.stop_requested()) return;
-  say(fmt::format("{} + {} samples put on {} in {}", train_loader_.split().size, val_loader_.split().size,
-                  device_.str(), format_duration(seconds_since(start))));
+  print_message(fmt::format("{} + {} samples put on {} in {}", train_loader_.split().size, val_loader_.split().size,
+                            device_.str(), format_duration(seconds_since(start))));
 }
 
 // Trains from the current place to the end of its epoch. Returns false if it was stopped before.
@@ -182,9 +183,9 @@ bool Trainer::train_epoch() {
     const StepResult result = train_step_(prepared, lr, part);
     epoch_sums_.add(result.sums);
     window_.sums.add(result.sums);
-    group_.moved();
+    group_.report_progress();
     losses_.add(result.loss, {place_.epoch, batch->number, place_.step + 1, lr});
-    judge_losses(/*all=*/false);
+    check_losses(/*all=*/false);
     ++place_.batch;
     epoch_samples_ += group_.alone() ? batch->count : part.samples;
     const double seconds = seconds_since(epoch_start);
@@ -201,7 +202,7 @@ bool Trainer::train_epoch() {
     const StopAgreement::Requests asked = agreement_.in_step();
     result_.signal = asked.signal;
     if (asked.signal != 0 || stops_early()) return false;
-    if (asked.save) say(fmt::format("SIGUSR1: saving step {}", place_.step));
+    if (asked.save) print_message(fmt::format("SIGUSR1: saving step {}", place_.step));
     if (asked.save || checkpoint_is_due()) save();
   }
   return true;
@@ -246,12 +247,12 @@ void Trainer::seed_generators(const DeviceBatch& batch) {
   }
 }
 
-void Trainer::say(const std::string& line) {
+void Trainer::print_message(const std::string& line) {
   if (group_.rank().is_first()) progress_.print(line);
 }
 
 // Ends the run or warns if a loss that has arrived is not finite. With `all`, waits for all losses.
-void Trainer::judge_losses(bool all) {
+void Trainer::check_losses(bool all) {
   while (const std::optional<LossWatch::Known> known = losses_.next(all)) {
     const LossWatch::Origin& origin = known->origin;
     if (debug_.lr_finder != nullptr) {
@@ -274,7 +275,7 @@ void Trainer::judge_losses(bool all) {
 }
 
 void Trainer::finish_epoch() {
-  judge_losses(/*all=*/true);
+  check_losses(/*all=*/true);
   const MetricValues train = epoch_sums_.values();  // waits for the device
   result_.training_seconds += epoch_seconds_;
   result_.data_wait += epoch_waited_;
@@ -305,9 +306,9 @@ void Trainer::finish_epoch() {
   add_metrics(RankMetrics{.epoch = place_.epoch, .step = place_.step, .data_wait = result_.wait_of_ranks});
   add_metrics(LoadingMetrics{.epoch = place_.epoch, .step = place_.step, .stats = result_.loading});
   const std::string extras = task_->training_extras();
-  say(fmt::format("epoch {}/{}  {}  {}{}  {:.0f}/s  {}", place_.epoch, config_.train.epochs,
-                  listed("train", train, extras.empty() ? "" : fmt::format(" (with {})", extras)),
-                  listed("val", val.values), best ? " (best)" : "", rate, format_duration(epoch_seconds_)));
+  print_message(fmt::format("epoch {}/{}  {}  {}{}  {:.0f}/s  {}", place_.epoch, config_.train.epochs,
+                            listed("train", train, extras.empty() ? "" : fmt::format(" (with {})", extras)),
+                            listed("val", val.values), best ? " (best)" : "", rate, format_duration(epoch_seconds_)));
 }
 
 std::vector<double> Trainer::wait_of_ranks() {
@@ -321,7 +322,7 @@ std::vector<double> Trainer::wait_of_ranks() {
 template <typename Metrics>
 void Trainer::add_metrics(const Metrics& metrics) {
   if (!group_.rank().is_first()) return;
-  require_in_place(folder_.path, held_);
+  require_not_moved(folder_.path, held_);
   try {
     files_->add(metrics);
   } catch (const RunError& error) {

@@ -95,9 +95,9 @@ class Trainer {
   bool checkpoint_is_due() const;
   StepPart part_of_step(const DeviceBatch& batch) const;
   void seed_generators(const DeviceBatch& batch);
-  void say(const std::string& line);
-  void say_batch_norm();
-  void judge_losses(bool all);
+  void print_message(const std::string& line);
+  void print_batch_norm_mode();
+  void check_losses(bool all);
   template <typename Metrics>
   void add_metrics(const Metrics& metrics);
   void log_window(double lr);

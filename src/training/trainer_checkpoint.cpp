@@ -19,9 +19,9 @@ void Trainer::prove_saving() {
 }
 
 void Trainer::save() {
-  judge_losses(/*all=*/true);  // never save weights that a NaN loss has updated
+  check_losses(/*all=*/true);  // never save weights that a NaN loss has updated
   if (!group_.rank().is_first()) return;
-  require_in_place(folder_.path, held_);
+  require_not_moved(folder_.path, held_);
   const bool best = place_.batch == 0 && place_.best_epoch == place_.epoch;
   checkpoints_->write(contents(), best);
 }

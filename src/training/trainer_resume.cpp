@@ -74,17 +74,17 @@ MetricValues best_metrics(const BestEpoch& best, const Monitor& monitor, const s
   return values;
 }
 
-// Checks untrusted sums: they are finite and include at most `most_samples` samples.
-void check_sums(const std::string& name, const at::Tensor& sums, std::int64_t most_samples, const std::string& path) {
+// Checks untrusted sums: they are finite and include at most `max_samples` samples.
+void check_sums(const std::string& name, const at::Tensor& sums, std::int64_t max_samples, const std::string& path) {
   const bool are_samples = name.ends_with(".samples");
   const at::Tensor values = sums.to(at::kDouble);
   const bool fits = values.isfinite().all().item<bool>() &&
                     (!are_samples || (values.ge(0).all().item<bool>() && values.equal(values.floor()) &&
-                                      values.le(static_cast<double>(most_samples)).all().item<bool>()));
+                                      values.le(static_cast<double>(max_samples)).all().item<bool>()));
   if (fits) return;
   throw RunError(where, "{}: tensor '{}' holds {}; allowed: finite numbers{}", path, printable(name),
                  values.flatten()[0].item<double>(),
-                 are_samples ? fmt::format(", of samples whole ones from 0 to {}", most_samples) : "");
+                 are_samples ? fmt::format(", of samples whole ones from 0 to {}", max_samples) : "");
 }
 
 }  // namespace
@@ -96,7 +96,7 @@ void Trainer::begin() {
   }
   const CollectedMetrics collected(task_->collected_metrics());
   for (std::size_t split = static_cast<std::size_t>(Split::val); split < splits_.size(); ++split) {
-    collected.require_room(splits_[split].size);
+    collected.require_memory(splits_[split].size);
   }
   const bool reads = group_.rank().is_first();
   if (reads && !folder_.checkpoint && !config_.model.weights.empty()) start_from_weights(config_.model.weights);

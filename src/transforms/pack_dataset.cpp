@@ -9,7 +9,7 @@
 #include "images/encode_png.h"
 #include "transforms/pipeline.h"
 #include "util/error.h"
-#include "util/ordered_makers.h"
+#include "util/ordered_producers.h"
 
 namespace trainyard {
 namespace {
@@ -122,10 +122,10 @@ class SampleMaker {
 
 }  // namespace
 
-FileSum pack_dataset(const Dataset& dataset, const PackOptions& options, const std::filesystem::path& path) {
+FileDigest pack_dataset(const Dataset& dataset, const PackOptions& options, const std::filesystem::path& path) {
   return write_file_atomically(path, [&](FileWriter& file) {
     SampleMaker maker(dataset, options);
-    OrderedMakers samples(
+    OrderedProducers samples(
         dataset.size(), options.workers, [&](std::size_t index) { return maker.make(index); }, "pack");
     PackedWriter writer(file, dataset.fields());
     for (std::size_t index = 0; index < dataset.size(); ++index) writer.add(SampleMaker::fields_of(samples.next()));

@@ -28,6 +28,6 @@ struct PackOptions {
 /// Writes all samples of `dataset`, in order, to a packed file at `path`, atomically and with the same bytes for any
 /// number of workers. Throws UsageError for options that do not suit the samples, RunError with the index of a sample
 /// that cannot be read. REQUIRES, if there are workers, that this process has no other threads, because it forks.
-FileSum pack_dataset(const Dataset& dataset, const PackOptions& options, const std::filesystem::path& path);
+FileDigest pack_dataset(const Dataset& dataset, const PackOptions& options, const std::filesystem::path& path);
 
 }  // namespace trainyard

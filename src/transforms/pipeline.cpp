@@ -90,7 +90,7 @@ std::optional<RandomMirror> TransformPipeline::mirror() const {
   return p ? std::optional(RandomMirror{stages_.size() - 1, last.name_key, *p}) : std::nullopt;
 }
 
-std::string TransformPipeline::first_drawn_anew() const {
+std::string TransformPipeline::first_random_transform() const {
   for (std::size_t place = 0; place < stages_.size(); ++place) {
     const bool last = place + 1 == stages_.size();
     const Transform& transform = *stages_[place].transform;

@@ -61,7 +61,7 @@ class TransformPipeline {
   /// The last transform, if it is a random_horizontal_flip.
   std::optional<RandomMirror> mirror() const;
   /// The name of the first transform, except mirror(), whose effect differs between epochs; empty if there is none.
-  std::string first_drawn_anew() const;
+  std::string first_random_transform() const;
 
   /// Returns the transformed image; it may have any size.
   Image apply(const ConstImageView& image, std::uint64_t seed, std::uint64_t epoch, std::uint64_t index) const;

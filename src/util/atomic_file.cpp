@@ -74,18 +74,18 @@ void FileWriter::write(std::span<const std::byte> bytes) {
   }
 }
 
-FileSum FileWriter::finish() {
+FileDigest FileWriter::finish() {
   check_call(retry_on_eintr([&] { return fsync(fd_.get()); }), where, "fsync", path_.string());
   check_call(close(fd_.release()), where, "close", path_.string());
   return sum_;
 }
 
-FileSum write_file_atomically(const std::filesystem::path& path, const std::function<void(FileWriter&)>& fill) {
+FileDigest write_file_atomically(const std::filesystem::path& path, const std::function<void(FileWriter&)>& fill) {
   const auto temporary = fresh_temporary(path);
   const TemporaryGuard guard(temporary);
   FileWriter file(temporary);
   fill(file);
-  const FileSum sum = file.finish();
+  const FileDigest sum = file.finish();
   rename_durably(temporary, path);
   return sum;
 }

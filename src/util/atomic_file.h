@@ -14,10 +14,10 @@
 namespace trainyard {
 
 /// The size and checksum of a file.
-struct FileSum {
+struct FileDigest {
   std::uint64_t bytes = 0;
   std::uint32_t crc32 = 0;  ///< zlib's
-  bool operator==(const FileSum&) const = default;
+  bool operator==(const FileDigest&) const = default;
 };
 
 /// zlib's CRC-32 of `bytes`. To continue a longer text, pass the CRC of the part before as `so_far`.
@@ -33,18 +33,18 @@ class FileWriter {
   void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
 
   /// Flushes the content to the disk and closes the file.
-  FileSum finish();
+  FileDigest finish();
 
  private:
   std::filesystem::path path_;
   UniqueFd fd_;
-  FileSum sum_;
+  FileDigest sum_;
 };
 
 /// Writes a file under a temporary name in the same folder, flushes it, renames it to `path` and flushes the folder. If
 /// anything fails, including `fill`, the temporary file is removed and `path` keeps its old content. Allows one writer
 /// per path.
-FileSum write_file_atomically(const std::filesystem::path& path, const std::function<void(FileWriter&)>& fill);
+FileDigest write_file_atomically(const std::filesystem::path& path, const std::function<void(FileWriter&)>& fill);
 
 /// Makes `link` a symbolic link to `target` (relative to the link's folder), replacing an existing link.
 void replace_link_atomically(const std::filesystem::path& link, const std::filesystem::path& target);

@@ -61,7 +61,7 @@ Bytes take(EntropyBits& bits, RandomStream& random, std::size_t size) {
       result.push_back(static_cast<unsigned char>(collected));
       count = collected = 0;
     }
-    bits.go_on_from(*reader);
+    bits.resume_from(*reader);
   }
   return result;
 }
@@ -85,10 +85,10 @@ TEST(EntropyBits, TellThatTheyHaveBeenReadBeyondTheirEnd) {
     reader.refill();
     EXPECT_EQ(reader.peek(30), 0x010203U << 6);
     reader.drop(24);
-    bits.go_on_from(reader);
+    bits.resume_from(reader);
     reader = bits.reader().value();
     reader.drop(1);
-    bits.go_on_from(reader);
+    bits.resume_from(reader);
     EXPECT_FALSE(bits.reader());
     EXPECT_FALSE(bits.restart(0));
   }

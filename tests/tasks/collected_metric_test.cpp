@@ -58,17 +58,17 @@ TEST(CollectedMetrics, OfATaskWithoutAnyTakeNoMemory) {
   EXPECT_EQ(metrics.columns(), 0);
   EXPECT_THAT(metrics.names(), ElementsAre());
   EXPECT_THAT(metrics.values(at::zeros({5, 0})), ElementsAre());
-  metrics.require_room(std::uint64_t{1} << 60);
+  metrics.require_memory(std::uint64_t{1} << 60);
 }
 
 TEST(CollectedMetrics, RefuseASplitThatTakesTooMuchMemory) {
   CollectedMetric wide = median("a");
   wide.columns = 1023;  // a row of 4 KiB
   const CollectedMetrics metrics({wide});
-  metrics.require_room(1 << 18);
-  EXPECT_THAT(error_of<UsageError>([&] { metrics.require_room((1 << 18) + 1); }),
+  metrics.require_memory(1 << 18);
+  EXPECT_THAT(error_of<UsageError>([&] { metrics.require_memory((1 << 18) + 1); }),
               AllOf(HasSubstr("a needs 1024 numbers for each of the 262145 samples"), HasSubstr("at most 1 GiB")));
-  EXPECT_THAT(error_of<UsageError>([&] { metrics.require_room(std::uint64_t{1} << 60); }), HasSubstr("GiB"));
+  EXPECT_THAT(error_of<UsageError>([&] { metrics.require_memory(std::uint64_t{1} << 60); }), HasSubstr("GiB"));
 }
 
 }  // namespace

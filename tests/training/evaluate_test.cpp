@@ -17,7 +17,7 @@ struct Evaluated {
 };
 
 // A model of random weights on 40 samples of val.
-Evaluated evaluated(int batch_size, int workers, std::int64_t most_batches = 1000) {
+Evaluated evaluated(int batch_size, int workers, std::int64_t max_batches = 1000) {
   Config config = configured(
       "--data.name synthetic --data.synthetic.shape 8,8,1 --data.synthetic.samples 80 --data.synthetic.classes 3 "
       "--data.val 40 --task.classification.auc true --task.classification.top_k 2");
@@ -29,7 +29,7 @@ Evaluated evaluated(int batch_size, int workers, std::int64_t most_batches = 100
   const auto model = new_model(config.model, task->model_input(), at::kCPU);
   DeviceLoader batches(pool, Split::val, {}, at::kCPU);
   EvaluationStep step(*model, *task, Precision::fp32, {});
-  return {evaluate(step, batches, alone, most_batches), score_names(*task)};
+  return {evaluate(step, batches, alone, max_batches), score_names(*task)};
 }
 
 TEST(Evaluate, CollectedMetricsAreThoseOfTheWholeSplit) {
@@ -47,8 +47,8 @@ TEST(Evaluate, CollectedMetricsAreThoseOfTheWholeSplit) {
 }
 
 TEST(Evaluate, OfTheFirstBatchesCollectsTheirRowsAlone) {
-  const auto auc = [](int batch_size, std::int64_t most_batches) {
-    const Scores scores = evaluated(batch_size, 0, most_batches).scores;
+  const auto auc = [](int batch_size, std::int64_t max_batches) {
+    const Scores scores = evaluated(batch_size, 0, max_batches).scores;
     EXPECT_EQ(scores.samples, 20);
     return value_of(scores.values, "auc").value();
   };

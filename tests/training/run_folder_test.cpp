@@ -25,11 +25,11 @@ TEST(RunFolder, IsHeldAgainstASecondTrainerUntilTheFirstEnds) {
   const TempDir dir;
   const std::filesystem::path run = dir / "runs/one";
   {
-    const UniqueFd held = hold_run_folder(run);
-    EXPECT_THAT(error_of<UsageError>([&] { hold_run_folder(run); }),
+    const UniqueFd held = lock_run_folder(run);
+    EXPECT_THAT(error_of<UsageError>([&] { lock_run_folder(run); }),
                 HasSubstr("another process is training in " + run.string()));
   }
-  EXPECT_TRUE(hold_run_folder(run));
+  EXPECT_TRUE(lock_run_folder(run));
 }
 
 TEST(RunFolder, WithoutANameIsTheNextOneWhileAnotherTrainsInTheFirst) {
@@ -39,7 +39,7 @@ TEST(RunFolder, WithoutANameIsTheNextOneWhileAnotherTrainsInTheFirst) {
   config.model.name = "convnet";
   config.run.dir = dir.path();
   {
-    const UniqueFd held = hold_run_folder(dir / "synthetic-convnet");
+    const UniqueFd held = lock_run_folder(dir / "synthetic-convnet");
     EXPECT_EQ(choose_run_folder(config).path, dir / "synthetic-convnet-2");
   }
   EXPECT_EQ(choose_run_folder(config).path, dir / "synthetic-convnet");
@@ -194,7 +194,7 @@ TEST(RunFolder, InterruptedWritesAreRemovedOnceItIsHeld) {
   const TempDir dir;
   dir.write("run/.tmp-config.toml-123", "half");
   dir.write("run/metrics.csv", "whole");
-  const UniqueFd held = hold_run_folder(dir / "run");
+  const UniqueFd held = lock_run_folder(dir / "run");
   EXPECT_FALSE(std::filesystem::exists(dir / "run/.tmp-config.toml-123"));
   EXPECT_TRUE(std::filesystem::exists(dir / "run/metrics.csv"));
 }
@@ -202,10 +202,10 @@ TEST(RunFolder, InterruptedWritesAreRemovedOnceItIsHeld) {
 TEST(RunFolder, IsMissedOnceMovedOrRemoved) {
   const TempDir dir;
   const std::filesystem::path run = dir / "run";
-  const UniqueFd held = hold_run_folder(run);
-  require_in_place(run, held);
+  const UniqueFd held = lock_run_folder(run);
+  require_not_moved(run, held);
   std::filesystem::rename(run, dir / "elsewhere");
-  const auto message = [&] { return error_of<RunError>([&] { require_in_place(run, held); }); };
+  const auto message = [&] { return error_of<RunError>([&] { require_not_moved(run, held); }); };
   EXPECT_THAT(message(), AllOf(HasSubstr("was moved to"), HasSubstr("--run.name elsewhere")));
   std::filesystem::create_directory(run);
   EXPECT_THAT(message(), HasSubstr("was moved to")) << "another folder has the name";

@@ -86,7 +86,7 @@ class TrainerResume : public testing::Test {
   void change_file(const std::string& name, const std::function<void(NamedTensors&)>& change) const {
     NamedTensors tensors = load_safetensors(checkpoint() / name);
     change(tensors);
-    const FileSum sum = save_safetensors(checkpoint() / name, tensors);
+    const FileDigest sum = save_safetensors(checkpoint() / name, tensors);
     json changed = manifest();
     changed["files"][name] = {{"bytes", sum.bytes}, {"crc32", fmt::format("{:08x}", sum.crc32)}};
     write_manifest(changed);

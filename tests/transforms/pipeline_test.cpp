@@ -158,9 +158,9 @@ TEST(TransformPipeline, OnlyAMirrorThatComesLastIsLeftOut) {
 
 TEST(TransformPipeline, NamesTheFirstTransformThatIsDrawnAnewInEachEpoch) {
   const auto first = [](const std::vector<std::string>& specs) {
-    return TransformPipeline(specs, sample).first_drawn_anew();
+    return TransformPipeline(specs, sample).first_random_transform();
   };
-  EXPECT_EQ(TransformPipeline().first_drawn_anew(), "");
+  EXPECT_EQ(TransformPipeline().first_random_transform(), "");
   EXPECT_EQ(first({"resize(size=9)", "center_crop(size=4)", "random_horizontal_flip"}), "");
   EXPECT_EQ(first({"resize(size=9)", "random_crop", "random_vertical_flip"}), "random_crop");
   EXPECT_EQ(first({"random_horizontal_flip", "center_crop(size=4)"}), "random_horizontal_flip");

@@ -17,13 +17,13 @@ std::vector<std::string> names_in(const fs::path& folder) {
 
 TEST(AtomicFile, WritesInPiecesWithSizeAndChecksumOfTheWhole) {
   const TestFolder folder;
-  const FileSum sum = write_file_atomically(folder / "f", [](FileWriter& file) {
+  const FileDigest sum = write_file_atomically(folder / "f", [](FileWriter& file) {
     file.write("12345");
     file.write("");
     file.write("6789");
   });
   EXPECT_EQ(read_text(folder / "f"), "123456789");
-  EXPECT_EQ(sum, (FileSum{9, 0xcbf43926}));  // the check value of CRC-32
+  EXPECT_EQ(sum, (FileDigest{9, 0xcbf43926}));  // the check value of CRC-32
 }
 
 TEST(AtomicFile, ReplacesAFile) {
@@ -76,7 +76,7 @@ TEST(AtomicFile, MakesFoldersWithTheirParentsAndIsContentWhereTheyAre) {
 TEST(AtomicFile, SumsUpMoreThanOneChunk) {
   const TestFolder folder;
   const std::string text(20'000'001, 'x');
-  const FileSum sum = write_file_atomically(folder / "f", [&](FileWriter& file) { file.write(text); });
+  const FileDigest sum = write_file_atomically(folder / "f", [&](FileWriter& file) { file.write(text); });
   EXPECT_EQ(sum.bytes, text.size());
   EXPECT_EQ(sum.crc32, crc32_of(std::as_bytes(std::span(text))));
   EXPECT_EQ(read_text(folder / "f"), text);

@@ -6,7 +6,7 @@ namespace trainyard {
 namespace {
 
 constexpr unsigned block_threads = 256;
-constexpr std::int64_t most_blocks = 4096;  // each thread then takes several elements
+constexpr std::int64_t max_blocks = 4096;  // each thread then takes several elements
 
 // As a comparison, not fmaxf(): NaN stays NaN.
 __device__ float relu(float x) { return x < 0 ? 0 : x; }
@@ -27,7 +27,7 @@ __global__ void squared_relu_gradient_kernel(const float* dy, const float* x, fl
 }
 
 unsigned blocks_for(std::int64_t n) {
-  return static_cast<unsigned>(std::min((n + block_threads - 1) / block_threads, most_blocks));
+  return static_cast<unsigned>(std::min((n + block_threads - 1) / block_threads, max_blocks));
 }
 
 }  // namespace

@@ -17,17 +17,17 @@
 namespace trainyard {
 
 /// Not thread-safe. Its processes end with it and with the process that created it.
-class OrderedMakers {
+class OrderedProducers {
  public:
   /// Returns the bytes of item `index`, valid until the next call. next() rethrows what it throws.
   using Make = std::function<std::span<const std::byte>(std::size_t index)>;
 
   /// Produces items 0 to count - 1 with `processes` child processes, or in this process if `processes` is 0. Errors
   /// begin with [where]. REQUIRES that this process has no other threads, because it forks. Throws RunError.
-  OrderedMakers(std::size_t count, int processes, Make make, std::string where);
-  OrderedMakers(const OrderedMakers&) = delete;
-  OrderedMakers& operator=(const OrderedMakers&) = delete;
-  ~OrderedMakers();
+  OrderedProducers(std::size_t count, int processes, Make make, std::string where);
+  OrderedProducers(const OrderedProducers&) = delete;
+  OrderedProducers& operator=(const OrderedProducers&) = delete;
+  ~OrderedProducers();
 
   /// Returns the next item, valid until the next call. REQUIRES that fewer than `count` items have been taken. Throws
   /// what `make` threw, as the same kind of Error, and RunError if the process that was making the item has died; that

@@ -1,4 +1,4 @@
-#include "util/ordered_makers.h"
+#include "util/ordered_producers.h"
 
 #include <algorithm>
 #include <csignal>
@@ -29,7 +29,7 @@ void send(int pipe, const Head& head, std::span<const std::byte> bytes, const st
 }
 
 // The main function of a maker process. A broken pipe ends it if nobody reads its items any more.
-[[noreturn]] void make_all(std::size_t first, std::size_t step, std::size_t count, const OrderedMakers::Make& make,
+[[noreturn]] void make_all(std::size_t first, std::size_t step, std::size_t count, const OrderedProducers::Make& make,
                            int pipe, const std::string& where) noexcept {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   set_process_name(fmt::format("{} {}/{}", where, first % step + 1, step));
@@ -57,7 +57,7 @@ void send(int pipe, const Head& head, std::span<const std::byte> bytes, const st
 
 }  // namespace
 
-OrderedMakers::OrderedMakers(std::size_t count, int processes, Make make, std::string where)
+OrderedProducers::OrderedProducers(std::size_t count, int processes, Make make, std::string where)
     : count_(count),
       step_(std::min(static_cast<std::size_t>(processes), count)),
       make_(std::move(make)),
@@ -65,7 +65,7 @@ OrderedMakers::OrderedMakers(std::size_t count, int processes, Make make, std::s
   for (std::size_t first = 0; first < step_; ++first) makers_.push_back(fork_maker(first));
 }
 
-OrderedMakers::Maker OrderedMakers::fork_maker(std::size_t first) {
+OrderedProducers::Maker OrderedProducers::fork_maker(std::size_t first) {
   int ends[2];
   check_call(pipe2(ends, O_CLOEXEC), where_, "pipe2", "a worker's results");
   UniqueFd reading(ends[0]);
@@ -81,7 +81,7 @@ OrderedMakers::Maker OrderedMakers::fork_maker(std::size_t first) {
   return {pid, std::move(reading)};
 }
 
-OrderedMakers::~OrderedMakers() {
+OrderedProducers::~OrderedProducers() {
   for (Maker& maker : makers_) maker.pipe.reset();
   for (const Maker& maker : makers_) {
     if (maker.pid == 0) continue;
@@ -90,7 +90,7 @@ OrderedMakers::~OrderedMakers() {
   }
 }
 
-std::span<const std::byte> OrderedMakers::next() {
+std::span<const std::byte> OrderedProducers::next() {
   const std::size_t index = taken_++;
   if (makers_.empty()) return make_(index);
   Maker& maker = makers_[index % makers_.size()];
@@ -104,7 +104,7 @@ std::span<const std::byte> OrderedMakers::next() {
   return thing_;
 }
 
-void OrderedMakers::read_from(Maker& maker, std::span<std::byte> bytes) {
+void OrderedProducers::read_from(Maker& maker, std::span<std::byte> bytes) {
   while (!bytes.empty()) {
     const ssize_t got = check_call(retry_on_eintr([&] { return read(maker.pipe.get(), bytes.data(), bytes.size()); }),
                                    where_, "read", "a worker's results");
@@ -113,7 +113,7 @@ void OrderedMakers::read_from(Maker& maker, std::span<std::byte> bytes) {
   }
 }
 
-void OrderedMakers::throw_death(Maker& maker) {
+void OrderedProducers::throw_death(Maker& maker) {
   int status = 0;
   const pid_t pid = std::exchange(maker.pid, 0);
   check_call(retry_on_eintr([&] { return waitpid(pid, &status, 0); }), where_, "waitpid", "a worker");

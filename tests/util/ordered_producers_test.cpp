@@ -1,4 +1,4 @@
-#include "util/ordered_makers.h"
+#include "util/ordered_producers.h"
 
 #include <csignal>
 
@@ -20,7 +20,7 @@ std::vector<std::byte> thing(std::size_t index) {
   return std::vector<std::byte>(index * index * 30'000, static_cast<std::byte>(index));
 }
 
-OrderedMakers::Make makes_things() {
+OrderedProducers::Make makes_things() {
   return [kept = std::vector<std::byte>()](std::size_t index) mutable -> std::span<const std::byte> {
     kept = thing(index);
     return kept;
@@ -32,9 +32,9 @@ bool has_children() {
   return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
-TEST(OrderedMakers, HandOverAllThingsInOrder) {
+TEST(OrderedProducers, HandOverAllThingsInOrder) {
   for (const int processes : {0, 1, 2, 3, 7, 20}) {
-    OrderedMakers makers(10, processes, makes_things(), "test");
+    OrderedProducers makers(10, processes, makes_things(), "test");
     for (std::size_t i = 0; i < 10; ++i) {
       const std::span<const std::byte> next = makers.next();
       ASSERT_EQ(std::vector<std::byte>(next.begin(), next.end()), thing(i)) << processes;
@@ -43,14 +43,14 @@ TEST(OrderedMakers, HandOverAllThingsInOrder) {
   EXPECT_FALSE(has_children());
 }
 
-TEST(OrderedMakers, ThrowWhatAMakerThrewInItsPlace) {
+TEST(OrderedProducers, ThrowWhatAMakerThrewInItsPlace) {
   const auto make = [](std::size_t index) -> std::span<const std::byte> {
     if (index == 3) throw UsageError("thing", "number {} is odd", index);
     if (index == 4) throw std::logic_error("number 4");
     return {};
   };
   for (const int processes : {0, 1, 2, 5}) {
-    OrderedMakers makers(6, processes, make, "test");
+    OrderedProducers makers(6, processes, make, "test");
     for (int i = 0; i < 3; ++i) EXPECT_TRUE(makers.next().empty());
     EXPECT_EQ(error_of<UsageError>([&] { makers.next(); }), "[thing] number 3 is odd");
     if (processes > 0) {
@@ -61,13 +61,13 @@ TEST(OrderedMakers, ThrowWhatAMakerThrewInItsPlace) {
   EXPECT_FALSE(has_children());
 }
 
-TEST(OrderedMakers, NameTheDeathOfAMaker) {
+TEST(OrderedProducers, NameTheDeathOfAMaker) {
   const auto make = [](std::size_t index) -> std::span<const std::byte> {
     if (index == 2) raise(SIGKILL);
     if (index == 3) _exit(5);
     return {};
   };
-  OrderedMakers makers(4, 4, make, "test");
+  OrderedProducers makers(4, 4, make, "test");
   makers.next();
   makers.next();
   EXPECT_THAT(error_of<RunError>([&] { makers.next(); }),
@@ -76,7 +76,7 @@ TEST(OrderedMakers, NameTheDeathOfAMaker) {
   EXPECT_THAT(error_of<RunError>([&] { makers.next(); }), HasSubstr("exited with code 5 at sample 3"));
 }
 
-TEST(OrderedMakers, ReplaceAMakerThatDied) {
+TEST(OrderedProducers, ReplaceAMakerThatDied) {
   const auto make = [](std::size_t index) -> std::span<const std::byte> {
     if (index % 3 == 1) raise(SIGKILL);
     static std::byte last;
@@ -84,7 +84,7 @@ TEST(OrderedMakers, ReplaceAMakerThatDied) {
     return {&last, 1};
   };
   for (const int processes : {1, 2, 4}) {
-    OrderedMakers makers(20, processes, make, "test");
+    OrderedProducers makers(20, processes, make, "test");
     for (std::size_t i = 0; i < 20; ++i) {
       if (i % 3 == 1) {
         EXPECT_THAT(error_of<RunError>([&] { makers.next(); }), HasSubstr(fmt::format("at sample {}", i)));
@@ -96,9 +96,9 @@ TEST(OrderedMakers, ReplaceAMakerThatDied) {
   EXPECT_FALSE(has_children());
 }
 
-TEST(OrderedMakers, EndWhereNobodyTakesTheirThings) {
+TEST(OrderedProducers, EndWhereNobodyTakesTheirThings) {
   {
-    OrderedMakers makers(1'000'000, 3, makes_things(), "test");
+    OrderedProducers makers(1'000'000, 3, makes_things(), "test");
     makers.next();
     EXPECT_TRUE(has_children());
   }
