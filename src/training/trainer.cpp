@@ -111,7 +111,7 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, Proc
   if (!group_.rank().is_first()) return;
   if (!finished()) prove_saving();
   checkpoints_.emplace(folder.checkpoints(), config.checkpoint);
-  held_ = hold_run_folder(folder_.path);
+  held_ = lock_run_folder(folder_.path);
   if (finished()) return;  // the existing files describe the run as it was trained
   const std::string resolved = to_toml(config_);
   write_file_atomically(folder_.path / "config.toml", [&](FileWriter& file) { file.write(resolved); });
@@ -162,7 +162,7 @@ void Trainer::keep_data_on_device() {
 
 // Trains from the current place to the end of its epoch. Returns false if it was stopped before.
 bool Trainer::train_epoch() {
-  const Clock::time_point epoch_start = Clock::now();
+  epoch_start_ = Clock::now();
   train_loader_.follow_with(&val_loader_, 0);
   train_loader_.start_epoch(data_epoch(place_.epoch), place_.batch, batches_per_epoch());
   model_->train();
@@ -188,10 +188,7 @@ bool Trainer::train_epoch() {
     check_losses(/*all=*/false);
     ++place_.batch;
     epoch_samples_ += group_.alone() ? batch->count : part.samples;
-    const double seconds = seconds_since(epoch_start);
-    const double waited = train_loader_.waited_seconds();
-    window_.seconds += seconds - std::exchange(epoch_seconds_, seconds);
-    window_.waited += waited - std::exchange(epoch_waited_, waited);
+    take_time();
     if (!part.last) continue;
     ++place_.step;
     if (ema_) ema_->update(place_.step);
@@ -276,7 +273,8 @@ void Trainer::check_losses(bool all) {
 
 void Trainer::finish_epoch() {
   check_losses(/*all=*/true);
-  const MetricValues train = epoch_sums_.values();  // waits for the device
+  const MetricValues train = epoch_sums_.values();  // waits for the device, which works behind the CPU
+  take_time();
   result_.training_seconds += epoch_seconds_;
   result_.data_wait += epoch_waited_;
   result_.samples += epoch_samples_;
@@ -332,9 +330,11 @@ void Trainer::add_metrics(const Metrics& metrics) {
 
 void Trainer::log_window(double lr) {
   const auto samples = static_cast<double>(window_.sums.samples());
+  const MetricValues train = window_.sums.values();  // waits for the device, which works behind the CPU
+  take_time();
   add_metrics(StepMetrics{.epoch = place_.epoch + 1,
                           .step = place_.step,
-                          .train = window_.sums.values(),
+                          .train = train,
                           .lr = lr,
                           .samples_per_second = window_.seconds > 0 ? samples / window_.seconds : 0,
                           .data_wait = window_.seconds > 0 ? window_.waited / window_.seconds : 0});

@@ -2,6 +2,7 @@
 /// checkpoint.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 
@@ -91,6 +92,7 @@ class Trainer {
   bool train_epoch();
   void finish_epoch();
   std::vector<double> wait_of_ranks();
+  void take_time();
   bool line_is_due() const;
   bool checkpoint_is_due() const;
   StepPart part_of_step(const DeviceBatch& batch) const;
@@ -149,6 +151,7 @@ class Trainer {
   Place place_;
   MetricSums epoch_sums_;
   Window window_;
+  std::chrono::steady_clock::time_point epoch_start_;
   double epoch_seconds_ = 0;  // of the current epoch, in this process
   double epoch_waited_ = 0;
   std::int64_t epoch_samples_ = 0;
