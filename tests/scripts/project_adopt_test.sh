@@ -19,6 +19,7 @@ start() { # the case: a template, and a project made from it
   echo "Copyright: the Trainyard contributors" | write LICENSE
   echo "# Trainyard, its long story" | write README.md
   printf '# Trainyard\nmade from @origin@\n' | write scripts/project.d/README.md
+  printf '# Changes\n## @version@ - @date@\n' | write scripts/project.d/CHANGELOG.md
   printf '/benchmarks/\n/scripts/project.d/\n' | write scripts/project.d/left-out
   cp -p "$repository/scripts/project" "$template/scripts"
   commit_all "$template" "Template"
