@@ -205,6 +205,13 @@ bool Trainer::train_epoch() {
   return true;
 }
 
+void Trainer::take_time() {
+  const double seconds = seconds_since(epoch_start_);
+  const double waited = train_loader_.waited_seconds();
+  window_.seconds += seconds - std::exchange(epoch_seconds_, seconds);
+  window_.waited += waited - std::exchange(epoch_waited_, waited);
+}
+
 // Every train.log_every steps, at the last step of an epoch that has no line yet, and at the last step of the run.
 bool Trainer::line_is_due() const {
   const std::int64_t every = config_.train.log_every;
