@@ -239,7 +239,7 @@ test_weights_stand_beside_libtorch() {
   local argument=weights
   bootstrap
   expect "succeeds" [ "$status" = 0 ]
-  expect "installs timm without its dependencies, and no other torch" logged "--no-deps numpy==2.4.6 pillow==13.0.0 timm=="
+  expect "installs timm without its dependencies, and no other torch" logged "--no-deps numpy==2.4.6 pillow==13.0.0 safetensors==0.8.0 timm=="
   expect "and sees LibTorch behind it" \
     grep -q "site-packages:$machine/cache/trainyard/torch-2.14.0/bin\"" "$machine/clone/build/bin/weights-python"
   : >"$machine/log"
