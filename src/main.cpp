@@ -16,6 +16,7 @@
 #include "util/error.h"
 #include "util/log.h"
 #include "util/output.h"
+#include "util/text_lines.h"
 
 namespace trainyard {
 namespace {
@@ -81,9 +82,11 @@ int fail_with_another_rank(const SecondaryError& error) {
     if (const std::exception_ptr error = std::current_exception()) std::rethrow_exception(error);
   } catch (const c10::Error& error) {
     const std::string words = error.what_without_backtrace();
-    _exit(fail(ExitCode::run_failed, fmt::format("[libtorch] {}", words.substr(0, words.find('\n')))));
+    _exit(fail(ExitCode::run_failed, fmt::format("[libtorch] {}", first_line(words))));
+  } catch (const std::exception& error) {
+    print_error(fmt::format("[trainyard] terminated by an exception: {}", error.what()));
   } catch (...) {
-    print_error("[trainyard] an error in a destructor or of a kind that nobody knows");
+    print_error("[trainyard] terminated by an exception of an unknown type");
   }
   std::abort();
 }

@@ -13,6 +13,7 @@
 
 #include "check/anonymous.h"
 #include "check/probe_body.h"
+#include "util/text_lines.h"
 #include "util/torch.h"
 
 namespace trainyard {
@@ -101,7 +102,7 @@ ProbeFacts run_probe(const std::string& device, const std::string& name, const s
     probe.outcome = "error";
     probe.message = error.what();
   }
-  probe.message = anonymous(probe.message.substr(0, probe.message.find('\n')));
+  probe.message = anonymous(std::string(first_line(probe.message)));
   probe.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return probe;
 }

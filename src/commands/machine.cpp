@@ -12,6 +12,7 @@
 #include "training/memory.h"
 #include "training/precision.h"
 #include "util/system.h"
+#include "util/text_lines.h"
 
 namespace trainyard {
 
@@ -76,8 +77,7 @@ void require_room_for_cache(const Config& config, const std::vector<SplitInfo>& 
 void rethrow_explained(const CheckResult& check, at::Device device, const c10::Error& error) {
   if (device.is_cpu()) throw;
   const std::string words = error.what_without_backtrace();
-  const std::string line = words.substr(0, words.find('\n'));
-  const auto found = explain_error(check.facts, check.needs, device.str(), line);
+  const auto found = explain_error(check.facts, check.needs, device.str(), std::string(first_line(words)));
   if (!found) throw;
   throw RunError("training", "{}", sentence(*found));
 }

@@ -24,6 +24,7 @@
 #include "util/error.h"
 #include "util/process_end.h"
 #include "util/system.h"
+#include "util/text_lines.h"
 
 namespace trainyard {
 namespace {
@@ -261,7 +262,7 @@ std::string Launcher::line_of(const Cause& cause) {
   if (cause.code == ExitCode::usage) return cause.message;
   const std::string rank = fmt::format("[{}] rank {} of {} on {}", where, cause.rank, options_.processes, host_name());
   // Only the first line: the rank has printed the whole message.
-  if (!cause.message.empty()) return fmt::format("{}: {}", rank, cause.message.substr(0, cause.message.find('\n')));
+  if (!cause.message.empty()) return fmt::format("{}: {}", rank, first_line(cause.message));
   const int status = cause.exit_code < 0 ? -cause.exit_code : cause.exit_code << 8;  // in the format of waitpid()
   return fmt::format("{} {}; rerun the same command to resume", rank, ends_.describe(status, memory_remedy));
 }

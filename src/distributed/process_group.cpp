@@ -14,6 +14,7 @@
 #include "distributed/nccl.h"
 #include "distributed/store_text.h"
 #include "util/printable.h"
+#include "util/text_lines.h"
 
 namespace trainyard {
 namespace {
@@ -23,8 +24,6 @@ using std::chrono::milliseconds;
 constexpr const char* where = "distributed";
 // A rank may take minutes to build its datasets while another is already done.
 constexpr milliseconds patience_at_start = std::chrono::minutes(30);
-
-std::string_view first_line(std::string_view text) { return text.substr(0, text.find('\n')); }
 
 [[noreturn]] void throw_lost(const Rank& rank, const char* what, std::string_view why) {
   throw RanksLost(where,

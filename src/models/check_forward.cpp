@@ -6,6 +6,7 @@
 #include <ATen/record_function.h>
 
 #include "util/error.h"
+#include "util/text_lines.h"
 
 namespace trainyard {
 namespace {
@@ -118,8 +119,6 @@ TensorDict one_sample(const Model& model, const ModelInput& input) {
   return zero_batch(input, 1, Restore::device_of(model));
 }
 
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
-
 std::string shape_text(at::IntArrayRef shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
 // Converts LibTorch's errors to errors that name the model and the layer.
@@ -166,7 +165,7 @@ std::string failure_on_one_sample(Model& model, const ModelInput& input) {
     model.forward(one_sample(model, input));
     return "";
   } catch (const c10::Error& error) {
-    return first_line(error.what_without_backtrace());
+    return std::string(first_line(error.what_without_backtrace()));
   }
 }
 

@@ -7,6 +7,7 @@
 #include <c10/util/Exception.h>
 
 #include "util/error.h"
+#include "util/text_lines.h"
 
 namespace trainyard {
 
@@ -19,7 +20,7 @@ auto with_torch_errors(std::string_view where, std::string_view subject, Work wo
     return work();
   } catch (const c10::Error& error) {
     const std::string words = error.what_without_backtrace();
-    throw RunError(where, "{}: {}", subject, words.substr(0, words.find('\n')));
+    throw RunError(where, "{}: {}", subject, first_line(words));
   }
 }
 

@@ -9,6 +9,7 @@
 #include <cuda_runtime_api.h>
 
 #include "util/error.h"
+#include "util/text_lines.h"
 
 namespace trainyard {
 namespace {
@@ -35,7 +36,7 @@ class CapturedGraph final : public CudaGraph {
       throw RunError("training",
                      "the step cannot be captured in a CUDA graph: {}; a forward() that waits for the GPU (item(), "
                      "nonzero(), a copy to the CPU) needs train.cuda_graph = false",
-                     why.substr(0, why.find('\n')));
+                     first_line(why));
     } catch (...) {
       abandon();
       throw;
