@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 
-#include "check/group_probe_names.h"
+#include "check/group_probes.h"
 #include "check/probe_body.h"
 #include "util/error.h"
 #include "util/system.h"
@@ -51,9 +51,18 @@ class NcclLog {
  public:
   NcclLog() : file_(check_call(memfd_create("nccl", MFD_CLOEXEC), "check", "memfd_create", "NCCL's log")) {
     if (std::getenv("NCCL_DEBUG") != nullptr) return;  // the user reads it
+    is_asked_for_ = true;
     setenv("NCCL_DEBUG", "INFO", 1);
     setenv("NCCL_DEBUG_FILE", fmt::format("/proc/self/fd/{}", file_.get()).c_str(), 1);
   }
+  // Programs started later would write to a descriptor of their own.
+  ~NcclLog() {
+    if (!is_asked_for_) return;
+    unsetenv("NCCL_DEBUG");
+    unsetenv("NCCL_DEBUG_FILE");
+  }
+  NcclLog(const NcclLog&) = delete;
+  NcclLog& operator=(const NcclLog&) = delete;
 
   /// How data is sent between GPUs; if in several ways, the slowest: "P2P", "SHM" (the host's memory), "NET" (sockets).
   /// Empty: unknown.
@@ -67,6 +76,7 @@ class NcclLog {
 
  private:
   UniqueFd file_;
+  bool is_asked_for_ = false;
 };
 
 /// NCCL as loaded by LibTorch, called by name: its interface is stable, but its header is not always installed.

@@ -8,7 +8,7 @@
 
 #include "check/architectures.h"
 #include "check/device.h"
-#include "check/group_probe_names.h"
+#include "check/group_probes.h"
 #include "check/rules.h"
 #include "check/terminal.h"
 
@@ -175,16 +175,12 @@ std::string measured(const ProbeFacts& probe) {
   return text;
 }
 
-bool is_passed_copy(const ProbeFacts& probe) {
-  return probe.device == all_gpus && probe.name.starts_with(peer_copy) && probe.outcome == "ok";
-}
-
 // All successful copies between GPUs: "copies 365.2 to 371.4 GB/s".
 std::string passed_copies(const std::vector<ProbeFacts>& probes) {
   double least = 0;
   double most = 0;
   for (const ProbeFacts& probe : probes) {
-    if (!is_passed_copy(probe)) continue;
+    if (!is_peer_copy(probe) || probe.outcome != "ok") continue;
     least = most == 0 ? probe.bytes_per_second : std::min(least, probe.bytes_per_second);
     most = std::max(most, probe.bytes_per_second);
   }
@@ -198,7 +194,7 @@ std::string passed_probes(const std::vector<ProbeFacts>& probes, const std::stri
   double seconds = 0;
   for (const ProbeFacts& probe : probes) {
     if (probe.device != device || probe.outcome != "ok") continue;
-    if (is_passed_copy(probe)) {
+    if (is_peer_copy(probe)) {  // in the text already
       seconds += probe.seconds;
       continue;
     }

@@ -2,16 +2,12 @@
 
 #include <fmt/format.h>
 
-#include "check/group_probe_names.h"
+#include "check/group_probes.h"
 #include "check/place.h"
 #include "check/rules.h"
 
 namespace trainyard::rules {
 namespace {
-
-bool is_of_group(const ProbeFacts& probe) { return probe.device == all_gpus; }
-bool is_copy(const ProbeFacts& probe) { return is_of_group(probe) && probe.name.starts_with(peer_copy); }
-bool is_all_reduce(const ProbeFacts& probe) { return is_of_group(probe) && probe.name.starts_with(all_reduce_of); }
 
 const ProbeFacts* first_probe(const Facts& facts, const auto& wanted) {
   const auto found = std::find_if(facts.probes.begin(), facts.probes.end(), wanted);
@@ -36,7 +32,7 @@ void add_one_gpu(Remedy& remedy, const Facts& facts) {
 }
 
 Result peer_copy_failed(const Facts& facts, const Needs& needs) {
-  const ProbeFacts* probe = failed_probe(facts, is_copy);
+  const ProbeFacts* probe = failed_probe(facts, is_peer_copy);
   if (!probe) return {};
   Remedy remedy(facts, needs);
   add_one_gpu(remedy, facts);
@@ -66,7 +62,7 @@ Result all_reduce_failed(const Facts& facts, const Needs& needs) {
 // It ended before the group's first probe.
 Result group_crashed(const Facts& facts, const Needs& needs) {
   const ProbeFacts* failed = first_probe(facts, [](const ProbeFacts& probe) {
-    return is_of_group(probe) && probe.outcome != "ok" && !is_copy(probe) && !is_all_reduce(probe);
+    return is_of_all_gpus(probe) && probe.outcome != "ok" && !is_peer_copy(probe) && !is_all_reduce(probe);
   });
   if (!failed) return {};
   Remedy remedy(facts, needs);
@@ -95,7 +91,7 @@ Result slow_all_reduce(const Facts& facts, const Needs& needs) {
   for (const ProbeFacts& probe : facts.probes) {
     const double rate = probe.bytes_per_second;
     if (probe.outcome != "ok" || !(rate > 0)) continue;
-    if (is_copy(probe) && (copy == 0 || rate < copy)) copy = rate;
+    if (is_peer_copy(probe) && (copy == 0 || rate < copy)) copy = rate;
     if (is_all_reduce(probe)) reduced = std::max(reduced, rate);
   }
   if (reduced == 0 || reduced >= copy / 3 || transport(facts) == "NET") return {};
@@ -113,7 +109,7 @@ Result slow_all_reduce(const Facts& facts, const Needs& needs) {
 Result without_peer_access(const Facts& facts, const Needs&) {
   std::string pairs;
   for (const ProbeFacts& probe : facts.probes) {
-    if (!is_copy(probe) || probe.outcome != "ok" || probe.message != no_peer_access) continue;
+    if (!is_peer_copy(probe) || probe.outcome != "ok" || probe.message != no_peer_access) continue;
     pairs += (pairs.empty() ? "" : ", ") + probe.name.substr(std::string_view(peer_copy).size());
   }
   if (pairs.empty()) return {};
