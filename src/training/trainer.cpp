@@ -194,7 +194,7 @@ bool Trainer::train_epoch() {
     if (ema_) ema_->update(place_.step);
 
     if (line_is_due()) log_window(lr);
-    if (group_.rank().is_first() && progress_.due()) progress_.show(progress(epoch_sums_.values()));
+    if (group_.rank().is_first() && progress_.due()) progress_.show(progress(read(epoch_sums_)));
     profile_.step_done();
     const StopAgreement::Requests asked = agreement_.in_step();
     result_.signal = asked.signal;
@@ -210,6 +210,13 @@ void Trainer::take_time() {
   const double waited = train_loader_.waited_seconds();
   window_.seconds += seconds - std::exchange(epoch_seconds_, seconds);
   window_.waited += waited - std::exchange(epoch_waited_, waited);
+}
+
+// Waits for the device, which works behind the CPU, and counts that time.
+MetricValues Trainer::read(const MetricSums& sums) {
+  MetricValues values = sums.values();
+  take_time();
+  return values;
 }
 
 // Every train.log_every steps, at the last step of an epoch that has no line yet, and at the last step of the run.
@@ -280,8 +287,7 @@ void Trainer::check_losses(bool all) {
 
 void Trainer::finish_epoch() {
   check_losses(/*all=*/true);
-  const MetricValues train = epoch_sums_.values();  // waits for the device, which works behind the CPU
-  take_time();
+  const MetricValues train = read(epoch_sums_);
   result_.training_seconds += epoch_seconds_;
   result_.data_wait += epoch_waited_;
   result_.samples += epoch_samples_;
@@ -337,8 +343,7 @@ void Trainer::add_metrics(const Metrics& metrics) {
 
 void Trainer::log_window(double lr) {
   const auto samples = static_cast<double>(window_.sums.samples());
-  const MetricValues train = window_.sums.values();  // waits for the device, which works behind the CPU
-  take_time();
+  const MetricValues train = read(window_.sums);
   add_metrics(StepMetrics{.epoch = place_.epoch + 1,
                           .step = place_.step,
                           .train = train,

@@ -93,6 +93,7 @@ class Trainer {
   void finish_epoch();
   std::vector<double> wait_of_ranks();
   void take_time();
+  MetricValues read(const MetricSums& sums);
   bool line_is_due() const;
   bool checkpoint_is_due() const;
   StepPart part_of_step(const DeviceBatch& batch) const;
