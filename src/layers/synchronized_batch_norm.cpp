@@ -3,6 +3,7 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/promote_types.h>
+#include <ATen/ops/var_mean.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/nn/modules/batchnorm.h>
 
@@ -34,11 +35,13 @@ class SynchronizedBatchNorm : public torch::autograd::Function<SynchronizedBatch
                             const at::Tensor& bias, torch::nn::BatchNorm2dImpl& layer, const AllReduce& all_reduce) {
     const std::int64_t channels = x.size(1);
     const at::Tensor values = x.to(at::promote_types(x.scalar_type(), at::kFloat));
-    const at::Tensor sum = sum_per_channel(values);
+    const auto [own_variance, own_mean] = at::var_mean(values, at::IntArrayRef{0, 2, 3}, /*correction=*/0.0);
+    const double own_count = static_cast<double>(x.numel()) / static_cast<double>(channels);
+    const at::Tensor mean64 = own_mean.to(at::kDouble);
     // In float64, the mean of squares minus the squared mean is precise enough.
+    const at::Tensor squares = own_variance.to(at::kDouble) + mean64 * mean64;
     const at::Tensor moments =
-        at::cat({sum, sum_per_channel(values.to(at::kDouble).square()),
-                 at::full({1}, static_cast<double>(x.numel()) / static_cast<double>(channels), sum.options())});
+        at::cat({mean64 * own_count, squares * own_count, at::full({1}, own_count, mean64.options())});
     all_reduce(moments);
     const at::Tensor count = moments[2 * channels];
     const at::Tensor mean = moments.narrow(0, 0, channels) / count;

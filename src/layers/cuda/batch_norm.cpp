@@ -34,11 +34,11 @@ bool applies(const torch::nn::BatchNorm2dImpl& layer, const at::Tensor& x, const
          serves(layer.running_var, x.size(1)) && serves(layer.num_batches_tracked, 1, at::kLong);
 }
 
-at::Tensor beside(const at::Tensor& x, at::IntArrayRef sizes, at::ScalarType type) {
+at::Tensor uninitialized(const at::Tensor& x, at::IntArrayRef sizes, at::ScalarType type) {
   return at::empty(sizes, x.options().dtype(type).memory_format(std::nullopt));
 }
-at::Tensor floats(const at::Tensor& x, at::IntArrayRef sizes) { return beside(x, sizes, at::kFloat); }
-at::Tensor doubles(const at::Tensor& x, at::IntArrayRef sizes) { return beside(x, sizes, at::kDouble); }
+at::Tensor floats(const at::Tensor& x, at::IntArrayRef sizes) { return uninitialized(x, sizes, at::kFloat); }
+at::Tensor doubles(const at::Tensor& x, at::IntArrayRef sizes) { return uninitialized(x, sizes, at::kDouble); }
 
 class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
  public:
@@ -67,7 +67,7 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
     at::Tensor added, relu_mask;
     if (residual) {
       added = for_kernels(*residual);
-      relu_mask = beside(x, {x.numel() * x.element_size() / 16}, at::kByte);
+      relu_mask = uninitialized(x, {x.numel() * x.element_size() / 16}, at::kByte);
       params.residual = added.const_data_ptr();
       params.relu_mask = relu_mask.mutable_data_ptr<std::uint8_t>();
     }
