@@ -9,6 +9,7 @@
 #include <torch/cuda.h>
 
 #include "checkpoint/safetensors_torch.h"
+#include "support/named_tensors.h"
 #include "support/processes.h"
 #include "support/ranks.h"
 #include "support/subprocess.h"
@@ -67,25 +68,12 @@ class GpuRanks : public testing::Test {
 
   void expect_equal(const std::string& run, const std::string& other) const {
     for (const char* file : {"model.safetensors", "ema.safetensors", "state.safetensors"}) {
-      const NamedTensors ours = saved(run, file);
-      const NamedTensors expected = saved(other, file);
-      ASSERT_EQ(ours.size(), expected.size());
-      for (std::size_t i = 0; i < ours.size(); ++i) {
-        EXPECT_TRUE(at::equal(ours[i].second, expected[i].second)) << file << ": " << ours[i].first;
-      }
+      EXPECT_TRUE(are_equal(saved(run, file), saved(other, file))) << file;
     }
   }
 
-  double largest_difference(const std::string& run, const std::string& other) const {
-    const NamedTensors ours = saved(run);
-    const NamedTensors expected = saved(other);
-    double largest = 0;
-    for (std::size_t i = 0; i < ours.size(); ++i) {
-      const at::Tensor difference = (ours[i].second.to(at::kDouble) - expected[i].second.to(at::kDouble)).abs().max();
-      const at::Tensor scale = expected[i].second.to(at::kDouble).abs().max().clamp_min(1e-3);
-      largest = std::max(largest, (difference / scale).item<double>());
-    }
-    return largest;
+  double difference(const std::string& run, const std::string& other) const {
+    return largest_difference(saved(run), saved(other));
   }
 
   TempDir dir_;
@@ -98,8 +86,8 @@ TEST_F(GpuRanks, SynchronizedBatchNormGivesTheWeightsOfOneGpu) {
   train("local", "cuda:0,1");
   // Parts of a batch take other convolution kernels, and ReLU makes small differences larger. In float64, on CPUs, the
   // weights are the same (training_test.cpp).
-  EXPECT_LT(largest_difference("two", "one"), 5e-3);
-  EXPECT_LT(largest_difference("two", "one"), 0.1 * largest_difference("local", "one"));
+  EXPECT_LT(difference("two", "one"), 5e-3);
+  EXPECT_LT(difference("two", "one"), 0.1 * difference("local", "one"));
 }
 
 TEST_F(GpuRanks, AReplayedStepGivesTheBitsOfALaunchedOne) {
@@ -121,9 +109,7 @@ TEST_F(GpuRanks, AKilledRankCostsNothingButTime) {
   Subprocess launcher(command("killed", "cuda:0,1", "40", flags));
   ASSERT_TRUE(comes_true([&] { return launcher.output_so_far().find("epoch 3/") != std::string::npos; }))
       << launcher.output_so_far();
-  const std::vector<pid_t> torchrun = children_of(launcher.pid());
-  ASSERT_EQ(torchrun.size(), 1U);
-  const std::vector<pid_t> ranks = children_of(torchrun[0]);
+  const std::vector<pid_t> ranks = ranks_of(launcher);
   ASSERT_EQ(ranks.size(), 2U);
   kill(ranks[1], SIGKILL);
   const Outcome outcome = launcher.wait();
@@ -175,7 +161,7 @@ TEST_F(GpuRanks, TwoAgentsTrainOverSockets) {
   const auto first = agent("0");
   const auto second = agent("1");
   for (const Outcome& outcome : {first->wait(), second->wait()}) EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
-  EXPECT_LT(largest_difference("agents", "two"), 1e-5);
+  EXPECT_LT(difference("agents", "two"), 1e-5);
 }
 
 }  // namespace

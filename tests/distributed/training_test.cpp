@@ -17,6 +17,7 @@
 #include <signal.h>
 
 #include "checkpoint/safetensors_torch.h"
+#include "support/named_tensors.h"
 #include "support/ranks.h"
 #include "support/subprocess.h"
 #include "support/table_files.h"
@@ -89,36 +90,11 @@ Flags flags_of(const Case& of, const TempDir& dir, const Flags& more) {
   return flags;
 }
 
-// By how much the largest of all differences exceeds the rounding of the largest number of its tensor.
-double largest_difference(const NamedTensors& a, const NamedTensors& b) {
-  EXPECT_EQ(a.size(), b.size());
-  double largest = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    EXPECT_EQ(a[i].first, b[i].first);
-    const at::Tensor one = a[i].second.to(at::kDouble);
-    const at::Tensor other = b[i].second.to(at::kDouble);
-    EXPECT_TRUE(one.isfinite().all().item<bool>()) << a[i].first;
-    if (one.numel() == 0) continue;
-    const double scale = std::max(other.abs().max().item<double>(), 1e-3);
-    const double difference = (one - other).abs().max().item<double>() / scale;
-    if (difference > largest) largest = difference;
-  }
-  return largest;
-}
-
 at::Tensor tensor_of(const NamedTensors& tensors, std::string_view name) {
   for (const auto& [one, tensor] : tensors) {
     if (one == name) return tensor;
   }
   throw RunError("test", "there is no tensor {}", name);
-}
-
-bool are_equal(const NamedTensors& a, const NamedTensors& b) {
-  if (a.size() != b.size()) return false;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    if (a[i].first != b[i].first || !at::equal(a[i].second, b[i].second)) return false;
-  }
-  return true;
 }
 
 // The values of a line of metrics.jsonl or metrics.csv that do not depend on time.

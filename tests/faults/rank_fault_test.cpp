@@ -62,12 +62,6 @@ bool trains(const Subprocess& process) {
   return comes_true([&] { return process.output_so_far().find("epoch 2/") != std::string::npos; });
 }
 
-// Ranks are the children of torchrun, which is that of the launcher.
-std::vector<pid_t> ranks_of(const Subprocess& launcher) {
-  const std::vector<pid_t> torchrun = children_of(launcher.pid());
-  return torchrun.empty() ? std::vector<pid_t>() : children_of(torchrun.front());
-}
-
 class RankFault : public testing::Test {
  protected:
   void expect_nothing_left() const {

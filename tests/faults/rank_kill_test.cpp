@@ -12,6 +12,7 @@
 
 #include "support/kill_runs.h"
 #include "support/processes.h"
+#include "support/ranks.h"
 #include "support/subprocess.h"
 #include "support/temp_dir.h"
 #include "support/tiny_training.h"
@@ -22,12 +23,6 @@ namespace trainyard {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Ranks are the children of torchrun, which is that of the launcher.
-std::vector<pid_t> ranks_of(const Subprocess& launcher) {
-  const std::vector<pid_t> torchrun = children_of(launcher.pid());
-  return torchrun.empty() ? std::vector<pid_t>() : children_of(torchrun.front());
-}
 
 bool has_ranks(const Subprocess& launcher) {
   return comes_true([&] { return ranks_of(launcher).size() == 2; });

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "support/processes.h"
 #include "support/subprocess.h"
 #include "util/system.h"
 
@@ -68,6 +69,13 @@ inline Outcome run_ranks(int count, const std::vector<std::string>& command) {
     all.output += fmt::format("rank {}:\n{}", rank, outcomes[rank].output);
   }
   return all;
+}
+
+/// The processes of the ranks that `launcher` has started: the children of torchrun, which is its child. Empty before
+/// that.
+inline std::vector<pid_t> ranks_of(const Subprocess& launcher) {
+  const std::vector<pid_t> torchrun = children_of(launcher.pid());
+  return torchrun.empty() ? std::vector<pid_t>() : children_of(torchrun.front());
 }
 
 }  // namespace trainyard
