@@ -12,6 +12,8 @@ build-times: ## show which modules and files took longest in the last build
 # Together with `bash .ci/run`, every test at full size. Needs Docker, or tests/container/engine; see tests/container/run.
 test-all: override ARGS :=
 test-all: build parity ## what .ci/run leaves out, several hours: kill loops, other processor, fuzzers, lint, coverage, containers
+	scripts/bootstrap sweep
+	ctest --preset release -R 'scripts.sweep$$'
 	$(MAKE) test-kill
 	$(MAKE) kill-loop
 	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 build/release/tests/core_tests --gtest_filter='Parity.*'
