@@ -11,7 +11,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* watched[] = {"libcuda.so", "libcudart.so", "libcublas.so", "libcudnn.so", "libnccl.so"};
+constexpr const char* watched[] = {"libcuda.so",  "libcudart.so", "libcublas.so",
+                                   "libcudnn.so", "libnccl.so",   "libnvjpeg.so"};
 // Where NVIDIA's packages and images install another driver's libcuda.
 constexpr const char* compat[] = {"/usr/local/cuda/compat", "/usr/local/cuda/compat/lib"};
 

@@ -8,12 +8,13 @@
 
 namespace trainyard {
 
-/// transform.decode: how to decode a JPEG that will be scaled down.
+/// transform.decode: how to decode JPEGs.
 enum class DecodeMode : std::uint8_t {
   exact,   ///< with Pillow's pixels
   scaled,  ///< at a half, a quarter or an eighth of its size, as long as that is not smaller than the result
+  gpu,     ///< with the same pixels as exact, by the GPU that trains (loader_torch/picture_decoder.h)
 };
-constexpr std::array<const char*, 2> words_of(DecodeMode) { return {"exact", "scaled"}; }
+constexpr std::array<const char*, 3> words_of(DecodeMode) { return {"exact", "scaled", "gpu"}; }
 
 /// loader.cache: where samples are kept after they are read.
 enum class SampleCache : std::uint8_t {

@@ -78,8 +78,11 @@ struct TransformConfig {
     table.add("train", train, "transforms of training samples, in order; one flag for each; \"\": none", Resume::fixed);
     table.add("test", test, "transforms of val and test samples, in order; one flag for each; \"\": none",
               Resume::fixed);
-    table.add("decode", decode, "decoding of JPEGs that are scaled down: exact, or scaled (faster, softer)",
-              Resume::fixed);
+    table.add(
+        "decode", decode,
+        "decoding of JPEGs: exact; scaled, faster and softer if they are scaled down; gpu, exact and on the GPU, for "
+        "transforms that only crop, scale and flip",
+        Resume::fixed);
   }
 };
 

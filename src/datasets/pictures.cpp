@@ -67,6 +67,23 @@ ImageSize first_picture_size(const Dataset& dataset, std::size_t field) {
   throw RunError("data", "none of the {} pictures can be read:{}", dataset.size(), errors);
 }
 
+std::size_t largest_picture_file(const Dataset& dataset, std::size_t count) {
+  std::size_t largest = 0;
+  Sample sample;
+  const std::size_t step = std::max<std::size_t>(dataset.size() / count, 1);
+  for (std::size_t index = 0; index < dataset.size(); index += step) {
+    try {
+      read_sample(dataset, index, sample);
+    } catch (const RunError&) {  // reported when it is trained on
+      continue;
+    }
+    for (std::size_t i = 0; i < dataset.fields().size(); ++i) {
+      if (dataset.fields()[i].is_picture) largest = std::max(largest, sample.stored(i).bytes.size());
+    }
+  }
+  return largest;
+}
+
 std::vector<Field> picture_and_label(std::int64_t channels, std::size_t classes) {
   return {{.name = "image", .shape = {1, 1, channels}, .is_picture = true}, label_field(classes)};
 }

@@ -6,10 +6,12 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
 #include "images/image.h"
+#include "images/jpeg_layout.h"
 
 namespace trainyard {
 
@@ -46,6 +48,10 @@ class ImageReader {
   /// Whether read() can shrink by 2, 4 or 8. JPEG files can, which is faster and averages pixels (scaled_jpeg.h;
   /// libjpeg's scaled inverse DCT for files that are not baseline).
   virtual bool can_shrink(std::size_t shrink) const = 0;
+
+  /// How a GPU can decode the file to the same pixels; nullopt if it cannot: any file but a complete JPEG of the
+  /// supported kinds. REQUIRES that read() has not been called.
+  virtual std::optional<JpegLayout> layout_for_gpu() const { return std::nullopt; }
 
   /// The size after shrinking: each side divided by `shrink` and rounded up.
   ImageSize size(std::size_t shrink) const {

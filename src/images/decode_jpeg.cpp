@@ -6,6 +6,7 @@
 
 #include <jerror.h>
 
+#include "images/baseline_jpeg.h"
 #include "images/decode_image.h"
 #include "images/jpeg_errors.h"
 #include "images/scaled_jpeg.h"
@@ -94,6 +95,12 @@ class Decompressor {
   std::size_t width() const { return jpeg_.output_width; }
   J_COLOR_SPACE color_space() const { return jpeg_.out_color_space; }
   const char* message() const { return errors_.message; }
+  /// Whether an end marker follows the header. Only then is the file sure to be complete if it has a single scan.
+  bool has_end() const {
+    const std::size_t end = file_.rfind("\xff\xd9");
+    return end != std::string_view::npos &&
+           file_.data() + end >= reinterpret_cast<const char*>(jpeg_.src->next_input_byte);
+  }
   /// Whether the file is truncated, which libjpeg reports in different ways: no end marker follows the last scan.
   /// Neither marker occurs within a scan.
   bool is_truncated() const {
@@ -129,6 +136,10 @@ class JpegReader final : public ImageReader {
       : ImageReader(decompressor->size(), path), decompressor_(std::move(decompressor)) {}
 
   bool can_shrink(std::size_t /*shrink*/) const override { return true; }
+
+  std::optional<JpegLayout> layout_for_gpu() const override {
+    return decompressor_->has_end() ? layout_of(decompressor_->header()) : std::nullopt;
+  }
 
   void read(const Rect& part, std::size_t channels, std::size_t shrink, std::byte* out) override {
     if (shrink > 1 && read_scaled(decompressor_->header(), part, channels, shrink, out)) return;

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "images/baseline_jpeg.h"
 #include "images/huffman.h"
 #include "images/scaled_dct.h"
 
@@ -104,7 +105,6 @@ class Scan {
   bool read(std::byte* out);
 
  private:
-  bool is_baseline() const;
   bool add(const jpeg_component_info& info, std::size_t shrink);
   bool add_tables(const jpeg_component_info& info, Component& component);
   bool take_mcu(EntropyBits& bits, bool wanted, std::size_t left);
@@ -121,14 +121,6 @@ class Scan {
   std::size_t mcu_height_ = 0, mcu_width_ = 0;  ///< in pixels of the shrunk image
   std::size_t first_mcu_ = 0, mcus_ = 0;        ///< in each row, those that overlap the part
 };
-
-bool Scan::is_baseline() const {
-  const bool grey = jpeg_.num_components == 1 && jpeg_.jpeg_color_space == JCS_GRAYSCALE;
-  const bool colour = jpeg_.num_components == 3 && jpeg_.jpeg_color_space == JCS_YCbCr;
-  return (grey || colour) && jpeg_.comps_in_scan == jpeg_.num_components && jpeg_.data_precision == 8 &&
-         jpeg_.progressive_mode == FALSE && jpeg_.arith_code == FALSE && jpeg_.Ss == 0 && jpeg_.Se == 63 &&
-         jpeg_.Ah == 0 && jpeg_.Al == 0;
-}
 
 bool Scan::add_tables(const jpeg_component_info& info, Component& component) {
   const auto given = [](auto* const* tables, int number, int count) {
@@ -186,7 +178,7 @@ bool Scan::add(const jpeg_component_info& info, std::size_t shrink) {
 }
 
 bool Scan::prepare(const Rect& part, std::size_t channels, std::size_t shrink) {
-  if (!is_baseline()) return false;
+  if (!is_baseline(jpeg_)) return false;
   if (jpeg_.num_components > 1) {
     max_across_ = static_cast<std::size_t>(jpeg_.max_h_samp_factor);
     max_down_ = static_cast<std::size_t>(jpeg_.max_v_samp_factor);

@@ -7,28 +7,6 @@
 namespace trainyard {
 namespace {
 
-/// How to convert the stored image to the upright one: mirror it, then transpose it.
-struct Turn {
-  bool mirror_rows = false;     ///< swap top and bottom
-  bool mirror_columns = false;  ///< swap left and right
-  bool transpose = false;
-
-  explicit Turn(int orientation)
-      : mirror_rows(orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7),
-        mirror_columns(orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8),
-        transpose(orientation >= 5) {}
-
-  ImageSize upright(ImageSize stored) const { return transpose ? ImageSize{stored.width, stored.height} : stored; }
-
-  /// Returns the part of the stored image, of size `stored`, that corresponds to `part` of the upright one.
-  Rect stored_part(const Rect& part, ImageSize stored) const {
-    Rect result = transpose ? Rect{part.left, part.top, part.width, part.height} : part;
-    if (mirror_rows) result.top = static_cast<std::ptrdiff_t>(stored.height) - result.bottom();
-    if (mirror_columns) result.left = static_cast<std::ptrdiff_t>(stored.width) - result.right();
-    return result;
-  }
-};
-
 template <std::size_t channels>
 void turn(const Turn& how, const ConstImageView& stored, std::byte* out) {
   // Steps in the stored image that correspond to one pixel down and one to the right in the upright one.
@@ -54,6 +32,7 @@ class UprightReader final : public ImageReader {
  public:
   UprightReader(std::unique_ptr<ImageReader> reader, int orientation)
       : ImageReader(Turn(orientation).upright(reader->size()), reader->path()),
+        orientation_(orientation),
         turn_(orientation),
         reader_(std::move(reader)) {}
 
@@ -62,6 +41,12 @@ class UprightReader final : public ImageReader {
     const ImageSize stored = reader_->size();
     return reader_->can_shrink(shrink) && !(turn_.mirror_rows && stored.height % shrink != 0) &&
            !(turn_.mirror_columns && stored.width % shrink != 0);
+  }
+
+  std::optional<JpegLayout> layout_for_gpu() const override {
+    std::optional<JpegLayout> layout = reader_->layout_for_gpu();
+    if (layout) layout->orientation = static_cast<std::uint8_t>(orientation_);
+    return layout;
   }
 
   void read(const Rect& part, std::size_t channels, std::size_t shrink, std::byte* out) override {
@@ -73,6 +58,7 @@ class UprightReader final : public ImageReader {
   }
 
  private:
+  int orientation_;
   Turn turn_;
   std::unique_ptr<ImageReader> reader_;
 };

@@ -9,14 +9,22 @@
 namespace trainyard {
 namespace {
 
-// Otherwise an image's pixels would depend on whether it has been cached yet.
+// With scaled decoding, an image's pixels would depend on whether it has been cached yet.
 void refuse_scaled_decoding(const LoadedSplit& split) {
   const std::vector<Field>& fields = split.dataset->fields();
   const bool pictures = std::any_of(fields.begin(), fields.end(), [](const Field& field) { return field.is_picture; });
-  if (!pictures || split.transforms.decode() == DecodeMode::exact) return;
+  if (!pictures || split.transforms.decode() != DecodeMode::scaled) return;
   throw UsageError("transform.decode",
                    "scaled decodes no more of a picture than is needed, loader.cache = shm keeps whole ones; set "
                    "transform.decode = exact, or loader.cache = none");
+}
+
+void refuse_decoding_on_gpu(const LoadedSplit& split) {
+  if (split.transforms.decode() != DecodeMode::gpu) return;
+  throw UsageError(
+      "transform.decode",
+      "gpu decodes a picture each time it is used, loader.cache keeps decoded ones; set transform.decode = "
+      "exact, or loader.cache = none");
 }
 
 void refuse_random_samples(const LoadedSplit& split, const PoolOptions& options, const char* name) {
@@ -66,12 +74,15 @@ void require_usable_cache_name(const PoolOptions& options) {
 void apply_cache(const PoolOptions& options, std::vector<LoadedSplit>& splits) {
   for (std::size_t i = 0; i < std::min(splits.size(), cached_splits); ++i) {
     const char* const name = to_string(static_cast<Split>(i));
-    if (options.cache != SampleCache::none) refuse_random_samples(splits[i], options, name);
-    if (options.cache == SampleCache::shm) {
-      refuse_scaled_decoding(splits[i]);
-      splits[i].dataset = cached_in_shared_memory(std::move(splits[i].dataset), cache_place(options, i));
+    if (options.cache == SampleCache::none) continue;
+    refuse_random_samples(splits[i], options, name);
+    refuse_decoding_on_gpu(splits[i]);
+    if (options.cache == SampleCache::gpu) {
+      refuse_changing_samples(splits[i], name);
+      continue;
     }
-    if (options.cache == SampleCache::gpu) refuse_changing_samples(splits[i], name);
+    refuse_scaled_decoding(splits[i]);
+    splits[i].dataset = cached_in_shared_memory(std::move(splits[i].dataset), cache_place(options, i));
   }
 }
 

@@ -271,11 +271,12 @@ void Family::end() noexcept {
 }
 
 nlohmann::json encoded(const Field& field) {
-  nlohmann::json json = {
-      {"name", field.name},     {"dtype", static_cast<int>(field.dtype)}, {"shape", field.shape},
-      {"varies", field.varies}, {"is_picture", field.is_picture},         {"columns", field.columns}};
-  if (field.values) json["values"] = field.values->count;
-  if (field.values && field.values->ignored) json["ignored"] = *field.values->ignored;
+  const auto& [name, dtype, shape, varies, is_picture, coded_bytes, values, columns] = field;  // all of them
+  nlohmann::json json = {{"name", name},      {"dtype", static_cast<int>(dtype)}, {"shape", shape},
+                         {"varies", varies},  {"is_picture", is_picture},         {"coded_bytes", coded_bytes},
+                         {"columns", columns}};
+  if (values) json["values"] = values->count;
+  if (values && values->ignored) json["ignored"] = *values->ignored;
   return json;
 }
 
@@ -285,6 +286,7 @@ Field decoded_field(const nlohmann::json& json) {
               .shape = json.at("shape"),
               .varies = json.at("varies"),
               .is_picture = json.at("is_picture"),
+              .coded_bytes = json.at("coded_bytes"),
               .values = std::nullopt,
               .columns = json.at("columns")};
   if (const auto values = json.find("values"); values != json.end()) field.values = ValueRange{*values};

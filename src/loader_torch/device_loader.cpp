@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 #include "loader_torch/slot_tensors.h"
 #include "util/clock.h"
+#include "util/error.h"
+#include "util/log.h"
 
 namespace trainyard {
 namespace {
@@ -25,15 +28,27 @@ std::uint64_t bytes_of(const std::vector<Field>& fields) {
 DeviceLoader::DeviceLoader(WorkerPool& pool, Split split, const DataLoaderOptions& options, at::Device device)
     : pool_(pool), split_(split), loader_(pool, split, options), device_(device) {
   if (device_.is_cuda()) {
-    copy_stream_ = c10::impl::VirtualGuardImpl(device_.type()).getStreamFromGlobalPool(device_);
+    copy_stream_ =
+        c10::impl::VirtualGuardImpl(device_.type()).getStreamFromGlobalPool(device_, /*isHighPriority=*/true);
   }
+  const std::vector<Field>& fields = this->split().fields;
+  if (std::none_of(fields.begin(), fields.end(), [](const Field& field) { return field.coded_bytes > 0; })) return;
+  if (device_.is_cpu()) {
+    throw MachineError("loader",
+                       "transform.decode = gpu, and there is no GPU: set it to exact, or train.device to cpu");
+  }
+  decoder_.emplace(device_);
 }
 
-DeviceLoader::~DeviceLoader() { wait_for_copies(0); }
+DeviceLoader::~DeviceLoader() {
+  drop_decoding();
+  wait_for_copies(0);
+}
 
 void DeviceLoader::keep_on_device(StopToken stop) { resident_.emplace(pool_, split_, device_, stop); }
 
 void DeviceLoader::start_epoch(std::uint64_t epoch, std::int64_t first_batch, std::int64_t max_batches) {
+  drop_decoding();
   wait_for_copies(0);
   epoch_ = epoch;
   next_ = first_batch;
@@ -55,6 +70,7 @@ void DeviceLoader::follow_with(DeviceLoader* other, std::uint64_t epoch) {
 std::optional<DeviceBatch> DeviceLoader::next() {
   if (next_ >= end_) {
     wait_for_copies(0);
+    tell_decode_counts();
     return std::nullopt;
   }
   DeviceBatch batch = resident_ ? gather() : load();
@@ -79,10 +95,35 @@ DeviceBatch DeviceLoader::gather() {
 }
 
 DeviceBatch DeviceLoader::load() {
-  // One slot may be in flight to the GPU while the next is taken.
+  if (device_.is_cpu()) {
+    wait_for_copies(1);
+    return read_in_place(*loader_.next());
+  }
+  if (!decoder_) return hand_over(copy_to_gpu(take()));
+  if (!decoded_.valid()) start_decoding();
+  DeviceBatch batch = hand_over(decoded_.get());
+  if (next_ + 1 < end_) start_decoding();
+  return batch;
+}
+
+// One slot may be in flight to the GPU while the next is taken.
+Batch DeviceLoader::take() {
   wait_for_copies(1);
-  Batch batch = *loader_.next();
-  return device_.is_cpu() ? read_in_place(std::move(batch)) : copy_to_gpu(std::move(batch));
+  return *loader_.next();
+}
+
+// In a thread, because decoding keeps the CPU waiting for the GPU's engine.
+void DeviceLoader::start_decoding() {
+  decoded_ = std::async(std::launch::async, [this, batch = take()]() mutable { return copy_to_gpu(std::move(batch)); });
+}
+
+// Waits for a batch that nobody will ask for.
+void DeviceLoader::drop_decoding() {
+  if (!decoded_.valid()) return;
+  try {
+    copies_.push_back(std::move(decoded_.get().copy));
+  } catch (const std::exception&) {  // it would have been the error of next()
+  }
 }
 
 DeviceBatch DeviceLoader::read_in_place(Batch batch) const {
@@ -105,36 +146,45 @@ DeviceBatch DeviceLoader::read_in_place(Batch batch) const {
   return result;
 }
 
-DeviceBatch DeviceLoader::copy_to_gpu(Batch batch) {
-  const c10::impl::VirtualGuardImpl gpu(device_.type());
-  const c10::Stream compute_stream = gpu.getStream(device_);
-  c10::Event copied(device_.type());
+DeviceLoader::CopiedBatch DeviceLoader::copy_to_gpu(Batch batch) {
+  c10::Event done(device_.type());
   DeviceBatch on_device{.fields = {},
                         .number = static_cast<std::int64_t>(batch.number()),
                         .count = static_cast<std::int64_t>(batch.count()),
                         .kept = batch.kept()};
-  {
-    const c10::StreamGuard on_copy_stream(*copy_stream_);
-    const auto copy = [&](const at::Tensor& tensor) { return tensor.to(device_, /*non_blocking=*/true); };
-    for (std::size_t i = 0; i < batch.fields().size(); ++i) {
-      const Field& field = *batch.fields()[i].field;
-      DeviceField& one = on_device.fields.emplace_back(DeviceField{.name = field.name, .data = {}});
-      one.data = copy(tensor_in_slot(batch, i, split().padded[i]));
-      if (!field.varies) continue;
-      one.rows = copy(rows_in_slot(batch, i));
-      one.begins = copy(begins_in_slot(batch, i));
-    }
-    copied.record(*copy_stream_);
+  const c10::StreamGuard on_copy_stream(*copy_stream_);
+  const auto copy = [&](const at::Tensor& tensor) { return tensor.to(device_, /*non_blocking=*/true); };
+  for (std::size_t i = 0; i < batch.fields().size(); ++i) {
+    const Field& field = *batch.fields()[i].field;
+    DeviceField& one = on_device.fields.emplace_back(DeviceField{.name = field.name, .data = {}});
+    one.data = field.coded_bytes > 0 ? decoder_->decode(batch, i) : copy(tensor_in_slot(batch, i, split().padded[i]));
+    if (!field.varies) continue;
+    one.rows = copy(rows_in_slot(batch, i));
+    one.begins = copy(begins_in_slot(batch, i));
   }
-  copied.block(compute_stream);
+  done.record(*copy_stream_);
+  return {std::move(on_device), {std::move(batch), std::move(done)}};
+}
+
+// Lets the current stream wait for the batch.
+DeviceBatch DeviceLoader::hand_over(CopiedBatch copied) {
+  const c10::Stream compute_stream = c10::impl::VirtualGuardImpl(device_.type()).getStream(device_);
+  copied.copy.done.block(compute_stream);
   // The allocator must not reuse this memory for the next copy while the step still reads it.
-  for (const DeviceField& field : on_device.fields) {
+  for (const DeviceField& field : copied.on_device.fields) {
     for (const at::Tensor* const tensor : {&field.data, &field.rows, &field.begins}) {
       if (tensor->defined()) tensor->record_stream(compute_stream);
     }
   }
-  copies_.push_back({std::move(batch), std::move(copied)});
-  return on_device;
+  copies_.push_back(std::move(copied.copy));
+  return std::move(copied.on_device);
+}
+
+// Once, after the first epoch.
+void DeviceLoader::tell_decode_counts() {
+  if (!decoder_ || std::exchange(decode_counts_told_, true)) return;
+  const std::string text = describe(decoder_->counts());
+  if (!text.empty()) log_warning("[loader] {}: {}", to_string(split_), text);
 }
 
 void DeviceLoader::wait_for_copies(std::size_t at_most_in_flight) {

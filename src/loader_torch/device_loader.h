@@ -2,11 +2,13 @@
 #pragma once
 
 #include <deque>
+#include <future>
 #include <limits>
 #include <optional>
 
 #include "loader/data_loader.h"
 #include "loader_torch/device_batch.h"
+#include "loader_torch/picture_decoder.h"
 #include "loader_torch/resident_split.h"
 #include "util/torch.h"
 
@@ -14,10 +16,12 @@ namespace trainyard {
 
 /// Delivers the batches of one split on `device`: those that a DataLoader with the same options delivers, in that
 /// order. On a GPU, batches are copied from the arena's registered memory on a separate stream while the previous step
-/// computes; a slot is returned to the workers once its copy is done. On the CPU images alias the slot. Not
-/// thread-safe; the pool must outlive it and its batches.
+/// computes; a slot is returned to the workers once its copy is done. Pictures that workers leave to the GPU are
+/// decoded there, on the same stream. On the CPU images alias the slot. Not thread-safe; the pool must outlive it and
+/// its batches.
 class DeviceLoader {
  public:
+  /// Throws MachineError for a split with pictures for the GPU if `device` is the CPU, or like PictureDecoder.
   DeviceLoader(WorkerPool& pool, Split split, const DataLoaderOptions& options, at::Device device);
   ~DeviceLoader();
   DeviceLoader(const DeviceLoader&) = delete;
@@ -60,16 +64,25 @@ class DeviceLoader {
   EpochStats stats() const { return resident_ ? meter_.stats(pool_) : loader_.stats(); }
 
  private:
-  DeviceBatch gather();
-  DeviceBatch load();
-  DeviceBatch read_in_place(Batch batch) const;
-  DeviceBatch copy_to_gpu(Batch batch);
-  void wait_for_copies(std::size_t at_most_in_flight);
-
   struct Copy {
     Batch batch;
     c10::Event done;
   };
+  struct CopiedBatch {
+    DeviceBatch on_device;
+    Copy copy;
+  };
+
+  DeviceBatch gather();
+  DeviceBatch load();
+  DeviceBatch read_in_place(Batch batch) const;
+  Batch take();
+  void start_decoding();
+  void drop_decoding();
+  CopiedBatch copy_to_gpu(Batch batch);
+  DeviceBatch hand_over(CopiedBatch copied);
+  void wait_for_copies(std::size_t at_most_in_flight);
+  void tell_decode_counts();
 
   WorkerPool& pool_;
   Split split_;
@@ -81,6 +94,9 @@ class DeviceLoader {
   // From the workers:
   std::optional<c10::Stream> copy_stream_;
   std::deque<Copy> copies_;
+  std::optional<PictureDecoder> decoder_;  ///< for a split with pictures that the GPU decodes
+  bool decode_counts_told_ = false;
+  std::future<CopiedBatch> decoded_;  ///< the next batch, while it is decoded
   // Once the split is kept on the device:
   std::optional<ResidentSplit> resident_;
   EpochMeter meter_;

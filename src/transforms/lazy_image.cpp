@@ -90,6 +90,14 @@ void LazyImage::frame(const Frame& frame) {
   window_ = Rect::whole(scaled_);
 }
 
+std::optional<Framing> LazyImage::framing() const {
+  if (reader_ == nullptr) return std::nullopt;
+  const Rect kept = inside(window_, scaled_);
+  if (kept.height == 0) return std::nullopt;
+  if (scales()) return Framing{region_, scaled_, filter_, window_};
+  return Framing{moved(kept, region_.top, region_.left), kept.size(), filter_, moved(window_, -kept.top, -kept.left)};
+}
+
 ImageView LazyImage::pixels() {
   const ImageSize result = size();
   const bool done = used_ >= 0 && reader_ == nullptr && region_ == Rect::whole(view_.size()) && !scales() &&

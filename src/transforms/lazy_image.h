@@ -3,12 +3,22 @@
 #pragma once
 
 #include <array>
+#include <optional>
 
 #include "config/choices.h"
 #include "images/decode_image.h"
 #include "transforms/transform.h"
 
 namespace trainyard {
+
+/// What crops and resizes amount to: `region` of the upright image is scaled to `scaled`, and `window` of the result is
+/// kept. The region lies in the image; what the window shows beyond the scaled region is black.
+struct Framing {
+  Rect region;
+  ImageSize scaled;
+  Filter filter = Filter::bilinear;
+  Rect window;
+};
 
 /// For one sample; its buffers are in `Memory`, which the next sample reuses. Not thread-safe.
 class LazyImage {
@@ -36,6 +46,9 @@ class LazyImage {
   std::size_t channels() const { return kind_.channels; }
   /// Records a crop or a resize. Throws RunError if it is impossible.
   void frame(const Frame& frame);
+  /// The recorded operations; nullopt if they are not those of a file, if some have been executed already, or if
+  /// nothing of the image is kept.
+  std::optional<Framing> framing() const;
   /// Executes the recorded operations; the result is in its memory and may be changed.
   ImageView pixels();
   /// Executes the recorded operations directly into `out`, which has space for size() pixels. Must be the last call.

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "datasets/pictures.h"
+#include "transforms/coded_picture.h"
 #include "util/error.h"
 
 namespace trainyard {
@@ -25,6 +26,20 @@ std::pair<std::string, std::unique_ptr<Transform>> make_transform(const std::str
   auto transform = TransformRegistry::make(arguments.transform(), arguments);
   arguments.refuse_unknown();
   return {arguments.transform(), std::move(transform)};
+}
+
+void require_pictures(const std::vector<Field>& fields) {
+  const auto is_file = [](const Field& field) { return field.is_picture && field.is_image(); };
+  if (std::any_of(fields.begin(), fields.end(), is_file)) return;
+  throw UsageError("transform.decode", "gpu decodes the files of pictures, and the samples are {}; set it to exact",
+                   describe(fields));
+}
+
+[[noreturn]] void refuse_on_gpu(const std::string& transform) {
+  throw UsageError("transform.decode",
+                   "'{}' changes pixels in a worker, which gpu leaves to the GPU; only transforms that crop or resize, "
+                   "and a random_horizontal_flip that comes last, are done there. Leave it out, or set exact",
+                   transform);
 }
 
 }  // namespace
@@ -53,7 +68,8 @@ class TransformPipeline::Draws {
 TransformPipeline::TransformPipeline(const std::vector<std::string>& specs, const std::vector<Field>& fields,
                                      DecodeMode decode)
     : decode_(decode) {
-  if (specs.empty()) return;
+  if (decode == DecodeMode::gpu) require_pictures(fields);
+  if (specs.empty() && decode != DecodeMode::gpu) return;
   const auto image = std::find_if(fields.begin(), fields.end(), [](const Field& field) { return field.is_image(); });
   if (image == fields.end()) {
     throw UsageError("transform",
@@ -70,6 +86,8 @@ TransformPipeline::TransformPipeline(const std::vector<std::string>& specs, cons
                        describe(fields));
     }
     const std::optional<Frame> frame = transform->frame(size, RandomStream(0));
+    const bool flips_last = transform->mirrors() && stages_.size() + 1 == specs.size();
+    if (decode == DecodeMode::gpu && !frame && !flips_last) refuse_on_gpu(name);
     stages_.push_back({name, key_of(name), frame.has_value(), std::move(transform)});
     if (!frame) continue;
     framed_ = stages_.size();
@@ -80,6 +98,14 @@ TransformPipeline::TransformPipeline(const std::vector<std::string>& specs, cons
     if (!field.is_spatial()) continue;
     field.shape[0] = static_cast<std::int64_t>(size.height);
     field.shape[1] = static_cast<std::int64_t>(size.width);
+  }
+}
+
+void TransformPipeline::leave_files_to_gpu(std::size_t bytes) {
+  for (Field& field : fields_) {
+    if (field.is_picture && field.is_image()) {
+      field.coded_bytes = coded_picture_start + std::max(field.elements(), bytes);
+    }
   }
 }
 
@@ -125,13 +151,46 @@ void TransformPipeline::change(const ImageView& image, bool is_mask, const Draws
   }
 }
 
-void TransformPipeline::finish(LazyImage& image, const Field& field, const Draws& draws, std::size_t end,
-                               const std::string& name, std::byte* out) const {
-  const ImageSize size = image_size(field);
+// Applies the stages up to the last crop or resize.
+void TransformPipeline::frame(LazyImage& image, const Field& field, const Draws& draws, const std::string& name) const {
   run(image, field.is_mask(), 0, framed_, draws);
-  if (image.size() != size) throw_size_mismatch(name, image.size(), size);
+  if (image.size() != image_size(field)) throw_size_mismatch(name, image.size(), image_size(field));
+}
+
+// Writes the pixels, and applies the rest of the stages to them.
+void TransformPipeline::finish(LazyImage& image, const Field& field, const Draws& draws, std::size_t end,
+                               std::byte* out) const {
+  const auto [height, width] = image.size();
   image.write_to(out);
-  change({out, size.height, size.width, image.channels()}, field.is_mask(), draws, end);
+  change({out, height, width, image.channels()}, field.is_mask(), draws, end);
+}
+
+// Copies the file if the GPU can decode it; otherwise decodes it here.
+void TransformPipeline::leave_to_gpu(LazyImage& image, const std::optional<JpegLayout>& layout,
+                                     const StoredImage& stored, const Field& field, const Draws& draws, std::size_t end,
+                                     std::span<std::byte> out) const {
+  const std::span<std::byte> rest = out.subspan(coded_picture_start);
+  const std::optional<Framing> framing = image.framing();
+  CodedPicture picture;
+  if (!layout) {
+    picture.decoded_by = is_jpeg(stored.bytes) ? DecodedBy::worker_kind : DecodedBy::worker_other;
+  } else if (!framing) {
+    picture.decoded_by = DecodedBy::worker_transform;
+  } else if (stored.bytes.size() > rest.size()) {
+    picture.decoded_by = DecodedBy::worker_size;
+  } else {
+    picture = {.decoded_by = DecodedBy::gpu,
+               .mirrored = false,
+               .file_bytes = stored.bytes.size(),
+               .layout = *layout,
+               .framing = *framing};
+    for (std::size_t place = framed_; place < end; ++place) {  // at most one, which mirrors
+      picture.mirrored = draws.of(place, stages_[place]).uniform() < *stages_[place].transform->mirrors();
+    }
+    std::copy(stored.bytes.begin(), stored.bytes.end(), rest.begin());
+  }
+  write_header(picture, out);
+  if (picture.decoded_by != DecodedBy::gpu) finish(image, field, draws, end, rest.data());
 }
 
 Image TransformPipeline::finish(LazyImage& image, bool is_mask, const Draws& draws) const {
@@ -215,8 +274,16 @@ void TransformPipeline::read(const Dataset& dataset, std::size_t index, std::uin
       change({out[i].data(), height, width, channels_of(field)}, field.is_mask(), draws, end);
       continue;
     }
-    LazyImage image = lazy(field, memory_->spatial[i]);
-    finish(image, field, draws, end, field.is_picture ? dataset.name(index) : "a sample", out[i].data());
+    Spatial& spatial = memory_->spatial[i];
+    LazyImage image = lazy(field, spatial);
+    std::optional<JpegLayout> layout;  // known only before decoding begins
+    if (field.coded_bytes > 0 && spatial.reader) layout = spatial.reader->layout_for_gpu();
+    frame(image, field, draws, field.is_picture ? dataset.name(index) : "a sample");
+    if (field.coded_bytes > 0) {
+      leave_to_gpu(image, layout, sample.stored(i), field, draws, end, out[i]);
+    } else {
+      finish(image, field, draws, end, out[i].data());
+    }
   }
 }
 

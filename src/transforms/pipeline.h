@@ -37,13 +37,19 @@ class TransformPipeline {
  public:
   TransformPipeline() = default;
   /// Builds each of `specs` ("name" or "name(key=value, ...)") for samples of `fields`. Throws UsageError, also if
-  /// there are specs but no field is an image, and for transforms that cannot act on a mask in the samples.
+  /// there are specs but no field is an image, for transforms that cannot act on a mask in the samples, and with
+  /// DecodeMode::gpu for samples without pictures and for transforms other than crops, resizes and a final
+  /// random_horizontal_flip.
   TransformPipeline(const std::vector<std::string>& specs, const std::vector<Field>& fields,
                     DecodeMode decode = DecodeMode::exact);
 
+  /// With DecodeMode::gpu, leaves the files of images up to `bytes` to the GPU: read() then writes a CodedPicture
+  /// (coded_picture.h) in place of an image's elements. Call before fields().
+  void leave_files_to_gpu(std::size_t bytes);
+
   /// The fields of `dataset` with their shapes after the transforms, as read() writes them.
   const std::vector<Field>& fields(const Dataset& dataset) const {
-    return stages_.empty() ? dataset.fields() : fields_;
+    return fields_.empty() ? dataset.fields() : fields_;
   }
 
   /// Writes sample `index` of `dataset`, transformed, to `out`: for each field a span of the bytes of fields(dataset),
@@ -93,12 +99,14 @@ class TransformPipeline {
   LazyImage lazy(const Field& field, Spatial& spatial) const;
   void run(LazyImage& image, bool is_mask, std::size_t begin, std::size_t end, const Draws& draws) const;
   void change(const ImageView& image, bool is_mask, const Draws& draws, std::size_t end) const;
-  void finish(LazyImage& image, const Field& field, const Draws& draws, std::size_t end, const std::string& name,
-              std::byte* out) const;
+  void frame(LazyImage& image, const Field& field, const Draws& draws, const std::string& name) const;
+  void finish(LazyImage& image, const Field& field, const Draws& draws, std::size_t end, std::byte* out) const;
+  void leave_to_gpu(LazyImage& image, const std::optional<JpegLayout>& layout, const StoredImage& stored,
+                    const Field& field, const Draws& draws, std::size_t end, std::span<std::byte> out) const;
   Image finish(LazyImage& image, bool is_mask, const Draws& draws) const;
 
   std::vector<Stage> stages_;
-  std::vector<Field> fields_;  ///< empty without stages
+  std::vector<Field> fields_;  ///< empty: the dataset's
   std::size_t framed_ = 0;     ///< number of stages up to and including the last one that frames
   DecodeMode decode_ = DecodeMode::exact;
   std::unique_ptr<Memory> memory_ = std::make_unique<Memory>();

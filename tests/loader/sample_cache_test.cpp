@@ -219,9 +219,11 @@ TEST_P(CachedPictures, OnesThatAreChangedMeanwhileAreReadFromTheDisk) {
   EXPECT_EQ(epoch_of(loader, 0), epoch_of(expected, 0));
 }
 
-TEST_P(CachedPictures, AreNotDecodedAtAFraction) {
-  EXPECT_THAT(error_of<UsageError>([&] { WorkerPool(with_cache(GetParam()), photos(DecodeMode::scaled)); }),
-              testing::HasSubstr("transform.decode = exact"));
+TEST_P(CachedPictures, AreNotDecodedAtAFractionNorOnTheGpu) {
+  for (const DecodeMode decode : {DecodeMode::scaled, DecodeMode::gpu}) {
+    EXPECT_THAT(error_of<UsageError>([&] { WorkerPool(with_cache(GetParam()), photos(decode)); }),
+                testing::HasSubstr("transform.decode = exact"));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Workers, CachedPictures, testing::Values(0, 3),

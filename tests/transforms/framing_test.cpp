@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <memory>
 
 #include <gmock/gmock.h>
 
-#include "datasets/pictures.h"
 #include "support/error_of.h"
 #include "support/image_files.h"
+#include "support/pictures_in_memory.h"
 #include "support/read_field.h"
 #include "transforms/pipeline.h"
 #include "util/error.h"
@@ -19,24 +18,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-/// Pictures held as files in memory.
-class Pictures final : public Dataset {
- public:
-  explicit Pictures(std::vector<std::string> files) : files_(std::move(files)) {
-    take_size_of_first_picture(*this, fields_);
-  }
-  std::size_t size() const override { return files_.size(); }
-  const std::vector<Field>& fields() const override { return fields_; }
-  std::uint64_t fingerprint() const override { return 0; }
-  std::string name(std::size_t index) const override { return fmt::format("picture {}", index); }
-  void read(std::size_t index, RandomStream, Sample& sample) const override {
-    sample.store(0, {std::as_bytes(std::span(files_[index]))});
-  }
-
- private:
-  std::vector<std::string> files_;
-  std::vector<Field> fields_{{.name = "image", .shape = {1, 1, 3}, .is_picture = true}};
-};
+using Pictures = PicturesInMemory;
 
 Image read(const Pictures& pictures, const std::vector<std::string>& specs, std::size_t index = 0,
            DecodeMode decode = DecodeMode::exact) {
