@@ -4,6 +4,7 @@
 /// on one kind of GPU. No function waits for the device.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 
 #include "layers/synchronized_batch_norm.h"
@@ -19,6 +20,7 @@ namespace trainyard {
 // Defined in the headers of their operations; those of the norms include torch::nn, which not all operations need.
 struct AddNorm;
 struct Branches;
+enum class Gelu : std::uint8_t;
 struct Heads;
 struct PendingAdd;
 
@@ -38,7 +40,7 @@ std::optional<Branches> fused_batch_norm(const torch::nn::BatchNorm2dImpl& layer
                                          const AllReduce* all_reduce);
 
 /// bias_gelu()
-std::optional<at::Tensor> fused_bias_gelu(const at::Tensor& product, const at::Tensor& bias);
+std::optional<at::Tensor> fused_bias_gelu(const at::Tensor& product, const at::Tensor& bias, Gelu form);
 
 /// Adds `pending`, if defined, to `x` and normalizes the sum in the same pass. The sum is float32; the normalized
 /// sum has autocast's type, float32 without autocast. With nothing to add the sum shares the memory of `x`.

@@ -14,7 +14,7 @@ std::optional<Branches> fused_batch_norm(const torch::nn::BatchNorm2dImpl&, cons
   return std::nullopt;
 }
 
-std::optional<at::Tensor> fused_bias_gelu(const at::Tensor&, const at::Tensor&) { return std::nullopt; }
+std::optional<at::Tensor> fused_bias_gelu(const at::Tensor&, const at::Tensor&, Gelu) { return std::nullopt; }
 
 std::optional<AddNorm> fused_layer_norm(const torch::nn::LayerNormImpl&, const at::Tensor&, const PendingAdd&) {
   return std::nullopt;

@@ -14,12 +14,12 @@
 
 #include <ATen/ops/dropout.h>
 #include <ATen/ops/embedding.h>
-#include <ATen/ops/gelu.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 
 #include "config/component.h"
 #include "layers/attention_heads.h"
+#include "layers/bias_gelu.h"
 #include "layers/drop_path.h"
 #include "layers/layer_norm.h"
 #include "models/model_module.h"
@@ -128,7 +128,7 @@ class Mlp : public torch::nn::Module {
         c_proj(register_module("c_proj", to_residual(4 * size.width, size))) {}
 
   PendingAdd forward(const at::Tensor& x) {
-    return output_of(*c_proj, at::gelu(at::linear(x, c_fc->weight(), c_fc->bias), "tanh"));
+    return output_of(*c_proj, bias_gelu(at::linear(x, c_fc->weight()), c_fc->bias, Gelu::tanh));
   }
 
  private:

@@ -1,5 +1,6 @@
 #include "layers/bias_gelu.h"
 
+#include <array>
 #include <cmath>
 
 #include <fmt/ranges.h>
@@ -22,9 +23,13 @@ using testing::Not;
 
 struct Input {
   at::Tensor product, bias, dy;
+  Gelu form = Gelu::exact;
 
-  Input in_float64() const { return {product.to(at::kDouble), bias.to(at::kDouble), dy.to(at::kDouble)}; }
+  Input in_float64() const { return {product.to(at::kDouble), bias.to(at::kDouble), dy.to(at::kDouble), form}; }
+  Input with(Gelu other) const { return {product, bias, dy, other}; }
 };
+
+constexpr std::array forms = {Gelu::exact, Gelu::tanh};
 
 Input random_input(at::IntArrayRef sizes, at::ScalarType type, at::Device device) {
   const auto values = [&](at::IntArrayRef shape) { return at::randn(shape).to(device); };
@@ -40,7 +45,7 @@ struct Results {
 Results run(const Input& input) {
   const at::Tensor product = input.product.detach().requires_grad_();
   const at::Tensor bias = input.bias.detach().requires_grad_();
-  const at::Tensor y = bias_gelu(product, bias);
+  const at::Tensor y = bias_gelu(product, bias, input.form);
   y.backward(input.dy);
   return {y.detach(), product.grad(), bias.grad(), y.grad_fn()->name()};
 }
@@ -65,9 +70,13 @@ TEST(BiasGelu, UsesLibTorchsOperatorsOnTheCpu) {
     const at::Tensor y = bias_gelu(input.product, input.bias);
     EXPECT_EQ(y.scalar_type(), type);
     EXPECT_TRUE(at::equal(y, at::gelu(input.product + input.bias.to(type))));
+    EXPECT_TRUE(at::equal(bias_gelu(input.product, input.bias, Gelu::tanh),
+                          at::gelu(input.product + input.bias.to(type), "tanh")));
   }
-  const Input input = random_input({3, 5, 8}, at::kFloat, at::kCPU);
-  expect_near(run(input), run(input.in_float64()), rounding_of(at::kFloat));
+  for (const Gelu form : forms) {
+    const Input input = random_input({3, 5, 8}, at::kFloat, at::kCPU).with(form);
+    expect_near(run(input), run(input.in_float64()), rounding_of(at::kFloat));
+  }
 }
 
 class BiasGeluOnAGpu : public testing::TestWithParam<at::ScalarType> {
@@ -83,17 +92,20 @@ TEST_P(BiasGeluOnAGpu, MatchesFloat64UpToRounding) {
                                                          {3, 17, 264}, {33, 3072}, {512, 17, 1536}};
   for (const auto& shape : shapes) {
     SCOPED_TRACE(fmt::format("{}", shape));
-    const Input input = random_input(shape, GetParam(), at::kCUDA);
-    const Results actual = run(input);
-    EXPECT_THAT(actual.node, HasSubstr("BiasGelu"));
-    EXPECT_EQ(actual.y.scalar_type(), GetParam());
-    expect_near(actual, run(input.in_float64()), rounding_of(GetParam()));
+    const Input random = random_input(shape, GetParam(), at::kCUDA);
+    for (const Gelu form : forms) {
+      const Input input = random.with(form);
+      const Results actual = run(input);
+      EXPECT_THAT(actual.node, HasSubstr("BiasGelu"));
+      EXPECT_EQ(actual.y.scalar_type(), GetParam());
+      expect_near(actual, run(input.in_float64()), rounding_of(GetParam()));
+    }
   }
 }
 
 TEST_P(BiasGeluOnAGpu, ReturnsTheSameBitsTwice) {
   const Input input = random_input({512, 17, 768}, GetParam(), at::kCUDA);
-  expect_same_bits(run(input), run(input));
+  for (const Gelu form : forms) expect_same_bits(run(input.with(form)), run(input.with(form)));
 }
 
 TEST_P(BiasGeluOnAGpu, AcceptsNonContiguousInput) {
@@ -112,14 +124,16 @@ TEST_P(BiasGeluOnAGpu, KeepsNaNInPlaceAndAcceptsLargeValues) {
   input.product[1][2][3] = NAN;
   input.product[0][0][0] = 1000;
   input.product[0][0][1] = -1000;
-  const Results actual = run(input);
-  for (const at::Tensor& tensor : {actual.y, actual.dproduct}) {
-    EXPECT_TRUE(tensor[1][2][3].isnan().item<bool>());
-    EXPECT_EQ(tensor.isnan().sum().item<std::int64_t>(), 1);
+  for (const Gelu form : forms) {
+    const Results actual = run(input.with(form));
+    for (const at::Tensor& tensor : {actual.y, actual.dproduct}) {
+      EXPECT_TRUE(tensor[1][2][3].isnan().item<bool>());
+      EXPECT_EQ(tensor.isnan().sum().item<std::int64_t>(), 1);
+    }
+    EXPECT_EQ(actual.dbias.isnan().sum().item<std::int64_t>(), 1);
+    EXPECT_TRUE(at::equal(actual.dproduct[0][0][0], input.dy[0][0][0]));
+    EXPECT_EQ(actual.dproduct[0][0][1].item<double>(), 0);
   }
-  EXPECT_EQ(actual.dbias.isnan().sum().item<std::int64_t>(), 1);
-  EXPECT_TRUE(at::equal(actual.dproduct[0][0][0], input.dy[0][0][0]));
-  EXPECT_EQ(actual.dproduct[0][0][1].item<double>(), 0);
 }
 
 TEST_P(BiasGeluOnAGpu, FallsBackToLibTorchForUnsupportedInput) {

@@ -1,3 +1,5 @@
+#include "layers/bias_gelu.h"
+
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <c10/cuda/CUDAException.h>
@@ -22,13 +24,16 @@ bool applies(const at::Tensor& product, const at::Tensor& bias) {
 
 class BiasGelu : public torch::autograd::Function<BiasGelu> {
  public:
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& product, const at::Tensor& bias) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& product, const at::Tensor& bias, Gelu form) {
     const c10::cuda::CUDAGuard on_device(product.device());
     const at::Tensor y = at::empty_like(product);
-    const BiasGeluForward params{
-        .product = product.const_data_ptr(), .bias = bias.const_data_ptr<float>(), .y = y.mutable_data_ptr()};
+    const BiasGeluForward params{.product = product.const_data_ptr(),
+                                 .bias = bias.const_data_ptr<float>(),
+                                 .tanh = form == Gelu::tanh,
+                                 .y = y.mutable_data_ptr()};
     C10_CUDA_CHECK(launch_bias_gelu(shape_of_rows(product), params, c10::cuda::getCurrentCUDAStream()));
     context->save_for_backward({product, bias});
+    context->saved_data["tanh"] = form == Gelu::tanh;
     return y;
   }
 
@@ -44,19 +49,20 @@ class BiasGelu : public torch::autograd::Function<BiasGelu> {
     const BiasGeluBackward params{.dy = dy.const_data_ptr(),
                                   .product = product.const_data_ptr(),
                                   .bias = bias.const_data_ptr<float>(),
+                                  .tanh = context->saved_data["tanh"].toBool(),
                                   .dproduct = dproduct.mutable_data_ptr(),
                                   .dbias = dbias.mutable_data_ptr<float>(),
                                   .workspace = workspace.mutable_data_ptr<float>()};
     C10_CUDA_CHECK(launch_bias_gelu(shape_of_rows(product), params, c10::cuda::getCurrentCUDAStream()));
-    return {dproduct, dbias};
+    return {dproduct, dbias, {}};
   }
 };
 
 }  // namespace
 
-std::optional<at::Tensor> fused_bias_gelu(const at::Tensor& product, const at::Tensor& bias) {
+std::optional<at::Tensor> fused_bias_gelu(const at::Tensor& product, const at::Tensor& bias, Gelu form) {
   if (!applies(product, bias)) return std::nullopt;
-  return BiasGelu::apply(rows_of(product), bias);
+  return BiasGelu::apply(rows_of(product), bias, form);
 }
 
 }  // namespace trainyard

@@ -9,10 +9,11 @@
 
 namespace trainyard {
 
-/// y = gelu(product + bias), the exact form (erf).
+/// y = gelu(product + bias)
 struct BiasGeluForward {
   const void* product;  ///< rows × C
   const float* bias;    ///< C
+  bool tanh;            ///< GPT-2's approximation instead of the exact form (erf)
   void* y;              ///< rows × C
 };
 
@@ -21,9 +22,10 @@ struct BiasGeluBackward {
   const void* dy;       ///< rows × C
   const void* product;  ///< rows × C
   const float* bias;    ///< C
-  void* dproduct;       ///< rows × C
-  float* dbias;         ///< C
-  float* workspace;     ///< bias_gelu_workspace() floats
+  bool tanh;
+  void* dproduct;    ///< rows × C
+  float* dbias;      ///< C
+  float* workspace;  ///< bias_gelu_workspace() floats
 };
 
 /// The size of the backward `workspace` in floats on the current device.
