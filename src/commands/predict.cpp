@@ -294,7 +294,7 @@ class PredictCommand : public Command {
     const at::NoGradGuard no_grad;
     const TensorDict batch = trained_->task->prepare(raw);
     const TensorDict outputs = mirror_ ? forward_mirrored(*trained_->model, *trained_->task, batch, precision_)
-                                       : forward(*trained_->model, batch, precision_);
+                                       : forward(*trained_->model, *trained_->task, batch, precision_);
     return trained_->task->predict(outputs, options_);
   }
 

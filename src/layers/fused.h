@@ -42,6 +42,10 @@ std::optional<Branches> fused_batch_norm(const torch::nn::BatchNorm2dImpl& layer
 /// bias_gelu()
 std::optional<at::Tensor> fused_bias_gelu(const at::Tensor& product, const at::Tensor& bias, Gelu form);
 
+/// cross_entropy()
+std::optional<at::Tensor> fused_cross_entropy(const at::Tensor& logits, const at::Tensor& target, std::int64_t ignored,
+                                              double label_smoothing);
+
 /// Adds `pending`, if defined, to `x` and normalizes the sum in the same pass. The sum is float32; the normalized
 /// sum has autocast's type, float32 without autocast. With nothing to add the sum shares the memory of `x`.
 std::optional<AddNorm> fused_layer_norm(const torch::nn::LayerNormImpl& layer, const at::Tensor& x,

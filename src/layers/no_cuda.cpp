@@ -16,6 +16,10 @@ std::optional<Branches> fused_batch_norm(const torch::nn::BatchNorm2dImpl&, cons
 
 std::optional<at::Tensor> fused_bias_gelu(const at::Tensor&, const at::Tensor&, Gelu) { return std::nullopt; }
 
+std::optional<at::Tensor> fused_cross_entropy(const at::Tensor&, const at::Tensor&, std::int64_t, double) {
+  return std::nullopt;
+}
+
 std::optional<AddNorm> fused_layer_norm(const torch::nn::LayerNormImpl&, const at::Tensor&, const PendingAdd&) {
   return std::nullopt;
 }

@@ -22,6 +22,7 @@
 #include "layers/bias_gelu.h"
 #include "layers/drop_path.h"
 #include "layers/layer_norm.h"
+#include "layers/output_projection.h"
 #include "models/model_module.h"
 #include "models/residual.h"
 #include "util/error.h"
@@ -212,7 +213,7 @@ class Transformer : public torch::nn::Module {
     const at::Tensor positions = wpe->weight.narrow(0, 0, tokens.size(1));
     const at::Tensor x = at::dropout(at::embedding(wte->weight, tokens) + positions, dropout_, is_training());
     const Residual residual = h->forward({x, {}});
-    return at::linear(ln_f->add_norm(residual.x, residual.pending).normalized, wte->weight);
+    return output_projection(ln_f->add_norm(residual.x, residual.pending).normalized, wte->weight);
   }
 
  private:

@@ -3,9 +3,8 @@
 #include <cmath>
 #include <numbers>
 
-#include <ATen/ops/cross_entropy_loss.h>
-
 #include "config/component.h"
+#include "layers/cross_entropy.h"
 #include "tasks/findings.h"
 #include "tasks/generate.h"
 #include "tasks/task.h"
@@ -75,10 +74,10 @@ class LanguageModel final : public Task {
 
   Loss loss(const TensorDict& outputs, const TensorDict& batch, Phase /*phase*/) const override {
     const at::Tensor target = batch.at("target").flatten();
-    const at::Tensor logits = outputs.at("logits").reshape({-1, vocabulary_});
-    return {.sum = at::cross_entropy_loss(logits, target, /*weight=*/{}, at::Reduction::Sum, ignored_),
-            .weight = target.ne(ignored_).sum().to(logits.scalar_type())};
+    const at::Tensor losses = cross_entropy(outputs.at("logits").reshape({-1, vocabulary_}), target, ignored_);
+    return {.sum = losses.sum(), .weight = target.ne(ignored_).sum().to(losses.scalar_type())};
   }
+  bool takes_half_precision() const override { return true; }
 
   std::vector<Metric> metrics(Phase /*phase*/) const override {
     return {{.name = "nats",

@@ -26,7 +26,7 @@ struct Loss {
 
 /// The input of a metric.
 struct MetricInput {
-  const TensorDict& outputs;  ///< of the model, floating-point ones as float32
+  const TensorDict& outputs;  ///< of the model, as Task::loss() gets them
   const TensorDict& batch;    ///< prepared
   const Loss& loss;
 };

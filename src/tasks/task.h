@@ -58,8 +58,8 @@ class Evaluation {
  public:
   virtual ~Evaluation() = default;
 
-  /// raw: the batch as the loader delivered it. batch: prepared. outputs: of the model, floating-point ones as float32.
-  /// indices: of the samples in the split.
+  /// raw: the batch as the loader delivered it. batch: prepared. outputs: as Task::loss() gets them. indices: of the
+  /// samples in the split.
   virtual void add(const DeviceBatch& raw, const TensorDict& batch, const TensorDict& outputs,
                    std::span<const std::uint64_t> indices) = 0;
 
@@ -93,9 +93,13 @@ class Task {
   /// What the training loss includes but the loss on val does not, e.g. "label smoothing, mixup"; empty: nothing.
   virtual std::string training_extras() const { return ""; }
 
-  /// outputs: of the model, floating-point ones at least float32. batch: prepared. On a GPU the call is captured and
-  /// replayed (training/step_graph.h): it must neither wait for the GPU nor branch on a tensor's values.
+  /// outputs: of the model, floating-point ones at least float32 unless takes_half_precision(). batch: prepared. On a
+  /// GPU the call is captured and replayed (training/step_graph.h): it must neither wait for the GPU nor branch on a
+  /// tensor's values.
   virtual Loss loss(const TensorDict& outputs, const TensorDict& batch, Phase phase) const = 0;
+  /// Whether the loss, the metrics and the evaluation take float16 and bfloat16 outputs as the model returns them.
+  /// Otherwise these are converted to float32 first, which for a large vocabulary takes longer than the loss.
+  virtual bool takes_half_precision() const { return false; }
 
   /// The metrics in addition to the loss, in the order in which they are shown. They may use this task, which outlives
   /// them.

@@ -58,7 +58,8 @@ EvaluationStep::EvaluationStep(Model& model, const Task& task, Precision precisi
 StepResult EvaluationStep::run(const TensorDict& batch) const {
   const std::int64_t samples = samples_of(batch);
   StepResult result;
-  result.outputs = mirror_ ? forward_mirrored(model_, task_, batch, precision_) : forward(model_, batch, precision_);
+  result.outputs =
+      mirror_ ? forward_mirrored(model_, task_, batch, precision_) : forward(model_, task_, batch, precision_);
   const Loss loss = task_.loss(result.outputs, batch, Phase::evaluate);
   result.sums = metrics_.sums_of(result.outputs, batch, loss, samples);
   if (!collected_.empty()) result.rows = collected_.rows_of(result.outputs, batch, loss, samples);

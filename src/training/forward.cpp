@@ -7,12 +7,13 @@
 
 namespace trainyard {
 
-TensorDict forward(Model& model, const TensorDict& batch, Precision precision) {
+TensorDict forward(Model& model, const Task& task, const TensorDict& batch, Precision precision) {
   TensorDict outputs;
   {
     const Autocast autocast(precision, batch.begin()->second.device().type());
     outputs = model.forward(batch);
   }
+  if (task.takes_half_precision()) return outputs;
   for (auto& [name, tensor] : outputs) {
     if (tensor.is_floating_point()) tensor = tensor.to(at::promote_types(tensor.scalar_type(), at::kFloat));
   }
@@ -22,11 +23,11 @@ TensorDict forward(Model& model, const TensorDict& batch, Precision precision) {
 TensorDict forward_mirrored(Model& model, const Task& task, const TensorDict& batch, Precision precision) {
   TensorDict mirrored = batch;
   if (const at::Tensor* const image = batch.find("image")) mirrored.set("image", image->flip(3));
-  const std::optional<TensorDict> other = task.unmirrored(forward(model, mirrored, precision));
+  const std::optional<TensorDict> other = task.unmirrored(forward(model, task, mirrored, precision));
   if (!other) {
     throw UsageError("mirror", "the task of this checkpoint has no use for mirrored pictures; leave --mirror out");
   }
-  TensorDict outputs = forward(model, batch, precision);
+  TensorDict outputs = forward(model, task, batch, precision);
   for (auto& [name, tensor] : outputs) tensor = (tensor + other->at(name)) / 2;
   return outputs;
 }

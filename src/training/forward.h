@@ -8,9 +8,9 @@
 
 namespace trainyard {
 
-/// Returns the outputs of `model` for a prepared batch, computed in `precision`. Floating-point outputs are converted
-/// to float32, except float64, which is kept.
-TensorDict forward(Model& model, const TensorDict& batch, Precision precision);
+/// Returns the outputs of `model` for a prepared batch, computed in `precision`. float16 and bfloat16 outputs are
+/// converted to float32 unless `task` takes them (Task::takes_half_precision).
+TensorDict forward(Model& model, const Task& task, const TensorDict& batch, Precision precision);
 
 /// Returns the mean of the outputs of `model` for a prepared batch and for its mirrored images (Task::unmirrored): the
 /// mean of logits, not of probabilities. Throws UsageError if `task` does not support mirroring.

@@ -25,7 +25,7 @@ struct StepPart {
 
 struct StepResult {
   at::Tensor loss;     ///< in training: the batch's mean loss, a scalar on the device, detached
-  TensorDict outputs;  ///< of the model, floating-point ones at least float32, detached
+  TensorDict outputs;  ///< of the model, as forward() returns them, detached
   at::Tensor sums;     ///< the argument of MetricSums::add()
   at::Tensor rows{};   ///< in an evaluation: of the collected metrics, if there are any
 };

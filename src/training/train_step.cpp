@@ -106,7 +106,7 @@ StepResult TrainStep::run(const TensorDict& batch, const StepPart& part) {
 
 TensorDict TrainStep::recomputing_forward(const TensorDict& batch) {
   const Recompute recompute(config_.recompute);
-  TensorDict outputs = forward(model_, batch, config_.precision);
+  TensorDict outputs = forward(model_, task_, batch, config_.precision);
   if (config_.recompute && recompute.stages() == 0) {
     throw UsageError("train.recompute",
                      "the model has no stages that are recomputed (layers/recompute.h); set it to false");

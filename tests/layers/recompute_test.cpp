@@ -12,7 +12,6 @@
 #include "models/freeze.h"
 #include "models/model_inputs.h"
 #include "support/configured.h"
-#include "training/forward.h"
 #include "training/memory.h"
 #include "training/precision.h"
 
@@ -54,11 +53,12 @@ Results train(const Case& c, at::Device device, bool recomputes) {
     TensorDict outputs;
     {
       const Recompute recompute(recomputes);
-      outputs = forward(*model, {{c.input.fields[0].name, input}}, c.precision);
+      const Autocast autocast(c.precision, device.type());
+      outputs = model->forward({{c.input.fields[0].name, input}});
       EXPECT_EQ(recompute.stages() > 0, recomputes);
     }
     at::Tensor loss = at::zeros({}, device);
-    for (const auto& [name, output] : outputs) loss = loss + output.square().mean();
+    for (const auto& [name, output] : outputs) loss = loss + output.to(at::kFloat).square().mean();
     results.kept = memory.now();
     loss.backward();
     results.tensors.emplace_back("loss", loss.detach().cpu());

@@ -4,6 +4,7 @@
 
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/rand.h>
+#include <ATen/ops/randint.h>
 
 #include "support/image_task.h"
 
@@ -16,6 +17,27 @@ std::unique_ptr<Task> segmentation_task() {
   TaskData data = image_data(shape, 3);
   data.fields[1] = {.name = "mask", .shape = {16, 16}, .values = ValueRange{.count = 3}};
   return make_task(configured("--task.name segmentation").task, data, at::kCPU);
+}
+
+TEST(Forward, ConvertsToFloat32UnlessTheTaskTakesHalfPrecision) {
+  at::manual_seed(1);
+  const std::unique_ptr<Task> image = image_task(shape);
+  const std::shared_ptr<Model> convnet = make_model({.name = "convnet"}, image->model_input());
+  const TensorDict images = {{"image", at::rand({5, 3, 16, 16})}};
+  EXPECT_EQ(forward(*convnet, *image, images, Precision::bf16).at("logits").scalar_type(), at::kFloat);
+
+  TaskData text;
+  text.fields = {{.name = "tokens", .dtype = DType::int32, .shape = {17}, .values = ValueRange{.count = 50}}};
+  const std::unique_ptr<Task> language = make_task({.name = "language_model"}, text, at::kCPU);
+  const std::shared_ptr<Model> gpt = make_model({.name = "gpt"}, language->model_input());
+  const at::Tensor tokens = at::randint(0, 50, {3, 17}, at::kLong);
+  const TensorDict batch = {{"tokens", tokens.narrow(1, 0, 16)}, {"target", tokens.narrow(1, 1, 16)}};
+  const TensorDict outputs = forward(*gpt, *language, batch, Precision::bf16);
+  EXPECT_EQ(outputs.at("logits").scalar_type(), at::kBFloat16);
+  const Loss loss = language->loss(outputs, batch, Phase::train);
+  const Loss converted = language->loss({{"logits", outputs.at("logits").to(at::kFloat)}}, batch, Phase::train);
+  EXPECT_EQ(loss.sum.scalar_type(), at::kFloat);
+  EXPECT_TRUE(at::equal(loss.sum, converted.sum));
 }
 
 TEST(ForwardMirrored, IsTheMeanOfTheScoresOfPictureAndMirrorImage) {

@@ -1,0 +1,17 @@
+#include "layers/cross_entropy.h"
+
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/promote_types.h>
+
+#include "layers/fused.h"
+
+namespace trainyard {
+
+at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& target, std::int64_t ignored,
+                         double label_smoothing) {
+  if (const auto fused = fused_cross_entropy(logits, target, ignored, label_smoothing)) return *fused;
+  return at::cross_entropy_loss(logits.to(at::promote_types(logits.scalar_type(), at::kFloat)), target, /*weight=*/{},
+                                at::Reduction::None, ignored, label_smoothing);
+}
+
+}  // namespace trainyard

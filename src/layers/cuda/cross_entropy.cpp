@@ -1,0 +1,115 @@
+#include "layers/cross_entropy.h"
+
+#include <limits>
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_strided.h>
+#include <c10/cuda/CUDAException.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "layers/cuda/cross_entropy_kernel.h"
+#include "layers/cuda/rows.h"
+#include "layers/fused.h"
+
+namespace trainyard {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// Mismatched shapes are left to LibTorch, which reports them.
+bool applies(const at::Tensor& logits, const at::Tensor& target, double label_smoothing) {
+  return logits.is_cuda() && element_of(logits.scalar_type()) && logits.dim() == 2 && logits.numel() > 0 &&
+         logits.size(1) <= std::numeric_limits<std::int32_t>::max() && target.scalar_type() == at::kLong &&
+         target.device() == logits.device() && target.dim() == 1 && target.size(0) == logits.size(0) &&
+         label_smoothing >= 0 && label_smoothing <= 1;
+}
+
+// Returns the matrix of which the logits are the first columns, or the logits themselves if they are no such view. The
+// gradient of a view would be copied to one of the matrix.
+at::Tensor matrix_of(const at::Tensor& logits) {
+  if (!logits.requires_grad() || !logits.is_view()) return logits;
+  const at::Tensor matrix(logits._base());
+  const std::int64_t width = matrix.dim() > 1 ? matrix.size(-1) : 0;
+  const bool has_its_rows = matrix.requires_grad() && matrix.scalar_type() == logits.scalar_type() &&
+                            matrix.is_contiguous() && matrix.numel() == logits.size(0) * width &&
+                            logits.storage_offset() == matrix.storage_offset() && logits.size(1) <= width &&
+                            logits.stride(1) == 1 && logits.stride(0) == width;
+  return has_its_rows ? matrix.view({-1, width}) : logits;
+}
+
+at::Tensor with_aligned_memory(const at::Tensor& matrix) {
+  const bool has_rows = matrix.stride(1) == 1 && matrix.stride(0) >= matrix.size(1);
+  return has_rows && begins_at_a_vector(matrix) ? matrix : rows_of(matrix);
+}
+
+class CrossEntropy : public torch::autograd::Function<CrossEntropy> {
+ public:
+  // The first `classes` columns of `matrix` are the logits.
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& matrix, std::int64_t classes,
+                            const at::Tensor& target, std::int64_t ignored, double label_smoothing) {
+    const c10::cuda::CUDAGuard on_device(matrix.device());
+    const at::TensorOptions floats = matrix.options().dtype(at::kFloat);
+    const at::Tensor losses = at::empty({matrix.size(0)}, floats);
+    const at::Tensor statistics = at::empty({2, matrix.size(0)}, floats);
+    const CrossEntropyForward params{.logits = matrix.const_data_ptr(),
+                                     .target = target.const_data_ptr<std::int64_t>(),
+                                     .ignored = ignored,
+                                     .smoothing = static_cast<float>(label_smoothing),
+                                     .loss = losses.mutable_data_ptr<float>(),
+                                     .max = statistics.mutable_data_ptr<float>(),
+                                     .reciprocal_sum = statistics.mutable_data_ptr<float>() + matrix.size(0)};
+    C10_CUDA_CHECK(launch_cross_entropy(shape_of(matrix, classes), params, c10::cuda::getCurrentCUDAStream()));
+    context->save_for_backward({matrix, target, statistics});
+    context->saved_data["classes"] = classes;
+    context->saved_data["ignored"] = ignored;
+    context->saved_data["label_smoothing"] = label_smoothing;
+    return losses;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    TORCH_CHECK(!at::GradMode::is_enabled(), "cross_entropy() has no second derivative");
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor &matrix = saved[0], &target = saved[1], &statistics = saved[2];
+    const c10::cuda::CUDAGuard on_device(matrix.device());
+    const Logits shape = shape_of(matrix, context->saved_data["classes"].toInt());
+    const std::int64_t vector = 16 / matrix.element_size();
+    const std::int64_t stride = matrix.size(1) + (shape.stride - matrix.size(1)) % vector;
+    const at::Tensor dmatrix = at::empty_strided(matrix.sizes(), {stride, 1}, matrix.options());
+    const CrossEntropyBackward params{
+        .dloss = gradients[0].const_data_ptr<float>(),
+        .dloss_stride = gradients[0].stride(0),
+        .logits = matrix.const_data_ptr(),
+        .target = target.const_data_ptr<std::int64_t>(),
+        .ignored = context->saved_data["ignored"].toInt(),
+        .smoothing = static_cast<float>(context->saved_data["label_smoothing"].toDouble()),
+        .max = statistics.const_data_ptr<float>(),
+        .reciprocal_sum = statistics.const_data_ptr<float>() + shape.rows,
+        .dlogits = dmatrix.mutable_data_ptr(),
+        .dlogits_stride = stride};
+    C10_CUDA_CHECK(launch_cross_entropy(shape, params, c10::cuda::getCurrentCUDAStream()));
+    return {dmatrix, {}, {}, {}, {}};
+  }
+
+ private:
+  static Logits shape_of(const at::Tensor& matrix, std::int64_t classes) {
+    return {.rows = matrix.size(0),
+            .stride = matrix.stride(0),
+            .C = static_cast<std::uint32_t>(classes),
+            .padded = static_cast<std::uint32_t>(matrix.size(1)),
+            .element = *element_of(matrix.scalar_type())};
+  }
+};
+
+}  // namespace
+
+std::optional<at::Tensor> fused_cross_entropy(const at::Tensor& logits, const at::Tensor& target, std::int64_t ignored,
+                                              double label_smoothing) {
+  if (!applies(logits, target, label_smoothing)) return std::nullopt;
+  return CrossEntropy::apply(with_aligned_memory(matrix_of(logits)), logits.size(1), target.contiguous(), ignored,
+                             label_smoothing);
+}
+
+}  // namespace trainyard

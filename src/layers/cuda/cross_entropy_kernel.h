@@ -1,0 +1,50 @@
+/// Launches the kernels of fused_cross_entropy(). Includes no LibTorch header: nvcc takes minutes to parse those.
+#pragma once
+
+#include <cstdint>
+
+#include <cuda_runtime_api.h>
+
+#include "layers/cuda/activations.h"
+
+namespace trainyard {
+
+/// A matrix in GPU memory, aligned to 16 bytes; its rows need not be.
+struct Logits {
+  std::int64_t rows;
+  std::int64_t stride;   ///< elements from one row to the next
+  std::uint32_t C;       ///< classes, the first elements of a row
+  std::uint32_t padded;  ///< elements of a row, at least C
+  Element element;
+};
+
+/// loss = logsumexp(logits) - (1 - smoothing) · logits[target] - smoothing · mean(logits), and 0 if target == ignored.
+struct CrossEntropyForward {
+  const void* logits;
+  const std::int64_t* target;  ///< rows
+  std::int64_t ignored;
+  float smoothing;
+  float* loss;            ///< rows
+  float* max;             ///< written unless ignored: rows
+  float* reciprocal_sum;  ///< written unless ignored: rows; 1 / sum(exp(logits - max))
+};
+
+/// The gradient of a CrossEntropyForward.
+struct CrossEntropyBackward {
+  const float* dloss;  ///< rows
+  std::int64_t dloss_stride;
+  const void* logits;
+  const std::int64_t* target;
+  std::int64_t ignored;
+  float smoothing;
+  const float* max;
+  const float* reciprocal_sum;
+  void* dlogits;                ///< aligned to 16 bytes; padding is set to zero
+  std::int64_t dlogits_stride;  ///< REQUIRES the same remainder as that of logits modulo the elements per 16 bytes
+};
+
+/// Asynchronous on `stream` of the current device; return the error of the launch.
+cudaError_t launch_cross_entropy(const Logits& shape, const CrossEntropyForward& params, cudaStream_t stream);
+cudaError_t launch_cross_entropy(const Logits& shape, const CrossEntropyBackward& params, cudaStream_t stream);
+
+}  // namespace trainyard
