@@ -1,7 +1,10 @@
-"""Compares Trainyard's training step with PyTorch's: eager, compiled, and compiled with CUDA graphs
-(mode="reduce-overhead"). They take turns in one process tree, on the same threads.
+"""Compares Trainyard's training step with PyTorch's: eager, compiled, compiled with CUDA graphs
+(mode="reduce-overhead"), and, on a GPU, with the whole step of the compiled net captured in one CUDA graph. They take
+turns in one process tree, on the same threads. A contender that does not fit into the GPU's memory is left out.
 
 usage: python benchmarks/train_step.py BINARY [device precision model size channels batch threads rounds steps]
+
+For the model gpt2, `size` is the number of tokens of a sample and `channels` that of the vocabulary.
 """
 
 import functools
@@ -11,12 +14,16 @@ import subprocess
 import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests/parity"))
+BENCHMARKS = pathlib.Path(__file__).parent
+sys.path[:0] = [str(BENCHMARKS / "peers"), str(BENCHMARKS.parent / "tests/parity")]
 
+import gpt2
 import reference_nets
 import torch
+from torch.nn import functional as F
 
 DEFAULTS = ["cpu", "fp32", "convnet", "28", "1", "128", "2", "15", "20"]
+PEAK_FLOPS = 989.4e12  # dense bf16 of an H100 or H200 (SXM), by the datasheet
 
 
 class Ours:
@@ -29,29 +36,105 @@ class Ours:
         return float(self.process.stdout.readline())
 
 
-class PyTorch:
-    def __init__(self, net, wrap, device, precision, images, labels):
-        self.device, self.images, self.labels = device, images, labels
-        self.dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
-        net = net.to(device, memory_format=torch.channels_last)
+class Images:
+    """The training of an image classifier."""
+
+    def __init__(self, device, model, size, channels, count):
+        self.net = reference_nets.make(model, channels, size, 10, size <= 64, 8)
+        self.net.to(device, memory_format=torch.channels_last)
         self.optimizer = torch.optim.SGD(
-            net.parameters(), 1e-3, momentum=0.9, nesterov=True, weight_decay=5e-4, fused=True
+            self.net.parameters(), 1e-3, momentum=0.9, nesterov=True, weight_decay=5e-4, fused=True
         )
+        images = torch.randn(count, channels, size, size)
+        self.images = images.to(device, memory_format=torch.channels_last)
+        self.labels = torch.randint(0, 10, (count,), device=device)
+
+    def loss(self, net, autocast):
+        with autocast:
+            logits = net(self.images)
+        return F.cross_entropy(logits.float(), self.labels)
+
+
+class Text:
+    """The training of GPT-2."""
+
+    def __init__(self, device, size, vocabulary, count):
+        self.net = gpt2.GPT2(vocabulary, size).to(device)
+        groups = [
+            {"params": [p for p in self.net.parameters() if p.dim() > 1], "weight_decay": 0.1},
+            {"params": [p for p in self.net.parameters() if p.dim() < 2], "weight_decay": 0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, 1e-3, (0.9, 0.95), fused=True, capturable=device == "cuda")
+        tokens = torch.randint(0, vocabulary, (count, size + 1), device=device)
+        self.tokens, self.targets = tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
+
+    def loss(self, net, autocast):
+        with autocast:
+            return net(self.tokens, self.targets)
+
+
+class PyTorch:
+    def __init__(self, training, wrap, device, precision, whole_step=False):
+        self.training, self.device = training, device
+        dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
+        self.autocast = functools.partial(torch.autocast, device, dtype, enabled=dtype is not None)
         self.scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
-        self.net = wrap(net)
+        self.net = wrap(training.net)
+        self.step = self.captured() if whole_step else self.launch
+
+    def launch(self):
+        self.training.optimizer.zero_grad()
+        loss = self.training.loss(self.net, self.autocast())
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.training.optimizer)
+        self.scaler.update()
+        return loss
+
+    def captured(self):
+        stream = torch.cuda.Stream()
+        with torch.cuda.stream(stream):
+            for _ in range(3):
+                self.launch()
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=stream):
+            loss = self.launch()
+
+        def replay():
+            graph.replay()
+            return loss
+
+        return replay
 
     def seconds_a_step(self, steps):
+        self.step()  # allocates what the turn before has freed
+        if self.device == "cuda":
+            torch.cuda.synchronize()
         start = time.perf_counter()
         for _ in range(steps):
-            self.optimizer.zero_grad()
-            with torch.autocast(self.device, self.dtype, enabled=self.dtype is not None):
-                logits = self.net(self.images)
-            loss = torch.nn.functional.cross_entropy(logits.float(), self.labels)
-            self.scaler.scale(loss).backward()
-            self.scaler.step(self.optimizer)
-            self.scaler.update()
+            loss = self.step()
         loss.item()
-        return (time.perf_counter() - start) / steps
+        seconds = (time.perf_counter() - start) / steps
+        del loss
+        torch.cuda.empty_cache()
+        return seconds
+
+
+def peers(device, precision, make_training):
+    """Functions that make the contenders."""
+
+    def peer(wrap, **options):
+        return lambda: PyTorch(make_training(), wrap, device, precision, **options)
+
+    made = {
+        "eager": peer(lambda net: net),
+        "compiled": peer(torch.compile),
+        "compiled, graphs": peer(functools.partial(torch.compile, mode="reduce-overhead")),
+    }
+    if device == "cuda":
+        made["compiled, one graph"] = peer(torch.compile, whole_step=True)
+    return made
 
 
 def main():
@@ -61,21 +144,21 @@ def main():
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = True
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "fp32"
-    images = torch.randn(count, channels, size, size).to(device, memory_format=torch.channels_last)
-    labels = torch.randint(0, 10, (count,), device=device)
+    is_text = model == "gpt2"
 
-    def peer(wrap):
-        net = reference_nets.make(model, channels, size, 10, size <= 64, 8)
-        return PyTorch(net, wrap, device, precision, images, labels)
+    def make_training():
+        return Text(device, size, channels, count) if is_text else Images(device, model, size, channels, count)
 
-    contenders = {
-        "trainyard": Ours([binary, device, precision, model, *map(str, (size, channels, count, threads))]),
-        "eager": peer(lambda net: net),
-        "compiled": peer(torch.compile),
-        "compiled, graphs": peer(functools.partial(torch.compile, mode="reduce-overhead")),
-    }
-    for one in contenders.values():  # the first steps benchmark cuDNN's algorithms and run torch.compile
-        one.seconds_a_step(steps)
+    contenders = {"trainyard": Ours([binary, device, precision, model, *map(str, (size, channels, count, threads))])}
+    contenders["trainyard"].seconds_a_step(steps)  # the first steps benchmark cuDNN's algorithms
+    for name, make in peers(device, precision, make_training).items():
+        try:
+            contenders[name] = make()
+            contenders[name].seconds_a_step(steps)  # the first steps run torch.compile
+        except torch.OutOfMemoryError:
+            contenders.pop(name, None)
+            torch.cuda.empty_cache()
+            print(f"{name}: not measured, the GPU's memory is too small")
     times = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, one in contenders.items():
@@ -84,8 +167,13 @@ def main():
     print(f"{model} {precision} on {device}, batch {count}, {threads} threads, {rounds} rounds:")
     for name, measured in times.items():
         ratios = sorted(ours / theirs for ours, theirs in zip(times["trainyard"], measured))
+        seconds = statistics.median(measured)
+        rate = ""
+        if is_text:
+            tokens = count * size / seconds
+            rate = f", {tokens:,.0f} tokens/s, MFU {tokens * gpt2.flops_a_token(channels, size) / PEAK_FLOPS:.1%}"
         print(
-            f"  {name:<16} {1e3 * statistics.median(measured):8.2f} ms a step; trainyard's time to it "
+            f"  {name:<19} {1e3 * seconds:8.2f} ms a step{rate}; trainyard's time to it "
             f"{statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})"
         )
 
