@@ -1,12 +1,13 @@
 #include "layers/output_projection.h"
 
-#include <fmt/ranges.h>
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <ATen/Context.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/zeros.h>
+#include <torch/csrc/autograd/function.h>
 
 #include "layers/cross_entropy.h"
 #include "support/expect_close.h"
@@ -15,6 +16,10 @@
 
 namespace trainyard {
 namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+using testing::Not;
 
 TEST(OutputProjection, IsLibTorchsOperatorOnTheCpu) {
   at::manual_seed(1);
@@ -76,6 +81,19 @@ TEST_P(OutputProjectionOnAGpu, TrainsWithCrossEntropyLikeFloat64) {
   const double tolerance = GetParam() == at::kFloat ? 1e-5 : 4 * rounding_of(GetParam());
   expect_close(dx, expected_dx, tolerance, "dx");
   expect_close(dweight, expected_dweight, tolerance, "dweight");
+}
+
+TEST_P(OutputProjectionOnAGpu, CopiesNoSliceOfTheGradientOfALoss) {
+  const at::Tensor x = integers({3, 32, 64}).requires_grad_();
+  const at::Tensor target = at::zeros({96}, at::kLong).to(at::kCUDA);
+  const at::Tensor scores = project(x, integers({257, 64}).requires_grad_());
+  const at::Tensor loss = cross_entropy(scores.reshape({-1, 257}), target, -1);
+  std::vector<std::string> nodes;
+  for (auto node = loss.grad_fn(); node && node->num_outputs() > 0; node = node->next_edge(0).function) {
+    nodes.push_back(node->name());
+  }
+  EXPECT_THAT(nodes, Contains(HasSubstr("CrossEntropy")));
+  EXPECT_THAT(nodes, Not(Contains(HasSubstr("Slice"))));
 }
 
 INSTANTIATE_TEST_SUITE_P(OutputProjection, OutputProjectionOnAGpu,
