@@ -7,6 +7,7 @@
 #include <ATen/ops/one_hot.h>
 
 #include "config/component.h"
+#include "layers/cross_entropy.h"
 #include "tasks/class_weights.h"
 #include "tasks/classification_evaluation.h"
 #include "tasks/findings.h"
@@ -18,6 +19,8 @@
 
 namespace trainyard {
 namespace {
+
+constexpr std::int64_t no_class = -100;  // no label has this value
 
 enum class LossKind : std::uint8_t { cross_entropy, focal, bce };
 constexpr std::array<const char*, 3> words_of(LossKind) { return {"cross_entropy", "focal", "bce"}; }
@@ -193,8 +196,9 @@ class Classification final : public Task {
       const at::Tensor scaled = weights_.defined() ? each * weights_.index_select(0, hard) : each;
       return {(factor * scaled).sum(), weight};
     }
+    if (!soft_ && !weights_.defined()) return {cross_entropy(logits, target, no_class, smoothing).sum(), weight};
     return {at::cross_entropy_loss(logits, target, weights_.defined() ? std::optional(weights_) : std::nullopt,
-                                   at::Reduction::Sum, /*ignore_index=*/-100, smoothing),
+                                   at::Reduction::Sum, no_class, smoothing),
             weight};
   }
 
