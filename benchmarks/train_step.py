@@ -88,7 +88,7 @@ class PyTorch:
         self.scaler.scale(loss).backward()
         self.scaler.step(self.training.optimizer)
         self.scaler.update()
-        return loss
+        return loss.detach()
 
     def captured(self):
         stream = torch.cuda.Stream()
