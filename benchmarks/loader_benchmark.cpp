@@ -14,19 +14,12 @@
 
 #include "cells.h"
 #include "loader/data_loader.h"
+#include "loader/process_usage.h"
 #include "measure.h"
 #include "util/error.h"
 
 namespace trainyard {
 namespace {
-
-std::vector<pid_t> processes_of(const WorkerPool& pool) {
-  std::vector<pid_t> pids = {getpid()};
-  if (pool.zygote_pid() < 0) return pids;
-  pids.push_back(pool.zygote_pid());
-  for (const WorkerStatus& worker : pool.status()) pids.push_back(worker.pid);
-  return pids;
-}
 
 nlohmann::json measure_ours(const PoolOptions& options, const DatasetFactory& factory, double seconds) {
   const double start = now();

@@ -1,49 +1,18 @@
 #include "measure.h"
 
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 #include <string>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
+#include "loader/process_usage.h"
 #include "util/clock.h"
 #include "util/error.h"
 
 namespace trainyard {
 namespace {
-
-// User and system time so far.
-double cpu_seconds(const std::vector<pid_t>& pids) {
-  double ticks = 0;
-  for (const pid_t pid : pids) {
-    std::string text;
-    std::getline(std::ifstream(fmt::format("/proc/{}/stat", pid)), text);
-    std::istringstream fields(text.substr(text.rfind(')') + 1));
-    std::string skipped;
-    for (int field = 3; field < 14; ++field) fields >> skipped;
-    double user = 0;
-    double system = 0;
-    fields >> user >> system;
-    ticks += user + system;
-  }
-  return ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
-}
-
-// Resident memory, with shared pages divided among the processes that share them.
-double pss_mib(const std::vector<pid_t>& pids) {
-  double kib = 0;
-  for (const pid_t pid : pids) {
-    std::ifstream rollup(fmt::format("/proc/{}/smaps_rollup", pid));
-    for (std::string line; std::getline(rollup, line);) {
-      if (line.starts_with("Pss:")) kib += std::stod(line.substr(4));
-    }
-  }
-  return kib / 1024;
-}
 
 double percentile(std::vector<double> values, double share) {
   if (values.empty()) return 0;

@@ -16,11 +16,14 @@
 
 namespace trainyard {
 
-Needs device_needs_of(const Config& config) {
+Needs device_needs_of(const Config& config, const Rank& rank) {
   Needs needs;
   needs.device = config.train.device;
   needs.precision = word(config.train.precision);
   needs.batch_size = config.loader.batch_size;
+  needs.local_rank = rank.local_rank;
+  needs.local_world_size = rank.local_world_size;
+  needs.world_size = rank.world_size;
   return needs;
 }
 
@@ -28,10 +31,7 @@ Needs needs_of(const Config& config, const Rank& rank) {
   // Measured on the included configurations: LibTorch with its buffers, and a worker's private pages.
   constexpr std::uint64_t trainer = 1ull << 30;
   constexpr std::uint64_t worker = 32ull << 20;
-  Needs needs = device_needs_of(config);
-  needs.local_rank = rank.local_rank;
-  needs.local_world_size = rank.local_world_size;
-  needs.world_size = rank.world_size;
+  Needs needs = device_needs_of(config, rank);
   needs.workers = config.loader.workers;
   needs.memory = trainer + static_cast<std::uint64_t>(config.loader.workers) * worker;
   needs.run_dir = config.run.dir;

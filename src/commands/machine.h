@@ -14,8 +14,8 @@ namespace trainyard {
 /// out, because the loader reserves it itself.
 Needs needs_of(const Config& config, const Rank& rank = {});
 
-/// What every command that computes requires: the device and the precision.
-Needs device_needs_of(const Config& config);
+/// What every command that computes requires: the device of this rank and the precision.
+Needs device_needs_of(const Config& config, const Rank& rank = {});
 
 /// Resolves `train.device` against the facts, configures threads and numerics, returns the device. Throws MachineError
 /// with the cause and the remedy if the check found an error. Unless train.threads is set, the local ranks share the

@@ -22,16 +22,7 @@ std::string names_of(const std::vector<DeviceFacts>& gpus) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
-}  // namespace
-
-std::optional<int> train_on_several_gpus(const Config& config) {
-  const std::string& device = config.train.device;
-  const auto listed = device_list(device);
-  if (device == "cpu" || (listed && listed->size() == 1)) return std::nullopt;  // no GPUs to count
-  const std::vector<DeviceFacts> visible = visible_gpus();
-  const std::vector<int> selected = selected_gpus(device, visible);
-  if (selected.size() < 2) return std::nullopt;
-
+void print_gpus(const std::vector<DeviceFacts>& visible, const std::vector<int>& selected, bool listed) {
   std::vector<DeviceFacts> used;
   std::vector<DeviceFacts> left_out;
   for (const DeviceFacts& gpu : visible) {
@@ -44,6 +35,18 @@ std::optional<int> train_on_several_gpus(const Config& config) {
           names_of(left_out));
   }
   flush_output();
+}
+
+}  // namespace
+
+std::optional<int> train_on_several_gpus(const Config& config, bool prints) {
+  const std::string& device = config.train.device;
+  const auto listed = device_list(device);
+  if (device == "cpu" || (listed && listed->size() == 1)) return std::nullopt;  // no GPUs to count
+  const std::vector<DeviceFacts> visible = visible_gpus();
+  const std::vector<int> selected = selected_gpus(device, visible);
+  if (selected.size() < 2) return std::nullopt;
+  if (prints) print_gpus(visible, selected, listed.has_value());
   return launch({.processes = static_cast<int>(selected.size()), .max_restarts = config.distributed.max_restarts});
 }
 

@@ -122,6 +122,10 @@ std::int64_t parameter_count(const Model& model);
 /// torchvision and timm. Runs one forward pass. REQUIRES that `model` is on the CPU.
 std::int64_t multiply_adds(Model& model, const ModelInput& input);
 
+/// Those of a training step with one sample: the forward pass, the gradients of the weights that are trained, and the
+/// gradients of the activations that these need. Runs both passes and drops the gradients. REQUIRES the same.
+std::int64_t training_multiply_adds(Model& model, const ModelInput& input);
+
 /// Copies `state` into the model, like PyTorch's load_state_dict(strict=True). If tensors are missing, unexpected, of
 /// another shape or type, or contain NaN, throws RunError that describes them (TensorFit::problems()) and names
 /// `origin`; the model is then unchanged.

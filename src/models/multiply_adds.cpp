@@ -1,5 +1,5 @@
-// Counts multiply-adds by observing a forward pass of one sample: those of each ATen product follow from the shapes of
-// its inputs and outputs.
+// Counts multiply-adds by observing the passes of one sample: those of each ATen product follow from the shapes of its
+// inputs and outputs.
 
 #include <numeric>
 
@@ -22,8 +22,19 @@ struct Begun : at::ObserverContext {
   std::int64_t each;
 };
 
-// Counts only the operations that all others are composed of on a CPU. Attention is either one kernel or two products;
-// in both cases masked elements are included.
+// Each gradient of a convolution that is computed costs as much as its forward pass.
+std::int64_t of_convolution_backward(const at::RecordFunction& call) {
+  constexpr std::size_t transposed = 7;
+  constexpr std::size_t output_mask = 10;
+  const auto input = [&](std::size_t i) { return call.inputs()[i].toTensor(); };
+  const bool is_transposed = call.inputs()[transposed].toBool();
+  const std::int64_t each = product(input(2).sizes().slice(1));
+  const auto computed = call.inputs()[output_mask].toBoolList();
+  return (int{computed[0]} + int{computed[1]}) * each * input(is_transposed ? 1 : 0).numel();
+}
+
+// Counts only the operations that all others are composed of on a CPU. Attention is either one kernel or two products,
+// and twice as much backward; in both cases masked elements are included, and what the kernel recomputes is not.
 std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& call) {
   const std::string_view name = call.name();
   const auto input = [&](std::size_t i) { return call.inputs()[i].toTensor(); };
@@ -41,6 +52,10 @@ std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& call) {
     counted += input(0).numel() * input(1).size(-1);
   } else if (name == "aten::_scaled_dot_product_flash_attention_for_cpu") {
     counted += 2 * input(0).numel() * input(1).size(-2);  // each query with each key, then with each value
+  } else if (name == "aten::_scaled_dot_product_flash_attention_for_cpu_backward") {
+    counted += 4 * input(1).numel() * input(2).size(-2);
+  } else if (name == "aten::convolution_backward") {
+    counted += of_convolution_backward(call);
   }
   return nullptr;
 }
@@ -76,6 +91,23 @@ std::int64_t multiply_adds(Model& model, const ModelInput& input) {
     const Watch watch;
     model.forward(zero_batch(input, 1, at::kCPU));
   }
+  model.train(was_training);
+  return counted;
+}
+
+std::int64_t training_multiply_adds(Model& model, const ModelInput& input) {
+  const bool was_training = model.is_training();
+  model.eval();  // batch norm has no statistics of a single value; the products are the same
+  counted = 0;
+  {
+    const Watch watch;
+    at::Tensor sum = at::zeros({});
+    for (const auto& [name, output] : model.forward(zero_batch(input, 1, at::kCPU))) {
+      if (output.requires_grad()) sum = sum + output.sum();
+    }
+    if (sum.requires_grad()) sum.backward();
+  }
+  for (at::Tensor& parameter : model.parameters()) parameter.mutable_grad().reset();
   model.train(was_training);
   return counted;
 }

@@ -1,9 +1,7 @@
 #include "training/profile.h"
 
 #include <charconv>
-#include <set>
 
-#include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/csrc/autograd/profiler_kineto.h>
 
 #include "util/error.h"
@@ -11,11 +9,6 @@
 
 namespace trainyard {
 namespace {
-
-namespace profiler = torch::autograd::profiler;
-using torch::profiler::impl::ActivityType;
-using torch::profiler::impl::ProfilerConfig;
-using torch::profiler::impl::ProfilerState;
 
 std::optional<std::int64_t> positive(std::string_view text) {
   std::int64_t value = 0;
@@ -57,26 +50,13 @@ void Profile::step_done() {
 }
 
 void Profile::start_where_due() {
-  if (!range_ || done_ + 1 != range_->first) return;
-  const ProfilerConfig config(ProfilerState::KINETO, /*report_input_shapes=*/true);
-  std::set<ActivityType> activities = {ActivityType::CPU};
-  if (device_.is_cuda()) activities.insert(ActivityType::CUDA);
-  wait_for_device();
-  profiler::prepareProfiler(config, activities);
-  profiler::enableProfiler(config, activities);
-  recording_ = true;
-}
-
-// A GPU runs behind the CPU: otherwise the trace would contain kernels of earlier steps and miss those of the last
-// steps.
-void Profile::wait_for_device() const {
-  if (device_.is_cuda()) c10::impl::VirtualGuardImpl(device_.type()).synchronizeDevice(device_.index());
+  if (range_ && done_ + 1 == range_->first) recording_.emplace(device_, InputShapes::recorded);
 }
 
 void Profile::write() {
-  recording_ = false;
-  wait_for_device();
-  profiler::disableProfiler()->save(trace_.string());
+  const auto recorded = recording_->stop();
+  recording_.reset();
+  recorded->save(trace_.string());
   if (!std::filesystem::exists(trace_)) {
     throw RunError("train.profile", "cannot write {}; is the disk full?", trace_.string());
   }

@@ -1,5 +1,5 @@
-/// Records a trace of some steps with PyTorch's profiler (Kineto): the time of each operation on the CPU and of each
-/// kernel on the GPU. Open it in chrome://tracing or https://ui.perfetto.dev.
+/// Records a trace of some steps (training/recording.h): the time of each operation on the CPU and of each kernel on
+/// the GPU. Open it in chrome://tracing or https://ui.perfetto.dev.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "training/recording.h"
 #include "util/torch.h"
 
 namespace trainyard {
@@ -35,14 +36,13 @@ class Profile {
 
  private:
   void start_where_due();
-  void wait_for_device() const;
   void write();
 
   std::optional<StepRange> range_;
   std::filesystem::path trace_;
   at::Device device_;
   std::int64_t done_ = 0;
-  bool recording_ = false;
+  std::optional<Recording> recording_;
 };
 
 }  // namespace trainyard

@@ -1,0 +1,127 @@
+// trainyard bench loader: measures the loader with a run's dataset and transforms, without training.
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "commands/bench.h"
+#include "loader/data_loader.h"
+#include "loader/epoch_stats.h"
+#include "loader/open_pool.h"
+#include "loader/process_usage.h"
+#include "loader/split_summary.h"
+#include "util/clock.h"
+#include "util/error.h"
+#include "util/system.h"
+
+namespace trainyard {
+namespace {
+
+double seconds_since(std::int64_t start_ns) { return static_cast<double>(monotonic_ns() - start_ns) * 1e-9; }
+
+// Delivers batches of one epoch after another.
+class Batches {
+ public:
+  explicit Batches(DataLoader& loader) : loader_(loader) { start(); }
+
+  Batch next() {
+    while (true) {
+      if (std::optional<Batch> batch = loader_.next()) return std::move(*batch);
+      start();
+    }
+  }
+
+ private:
+  void start() {
+    loader_.start_epoch(epoch_++);
+    loader_.follow_with(&loader_, epoch_);
+  }
+
+  DataLoader& loader_;
+  std::uint64_t epoch_ = 0;
+};
+
+std::uint64_t bytes_of(const Batch& batch) {
+  std::uint64_t bytes = 0;
+  for (const BatchField& field : batch.fields()) bytes += field.elements.size();
+  return bytes;
+}
+
+// Runs for at least `seconds` and for one batch. Returns samples per second.
+double run_round(Batches& batches, EpochMeter& meter, double seconds) {
+  const std::int64_t start = monotonic_ns();
+  std::uint64_t samples = 0;
+  do {
+    const std::int64_t asked = monotonic_ns();
+    const Batch batch = batches.next();
+    meter.add(seconds_since(asked), batch.count(), bytes_of(batch));
+    samples += batch.count();
+  } while (seconds_since(start) < seconds);
+  return static_cast<double>(samples) / seconds_since(start);
+}
+
+// A cache is filled during the first epoch.
+void warm_up(Batches& batches, const DataLoader& loader, const Config& config, double seconds) {
+  const std::uint64_t least = config.loader.cache == SampleCache::shm ? loader.batches() : 1;
+  const std::int64_t start = monotonic_ns();
+  for (std::uint64_t i = 0; i < least || seconds_since(start) < seconds; ++i) batches.next();
+}
+
+}  // namespace
+
+nlohmann::ordered_json bench_loader(const Config& config, const BenchOptions& options) {
+  const auto row = [&](const std::string& name, const std::string& value) { bench_row(options, name, value); };
+  const std::int64_t start = monotonic_ns();
+  WorkerPool pool = open_pool(config);
+  DataLoader loader(pool, Split::train, {.shuffle = true, .drop_last = config.loader.drop_last});
+  if (loader.batches() == 0) {
+    throw UsageError("bench", "{} samples make no batch of {} with loader.drop_last; lower loader.batch_size",
+                     loader.split().size, config.loader.batch_size);
+  }
+  Batches batches(loader);
+  batches.next();
+  const double first_batch = seconds_since(start);
+  row("data", fmt::format("{}, {}", config.data.name, summary_of(loader.split())));
+  row("batch", fmt::format("{} x {}", config.loader.batch_size, describe(loader.split().fields)));
+  row("first batch", fmt::format("{:.3f} s after opening the data and starting {} workers", first_batch,
+                                 config.loader.workers));
+  warm_up(batches, loader, config, options.seconds);
+
+  const std::vector<pid_t> processes = processes_of(pool);
+  const double cpu_before = cpu_seconds(processes);
+  EpochMeter meter;
+  meter.start(pool);
+  std::vector<double> rates;
+  for (int round = 0; round < options.rounds; ++round) rates.push_back(run_round(batches, meter, options.seconds));
+  const EpochStats stats = meter.stats(pool);
+  const double cpu = cpu_seconds(processes) - cpu_before;
+  const double cpu_per_thousand = 1e3 * cpu / static_cast<double>(stats.samples);
+  const double bytes_per_second = static_cast<double>(stats.bytes) / stats.seconds;
+  const double pss = pss_mib(processes);
+
+  row("rate", rates_text(rates, "samples/s"));
+  row("", fmt::format("{:.1f} MiB/s delivered", bytes_per_second / (1 << 20)));
+  row("wait", fmt::format("p50 {:.3f} ms, p99 {:.3f} ms for a batch", 1e3 * stats.wait_p50, 1e3 * stats.wait_p99));
+  row("CPU", fmt::format("{:.3f} s per 1,000 samples; {:.2f} of {} cores busy", cpu_per_thousand, cpu / stats.seconds,
+                         usable_cores()));
+  row("workers", config.loader.workers > 0 ? fmt::format("{}, busy for {:.0f} % of the time", config.loader.workers,
+                                                         100 * stats.busy_share)
+                                           : "none: samples are read in this process (loader.workers)");
+  row("memory", fmt::format("{:.0f} MiB of all processes, shared pages divided (PSS)", pss));
+  if (const std::string faults = faults_line(stats.faults); !faults.empty()) row("faults", faults);
+
+  return {{"benchmark", "loader"},
+          {"data", config.data.name},
+          {"samples", loader.split().size},
+          {"batch_size", config.loader.batch_size},
+          {"workers", config.loader.workers},
+          {"samples_per_second", spread_json(rates)},
+          {"bytes_per_second", bytes_per_second},
+          {"first_batch_seconds", first_batch},
+          {"wait_p50_seconds", stats.wait_p50},
+          {"wait_p99_seconds", stats.wait_p99},
+          {"cpu_seconds_per_1000_samples", cpu_per_thousand},
+          {"busy_share", stats.busy_share},
+          {"pss_mib", pss}};
+}
+
+}  // namespace trainyard

@@ -1,0 +1,102 @@
+#include "training/step_benchmark.h"
+
+#include <ATen/Context.h>
+#include <ATen/ops/randint.h>
+#include <ATen/ops/randn.h>
+
+#include "training/recording.h"
+#include "training/trained_model.h"
+#include "util/clock.h"
+
+namespace trainyard {
+namespace {
+
+// So small that the loss stays finite on any model, because arithmetic with NaN takes another time on some hardware.
+constexpr double small_learning_rate = 1e-3;
+
+at::ScalarType type_of(DType type) {
+  switch (type) {
+    case DType::uint8:
+      return at::kByte;
+    case DType::int32:
+      return at::kInt;
+    case DType::int64:
+      return at::kLong;
+    case DType::float32:
+      break;
+  }
+  return at::kFloat;
+}
+
+// Integers without a range are pixels if they are bytes; otherwise nothing says which are allowed, except 0.
+std::int64_t values_of(const Field& field) {
+  if (field.values) return field.values->count;
+  return field.dtype == DType::uint8 ? 256 : 1;
+}
+
+std::int64_t samples_of_rank(const Config& config, const Rank& rank) {
+  const std::int64_t total = config.loader.batch_size;
+  return total / rank.world_size + (rank.rank < total % rank.world_size ? 1 : 0);
+}
+
+}  // namespace
+
+DeviceBatch random_batch(const SplitInfo& data, std::int64_t count, at::Device device) {
+  DeviceBatch batch{.fields = {}, .number = 0, .count = count};
+  for (std::size_t i = 0; i < data.fields.size(); ++i) {
+    const Field& field = data.fields[i];
+    std::vector<std::int64_t> shape = field.shape;
+    shape.insert(shape.begin(), count);
+    const at::TensorOptions options = at::TensorOptions(device).dtype(type_of(field.dtype));
+    DeviceField& made = batch.fields.emplace_back(DeviceField{.name = field.name, .data = {}});
+    made.data =
+        field.dtype == DType::float32 ? at::randn(shape, options) : at::randint(values_of(field), shape, options);
+    if (!field.varies) continue;
+    if (!data.padded[i]) made.data = made.data.flatten(0, 1);
+    const at::TensorOptions rows = at::TensorOptions(device).dtype(at::kLong);
+    made.rows = at::full({count}, field.shape[0], rows);
+    made.begins = at::arange(count + 1, rows) * field.shape[0];
+  }
+  return batch;
+}
+
+StepBenchmark::StepBenchmark(const Config& config, const SplitInfo& data, at::Device device, ProcessGroup& group)
+    : config_(config),
+      group_(group),
+      task_(make_task(config.task, task_data(data), device)),
+      metrics_(task_->metrics(Phase::train)),
+      input_(task_->model_input()),
+      model_((at::manual_seed(config.train.seed), new_model(config.model, input_, device))),
+      optimizer_(make_optimizer(config.optimizer, *model_)),
+      step_(*model_, *optimizer_, *task_, metrics_, config_.train, group) {
+  if (config.distributed.sync_batch_norm && !group_.alone()) {
+    model_->synchronize_batch_norm([this](const at::Tensor& tensor) { group_.all_reduce(tensor); });
+  }
+  if (config.train.ema_decay > 0) {
+    averaged_model_ = new_model(config.model, input_, device);
+    ema_.emplace(*model_, *averaged_model_, config.train.ema_decay);
+  }
+  model_->train();
+  const std::int64_t count = samples_of_rank(config, group.rank());
+  if (count == 0) return;
+  batch_ = task_->prepare(random_batch(data, count, device));
+  task_->augment(batch_, {.seed = config.train.seed, .epoch = 0, .number = 0});
+}
+
+double StepBenchmark::run(std::int64_t steps) {
+  const at::Device device = model_->parameters().front().device();
+  wait_for_device(device);
+  const std::int64_t start = monotonic_ns();
+  for (std::int64_t step = 0; step < steps; ++step) {
+    for (std::int64_t part = 0; part < config_.train.accumulate; ++part) {
+      step_(batch_, small_learning_rate,
+            {.first = part == 0, .last = part + 1 == config_.train.accumulate, .samples = config_.loader.batch_size});
+    }
+    if (ema_) ema_->update(++steps_);
+    group_.report_progress();
+  }
+  wait_for_device(device);
+  return static_cast<double>(monotonic_ns() - start) * 1e-9 / static_cast<double>(steps);
+}
+
+}  // namespace trainyard
