@@ -21,6 +21,7 @@ import time
 
 import ranks
 import scaling_plot
+from step_command import step_command
 
 HERE = pathlib.Path(__file__).resolve().parent
 OURS = "trainyard"
@@ -45,7 +46,7 @@ def numbers(text):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--python", default=sys.executable, help="imports torch, for the peers")
-    parser.add_argument("--ours", default=str(HERE.parent / "build/release/benchmarks/train_step"), metavar="PROGRAM")
+    parser.add_argument("--ours", default=str(HERE.parent / "build/release/trainyard"), metavar="PROGRAM")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--gpus", type=numbers, default=[1, 2], metavar="N,N", help="numbers of GPUs (default: 1,2)")
     parser.add_argument(
@@ -95,12 +96,12 @@ def machine(options):
     return found | {"torch": version} | ({"gpu": name} if options.device == "cuda" else {})
 
 
-def command(options, name, model, size, batch):
+def command(options, name, model, size, batch, gpus):
     precision = "bf16" if options.device == "cuda" else "fp32"
     threads = max(1, len(os.sched_getaffinity(0)) // options.gpus[-1])  # the same for each number of GPUs
-    step = [options.device, precision, model, str(size), "3", str(batch), str(threads)]
     if name == OURS:
-        return [*options.ours.split(), *step]
+        return step_command(options.ours, options.device, precision, model, size, 3, batch * gpus, threads)
+    step = [options.device, precision, model, str(size), "3", str(batch), str(threads)]
     return [options.python, str(HERE / "peers/ddp.py"), PEERS[name], *step]
 
 
@@ -146,7 +147,7 @@ def measure(options, model, size, batch, gpus):
     contenders = Contenders()
     with contextlib.ExitStack() as stack:
         for name in options.contenders:
-            contenders.start(stack, name, command(options, name, model, size, batch), gpus)
+            contenders.start(stack, name, command(options, name, model, size, batch, gpus), gpus)
         for _ in range(options.rounds):
             contenders.round(options.steps)
     return {"work": model, "size": size, "batch": batch, "gpus": gpus, "contenders": contenders.results}

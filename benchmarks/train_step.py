@@ -2,7 +2,7 @@
 (mode="reduce-overhead"), and, on a GPU, with the whole step of the compiled net captured in one CUDA graph. They take
 turns in one process tree, on the same threads. A contender that does not fit into the GPU's memory is left out.
 
-usage: python benchmarks/train_step.py BINARY [device precision model size channels batch threads rounds steps]
+usage: python benchmarks/train_step.py TRAINYARD [device precision model size channels batch threads rounds steps]
 
 For the model gpt2, `size` is the number of tokens of a sample and `channels` that of the vocabulary.
 """
@@ -12,6 +12,7 @@ import pathlib
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 BENCHMARKS = pathlib.Path(__file__).parent
@@ -20,6 +21,7 @@ sys.path[:0] = [str(BENCHMARKS / "peers"), str(BENCHMARKS.parent / "tests/parity
 import gpt2
 import reference_nets
 import torch
+from step_command import step_command, write_tokens
 from torch.nn import functional as F
 
 DEFAULTS = ["cpu", "fp32", "convnet", "28", "1", "128", "2", "15", "20"]
@@ -138,7 +140,7 @@ def peers(device, precision, make_training):
 
 
 def main():
-    binary, given = sys.argv[1], sys.argv[2:]
+    program, given = sys.argv[1], sys.argv[2:]
     device, precision, model, size, channels, count, threads, rounds, steps = given + DEFAULTS[len(given) :]
     size, channels, count, threads, rounds, steps = map(int, (size, channels, count, threads, rounds, steps))
     torch.set_num_threads(threads)
@@ -149,8 +151,12 @@ def main():
     def make_training():
         return Text(device, size, channels, count) if is_text else Images(device, model, size, channels, count)
 
-    contenders = {"trainyard": Ours([binary, device, precision, model, *map(str, (size, channels, count, threads))])}
-    contenders["trainyard"].seconds_a_step(steps)  # the first steps benchmark cuDNN's algorithms
+    with tempfile.TemporaryDirectory() as folder:
+        if is_text:
+            write_tokens(folder, size, channels)
+        ours = Ours(step_command(program, device, precision, model, size, channels, count, threads, folder))
+        ours.seconds_a_step(steps)  # the first steps benchmark cuDNN's algorithms
+    contenders = {"trainyard": ours}
     for name, make in peers(device, precision, make_training).items():
         try:
             contenders[name] = make()

@@ -1,4 +1,4 @@
-"""PyTorch's data-parallel training step on one batch that stays on the device, like benchmarks/train_step.cpp:
+"""PyTorch's data-parallel training step on one batch that stays on the device, like `trainyard bench step --turns`:
 
     ddp.py eager|compiled|graph DEVICE PRECISION MODEL SIZE CHANNELS BATCH THREADS
 

@@ -82,7 +82,7 @@ nlohmann::ordered_json bench_loader(const Config& config, const BenchOptions& op
   const double first_batch = seconds_since(start);
   row("data", fmt::format("{}, {}", config.data.name, summary_of(loader.split())));
   row("batch", fmt::format("{} x {}", config.loader.batch_size, describe(loader.split().fields)));
-  row("first batch", fmt::format("{:.3f} s after opening the data and starting {} workers", first_batch,
+  row("first batch", fmt::format("{:.3f} s, including opening the data and starting {} workers", first_batch,
                                  config.loader.workers));
   warm_up(batches, loader, config, options.seconds);
 
@@ -101,7 +101,7 @@ nlohmann::ordered_json bench_loader(const Config& config, const BenchOptions& op
   row("rate", rates_text(rates, "samples/s"));
   row("", fmt::format("{:.1f} MiB/s delivered", bytes_per_second / (1 << 20)));
   row("wait", fmt::format("p50 {:.3f} ms, p99 {:.3f} ms for a batch", 1e3 * stats.wait_p50, 1e3 * stats.wait_p99));
-  row("CPU", fmt::format("{:.3f} s per 1,000 samples; {:.2f} of {} cores busy", cpu_per_thousand, cpu / stats.seconds,
+  row("CPU", fmt::format("{:.3g} s per 1,000 samples; {:.2f} of {} cores busy", cpu_per_thousand, cpu / stats.seconds,
                          usable_cores()));
   row("workers", config.loader.workers > 0 ? fmt::format("{}, busy for {:.0f} % of the time", config.loader.workers,
                                                          100 * stats.busy_share)

@@ -1,5 +1,6 @@
 #include "training/recording.h"
 
+#include <cstdlib>
 #include <set>
 
 #include <c10/core/impl/VirtualGuardImpl.h>
@@ -22,6 +23,8 @@ Recording::Recording(at::Device device, InputShapes shapes) : device_(device) {
   const ProfilerConfig config(ProfilerState::KINETO, /*report_input_shapes=*/shapes == InputShapes::recorded);
   std::set<ActivityType> activities = {ActivityType::CPU};
   if (device_.is_cuda()) activities.insert(ActivityType::CUDA);
+  // Without a GPU, Kineto reports on standard error that it finds none.
+  if (device_.is_cpu()) setenv("KINETO_LOG_LEVEL", "99", /*overwrite=*/0);
   wait_for_device(device_);
   profiler::prepareProfiler(config, activities);
   profiler::enableProfiler(config, activities);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Stands in for the contenders of benchmarks/scaling.py, and for a Python with torch: answers steps as HOW says.
 
-stand_in.py HOW DEVICE PRECISION MODEL SIZE CHANNELS BATCH THREADS
+stand_in.py HOW bench step --turns ...
 stand_in.py benchmarks/peers/ddp.py HOW ...      stand_in.py -c CODE
 """
 
