@@ -20,15 +20,29 @@
 namespace trainyard {
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr const char* standard_output = "-";
 
-// Before anything is measured.
+// Called before anything is measured.
 void require_writable(const std::string& file) {
-  const std::filesystem::path path = replaceable_file(file, "bench");
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
-  if (access(folder.c_str(), W_OK) == 0) return;
+  const fs::path path(file);
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored)) {
+    throw UsageError("bench", "--json {} is a folder; choose another path", printable(file));
+  }
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  if (fs::is_other(path, ignored) || access(folder.c_str(), W_OK) == 0) return;  // a device or a pipe, or a new file
   throw UsageError("bench", "cannot write --json {}: the folder {} is missing or not writable; choose another path",
                    printable(file), printable(folder.string()));
+}
+
+// With three digits at least: "12,345", "98.7", "0.0123".
+std::string rate_text(double rate) {
+  if (rate < 100) return fmt::format("{:.3g}", rate);
+  std::string digits = fmt::format("{:.0f}", rate);
+  for (std::size_t place = digits.size(); place > 3; place -= 3) digits.insert(place - 3, ",");
+  return digits;
 }
 
 class BenchCommand : public Command {
@@ -93,17 +107,14 @@ nlohmann::ordered_json spread_json(const std::vector<double>& rounds) {
   return {{"median", spread.median}, {"least", spread.least}, {"most", spread.most}, {"rounds", rounds}};
 }
 
-std::string rate_text(double rate) {
-  if (rate < 100) return fmt::format("{:.3g}", rate);
-  std::string digits = fmt::format("{:.0f}", rate);
-  for (std::size_t place = digits.size(); place > 3; place -= 3) digits.insert(place - 3, ",");
-  return digits;
+std::string counted(std::int64_t count, const std::string& noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
 
 std::string rates_text(const std::vector<double>& rates, const std::string& unit) {
   const Spread spread = spread_of(rates);
-  return fmt::format("{} {} ({} to {} in {} rounds)", rate_text(spread.median), unit, rate_text(spread.least),
-                     rate_text(spread.most), rates.size());
+  return fmt::format("{} {} ({} to {} in {})", rate_text(spread.median), unit, rate_text(spread.least),
+                     rate_text(spread.most), counted(static_cast<std::int64_t>(rates.size()), "round"));
 }
 
 void bench_row(const BenchOptions& options, const std::string& name, const std::string& value) {

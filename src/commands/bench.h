@@ -1,7 +1,7 @@
 /// What the stages of `trainyard bench` share: options, and how figures are shown.
 #pragma once
 
-#include <optional>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -31,8 +31,8 @@ Spread spread_of(std::vector<double> rounds);
 /// {"median", "least", "most", "rounds"}
 nlohmann::ordered_json spread_json(const std::vector<double>& rounds);
 
-/// A rate, with the digits that differ between rounds: "12,345", "98.7", "0.0123".
-std::string rate_text(double rate);
+/// "1 thread", "2 threads".
+std::string counted(std::int64_t count, const std::string& noun);
 
 /// "12,345 samples/s (12,001 to 12,400 in 5 rounds)".
 std::string rates_text(const std::vector<double>& rates, const std::string& unit);

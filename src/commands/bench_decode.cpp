@@ -12,6 +12,7 @@
 #include "loader/sample_order.h"
 #include "util/clock.h"
 #include "util/error.h"
+#include "util/printable.h"
 
 namespace trainyard {
 namespace {
@@ -181,13 +182,12 @@ nlohmann::ordered_json bench_decode(const Config& config, const BenchOptions& op
                       spread_of(whole).median * summary.bytes * 1e-6));
   figures["files_per_second"] = {{"decode", spread_json(whole)}};
 
-  row("transforms", config.transform.train.empty() ? "none (transform.train)"
-                                                   : fmt::format("{} of transform.train, reading the file included",
-                                                                 config.transform.train.size()));
+  row("transforms", "reading the file, decoding, and transform.train:");
+  for (const std::string& transform : config.transform.train) row("", printable(transform));
   // Each value of transform.decode.
   for (const DecodeMode mode : {DecodeMode::exact, DecodeMode::scaled}) {
     const std::vector<double> rates = transform_rates(config, dataset, mode, files, options);
-    row(fmt::format("  {}", word(mode)), rates_text(rates, "files/s"));
+    row(word(mode), rates_text(rates, "files/s"));
     figures["files_per_second"][fmt::format("transform_{}", word(mode))] = spread_json(rates);
   }
   return figures;

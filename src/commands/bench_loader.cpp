@@ -82,8 +82,8 @@ nlohmann::ordered_json bench_loader(const Config& config, const BenchOptions& op
   const double first_batch = seconds_since(start);
   row("data", fmt::format("{}, {}", config.data.name, summary_of(loader.split())));
   row("batch", fmt::format("{} x {}", config.loader.batch_size, describe(loader.split().fields)));
-  row("first batch", fmt::format("{:.3f} s, including opening the data and starting {} workers", first_batch,
-                                 config.loader.workers));
+  row("first batch", fmt::format("{:.3f} s, including opening the data and starting {}", first_batch,
+                                 counted(config.loader.workers, "worker")));
   warm_up(batches, loader, config, options.seconds);
 
   const std::vector<pid_t> processes = processes_of(pool);
@@ -103,9 +103,9 @@ nlohmann::ordered_json bench_loader(const Config& config, const BenchOptions& op
   row("wait", fmt::format("p50 {:.3f} ms, p99 {:.3f} ms for a batch", 1e3 * stats.wait_p50, 1e3 * stats.wait_p99));
   row("CPU", fmt::format("{:.3g} s per 1,000 samples; {:.2f} of {} cores busy", cpu_per_thousand, cpu / stats.seconds,
                          usable_cores()));
-  row("workers", config.loader.workers > 0 ? fmt::format("{}, busy for {:.0f} % of the time", config.loader.workers,
-                                                         100 * stats.busy_share)
-                                           : "none: samples are read in this process (loader.workers)");
+  row("workers", config.loader.workers > 0
+                     ? fmt::format("{}, busy for {:.0f} % of the time", config.loader.workers, 100 * stats.busy_share)
+                     : "none: samples are read in this process (loader.workers)");
   row("memory", fmt::format("{:.0f} MiB of all processes, shared pages divided (PSS)", pss));
   if (const std::string faults = faults_line(stats.faults); !faults.empty()) row("faults", faults);
 

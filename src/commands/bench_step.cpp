@@ -98,7 +98,7 @@ std::vector<double> rates_of(const Measured& measured) {
 
 std::string device_text(at::Device device, const CheckResult& check, const Rank& rank) {
   std::string name = device.str();
-  if (device.is_cpu()) name += fmt::format(" with {} threads", at::get_num_threads());
+  if (device.is_cpu()) name += " with " + counted(at::get_num_threads(), "thread");
   for (const DeviceFacts& gpu : check.facts.devices) {
     if (device.is_cuda() && gpu.index == device.index()) name += " " + gpu.name;
   }
@@ -176,8 +176,8 @@ nlohmann::ordered_json bench_step(const Config& config, const BenchOptions& opti
   const Spread step = spread_of(measured.seconds);
   const std::vector<double> rates = rates_of(measured);
   row("rate", rates_text(rates, "samples/s"));
-  row("step", fmt::format("{:.3f} ms ({:.3f} to {:.3f}), {} steps a round", 1e3 * step.median, 1e3 * step.least,
-                          1e3 * step.most, measured.steps));
+  row("step", fmt::format("{:.3f} ms ({:.3f} to {:.3f}), rounds of {}", 1e3 * step.median, 1e3 * step.least,
+                          1e3 * step.most, counted(measured.steps, "step")));
   row("memory", fmt::format("{:.1f} MiB of tensors at most", static_cast<double>(measured.peak_memory) / (1 << 20)));
 
   const auto task = make_task(config.task, task_data(data), at::kCPU);
@@ -186,9 +186,9 @@ nlohmann::ordered_json bench_step(const Config& config, const BenchOptions& opti
                           static_cast<double>(measured.samples) / rank.world_size;
   const double speed = product_rate(device, config.train.precision);
   const double floor = products / speed;
-  row("floor", fmt::format("{:.3f} ms, {:.1f} % of the step: {:.1f} GFLOP of products", 1e3 * floor,
+  row("floor", fmt::format("{:.3f} ms, {:.1f} % of the step: {:.3g} GFLOP of products", 1e3 * floor,
                            100 * floor / step.median, products * 1e-9));
-  row("", fmt::format("at {:.2f} TFLOP/s, the rate of one large product", speed * 1e-12));
+  row("", fmt::format("at {:.3g} TFLOP/s, the rate of one large product", speed * 1e-12));
   print_times(rank_options, measured.times, step.median);
 
   nlohmann::ordered_json figures = {{"benchmark", "step"},

@@ -62,6 +62,7 @@ TEST_F(Completion, OffersSettingsAndFlagsOfTheCommand) {
   EXPECT_THAT(offered({"trainyard", "train", "--train.dry"}), ElementsAre("--train.dry_run"));
   EXPECT_THAT(offered({"trainyard", "eval", "--train.dry"}), IsEmpty());
   EXPECT_THAT(offered({"trainyard", "report", "--out"}), ElementsAre("--output"));
+  EXPECT_THAT(offered({"trainyard", "bench", "step", "--roun"}), ElementsAre("--rounds"));
   EXPECT_THAT(offered({"trainyard", "train", ""}), Contains("--config"));
 }
 
@@ -73,6 +74,7 @@ TEST_F(Completion, OffersWhatAValueMayBe) {
   EXPECT_THAT(offered({"trainyard", "eval", "--split", "v"}), ElementsAre("val"));
   EXPECT_THAT(offered({"trainyard", "list", "mo"}), ElementsAre("models"));
   EXPECT_THAT(offered({"trainyard", "completion", ""}), ElementsAre("bash"));
+  EXPECT_THAT(offered({"trainyard", "bench", ""}), ElementsAre("step", "loader", "decode"));
 }
 
 TEST_F(Completion, OffersRegisteredNames) {

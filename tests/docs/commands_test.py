@@ -101,6 +101,10 @@ def quick_training(command):
     run(f"{command} --train.dry_run --train.device cpu --train.precision fp32 --loader.batch_size 8")
 
 
+def short_benchmark(command):
+    run(f"{command} --rounds 1 --seconds 0 --train.device cpu --loader.batch_size 4")
+
+
 def made_training(command):
     printed = [line for line in make_prints(command).splitlines() if line.startswith("build/release/trainyard ")]
     assert len(printed) == 1, printed
@@ -183,6 +187,7 @@ RULES = [
     (r"trainyard check --error", lambda command: run(command, codes=(3,))),
     (r"trainyard check", lambda command: run(command, codes=(0, 3))),
     (r"trainyard train", quick_training),
+    (r"trainyard bench", short_benchmark),
     (r"scripts/(sweep|track) ", without_environment),
     (r"scripts/bootstrap", not_run("installs packages")),
     (r"trainyard|find", trainer),

@@ -114,6 +114,7 @@ void fuzz_image(std::span<const std::byte> bytes) {
   const auto option = [&](std::size_t i) { return std::to_integer<std::size_t>(bytes[i]); };
   const bool as_mask = option(0) >= 128;
   const auto reader = (as_mask ? ImageReader::open_mask : ImageReader::open)(bytes.subspan(4), "image", {});
+  reader->layout_for_gpu();
   if (reader->size().height * reader->size().width > 1'000'000) return;  // slow, and nothing new
   LazyImage::Memory memory;
   LazyImage picture(*reader,
