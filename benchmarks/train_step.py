@@ -47,8 +47,8 @@ class Images:
         self.optimizer = torch.optim.SGD(
             self.net.parameters(), 1e-3, momentum=0.9, nesterov=True, weight_decay=5e-4, fused=True
         )
-        images = torch.randn(count, channels, size, size)
-        self.images = images.to(device, memory_format=torch.channels_last)
+        # Channels last also with a single channel, whose strides .to(memory_format=...) would leave as they are.
+        self.images = torch.randn(count, size, size, channels).permute(0, 3, 1, 2).to(device)
         self.labels = torch.randint(0, 10, (count,), device=device)
 
     def loss(self, net, autocast):
