@@ -33,7 +33,7 @@ class StepBenchmark {
   double run(std::int64_t steps);
 
   /// Samples of a step, over all ranks.
-  std::int64_t samples() const { return config_.train.accumulate * config_.loader.batch_size; }
+  std::int64_t samples() const { return std::int64_t{config_.train.accumulate} * config_.loader.batch_size; }
   const Model& model() const { return *model_; }
   const ModelInput& input() const { return input_; }
 

@@ -1,3 +1,5 @@
+#include "commands/bench.h"
+
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
@@ -73,6 +75,13 @@ void expect_spread(const nlohmann::json& spread) {
   EXPECT_GT(spread["least"], 0);
   EXPECT_LE(spread["least"], spread["median"]);
   EXPECT_LE(spread["median"], spread["most"]);
+}
+
+TEST(BenchRounds, AreShownAsMedianAndRange) {
+  EXPECT_EQ(spread_of({3, 1, 2}).median, 2);
+  EXPECT_EQ(spread_of({4, 1, 2, 9}).median, 3);
+  EXPECT_EQ(rates_text({1'234'567.4, 12'345, 98.76}, "files/s"), "12,345 files/s (98.8 to 1,234,567 in 3 rounds)");
+  EXPECT_EQ(rates_text({0.012345}, "samples/s"), "0.0123 samples/s (0.0123 to 0.0123 in 1 round)");
 }
 
 TEST(BenchStep, PrintsATableAndWritesTheSameAsJson) {
@@ -154,6 +163,18 @@ TEST(BenchLoader, ContinuesAcrossEpochsWithoutWorkers) {
   ASSERT_TRUE(json.is_object()) << outcome.output;
   EXPECT_EQ(json["workers"], 0);
   EXPECT_GT(json["busy_share"], 0.5) << "this process reads";
+}
+
+TEST(BenchLoader, LeavesNoProcessBehindIfASignalEndsIt) {
+  Subprocess process(bench("loader --seconds 60"));
+  ASSERT_TRUE(comes_true([&] { return process.output_so_far().find("first batch") != std::string::npos; }));
+  const std::vector<pid_t> zygote = children_of(process.pid());
+  ASSERT_EQ(zygote.size(), 1u);
+  ASSERT_TRUE(comes_true([&] { return children_of(zygote.front()).size() == 2; }));
+  const std::vector<pid_t> workers = children_of(zygote.front());
+  process.signal(SIGINT);
+  EXPECT_EQ(process.wait().exit_code, 128 + SIGINT);
+  EXPECT_TRUE(comes_true([&] { return std::all_of(workers.begin(), workers.end(), has_ended); }));
 }
 
 TEST(BenchLoader, RefusesDataThatMakesNoBatch) {
