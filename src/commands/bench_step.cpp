@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <iostream>
+#include <optional>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -60,10 +61,11 @@ StepTimes record(StepBenchmark& benchmark, at::Device device, std::int64_t steps
 Measured measure(const Config& config, const SplitInfo& data, at::Device device, ProcessGroup& group,
                  const BenchOptions& options) {
   Measured measured;
-  std::optional<MemoryCount> memory(std::in_place, device);
+  std::optional<MemoryCount> memory;  // on a GPU the allocator itself counts
+  if (device.is_cpu()) memory.emplace(device);
   StepBenchmark benchmark(config, data, device, group);
   benchmark.run(warm_up_steps(device));
-  measured.peak_memory = device.is_cpu() ? static_cast<std::uint64_t>(memory->peak()) : peak_gpu_memory(device);
+  measured.peak_memory = memory ? static_cast<std::uint64_t>(memory->peak()) : peak_gpu_memory(device);
   memory.reset();
   measured.samples = benchmark.samples();
   measured.steps = steps_of_round(options.seconds, benchmark.run(1), group);

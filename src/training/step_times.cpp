@@ -42,6 +42,7 @@ constexpr Rule rules[] = {
     {"bn_bw", OperationKind::normalization},
     {"welford", OperationKind::normalization},
     {"gammabeta", OperationKind::normalization},
+    {"sum_rows_kernel", OperationKind::normalization},  // layers/cuda/batch_norm_forward.cu
     {"pool", OperationKind::pooling},
     {"upsample", OperationKind::pooling},
     {"conv", OperationKind::convolution},
@@ -74,6 +75,7 @@ constexpr Rule rules[] = {
     {"softmax", OperationKind::elementwise},
     {"loss", OperationKind::elementwise},
     {"gelu", OperationKind::elementwise},
+    {"dropout", OperationKind::elementwise},
     {"embedding", OperationKind::elementwise},
 };
 
