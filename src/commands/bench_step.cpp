@@ -107,6 +107,10 @@ std::string device_text(at::Device device, const CheckResult& check, const Rank&
   return rank.alone() ? name : fmt::format("{}, {} ranks", name, rank.world_size);
 }
 
+std::string speed_text(double flops) {
+  return flops < 1e12 ? fmt::format("{:.3g} GFLOP/s", flops * 1e-9) : fmt::format("{:.4g} TFLOP/s", flops * 1e-12);
+}
+
 // The time that nothing runs cannot be recorded: while recording, operations take longer to launch.
 double idle_seconds(const StepTimes& times, double step) { return std::max(step - times.busy(), 0.0); }
 
@@ -190,7 +194,7 @@ nlohmann::ordered_json bench_step(const Config& config, const BenchOptions& opti
   const double floor = products / speed;
   row("floor", fmt::format("{:.3f} ms, {:.1f} % of the step: {:.3g} GFLOP of products", 1e3 * floor,
                            100 * floor / step.median, products * 1e-9));
-  row("", fmt::format("at {:.3g} TFLOP/s, the rate of one large product", speed * 1e-12));
+  row("", fmt::format("at {}, the rate of one large product", speed_text(speed)));
   print_times(rank_options, measured.times, step.median);
 
   nlohmann::ordered_json figures = {{"benchmark", "step"},

@@ -88,9 +88,10 @@ TEST(BenchStep, PrintsATableAndWritesTheSameAsJson) {
   const TempDir dir;
   const Outcome outcome = run_bench("step --json " + dir / "step.json");
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
-  EXPECT_THAT(outcome.output, AllOf(StartsWith("  model          convnet, fp32, cpu with "), HasSubstr("\n  rate "),
-                                    HasSubstr("rounds of 1 step\n"), HasSubstr("\n  memory "), HasSubstr("\n  floor "),
-                                    HasSubstr("\n  ms per step    convolution "), HasSubstr(" nothing runs ")));
+  EXPECT_THAT(outcome.output,
+              AllOf(StartsWith("  model          convnet, fp32, cpu with "), HasSubstr("\n  rate "),
+                    HasSubstr("rounds of 1 step\n"), HasSubstr("\n  memory "), HasSubstr("\n  floor "),
+                    HasSubstr("GFLOP/s"), HasSubstr("\n  ms per step    convolution "), HasSubstr(" nothing runs ")));
   expect_narrow(outcome.output);
   const nlohmann::json json = parsed(read_text_file(dir / "step.json", "test"));
   EXPECT_EQ(json["model"], "convnet");
