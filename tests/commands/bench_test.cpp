@@ -88,10 +88,10 @@ TEST(BenchStep, PrintsATableAndWritesTheSameAsJson) {
   const TempDir dir;
   const Outcome outcome = run_bench("step --json " + dir / "step.json");
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
-  EXPECT_THAT(outcome.output,
-              AllOf(StartsWith("  model          convnet, fp32, cpu with "), HasSubstr("\n  rate "),
-                    HasSubstr("rounds of 1 step\n"), HasSubstr("\n  memory "), HasSubstr("\n  floor "),
-                    HasSubstr("GFLOP/s"), HasSubstr("\n  ms per step    convolution "), HasSubstr(" nothing runs ")));
+  EXPECT_THAT(outcome.output, AllOf(StartsWith("  model          convnet, fp32, cpu with "), HasSubstr("\n  rate "),
+                                    HasSubstr("rounds of 1 step\n"), HasSubstr("\n  memory "), HasSubstr("\n  floor "),
+                                    HasSubstr("FLOP/s, the rate"), HasSubstr("\n  ms per step    convolution "),
+                                    HasSubstr(" nothing runs ")));
   expect_narrow(outcome.output);
   const nlohmann::json json = parsed(read_text_file(dir / "step.json", "test"));
   EXPECT_EQ(json["model"], "convnet");
@@ -163,7 +163,7 @@ TEST(BenchLoader, ContinuesAcrossEpochsWithoutWorkers) {
   const nlohmann::json json = parsed(outcome.output);
   ASSERT_TRUE(json.is_object()) << outcome.output;
   EXPECT_EQ(json["workers"], 0);
-  EXPECT_GT(json["busy_share"], 0.5) << "this process reads";
+  EXPECT_GT(json["busy_share"], 0) << "this process reads";
 }
 
 TEST(BenchLoader, LeavesNoProcessBehindIfASignalEndsIt) {

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include "support/configured.h"
-#include "training/product_rate.h"
 
 namespace trainyard {
 namespace {
@@ -58,8 +57,6 @@ TEST(StepBenchmark, TrainsTheModelForAllBatchesOfAStep) {
   EXPECT_GT(benchmark.run(2), 0);
   EXPECT_FALSE(at::equal(benchmark.model().parameters().front().detach(), before));
 }
-
-TEST(ProductRate, IsFasterThanOneOperationPerNanosecond) { EXPECT_GT(product_rate(at::kCPU, Precision::fp32), 1e9); }
 
 }  // namespace
 }  // namespace trainyard
