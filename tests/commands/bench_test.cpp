@@ -211,7 +211,7 @@ TEST_F(BenchDecode, DescribesTheFilesAndMeasuresEachMode) {
   const Outcome outcome = run();
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
   EXPECT_THAT(outcome.output,
-              AllOf(StartsWith("  files          8 of 8: 75 % JPEG (83 % of them baseline), 25 % PNG\n"),
+              AllOf(StartsWith("  files          8 of 8: 75 % JPEG (83 % of them for the GPU), 25 % PNG\n"),
                     HasSubstr("60 x 40 pixels"), HasSubstr("\n  decode "), HasSubstr("random_resized_crop(size=16)\n"),
                     HasSubstr("\n  exact "), HasSubstr("\n  scaled ")));
   expect_narrow(outcome.output);
