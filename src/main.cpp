@@ -71,7 +71,7 @@ int fail(ExitCode code, const std::string& line) {
 // The launcher prints the first cause; without a launcher, one rank per host does.
 int fail_with_another_rank(const SecondaryError& error) {
   const bool told = report_failure(error.code(), error.what(), /*secondary=*/true);
-  if (!told && error.tells()) print_error(error.what());
+  if (!told && error.must_print()) print_error(error.what());
   return static_cast<int>(error.code());
 }
 

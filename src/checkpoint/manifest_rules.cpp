@@ -108,7 +108,7 @@ void check_field(const Field& field, std::string_view path) {
     }
     elements *= extent;
   }
-  if (const std::string_view flaw = flaw_of_columns(field); !flaw.empty()) {
+  if (const std::string_view flaw = columns_error(field); !flaw.empty()) {
     refuse(path, "the field '{}' {}", printable(field.name), flaw);
   }
 }

@@ -81,7 +81,7 @@ class TrainCommand : public Command {
         if (!group.alone()) require_same(group, rank_facts(config, pool.splits()));
         if (rank.is_first()) {
           if (rank.restarts > 0) folder = folder_after_restart(config, group);
-          group.keep_text(folder.path);
+          group.save_text(folder.path);
           print_start(folder, pool.splits());
         }
         folder.path = group.broadcast(folder.path.string());
@@ -108,13 +108,13 @@ class TrainCommand : public Command {
   };
 
   RunFolder choose_folder(const Config& config) const {
-    return debug_.scratch() ? scratch_folder(config, run_name(config)) : choose_run_folder(config);
+    return debug_.writes_to_scratch() ? scratch_folder(config, run_name(config)) : choose_run_folder(config);
   }
 
   // The first attempt may have created the folder, whatever run.resume says.
   RunFolder folder_after_restart(const Config& config, const ProcessGroup& group) const {
     print("restart {}, after a process of the run was lost\n", group.rank().restarts);
-    const fs::path before = group.kept_text();
+    const fs::path before = group.saved_text();
     Config same_run = config;
     if (!before.empty()) {
       same_run.run.name = before.filename();

@@ -7,7 +7,7 @@
 
 namespace trainyard {
 
-std::string_view flaw_of_columns(const Field& field) {
+std::string_view columns_error(const Field& field) {
   if (field.columns.empty()) return {};
   if (field.varies || field.columns.size() != field.elements()) return "has another number of columns than of elements";
   const bool is_number = field.dtype == DType::float32;

@@ -28,6 +28,6 @@ inline std::int64_t values_of(const Column& column) { return static_cast<std::in
 
 /// Returns how the field's columns contradict the field; empty if they do not. There must be no columns or one per
 /// element; if the field is of integers, their ranges must add up to Field::values.
-std::string_view flaw_of_columns(const Field& field);
+std::string_view columns_error(const Field& field);
 
 }  // namespace trainyard

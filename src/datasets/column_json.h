@@ -1,4 +1,4 @@
-/// Converts columns to and from JSON. Parsed columns may contradict the field: see flaw_of_columns().
+/// Converts columns to and from JSON. Parsed columns may contradict the field: see columns_error().
 #pragma once
 
 #include <nlohmann/json.hpp>

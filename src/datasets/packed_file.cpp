@@ -136,7 +136,7 @@ std::string_view flaw_of(const PackedField& packed) {
   if (packed.kind == PackedKind::files && !readable) return "has files of other than 1 or 3 channels";
   if (packed.kind == PackedKind::column && field.bytes() > max_column_bytes) return "is too large for a column";
   if (field.values && (field.dtype == DType::float32 || field.values->count < 0)) return "has an impossible range";
-  return flaw_of_columns(field);
+  return columns_error(field);
 }
 
 }  // namespace

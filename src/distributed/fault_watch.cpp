@@ -95,12 +95,12 @@ void FaultWatch::run() {
     poll(events.data(), events.size(), milliseconds_between_looks);
     if (stops_ || settled_) return;
     try {
-      look(now_seconds());
+      check_peers(now_seconds());
       ++answers_;
     } catch (const std::exception&) {  // from c10d: the store does not answer
       if (!settled_ && !stops_)
         end_process({.text = "the store at " + rank_.address + " does not answer: its process has ended",
-                     .tells = is_first_of_host()},
+                     .must_print = is_first_of_host()},
                     /*primary=*/false);
     }
   }
@@ -120,12 +120,12 @@ void FaultWatch::guard() {
     end_process({.text = fmt::format("the store at {} has not answered for {:.0f} s: the network to {} is lost",
                                      rank_.address, silence, who),
                  .own = true,
-                 .tells = is_first_of_host()},
+                 .must_print = is_first_of_host()},
                 /*primary=*/true);
   }
 }
 
-void FaultWatch::look(double now) {
+void FaultWatch::check_peers(double now) {
   if (const std::optional<std::string> killed = killed_peer()) {
     const double end = now_seconds() + seconds_to_explain;
     while (!known_cause() && now_seconds() < end && !stops_) usleep(50'000);
@@ -193,7 +193,7 @@ FaultWatch::Cause FaultWatch::cause_in(const std::string& kept) const {
   const bool finder_is_here = peer != peers_.end() && peer->host == host_;
   return {.text = kept.substr(std::min(kept.find(' ') + 1, kept.size())),
           .own = own,
-          .tells = own || (!finder_is_here && is_first_of_host())};
+          .must_print = own || (!finder_is_here && is_first_of_host())};
 }
 
 // Whether this rank is the first of the living ranks on this host.
@@ -207,7 +207,7 @@ std::string FaultWatch::describe(const Peer& peer) const {
   return fmt::format("rank {} of {} on {} (pid {})", peer.rank, rank_.world_size, printable(peer.host), peer.pid);
 }
 
-FaultWatch::Cause FaultWatch::settle(const std::string& message, bool lost) {
+FaultWatch::Cause FaultWatch::report_end(const std::string& message, bool lost) {
   if (lost) wait_for_cause();
   settled_ = true;
   Cause cause = first_cause(message, lost);
@@ -234,7 +234,7 @@ FaultWatch::Cause FaultWatch::first_cause(const std::string& message, bool lost)
     if (killed) cause.own = false;
     return cause;
   } catch (const std::exception&) {  // from c10d: the store has ended with the rank that hosts it
-    return {.text = own, .own = true, .tells = true};
+    return {.text = own, .own = true, .must_print = true};
   }
 }
 
@@ -242,7 +242,7 @@ FaultWatch::Cause FaultWatch::first_cause(const std::string& message, bool lost)
 void FaultWatch::end_process(const Cause& cause, bool primary) {
   const std::string line = fmt::format("[distributed] {}; the other ranks end with it", printable(cause.text, 4096));
   const bool told = report_failure(ExitCode::run_failed, line, !primary);
-  if (cause.tells && !told) print_error(line);
+  if (cause.must_print && !told) print_error(line);
   _exit(static_cast<int>(ExitCode::run_failed));
 }
 

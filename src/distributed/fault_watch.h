@@ -39,14 +39,14 @@ class FaultWatch {
 
   /// Why the run fails.
   struct Cause {
-    std::string text;    ///< with rank and host
-    bool own = false;    ///< it is this rank's error
-    bool tells = false;  ///< this rank has to print it: no other rank on this host does
+    std::string text;         ///< with rank and host
+    bool own = false;         ///< it is this rank's error
+    bool must_print = false;  ///< this rank has to print it: no other rank on this host does
   };
   /// Reports that this rank ends with the error `message`. Returns the first cause: `message`, with this rank and its
   /// host, unless the cause of another rank is known. `lost`: the message only says that other ranks do not answer, so
   /// waits for their cause first.
-  Cause settle(const std::string& message, bool lost);
+  Cause report_end(const std::string& message, bool lost);
 
   /// Stops watching: other ranks may end from now on. Called by all ranks, between two barriers.
   void stop();
@@ -71,7 +71,7 @@ class FaultWatch {
 
   void run();
   void guard();
-  void look(double now);
+  void check_peers(double now);
   // The store keeps "<rank> <cause>"; the rank is the one that found the cause and prints it.
   std::optional<Cause> known_cause();
   Cause keep_cause(const std::string& text);

@@ -225,11 +225,11 @@ std::vector<std::string> ProcessGroup::all_gather(const std::string& text) {
   });
 }
 
-void ProcessGroup::keep_text(const std::string& text) {
+void ProcessGroup::save_text(const std::string& text) {
   if (!alone()) connections_->whole_store->set(memory_key, bytes_of(text));
 }
 
-std::string ProcessGroup::kept_text() const {
+std::string ProcessGroup::saved_text() const {
   if (alone() || !connections_->whole_store->check({memory_key})) return "";
   return text_of(connections_->whole_store->get(memory_key));
 }
@@ -243,11 +243,11 @@ void ProcessGroup::report_progress() {
 void ProcessGroup::rethrow_first_cause(const std::exception& error) {
   if (!connections_) throw;
   const bool lost = dynamic_cast<const RanksLost*>(&error) != nullptr;
-  const FaultWatch::Cause cause = connections_->watch->settle(error.what(), lost);
+  const FaultWatch::Cause cause = connections_->watch->report_end(error.what(), lost);
   const auto* const usage = dynamic_cast<const UsageError*>(&error);
   if (cause.own || usage != nullptr) throw;  // all ranks detect the same usage errors
   throw SecondaryError(where, fmt::format("{}; rank {} ends with it", printable(cause.text, 4096), rank_.rank),
-                       cause.tells);
+                       cause.must_print);
 }
 
 void ProcessGroup::shut_down() {

@@ -67,9 +67,9 @@ class ProcessGroup {
   /// Returns `text` of each rank, in rank order.
   std::vector<std::string> all_gather(const std::string& text);
   /// Keeps `text` in torchrun's store, which outlives the ranks when they are restarted. Called by rank 0.
-  void keep_text(const std::string& text);
+  void save_text(const std::string& text);
   /// Returns the last text that was kept; empty if there is none.
-  std::string kept_text() const;
+  std::string saved_text() const;
   /// Returns when all ranks have called it.
   void barrier();
 

@@ -67,7 +67,7 @@ void resample_rows(const ConstImageView& source, const ResampleAxis& columns, st
 void resample_columns(const ConstImageView& source, const ResampleAxis& rows, std::byte* out) {
   const std::size_t bytes = source.width * source.channels;
   for (const ResampleAxis::Window& window : rows.windows()) {
-    if (rows.copies()) {
+    if (rows.is_identity()) {
       std::memcpy(out, source.row(window.first), bytes);
     } else {
       best_resample_kernels().column(source.row(window.first), source.row_bytes, rows, window, bytes, out);
@@ -87,8 +87,8 @@ ResampleAxis::ResampleAxis(double begin, double end, std::size_t size, std::size
   const double offset = begin - base;
   const auto inputs = static_cast<std::size_t>(std::ceil(end - base));
   shrinks_by_ = static_cast<std::ptrdiff_t>(inputs) - static_cast<std::ptrdiff_t>(size);
-  copies_ = scale == 1 && offset == 0;
-  const double radius = copies_ ? 0.5 : (filter == Filter::bilinear ? 1.0 : 2.0) * stretch;
+  is_identity_ = scale == 1 && offset == 0;
+  const double radius = is_identity_ ? 0.5 : (filter == Filter::bilinear ? 1.0 : 2.0) * stretch;
   windows_.reserve(count);
   std::vector<double> exact;
   for (std::size_t out = first; out < first + count; ++out) {
@@ -116,9 +116,9 @@ ResampleAxis::ResampleAxis(double begin, double end, std::size_t size, std::size
 
 void resample(const ConstImageView& source, const ResampleAxis& rows, const ResampleAxis& columns, std::byte* out,
               Scratch& scratch) {
-  if (columns.copies()) return resample_columns(source, rows, out);
+  if (columns.is_identity()) return resample_columns(source, rows, out);
   const std::size_t copies = 2 * row_room(source);
-  if (rows.copies()) return resample_rows(source, columns, out, scratch.take(copies).data());
+  if (rows.is_identity()) return resample_rows(source, columns, out, scratch.take(copies).data());
   const bool columns_first = rows.shrinks_by() > 0 && rows.shrinks_by() > 2 * columns.shrinks_by();
   const ImageSize size =
       columns_first ? ImageSize{rows.count(), source.width} : ImageSize{source.height, columns.count()};

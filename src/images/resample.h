@@ -40,7 +40,7 @@ class ResampleAxis {
   /// The number of pixels by which the whole axis shrinks; negative if it grows.
   std::ptrdiff_t shrinks_by() const { return shrinks_by_; }
   /// Whether each output equals the input at the same index.
-  bool copies() const { return copies_; }
+  bool is_identity() const { return is_identity_; }
 
   struct Window {
     std::uint32_t first;    ///< input of the first weight, relative to source_begin()
@@ -57,7 +57,7 @@ class ResampleAxis {
   std::size_t source_begin_ = 0;
   std::size_t source_count_ = 0;
   std::ptrdiff_t shrinks_by_ = 0;
-  bool copies_ = false;
+  bool is_identity_ = false;
   std::vector<Window> windows_;
   std::vector<std::int32_t> weights_;
   std::vector<WeightPair> pairs_;

@@ -17,7 +17,7 @@ void require_sound(const std::vector<Field>& fields, const char* split) {
     if (find_field(fields, field.name) != &field) {
       throw UsageError("data", "samples of {} have two fields of the name {}", split, field.name);
     }
-    if (const std::string_view flaw = flaw_of_columns(field); !flaw.empty()) {
+    if (const std::string_view flaw = columns_error(field); !flaw.empty()) {
       throw UsageError("data", "the field {} of {} {}", field.name, split, flaw);
     }
     if (field.is_picture && !field.is_spatial()) {

@@ -29,7 +29,7 @@ struct DebugOptions {
   /// Maximum number of batches in an evaluation.
   std::int64_t val_batches() const { return fast_dev_run || lr_finder != nullptr ? fast_dev_batches : all_batches; }
   /// Whether the run is only a trial that cannot be resumed.
-  bool scratch() const { return fast_dev_run || overfit_batches > 0; }
+  bool writes_to_scratch() const { return fast_dev_run || overfit_batches > 0; }
 };
 
 }  // namespace trainyard

@@ -10,14 +10,14 @@ namespace trainyard {
 /// The message is or names the error of another process. A launcher that prints a single error omits this one.
 class SecondaryError : public RunError {
  public:
-  /// `tells`: no other process on this host prints it.
-  SecondaryError(std::string_view where, std::string_view message, bool tells)
-      : RunError(where, "{}", message), tells_(tells) {}
+  /// `must_print`: no other process on this host prints it.
+  SecondaryError(std::string_view where, std::string_view message, bool must_print)
+      : RunError(where, "{}", message), must_print_(must_print) {}
 
-  bool tells() const { return tells_; }
+  bool must_print() const { return must_print_; }
 
  private:
-  bool tells_;
+  bool must_print_;
 };
 
 }  // namespace trainyard

@@ -27,16 +27,16 @@ Field categories() {
 }
 
 TEST(Columns, AcceptsNoneAndOnePerElement) {
-  EXPECT_EQ(flaw_of_columns({.name = "target", .dtype = DType::float32, .shape = {3}}), "");
-  EXPECT_EQ(flaw_of_columns({.name = "target", .dtype = DType::float32, .columns = {{.name = "price"}}}), "");
-  EXPECT_EQ(flaw_of_columns(numbers()), "");
-  EXPECT_EQ(flaw_of_columns(categories()), "");
+  EXPECT_EQ(columns_error({.name = "target", .dtype = DType::float32, .shape = {3}}), "");
+  EXPECT_EQ(columns_error({.name = "target", .dtype = DType::float32, .columns = {{.name = "price"}}}), "");
+  EXPECT_EQ(columns_error(numbers()), "");
+  EXPECT_EQ(columns_error(categories()), "");
 }
 
 TEST(Columns, RefusesWhatContradictsTheField) {
   const auto flaw = [](Field field, auto change) {
     change(field);
-    return std::string(flaw_of_columns(field));
+    return std::string(columns_error(field));
   };
   EXPECT_THAT(flaw(numbers(), [](Field& f) { f.shape = {3}; }), HasSubstr("another number of columns"));
   EXPECT_THAT(flaw(numbers(), [](Field& f) { f.varies = true; }), HasSubstr("another number of columns"));
