@@ -71,7 +71,7 @@ DatasetFactory checkable(std::size_t train, std::size_t test, ReadHook hook, boo
 
 namespace {
 
-// Checks every byte of the field: each sample's own, and zeros between them.
+// Checks every byte of the field: the samples' bytes, and the zeros between them.
 void check_field(const BatchField& values, const std::vector<std::uint64_t>& indices) {
   const Field& field = *values.field;
   const std::size_t row_bytes = field.row_bytes();

@@ -1,4 +1,4 @@
-/// A dataset whose samples can be checked, with a hook for what goes wrong in `read`.
+/// A dataset whose samples can be verified byte by byte, with a hook that injects faults into `read`.
 #pragma once
 
 #include <atomic>
@@ -16,15 +16,15 @@ namespace trainyard {
 /// Called in the worker before a sample is written.
 using ReadHook = std::function<void(std::size_t index)>;
 
-/// Samples whose every byte is a function of (index, field, place): an image of `bytes` bytes, a label of five classes,
-/// and, if `varying`, up to 9 words and up to 4 boxes.
+/// Samples whose bytes are all a function of (index, field, position): an image of `bytes` bytes, a label of five
+/// classes and, if `varying`, up to 9 words and up to 4 boxes.
 class CheckableDataset : public Dataset {
  public:
   CheckableDataset(std::size_t size, ReadHook hook, std::int64_t bytes = 37, bool varying = true);
 
   static std::byte byte_of(std::size_t index, std::size_t place);
   static std::int64_t label_of(std::size_t index) { return static_cast<std::int64_t>(index % 5); }
-  /// What field `field` of sample `index` is, in all its rows.
+  /// Returns the bytes that field `field` of sample `index` must have, all rows included.
   static std::vector<std::byte> expected(const Field& field, std::size_t index);
   static std::int64_t rows_of(const Field& field, std::size_t index);
 
@@ -48,21 +48,23 @@ class CheckableDataset : public Dataset {
   std::vector<LeftOut> left_out_ = {{"dangling link", 4, {"a/one", "a/\xff"}}, {"litter", 1, {".b"}}};
 };
 
-/// A train split of `train` samples with the hook and a test split of `test` samples without.
+/// Returns the factory of a train split of `train` samples, read with the hook, and a test split of `test` samples,
+/// read without it.
 DatasetFactory checkable(std::size_t train, std::size_t test = 0, ReadHook hook = nullptr, bool varying = true);
 
-/// Samples of which the first nine of ten are of one class and the others of another, and known to be (stratum).
+/// The first nine tenths of the samples are of one class and the rest of another; the classes are known before reading
+/// (stratum).
 class UnevenDataset final : public CheckableDataset {
  public:
   using CheckableDataset::CheckableDataset;
   std::optional<std::uint64_t> stratum(std::size_t index) const override { return index < size() * 9 / 10 ? 1 : 4; }
 };
 
-/// A number that a test and the processes forked from it share, to make a misdeed happen only so many times.
+/// A counter shared by a test and the processes forked from it, e.g. to make a fault occur a limited number of times.
 class SharedCounter {
  public:
   SharedCounter() : memory_(std::make_shared<Mapping>(Mapping::anonymous(sizeof(std::atomic<int>), "tests"))) {}
-  /// What it was before.
+  /// Returns the previous value.
   int add(int number) const { return value().fetch_add(number); }
   int add_one() const { return add(1); }
   int get() const { return value(); }
@@ -72,16 +74,16 @@ class SharedCounter {
   std::shared_ptr<Mapping> memory_;
 };
 
-/// The sample numbers of the batch, after checking that every byte of every field is theirs.
+/// Returns the sample indices of the batch, after checking every byte of every field.
 std::vector<std::uint64_t> checked_indices(const Batch& batch);
 
-/// The batches left in the epoch, each as checked_indices().
+/// Reads the rest of the epoch; returns checked_indices() of each batch.
 std::vector<std::vector<std::uint64_t>> rest_of_epoch(DataLoader& loader);
 
-/// The text of the RunError that reading epochs of `loader` ends with; none if it has not by the `epochs`th.
+/// Reads up to `epochs` epochs and returns the message of the RunError that ends them, or nullopt if there is none.
 std::optional<std::string> error_of(DataLoader& loader, int epochs = 1);
 
-/// Whether there is such a process, be it a zombie.
+/// Returns whether the process exists, even as a zombie.
 bool exists(pid_t pid);
 
 }  // namespace trainyard

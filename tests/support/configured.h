@@ -1,4 +1,4 @@
-/// Configurations of tests, in the words of the command line.
+/// Builds configurations for tests from command-line flags.
 #pragma once
 
 #include <sstream>
@@ -10,7 +10,8 @@
 
 namespace trainyard {
 
-/// `config` with flags that blanks separate: configured("--optimizer.name sgd --optimizer.sgd.momentum 0").
+/// Returns `config` changed by `flags`, which are separated by spaces: configured("--optimizer.name sgd
+/// --optimizer.sgd.momentum 0").
 inline Config configured(const std::string& flags, Config config = {}) {
   std::istringstream words(flags);
   std::vector<std::string> arguments;
@@ -19,14 +20,14 @@ inline Config configured(const std::string& flags, Config config = {}) {
   return config;
 }
 
-/// Made-up images: samples of shape "height,width,channels".
+/// Synthetic images of shape "height,width,channels".
 inline DataConfig synthetic_data(const std::string& shape, int samples, int classes = 10) {
   return configured("--data.name synthetic --data.synthetic.shape " + shape + " --data.synthetic.samples " +
                     std::to_string(samples) + " --data.synthetic.classes " + std::to_string(classes))
       .data;
 }
 
-/// The value of the setting `key`, whose field is a T.
+/// Returns the value of the setting `key`, whose field has type T.
 template <typename T>
 T setting_value(Config config, const std::string& key) {
   return *std::get<T*>(find_setting(settings_in(config), key)->field);

@@ -1,4 +1,4 @@
-/// Samples of each class, by reading every one.
+/// Counts the samples of each class by reading every sample.
 #pragma once
 
 #include <vector>

@@ -1,4 +1,4 @@
-/// What a call complains about.
+/// Returns the message of the error that a call throws.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace trainyard {
 
-/// The message of the `Expected` error that `call` throws; without one the test fails.
+/// Returns the message of the `Expected` error that `call` throws; fails the test if it throws none.
 template <typename Expected, typename Call>
 std::string error_of(Call call) {
   try {

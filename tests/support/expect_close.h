@@ -1,4 +1,4 @@
-/// How far tensors of a layer's own kernels may be from what they are measured by.
+/// Compares the tensors of custom kernels with those of a reference.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 
 namespace trainyard {
 
-/// Fails unless the norm of the difference is at most `tolerance` times that of `expected`, or both are undefined.
+/// Fails unless both are undefined or the norm of the difference is at most `tolerance` times the norm of `expected`.
 inline void expect_close(const at::Tensor& ours, const at::Tensor& expected, double tolerance, const char* what) {
   ASSERT_EQ(ours.defined(), expected.defined()) << what;
   if (!ours.defined()) return;
@@ -16,7 +16,7 @@ inline void expect_close(const at::Tensor& ours, const at::Tensor& expected, dou
   EXPECT_LE(distance, tolerance * expected.norm().item<double>()) << what;
 }
 
-/// What rounding to `type` may leave.
+/// Returns the relative tolerance for values rounded to `type`.
 inline double rounding_of(at::ScalarType type) { return type == at::kFloat ? 2e-6 : type == at::kHalf ? 5e-4 : 4e-3; }
 
 }  // namespace trainyard

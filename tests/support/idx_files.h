@@ -1,4 +1,4 @@
-/// Bytes of IDX files for tests.
+/// Builds IDX files for tests, as bytes.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace trainyard {
 
-/// An IDX file of the given element type; its rank is the number of `dims`, whether `values` fit them or not.
+/// Returns an IDX file of the given element type. Its rank is the number of `dims`; `values` need not fit them.
 inline std::string idx_file(const std::vector<std::uint32_t>& dims, const std::string& values, char type = 8) {
   std::string bytes{'\0', '\0', type, static_cast<char>(dims.size())};
   for (const std::uint32_t extent : dims) {
@@ -20,7 +20,7 @@ inline std::string idx_file(const std::vector<std::uint32_t>& dims, const std::s
   return bytes + values;
 }
 
-/// `bytes` as a gzip file.
+/// Returns `bytes` compressed as a gzip file.
 inline std::string gzip(const std::string& bytes) {
   z_stream stream{};
   deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);

@@ -12,7 +12,7 @@
 
 namespace trainyard {
 
-// Writing well-formed input cannot fail but for memory; libpng and libjpeg then end the test program by themselves.
+// Writing well-formed input fails only if memory runs out; libpng and libjpeg then end the test program themselves.
 std::string png_file(const Image& image, const PngFormat& format) {
   std::string file;
   png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, nullptr, nullptr);
@@ -94,11 +94,11 @@ std::string exif_of(int orientation, bool big_endian) {
     return bytes;
   };
   std::string exif = big_endian ? "MM" : "II";
-  exif += number(42, 2) + number(8, 4);  // the first directory begins at 8
+  exif += number(42, 2) + number(8, 4);  // the first directory starts at offset 8
   exif += number(2, 2);                  // entries: tag, type, count, value
   exif += number(0x0100, 2) + number(4, 2) + number(1, 4) + number(10, 4);
   exif += number(0x0112, 2) + number(3, 2) + number(1, 4) + number(orientation, 2) + number(0, 2);
-  return exif + number(0, 4);  // there is no further directory
+  return exif + number(0, 4);  // no further directory
 }
 
 std::string with_exif(const std::string& file, const std::string& exif) {

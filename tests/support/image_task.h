@@ -1,4 +1,4 @@
-/// Image classification for tests of training.
+/// Builds image classification tasks for tests of training.
 #pragma once
 
 #include <memory>
@@ -12,7 +12,7 @@
 
 namespace trainyard {
 
-/// Images and labels of `classes` classes, as data that were loaded.
+/// Describes a dataset of images and labels of `classes` classes.
 inline TaskData image_data(const ImageShape& image, int classes) {
   TaskData data;
   data.fields = {{.name = "image", .shape = {image.height, image.width, image.channels}},
@@ -21,7 +21,7 @@ inline TaskData image_data(const ImageShape& image, int classes) {
   return data;
 }
 
-/// The task of 10 classes, with `flags` such as "--task.classification.mixup 0.4".
+/// The task with 10 classes, configured by `flags`, e.g. "--task.classification.mixup 0.4".
 inline std::unique_ptr<Task> image_task(const ImageShape& image, const std::string& flags = "",
                                         at::Device device = at::kCPU) {
   return make_task(configured(flags).task, image_data(image, 10), device);

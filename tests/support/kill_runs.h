@@ -1,4 +1,4 @@
-/// How many runs a test kills.
+/// Tells how many runs a test kills.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +6,7 @@
 
 namespace trainyard {
 
-/// The environment variable TRAINYARD_KILL_RUNS, else `otherwise`.
+/// Returns the environment variable TRAINYARD_KILL_RUNS, or `otherwise` if it is not set.
 inline std::uint64_t kill_runs(std::uint64_t otherwise) {
   const char* const text = std::getenv("TRAINYARD_KILL_RUNS");
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);

@@ -1,4 +1,4 @@
-/// Bytes as an open file that has no name.
+/// Returns bytes as an open, unnamed file.
 #pragma once
 
 #include <span>

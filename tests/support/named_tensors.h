@@ -10,8 +10,8 @@
 
 namespace trainyard {
 
-/// The largest difference between elements, relative to the largest element of their tensor. Expects the same names and
-/// finite values.
+/// Returns the largest difference between elements, relative to the largest element of their tensor. Expects equal
+/// names and finite values.
 inline double largest_difference(const NamedTensors& a, const NamedTensors& b) {
   EXPECT_EQ(a.size(), b.size());
   double largest = 0;
@@ -28,7 +28,7 @@ inline double largest_difference(const NamedTensors& a, const NamedTensors& b) {
   return largest;
 }
 
-/// Whether names and bits are the same.
+/// Returns whether names and bits are equal.
 inline bool are_equal(const NamedTensors& a, const NamedTensors& b) {
   if (a.size() != b.size()) return false;
   for (std::size_t i = 0; i < a.size(); ++i) {

@@ -1,4 +1,4 @@
-/// A dataset for tests of what reads picture files.
+/// A dataset for tests of code that reads image files.
 #pragma once
 
 #include <string>
@@ -11,7 +11,7 @@
 
 namespace trainyard {
 
-/// Picture files in memory, as samples of the one field "image".
+/// Image files in memory, as samples with the single field "image".
 class PicturesInMemory final : public Dataset {
  public:
   explicit PicturesInMemory(std::vector<std::string> files, std::int64_t channels = 3)

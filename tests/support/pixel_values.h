@@ -1,4 +1,4 @@
-/// Pixels as numbers, for matchers.
+/// Converts pixels to integers, for matchers.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-/// The precision whose autocast computes in a type.
+/// Returns the precision whose autocast computes in a given type.
 #pragma once
 
 #include "config/choices.h"

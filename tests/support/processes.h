@@ -1,4 +1,4 @@
-/// Other processes, as tests see them in /proc, and waiting for them.
+/// Inspects other processes through /proc and waits for conditions.
 #pragma once
 
 #include <chrono>
@@ -11,7 +11,7 @@
 
 namespace trainyard {
 
-/// Whether `condition` becomes true in time.
+/// Waits until `condition` is true, at most `limit`; returns whether it became true.
 template <typename Condition>
 bool comes_true(Condition condition, std::chrono::seconds limit = std::chrono::seconds(60)) {
   for (const auto until = std::chrono::steady_clock::now() + limit; std::chrono::steady_clock::now() < until;) {
@@ -21,7 +21,7 @@ bool comes_true(Condition condition, std::chrono::seconds limit = std::chrono::s
   return false;
 }
 
-/// Whether it is gone, or a zombie, whose parent has not asked for its status yet.
+/// Returns whether the process is gone or a zombie that its parent has not reaped yet.
 inline bool has_ended(pid_t pid) {
   std::ifstream status("/proc/" + std::to_string(pid) + "/status");
   for (std::string line; std::getline(status, line);) {
@@ -30,7 +30,7 @@ inline bool has_ended(pid_t pid) {
   return true;
 }
 
-/// Those that it has started itself, of its main thread.
+/// Returns the child processes started by the main thread of `parent`.
 inline std::vector<pid_t> children_of(pid_t parent) {
   std::ifstream file("/proc/" + std::to_string(parent) + "/task/" + std::to_string(parent) + "/children");
   std::vector<pid_t> children;
@@ -38,7 +38,7 @@ inline std::vector<pid_t> children_of(pid_t parent) {
   return children;
 }
 
-/// How often `words` are in `text`.
+/// Counts the occurrences of `words` in `text`.
 inline int count_of(const std::string& text, const std::string& words) {
   int count = 0;
   for (std::size_t place = 0; (place = text.find(words, place)) != std::string::npos; place += words.size()) ++count;

@@ -1,4 +1,4 @@
-/// The ranks of a run, started as torchrun would, but in a fraction of its time.
+/// Starts the ranks of a run as torchrun does, but faster.
 #pragma once
 
 #include <memory>
@@ -15,7 +15,7 @@
 
 namespace trainyard {
 
-/// A port of this host that nobody listens at.
+/// Returns a port of this host on which nothing listens.
 inline int free_port() {
   const UniqueFd socket(check_call(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "test", "socket", "a port"));
   sockaddr_in address{};
@@ -28,10 +28,10 @@ inline int free_port() {
   return ntohs(address.sin_port);
 }
 
-/// Processes of this host, one per rank.
+/// One process per rank, all on this host.
 class Ranks {
  public:
-  /// A command for each rank.
+  /// One command per rank.
   explicit Ranks(const std::vector<std::vector<std::string>>& commands) {
     const int port = free_port();
     for (std::size_t rank = 0; rank < commands.size(); ++rank) {
@@ -42,13 +42,13 @@ class Ranks {
                               "MASTER_ADDR=127.0.0.1", fmt::format("MASTER_PORT={}", port), "OMP_NUM_THREADS=1"}));
     }
   }
-  /// One command for all.
+  /// The same command for all ranks.
   Ranks(int count, const std::vector<std::string>& command)
       : Ranks(std::vector(static_cast<std::size_t>(count), command)) {}
 
   const Subprocess& operator[](std::size_t rank) const { return *processes_.at(rank); }
 
-  /// What each came to, once all have ended.
+  /// Waits until all ranks have ended and returns the outcome of each.
   std::vector<Outcome> wait() {
     std::vector<Outcome> outcomes;
     for (const auto& process : processes_) outcomes.push_back(process->wait());
@@ -59,8 +59,8 @@ class Ranks {
   std::vector<std::unique_ptr<Subprocess>> processes_;
 };
 
-/// Runs `command` as `count` ranks to their end. Exits with what the first of them did that failed, 0 if none did; all
-/// that they have printed.
+/// Runs `command` as `count` ranks and waits for them. Returns the first nonzero exit code in the order of ranks, or 0,
+/// and the output of all ranks.
 inline Outcome run_ranks(int count, const std::vector<std::string>& command) {
   Outcome all{.exit_code = 0, .output = {}};
   const std::vector<Outcome> outcomes = Ranks(count, command).wait();
@@ -71,8 +71,8 @@ inline Outcome run_ranks(int count, const std::vector<std::string>& command) {
   return all;
 }
 
-/// The processes of the ranks that `launcher` has started: the children of torchrun, which is its child. Empty before
-/// that.
+/// Returns the processes of the ranks that `launcher` has started, i.e. the children of torchrun, which is its child.
+/// Empty until torchrun runs.
 inline std::vector<pid_t> ranks_of(const Subprocess& launcher) {
   const std::vector<pid_t> torchrun = children_of(launcher.pid());
   return torchrun.empty() ? std::vector<pid_t>() : children_of(torchrun.front());

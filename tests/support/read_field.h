@@ -1,4 +1,4 @@
-/// Samples of one field and, maybe, a label, for tests that look at these alone.
+/// Reads samples of one field and an optional label, for tests that need nothing else.
 #pragma once
 
 #include <cstring>
@@ -8,8 +8,8 @@
 
 namespace trainyard {
 
-/// Reads the first field of sample `index` into `out`, which has its bytes, transformed, and returns the label; 0 if
-/// there is none.
+/// Reads sample `index`, transformed. Writes its first field to `out`, which must have the field's size, and returns
+/// its label, or 0 if it has none.
 inline std::int64_t read_field(const TransformPipeline& pipeline, const Dataset& dataset, std::size_t index,
                                std::uint64_t seed, std::uint64_t epoch, std::span<std::byte> out,
                                bool unmirrored = false) {

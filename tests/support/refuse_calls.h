@@ -1,4 +1,4 @@
-/// A kernel, or a container's seccomp profile, that refuses system calls.
+/// Simulates a kernel, or a container's seccomp profile, that refuses system calls.
 #pragma once
 
 #include <cerrno>
@@ -18,7 +18,7 @@
 
 namespace trainyard {
 
-/// Makes the kernel answer `calls` (SYS_...) of this process and those it will fork with `error`, for good.
+/// Makes `calls` (SYS_...) fail with `error` in this process and its future children. Cannot be undone.
 inline void refuse_calls(std::initializer_list<long> calls, int error) {
   std::vector<sock_filter> program = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))};
   for (const long call : calls) {
@@ -31,13 +31,13 @@ inline void refuse_calls(std::initializer_list<long> calls, int error) {
   check_call(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), "test", "prctl", "seccomp");
 }
 
-/// Makes the kernel answer with `error` when the calling thread, or a program that it starts, wants a thread or forks.
+/// Makes creating a thread and forking fail with `error` in the calling thread and in programs that it starts.
 inline void refuse_threads_and_forks(int error) {
   const auto answer = [](int number) { return SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(number); };
   sock_filter program[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 4,
-               0),  // whose flags lie in memory: the C library then uses clone
+               0),  // its flags are in memory, which a filter cannot read; the C library falls back to clone
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 2),
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[0])),
       BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_VFORK, 0, 2),  // posix_spawn is allowed

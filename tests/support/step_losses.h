@@ -1,4 +1,4 @@
-/// What a run has written of its steps.
+/// Reads the losses that a run has logged.
 #pragma once
 
 #include <sstream>
@@ -12,7 +12,7 @@
 
 namespace trainyard {
 
-/// Loss and accuracy of every line of `run`/metrics.jsonl, as written.
+/// Returns the loss and accuracy of every line of `run`/metrics.jsonl, as written.
 inline std::vector<std::pair<double, double>> step_losses(const std::string& run) {
   std::vector<std::pair<double, double>> result;
   std::istringstream lines(read_text_file(run + "/metrics.jsonl", "test"));

@@ -1,4 +1,4 @@
-/// Running programs from tests.
+/// Runs programs from tests.
 #pragma once
 
 #include <string>
@@ -8,16 +8,17 @@
 
 namespace trainyard {
 
-/// What a program came to.
+/// How a program ended.
 struct Outcome {
   int exit_code;       ///< 128 + n when signal n ended it
   std::string output;  ///< stdout and stderr, as they came
 };
 
-/// A running program. Its output goes to a temporary file. Killed when destroyed, unless waited for.
+/// A running program. Its output goes to a temporary file. It is killed on destruction unless it has been waited for.
 class Subprocess {
  public:
-  /// command[0] is the program, looked up on PATH; `environment` entries "NAME=value" are added to ours.
+  /// command[0] is the program, looked up on PATH; `environment` entries "NAME=value" are added to the caller's
+  /// environment.
   explicit Subprocess(const std::vector<std::string>& command, const std::vector<std::string>& environment = {});
   ~Subprocess();
   Subprocess(const Subprocess&) = delete;
@@ -25,7 +26,7 @@ class Subprocess {
 
   pid_t pid() const { return pid_; }
   void signal(int number) const;
-  /// Whether it has not ended yet.
+  /// Returns whether the program is still running.
   bool is_running() const;
   std::string output_so_far() const;
   Outcome wait();
@@ -35,7 +36,7 @@ class Subprocess {
   int output_ = -1;
 };
 
-/// Runs a program to its end.
+/// Runs a program and waits until it ends.
 Outcome run_program(const std::vector<std::string>& command, const std::vector<std::string>& environment = {});
 
 }  // namespace trainyard

@@ -1,4 +1,4 @@
-/// Small tables, written into a folder.
+/// Writes small tables for tests.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@
 
 namespace trainyard {
 
-/// A table of `rows` rows at `path`: the numbers a and b, the categories c (x, y, z) and d (0 to 3), the number
-/// price = 3 a - 2 b + 10 (c = y) + d, and the class size of it (large, small).
+/// Writes a table of `rows` rows to `path`: the numeric columns a and b, the categorical columns c (x, y, z) and d (0
+/// to 3), the number price = 3 a - 2 b + 10 (c = y) + d, and the class size, derived from price (large, small).
 inline void write_table(const TempDir& dir, const std::string& path, int rows) {
   std::string text = "a,c,b,d,price,size\n";
   for (int i = 0; i < rows; ++i) {

@@ -1,4 +1,4 @@
-/// Bytes of tar files for tests, block by block.
+/// Builds tar files for tests, block by block.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace trainyard {
 
-/// A header with `size` as the text of its size field.
+/// Returns a header with `size` as the text of its size field.
 inline std::string tar_header(std::string_view name, char type, std::string_view size, std::string_view link = "") {
   std::string header(512, '\0');
   const auto put = [&](std::size_t at, std::string_view text) { header.replace(at, text.size(), text); };
@@ -25,7 +25,7 @@ inline std::string tar_header(std::string_view name, char type, std::string_view
   return header;
 }
 
-/// A member: its header, its content and the padding.
+/// Returns a member: header, content and padding.
 inline std::string tar_member(std::string_view name, std::string_view content, char type = '0') {
   std::string member = tar_header(name, type, fmt::format("{:011o}", content.size()));
   member += content;
@@ -33,14 +33,14 @@ inline std::string tar_member(std::string_view name, std::string_view content, c
   return member;
 }
 
-/// A pax header of one record.
+/// Returns a pax header with one record.
 inline std::string pax_header(std::string_view key, std::string_view value, char type = 'x') {
   const std::size_t rest = key.size() + value.size() + 3;
   const std::size_t length = rest + (rest + 2 > 99 ? 3 : rest + 1 > 9 ? 2 : 1);
   return tar_member("pax", fmt::format("{} {}={}\n", length, key, value), type);
 }
 
-/// The two blocks of zeros that end a tar file.
+/// Returns the two zero blocks that end a tar file.
 inline std::string tar_end() { return std::string(1024, '\0'); }
 
 }  // namespace trainyard

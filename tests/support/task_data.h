@@ -1,4 +1,4 @@
-/// Small data for the tasks, written into a folder.
+/// Writes small datasets for the tests of the tasks.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@
 
 namespace trainyard {
 
-/// `count` scenes for image_masks below `folder`, 16 × 16 grey, of the classes ground, box and line: a box at a random
-/// place, a line, and a corner without a class.
+/// Writes `count` scenes for image_masks to `folder`: 16 × 16 grey images of the classes ground, box and line, each
+/// with a box at a random place, a line, and a corner without a class.
 inline void write_scenes(const TempDir& dir, const std::string& folder, int count) {
   constexpr std::size_t side = 16;
   for (int i = 0; i < count; ++i) {
@@ -37,8 +37,8 @@ inline void write_scenes(const TempDir& dir, const std::string& folder, int coun
   dir.write(folder + "/classes.txt", "ground\nbox\nline\n");
 }
 
-/// `count` pictures for image_labels below `folder`, 16 × 16 grey, with the labels box and line: a box at a random
-/// place and a line, each in some of the pictures and little brighter than the noise.
+/// Writes `count` images for image_labels to `folder`: 16 × 16 grey images with the labels box and line. Each image has
+/// a box at a random place, a line, both or neither, all little brighter than the noise.
 inline void write_labelled_pictures(const TempDir& dir, const std::string& folder, int count) {
   constexpr std::size_t side = 16;
   std::string csv = "file,box,line\n";
@@ -62,7 +62,8 @@ inline void write_labelled_pictures(const TempDir& dir, const std::string& folde
   dir.write(folder + "/train/labels.csv", csv);
 }
 
-/// A text of `bytes` bytes below `folder`: words of a few letters, each of which is followed by the next one.
+/// Writes a text of about `bytes` bytes to `folder`. A word is a run of consecutive letters that ends in f, e.g.
+/// "cdef".
 inline void write_text(const TempDir& dir, const std::string& folder, int bytes) {
   std::string text;
   RandomStream random(key_of("text"));

@@ -1,4 +1,4 @@
-/// A folder of a test's own.
+/// Creates a temporary folder for a test.
 #pragma once
 
 #include <cstdlib>
@@ -11,7 +11,7 @@
 
 namespace trainyard {
 
-/// Made empty, removed with all it holds when destroyed.
+/// The folder is empty at first and is removed with its contents on destruction.
 class TempDir {
  public:
   TempDir() : path_((std::filesystem::temp_directory_path() / "trainyard-test-XXXXXX").string()) {
@@ -26,10 +26,10 @@ class TempDir {
 
   const std::string& path() const { return path_; }
 
-  /// Path of `name` in it.
+  /// Returns the path of `name` in the folder.
   std::string operator/(std::string_view name) const { return (std::filesystem::path(path_) / name).string(); }
 
-  /// Writes a file, with the folders it needs, and returns its path.
+  /// Writes a file, creating missing parent folders, and returns its path.
   std::string write(std::string_view name, std::string_view content) const {
     const std::filesystem::path path = *this / name;
     std::filesystem::create_directories(path.parent_path());

@@ -1,4 +1,4 @@
-/// The command line of a training that takes a second: one thread on a few synthetic 8×8 images, or other data.
+/// The command line of a training that takes a second: one thread, on a few synthetic 8×8 images or on other data.
 #pragma once
 
 #include <algorithm>
@@ -8,8 +8,8 @@
 
 namespace trainyard {
 
-/// runs, name: the run's folder is runs/name. more: flags and their values in turns, which replace those of the same
-/// name; with a --data.name, those of the synthetic images are left out.
+/// The run's folder is `runs`/`name`. `more` alternates flags and their values, which replace the defaults for the same
+/// flag; with a --data.name, the flags of the synthetic images are left out.
 inline std::vector<std::string> tiny_training(const std::string& runs, const std::string& name,
                                               const std::string& epochs, const std::vector<std::string>& more = {}) {
   std::vector<std::string> words = {TRAINYARD_BINARY,

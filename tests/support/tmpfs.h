@@ -1,4 +1,4 @@
-/// A small tmpfs of a test's own.
+/// Mounts a small tmpfs for a test.
 #pragma once
 
 #include <cstddef>
@@ -13,10 +13,10 @@
 
 namespace trainyard {
 
-/// Mounted for as long as it lives, which needs root.
+/// Mounted during its lifetime. Mounting requires root.
 class Tmpfs {
  public:
-  /// 0: without a limit.
+  /// 0: no size limit.
   explicit Tmpfs(std::size_t kib)
       : mounted_(mount("none", path().c_str(), "tmpfs", 0, ("size=" + std::to_string(kib) + "k").c_str()) == 0) {}
   Tmpfs(const Tmpfs&) = delete;
@@ -36,7 +36,7 @@ class Tmpfs {
     const std::string kilobyte(1024, 'x');
     while (rest.write(kilobyte.data(), 1024).flush()) continue;
   }
-  /// Takes back what fill_up() did.
+  /// Undoes fill_up().
   void make_room() { unlink((folder_ / "rest").c_str()); }
 
  private:
