@@ -24,7 +24,7 @@ constexpr std::size_t size = 61;
 std::int64_t rows_of(std::size_t index) { return static_cast<std::int64_t>(mix64(index) % (longest + 1)); }
 std::byte byte_of(std::size_t index, std::size_t place) { return std::byte(1 + mix64(index * 64 + place) % 255); }
 
-// Matrices of 0 to 9 rows, none of whose bytes is zero.
+// Matrices of 0 to 9 rows without a zero byte.
 class Sequences : public Dataset {
  public:
   explicit Sequences(Collate hook) : hook_(hook) {}
@@ -59,7 +59,7 @@ DatasetFactory factory(Collate collate) {
   };
 }
 
-// Checks every byte of the batch: each sample's own, and zeros between them.
+// Checks every byte of the batch: the samples' bytes, and the zeros between them.
 void check(const Batch& batch) {
   const BatchField& words = batch.field("words");
   ASSERT_EQ(words.rows.size(), batch.count());
@@ -116,7 +116,7 @@ TEST_P(CollateWith, DeliversEachSampleWhereTheHookPutsIt) {
 
 TEST_P(CollateWith, EmptyBatchesOfARankHaveNoRows) {
   WorkerPool pool({.workers = GetParam(), .batch_size = 2}, factory(&pad));
-  DataLoader loader(pool, Split::train, {.rank = 1, .world_size = 3});  // 61 samples: ten batches of six, and one left
+  DataLoader loader(pool, Split::train, {.rank = 1, .world_size = 3});  // 61 samples: ten batches and one sample
   loader.start_epoch(0);
   std::vector<std::size_t> counts;
   while (const auto batch = loader.next()) {
@@ -127,7 +127,7 @@ TEST_P(CollateWith, EmptyBatchesOfARankHaveNoRows) {
   EXPECT_EQ(counts.back(), 0u);
 }
 
-// Samples 5 and 17 cannot be read, of 23 not even the length is known, and 31 says that it is longer than any may be.
+// Samples 5 and 17 cannot be read. Even the length of 23 is unknown, and 31 claims a length above the limit.
 class Damaged final : public Sequences {
  public:
   using Sequences::Sequences;
@@ -185,7 +185,7 @@ TEST_P(CollateWith, AHookThatLeavesTooLittleRoomStopsTheRun) {
   };
   for (const auto& [collate, text] : {std::pair{too_close, "each has its rows before the next"},
                                       std::pair{too_far, "all end at 36 at most"}, std::pair{throws, "no idea"}}) {
-    // Not even where samples may be left out: it is not the samples that are bad.
+    // Not even with on_worker_error = skip: the samples are not at fault.
     WorkerPool pool({.workers = GetParam(), .batch_size = 4, .on_worker_error = OnWorkerError::skip}, factory(collate));
     DataLoader loader(pool, Split::train);
     loader.start_epoch(0);

@@ -108,7 +108,7 @@ DatasetFactory uneven(std::size_t train) {
   };
 }
 
-// The images of an epoch from a batch on, and which samples they are.
+// Returns the images of an epoch from a batch on, and their sample indices.
 std::pair<std::vector<std::byte>, Indices> images_of_epoch(DataLoader& loader, std::uint64_t epoch,
                                                            std::uint64_t first_batch = 0) {
   std::vector<std::byte> images;
@@ -248,16 +248,16 @@ TEST_P(DataLoaderWith, WhatFollowsIsGivenUpWhenSomethingElseIsStarted) {
     return flatten(rest_of_epoch(train));
   };
   EXPECT_EQ(start_again(0, 0), order_of(0, 0, 60));
-  EXPECT_EQ(start_again(1, 0), order_of(0, 1, 60));  // test was expected
+  EXPECT_EQ(start_again(1, 0), order_of(0, 1, 60));  // test was announced
   test.follow_with(&train, 2);
   test.start_epoch(0);
   EXPECT_EQ(flatten(rest_of_epoch(test)).size(), 30u);
-  EXPECT_EQ(start_again(3, 0), order_of(0, 3, 60));  // epoch 2 was
+  EXPECT_EQ(start_again(3, 0), order_of(0, 3, 60));  // epoch 2 was announced
   test.start_epoch(0);
   for (int i = 0; i < 3; ++i) checked_indices(*test.next());
   const Indices whole = order_of(0, 2, 60);
   EXPECT_EQ(start_again(2, 8), Indices(whole.begin() + 56, whole.end()));
-  for (int i = 0; i < 2; ++i) checked_indices(*test.next());  // goes on where it was
+  for (int i = 0; i < 2; ++i) checked_indices(*test.next());  // resumes where it was
   EXPECT_FALSE(test.next());
 }
 
@@ -364,7 +364,7 @@ TEST_P(DataLoaderWith, RetryEndsAtASampleThatStaysUnreadable) {
   EXPECT_EQ(error_of(loader), "[loader] sample 77 of train cannot be read: [datasets] photo 77 is torn");
 }
 
-// The same samples are missing at the same places, whatever reads them and wherever the epoch begins.
+// The same samples are missing at the same positions, with any number of workers and from any first batch.
 TEST_P(DataLoaderWith, SkipLeavesOutTheUnreadableSamplesAndNoOthers) {
   const auto unreadable = [](std::uint64_t index) { return index % 7 == 3 || index < 5; };
   for (const int batch_size : {4, 9, 32, 101}) {

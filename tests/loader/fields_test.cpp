@@ -1,5 +1,4 @@
-// Samples of several fields on their way through the loader; those of tests/support/checkable_pool.h take it in all
-// other tests.
+// Loading samples with several fields. All other tests of the loader use those of tests/support/checkable_pool.h.
 
 #include <gmock/gmock.h>
 
@@ -18,7 +17,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-// The elements of all fields of all batches of an epoch.
+// Returns the elements of all fields of all batches of an epoch.
 std::vector<std::vector<std::byte>> batches_of(WorkerPool& pool, std::uint64_t epoch,
                                                const DataLoaderOptions& options = {.shuffle = true}) {
   DataLoader loader(pool, Split::train, options);
@@ -33,7 +32,7 @@ std::vector<std::vector<std::byte>> batches_of(WorkerPool& pool, std::uint64_t e
   return batches;
 }
 
-/// A few pictures with masks on disk.
+/// A few images with masks on disk.
 class MaskFiles : public testing::TestWithParam<int> {
  protected:
   MaskFiles() {
@@ -86,7 +85,7 @@ TEST_P(MaskFiles, AMaskWithANumberThatIsNoClassIsNamed) {
       error_of<RunError>([&] { batches_of(pool, 0, {}); }),
       HasSubstr("sample 4 of train cannot be read: [data] mask has the value 3 at row 3, column 3; allowed: 0 to "
                 "2, and 255 (ignored)"));
-  // Only the part that is kept is looked at.
+  // Only the cropped part is checked.
   WorkerPool cut({.workers = GetParam(), .batch_size = 5}, factory({"center_crop(size=10)"}));
   EXPECT_NO_THROW(batches_of(cut, 0, {}));
 }
@@ -132,7 +131,7 @@ TEST(RandomWindows, AreNotKept) {
   }
 }
 
-/// Samples of these fields, all zeros.
+/// Samples with these fields, filled with zeros.
 class Zeros final : public Dataset {
  public:
   explicit Zeros(std::vector<Field> fields, bool fills_all = true)

@@ -33,7 +33,7 @@ std::string socket_name(const LocalRanks& ranks) {
   return fmt::format("trainyard-{}-{:016x}", geteuid(), key_of(ranks.run));
 }
 
-// As a rank connects.
+// Connects as a rank does.
 UniqueFd connection_to(const LocalRanks& ranks) {
   const std::string name = socket_name(ranks);
   sockaddr_un address{};
@@ -45,7 +45,7 @@ UniqueFd connection_to(const LocalRanks& ranks) {
   return result;
 }
 
-/// The pools of a run's ranks, each in a process of its own, forked from the test.
+/// The pools of a run's ranks, each in its own process, forked from the test.
 class Ranks : public testing::Test {
  protected:
   PoolOptions options(int rank, int count = 3) const {
@@ -68,7 +68,7 @@ class Ranks : public testing::Test {
     _exit(HasFailure() ? 1 : 0);
   }
 
-  // The status of waitpid.
+  // Returns the status of waitpid.
   static int end_of(pid_t pid) {
     int status = -1;
     retry_on_eintr([&] { return waitpid(pid, &status, 0); });
@@ -83,21 +83,21 @@ class Ranks : public testing::Test {
     for (const pid_t pid : pids) EXPECT_EQ(end_of(pid), 0);
   }
 
-  // Waits until so many processes have come here.
+  // Waits until `count` processes have called this.
   static void meet(const SharedCounter& counter, int count) {
     counter.add_one();
     wait_until([&] { return counter.get() >= count; });
     ASSERT_GE(counter.get(), count);
   }
 
-  // For the factory of local rank 0: waits until so many others have connected.
+  // For the factory of local rank 0: waits until `count` other ranks have connected.
   void wait_for_ranks(int count) const {
     const std::string name = "@" + socket_name(options(0).local_ranks);
     wait_until([&] {
       std::ifstream sockets("/proc/net/unix");
       int found = 0;
       for (std::string line; std::getline(sockets, line);) found += line.ends_with(name) ? 1 : 0;
-      return found == 1 + count;  // and the one that listens
+      return found == 1 + count;  // and the listening socket
     });
   }
 
@@ -248,7 +248,7 @@ TEST_F(Ranks, ReadOnWhenLocalRank0IsGone) {
       EXPECT_TRUE(loader.next().has_value());
       meet(begun, 3);
       wait_until([&] { return ended.get() > 0; });
-      kill(pool.status()[0].pid, SIGKILL);  // a lost worker is replaced, too
+      kill(pool.status()[0].pid, SIGKILL);  // a lost worker is replaced as well
       EXPECT_EQ(error_of(loader, 2), std::nullopt);
     });
   };
@@ -281,13 +281,13 @@ TEST_F(Ranks, LeaveNoProcessBehindEvenIfItIsStopped) {
   EXPECT_FALSE(exists(worker.get()));
 }
 
-/// Samples that lie in the memory of whoever has built the dataset.
+/// Samples in the memory of the process that has built the dataset.
 class InMemory final : public DatasetView {
  public:
   InMemory(std::unique_ptr<Dataset> dataset, std::size_t bytes)
       : DatasetView(std::move(dataset)), bytes_(bytes, std::byte{1}) {}
 
-  // Touches all of the memory over an epoch.
+  // An epoch touches all of the memory.
   void read(std::size_t index, RandomStream random, Sample& sample) const override {
     const std::size_t share = bytes_.size() / size();
     for (std::size_t i = index * share; i < (index + 1) * share; i += 4096) {
@@ -329,7 +329,7 @@ class MemoryOfRanks : public Ranks {
     return kib;
   }
 
-  // Of all processes of so many ranks, each with a worker that has read everything.
+  // Returns the sum over all processes of `count` ranks, each with a worker that has read everything.
   std::size_t pss_of(int count, SampleCache cache, const DatasetFactory& factory) const {
     const SharedCounter total;
     const SharedCounter read;

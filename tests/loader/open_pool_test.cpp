@@ -1,4 +1,4 @@
-// How a configuration becomes the datasets and transforms of a pool.
+// How a configuration determines the datasets and transforms of a pool.
 
 #include "loader/open_pool.h"
 

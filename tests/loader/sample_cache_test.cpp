@@ -43,7 +43,7 @@ TEST_P(SampleCacheWith, ASampleThatFailedOnceIsNotRemembered) {
 INSTANTIATE_TEST_SUITE_P(Workers, SampleCacheWith, testing::Values(0, 1, 3),
                          [](const auto& with) { return std::to_string(with.param); });
 
-/// Caches with a name, in a folder in place of /dev/shm.
+/// Named caches, in a folder instead of /dev/shm.
 class NamedCacheWith : public testing::TestWithParam<int> {
  protected:
   PoolOptions options() const {
@@ -52,7 +52,7 @@ class NamedCacheWith : public testing::TestWithParam<int> {
     options.directory = directory_.path();
     return options;
   }
-  // Reads two epochs of `size` samples, checks every byte, and returns how many were read from the dataset.
+  // Reads two epochs of `size` samples, checks every byte, and returns how many samples were read from the dataset.
   int reads_of(std::size_t size) const {
     const SharedCounter reads;
     WorkerPool pool(options(), checkable(size, 0, [=](std::size_t) { reads.add_one(); }));
@@ -100,7 +100,7 @@ TEST_P(NamedCacheWith, AFileThatItsMakerCouldNotFinishIsMadeAnew) {
   reads_of(100);
   std::filesystem::resize_file(file_, 5);
   EXPECT_EQ(reads_of(100), 100);
-  std::filesystem::resize_file(file_, 1000);  // the header says that it is whole
+  std::filesystem::resize_file(file_, 1000);  // the header claims to be complete
   EXPECT_EQ(reads_of(100), 100);
   EXPECT_EQ(reads_of(100), 0);
 }
@@ -145,7 +145,7 @@ TEST(SampleCache, SurvivesWorkersThatDie) {
   EXPECT_GT(pool.faults().deaths, 0u);
 }
 
-/// Pictures of several sizes and kinds on disk.
+/// Images of several sizes and kinds on disk.
 class CachedPictures : public testing::TestWithParam<int> {
  protected:
   CachedPictures() {
@@ -168,7 +168,7 @@ class CachedPictures : public testing::TestWithParam<int> {
     };
   }
 
-  // The pixels of an epoch's batches.
+  // Returns the pixels of an epoch's batches.
   static std::vector<std::string> epoch_of(DataLoader& loader, std::uint64_t epoch) {
     std::vector<std::string> batches;
     loader.start_epoch(epoch);
@@ -233,7 +233,7 @@ TEST(SampleCache, PicturesThatDoNotFitAreCounted) {
   const TempDir dir;
   setenv("XDG_CACHE_HOME", (dir / "cache").c_str(), 1);
   dir.write("train/cat/a.png", png_file(ramp(100, 100, 3)));
-  // A file system without room.
+  // A file system without free space.
   const auto no_room = [&] {
     cached_in_shared_memory(make_dataset(DataConfig{.name = "image_folder", .root = dir.path()}, Split::train),
                             {"/proc", ""});

@@ -42,8 +42,8 @@ TEST(SampleOrder, ReachesTheEndOfAHugeSetAtOnce) {
   EXPECT_LT(SampleOrder(1, 1, size, true)(size - 1), size);
 }
 
-// Chi-square of how often each element comes to each place, over many seeds: (size - 1)² degrees of freedom. For k
-// degrees the statistic is near normal with mean k and variance 2k; five standard deviations are allowed.
+// Chi-square of how often each element is put at each position, over many seeds: (size - 1)² degrees of freedom. For k
+// degrees the statistic is nearly normal with mean k and variance 2k; five standard deviations are allowed.
 TEST(SampleOrder, PutsEveryElementAtEveryPlaceEquallyOften) {
   constexpr int trials = 3'000;
   for (const std::uint64_t size : {2, 3, 4, 5, 7, 8, 10, 16, 17, 33}) {
@@ -60,7 +60,7 @@ TEST(SampleOrder, PutsEveryElementAtEveryPlaceEquallyOften) {
   }
 }
 
-// As above for ordered pairs of neighbours: what follows an element must not depend on it.
+// The same for ordered pairs of neighbours: the successor of an element must not depend on it.
 TEST(SampleOrder, MakesAllPairsNeighboursEquallyOften) {
   constexpr int trials = 3'000;
   for (const std::uint64_t size : {3, 4, 5, 8, 10, 16}) {

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t mebibyte = std::size_t{1} << 20;
 
-// What another process would be sent.
+// Returns the file as another process receives it.
 StripedFile received(const StripedFile& file) {
   std::vector<UniqueFd> files;
   for (const int each : file.descriptors()) files.emplace_back(fcntl(each, F_DUPFD_CLOEXEC, 0));
@@ -31,7 +31,7 @@ TEST_P(StripedFileOf, EveryByteIsSeenAtItsPlaceByWhoeverMapsIt) {
   const Mapping there = received(file).map();
   ASSERT_EQ(here.bytes().size(), bytes);
   ASSERT_EQ(there.bytes().size(), bytes);
-  // A number for each page, so that one mapped twice or elsewhere is found.
+  // Each page holds its offset, so a page mapped twice or at a wrong place is detected.
   for (std::size_t at = 0; at < bytes; at += 4096) std::memcpy(&here.bytes()[at], &at, sizeof at);
   for (std::size_t at = 0; at < bytes; at += 4096) {
     ASSERT_EQ(std::memcmp(&there.bytes()[at], &at, sizeof at), 0) << at;

@@ -1,15 +1,15 @@
-// The protocol of loader/tickets.h as a model, checked over every interleaving of a trainer and two workers, with
-// deaths at any instruction. A state is a few bytes, a step is one access to shared memory or one event of the kernel;
-// a search visits every state that can be reached and looks in each for
-// - a batch delivered that is not whole, not of its number, or still being written to;
+// A model of the protocol of loader/tickets.h, checked over every interleaving of a trainer and two workers, with
+// deaths at any instruction. A state is a few bytes; a step is one access to shared memory or one event of the kernel.
+// The search visits every reachable state and fails on
+// - a delivered batch that is incomplete, has the wrong number or is still being written to;
 // - a chunk written by two workers, or by one that believes it belongs to another batch;
-// - a standstill: nothing but time can go on, and not all batches are delivered.
-// So that a slip in the model itself is seen, the same search must find the fault in three wrong protocols.
+// - a deadlock: only a time-out could make progress, and not all batches are delivered.
+// To catch mistakes in the model itself, the same search must find the fault in three wrong protocols.
 //
-// What the model leaves out: hints and the queue (a worker here always looks at every word, as the real one does before
-// it sleeps), time-outs (they only end waits, and the protocol must do without), cancel() (a chunk settled by the
-// trainer), memory order (sequential consistency is assumed; where tickets.cpp asks for less, a comment there or the
-// protocol's text says why it may).
+// The model leaves out hints and the queue (a worker here always reads every word, as the real one does before it
+// sleeps), time-outs (they only end waits, and the protocol must not depend on them), cancel() (a chunk settled by the
+// trainer), and memory order (sequential consistency is assumed; where tickets.cpp uses a weaker order, a comment there
+// or the protocol's text says why it may).
 #include <array>
 #include <cstring>
 #include <string>
@@ -27,10 +27,10 @@ constexpr int workers = 2;
 constexpr int max_slots = 2;
 constexpr int max_chunks = 2;
 
-// What is asked of the search, and what is broken in the protocol on purpose.
+// Parameters of the search, and deliberate faults of the protocol.
 struct Protocol {
   int slots;
-  int chunks;  // of a batch
+  int chunks;  // per batch
   int batches;
   int deaths = 0;
   bool words_carry_the_batch = true;
@@ -46,7 +46,7 @@ struct Word {
   bool operator==(const Word&) const = default;
 };
 struct Data {
-  std::uint8_t batch = 0;  // whose samples lie there
+  std::uint8_t batch = 0;  // whose samples the chunk holds
   std::uint8_t whole = 1;
   std::uint8_t writers = 0;  // bit w: worker w is between its first and its last byte
 };
@@ -101,7 +101,7 @@ class Search {
  public:
   explicit Search(const Protocol& protocol) : protocol_(protocol), seen_(std::size_t{1} << 16) {}
 
-  // What is wrong in some state that can be reached; empty: nothing.
+  // Returns the fault found in a reachable state, or an empty string.
   std::string fault() {
     State first;
     first.deaths_left = static_cast<std::uint8_t>(protocol_.deaths);
@@ -129,8 +129,8 @@ class Search {
     if (fault_.empty()) fault_ = what;
   }
 
-  // Adds a state, unless it has been met. Of each only 64 bits are kept: among ten million states, two share them with
-  // a probability under one in 100,000.
+  // Adds a state unless it has been visited. Only 64 bits of each are kept: the probability that two of ten million
+  // states share them is below 1 in 100,000.
   void visit(const State& state) {
     std::array<std::uint64_t, (sizeof(State) + 7) / 8> bytes{};
     std::memcpy(bytes.data(), &state, sizeof state);
@@ -155,7 +155,7 @@ class Search {
     }
   }
 
-  // Registers that will be written before they are read again must not make states differ.
+  // Clears the registers that are written before they are read again, so that they do not multiply the states.
   static void look_for_work(Worker& worker, WorkerAt at) {
     const std::uint8_t seen = at == WorkerAt::read_work ? std::uint8_t{0} : worker.seen;
     worker = Worker{.at = at, .seen = seen};
@@ -250,16 +250,16 @@ class Search {
     return true;
   }
 
-  // Kills a worker at any instruction; later tells the trainer, when it has been waited for.
+  // Kills a worker at any instruction; later reports its death to the trainer, once it has been waited for.
   bool step_kernel(State state, std::uint8_t w) {
     Worker& worker = state.worker[w];
     if (worker.life == Life::reported) return false;
     if (worker.life == Life::alive) {
-      // That somebody may die is no way out of a standstill.
+      // A possible death does not count as progress, so a deadlock stays one.
       if (state.deaths_left == 0) return false;
       --state.deaths_left;
       if (protocol_.waits_for_the_dead) {
-        // It may have been in the middle of a chunk; nobody writes there any more.
+        // It may have been in the middle of a chunk, which nobody writes to any more.
         if (worker.at == WorkerAt::end_write) {
           state.data[slot_of(worker.batch)][worker.chunk].writers &= static_cast<std::uint8_t>(~(1 << w));
         }
@@ -267,7 +267,7 @@ class Search {
         visit(state);
       } else {
         state.lost = w;
-        state.at = state.at == TrainerAt::wait ? TrainerAt::take_back : state.at;  // presumed dead: it is only slow
+        state.at = state.at == TrainerAt::wait ? TrainerAt::take_back : state.at;  // presumed dead, but only slow
         visit(state);
       }
       return false;

@@ -12,7 +12,7 @@ namespace trainyard {
 namespace {
 
 constexpr ArenaShape shape{
-    .workers = 2, .batch_size = 16, .slots = 3, .fields = 1, .field_bytes = {37}};  // 4 chunks of 4
+    .workers = 2, .batch_size = 16, .slots = 3, .fields = 1, .field_bytes = {37}};  // 4 chunks of 4 samples
 
 class TicketsTest : public testing::Test {
  protected:
@@ -81,7 +81,7 @@ TEST_F(TicketsTest, AnEmptyBatchIsSettledAtOnce) {
 
 TEST_F(TicketsTest, WrongHintsOnlyCostTime) {
   tickets_.publish(0, {.count = 16});
-  arena_.slot(0).hint = 4;  // as a worker leaves it that was held up while the slot got another batch
+  arena_.slot(0).hint = 4;  // as left by a worker that was delayed while the slot got another batch
   EXPECT_EQ(claim_all(0).size(), 4u);
   tickets_.publish(1, {.count = 16});
   arena_.slot(1).hint = 0xffffffffu;
@@ -92,11 +92,11 @@ TEST_F(TicketsTest, NewWorkBetweenLookingAndSleepingIsNotMissed) {
   const std::uint32_t seen = tickets_.work_seen();
   EXPECT_FALSE(tickets_.claim(0));
   tickets_.publish(0, {.count = 16});
-  tickets_.wait_for_work(seen, 1'000'000);  // returns at once
+  tickets_.wait_for_work(seen, 1'000'000);  // returns immediately
   EXPECT_TRUE(tickets_.claim(0));
 }
 
-// Workers as threads, so that the thread sanitizer sees both sides: every slot is written and read without a lock.
+// Workers are threads here, so the thread sanitizer sees both sides: every slot is written and read without a lock.
 TEST(Tickets, ThreeWorkersAndATrainerNeverTouchAChunkAtTheSameTime) {
   const Arena arena =
       Arena::create_private({.workers = 3, .batch_size = 13, .slots = 3, .fields = 4, .field_bytes = {37, 8, 36, 12}});
@@ -105,7 +105,7 @@ TEST(Tickets, ThreeWorkersAndATrainerNeverTouchAChunkAtTheSameTime) {
   std::vector<std::thread> workers;
   for (std::uint32_t number = 0; number < 3; ++number) {
     workers.emplace_back([&, number] {
-      const std::vector<LoadedSplit> splits = checkable(1000)();  // a pipeline is for one thread
+      const std::vector<LoadedSplit> splits = checkable(1000)();  // a pipeline serves one thread
       Worker worker(arena, splits, options, number);
       while (!stop) {
         const std::uint32_t seen = Tickets(arena).work_seen();

@@ -33,7 +33,7 @@ using testing::AllOf;
 using testing::AnyOf;
 using testing::HasSubstr;
 
-// Once all have been forked, which goes on while the first of them are already at work.
+// Waits until all workers have been forked, which continues while the first ones already work.
 std::vector<WorkerStatus> workers_of(const WorkerPool& pool) {
   for (;;) {
     std::vector<WorkerStatus> workers = pool.status();
@@ -65,7 +65,7 @@ std::string first_line_of(const std::string& path) {
   return line;
 }
 
-// What the run ends with when `misdeed` happens in the worker that reads sample 43 of 100.
+// Returns the error of a run in which `misdeed` happens in the worker that reads sample 43 of 100.
 std::string error_when(void (*misdeed)()) {
   WorkerPool pool({.workers = 3, .batch_size = 8, .timeout_seconds = 0.5}, checkable(100, 0, [=](std::size_t index) {
                     if (index == 43) misdeed();
@@ -120,7 +120,7 @@ TEST(WorkerPool, ASlowSampleWithinTheLimitIsNoHang) {
   EXPECT_EQ(error_of(loader), std::nullopt);
 }
 
-// What happens in the worker that reads sample 43 of 100, each time as long as `times` lasts, and what comes of it.
+// The effect of `misdeed` in the worker that reads sample 43 of 100, the first `times` times it is read.
 struct Aftermath {
   std::vector<std::uint64_t> delivered;
   std::string error;
@@ -205,7 +205,7 @@ TEST(WorkerPool, StoppedWorkersAreReplacedUnderRetry) {
   for (const WorkerStatus& worker : workers_of(pool)) kill(worker.pid, SIGSTOP);
   DataLoader loader(pool, Split::train);
   EXPECT_EQ(error_of(loader, 2), std::nullopt);
-  EXPECT_GE(pool.faults().hangs, 1u);  // the first one replaced may do all the work before the second has ended
+  EXPECT_GE(pool.faults().hangs, 1u);  // the first replacement may do all the work before the second worker has ended
 }
 
 TEST(WorkerPool, AWorkerLostWhileItsBatchIsBeingDroppedIsReplaced) {
@@ -262,7 +262,7 @@ TEST(WorkerPool, WorkersHaveNamesAndNoDescriptorsOfTheTrainer) {
   WorkerPool pool({.workers = 2, .batch_size = 1 << 16}, checkable(100));  // its memory has many files
   DataLoader loader(pool, Split::train);
   ASSERT_EQ(error_of(loader), std::nullopt);
-  // One worker may have read everything before the other has begun. A worker's name is the last thing it sees to.
+  // One worker may have read everything before the other has started. Setting its name is the last step of its start.
   const std::string folder = "/proc/" + std::to_string(workers_of(pool)[1].pid);
   const std::string title = "trainyard: loader 2/2";
   for (int tries = 0; tries < 1000 && !first_line_of(folder + "/cmdline").starts_with(title); ++tries) {
@@ -305,7 +305,7 @@ TEST(WorkerPool, EndsEvenWhileAWorkerHangs) {
   for (const pid_t pid : pids) EXPECT_FALSE(exists(pid));
 }
 
-// The test becomes the new parent of whatever a killed trainer leaves, so that it can wait for each without polling.
+// As a subreaper, the test becomes the parent of the orphans of a killed trainer and can wait for each without polling.
 TEST(WorkerPool, NobodySurvivesAKilledTrainer) {
   ASSERT_EQ(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
   int ends[2];
@@ -327,7 +327,7 @@ TEST(WorkerPool, NobodySurvivesAKilledTrainer) {
   ASSERT_EQ(kill(trainer, SIGKILL), 0);
   ASSERT_EQ(waitpid(trainer, nullptr, 0), trainer);
   for (const pid_t pid : pids) {
-    // The zygote may have lived long enough to wait for its workers; then they are nobody's.
+    // If the zygote has lived long enough, it has already waited for its workers.
     EXPECT_TRUE(waitpid(pid, nullptr, 0) == pid || !exists(pid)) << pid;
   }
   close(ends[0]);
@@ -335,7 +335,7 @@ TEST(WorkerPool, NobodySurvivesAKilledTrainer) {
   prctl(PR_SET_CHILD_SUBREAPER, 0);
 }
 
-// Runs in a process of its own, as what is taken away would be missed.
+// Runs in a child process, because the limit cannot be raised again.
 int exit_code_with_descriptors(rlim_t limit, void (*body)()) {
   const pid_t child = fork();
   if (child == 0) {
@@ -374,7 +374,7 @@ TEST(WorkerPool, TooFewDescriptorsAreAnErrorThatSaysSo) {
 }
 
 TEST(WorkerPool, TooFewDescriptorsForTheBatchesMemoryAreAnErrorThatSaysSo) {
-  for (const rlim_t limit : {12, 16}) {  // more than to begin with, fewer than its files: of the zygote, of the trainer
+  for (const rlim_t limit : {12, 16}) {  // enough to start, too few for the files of the memory
     EXPECT_EQ(exit_code_with_descriptors(limit,
                                          [] {
                                            try {
@@ -421,7 +421,7 @@ TEST(WorkerPool, SlotsThatComeLaterAreUsed) {
   DataLoader loader(pool, Split::train);
   loader.start_epoch(0);
   std::vector<Batch> held;
-  for (int i = 0; i < 9; ++i) held.push_back(*loader.next());  // of the two that are there at the start, and the others
+  for (int i = 0; i < 9; ++i) held.push_back(*loader.next());  // the two that exist at the start, and the later ones
   EXPECT_THAT(error_of<RunError>([&] { loader.next(); }), HasSubstr("all 9 slots are held"));
   EXPECT_EQ(pool.memory().size(), Arena::bytes(pool.arena().shape()));
 }
@@ -444,7 +444,7 @@ TEST(SmallSharedMemory, TwoSlotsAreEnough) {
   EXPECT_EQ(error_of(loader, 2), std::nullopt);
 }
 
-// All of it is taken by now.
+// The pool has allocated all its memory by then.
 TEST(SmallSharedMemory, FillingUpLaterChangesNothing) {
   Tmpfs tmpfs(1024);
   if (!tmpfs.mounted()) GTEST_SKIP() << "mounting a tmpfs needs root";
@@ -455,7 +455,7 @@ TEST(SmallSharedMemory, FillingUpLaterChangesNothing) {
   EXPECT_EQ(error_of(loader, 2), std::nullopt);
 }
 
-// Before the first batch has come, only a look has been taken at the room.
+// Before the first batch arrives, the free space has been checked but not allocated.
 TEST(SmallSharedMemory, FillingUpBeforeTheFirstBatchIsAnErrorAndNoSignal) {
   Tmpfs tmpfs(2048);
   if (!tmpfs.mounted()) GTEST_SKIP() << "mounting a tmpfs needs root";
@@ -481,7 +481,7 @@ TEST(SmallSharedMemory, ATmpfsWithoutALimitHasRoom) {
   EXPECT_EQ(error_of(loader), std::nullopt);
 }
 
-// What a kernel before 5.14 does.
+// Behaves like a kernel before 5.14.
 void let_madvise_map_no_pages() {
   sock_filter program[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
@@ -522,8 +522,8 @@ TEST(SmallSharedMemory, TooLittleNamesTheBytesAndTheRemedies) {
   }
 }
 
-// Signals at random moments. Every batch delivered must be right, and the end an error that names the worker:
-// `error_of` checks each byte, the order is checked here.
+// Sends signals at random moments. Every delivered batch must be right, and the run must end with an error that names
+// the worker. `checked_indices` checks each byte; the order is checked here.
 TEST(WorkerPool, ARandomDeathIsNeverAHangAndNeverWrongData) {
   std::mt19937 random(1);
   const SampleOrder order(0, 0, 1000, true);
@@ -552,8 +552,8 @@ TEST(WorkerPool, ARandomDeathIsNeverAHangAndNeverWrongData) {
   }
 }
 
-// A second thread kills and stops workers all the time; what comes out must be the serial order all the same.
-// TRAINYARD_KILLS=1000 makes it longer.
+// A second thread keeps killing and stopping workers; the order delivered must still be the serial one.
+// TRAINYARD_KILLS=1000 makes the test longer.
 TEST(WorkerPool, KillLoop) {
   const char* const asked = std::getenv("TRAINYARD_KILLS");
   const int kills = asked != nullptr ? std::atoi(asked) : 30;
@@ -575,9 +575,9 @@ TEST(WorkerPool, KillLoop) {
     workers_of(pool);
     std::thread killer([&] {
       std::mt19937 random(std::random_device{}());
-      std::array<std::uint64_t, 2> allowed_from{};  // when so many batches have been delivered
+      std::array<std::uint64_t, 2> allowed_from{};  // in delivered batches
       for (int i = 0; i < kills && !over; ++i) {
-        // Two while a batch is on its way: three might by chance hit one sample, which would rightly end the run.
+        // At most two kills while a batch is in flight: three might hit one sample, which would rightly end the run.
         while (delivered < allowed_from[i % 2] && !over) usleep(100);
         usleep(static_cast<useconds_t>(random() % 3'000));
         const pid_t pid = pool.arena().worker(static_cast<std::uint32_t>(random() % 3)).pid;
@@ -586,7 +586,7 @@ TEST(WorkerPool, KillLoop) {
           kill(pid, i % 2 == 0 ? SIGSEGV : SIGKILL);
         } else {
           kill(pid, SIGSTOP);
-          usleep(1'300'000);  // long enough to be noticed, mostly
+          usleep(1'300'000);  // usually long enough to be detected
         }
         allowed_from[i % 2] = delivered + pool.options().prefetch + 2;
       }

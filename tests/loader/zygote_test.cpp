@@ -23,7 +23,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-// A dataset under other names of its classes.
+// A dataset with other class names.
 class RenamedClasses final : public DatasetView {
  public:
   RenamedClasses(std::unique_ptr<Dataset> dataset, std::vector<std::string> names)
@@ -38,7 +38,7 @@ class RenamedClasses final : public DatasetView {
   std::vector<std::string> names_;
 };
 
-// What the pool's start ends with, in a process of its own, in which `spoil` has been done before.
+// Returns how the start of a pool ends in a child process that calls `spoil` first.
 template <typename Spoil>
 Outcome start_after(Spoil spoil, PoolOptions options = {.workers = 2, .batch_size = 8}) {
   int ends[2];

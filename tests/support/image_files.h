@@ -10,7 +10,7 @@ namespace trainyard {
 /// Describes how a test image is written. The values of `Image::pixels` are taken as the file's samples, in this many
 /// channels.
 struct PngFormat {
-  int color_type = 2;  ///< PNG's: 0 grey, 2 RGB, 3 palette, 4 grey and alpha, 6 RGB and alpha
+  int color_type = 2;  ///< as in PNG: 0 grey, 2 RGB, 3 palette, 4 grey and alpha, 6 RGB and alpha
   int bit_depth = 8;  ///< 16: each value v is written as the two bytes v, 255 - v; under 8: values are 0 to 2^depth - 1
   bool interlaced = false;
 };
