@@ -63,9 +63,9 @@ TEST(Probes, SeveralGpusThatAreNotThereGiveErrorsAndNoException) {
 TEST(GatherTorch, ReadsTheLibTorchInHand) {
   const TorchFacts torch = gather_torch();
   EXPECT_TRUE(torch.version.starts_with("2.")) << torch.version;
-  // What was compiled with CUDA must be linked with it, and know for which GPUs.
+  // A LibTorch compiled with CUDA must be linked with it and know its GPU architectures.
   EXPECT_EQ(torch.cuda_linked, !torch.cuda_compiled.empty());
-  // LibTorch before 2.12 tells them only if the driver has a device to offer.
+  // LibTorch before 2.12 lists them only if the driver reports a device.
   if (torch.version >= "2.12" || !torch.architectures.empty()) {
     EXPECT_EQ(torch.architectures.empty(), torch.cuda_compiled.empty());
   }

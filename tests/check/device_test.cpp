@@ -76,7 +76,7 @@ TEST(SelectedGpus, AreAllOfTheFirstsKindOrThoseListed) {
   EXPECT_EQ(selected_gpus("auto", {}), Indices());
 }
 
-// The device that is left of `device` for a rank.
+// Returns the device that a rank gets from `device`.
 std::string narrowed(const std::string& device, int local_rank, int local_world_size, int gpus) {
   Needs needs;
   needs.device = device;

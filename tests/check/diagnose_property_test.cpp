@@ -1,4 +1,4 @@
-// The diagnosis of facts that nobody has thought of: random values of every type in every field.
+// Diagnoses random facts: values of every type in every field.
 
 #include <algorithm>
 #include <regex>
@@ -19,7 +19,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-// What a field of this type may hold: nothing, something, the edges, and words the rules look for.
+// Returns a random value for a field of this type: empty, ordinary, extreme, or words that the rules search for.
 Json random_value(const Json& like, RandomStream& random) {
   const auto one_of = [&](const auto& values) { return values[random.below(std::size(values))]; };
   if (like.is_boolean()) return random.below(2) == 0;
@@ -76,7 +76,7 @@ Json random_value(const Json& like, RandomStream& random) {
   return one_of(words);
 }
 
-// Changes about one field in `rarity`; arrays also lose elements and get some twice.
+// Changes about one field in `rarity`; arrays also lose and duplicate elements.
 void scramble(Json& json, RandomStream& random, std::uint64_t rarity) {
   if (json.is_array()) {
     if (!json.empty() && random.below(rarity) == 0) json.erase(random.below(json.size()));
@@ -126,7 +126,7 @@ TEST_P(RandomFacts, AreAlwaysDiagnosedWithRemediesAndInOrder) {
         EXPECT_LE(finding.severity, result.findings[k - 1].severity);
       }
     }
-    // A GPU asked for by name either works or has an error that says why.
+    // A GPU selected by name either works or gets an error with the reason.
     if (needs.device.starts_with("cuda") && usable_devices(facts, needs).empty()) {
       EXPECT_EQ(exit_code(result), ExitCode::machine_not_fit) << json;
     }
@@ -136,11 +136,11 @@ TEST_P(RandomFacts, AreAlwaysDiagnosedWithRemediesAndInOrder) {
   }
 }
 
-// From nearly healthy to hardly a true word.
+// From nearly correct to almost entirely wrong.
 INSTANTIATE_TEST_SUITE_P(Diagnose, RandomFacts, testing::Values(300, 60, 12, 3, 2),
                          [](const auto& rarity) { return "OneFieldIn" + std::to_string(rarity.param); });
 
-// Forgets about one fact in `rarity`: what is not known is empty, 0, null or an empty list.
+// Resets about one fact in `rarity` to unknown: an empty string, false, 0, null or an empty list.
 void forget(Json& json, RandomStream& random, std::uint64_t rarity) {
   for (auto& [key, element] : json.items()) {
     if (element.is_structured()) {
@@ -155,7 +155,7 @@ void forget(Json& json, RandomStream& random, std::uint64_t rarity) {
   }
 }
 
-// A limit of 0 is a limit; one that is not known is null. The same holds for a disk's free bytes.
+// A limit of 0 is a valid limit; an unknown one is null. The same holds for the free bytes of a disk.
 void null_limits(Json& json) {
   const std::set<std::string> keys = {"memory_limit", "processes_limit", "open_files", "open_files_most",
                                       "memlock",      "processes",       "stack",      "address_space"};
@@ -168,7 +168,7 @@ void null_limits(Json& json) {
   }
 }
 
-// Numbers from anywhere, and errors as CUDA says them: they are what makes most rules speak.
+// Sets random numbers and errors with CUDA's messages, which trigger most rules.
 void disturb(Json& json, RandomStream& random, std::uint64_t rarity) {
   for (auto& [key, element] : json.items()) {
     if (element.is_structured()) {
@@ -222,7 +222,7 @@ CheckResult random_result(RandomStream& random, std::uint64_t rarity) {
 class MissingFacts : public testing::TestWithParam<std::uint64_t> {};
 
 TEST_P(MissingFacts, AreLeftOutOfAllThatIsShown) {
-  // What a text looks like that prints a fact that is not there.
+  // Matches text that prints a missing fact.
   const std::regex anywhere(
       R"(0 B free of 0 B|(^|[^0-9.])0 B(?! free)|driver 0\b|CUDA 0\b|up to 0\.|\b0 cores|for none|capability 0\.)"
       R"(|''|""|\(\)|=00\b|\bx0\b|\b0\.0 GB|\b0 °C|of 0 W|: [;,)]|; [;,)]|, [;,)]|= (has|cannot|does|and)|\bnan\b|\bnone holds)");
@@ -244,7 +244,7 @@ TEST_P(MissingFacts, AreLeftOutOfAllThatIsShown) {
 }
 
 TEST_P(MissingFacts, GiveNoRemedyThatIsSoAlready) {
-  // Whoever advises this says what it changes.
+  // A rule that gives one of these remedies must list the key in what it changes.
   const struct {
     const char* words;
     const char* key;

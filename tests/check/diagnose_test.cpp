@@ -58,7 +58,7 @@ TEST(Diagnose, ARecordedHealthyMachineHasNoFinding) {
   EXPECT_EQ(verdict(judge(recorded.facts, recorded.needs.value())), "ready: cuda:0 NVIDIA H100 80GB HBM3, fp32");
 }
 
-// A healthy machine, one fault, and the finding that must come first.
+// A healthy machine with one fault, and the code of the finding that must come first.
 struct Fault {
   const char* code;
   Severity severity;
@@ -85,7 +85,7 @@ Facts changed(Facts facts, Change change) {
   return facts;
 }
 
-// One GPU on which a probe failed in these words.
+// One GPU on which a probe failed with this message.
 Facts with_words(const std::string& words) {
   return changed(machines::with_gpus(1), [&](Facts& f) {
     f.probes[2].outcome = "error";
@@ -93,7 +93,7 @@ Facts with_words(const std::string& words) {
   });
 }
 
-// A machine on which the container engine said this.
+// A machine on which the container engine printed this message.
 Facts with_engine_words(const std::string& words) {
   Facts facts = machines::with_gpus(1);
   facts.probes = {{"engine", "", "error", words, 0, 0}};
@@ -356,13 +356,13 @@ std::vector<Fault> host_faults() {
   };
 }
 
-// Whole lines as people paste them, and the code of the rule about the host that must answer.
+// Whole lines as users paste them, and the code of the host rule that must match.
 struct EngineLine {
   const char* code;
   const char* line;
 };
 
-// What Docker puts before the words of NVIDIA's toolkit.
+// What Docker prints before the message of NVIDIA's toolkit.
 #define BY_DOCKER                                                                                                     \
   "docker: Error response from daemon: failed to create task for container: failed to create shim task: OCI runtime " \
   "create failed: runc create failed: unable to start container process: error during container init: error running " \
@@ -428,7 +428,7 @@ constexpr EngineLine engine_lines[] = {
     {"toolkit-without-rights",
      "nvidia-container-cli: permission error: capability change failed: operation not permitted"},
     {"engine-failed", BY_DOCKER "nvidia-container-cli: timeout error: rpc error: timed out: unknown."},
-    // The same words from the engine and from a process, about the same cause.
+    // The engine and a process print the same message for the same cause.
     {"driver-library-mismatch",
      BY_DOCKER "nvidia-container-cli: initialization error: nvml error: driver/library version mismatch: unknown."},
     {"device-permission",
@@ -468,7 +468,7 @@ TEST(Diagnose, EachFaultGivesItsFindingFirst) {
 
 TEST(Diagnose, OneFaultGivesOneFinding) {
   for (const Fault& fault : all_faults()) {
-    // V100 and P100 lack bf16 too, as the T4 does.
+    // V100 and P100, like the T4, also lack bf16.
     const auto findings = diagnose(fault.facts, [&] {
       Needs needs = needs_for(fault);
       if (std::string(fault.code) == "gpu-too-old") needs.precision = "fp32";
@@ -571,7 +571,7 @@ TEST(Diagnose, TheSameFindingOnSeveralGpusIsOneThatNamesThem) {
   EXPECT_NE(findings[0].what.find("also cuda:1; also cuda:2"), std::string::npos) << findings[0].what;
 }
 
-// Word for word as CUDA, NVML, Docker and LibTorch say it, and the code of the rule that must answer.
+// Messages exactly as CUDA, NVML, Docker and LibTorch print them, and the code of the rule that must match.
 struct Words {
   const char* message;
   const char* code;
@@ -609,7 +609,7 @@ constexpr Words symptoms[] = {
 };
 
 TEST(ExplainError, EachSymptomHasItsRule) {
-  // On the machine where it was seen, and, as from a message alone, on one of which nothing is known.
+  // On the machine where the message was seen, and on an unknown machine.
   for (const Facts& facts : {machines::with_gpus(1), Facts{}}) {
     for (const auto& [message, code] : symptoms) {
       const auto found = explain_error(facts, needs_of("cuda"), "cuda:0", message);
@@ -621,7 +621,7 @@ TEST(ExplainError, EachSymptomHasItsRule) {
 }
 
 TEST(ExplainError, EngineLinesAreJudgedByRulesAboutTheHost) {
-  // Whatever is known of the machine where they are pasted.
+  // Whatever is known about the machine on which they are pasted.
   for (const Facts& facts : {Facts{}, machines::with_gpus(1), machines::docker(), machines::container_without_gpu(),
                              machines::wsl2(), machines::cpu_only()}) {
     for (const auto& [code, line] : engine_lines) {
@@ -660,7 +660,7 @@ TEST(ExplainError, AMissingKernelIsTheCardsUnlessKernelsOfOursAreCompiled) {
   facts = machines::with_gpus(1, "NVIDIA Thor", 11, 0);
   facts.torch.own_architectures.clear();
   EXPECT_EQ(code(facts), "gpu-too-new");
-  // What is known of LibTorch says nothing about a card of which nothing is known.
+  // Facts about LibTorch say nothing about an unknown card.
   Facts cardless;
   cardless.torch = facts.torch;
   EXPECT_EQ(code(cardless), "no-kernel-image");
@@ -760,7 +760,7 @@ TEST(ExplainError, OutOfMemorySaysWhatWasAskedWhatIsFreeAndWhatToTurnDown) {
 }
 
 TEST(Diagnose, ManyFaultsAtOnceNeverCrashAndAlwaysHaveARemedy) {
-  // Random mixtures: each part of the facts from one of the broken machines.
+  // Random mixtures: each part of the facts comes from one of the broken machines.
   const auto faults = all_faults();
   RandomStream random(7);
   const auto any = [&]() -> const Facts& { return faults[random.below(faults.size())].facts; };
@@ -783,7 +783,7 @@ TEST(Diagnose, ManyFaultsAtOnceNeverCrashAndAlwaysHaveARemedy) {
         EXPECT_LE(findings[k].severity, findings[k - 1].severity);
       }
     }
-    // A GPU asked for by name either works or has an error that says why.
+    // A GPU selected by name either works or gets an error with the reason.
     if (needs.device.starts_with("cuda") && usable_devices(facts, needs).empty()) {
       ASSERT_FALSE(findings.empty());
       EXPECT_EQ(findings[0].severity, Severity::error);

@@ -109,7 +109,7 @@ TEST(FactsJson, CountsBelowNotKnownAreRefused) {
 }
 
 TEST(FactsJson, WhatIsShownOfForeignFactsMovesNoText) {
-  const std::string evil = "\u202e\u200bx";  // turns the direction of what follows
+  const std::string evil = "\u202e\u200bx";  // reverses the direction of the text after it
   auto json = facts_to_json(rich());
   const nlohmann::json leaves = json.flatten();
   for (const auto& [pointer, leaf] : leaves.items()) {
@@ -245,7 +245,7 @@ TEST(FactsJson, DamagedTextIsRefusedOrReadAndNeverCrashes) {
     } catch (const UsageError&) {
     }
   }
-  EXPECT_GT(read, 0);  // damage inside a string often reads
+  EXPECT_GT(read, 0);  // a text with damage inside a string is often still valid
   EXPECT_LT(read, 1500);
 }
 

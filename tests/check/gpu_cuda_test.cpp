@@ -1,4 +1,4 @@
-// On a real GPU: everything passes, and each thing that is broken on purpose gives its finding. Skipped elsewhere.
+// Checks a real GPU: all probes pass, and each deliberate fault gives its finding. Skipped without a GPU.
 
 #include <algorithm>
 #include <cstdio>
@@ -23,7 +23,7 @@
 
 namespace trainyard {
 
-// test_kernel.cu, built for this GPU and with a wrong number; and right, but built for compute capability 7.5 only.
+// test_kernel.cu: built for this GPU with a wrong constant, and built correctly but for compute capability 7.5 only.
 std::string wrong_square_plus_one(int device, const std::vector<float>& x, std::vector<float>& y);
 std::string foreign_square_plus_one(int device, const std::vector<float>& x, std::vector<float>& y);
 
@@ -33,7 +33,7 @@ using testing::AllOf;
 using testing::AnyOf;
 using testing::HasSubstr;
 
-// All that is free on the first GPU, down to the last 2 MiB, while it lives.
+// Holds all free memory of the first GPU, except for the last 2 MiB.
 class TakenMemory {
  public:
   TakenMemory() {
@@ -42,7 +42,7 @@ class TakenMemory {
       if (cudaMalloc(&memory, size) == cudaSuccess) {
         parts_.push_back(memory);
       } else {
-        cudaGetLastError();  // not to be found by somebody else
+        cudaGetLastError();  // clears the error for later calls
         size /= 2;
       }
     }
@@ -68,15 +68,15 @@ class GpuCheck : public testing::Test {
     needs_.precision = "bf16";
   }
 
-  // What is found where these are all the probes there were.
+  // Returns the first finding if these are the only probes.
   std::string first_code(std::vector<ProbeFacts> probes) {
     facts_.probes = std::move(probes);
     const auto findings = diagnose(facts_, needs_);
     return findings.empty() ? "none" : findings[0].code;
   }
 
-  // A program that passes on what trainyard says, and has `then` done when it starts its first matrix product. The
-  // shell's $pid is trainyard.
+  // Returns a program that passes on the output of trainyard and executes `then` when trainyard starts its first matrix
+  // product. The shell variable $pid is trainyard's process ID.
   std::string program_that(const std::string& then) const {
     const std::string path = dir_.write(
         "program", "#!/bin/sh\nmkfifo " + dir_ / "fifo" + "\n" TRAINYARD_BINARY " \"$@\" > " + dir_ / "fifo" +

@@ -1,4 +1,4 @@
-/// Machines made up for the tests of the check: healthy ones, to be broken in one place.
+/// Facts of made-up machines for the tests of the check. A test starts from a healthy one and breaks one thing.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace trainyard::machines {
 
-/// A machine without a GPU: LibTorch with CUDA, as the package is.
+/// A machine without a GPU, but with a LibTorch for CUDA, as in the package.
 inline Facts cpu_only() {
   Facts facts;
   facts.host.distribution = "Debian GNU/Linux 12 (bookworm)";
@@ -50,7 +50,7 @@ inline Facts cpu_only() {
   return facts;
 }
 
-/// Adds a driver and `count` GPUs that work.
+/// Adds a driver and `count` working GPUs.
 inline Facts with_gpus(int count, const std::string& name = "NVIDIA H200", int major = 9, int minor = 0) {
   Facts facts = cpu_only();
   facts.host.kernel_module = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06";
@@ -84,7 +84,7 @@ inline Facts with_gpus(int count, const std::string& name = "NVIDIA H200", int m
   return facts;
 }
 
-/// One GPU in Docker, on Ubuntu, as the official image starts.
+/// One GPU in Docker on Ubuntu, in the default state of the official image.
 inline Facts docker() {
   Facts facts = with_gpus(1);
   facts.host.distribution = "Ubuntu 24.04.1 LTS";
@@ -124,7 +124,7 @@ inline Facts mig() {
   return facts;
 }
 
-/// No device to CUDA any more: `code` and `error` are cuInit's.
+/// Removes all CUDA devices; `code` and `error` are the result of cuInit.
 inline Facts without_devices(Facts facts, int code, const std::string& error) {
   facts.devices.clear();
   std::erase_if(facts.probes, [](const ProbeFacts& probe) { return probe.device != "cpu"; });
@@ -133,7 +133,7 @@ inline Facts without_devices(Facts facts, int code, const std::string& error) {
   return facts;
 }
 
-/// The GPU of the host did not come into the container.
+/// The host's GPU is not passed into the container.
 inline Facts container_without_gpu() {
   Facts facts = without_devices(docker(), -1, "");
   facts.driver = cpu_only().driver;

@@ -67,7 +67,7 @@ TEST(Render, ALongVariableIsNotCutWithinACharacter) {
     Facts facts = machines::docker();
     facts.environment["LD_LIBRARY_PATH"] = std::string(before, 'x') + "\u00e9\u20ac" + std::string(500, 'y');
     const nlohmann::json text = render_full(result_of(facts));
-    EXPECT_NO_THROW(text.dump()) << before;  // which refuses what is not UTF-8
+    EXPECT_NO_THROW(text.dump()) << before;  // throws unless the text is valid UTF-8
   }
 }
 

@@ -1,4 +1,5 @@
-// A kernel for the check to find wrong: built once with wrong numbers, once for another GPU (tests/CMakeLists.txt).
+// A faulty kernel for the check to detect: built once with a wrong constant, once for another GPU
+// (tests/CMakeLists.txt).
 
 #include <string>
 #include <vector>
