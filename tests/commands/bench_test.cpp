@@ -40,7 +40,7 @@ std::vector<std::string> lines_of(const std::string& text) {
   return result;
 }
 
-// `trainyard bench` with two short rounds, on synthetic images unless `flags` say otherwise.
+// Returns `trainyard bench` with two short rounds, on synthetic images unless `flags` select other data.
 std::vector<std::string> bench(const std::string& flags) {
   std::vector<std::string> command = words(TRAINYARD_BINARY " bench " + flags);
   std::vector<std::string> others = words("--rounds 2 --seconds 0 --loader.batch_size 16 --train.device cpu");
@@ -57,7 +57,7 @@ std::vector<std::string> bench(const std::string& flags) {
 
 Outcome run_bench(const std::string& flags) { return run_program(bench(flags)); }
 
-// What a shell does with the command's standard input.
+// Runs the command with the given standard input.
 Outcome run_turns(const std::string& input) {
   std::string command;
   for (const std::string& word : bench("step --turns")) command += " '" + word + "'";

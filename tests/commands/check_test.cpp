@@ -12,7 +12,7 @@ nlohmann::json check(std::vector<std::string> words) {
   return nlohmann::json::parse(run_program(words).output);
 }
 
-// Also if the value is the setting's default.
+// Even if the value given is the setting's default.
 TEST(CheckCommand, FactsAreJudgedByTheSettingsThatAreGiven) {
   const TempDir dir;
   const std::string facts = dir.write("facts.json", check({"--train.device", "cpu"}).dump());

@@ -29,9 +29,9 @@ class Completion : public testing::Test {
   }
   static void TearDownTestSuite() { delete dir_; }
 
-  // What bash is offered for the last of these words, split as bash splits them.
+  // Returns what bash offers for the last of these words, split as bash splits them.
   static std::vector<std::string> offered(const std::vector<std::string>& words) {
-    // The builtin compopt works only while bash completes. Here it says that no names of files are offered.
+    // The builtin compopt works only during completion. This replacement shows that no file names are offered.
     const std::string script = R"(source "$1"; shift
       compopt() { echo "compopt $*"; }
       COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))

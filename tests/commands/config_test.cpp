@@ -46,7 +46,7 @@ TEST(ConfigCommand, PrintsAFileThatReadsBackTheSame) {
   const Outcome outcome = config_of(words);
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
   Config expected = configured(flags);
-  expected.run.started_in = "";  // no flag, so not shown
+  expected.run.started_in = "";  // not a flag, so not shown
   EXPECT_THAT(differences(config_from_toml(outcome.output, "test"), expected), IsEmpty());
 }
 
@@ -71,7 +71,7 @@ TEST_F(ConfigOfARun, BeginsFromItsConfiguration) {
   EXPECT_THAT(outcome.output, AllOf(HasSubstr("\nsamples = 640\n"), HasSubstr("\nprefetch = 9\n")));
 }
 
-// A component's names are those that it is registered under.
+// A component's names are those it is registered under.
 TEST(Components, AreSelectedByRegisteredNames) {
   const auto expect_registered = [](const std::string& section, const std::vector<std::string>& names) {
     for (const Component* const component : components_of(section)) {

@@ -1,4 +1,4 @@
-// What is said about the data of a run: `trainyard data`, and the beginning of `train`.
+// What `trainyard data` and the beginning of `train` print about the data of a run.
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -15,7 +15,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-/// Folders of two classes, four pictures each.
+/// Folders of two classes with four images each.
 class DataCommand : public testing::Test {
  protected:
   DataCommand() {

@@ -1,4 +1,4 @@
-// The flags of `train` that look into a run.
+// The flags of `train` for inspecting and debugging a run.
 
 #include <sstream>
 
@@ -17,13 +17,13 @@ using testing::HasSubstr;
 
 class DebugOptions : public SmallRun {
  protected:
-  static void SetUpTestSuite() { dir_ = std::make_unique<TempDir>(); }  // each trains its own
+  static void SetUpTestSuite() { dir_ = std::make_unique<TempDir>(); }  // each test trains its own run
 
   static std::string file(const std::string& name) { return read_text_file(*dir_ / name, "test"); }
 };
 
 TEST_F(DebugOptions, FastDevRunGoesThroughEveryPartAndLeavesNoRunToGoOnWith) {
-  for (int time = 0; time < 2; ++time) {  // a second one begins anew
+  for (int time = 0; time < 2; ++time) {  // the second one starts from scratch
     const Outcome outcome = train("quick", {"--train.fast_dev_run", "--loader.batch_size", "32"});
     ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
     EXPECT_THAT(outcome.output, AllOf(HasSubstr("1 of 1, 3 steps"), HasSubstr("on the first 96 samples")));

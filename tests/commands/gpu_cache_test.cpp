@@ -1,4 +1,4 @@
-// loader.cache = gpu as a user sees it.
+// Tests loader.cache = gpu through the program.
 
 #include <filesystem>
 

@@ -1,4 +1,4 @@
-// Named pipes, devices and folders, and files of other formats, where the program reads checkpoints and weights.
+// Named pipes, devices, folders and files of other formats in places where the program reads checkpoints and weights.
 
 #include <filesystem>
 #include <fstream>
@@ -18,7 +18,7 @@ using testing::HasSubstr;
 
 class HostileFiles : public SmallRun {
  protected:
-  // A copy of the run's last checkpoint whose file `name` is replaced.
+  // Returns a copy of the run's last checkpoint in which file `name` is replaced.
   std::string checkpoint_with(const std::string& name, const std::string& kind) const {
     const fs::path checkpoint =
         fs::path(case_.path()) / kind / name / fs::read_symlink(fs::path(run()) / "checkpoints/last");
@@ -35,7 +35,7 @@ class HostileFiles : public SmallRun {
     if (kind == "a device") fs::create_symlink("/dev/zero", path);
   }
 
-  // Ends with code 124 if it has to wait for anything.
+  // Ends with code 124 if the program blocks.
   static Outcome program(std::vector<std::string> words) {
     words.insert(words.begin(), {"timeout", "60", TRAINYARD_BINARY});
     return run_program(words);

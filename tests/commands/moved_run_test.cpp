@@ -1,4 +1,4 @@
-// A run whose data was named by a relative path, seen from other folders than the one it was trained in.
+// Uses a run whose data was given by a relative path from folders other than the one it was trained in.
 
 #include <filesystem>
 

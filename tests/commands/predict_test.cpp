@@ -19,7 +19,7 @@ using testing::HasSubstr;
 
 using PredictCommand = SmallRun;
 
-// Test image `index` as a PNG file's bytes.
+// Returns test image `index` as the bytes of a PNG file.
 std::string test_image(std::size_t index) {
   const auto dataset = make_dataset(synthetic_data("16,16,3", 640, 5), Split::test);
   Image image{16, 16, 3, std::vector<std::byte>(dataset->fields()[0].bytes())};

@@ -1,4 +1,4 @@
-/// A run for tests of the commands that look at one.
+/// A small trained run for the tests of commands that read one.
 #pragma once
 
 #include <string>
@@ -11,8 +11,8 @@
 
 namespace trainyard {
 
-/// Trained by the program as a user runs it, on made-up images of 5 classes: 512 to train on, 128 for val and for test.
-/// Shared by the tests of a suite.
+/// Trains a run with the program, on synthetic images of 5 classes: 512 in train, 128 in val and in test. All tests of
+/// a suite share it.
 class SmallRun : public testing::Test {
  protected:
   static void SetUpTestSuite() {

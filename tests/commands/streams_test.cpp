@@ -1,4 +1,4 @@
-// Standard streams that are closed, full or cut off, and what names from outside do to a terminal.
+// Standard streams that are closed, full or cut off, and what file names can do to a terminal.
 
 #include <filesystem>
 #include <thread>
@@ -21,7 +21,7 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 
-// What the shell makes of `command`, in which "trainyard" stands for the program.
+// Runs `command` in a shell in which "trainyard" is the program.
 Outcome shell(const std::string& command, const std::vector<std::string>& environment = {}) {
   return run_program({"bash", "-c", "trainyard() { '" TRAINYARD_BINARY "' \"$@\"; }; " + command}, environment);
 }
@@ -35,7 +35,7 @@ class Streams : public SmallRun {
     dir_->write("image.png", png_file(ramp(16, 16, 3)));
   }
 
-  // Commands whose product is their standard output.
+  // Commands whose product is standard output.
   static std::vector<std::string> printing_commands() {
     const std::string image = quoted(*dir_ / "image.png");
     return {"trainyard --help",
@@ -51,7 +51,7 @@ class Streams : public SmallRun {
             "trainyard predict --json " + quoted(run()) + " " + image};
   }
 
-  // Those whose product is files, each to be called once.
+  // Commands whose product is files; each may run once per `name`.
   static std::vector<std::string> writing_commands(const std::string& name) {
     const std::string data = " --data.name synthetic --data.synthetic.samples 200 --data.synthetic.shape 8,8,1 ";
     return {"trainyard train --train.device cpu --train.epochs 1 --loader.workers 1 --run.name " + name + data +

@@ -1,4 +1,4 @@
-// Each task from training to prediction, as a user runs it.
+// Runs each task from training to prediction through the program.
 
 #include <filesystem>
 
@@ -178,13 +178,13 @@ TEST_F(TaskCommands, RegressionOfATableTrainsIsEvaluatedAndPredictsRows) {
   EXPECT_EQ(run_program({"bash", "-c", cut, TRAINYARD_BINARY, dir_ / "runs/r", dir_ / "table/test.csv"}).output,
             "141\n");
 
-  // Another train.csv has other statistics, and the model would get other numbers for the same row.
+  // Another train.csv has other statistics, so the model would get other values for the same row.
   write_table(dir_, "other/train.csv", 250);
   const Outcome other = run({"eval", dir_ / "runs/r", "--data.root", dir_ / "other"});
   EXPECT_EQ(other.exit_code, 2);
   EXPECT_THAT(other.output, HasSubstr("other names, statistics or categories"));
 
-  // What predict says of the test rows is what eval has counted.
+  // The predictions for the test rows give the error that eval has reported.
   double sum = 0;
   std::istringstream all(run({"predict", dir_ / "runs/r", dir_ / "table/test.csv", "--json"}).output);
   std::size_t i = 0;

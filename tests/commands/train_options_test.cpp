@@ -1,4 +1,4 @@
-// The program as a user runs it, on made-up data: signals, fine-tuning, and options that a checkpoint has to carry.
+// Runs the program on synthetic data: signals, fine-tuning, and options that a checkpoint must preserve.
 
 #include <algorithm>
 #include <chrono>
@@ -23,7 +23,7 @@ using testing::HasSubstr;
 
 class TrainOptions : public testing::Test {
  protected:
-  // `more` is flags with their values; they take the place of these.
+  // `more` alternates flags and their values, which replace the defaults for the same flag.
   std::vector<std::string> command(const std::string& run, const std::vector<std::string>& more) const {
     std::vector<std::string> words = {TRAINYARD_BINARY,
                                       "train",
@@ -47,7 +47,7 @@ class TrainOptions : public testing::Test {
                                       dir_ / "runs",
                                       "--run.name",
                                       run};
-    for (std::size_t i = 0; i < more.size(); i += 2) {  // a flag may be given once only
+    for (std::size_t i = 0; i < more.size(); i += 2) {  // a flag may be given only once
       const auto given = std::find(words.begin(), words.end(), more[i]);
       if (given == words.end()) {
         words.insert(words.end(), {more[i], more[i + 1]});
@@ -62,13 +62,13 @@ class TrainOptions : public testing::Test {
   }
   fs::path last(const std::string& run) const { return dir_ / ("runs/" + run + "/checkpoints/last"); }
 
-  // Whether it has logged a step.
+  // Returns whether the run has logged a step.
   bool trains(const std::string& run) const {
     const std::string lines = dir_ / ("runs/" + run + "/metrics.jsonl");
     return fs::exists(lines) && fs::file_size(lines) > 0;
   }
 
-  // Waits for at most a minute until `condition` holds.
+  // Waits at most a minute for `condition`.
   template <typename Condition>
   static bool eventually(Condition condition) {
     for (int i = 0; i < 6000 && !condition(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
@@ -105,7 +105,7 @@ TEST_F(TrainOptions, ARunMovedWhileItTrainsEndsAndIsNotMadeAnew) {
 TEST_F(TrainOptions, ARunRemovedWhileItTrainsEndsAndIsNotMadeAnew) {
   Subprocess child(command("a", {"--data.synthetic.samples", "1000000", "--train.log_every", "1"}));
   ASSERT_TRUE(eventually([&] { return trains("a"); })) << child.output_so_far();
-  fs::rename(dir_ / "runs/a", dir_ / "b");  // in one step, as no file must be written there meanwhile
+  fs::rename(dir_ / "runs/a", dir_ / "b");  // atomic, because no file may be written there meanwhile
   fs::remove_all(dir_ / "b");
   const Outcome outcome = child.wait();
   EXPECT_EQ(outcome.exit_code, 1) << outcome.output;
@@ -116,7 +116,7 @@ TEST_F(TrainOptions, ARunRemovedWhileItTrainsEndsAndIsNotMadeAnew) {
 TEST_F(TrainOptions, FineTuningBeginsFromAnotherRunsWeights) {
   ASSERT_EQ(train("a").exit_code, 0);
   const std::string weights = last("a") / "model.safetensors";
-  // Without a step that changes anything: what comes out is what went in.
+  // With a learning rate of 0 the weights stay as loaded.
   const std::vector<std::string> frozen = {"--model.weights", weights, "--optimizer.lr",  "0",
                                            "--train.epochs",  "1",     "--schedule.name", "constant"};
   const Outcome same = train("same", frozen);
@@ -173,7 +173,7 @@ TEST_F(TrainOptions, AveragedWeightsAreEvaluatedAndSaved) {
 }
 
 TEST_F(TrainOptions, EveryStepIsOfAsManyBatchesAsAsked) {
-  // 8 batches an epoch, 3 a step: two whole steps and one of two batches.
+  // 8 batches per epoch, 3 per step: two full steps and one of two batches.
   const Outcome outcome = train("a", {"--train.accumulate", "3", "--train.log_every", "1"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
   EXPECT_THAT(outcome.output, HasSubstr("6 steps"));

@@ -1,4 +1,4 @@
-// The program as a user runs it, on a small slice of Fashion-MNIST.
+// Runs the program on a small slice of Fashion-MNIST.
 
 #include <algorithm>
 #include <chrono>
@@ -28,7 +28,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-// The first images of each split, as IDX files.
+// Writes the first `count` images of a split as IDX files.
 void write_slice(const TempDir& dir, Split split, std::size_t count) {
   const auto dataset = make_dataset({.name = "fashion_mnist"}, split);
   std::string images(count * dataset->fields()[0].bytes(), '\0');
@@ -129,7 +129,7 @@ TEST_F(TrainCommand, StoppedInTheMiddleOfAnEpochGoesOnBitForBit) {
 
   Subprocess child(command("parts", {"--train.epochs", "3"}));
   const std::string jsonl = dir_ / "runs/parts/metrics.jsonl";
-  for (int i = 0; i < 3000; ++i) {  // until it is in the second epoch
+  for (int i = 0; i < 3000; ++i) {  // until the second epoch
     if (std::filesystem::exists(jsonl) && read_text_file(jsonl, "test").find("\"epoch\":2") != std::string::npos) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
@@ -284,7 +284,7 @@ TEST_F(TrainCommand, EvalReadsEverythingFromTheCheckpoint) {
 
 TEST_F(TrainCommand, DivergedLossEndsTheRunAndKeepsTheLastCheckpoint) {
   ASSERT_EQ(train("a", {"--train.epochs", "1"}).exit_code, 0);
-  // Weight decay alone multiplies the weights by 500 a step; after how many of them a number overflows is the CPU's.
+  // Weight decay alone multiplies the weights by 500 per step; after how many steps they overflow depends on the CPU.
   const Outcome diverged = train("a", {"--train.epochs", "10", "--optimizer.lr", "1e6", "--schedule.name", "constant"});
   EXPECT_EQ(diverged.exit_code, 1) << diverged.output;
   EXPECT_THAT(diverged.output, AllOf(HasSubstr("the loss is"), HasSubstr("at step "), HasSubstr("epoch "),
@@ -380,7 +380,7 @@ TEST(TrainyardProgram, HelpFitsTheTerminal) {
     const std::vector<std::string> environment = {"COLUMNS=" + std::to_string(columns)};
     std::istringstream lines(run_program({TRAINYARD_BINARY, "train", "--help"}, environment).output);
     for (std::string line; std::getline(lines, line);) {
-      // A name with its values stands on one line.
+      // A flag and its values stay on one line.
       if (line.starts_with("  --")) continue;
       EXPECT_LE(line.size(), columns) << line;
     }
