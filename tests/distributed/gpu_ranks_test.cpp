@@ -1,4 +1,4 @@
-// Training on several GPUs, a rank each, with NCCL and CUDA graphs. Needs two GPUs.
+// Training on several GPUs, one rank each, with NCCL and CUDA graphs. Needs two GPUs.
 
 #include <cstdlib>
 #include <filesystem>
@@ -84,8 +84,8 @@ TEST_F(GpuRanks, SynchronizedBatchNormGivesTheWeightsOfOneGpu) {
   train("one", "cuda:0", synchronized);
   train("two", "cuda:0,1", synchronized);
   train("local", "cuda:0,1");
-  // Parts of a batch take other convolution kernels, and ReLU makes small differences larger. In float64, on CPUs, the
-  // weights are the same (training_test.cpp).
+  // Parts of a batch use other convolution kernels, and ReLU amplifies small differences. In float64 on CPUs, the
+  // weights are equal up to rounding (training_test.cpp).
   EXPECT_LT(difference("two", "one"), 5e-3);
   EXPECT_LT(difference("two", "one"), 0.1 * difference("local", "one"));
 }
@@ -118,8 +118,8 @@ TEST_F(GpuRanks, AKilledRankCostsNothingButTime) {
   expect_equal("killed", "whole");
 }
 
-// A kernel that traps, as one does that reads out of range, makes all later calls of its process fail, those in
-// destructors too; the other rank waits in NCCL.
+// After a kernel traps, e.g. on an out-of-range read, all later CUDA calls of its process fail, even in destructors;
+// the other rank waits in NCCL.
 TEST_F(GpuRanks, ATrappingKernelIsNamedWithItsRank) {
   std::vector<std::string> words =
       command("trapped", "cuda:0,1", "40", {"--model.name", "trapping", "--distributed.timeout", "20"});
@@ -130,7 +130,7 @@ TEST_F(GpuRanks, ATrappingKernelIsNamedWithItsRank) {
   EXPECT_THAT(outcome.output, Not(HasSubstr("was killed")));
 }
 
-// As two hosts of one GPU each: two agents of torchrun, and no way between the GPUs but sockets.
+// Simulates two hosts with one GPU each: two torchrun agents, and only sockets between the GPUs.
 TEST_F(GpuRanks, TwoAgentsTrainOverSockets) {
   train("two", "cuda:0,1");
   const int port = free_port();

@@ -1,7 +1,7 @@
-// A program that launches itself, as trainyard does, and whose ranks do what the tests ask.
+// A program that launches itself, as trainyard does, with ranks that perform the actions of a test.
 //
 // usage: launch_program RESTARTS ACTION...
-// Starts as many ranks as there are actions; each does its own: see act().
+// Starts one rank per action; act() lists the actions.
 #include <cstdlib>
 #include <span>
 #include <string>

@@ -21,7 +21,7 @@ using testing::HasSubstr;
 using testing::MatchesRegex;
 using testing::Not;
 
-// launch_program.cpp says what the actions are.
+// launch_program.cpp defines the actions.
 std::vector<std::string> launch_of(const std::vector<std::string>& actions, int restarts = 0) {
   std::vector<std::string> command = {TRAINYARD_LAUNCH_PROGRAM, std::to_string(restarts)};
   command.insert(command.end(), actions.begin(), actions.end());
@@ -37,7 +37,7 @@ bool wait_for(const Subprocess& launcher, const std::string& words, int times) {
   return comes_true([&] { return count_of(launcher.output_so_far(), words) >= times; });
 }
 
-// Those that ranks have printed as "pid N".
+// Returns the process IDs that ranks have printed as "pid N".
 std::vector<pid_t> pids_in(const std::string& output) {
   std::vector<pid_t> pids;
   for (std::size_t place = 0; (place = output.find("pid ", place)) != std::string::npos; place += 4) {
@@ -106,7 +106,7 @@ TEST(Launch, PassesSignalsOnAndReturnsTheOneThatStopped) {
   EXPECT_THAT(outcome.output, Not(HasSubstr("[")));
 }
 
-// As an agreed stop does: a signal to one rank stops all, and the launcher has got none.
+// Simulates an agreed stop: a signal to one rank stops all, and the launcher receives none.
 TEST(Launch, ReturnsTheSignalThatARankWasStoppedBy) {
   Subprocess launcher(launch_of({"train", "train"}));
   ASSERT_TRUE(wait_for(launcher, "training", 2)) << launcher.output_so_far();
@@ -145,7 +145,7 @@ TEST(Launch, EndsAllAtOnceWhileNoRankTakesSignals) {
   expect_none_left(pids_in(outcome.output));
 }
 
-// As Ctrl-C in a terminal: the signal goes to a shell and all of its process group.
+// Simulates Ctrl-C in a terminal: the signal goes to a shell and its whole process group.
 TEST(Launch, RanksGetOneSignalWhereAProcessGroupGetsIt) {
   Subprocess shell({"setsid", "sh", "-c", std::string(TRAINYARD_LAUNCH_PROGRAM) + " 0 train train; echo code $?"});
   ASSERT_TRUE(wait_for(shell, "training", 2)) << shell.output_so_far();
@@ -155,7 +155,7 @@ TEST(Launch, RanksGetOneSignalWhereAProcessGroupGetsIt) {
 }
 
 TEST(Launch, PausesTheRanksWithTheTerminal) {
-  setpgid(0, 0);  // whoever started this test has another group: one that nobody could continue is not stopped
+  setpgid(0, 0);  // a new group has its parent outside: SIGTSTP does not stop an orphaned process group
   Subprocess launcher(launch_of({"train", "train"}));
   ASSERT_TRUE(wait_for(launcher, "training", 2)) << launcher.output_so_far();
   const std::vector<pid_t> ranks = pids_in(launcher.output_so_far());
@@ -214,7 +214,7 @@ TEST(Launch, SaysWhichRankWasKilled) {
 TEST(Launch, NamesThePythonWithoutTorchrunAndTheWayOnOneDevice) {
   const TempDir folder;
   const std::string broken = folder.path() + "/python";
-  std::ofstream(broken) << "#!/bin/sh\nexec python3 -S -I \"$@\"\n";  // without site packages: no torch
+  std::ofstream(broken) << "#!/bin/sh\nexec python3 -S -I \"$@\"\n";  // without site packages, so without torch
   std::filesystem::permissions(broken, std::filesystem::perms::owner_all);
   for (const std::string& python : {std::string("/nowhere/python"), broken}) {
     const Outcome outcome = run_program(launch_of({"done", "done"}), {"TORCH_PYTHON=" + python});
@@ -231,7 +231,7 @@ TEST(Launch, WorkingFolderCannotPassForPythonsModules) {
   EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
 }
 
-// Without our launcher a rank ends with torchrun, too, and exits with 128 + n.
+// A rank started by the user's torchrun also ends with it, and exits with 128 + n.
 TEST(RanksOfAUsersTorchrun, EndWithItAndReturnTheSignal) {
   const std::vector<std::string> command = {TRAINYARD_PYTHON,
                                             "-m",
@@ -259,7 +259,7 @@ TEST(RanksOfAUsersTorchrun, EndWithItAndReturnTheSignal) {
   EXPECT_THAT(second.wait().output, HasSubstr("exitcode  : 143"));
 }
 
-// GPUs that a stand-in for libcuda shows, and that no rank can compute on.
+// GPUs reported by a stand-in for libcuda; no rank can compute on them.
 class TrainOnStandIns : public testing::Test {
  protected:
   Outcome train(const std::string& gpus, const std::vector<std::string>& settings) {

@@ -12,7 +12,7 @@
 namespace trainyard {
 namespace {
 
-// This process as a rank of a launcher, which it is itself.
+// This process is a rank and its own launcher.
 class RankOfALauncher : public testing::Test {
  protected:
   RankOfALauncher() {
@@ -70,7 +70,7 @@ TEST_F(RankOfALauncher, TellsWhileItTakesSignals) {
 }
 
 TEST_F(RankOfALauncher, ProcessesThatARankStartsTellNothing) {
-  set_parent(getpid());  // as a probe of the check sees it: its parent is the rank
+  set_parent(getpid());  // as in a probe of the check, whose parent is the rank
   EXPECT_FALSE(report_failure(ExitCode::usage, "[a] b"));
   EXPECT_EQ(report_stop(SIGINT), 128 + SIGINT);
   EXPECT_TRUE(channel.read().reports.empty());

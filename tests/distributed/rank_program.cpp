@@ -1,7 +1,7 @@
-// trainyard with two more commands and a model, for the tests of training on several ranks:
+// trainyard with two more commands and a model, for tests of training on several ranks:
 //
-//   train_in_float64   trains in float64, where ranks and a single process differ by rounding alone, and writes what
-//                      each rank has come to
+//   train_in_float64   trains in float64, where several ranks and one process differ only by rounding, and writes
+//                      the result of each rank
 //   train_on_cpus      trains as train does on several GPUs, through the launcher, but on the CPU
 //   trapping           a model whose third forward pass on rank 1 reads out of range
 #include <cmath>

@@ -1,4 +1,4 @@
-// A libcuda.so.1 that shows GPUs and computes nothing: one for each name in STAND_IN_GPUS, e.g. "Card A,Card A".
+// A libcuda.so.1 that reports GPUs but cannot compute: one for each name in STAND_IN_GPUS, e.g. "Card A,Card A".
 #include <cstdlib>
 #include <cstring>
 #include <sstream>
@@ -46,7 +46,7 @@ int cuDeviceTotalMem_v2(std::size_t* bytes, int) {
   return 0;
 }
 
-// Compute capability 9.0, and PCI addresses that differ.
+// Compute capability 9.0, and distinct PCI addresses.
 int cuDeviceGetAttribute(int* value, int attribute, int device) {
   constexpr int compute_capability_major = 75;
   constexpr int pci_bus = 33;

@@ -1,8 +1,9 @@
-// Training on several ranks is training in one process with the same global batches: the gradients, the loss and the
-// metrics of a step are sums over its samples, whichever rank has them. Only the order of the additions differs.
+// Training on several ranks is equivalent to training in one process with the same global batches: the gradients, the
+// loss and the metrics of a step are sums over its samples, whichever rank has them. Only the order of additions
+// differs.
 //
-// The batches are of 7 samples, and the last one of an epoch has a single sample: no number of ranks divides a batch,
-// and there are ranks without a sample. Steps are of two batches.
+// Batches have 7 samples, and the last one of an epoch a single sample, so no number of ranks divides a batch and some
+// ranks have no sample. Each step accumulates two batches.
 
 #include <chrono>
 #include <cmath>
@@ -32,9 +33,9 @@ namespace {
 
 using Flags = std::vector<std::string>;
 
-// What the rounding of float64, 1e-16 of a number, may add up to in 24 steps.
+// Bound on the accumulated rounding of float64 (1e-16 relative) in 24 steps.
 constexpr double float64_bound = 1e-12;
-// The same of float32, 6e-8 of a number, in up to 72 steps: at most 1e-6 is seen.
+// The same for float32 (6e-8 relative) in up to 72 steps; the largest difference observed is 1e-6.
 constexpr double float32_bound = 1e-5;
 
 struct Case {
@@ -77,7 +78,7 @@ void write_data(const TempDir& dir) {
   write_table(dir, "table/train.csv", 87);
 }
 
-// What is common to all, then the flags of a case, with the paths of `dir`, then `more`: the last one counts.
+// Returns the common flags, the flags of the case with paths in `dir`, and `more`; of equal flags the last one counts.
 Flags flags_of(const Case& of, const TempDir& dir, const Flags& more) {
   Flags flags = {"--loader.batch_size",    "7",    "--train.accumulate", "2", "--optimizer.name",  "sgd",
                  "--optimizer.lr",         "0.05", "--train.log_every",  "1", "--train.ema_decay", "0.9",
@@ -97,7 +98,7 @@ at::Tensor tensor_of(const NamedTensors& tensors, std::string_view name) {
   throw RunError("test", "there is no tensor {}", name);
 }
 
-// The values of a line of metrics.jsonl or metrics.csv that do not depend on time.
+// The values of a line of metrics.jsonl or metrics.csv, except for times.
 using Line = std::map<std::string, double>;
 
 bool is_of_time(const std::string& name) { return name == "samples_per_second" || name == "data_wait"; }
@@ -158,7 +159,7 @@ class SeveralRanks : public testing::Test {
     return tiny_training(dir_ / "runs", run, epochs, flags_of(of, dir_, more));
   }
 
-  // What each of `world` ranks has after training in float64.
+  // Returns the tensors of each of `world` ranks after training in float64.
   std::vector<NamedTensors> train_in_float64(const Case& of, int world, const Flags& more = {},
                                              std::int64_t nan_in_batch = -1) const {
     const std::string file = dir_ / fmt::format("of-{}-", world);
@@ -179,7 +180,7 @@ class SeveralRanks : public testing::Test {
     return load_safetensors(folder(run) + "/checkpoints/last/" + file);
   }
 
-  // Stops `ranks` by SIGTERM to one of them, or to all, once an epoch is trained.
+  // Stops `ranks` after an epoch, with SIGTERM to one of them or to all.
   static void stop(Ranks& ranks, std::size_t world, std::optional<std::size_t> one) {
     while (ranks[0].output_so_far().find("epoch 1/") == std::string::npos) {
       ASSERT_TRUE(ranks[0].is_running()) << ranks[0].output_so_far();
@@ -232,8 +233,8 @@ TEST_F(SeveralRanks, ALossOfNanOnOneRankChangesNothingOnAll) {
   EXPECT_TRUE(are_equal(ranks[0], ranks[1]));
 }
 
-// Each rank normalises by its own share. Without a learning rate the weights stay, and so does the distribution of what
-// the first layer returns: its running mean is then that of one process, and the variances are close to it.
+// Each rank normalizes by its own samples. With a learning rate of 0 the weights do not change, so the running mean of
+// the first layer equals that of one process; the running variances are close to it.
 TEST_F(SeveralRanks, RunningStatisticsAreThoseOfAllRanks) {
   const Case of{"batch norm",
                 {},
@@ -288,7 +289,7 @@ TEST_F(SeveralRanks, RanksWithoutSamplesKeepTheOthersStatistics) {
   }
 }
 
-// float64 never overflows: NaN is what an overflow leaves of the gradients.
+// float64 never overflows, so NaN gradients stand in for an overflow.
 TEST_F(SeveralRanks, AnOverflowOnOneRankHalvesTheScaleOnAll) {
   const Case of = tasks()[0];
   const Flags fp16 = {"--train.precision", "fp16"};
