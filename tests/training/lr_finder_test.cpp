@@ -8,7 +8,8 @@
 namespace trainyard {
 namespace {
 
-// 100 steps from 1e-7 to 10; `loss` of the base-10 logarithm of the learning rate. Returns the steps done.
+// Feeds 100 steps from 1e-7 to 10 with `loss` as a function of the base-10 logarithm of the learning rate. Returns the
+// number of steps done.
 int feed(LrFinder& finder, const std::function<double(double)>& loss) {
   for (int step = 0; step < 100; ++step) {
     const double exponent = -7 + 8.0 * step / 99;

@@ -24,7 +24,8 @@ TEST(MemoryCount, CountsWhatTensorsHoldAndHeldAtMost) {
   EXPECT_LT(memory.peak(), 5 * mib);
 }
 
-// In a child: the choice is for good. What is mapped by itself would go back to the kernel, and the heap's end, too.
+// In a child process, because the setting cannot be undone. Without it, a large block would be mapped separately and
+// unmapped when freed, and the heap would be trimmed.
 TEST(KeepFreedMemory, ALargeTensorLiesInTheHeapWhichStaysAsItIsWhenItIsFreed) {
   EXPECT_EXIT(
       {

@@ -54,7 +54,7 @@ class RunChoice : public testing::Test {
     config_.train.epochs = 5;
   }
 
-  // Leaves a run of `config` as it is after `epoch` epochs.
+  // Creates the folder of a run of `config` that has trained `epoch` epochs.
   void leave_run(const std::string& name, const Config& config, std::int64_t epoch,
                  RunEnd end = RunEnd::running) const {
     Manifest manifest = valid_manifest(0);
@@ -138,7 +138,7 @@ TEST_F(RunChoice, ARunWithoutAReadableCheckpointIsRefused) {
   EXPECT_THAT(error_of<UsageError>([&] { choose_run_folder(config_); }), HasSubstr("already holds a run"));
 }
 
-// Gives the setting another value that it allows.
+// Changes the setting to another allowed value.
 void change(const Setting& setting) {
   const std::string before = toml_value(value_of(setting.field));
   for (const Value& value :
@@ -159,11 +159,11 @@ void change(const Setting& setting) {
   ADD_FAILURE() << "no other value for " << setting.key;
 }
 
-// The rule of each setting, as its declaration has it, is what a resume does.
+// A resume follows the rule in each setting's declaration.
 TEST_F(RunChoice, EverySettingMayChangeAsItsRuleSays) {
   Config all = config_;
   for (const Setting& setting : settings_in(all)) {
-    if (setting.key.starts_with("run.")) continue;  // they choose the folder
+    if (setting.key.starts_with("run.")) continue;  // they select the folder
     SCOPED_TRACE(setting.key);
     Config config = config_;
     config.run.dir = dir_ / setting.key;
@@ -172,7 +172,7 @@ TEST_F(RunChoice, EverySettingMayChangeAsItsRuleSays) {
       const Setting& name = *find_setting(settings, component->section + ".name");
       *std::get<std::string*>(name.field) = component->used_by.front();
     }
-    if (config.data.name == "csv") {  // which nothing is predicted from by default
+    if (config.data.name == "csv") {  // by default it has no target
       const Setting& target = *find_setting(settings, "data.csv.target");
       ASSERT_EQ(assign(target.field, target.allowed, {std::vector<Value>{{std::string("price")}}}), "");
     }

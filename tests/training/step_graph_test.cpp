@@ -28,7 +28,7 @@ TensorDict batch_of(std::int64_t count, at::Device device) {
           {"label", at::randint(0, 10, {count}, at::kLong).to(device)}};
 }
 
-// A step that only counts.
+// A step that only counts its calls.
 struct Counter {
   int calls = 0;
   StepResult operator()(const TensorDict& batch, const StepPart&) {
@@ -59,7 +59,8 @@ TEST_F(GpuStepGraph, IsCapturedOnceForEachKindThatComesAgainAndAgain) {
     const StepPart part{.last = i % 2 == 0};
     EXPECT_EQ(step(batch, part).loss.item<float>(), batch.at("image").sum().item<float>()) << i;
   }
-  // Of whole batches 12 a kind, of small ones 3 a kind: only the former are captured, in one more call each.
+  // Each of the two kinds of whole batches occurs 12 times, each kind of small ones 3 times. Only the former are
+  // captured, with one extra call each.
   EXPECT_EQ(counter.calls, 2 * 4 + 2 * 3);
 }
 
@@ -87,7 +88,7 @@ TEST_F(GpuStepGraph, IsNotCapturedWhereTheGpuLacksTheMemory) {
   try {
     for (;;) all.push_back(at::empty({1 << 30}, at::TensorOptions(gpu).dtype(at::kByte)));
   } catch (const c10::OutOfMemoryError&) {
-    all.resize(all.size() - 3);  // what a step takes: it is kept, and there is no more
+    all.resize(all.size() - 3);  // enough for a step, but not for capturing it
   }
   Counter counter;
   StepGraph step(std::ref(counter), alone, gpu, /*enabled=*/true);
@@ -152,7 +153,7 @@ class GpuStepGraphWith : public testing::TestWithParam<Case> {
   bool was_ = false;
 };
 
-// Losses, sums, weights and the optimizer's state after steps that are whole, incomplete and mixed.
+// Compares losses, sums, weights and the optimizer's state over complete, incomplete and mixed steps.
 TEST_P(GpuStepGraphWith, TrainsAsWithoutBitForBit) {
   std::vector<std::vector<at::Tensor>> results(2);
   for (const bool captured : {false, true}) {
@@ -231,7 +232,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"convnet_lion_skips", "", {.name = "lion"}, {.on_nonfinite = OnNonfinite::skip}}),
     [](const auto& instance) { return std::string(instance.param.name); });
 
-// In a process of its own, which cannot go on with the GPU.
+// In a child process, which cannot use the GPU any more.
 TEST_F(GpuStepGraph, AStepThatWaitsForTheGpuIsRefusedWithTheRemedy) {
   testing::FLAGS_gtest_death_test_style = "threadsafe";
   const auto try_to = [] {

@@ -24,7 +24,7 @@ TensorDict random_batch(std::int64_t channels, std::int64_t size) {
           {"label", at::randint(0, 10, {16}, at::kLong)}};
 }
 
-// The task of images of 28 × 28 × 1 pixels.
+// The task for images of 28 × 28 × 1 pixels.
 const Task& small_task() {
   static const std::unique_ptr<Task> task = image_task({.channels = 1, .height = 28, .width = 28});
   return *task;
@@ -85,7 +85,7 @@ NamedTensors copied(const NamedTensors& tensors) {
 }
 
 TEST(TrainStep, PartsOfAStepMakeTheStepOfTheWholeBatch) {
-  // A net without batch normalisation, to which parts of a batch would not be a batch.
+  // A net without batch norm, whose statistics would differ between the parts and the whole batch.
   const ModelInput input = image_input({.channels = 1, .height = 16, .width = 16}, 10);
   at::manual_seed(3);
   const TensorDict whole = random_batch(1, 16);

@@ -1,4 +1,4 @@
-// Checkpoints with right checksums and wrong values: a resume continues bit for bit or refuses them in words.
+// Resumes from checkpoints with correct checksums and wrong values: a resume is bit-identical or refused with a reason.
 
 #include <cmath>
 #include <cstring>
@@ -82,7 +82,7 @@ class TrainerResume : public testing::Test {
     write_manifest(changed);
   }
 
-  // Changes the tensors of one file, and what the manifest says of it.
+  // Changes the tensors of one file, and its size and checksum in the manifest.
   void change_file(const std::string& name, const std::function<void(NamedTensors&)>& change) const {
     NamedTensors tensors = load_safetensors(checkpoint() / name);
     change(tensors);
@@ -145,7 +145,7 @@ TEST_F(TrainerResume, AnyNumberInTheManifestContinuesBitForBitOrIsRefused) {
       try {
         parse_manifest(sealed(changed), "m.json");
       } catch (const Error&) {
-        continue;  // refused before a run sees it: tests/checkpoint/manifest_test.cpp
+        continue;  // refused when it is parsed: tests/checkpoint/manifest_test.cpp
       }
       write_manifest(changed);
       try {

@@ -15,7 +15,7 @@ namespace {
 
 ProcessGroup alone;
 
-// Its own class names: one of CheckableDataset's is not UTF-8.
+// Replaces the class names of CheckableDataset, one of which is not valid UTF-8.
 class NamedDataset : public CheckableDataset {
  public:
   using CheckableDataset::CheckableDataset;
@@ -66,8 +66,8 @@ TEST(Trainer, RefusesASplitWithTooManyRowsForItsMetricsBeforeAStep) {
 TEST(Trainer, StopsBeforeTheFirstStepWhileSplitsAreRead) {
   const TempDir dir;
   Config config;
-  config.model.name = "resnet18";          // takes images of 37×1
-  config.loader.cache = SampleCache::gpu;  // read onto the CPU all the same
+  config.model.name = "resnet18";          // accepts images of 37×1
+  config.loader.cache = SampleCache::gpu;  // on a CPU, the samples are read as usual
   int read = 0;
   StopRequests requests;
   WorkerPool pool({.workers = 0, .batch_size = 1}, named([&](std::size_t) {
