@@ -50,7 +50,7 @@ Input random_input(at::IntArrayRef sizes, std::int64_t heads, at::ScalarType typ
 struct Results {
   std::vector<at::Tensor> parts;
   at::Tensor dx, dweight, dbias;
-  std::string node;  // of autograd, which computed the gradients
+  std::string node;  // the autograd node that computed the gradients
 };
 
 Results run(const Input& input) {

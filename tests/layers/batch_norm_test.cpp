@@ -31,7 +31,7 @@ constexpr Epilogue all_epilogues[] = {Epilogue::none, Epilogue::relu, Epilogue::
 struct Results {
   at::Tensor y, dx, dresidual, dweight, dbias, running_mean, running_var;
   std::int64_t batches;
-  std::string node;  // of autograd, which computed the gradients
+  std::string node;  // the autograd node that computed the gradients
 };
 
 struct Input {

@@ -39,7 +39,7 @@ Input random_input(at::IntArrayRef sizes, at::ScalarType type, at::Device device
 // The results of one forward and backward pass.
 struct Results {
   at::Tensor y, dproduct, dbias;
-  std::string node;  // of autograd, which computed the gradients
+  std::string node;  // the autograd node that computed the gradients
 };
 
 Results run(const Input& input) {

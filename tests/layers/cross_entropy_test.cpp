@@ -39,7 +39,7 @@ struct Input {
 
 struct Results {
   at::Tensor loss, dlogits;
-  std::string node;  // of autograd, which computed the gradient
+  std::string node;  // the autograd node that computed the gradient
 };
 
 // About one row in eight is ignored.
@@ -63,7 +63,8 @@ Results run(const Input& input) {
   return {loss.detach(), logits.grad(), loss.grad_fn()->name()};
 }
 
-// With the float64 results. A confident row cancels in its loss and at its target: hence the absolute terms.
+// Compares with the float64 results. The loss of a confident row and the gradient at its target are close to zero by
+// cancellation, hence the absolute terms.
 void expect_near_float64(const Results& actual, const Input& input) {
   const Results expected = run(input.in_float64());
   const auto distance = [](const at::Tensor& a, const at::Tensor& b) {
@@ -172,7 +173,7 @@ TEST_P(CrossEntropyOnAGpu, ComputesTheGradientOfTheMatrixWhoseColumnsTheLogitsAr
     const at::Tensor dmatrix = leaf.grad().view({66, width});
     expect_near_float64({loss.detach(), dmatrix.narrow(1, 0, classes), ""}, input);
     EXPECT_EQ(dmatrix.narrow(1, classes, 61).count_nonzero().item<std::int64_t>(), 0);
-    // CrossEntropy, the view as a matrix, the clone: there is no slice whose gradient would be copied.
+    // Next are the reshape to a matrix and the clone. There is no slice, whose backward would copy the gradient.
     const auto view = loss.grad_fn()->next_edge(0).function;
     EXPECT_THAT(view->name(), HasSubstr("View"));
     EXPECT_THAT(view->next_edge(0).function->name(), HasSubstr("Clone"));

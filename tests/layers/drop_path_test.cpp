@@ -45,7 +45,7 @@ std::shared_ptr<Model> gpt_with(const std::string& flags) {
   return make_model(configured(gpt + flags).model, tokens);
 }
 
-// Of two blocks the first one is never passed by.
+// The first of two blocks is never dropped.
 TEST(DropPath, SamplesThatPassByABlockGetWhatThePreviousOneReturns) {
   constexpr double p = 0.5;
   constexpr std::int64_t samples = 64;

@@ -29,7 +29,7 @@ using testing::Not;
 // The results of one forward and backward pass.
 struct Results {
   at::Tensor sum, normalized, dx, dproduct, dbranch_bias, dweight, dbias;
-  std::string node;  // of autograd, which computed the gradients
+  std::string node;  // the autograd node that computed the gradients
 };
 
 struct Input {
@@ -199,7 +199,7 @@ TEST_P(LayerNormOnAGpu, AcceptsTheGradientOfOneResultOnly) {
   }
 }
 
-// The memory around the rows is NaN, which would show in the results.
+// The memory around the rows is NaN, which would propagate to the results.
 TEST_P(LayerNormOnAGpu, ReadsNoMemoryOutsideItsRows) {
   const Input input = random_input({13, 5, 100}, GetParam(), at::kCUDA);
   Input within = input;

@@ -28,10 +28,10 @@ constexpr Window windows[] = {{3, 2, 1}, {2, 2, 0}, {3, 1, 1}, {2, 1, 1}, {3, 3,
 // The results of one forward and backward pass.
 struct Results {
   at::Tensor y, dx;
-  std::string node;  // of autograd, which computed the gradient
+  std::string node;  // the autograd node that computed the gradient
 };
 
-// Gradients count up, so that a misplaced one shows.
+// Gradients count up, so a misplaced one is detected.
 template <typename Pool>
 Results run(const Pool& pool, const at::Tensor& input) {
   const at::Tensor x = input.detach().requires_grad_();
@@ -61,7 +61,7 @@ class MaxPoolOnAGpu : public testing::TestWithParam<at::ScalarType> {
     at::manual_seed(1);
   }
 
-  // Small integers, many of them equal: every type represents them and their sums exactly.
+  // Small integers, many of them equal; every type represents them and their sums exactly.
   at::Tensor values(at::IntArrayRef sizes) const {
     return at::randint(-9, 9, sizes, at::kLong).to(at::kCUDA, GetParam()).contiguous(at::MemoryFormat::ChannelsLast);
   }

@@ -44,7 +44,7 @@ class OutputProjectionOnAGpu : public testing::TestWithParam<at::ScalarType> {
   }
 };
 
-// Of integers, so that all products are exact.
+// Returns integers, so all products are exact.
 at::Tensor integers(at::IntArrayRef sizes) { return at::randint(-3, 4, sizes, at::kFloat).to(at::kCUDA); }
 
 TEST_P(OutputProjectionOnAGpu, HasTheScoresAndGradientsOfTheUnpaddedWeight) {
@@ -64,7 +64,7 @@ TEST_P(OutputProjectionOnAGpu, HasTheScoresAndGradientsOfTheUnpaddedWeight) {
   }
 }
 
-// The gradient of the loss arrives in padded rows; what the padding holds must not reach the weight.
+// The gradient of the loss has padded rows; the padding must not affect the gradient of the weight.
 TEST_P(OutputProjectionOnAGpu, TrainsWithCrossEntropyLikeFloat64) {
   const std::int64_t classes = 257;
   const at::Tensor target = at::randint(0, classes, {96}, at::kLong).to(at::kCUDA);

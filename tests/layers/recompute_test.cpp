@@ -1,4 +1,4 @@
-// Training with recomputed stages is training: bit for bit on the CPU, and with less memory.
+// Recomputing stages does not change training: bit for bit on the CPU, and with less memory.
 
 #include "layers/recompute.h"
 
@@ -67,7 +67,7 @@ Results train(const Case& c, at::Device device, bool recomputes) {
     if (parameter.grad().defined()) results.tensors.emplace_back("gradient." + name, parameter.grad().cpu());
   }
   for (const auto& [name, tensor] : model->state_dict()) results.tensors.emplace_back(name, tensor.detach().cpu());
-  // The next numbers are the same, too.
+  // The random numbers drawn afterwards are the same, too.
   results.tensors.emplace_back("random", at::randn({3}));
   if (device.is_cuda()) results.tensors.emplace_back("random of the GPU", at::empty({3}, device).normal_().cpu());
   return results;

@@ -16,7 +16,7 @@ struct Pass {
   at::Tensor y, dx;
 };
 
-// Gradients are uneven, so that one in a wrong place shows.
+// Gradients differ, so a misplaced one is detected.
 template <typename Resize>
 Pass passed(const Resize& resize, const at::Tensor& input) {
   const at::Tensor x = input.detach().requires_grad_();

@@ -1,6 +1,6 @@
-// Two shares of a batch against the whole batch in one process, by LibTorch's batch norm in float64. The shares are
-// computed one after the other: all_reduce() adds what the other share sent when it was computed before. What a share
-// sends in backward depends on what it received in forward, so that after three passes both have received everything.
+// Compares two shares of a batch with the whole batch, computed by LibTorch's batch norm in float64. The shares are
+// computed one after the other: all_reduce() adds what the other share has sent when it was computed before. What a
+// share sends in backward depends on what it received in forward, so after three passes both have received everything.
 
 #include "layers/synchronized_batch_norm.h"
 
