@@ -21,7 +21,7 @@ using testing::HasSubstr;
 
 const ModelInput input = image_input({.channels = 1, .height = 8, .width = 8}, 10);
 
-// Two layers, the second for `features` of the first's 64 values; a random number in each pass.
+// Two layers; the second expects `features` inputs, the first returns 64 values. Each pass draws a random number.
 class TwoLayers : public ModelModule {
  public:
   TwoLayers(std::int64_t features, std::int64_t outputs)
@@ -90,7 +90,7 @@ TEST(CheckForward, ChangesNothing) {
 }
 
 TEST(FailureOnOneSample, IsOneValueForEachChannelOfANorm) {
-  const auto model = small_model();  // 8 × 8 pixels are 1 × 1 in front of the last norm
+  const auto model = small_model();  // 8 × 8 pixels are reduced to 1 × 1 before the last norm
   EXPECT_THAT(failure_on_one_sample(*model, input), HasSubstr("Expected more than 1 value per channel"));
 }
 

@@ -22,7 +22,7 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-// The convnet with `flags` of what is frozen, in training mode.
+// The convnet in training mode, frozen as `flags` specify.
 std::shared_ptr<Model> frozen_model(const std::string& flags) {
   at::manual_seed(1);
   const auto model = small_model();
@@ -82,7 +82,7 @@ TEST(Freeze, WhollyFrozenModulesStayInEvaluationMode) {
   EXPECT_EQ(tensor_of(*model, "bn2.num_batches_tracked").item<int>(), 2) << "its bias is trained";
 }
 
-// Steps of training, with all that changes weights.
+// Training steps that use everything that can change weights.
 class FrozenTraining : public testing::TestWithParam<const char*> {};
 
 TEST_P(FrozenTraining, LeavesWeightsStatisticsAndAveragesBitForBit) {

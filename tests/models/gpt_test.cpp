@@ -22,7 +22,7 @@ using testing::HasSubstr;
 using testing::Not;
 
 const ModelInput small = language_input(16, 50);
-// A small one, with what `flags` change.
+// A small GPT, changed by `flags`.
 std::shared_ptr<Model> make(const std::string& flags = "", const ModelInput& input = small) {
   std::string all = "--model.name gpt " + flags;
   for (const char* flag : {"--model.gpt.layers 2", "--model.gpt.heads 2", "--model.gpt.width 32"}) {
@@ -67,7 +67,7 @@ TEST(Gpt, TiedWeightIsOneParameterWithBothGradients) {
   EXPECT_EQ(
       std::count_if(parameters.begin(), parameters.end(), [](const auto& entry) { return entry.second.size(0) == 50; }),
       1);
-  // Of words that are not in the text, the head's gradient is all there is.
+  // A token that does not occur in the text gets its gradient only from the head.
   EXPECT_GT(parameters.front().second.grad()[7].abs().max().item<double>(), 0);
 }
 
@@ -149,7 +149,7 @@ TEST(Gpt, MultiplyAddsAreThoseOfProductsWithEitherAttention) {
 
 class GptWeights : public testing::Test {
  protected:
-  // As a file calls them.
+  // Returns the source's tensors under the names of a file.
   template <typename Rename>
   NamedTensors file(const Rename& rename) const {
     NamedTensors state;
@@ -158,7 +158,7 @@ class GptWeights : public testing::Test {
   }
   static std::string bare(const std::string& name) { return name.substr(std::string("transformer.").size()); }
 
-  // What the log says.
+  // Loads the weights and returns the log's output.
   std::string load(const NamedTensors& state) {
     testing::internal::CaptureStdout();
     load_weights(*model_, state, /*reset_head=*/false, "w.safetensors");

@@ -1,4 +1,4 @@
-// The baseline and the MLP, which read tables as well; their numbers are compared with PyTorch's in tests/parity.
+// The linear baseline and the MLP, which also accept tables. tests/parity compares their values with PyTorch's.
 
 #include <gmock/gmock.h>
 

@@ -100,7 +100,7 @@ class LoadWeights : public testing::Test {
     for (auto& [name, tensor] : state_) name.insert(0, prefix);
   }
 
-  // Weights of a net for other classes.
+  // Weights of a net with another number of classes.
   NamedTensors state_ =
       make_model({.name = "convnet"}, image_input({.channels = 1, .height = 28, .width = 28}, 3))->state_dict();
   std::shared_ptr<Model> model_ = make_model({.name = "convnet"}, input);
@@ -144,7 +144,7 @@ TEST_F(LoadWeights, PrefixOfAllNamesIsLeftOut) {
     const auto source = make_model({.name = "convnet"}, input);
     state_ = source->state_dict();
     prepend(prefix);
-    testing::internal::CaptureStdout();  // the log's
+    testing::internal::CaptureStdout();  // of the log
     load_weights(*model_, state_, /*reset_head=*/false, "w.safetensors");
     EXPECT_THAT(testing::internal::GetCapturedStdout(), HasSubstr(prefix));
     EXPECT_TRUE(at::equal(tensor_of(*model_, "fc.weight"), tensor_of(*source, "fc.weight"))) << prefix;

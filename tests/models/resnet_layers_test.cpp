@@ -17,7 +17,7 @@ struct Net : torch::nn::Module {
 
 class DilatedResNet : public testing::TestWithParam<ResNetShape> {};
 
-// That is what dilation is for: the same weights see the same pixels, at more places.
+// With dilation, the same weights apply to the same pixels, at more positions.
 TEST_P(DilatedResNet, GivesTheFeaturesOfTheStridedNetAndThoseBetween) {
   at::manual_seed(1);
   ResNetShape shape = GetParam();

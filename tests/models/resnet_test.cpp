@@ -31,7 +31,7 @@ std::vector<std::string> names_of(const Model& model) {
 
 struct Published {
   const char* name;
-  std::int64_t parameters;  // as torchvision's documentation gives them
+  std::int64_t parameters;  // from torchvision's documentation
   std::size_t state_entries;
 };
 

@@ -35,7 +35,7 @@ std::vector<std::string> names_of(const Model& model) {
 
 struct Published {
   const char* name;
-  std::int64_t parameters;  // as torchvision's documentation gives them, for 21 classes, with aux_classifier
+  std::int64_t parameters;  // from torchvision's documentation, for 21 classes, with aux_classifier
   std::size_t state_entries;
   double giga;  // multiply-adds for 520×520
 };
@@ -48,7 +48,8 @@ TEST_P(SegmentationSize, IsTorchvisions) {
   EXPECT_EQ(model->state_dict().size(), GetParam().state_entries);
 }
 
-// A fifth of the side is a 25th of the pixels, in each layer. Ours count the two products that resize the scores.
+// A fifth of the side length has a 25th of the pixels in each layer. multiply_adds() also counts the two products that
+// resize the scores.
 TEST_P(SegmentationSize, TakesTheMultiplyAddsOfTorchvisions) {
   const ModelInput input = segmentation_input({.channels = 3, .height = 104, .width = 104}, 21);
   const auto model = make(GetParam().name, input, with_aux(GetParam().name));
@@ -106,7 +107,7 @@ TEST(SegmentationResNet, TakesAClassifiersWeightsForItsBackbone) {
       error_of<RunError>([&] { load(/*reset_head=*/false); }),
       AllOf(HasSubstr("it has no classifier.0.weight: give --model.reset_head true"), Not(HasSubstr("backbone"))));
   const at::Tensor head = tensor_of(*model, "classifier.4.weight").clone();
-  testing::internal::CaptureStdout();  // the log's
+  testing::internal::CaptureStdout();  // of the log
   load(/*reset_head=*/true);
   EXPECT_THAT(testing::internal::GetCapturedStdout(),
               HasSubstr("2 of its tensors are ignored, which the model has no use for: fc.weight, fc.bias"));

@@ -17,7 +17,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-// The registered model, for images, or else for texts or tables; the large GPT in two layers.
+// A registered model for images, texts or tables; GPTs have only two layers.
 std::shared_ptr<Model> example_of(const std::string& name) {
   if (name.starts_with("gpt")) {
     return make_model(configured("--model.name " + name + " --model.gpt.layers 2").model, language_input(8, 11));
@@ -53,7 +53,7 @@ TEST(Stages, AreInForwardOrder) {
                                            testing::EndsWith(", blocks.10, blocks.11, head")));
 }
 
-// A model that says nothing of stages.
+// A model that does not declare stages.
 class Plain : public ModelModule {
  public:
   Plain()

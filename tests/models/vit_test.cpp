@@ -56,7 +56,7 @@ TEST(VisionTransformer, InitialDistributionsAreTimms) {
   }
   EXPECT_LT(state.at("cls_token").abs().max().item<double>(), 1e-5);
   EXPECT_EQ(state.at("blocks.3.attn.qkv.bias").abs().max().item<double>(), 0);
-  // PyTorch's own for a convolution: uniform within 1 / sqrt(inputs).
+  // PyTorch's default for convolutions: uniform within 1 / sqrt(inputs).
   EXPECT_NEAR(state.at("patch_embed.proj.weight").max().item<double>(), 1 / std::sqrt(3 * 16 * 16), 1e-4);
 }
 
@@ -74,11 +74,11 @@ TEST(VisionTransformer, APatchThatDoesNotDivideTheImageIsRefused) {
 
 struct Published {
   const char* name;
-  double giga;        // as torchvision's and timm's tables give them
-  double spared = 0;  // of them
+  double giga;        // from torchvision's and timm's tables
+  double spared = 0;  // part of `giga` that is not computed
 };
 
-// A ViT's last block takes its projection and its MLP of the class token alone, not of the other 196.
+// The last block of a ViT computes its projection and MLP only for the class token, not for the other 196 tokens.
 constexpr double spared_with(double width) { return 196 * 9 * width * width / 1e9; }
 
 TEST(MultiplyAdds, AreAsPublished) {
