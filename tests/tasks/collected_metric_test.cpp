@@ -17,7 +17,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Pair;
 
-// No sum: the middle of all values.
+// The median of all values, which is not a sum.
 CollectedMetric median(const std::string& output) {
   return {.name = output,
           .rows = [output](const MetricInput& input) { return input.outputs.at(output).unsqueeze(1); },

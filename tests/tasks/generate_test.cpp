@@ -14,7 +14,7 @@ using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-// The next token is one more than the last, for certain; it refuses windows over 4.
+// Predicts with certainty that the next token is one more than the last. Fails for windows longer than 4.
 class Counting : public ModelModule {
  public:
   Counting() : weight(register_parameter("weight", at::zeros({1}))) {}

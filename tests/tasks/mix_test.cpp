@@ -5,7 +5,7 @@
 namespace trainyard {
 namespace {
 
-// Image i is all i, its label i.
+// All pixels of image i are i, and its label is i.
 TensorDict batch() {
   return {{"image", at::arange(4, at::kFloat).view({4, 1, 1, 1}).expand({4, 3, 20, 10}).contiguous()},
           {"label", at::arange(4, at::kLong)}};

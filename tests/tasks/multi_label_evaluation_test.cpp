@@ -14,7 +14,7 @@ using testing::HasSubstr;
 
 const std::vector<std::string> names = {"cat", "dog", "eel"};
 
-// logit and label of each sample, in two batches of two.
+// Evaluates the logits and labels of all samples in batches of two.
 Findings findings_of(const at::Tensor& logits, const at::Tensor& labels, std::size_t worst, double threshold = 0.5) {
   const auto evaluation = multi_label_evaluation(names, threshold, worst);
   for (std::int64_t first = 0; first < logits.size(0); first += 2) {
@@ -27,7 +27,7 @@ Findings findings_of(const at::Tensor& logits, const at::Tensor& labels, std::si
   return evaluation->findings(*small_model());
 }
 
-// cat: one of two is found; dog: found, and once too often; eel: never there, never guessed.
+// cat: one of two is found. dog: the one is found, with one false positive. eel: never present, never predicted.
 const at::Tensor logits = at::tensor({2.0F, 3.0F, -3.0F,    //
                                       -1.0F, 1.0F, -3.0F,   //
                                       -4.0F, -4.0F, -3.0F,  //

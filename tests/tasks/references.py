@@ -1,8 +1,9 @@
-"""Losses by PyTorch and metrics by torchmetrics, of the outputs that tasks_test.cpp has drawn.
+"""Computes losses with PyTorch and metrics with torchmetrics from the outputs drawn by tasks_test.cpp.
 
 usage: references.py FOLDER
 FOLDER/cases.json is a list of objects with a name, a task and its options; FOLDER/<name>.safetensors holds "logits" and
-the targets. FOLDER/<name>.expected.safetensors gets "loss" (the mean), "gradient" (of the logits) and "metric.<name>".
+the targets. Writes "loss" (the mean), "gradient" (of the logits) and "metric.<name>" to
+FOLDER/<name>.expected.safetensors.
 """
 
 import json
@@ -99,7 +100,7 @@ def multi_label(o, logits, t):
     def one(labels):
         if o["loss"] == "bce":
             return functional.binary_cross_entropy_with_logits(logits, labels, pos_weight=weight)
-        # Ridnik et al. 2021, in float64: no logarithm of what is rounded to 0 or 1.
+        # Ridnik et al. 2021, in float64, so that no logarithm is taken of a value rounded to 0 or 1.
         p = logits.double().sigmoid()
         shifted = (p - o["clip"]).clamp(min=0)
         positive = (1 - p) ** o["gamma_pos"] * p.log()

@@ -1,4 +1,4 @@
-// Losses, their gradients and metrics against PyTorch and torchmetrics, which comes with build/bin/parity-python.
+// Compares losses, their gradients and metrics with PyTorch and torchmetrics, which is part of build/bin/parity-python.
 
 #include <cmath>
 #include <filesystem>
@@ -92,7 +92,7 @@ Case segmentation(const std::string& name, const std::string& flags, const json&
   if (!options.is_null()) all.update(options);
   at::Tensor mask = at::randint(0, classes, {4, 6, 5}, at::kLong);
   mask.masked_fill_(at::rand({4, 6, 5}).lt(0.2), ignored);
-  mask[1].fill_(3);  // one class alone
+  mask[1].fill_(3);  // a single class
   return {name,
           "--task.name segmentation " + flags,
           all,
@@ -106,7 +106,7 @@ Case multi_label(const std::string& name, const std::string& flags, const json& 
   if (!options.is_null()) all.update(options);
   const auto draw = [] {
     at::Tensor labels = at::rand({40, classes}).lt(0.3).to(at::kFloat);
-    labels.select(1, 4).fill_(0);  // a label that no sample has
+    labels.select(1, 4).fill_(0);  // a label without positive samples
     return labels;
   };
   TensorDict batch = {{"labels", draw()}};
@@ -119,7 +119,7 @@ Case multi_label(const std::string& name, const std::string& flags, const json& 
           all,
           labels_data(),
           std::move(batch),
-          (at::randn({40, classes}) * 16).round() / 8};  // with equal scores
+          (at::randn({40, classes}) * 16).round() / 8};  // with ties
 }
 
 Case regression(const std::string& name, const std::string& flags, const json& options) {
@@ -202,7 +202,7 @@ std::vector<Case> cases() {
   return all;
 }
 
-// What the metrics of a batch come to, and the loss with its gradient.
+// Returns the metrics of a batch, and the loss with its gradient.
 Tensors ours(const Case& one) {
   const auto task = make_task(configured(one.flags).task, one.data, at::kCPU);
   at::Tensor logits = one.logits.detach().clone().set_requires_grad(true);
@@ -286,7 +286,7 @@ TEST(Tasks, BalancedPositiveWeightsAreThoseOfPyTorch) {
   data.class_counts = {5, 10, 20, 1, 0, 4, 2};
   const auto task = make_task(configured("--task.name multi_label --task.multi_label.positive_weights balanced").task,
                               data, at::kCPU);
-  // A logit of 0 costs log 2, as often as the label weighs.
+  // A logit of 0 has a loss of log 2 times the weight of the label.
   const auto weight = [&](std::int64_t label) {
     const at::Tensor one = at::zeros({1, classes});
     one.select(1, label).fill_(1);
@@ -354,7 +354,7 @@ TEST(Tasks, DataWithoutTheFieldsOfATaskAreRefused) {
   EXPECT_THAT(error("segmentation", other_size), HasSubstr("a mask of the image's size"));
 }
 
-// The sum over batches must not depend on how the samples were divided, nor on how far the target is from 0.
+// The result must not depend on how the samples are divided into batches, nor on the distance of the target from 0.
 TEST(Tasks, FiguresOfARegressionAreThoseOfAllSamplesTogether) {
   const TaskData data = regression_data();
   const auto task = make_task({.name = "regression"}, data, at::kCPU);
