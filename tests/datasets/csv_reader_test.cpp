@@ -21,7 +21,7 @@ Rows rows_of(CsvReader reader) {
   return rows;
 }
 
-// The error for a text, after the place where it was found.
+// Returns the error for a text, without its location, which is checked.
 std::string refused_at(std::size_t line, const std::string& text) {
   std::string error = error_of<RunError>([&] { rows_of({text, "t.csv"}); });
   const std::string place = fmt::format("[t.csv:{}] ", line);

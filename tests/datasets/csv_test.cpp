@@ -30,7 +30,7 @@ class Csv : public testing::Test {
     return config;
   }
 
-  // The error for a train.csv.
+  // Returns the error for a train.csv.
   template <typename Expected>
   std::string refused(const std::string& text, const std::string& flags = "--data.csv.target y") const {
     dir_.write("train.csv", text);

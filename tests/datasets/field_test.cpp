@@ -32,7 +32,7 @@ TEST(CheckValues, AllowsWhatTheRangeHasAndTheIgnoredValue) {
 
 TEST(CheckValues, NamesTheFirstWrongValueAndItsPlace) {
   const Field mask{.name = "mask", .shape = {10, 30}, .values = ValueRange{11, 255}};
-  for (const std::size_t wrong : {0, 63, 64, 191, 256, 299}) {  // in whole blocks, at their edges and behind them
+  for (const std::size_t wrong : {0, 63, 64, 191, 256, 299}) {  // inside, at the edges of and behind full blocks
     std::vector<std::uint8_t> pixels(300, 10);
     pixels[wrong] = 11;
     EXPECT_EQ(error(mask, pixels), fmt::format("[data] mask has the value 11 at row {}, column {}; allowed: 0 to 10, "

@@ -47,7 +47,7 @@ TEST(FileIndex, FingerprintDoesNotKnowTimesAndPaths) {
   EXPECT_NE(index.fingerprint(), before);
 }
 
-// The checksum is set right again, so that the parser behind it is reached.
+// The checksum is corrected, so that the damage reaches the parser.
 TEST(FileIndex, SurvivesAnyDamage) {
   RandomStream random(6);
   const std::vector<std::byte> whole = encode_index(index_of_three(), "key");

@@ -15,8 +15,8 @@ namespace {
 
 using testing::HasSubstr;
 
-/// Stands in for Fashion-MNIST: garment i is of class i modulo 10 and has the brightness 180 + i everywhere, which no
-/// ground has.
+/// Replaces Fashion-MNIST: garment i has class i modulo 10 and the uniform brightness 180 + i, brighter than any
+/// ground.
 class Garments : public testing::Test {
  protected:
   Garments() {
@@ -49,7 +49,7 @@ TEST_F(Garments, EachPixelHasTheClassOfTheGarmentOnTop) {
   ASSERT_EQ(splits.size(), 3u);
   EXPECT_FALSE(splits[1].from_train);
   const std::array<std::size_t, 3> sizes{200, 40, 40};
-  // Train and val are made of different halves of the training pictures, test of the others.
+  // Train and val use different halves of the training images, test uses the test images.
   const std::array<std::pair<int, int>, 3> brightness{std::pair{180, 200}, {200, 220}, {220, 250}};
   for (std::size_t split = 0; split < 3; ++split) {
     const Dataset& dataset = *splits[split].dataset;
@@ -90,7 +90,7 @@ TEST_F(Garments, LabelsAreTheGarmentsOfWhichEnoughIsVisible) {
   EXPECT_EQ(labels->class_names(), std::vector(masks->class_names().begin() + 1, masks->class_names().end()));
   EXPECT_EQ(labels->fields()[1], (Field{.name = "labels", .shape = {10}, .values = ValueRange{2}}));
   EXPECT_NE(labels->fingerprint(), masks->fingerprint());
-  std::size_t hidden = 0;  // visible, but not enough
+  std::size_t hidden = 0;  // visible, but below the threshold
   for (std::size_t index = 0; index < labels->size(); ++index) {
     const std::vector<FieldContent> scene = TransformPipeline().read_any_size(*masks, index, 0, 0);
     const std::vector<FieldContent> sample = TransformPipeline().read_any_size(*labels, index, 0, 0);

@@ -20,7 +20,7 @@ using testing::ElementsAre;
 using testing::FloatEq;
 using testing::HasSubstr;
 
-/// A folder with a data set of two training images and one test image.
+/// A folder with a dataset of two training images and one test image.
 class IdxImagesTest : public testing::Test {
  protected:
   IdxImagesTest() {
@@ -132,7 +132,7 @@ TEST_F(IdxImagesTest, AnUnknownDatasetNamesTheNearestFirst) {
               AllOf(HasSubstr("'fashion_minst'"), HasSubstr("nearest first: fashion_mnist, ")));
 }
 
-/// The real files, where the distribution's package is installed.
+/// The real files, if the distribution's package is installed.
 class FashionMnist : public testing::Test {
  protected:
   void SetUp() override {

@@ -19,7 +19,7 @@ using testing::HasSubstr;
 
 class Idx : public testing::Test {
  protected:
-  /// What reading these bytes complains about.
+  /// Returns the error of reading these bytes.
   std::string error(const std::string& bytes, const std::vector<std::size_t>& expected = {0, 2, 2}) {
     const std::string path = dir_.write("file", bytes);
     const std::string message = error_of<RunError>([&] { read_idx(path, expected); });

@@ -21,7 +21,7 @@ using namespace std::string_literals;
 
 const std::string webp = "RIFF\x10\0\0\0WEBPVP8 "s;
 
-/// A small set on disk, and a cache folder of its own.
+/// A small dataset on disk, with its own cache folder.
 class ImageFolder : public testing::Test {
  protected:
   ImageFolder() {
@@ -62,7 +62,7 @@ class ImageFolder : public testing::Test {
     return {all.begin(), all.end()};
   }
 
-  // Makes everything old enough for an index to be kept.
+  // Makes all files old enough for the index to be kept.
   void age() const {
     for (const auto& entry : std::filesystem::recursive_directory_iterator(dir_.path())) {
       if (entry.exists()) age(entry.path());
@@ -186,7 +186,7 @@ TEST_F(ImageFolder, IgnoresLitterAtEveryLevelAndCountsIt) {
 TEST_F(ImageFolder, TakesFilesByTheirContentNotByTheirEnding) {
   add("train/dog/b.jfif");
   add("train/dog/c.JPE");
-  add("train/dog/d.webp");  // a JPEG
+  add("train/dog/d.webp");  // actually a JPEG
   add("train/dog/no_ending");
   dir_.write("train/dog/e.webp", webp);
   dir_.write("train/dog/f.webp", webp);
@@ -204,7 +204,7 @@ TEST_F(ImageFolder, TakesFilesByTheirContentNotByTheirEnding) {
 TEST_F(ImageFolder, LeavesOutADanglingLinkUntilItsTargetIsThere) {
   std::filesystem::create_symlink(dir_ / "elsewhere.jpg", dir_ / "train/cat/z.jpg");
   age();
-  for (int i = 0; i < 2; ++i) {  // from the disk and from the kept index
+  for (int i = 0; i < 2; ++i) {  // from the disk, then from the kept index
     EXPECT_THAT(left_out(), testing::Contains(LeftOut{"dangling link", 1, {"cat/z.jpg"}}));
     EXPECT_EQ(kept(), 1u);
   }
@@ -270,7 +270,7 @@ TEST_F(ImageFolder, SeesThatAFileHasChangedInAnUnchangedFolder) {
 
 TEST_F(ImageFolder, KeepsItsIndexUntilAFolderChanges) {
   make();
-  EXPECT_EQ(kept(), 0u);  // too young
+  EXPECT_EQ(kept(), 0u);  // too recent
   age();
   const std::uint64_t fingerprint = make()->fingerprint();
   EXPECT_EQ(kept(), 1u);

@@ -31,7 +31,7 @@ class ImageLabels : public testing::Test {
   }
   std::unique_ptr<Dataset> make(Split split = Split::train) const { return make_dataset(config(), split); }
 
-  // The error for other content of train/labels.csv.
+  // Returns the error for another content of train/labels.csv.
   std::string refusal(const std::string& csv) const {
     dir_.write("train/labels.csv", csv);
     return error_of<RunError>([&] { make(); });

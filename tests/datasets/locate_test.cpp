@@ -55,7 +55,7 @@ TEST_F(LocateFiles, ARootMustBeAFolder) {
 }
 
 TEST_F(LocateFiles, SaysWhyAFolderCannotBeRead) {
-  std::filesystem::create_symlink("first", dir_ / "first");  // to itself
+  std::filesystem::create_symlink("first", dir_ / "first");  // a link to itself
   EXPECT_THAT(error_of<UsageError>([&] { locate_files(places_, "", {{"a"}}); }),
               HasSubstr(dir_ / "first (Too many levels of symbolic links)"));
 }

@@ -13,7 +13,7 @@
 namespace trainyard {
 namespace {
 
-/// Stands in for Fashion-MNIST: a picture has a bright square above its centre, whose brightness is the picture's own.
+/// Replaces Fashion-MNIST: each image has a bright square above its centre; the brightness is unique to the image.
 class RotatedGarments : public testing::Test {
  protected:
   RotatedGarments() {
@@ -46,7 +46,7 @@ TEST_F(RotatedGarments, TheTargetIsTheAngleOfThePicture) {
   const std::vector<SplitDataset> splits = make_splits(config());
   ASSERT_EQ(splits.size(), 3u);
   const std::array<std::size_t, 3> sizes{100, 20, 20};
-  // Train and val are made of different halves of the training pictures, test of the others.
+  // Train and val use different halves of the training images, test uses the test images.
   const std::array<std::pair<int, int>, 3> brightness{std::pair{100, 109}, {110, 119}, {200, 209}};
   for (std::size_t split = 0; split < 3; ++split) {
     const Dataset& dataset = *splits[split].dataset;
@@ -68,7 +68,7 @@ TEST_F(RotatedGarments, TheTargetIsTheAngleOfThePicture) {
         up += value * (19.5 - static_cast<double>(i / 40));
         right += value * (static_cast<double>(i % 40) - 19.5);
       }
-      // The centre of the square is 9 pixels above the picture's.
+      // The centre of the square is 9 pixels from the centre of the image.
       const double counterclockwise = std::atan2(-right, up) * 180 / std::numbers::pi;
       EXPECT_NEAR(angle, counterclockwise, 0.5);
       EXPECT_NEAR(std::hypot(up, right) / weight, 9, 0.1);

@@ -16,7 +16,7 @@ std::set<std::string> names_of(const Dataset& dataset) {
   return names;
 }
 
-/// Six pictures to learn from.
+/// Six training images.
 class Splits : public testing::Test {
  protected:
   Splits() {

@@ -18,7 +18,7 @@ using testing::AllOf;
 using testing::Contains;
 using testing::HasSubstr;
 
-// 200 samples of 16 × 12 × 3 in 10 classes, but for what `flags` say.
+// 200 samples of 16 × 12 × 3 in 10 classes, unless `flags` specify otherwise.
 DataConfig small(const std::string& flags = "") {
   const Config config = configured(
       "--data.name synthetic --data.synthetic.shape 16,12,3 --data.synthetic.samples 200 --data.synthetic.classes 10");

@@ -23,7 +23,7 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::UnorderedElementsAre;
 
-/// A folder whose files are put into tar files by the system's tar.
+/// A folder of tar files written by the system's tar.
 class TarShards : public testing::Test {
  protected:
   TarShards() { setenv("XDG_CACHE_HOME", (dir_ / "cache").c_str(), 1); }
@@ -52,10 +52,11 @@ class TarShards : public testing::Test {
     tar("val/0.tar", {{"d.cls", "1"}, {"d.jpg", jpeg_file(ramp(8, 10, 3))}});
   }
 
-  /// Writes a shard of these members.
+  /// Writes a shard with these members.
   void write(const std::string& shard, const std::string& members) const { dir_.write(shard, members + tar_end()); }
 
-  /// What was left out, with its count and first names, without the path of the folder of shards.
+  /// Returns the reasons for leaving members out, each with its count and first names, relative to the folder of
+  /// shards.
   std::vector<std::string> left_out(const Dataset& dataset) const {
     std::vector<std::string> texts;
     for (const LeftOut& one : dataset.left_out()) {
@@ -213,7 +214,7 @@ TEST_F(TarShards, RefusesANumberFarAboveTheOthers) {
                                                          HasSubstr("2 different classes"), HasSubstr("classes.txt")));
   write("train/0.tar", shard("5"));
   EXPECT_THAT(make()->class_counts(), ElementsAre(1, 0, 0, 0, 0, 1));
-  write("train/0.tar", shard("999"));  // a few samples of ImageNet
+  write("train/0.tar", shard("999"));  // as with a few samples of ImageNet
   EXPECT_EQ(make()->class_names().size(), 1000u);
 }
 

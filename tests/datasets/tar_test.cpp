@@ -30,7 +30,7 @@ std::string text_of(const std::string& bytes, const TarMember& member) {
   return bytes.substr(member.offset, member.size);
 }
 
-/// The file that the system's tar writes for these files.
+/// Returns the file that the system's tar writes for these files.
 std::string written_by_tar(const std::vector<std::pair<std::string, std::string>>& files,
                            const std::vector<std::string>& options) {
   const TempDir dir;
@@ -201,7 +201,7 @@ TEST(Tar, NamesWhatIsNoTarFile) {
               HasSubstr("a named pipe"));
 }
 
-// Checksums of headers are set right again, so that the parser behind them is reached.
+// The checksums of headers are corrected, so that the damage reaches the parser.
 TEST(Tar, SurvivesAnyDamage) {
   const std::string whole =
       written_by_tar({{std::string(200, 'f'), "one"}, {"b", "two"}, {"c", std::string(600, 'c')}}, {"--format", "gnu"});

@@ -78,7 +78,7 @@ TEST_F(TextWindows, EachHeldOutByteIsTheTargetOfOneWindow) {
 
 TEST_F(TextWindows, TrainingWindowsAreAFunctionOfTheStreamAndReachEveryPlace) {
   dir_.write("text", counting(60));
-  const auto train = make_dataset(config("--data.val 0.5"), Split::train);  // 30 bytes: places 0 to 21
+  const auto train = make_dataset(config("--data.val 0.5"), Split::train);  // 30 bytes: windows start at 0 to 21
   std::map<std::int32_t, int> begins;
   for (std::uint64_t epoch = 0; epoch < 1'000; ++epoch) {
     const std::vector<std::int32_t> tokens = tokens_of(*train, 0, epoch);
@@ -133,7 +133,7 @@ TEST_F(TextWindows, SaysWhatIsMissingOrTooShort) {
   EXPECT_THAT(error_of<UsageError>([&] { make_splits(config()); }), HasSubstr("holds no text"));
 }
 
-/// Files as nanoGPT and llm.c write them.
+/// Files in the formats of nanoGPT and llm.c.
 class TokenFiles : public testing::Test {
  protected:
   template <typename T>

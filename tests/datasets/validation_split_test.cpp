@@ -15,7 +15,7 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-/// Samples of given classes, in memory or not.
+/// Samples with given classes, which are known before reading or not.
 class Classes final : public Dataset {
  public:
   explicit Classes(std::vector<std::uint64_t> labels, bool in_memory = true)
@@ -44,7 +44,7 @@ std::vector<std::uint64_t> labels_of(const std::vector<std::size_t>& counts) {
   return labels;
 }
 
-// How many samples of each class `part` has.
+// Returns the number of samples of each class in `part`.
 std::vector<std::size_t> counts_in(const std::vector<std::uint64_t>& labels, const std::vector<std::uint64_t>& part) {
   std::vector<std::size_t> counts(*std::max_element(labels.begin(), labels.end()) + 1);
   for (const std::uint64_t index : part) ++counts[labels[index]];
