@@ -53,7 +53,7 @@ std::string error(const std::string& file) {
   return message;
 }
 
-// The PNG with another size in its header chunk, whose checksum is set right.
+// Returns the PNG with another size in its header chunk and a correct checksum.
 std::string with_png_size(std::string file, std::uint32_t width, std::uint32_t height) {
   const auto put = [&](std::size_t offset, std::uint32_t value) {
     for (std::size_t i = 0; i < 4; ++i) file[offset + i] = static_cast<char>(value >> (24 - 8 * i) & 0xff);
@@ -134,13 +134,13 @@ TEST(DecodeJpeg, IsCloseToWhatWasEncoded) {
 }
 
 TEST(DecodeJpeg, TakesCmykAsAdobeWritesIt) {
-  // Inverted: 255 is no ink. No cyan, full magenta and yellow, no black make red.
+  // The values are inverted: 255 is no ink. No cyan, full magenta and yellow, and no black give red.
   EXPECT_THAT(first_pixel(decode(jpeg_file(flat({255, 0, 0, 255})), 3)), ElementsAre(255, 0, 0));
   EXPECT_THAT(first_pixel(decode(jpeg_file(flat({255, 255, 255, 128})), 3)), ElementsAre(128, 128, 128));
   EXPECT_THAT(first_pixel(decode(jpeg_file(flat({255, 255, 255, 0})), 3)), ElementsAre(0, 0, 0));
 }
 
-// Whatever part is read, it has the bytes that it has in the whole picture: no edge of the part shows.
+// Any part that is read has the same bytes as in the whole image, even along its edges.
 void expect_parts_of_the_whole(const std::string& file, std::size_t channels, const std::string& what) {
   const auto bytes = std::as_bytes(std::span(file));
   RandomStream random(key_of(what));
@@ -264,7 +264,7 @@ TEST(DecodeJpeg, StopsAtCountlessScans) {
   jpeg.resize(jpeg.size() - 2);  // without the end marker
   const std::string scan = jpeg.substr(jpeg.rfind("\xff\xda"));
   for (int i = 0; i < 600; ++i) jpeg += scan;
-  // Newer libjpegs refuse the second of such scans themselves.
+  // Newer versions of libjpeg refuse the second such scan themselves.
   EXPECT_THAT(error(jpeg + "\xff\xd9"), ContainsRegex("too many scans|premature end"));
 }
 

@@ -42,7 +42,7 @@ TEST(Exif, TakesUnsoundDataAsUpright) {
   EXPECT_EQ(orientation_of("\x89PNG"), 1);
 }
 
-// Under the address sanitizer: each piece is memory of its own size.
+// Each input has its own allocation, so the address sanitizer detects reads outside of it.
 TEST(Exif, ReadsNothingOutsideOfTheFile) {
   RandomStream random(3);
   for (const std::string& file : both_formats()) {

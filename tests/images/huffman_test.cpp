@@ -19,7 +19,7 @@ Bytes random_bytes(RandomStream& random, std::size_t size) {
   return bytes;
 }
 
-// Bytes of which every few are 0xff.
+// Returns random bytes, about one in eight of which is 0xff.
 Bytes bytes_to_stuff(RandomStream& random, std::size_t size) {
   Bytes bytes(size);
   for (unsigned char& byte : bytes) {
@@ -28,7 +28,7 @@ Bytes bytes_to_stuff(RandomStream& random, std::size_t size) {
   return bytes;
 }
 
-// As an encoder writes them: a zero behind each 0xff.
+// Inserts a zero after each 0xff, as an encoder does.
 Bytes stuffed(const Bytes& bytes) {
   Bytes result;
   for (const unsigned char byte : bytes) {
@@ -43,7 +43,7 @@ Bytes operator+(Bytes a, const Bytes& b) {
   return a;
 }
 
-// Takes as many bytes, a few bits at a time; fewer where the bits end.
+// Takes `size` bytes, a few bits at a time, or fewer if the bits end.
 Bytes take(EntropyBits& bits, RandomStream& random, std::size_t size) {
   Bytes result;
   unsigned collected = 0;
@@ -110,7 +110,7 @@ TEST(EntropyBits, RestartBehindTheMarkerOfTheNumber) {
 }
 
 TEST(BitReader, GivesNumbersAsTheStandardExtendsThem) {
-  // Of two bits: 00, 01, 10, 11 are -3, -2, 2, 3 (T.81, table F.1).
+  // Two bits 00, 01, 10, 11 stand for -3, -2, 2, 3 (T.81, table F.1).
   for (const auto& [byte, number] : std::map<int, int>{{0b00, -3}, {0b01, -2}, {0b10, 2}, {0b11, 3}}) {
     const Bytes bytes(8, static_cast<unsigned char>(0b101 << 5 | byte << 3));
     BitReader reader{bytes.data()};
@@ -127,7 +127,7 @@ std::optional<HuffmanTable> table_of(const Lengths& lengths, const Symbols& symb
   return HuffmanTable::of(lengths, symbols, largest);
 }
 
-// A table of random lengths, with its codes as text of 0 and 1.
+// A table with random code lengths, and its codes as text of 0 and 1.
 struct RandomTable {
   Lengths lengths{};
   Symbols symbols{};

@@ -1,6 +1,6 @@
-"""Makes pictures in many formats and sizes with Pillow, and what Pillow makes of them.
+"""Makes images in many formats and sizes with Pillow, and the results of Pillow's operations on them.
 
-usage: pillow.py FOLDER    writes files and FOLDER/cases.txt, a line a case:
+usage: pillow.py FOLDER    writes files and FOLDER/cases.txt, one line per case:
        name <tab> file <tab> channels <tab> operation <tab> expected file <tab> height <tab> width
 Expected files are raw uint8, height x width x channels.
 """
@@ -16,7 +16,7 @@ cases = []
 
 
 def picture(width, height, mode="RGB"):
-    """Smooth shapes with noise on them."""
+    """Returns smooth shapes with noise."""
     small = Image.frombytes("RGB", (5, 4), random.randbytes(60)).resize((width, height), Image.Resampling.BICUBIC)
     noise = Image.frombytes("RGB", (width, height), random.randbytes(width * height * 3))
     return Image.blend(small, noise, 0.15).convert(mode)
@@ -96,7 +96,7 @@ for path in [source, jpeg]:
     expect("flip", path, 3, "random_horizontal_flip(p=1)", ImageOps.mirror(decoded(path)))
     expect("flip", path, 3, "random_vertical_flip(p=1)", ImageOps.flip(decoded(path)))
 
-# Colours. The operation is a function's name and its argument.
+# Colours. The operation is the name of a function and its argument.
 for path, channels in [(source, 3), (source, 1)]:
     image = decoded(path, channels)
     for factor in [0, 0.4, 0.93, 1, 1.37, 2.5]:

@@ -1,5 +1,5 @@
-// The same pixels as Pillow, in every format, for every operation. Pillow comes with build/bin/parity-python, which
-// `make test` provides.
+// Compares the pixels of every format and operation with Pillow's. Pillow is part of build/bin/parity-python, which
+// `make test` installs.
 
 #include <cstdlib>
 #include <fstream>
@@ -93,7 +93,7 @@ TEST(Pillow, HasTheSamePixels) {
   const std::vector<Case> cases = cases_in(dir / "cases.txt");
   ASSERT_GT(cases.size(), 300u);
 
-  std::map<std::string, std::pair<std::size_t, std::size_t>> off;  // operation → values that differ by one, values
+  std::map<std::string, std::pair<std::size_t, std::size_t>> off;  // operation → values that differ by one, all values
   for (const Case& one : cases) {
     const Image image = result_of(one);
     ASSERT_EQ((ImageSize{image.height, image.width}), one.size) << one.name << " " << one.operation;

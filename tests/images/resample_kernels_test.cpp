@@ -14,14 +14,14 @@ struct Extent {
   std::size_t to;
 };
 
-// Around the number of inputs and of bytes that a vector takes in at once, and of large and small scales.
+// Extents around the number of inputs and of bytes in a vector, and large and small scales.
 constexpr Extent extents[] = {{1, 1},   {1, 9},   {2, 1},   {3, 2},    {7, 5},
                               {10, 11}, {11, 32}, {64, 22}, {500, 33}, {33, 65}};
 
 std::vector<std::byte> noise(std::size_t size) {
   RandomStream random(size);
   std::vector<std::byte> bytes(size);
-  // Half of them extreme, so that a bicubic filter overshoots on both sides.
+  // Half of them are extreme, so that a bicubic filter overshoots on both sides.
   for (std::byte& byte : bytes) {
     const std::uint64_t value = random.below(512);
     byte = static_cast<std::byte>(value < 256 ? value : value % 2 * 255);

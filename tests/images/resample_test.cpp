@@ -40,7 +40,8 @@ TEST(Resize, KeepsAFlatPictureFlat) {
 }
 
 TEST(Resize, ToHalfWeighsAsATriangleOfFourPixels) {
-  // Weights 1/8, 3/8, 3/8, 1/8; at the edges the triangle is cut and what is left weighs 3/7, 3/7, 1/7.
+  // The weights are 1/8, 3/8, 3/8, 1/8. At the edges the triangle is cut off, and the remaining weights are 3/7, 3/7,
+  // 1/7.
   EXPECT_THAT(values_of(resize(grey(1, 8, {0, 0, 0, 80, 80, 0, 0, 0}), {1, 4})), ElementsAre(0, 40, 40, 0));
   EXPECT_THAT(values_of(resize(grey(1, 8, {70, 0, 0, 0, 0, 0, 0, 7}), {1, 4})), ElementsAre(30, 0, 0, 3));
   EXPECT_THAT(values_of(resize(grey(8, 1, {70, 0, 0, 0, 0, 0, 0, 7}), {4, 1})), ElementsAre(30, 0, 0, 3));
@@ -66,14 +67,15 @@ TEST(Resize, ScalesColumnsFirstWhereThatIsLessWork) {
   const auto one_by_one = [&](ImageSize first, ImageSize then) {
     return resize(resize(image, first, Filter::bicubic), then, Filter::bicubic).pixels;
   };
-  // The height loses 21 pixels, the width 10 and then 11.
+  // The height shrinks by 21 pixels, the width by 10 and then by 11.
   EXPECT_EQ(resize(image, {19, 20}, Filter::bicubic).pixels, one_by_one({19, 30}, {19, 20}));
   EXPECT_EQ(resize(image, {19, 19}, Filter::bicubic).pixels, one_by_one({40, 19}, {19, 19}));
   EXPECT_EQ(resize(image, {39, 50}, Filter::bicubic).pixels, one_by_one({39, 30}, {39, 50}));
   EXPECT_EQ(resize(image, {41, 60}, Filter::bicubic).pixels, one_by_one({40, 60}, {41, 60}));
 }
 
-// The definition, in floating point: every output is the mean of the inputs under a triangle as wide as the scale.
+// The definition in floating point: each output is the weighted mean of the inputs under a triangle as wide as the
+// scale.
 double by_definition(const Image& image, double scale_y, double scale_x, std::size_t y, std::size_t x) {
   const auto weight = [](double scale, std::size_t out, std::size_t in) {
     const double center = (static_cast<double>(out) + 0.5) * scale;

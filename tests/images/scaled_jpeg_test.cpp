@@ -20,7 +20,7 @@ namespace {
 
 using testing::HasSubstr;
 
-// libjpeg's object with the header of a well-formed file.
+// libjpeg's decompression object with the header of a well-formed file.
 class Header {
  public:
   explicit Header(const std::string& file) {
@@ -43,7 +43,7 @@ class Header {
   jpeg_error_mgr errors_{};
 };
 
-// The whole picture, or nothing where read_scaled() leaves it to libjpeg.
+// Returns the whole image, or nullopt if read_scaled() leaves it to libjpeg.
 std::optional<Image> scaled(const std::string& file, std::size_t channels, std::size_t shrink) {
   const Header header(file);
   const auto [height, width] = header.size(shrink);
@@ -60,8 +60,8 @@ double mean_of_cosine(std::size_t frequency, std::size_t first, std::size_t coun
   return sum / static_cast<double>(count) * (frequency == 0 ? 1 / std::numbers::sqrt2 : 1);
 }
 
-// The same by libjpeg's coefficients and the definition, in doubles: means of the inverse DCT (T.81, A.3.3) without the
-// frequencies from the number of means on; JFIF's conversion.
+// Computes the planes from libjpeg's coefficients by definition, in float64: means of the inverse DCT (T.81, A.3.3),
+// without the frequencies at or above the number of means per side of a block.
 std::vector<std::vector<double>> planes_by_definition(Header& header, std::size_t shrink) {
   jvirt_barray_ptr* const coefficients = jpeg_read_coefficients(&header.jpeg);
   const auto [height, width] = header.size(shrink);
@@ -69,7 +69,7 @@ std::vector<std::vector<double>> planes_by_definition(Header& header, std::size_
   for (int c = 0; c < header.jpeg.num_components; ++c) {
     const jpeg_component_info& info = header.jpeg.comp_info[c];
     const bool single = header.jpeg.num_components == 1;
-    // Neighbours that one of our pixels is the mean of.
+    // The number of neighbouring pixels whose mean is one pixel of the result.
     const std::size_t across =
         shrink * (single ? 1 : info.h_samp_factor) / (single ? 1 : header.jpeg.max_h_samp_factor);
     const std::size_t down = shrink * (single ? 1 : info.v_samp_factor) / (single ? 1 : header.jpeg.max_v_samp_factor);
