@@ -1,4 +1,4 @@
-// What workers leave to the GPU: framed and decoded as described, it has the pixels of decoding in a worker.
+// JPEGs left to the GPU: framed and decoded as their headers describe, they have the pixels of decoding in a worker.
 
 #include "transforms/coded_picture.h"
 
@@ -29,7 +29,7 @@ const std::vector<std::vector<std::string>> framings = {{"random_resized_crop(si
                                                         {"random_horizontal_flip"},
                                                         {}};
 
-/// Reads sample `index` of `pictures` as a worker does; the field's bytes.
+/// Reads sample `index` of `pictures` as a worker does. Returns the bytes of the field.
 std::vector<std::byte> read(const TransformPipeline& pipeline, const Dataset& pictures, std::size_t index,
                             std::uint64_t epoch, bool unmirrored = false) {
   std::vector<std::byte> bytes(pipeline.fields(pictures)[0].bytes());
@@ -44,7 +44,7 @@ TransformPipeline leaving_to_gpu(const std::vector<std::string>& specs, const Da
   return pipeline;
 }
 
-/// The pixels of a coded picture.
+/// Returns the pixels of a coded picture.
 std::vector<std::byte> decoded(const Field& field, std::span<const std::byte> place) {
   const CodedPicture picture = read_header(place);
   const auto rest = place.subspan(coded_picture_start);
@@ -131,11 +131,11 @@ TEST(CodedPicture, OfADamagedFileIsTheWorkersError) {
   const TransformPipeline left = leaving_to_gpu({"resize(size=40)", "center_crop(size=32)"}, pictures);
   EXPECT_THAT(error_of<RunError>([&] { read(left, pictures, 1, 0); }), HasSubstr("truncated JPEG"));
 
-  // A Huffman table with more codes than there can be.
+  // A Huffman table with more codes than possible.
   std::string damaged = whole;
   const std::size_t table = damaged.find("\xff\xc4");
   ASSERT_NE(table, std::string::npos);
-  damaged[table + 5] = 3;  // codes of one bit
+  damaged[table + 5] = 3;  // the number of one-bit codes
   const PicturesInMemory others({whole, damaged});
   EXPECT_THAT(error_of<RunError>([&] { read(left, others, 1, 0); }), HasSubstr("damaged JPEG"));
 }

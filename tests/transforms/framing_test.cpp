@@ -1,4 +1,4 @@
-// Crops and scalings: what they cut, and that doing them in one go gives the pixels of doing them one by one.
+// Crops and resizes: which part they take, and that applying several at once gives the same pixels as one by one.
 
 #include <algorithm>
 #include <cmath>
@@ -49,7 +49,7 @@ TEST(Framing, ResizesTheShorterSideAndCutsTheMiddle) {
   EXPECT_EQ(resized.width, 71u);  // 50 × 107 / 75, rounded down
   EXPECT_EQ(resized.pixels, resize(photo, {50, 71}).pixels);
   const Image middle = read(png, {"resize(size=50)", "center_crop(size=40)"});
-  EXPECT_EQ(middle.pixels, cut(resized, 5, 16, 40, 40).pixels);  // 15.5 to even
+  EXPECT_EQ(middle.pixels, cut(resized, 5, 16, 40, 40).pixels);  // 15.5 is rounded to even
 }
 
 TEST(Framing, InterpolatesAsAsked) {
@@ -108,7 +108,7 @@ TEST(Framing, OfAFileGivesThePixelsOfTheDecodedPicture) {
 }
 
 TEST(Framing, ScaledDecodingIsCloseToExact) {
-  // Sides that are whole blocks, and sides that are none: mirrored, these would be displaced.
+  // Sides that are multiples of a block, and sides that are not, which a flip would shift.
   for (const ImageSize size : {ImageSize{600, 800}, {597, 803}}) {
     const std::string file = jpeg_file(resize(ramp(8, 8, 3), size, Filter::bicubic), 95, false, 2, 2);
     for (const int orientation : {1, 2, 3, 6, 7}) {

@@ -1,4 +1,4 @@
-// What transforms do to a mask beside its image.
+// The effect of transforms on a mask with its image.
 
 #include <gmock/gmock.h>
 
@@ -18,7 +18,7 @@ using testing::HasSubstr;
 constexpr std::size_t height = 23;
 constexpr std::size_t width = 31;
 
-// A grey image whose pixels are twice the mask's numbers.
+// A mask, and a grey image whose pixels are twice the mask's values.
 Image mask_pixels() {
   Image mask{height, width, 1, std::vector<std::byte>(height * width)};
   for (std::size_t i = 0; i < mask.pixels.size(); ++i) mask.pixels[i] = static_cast<std::byte>(mix64(i) % 127);
@@ -31,7 +31,7 @@ Image image_pixels() {
   return image;
 }
 
-/// Pairs as elements, or as PNG files.
+/// Pairs of image and mask, as elements or as PNG files.
 class Pairs final : public Dataset {
  public:
   explicit Pairs(bool as_files, std::optional<std::int64_t> ignored = {}, std::size_t mask_width = width)

@@ -188,7 +188,7 @@ TEST_F(PackDataset, NamesTheRecordThatIsGoneWhileItIsRead) {
               HasSubstr("the field image of sample 2 has been cut off"));
 }
 
-/// Of one sample, whose class has no name.
+/// A single sample with a label out of range.
 class WrongLabel final : public Dataset {
  public:
   std::size_t size() const override { return 1; }
@@ -213,7 +213,7 @@ TEST_F(PackDataset, NamesTheSampleWithAClassOutOfRange) {
               AllOf(HasSubstr("sample 0 (the sample)"), HasSubstr("label has the value 2; allowed: 0 to 1")));
 }
 
-// A file of version 1: picture files, sample i of class i.
+// Returns a file of version 1: image files, sample i of class i.
 std::string version_1(const std::vector<std::string>& files) {
   std::string bytes(packed_magic, sizeof packed_magic);
   const auto add = [&](const void* data, std::size_t size) { bytes.append(static_cast<const char*>(data), size); };
@@ -242,7 +242,7 @@ std::string version_1(const std::vector<std::string>& files) {
   return bytes;
 }
 
-// As version 1 wrote them: three pictures of one size, three of several sizes, and three files.
+// Files as version 1 wrote them: three images of one size, three of several sizes, and three files.
 TEST_F(PackDataset, ReadsFilesOfVersion1) {
   DataConfig config;
   config.name = "packed";
@@ -270,7 +270,7 @@ TEST_F(PackDataset, ReadsFilesOfVersion1) {
   }
 }
 
-// Every kind of field: an image, a column, and two that vary.
+// All kinds of fields: an image, a column, and two of varying length.
 TEST_F(PackDataset, GivesBackAllFields) {
   const CheckableDataset original(20, nullptr);
   for (const int workers : {0, 2}) {
@@ -288,7 +288,7 @@ TEST_F(PackDataset, GivesBackAllFields) {
   }
 }
 
-/// Pictures with masks, of several sizes.
+/// Images of several sizes with masks.
 class Masked final : public Dataset {
  public:
   Masked() {
@@ -341,7 +341,7 @@ TEST_F(PackDataset, RefusesSamplesThatAreDrawnAnew) {
 
 TEST_F(PackDataset, NamesWhatIsWrongWithTheDescription) {
   const std::string whole = packed_bytes();
-  const auto error = [&](const std::string& from, const std::string& to) {  // of one length
+  const auto error = [&](const std::string& from, const std::string& to) {  // `from` and `to` have the same length
     std::string bytes = whole;
     bytes.replace(bytes.find(from), from.size(), to);
     PackedTrailer trailer{};
@@ -368,7 +368,7 @@ TEST_F(PackDataset, SaysWhatIsInThePlaceOfAPackedFile) {
               AllOf(HasSubstr("train.packed"), HasSubstr("a named pipe")));
 }
 
-// The checksums are set right again, so that what is behind them is reached.
+// The checksums are corrected, so that the damage reaches the code behind them.
 TEST_F(PackDataset, SurvivesAnyDamage) {
   const std::string whole = packed_bytes();
   RandomStream random(9);

@@ -59,7 +59,7 @@ TEST(TransformPipeline, IsAFunctionOfSeedEpochAndIndex) {
 TEST(TransformPipeline, TheSameTransformInAnotherPlaceDrawsOtherNumbers) {
   int different = 0;
   for (std::uint64_t index = 0; index < 100; ++index) {
-    // Both mirrored or neither would leave the image as it was.
+    // Two flips or none leave the image unchanged.
     if (applied({"random_horizontal_flip", "random_horizontal_flip"}, 1, 2, index) != unchanged) ++different;
   }
   EXPECT_GT(different, 25);
@@ -110,7 +110,7 @@ TEST(TransformPipeline, RefusesSamplesThatAreNoImages) {
   EXPECT_NO_THROW(TransformPipeline({}, {{"image", DType::float32, {48}}}));
 }
 
-// A dataset of one picture under many numbers.
+// One image under many indices.
 class OnePicture final : public Dataset {
  public:
   std::size_t size() const override { return 1'000; }

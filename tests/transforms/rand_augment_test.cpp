@@ -7,7 +7,7 @@
 namespace trainyard {
 namespace {
 
-// Everything that one operation of this magnitude makes of one grey pixel.
+// Returns all results of one operation of this magnitude on one grey pixel.
 std::set<int> results_of(int value, int magnitude) {
   const std::byte pixel{static_cast<unsigned char>(value)};
   const TransformPipeline pipeline({fmt::format("rand_augment(num_ops=1, magnitude={})", magnitude)},
@@ -20,7 +20,7 @@ std::set<int> results_of(int value, int magnitude) {
 }
 
 TEST(RandAugment, SolarizesFromTheThresholdOn) {
-  for (const int magnitude : {8, 10, 20, 22}) {  // where 255 × (1 - magnitude / 30) in floating point is a little more
+  for (const int magnitude : {8, 10, 20, 22}) {  // 255 × (1 - magnitude / 30) is slightly too large in floating point
     const int threshold = 255 - 255 * magnitude / 30;
     EXPECT_THAT(results_of(threshold, magnitude), testing::Contains(255 - threshold)) << magnitude;
   }

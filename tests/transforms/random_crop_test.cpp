@@ -27,7 +27,7 @@ std::vector<std::byte> counting_image() {
 const std::vector<std::byte> pixels = counting_image();
 const ConstImageView picture(pixels.data(), {height, width}, channels);
 
-// The image moved up by `down` and left by `right`, black where it has no pixels.
+// Returns the image shifted up by `down` and left by `right`, black where there are no pixels.
 std::vector<std::byte> moved(int down, int right) {
   const auto image = counting_image();
   std::vector<std::byte> result(image.size());

@@ -16,7 +16,7 @@ const Image white{60, 45, 3, std::vector<std::byte>(std::size_t{60} * 45 * 3, st
 const Field sample_field{"image", DType::uint8, {60, 45, 3}};
 const std::vector<Field> sample{sample_field};
 
-// How many of 2,000 pictures are changed, and that they are by `value` alone.
+// Returns how many of 2,000 images are changed. Expects that changed pixels have the value `value`.
 int changed_by(const std::string& spec, int value) {
   const TransformPipeline pipeline({spec}, sample);
   int changed = 0;

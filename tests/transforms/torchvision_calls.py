@@ -1,14 +1,14 @@
-"""What torchvision makes of the pictures and parameters that torchvision_test.cpp gives.
+"""Applies torchvision to the images and parameters of torchvision_test.cpp.
 
 usage: torchvision_calls.py FOLDER
-FOLDER/requests.json has three lists; what each asks for goes to a file that carries its number.
-  calls       a picture, or a mask as tv_tensors.Mask, goes through functions of torchvision.transforms.v2.functional:
+FOLDER/requests.json has three lists; the result of each entry goes to a file numbered by its position.
+  calls       applies functions of torchvision.transforms.v2.functional to an image, or to a mask as tv_tensors.Mask:
               calls.N.raw
-  augment     a picture goes through each operation of transforms.RandAugment, with either sign: augment.N.raw, all 28
-              results in a row
-  parameters  what a class's get_params draws, many times: parameters.N.json
-Pictures are files, read as torchvision's ImageFolder reads them; .raw is uint8, height x width x channels.
-Exit code 77: there is no torchvision that works.
+  augment     applies each operation of transforms.RandAugment to an image, with both signs: augment.N.raw, all 28
+              results in sequence
+  parameters  calls get_params of a class many times: parameters.N.json
+Images are files, read as torchvision's ImageFolder reads them; .raw is uint8, height x width x channels.
+Exit code 77: there is no working torchvision.
 """
 import json
 import os
@@ -21,7 +21,7 @@ try:
     from torchvision import transforms
     from torchvision import tv_tensors
     from torchvision.transforms import InterpolationMode, autoaugment, v2
-except (ImportError, RuntimeError) as error:  # the latter where it is of another torch
+except (ImportError, RuntimeError) as error:  # RuntimeError if it was built for another torch
     print(error)
     sys.exit(77)
 

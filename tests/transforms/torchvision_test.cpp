@@ -1,7 +1,7 @@
-// The pixels that torchvision's functions give, from the same files with the same parameters, for every transform; and
-// parameters drawn as often as torchvision draws them. Random numbers are our own: where a transform draws,
-// torchvision's functions are given what ours has drawn. torchvision comes with build/bin/parity-python, which
-// `make test` provides.
+// Compares the pixels of every transform with those of torchvision's functions, for the same files and parameters, and
+// the distributions of drawn parameters with torchvision's. The random numbers differ from torchvision's, so its
+// functions get the parameters that our transforms have drawn. torchvision is part of build/bin/parity-python, which
+// `make test` installs.
 
 #include <algorithm>
 #include <array>
@@ -37,7 +37,7 @@ struct File {
   bool is_mask = false;
 };
 
-// Slopes under noise, so that each value has neighbours both near and far.
+// A gradient with noise, so that each value has both close and distant neighbours.
 Image picture(ImageSize size, std::size_t channels, unsigned darkest = 0, unsigned levels = 256) {
   Image image = ramp(size.height, size.width, channels);
   RandomStream random(size.height * size.width * channels);
@@ -72,7 +72,7 @@ std::vector<File> files_in(const TempDir& dir) {
   return files;
 }
 
-// Of noise, so that every pixel taken from another place shows.
+// Masks of noise, so that a pixel taken from a wrong position is detected.
 std::vector<File> masks_in(const TempDir& dir) {
   std::vector<File> files;
   for (const ImageSize size : {ImageSize{1, 1}, {3, 2}, {17, 16}, {75, 107}, {121, 40}, {33, 47}}) {
@@ -109,7 +109,7 @@ Image applied(Transform& transform, const File& file, RandomStream random) {
   return {pixels.height, pixels.width, pixels.channels, {pixels.bytes().begin(), pixels.bytes().end()}};
 }
 
-// The rectangle that random_erasing paints black, as seen on white; of size 0 where it paints none.
+// Returns the rectangle that random_erasing paints black, found by applying it to white; of size 0 if it paints none.
 Rect erased(Transform& transform, ImageSize size, RandomStream random) {
   std::vector<std::byte> pixels(size.height * size.width, std::byte{255});
   transform.apply({pixels.data(), size.height, size.width, 1}, random);
@@ -140,7 +140,7 @@ json colour_calls(const ColorJitter& jitter, RandomStream random) {
   return calls;
 }
 
-// A picture of ours, and the functions of torchvision that make the same one.
+// An image of ours, and the calls of torchvision that give the same one.
 struct Case {
   std::string spec;
   File file;
@@ -148,7 +148,8 @@ struct Case {
   Image ours;
 };
 
-// What `spec` makes of each file, beside the calls that `calls_for` has for (transform, file, the stream that it gets).
+// Adds the results of `spec` for each file, with the calls that `calls_for` returns for (transform, file, the random
+// stream passed to it).
 template <typename CallsFor>
 void add_cases(std::vector<Case>& cases, const std::vector<File>& files, const std::string& spec, std::uint64_t draws,
                CallsFor calls_for) {
@@ -161,7 +162,7 @@ void add_cases(std::vector<Case>& cases, const std::vector<File>& files, const s
   }
 }
 
-// Those of geometry act on `spatial`, which has masks as well.
+// Geometric transforms are applied to `spatial`, which includes masks.
 std::vector<Case> all_cases(const std::vector<File>& files, const std::vector<File>& spatial) {
   std::vector<Case> cases;
   for (const int size : {1, 16, 41, 120}) {
@@ -170,7 +171,7 @@ std::vector<Case> all_cases(const std::vector<File>& files, const std::vector<Fi
     });
   }
   for (const int padding : {0, 3}) {
-    const int size = padding == 0 ? 0 : 7;  // the smallest picture and its padding
+    const int size = padding == 0 ? 0 : 7;  // the smallest image with its padding
     add_cases(cases, spatial, fmt::format("random_crop(size={}, padding={})", size, padding), 4,
               [&](Transform& transform, const File& file, RandomStream random) {
                 const Rect cut = transform.frame(file.size, random)->region;
@@ -244,7 +245,7 @@ void compare(const Case& one, const std::vector<std::byte>& theirs) {
   EXPECT_EQ(largest_difference(one.ours.pixels, theirs), 0);
 }
 
-// rand_augment at one magnitude. What it has drawn shows in the picture.
+// rand_augment at one magnitude. The operation drawn is recognized by the resulting image.
 struct Augmentation {
   File file;
   int magnitude;
@@ -260,17 +261,18 @@ std::vector<Augmentation> all_augmentations(const std::vector<File>& files) {
   return all;
 }
 
-constexpr std::size_t augmentations = 28;  // 14 operations with either sign
+constexpr std::size_t augmentations = 28;  // 14 operations with both signs
 
-// How far ours may be from theirs. torchvision has the factors of brightness, colour, contrast and sharpness from
-// torch.linspace in float32, whose last bit depends on the processor, and what they give is cut off at the point.
+// The largest difference allowed between our values and torchvision's. torchvision takes the factors of brightness,
+// colour, contrast and sharpness from torch.linspace in float32, whose last bit depends on the processor, and truncates
+// the results.
 int allowed_difference(std::size_t augmentation) {
   const std::size_t operation = augmentation / 2;
   return operation >= 6 && operation <= 9 ? 1 : 0;
 }
 
-// `theirs` holds a picture for each augmentation. Each of ours must be one of them, and each of them one of ours, as
-// often as torchvision draws it.
+// `theirs` holds an image for each augmentation. Each of our images must equal one of them, and each of them must occur
+// about as often as torchvision draws it.
 void compare(const Augmentation& one, const std::vector<std::byte>& theirs) {
   SCOPED_TRACE(fmt::format("rand_augment(num_ops=1, magnitude={}) of {}", one.magnitude, one.file.path));
   const std::size_t bytes = one.file.size.height * one.file.size.width * one.file.channels;
@@ -280,7 +282,7 @@ void compare(const Augmentation& one, const std::vector<std::byte>& theirs) {
            allowed_difference(augmentation);
   };
   constexpr int draws = 400;
-  std::map<std::vector<std::byte>, int> ours;  // and how often
+  std::map<std::vector<std::byte>, int> ours;  // with their counts
   const auto transform = make_transform(fmt::format("rand_augment(num_ops=1, magnitude={})", one.magnitude));
   for (std::uint64_t draw = 0; draw < draws; ++draw) ++ours[applied(*transform, one.file, RandomStream(draw)).pixels];
   std::array<int, augmentations> drawn{};
@@ -298,13 +300,13 @@ void compare(const Augmentation& one, const std::vector<std::byte>& theirs) {
     for (std::size_t j = 0; j < augmentations; ++j) alike += is(std::span(theirs).subspan(j * bytes, bytes), i);
     const double expected = static_cast<double>(draws) * alike / augmentations;
     EXPECT_GT(drawn.at(i), 0) << "operation " << i / 2;
-    // Where strength is low or the picture small, one that is off by one is like some and not like others.
+    // At a low magnitude or in a small image, a result that is off by one may equal only some of several like images.
     if (one.magnitude < 9 || bytes < 500) continue;
     EXPECT_NEAR(drawn.at(i), expected, 4 * std::sqrt(expected)) << "operation " << i / 2;
   }
 }
 
-// What a transform draws, beside get_params of torchvision's class.
+// The parameters drawn by a transform, and the request for get_params of torchvision's class.
 struct Draws {
   json request;
   std::function<std::vector<double>(RandomStream)> ours;
@@ -351,7 +353,7 @@ std::vector<Draws> all_draws() {
        }}};
 }
 
-// The largest distance between two samples' distribution functions (Kolmogorov and Smirnov's).
+// The Kolmogorov-Smirnov statistic: the largest distance between the distribution functions of two samples.
 double distance(std::vector<double> a, std::vector<double> b) {
   std::sort(a.begin(), a.end());
   std::sort(b.begin(), b.end());
@@ -375,12 +377,13 @@ void compare(const Draws& one, const json& theirs) {
     return values;
   };
   for (std::size_t i = 0; i < ours.front().size(); ++i) {
-    // Two samples of these sizes from one distribution are as far apart in one of 30,000 cases. The seeds are fixed.
+    // Two samples of these sizes from one distribution exceed this bound with probability 1 in 30,000. The seeds are
+    // fixed.
     EXPECT_LT(distance(column(ours, i), column(theirs, i)), 0.055) << one.request << ", parameter " << i;
   }
 }
 
-// One test, as Python takes seconds to import torchvision.
+// A single test, because importing torchvision takes seconds.
 TEST(Torchvision, GivesTheSamePixelsAndDrawsAsOften) {
   const std::string python = TRAINYARD_SOURCE_DIR "/build/bin/parity-python";
   if (!std::filesystem::exists(python)) {
