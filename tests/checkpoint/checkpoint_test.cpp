@@ -25,7 +25,7 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-// A checkpoint whose tensors all hold its step.
+// Returns a checkpoint whose tensors all hold its step.
 Checkpoint example(std::int64_t step, std::int64_t elements = 100) {
   Checkpoint checkpoint;
   checkpoint.manifest = valid_manifest(step);
@@ -225,7 +225,7 @@ TEST(Checkpoint, ReadersSeeWholeCheckpointsInOrderWhileOneWrites) {
   for (std::thread& reader : readers) reader.join();
 }
 
-// Limits how far any file of this process may grow, so that a write breaks off in the middle.
+// Limits the size of files that this process writes, so that a write fails halfway.
 class FileSizeLimit {
  public:
   explicit FileSizeLimit(rlim_t bytes) : old_handler_(std::signal(SIGXFSZ, SIG_IGN)) {
@@ -260,7 +260,7 @@ TEST(Checkpoint, AWriteThatBreaksOffLeavesTheOldOnesWholeAndNothingHalf) {
   expect_holds(read_checkpoint(folder / "step-00000002"), 2);
 }
 
-// A small file system in memory at `path`; `mounted()` is false where this process may not mount.
+// A small tmpfs mounted at `path`; `mounted()` is false if this process may not mount.
 class SmallDisk {
  public:
   SmallDisk(fs::path path, const char* options)

@@ -35,7 +35,7 @@ TEST(CheckpointWriter, WritesWhatTheTensorsWereWhenItWasCalled) {
   for (std::int64_t step = 1; step <= 20; ++step) {
     weight.fill_(step);
     writer.write(example(step, weight), false);
-    weight.fill_(-1);  // training goes on
+    weight.fill_(-1);  // training continues
   }
   writer.finish();
   for (std::int64_t step = 1; step <= 20; ++step) {
@@ -67,7 +67,7 @@ TEST(CheckpointWriter, AFailureKeepsTheOneBeforeAndIsForgottenOnceTheNextGoesWel
   const TestFolder folder;
   CheckpointWriter writer(folder.path(), {});
   writer.write(example(1, at::zeros({2})), false);
-  writer.write(example(2, at::zeros({2}, at::kComplexDouble)), false);  // the format lacks the type
+  writer.write(example(2, at::zeros({2}, at::kComplexDouble)), false);  // a type that the format does not have
   EXPECT_THAT(message_of<RunError>([&] { writer.finish(); }),
               testing::AllOf(testing::HasSubstr("step 2 could not be saved"),
                              testing::HasSubstr("the checkpoint before is whole"), testing::HasSubstr("to resume"),

@@ -1,6 +1,6 @@
 """Prints each tensor of a safetensors file, in the order of its header, as `name dtype shape bytes-in-hex`.
 
-Read by hand from the format's description; where the safetensors package is there, it must agree.
+The parser follows the format's specification; if the safetensors package is installed, it must agree.
 """
 
 import json

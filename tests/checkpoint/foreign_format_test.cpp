@@ -61,7 +61,7 @@ TEST(ForeignFormat, EveryTruncationIsHandled) {
 }
 
 TEST(ForeignFormat, HeaderLengthsThatLookLikeAMagicAreSafetensors) {
-  // 640 is 80 02, the beginning of a pickle; 35615 is gzip's.
+  // 640 is 80 02, the beginning of a pickle; 35615 is the magic number of gzip.
   for (const std::uint64_t length : {640, 35615, 0x04034b50}) {
     std::string content(8, '\0');
     std::memcpy(content.data(), &length, sizeof length);

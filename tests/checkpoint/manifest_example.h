@@ -1,4 +1,4 @@
-/// A manifest that a run could have written.
+/// Builds manifests for tests.
 #pragma once
 
 #include <span>
@@ -10,7 +10,7 @@
 
 namespace trainyard {
 
-/// Of step `step`, after as many epochs as that has tens; its files are filled in by write_checkpoint.
+/// Returns a valid manifest of step `step`, with ten steps per epoch; write_checkpoint fills in its files.
 inline Manifest valid_manifest(std::int64_t step) {
   Manifest manifest;
   manifest.step = step;
@@ -29,7 +29,7 @@ inline Manifest valid_manifest(std::int64_t step) {
   return manifest;
 }
 
-/// The text of a manifest whose values someone changed, with the checksum that fits them.
+/// Returns the text of a changed manifest with a correct checksum.
 inline std::string sealed(nlohmann::json manifest) {
   manifest.erase("manifest_crc32");
   const std::string text = manifest.dump();
@@ -37,7 +37,7 @@ inline std::string sealed(nlohmann::json manifest) {
   return manifest.dump();
 }
 
-/// JSON values, written as text, that no count, share or size of a manifest can be, and some that a few can.
+/// JSON values, most of them invalid for every count, fraction or size of a manifest.
 inline const std::vector<nlohmann::json>& hostile_numbers() {
   static const std::vector<nlohmann::json> numbers = {-1,
                                                       0,
@@ -63,7 +63,7 @@ inline const std::vector<nlohmann::json>& hostile_numbers() {
   return numbers;
 }
 
-/// The places of all numbers in `value`.
+/// Returns the positions of all numbers in `value`.
 inline std::vector<nlohmann::json::json_pointer> places_of_numbers(const nlohmann::json& value) {
   std::vector<nlohmann::json::json_pointer> places;
   const nlohmann::json flat = value.flatten();

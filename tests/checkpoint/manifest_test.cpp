@@ -105,7 +105,7 @@ TEST(Manifest, OtherJsonIsNotAManifest) {
   EXPECT_THAT(error_of(R"({"format":"other"})"), HasSubstr("not the manifest"));
 }
 
-// example() with one value changed, and the checksum that fits it.
+// Returns example() with one value changed and a correct checksum.
 std::string changed(const std::string& pointer, const nlohmann::json& value) {
   nlohmann::json json = nlohmann::json::parse(to_json(example()));
   json[nlohmann::json::json_pointer(pointer)] = value;

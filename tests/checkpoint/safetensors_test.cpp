@@ -19,7 +19,7 @@ std::string with_length(const std::string& json, std::uint64_t length) {
   return file + json;
 }
 
-// A file of this header and that many bytes of data.
+// Returns a file with this header and `data_bytes` bytes of data.
 std::string file_of(const std::string& json, std::size_t data_bytes) {
   return with_length(json, json.size()) + std::string(data_bytes, 'd');
 }
@@ -96,7 +96,7 @@ TEST(Safetensors, ByteSizeRefusesOverflowAlsoOfEmptyShapes) {
 struct Malformed {
   const char* name;
   std::string file;
-  const char* message;  // part of what the error says
+  const char* message;  // part of the error
 };
 
 void PrintTo(const Malformed& malformed, std::ostream* out) { *out << malformed.name; }

@@ -23,7 +23,7 @@ constexpr std::array all_types = {
     at::kShort, at::kUInt16, at::kHalf,   at::kBFloat16,    at::kInt,           at::kUInt32,
     at::kFloat, at::kLong,   at::kUInt64, at::kDouble,      at::kComplexFloat};
 
-// A tensor of this type with all its bytes different, except truth values.
+// Returns a tensor of this type in which neighbouring bytes differ.
 at::Tensor filled(at::ScalarType type, at::IntArrayRef shape) {
   at::Tensor tensor = at::empty(shape, type);
   auto* const bytes = static_cast<unsigned char*>(tensor.mutable_data_ptr());

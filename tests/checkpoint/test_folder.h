@@ -1,4 +1,4 @@
-/// A folder for one test, removed with all that is in it.
+/// Creates a temporary folder for a test and removes it with its contents.
 #pragma once
 
 #include <cstdlib>
@@ -35,7 +35,7 @@ inline void write_text(const std::filesystem::path& path, const std::string& tex
 
 inline std::string read_text(const std::filesystem::path& path) { return read_text_file(path.string(), "test"); }
 
-/// What the RunError or UsageError says that `call` throws; empty when it throws none.
+/// Returns the message of the `Exception` that `call` throws, or an empty string if it throws none.
 template <typename Exception, typename Call>
 std::string message_of(Call call) {
   try {
