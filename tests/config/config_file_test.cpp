@@ -22,7 +22,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::StartsWith;
 
-// A component with a setting of every type.
+// A component with settings of all types.
 struct MixerSettings {
   std::string words;
   bool flag = false;
@@ -180,7 +180,7 @@ class RandomSettings {
  private:
   std::size_t below(std::size_t end) { return static_cast<std::size_t>(random_() % end); }
 
-  // Right values are few among random ones: what assign() refuses is drawn again.
+  // Few random values are valid, so values that assign() refuses are drawn again.
   template <typename T>
   void draw(T* target, const Allowed& allowed) {
     const SettingField field(target);

@@ -16,7 +16,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-// The test runs in a folder of its own, which nothing else of it depends on.
+// The test runs in a temporary working folder.
 class ResolvePaths : public testing::Test {
  protected:
   ResolvePaths() : before_(fs::current_path()) {
@@ -56,7 +56,7 @@ TEST_F(ResolvePaths, NameOfWeightsIsAFileInTheirFolder) {
 
 TEST_F(ResolvePaths, PathOfWeightsIsNoName) {
   config_.run.started_in = "";
-  std::ofstream("resnet18.pth");  // a file of another format gets its own error
+  std::ofstream("resnet18.pth");  // other formats are refused later, with their own error
   for (const char* const path : {"w.safetensors", "./w", "/w", "resnet18.pth"}) {
     config_.model.weights = path;
     resolve_paths(config_);
