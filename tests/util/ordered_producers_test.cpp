@@ -15,7 +15,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-// Things of 0 to 3 MB whose bytes depend on their number.
+// Items of 0 to 3 MB whose bytes are their index.
 std::vector<std::byte> thing(std::size_t index) {
   return std::vector<std::byte>(index * index * 30'000, static_cast<std::byte>(index));
 }

@@ -17,7 +17,7 @@ namespace {
 using testing::ExitedWithCode;
 using testing::HasSubstr;
 
-// As gtest's death tests do it: in a process of its own, whose standard error is read back.
+// For death tests of gtest, which run in a child process and read back its standard error.
 void redirect(int fd, const char* path) {
   const UniqueFd file(open(path, O_RDWR | O_CLOEXEC));
   dup2(file.get(), fd);

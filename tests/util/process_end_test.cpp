@@ -9,7 +9,7 @@
 namespace trainyard {
 namespace {
 
-// waitpid's status of a child that does so.
+// Returns waitpid's status of a child that calls `end`.
 int status_after(void (*end)()) {
   const pid_t pid = check_call(fork(), "test", "fork", "a child");
   if (pid == 0) {
@@ -30,7 +30,7 @@ TEST(ProcessEnds, NameTheSignal) {
             "was killed by signal 15 (Terminated)");
 }
 
-// The kernel has counted nobody whom its out-of-memory killer ended.
+// The kernel's counter of out-of-memory kills has not changed.
 TEST(ProcessEnds, DoNotBlameMemoryForASignalOfSomebodyElse) {
   EXPECT_EQ(ProcessEnds().describe(status_after([] { raise(SIGKILL); }), "use less"),
             "was killed by signal 9 (Killed)");
