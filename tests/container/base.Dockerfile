@@ -1,5 +1,5 @@
-# A stand-in for pytorch/pytorch:*-devel where no registry is reachable: another distribution and another Python, on
-# purpose, with what the Dockerfile may rely on. torch is the real wheel; CUDA is NVIDIA's compiler wheels.
+# Replaces pytorch/pytorch:*-devel if no registry is reachable. Deliberately uses another distribution and another
+# Python, with only what the Dockerfile may rely on. torch is the real wheel; CUDA comes from NVIDIA's compiler wheels.
 FROM trainyard-test/debian
 
 RUN rm -f /usr/lib/python3*/EXTERNALLY-MANAGED && useradd --uid 1000 --create-home --shell /bin/bash ubuntu
@@ -9,8 +9,8 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     pip install --root-user-action ignore --timeout 60 --retries 8 "torch==$TORCH_VERSION" "nvidia-cuda-nvcc==$CUDA_VERSION.*" \
       "nvidia-cuda-crt==$CUDA_VERSION.*" "nvidia-nvvm==$CUDA_VERSION.*" "nvidia-cuda-cccl==$CUDA_VERSION.*" \
  && ln -s "$(python3 -c 'import nvidia; print(list(nvidia.__path__)[0])')/cu${CUDA_VERSION%.*}" /usr/local/cuda
-# As in a real toolkit, and in the real images: a compiler, CMake from the wheel index, and Debian's and Ubuntu's setting
-# for their images that dpkg need not wait for the disk.
+# Like a real toolkit and the real images: a compiler, CMake from the wheel index, and the setting of Debian's and
+# Ubuntu's images that keeps dpkg from waiting for the disk.
 RUN ln -s lib /usr/local/cuda/lib64 && echo force-unsafe-io > /etc/dpkg/dpkg.cfg.d/docker-apt-speedup
 RUN --mount=type=cache,target=/root/.cache/pip pip install --root-user-action ignore cmake
 RUN apt-get update && apt-get install -y --no-install-recommends g++ && rm -rf /var/lib/apt/lists/*
