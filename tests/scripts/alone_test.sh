@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# scripts/alone: of two commands on one build tree the second waits for the first, and each passes on its exit code.
+# Tests scripts/alone: of two commands on one build tree the second waits for the first. Both return their exit codes.
 set -euo pipefail
 alone=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/scripts/alone
 work=$(mktemp -d)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# scripts/bootstrap against machines made of stand-ins: a PATH with nothing but what a case puts there, so that no
-# package, wheel or network of the real machine is touched. Each test_ function is a case and starts on a bare machine.
+# Tests scripts/bootstrap on simulated machines: PATH contains only stand-ins, so no package, wheel or network of the
+# real machine is used. Each test_ function is a case and starts with a bare machine.
 # shellcheck disable=SC2016 # the stand-ins' own variables
 set -euo pipefail
 
@@ -14,8 +14,8 @@ program() { # name, script on standard input
   chmod +x "$machine/bin/$1"
 }
 
-# A python3 that can make environments and whose pip "installs" by making torch/, cmake and so on. What it imports is
-# what pip, or the case, has put into $self.has.
+# A python3 that can create environments and whose pip "installs" by creating torch/, cmake and so on. It can import
+# what pip, or the case, has added to $self.has.
 python_standin() {
   cat <<'STANDIN'
 self=$(readlink -f "$0")
@@ -49,7 +49,7 @@ STANDIN
 bare_machine() { # a Debian 12 with root, working apt-get and network
   machine=$scratch/$1
   mkdir -p "$machine/bin" "$machine/clone/scripts" "$machine/cache"
-  # Neither the real machine's distribution, nor its CUDA toolkit, nor its dataset.
+  # Hides the distribution, the CUDA toolkit and the dataset of the real machine.
   sed -e "s|/etc/os-release|$machine/os-release|; s|/usr/local/cuda|$machine/cuda|g; s|/usr/bin/python3|$machine/none|" \
     -e "s|/usr/share/datasets|$machine/datasets|; s|/usr/local/include/|$machine/include/|; s|/usr/include/\\$|$machine/none/\$|" \
     -e "s|-C /usr/local |-C $machine |; s|/dev/dxg|$machine/dxg|; s|'/dev/nvidia|'$machine/nvidia|" "$repository/scripts/bootstrap" >"$machine/clone/scripts/bootstrap"
@@ -81,7 +81,7 @@ STANDIN
   chmod +x "$machine/python3"
 }
 
-bootstrap() { # sets status and output; extra variables as NAME=value arguments, its own argument in $argument
+bootstrap() { # sets status and output; extra variables as NAME=value arguments, the script's argument in $argument
   status=0
   output=$(env -i machine="$machine" PATH="$machine/bin" XDG_CACHE_HOME="$machine/cache" "$@" \
     bash "$machine/clone/scripts/bootstrap" ${argument:+"$argument"} 2>&1) || status=$?
@@ -93,7 +93,7 @@ toolkit() { # folder, version
   chmod +x "$1/bin/nvcc"
 }
 
-expect() { # description, then a command that must succeed
+expect() { # description, command that must succeed
   local what=$1
   shift
   if "$@"; then passed=$((passed + 1)); else

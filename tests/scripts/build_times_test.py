@@ -1,4 +1,4 @@
-"""scripts/build-times with a log of ninja's."""
+"""Tests scripts/build-times with a log of ninja."""
 
 import pathlib
 import subprocess
@@ -37,7 +37,7 @@ class BuildTimes(unittest.TestCase):
         rows = [line.split() for line in self.run_script().stdout.splitlines()]
         self.assertIn(["src/loader", "2", "6.5"], rows)
         self.assertIn(["tests/loader", "1", "1.5"], rows)
-        self.assertIn(["other", "2", "3.0"], rows)  # both libraries are of one command
+        self.assertIn(["other", "2", "3.0"], rows)  # one command builds both libraries
         self.assertIn(["all", "5", "11.0"], rows)
         self.assertEqual(rows[-2:], [["src/loader/arena.cpp", "4.0"], ["libfirst.a", "3.0"]])
 

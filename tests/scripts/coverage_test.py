@@ -1,4 +1,4 @@
-"""scripts/coverage with programs that stand in for the tests and for LLVM's tools."""
+"""Tests scripts/coverage with stand-ins for the test programs and LLVM's tools."""
 
 import json
 import os

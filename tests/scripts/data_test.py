@@ -1,7 +1,7 @@
-"""scripts/data with a server and archives that stand in for the published ones.
+"""Tests scripts/data with a server and archives that replace the published ones.
 
 usage: data_test.py TRAINYARD
-TRAINYARD reads what is laid out. Needs Pillow.
+TRAINYARD reads the datasets that the script creates. Needs Pillow.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCRIPT = str(ROOT / "scripts/data")
 TRAINYARD = ""
 
-# Runs scripts/data with other files in its table: the addresses, sizes and checksums in the environment.
+# Runs scripts/data with another table of files: the addresses, sizes and checksums in the environment.
 WITH_STAND_INS = f"""
 import dataclasses, importlib.machinery, importlib.util, json, os, sys
 loader = importlib.machinery.SourceFileLoader("data", {SCRIPT!r})
@@ -114,7 +114,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 class Stalling(Quiet):
-    """Sends half of what it announces, and waits."""
+    """Sends half of the announced bytes, then stalls."""
 
     def do_GET(self):
         self.send_response(200)
@@ -177,7 +177,7 @@ class Data(unittest.TestCase):
         return done.stdout
 
     def lays_out(self, name, config):
-        """Fetches it; every sample can be read, and its configuration takes a step."""
+        """Fetches a dataset. Every sample must be readable, and its configuration must be able to take a step."""
         done = self.get(name)
         self.assertEqual(done.returncode, 0, done.stderr)
         for _, _, sha256 in self.stand_ins[name]:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# .devcontainer's initializeCommand on Linux and, as far as reading tells, in Windows itself: VS Code runs the array's
-# path as it is on Linux, and the file of that name with .cmd on Windows.
+# Tests .devcontainer's initializeCommand: on Linux by running it, for Windows by checking its text. VS Code runs the
+# array's path as it is on Linux, and the file of that name with .cmd on Windows.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 fail() { echo "FAILED: $1"; exit 1; }
@@ -20,7 +20,7 @@ lines = data.decode("ascii").split("\r\n")
 assert lines.pop() == "" and not any("\n" in line or "\r" in line for line in lines), "every line ends with CRLF"
 assert lines[0] == "@echo off" and lines[-1] == "exit /b 3", "begins and ends as it should"
 for line in lines[1:-1]:
-    # To cmd these would be operators, variables or blocks.
+    # cmd would interpret these as operators, variables or blocks.
     assert re.fullmatch(r"(rem|echo) [^&|<>()^%!]*", line), line
 PYTHON
 echo passed

@@ -10,8 +10,8 @@ SKIPPED = 77
 
 
 def require(part, *modules):
-    """Runs the test anew with the Python that `scripts/bootstrap PART` makes, if this one lacks a module. Without that,
-    the test is reported as skipped."""
+    """Restarts the test with the Python of `scripts/bootstrap PART` if this one lacks a module. Without that Python,
+    the test is skipped."""
     missing = [module for module in modules if importlib.util.find_spec(module) is None]
     if not missing:
         return

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# scripts/lint staged and the hook that calls it, in a repository of its own, with linters that refuse the word "bad".
+# Tests `scripts/lint staged` and the hook that calls it in a temporary repository, with linters that refuse the word
+# "bad".
 set -euo pipefail
 source_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 folder=$(mktemp -d)

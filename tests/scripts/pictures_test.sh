@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# scripts/pictures: what it makes of a recording, and whether the pictures in docs/images are whole and of this version.
+# Tests scripts/pictures on a recording, and that the images in docs/images are complete and of this version.
 set -euo pipefail
 source_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 exec python3 - "$source_dir" <<'PYTHON'

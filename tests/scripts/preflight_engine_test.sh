@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# scripts/preflight and the kinds of engines: rootless, user namespaces, SELinux, snap, Docker Desktop, remote, Podman.
+# Tests scripts/preflight with kinds of engines: rootless, user namespaces, SELinux, snap, Docker Desktop, remote,
+# Podman.
 set -euo pipefail
 # shellcheck source=preflight_host.bash
 source "$(dirname "${BASH_SOURCE[0]}")/preflight_host.bash"

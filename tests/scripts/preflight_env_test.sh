@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2016,SC2059 # for Compose and the stand-ins; lines as printf has them
-# scripts/preflight and .env: it reads what Compose reads, and keeps what the user has. With a real Compose on this
-# machine, that one is asked, too; without one, a stand-in that tells what it was asked.
+# Tests how scripts/preflight handles .env: it reads what Compose reads, and keeps the user's lines. Uses Compose if
+# this machine has it, otherwise a stand-in that repeats the request.
 set -euo pipefail
 # shellcheck source=preflight_host.bash
 source "$(dirname "${BASH_SOURCE[0]}")/preflight_host.bash"
 
-chosen_image() { # what the report names
+chosen_image() { # the image in the report
   python3 -c 'import json, sys; print(json.load(sys.stdin)["image"])' <<< "$output" 2> /dev/null || echo "no JSON"
 }
-env_is() { # text, as printf has it
+env_is() { # text, in printf's format
   local got
   got=$(cat "$host/clone/.env"; echo .)
   printf -v want "$1"
@@ -19,8 +19,8 @@ finds() { if grep -q "\"code\": \"$1\"" <<< "$output"; then pass; else fail "no 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------
 
-# What Compose 2.26 and 2.40 read: the lines, as printf has them; then the image, or - where preflight must refuse; then
-# what preflight makes of them without Compose, where it may refuse more.
+# What Compose 2.26 and 2.40 read: the lines in printf's format; then the image, or - if preflight must refuse them;
+# then the result of preflight without Compose, which may refuse more.
 readings=(
   'BASE_IMAGE=my/torch:1|my/torch:1|my/torch:1'
   'BASE_IMAGE=my/torch:1 # mine|my/torch:1|my/torch:1'

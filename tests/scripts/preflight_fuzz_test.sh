@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2016 # the stand-ins read their own variables
-# scripts/preflight among programs that answer at random: recorded answers, of which some are changed. Whatever they say,
-# it ends with a message and a documented exit code, its JSON is JSON, and .env is written only when it says ready.
+# Tests scripts/preflight with programs that return recorded answers, some of them randomly changed. In all cases it
+# ends with a message and a documented exit code, its JSON is valid, and .env is written only if it reports ready.
 #   TRAINYARD_PREFLIGHT_FUZZ=1000 cases instead of 100 (fewer on a busy machine: as many as end within 90 s)
 #   TRAINYARD_PREFLIGHT_SEED=7 another seed than 1
 set -euo pipefail
@@ -42,7 +42,7 @@ for key in BASE_IMAGE RUNTIME_IMAGE COMPOSE_FILE HOST_UID HOST_GID GPUS MEMLOCK 
 done
 recorded[compose-config]=${recorded[compose-config]%,}$'\n      }\n    }\n  }\n}'
 
-# A program's answer is its files here. Compose's is made from what it is asked, unless it is changed.
+# The files of a program hold its answer. Compose's answer is computed from the request, unless it is changed.
 answer='answer() { cat "$HOST/answers/$1.err" >&2; cat "$HOST/answers/$1.out"; exit "$(< "$HOST/answers/$1.code")"; }'
 for program in nvidia-smi df uname getenforce; do stand_in "$program" "$answer; answer $program"; done
 stand_in docker "$answer"'
@@ -64,7 +64,8 @@ esac'
 RANDOM=$seed
 pick() { picked=${*:RANDOM % $# + 1:1}; }
 
-# Changes text by one of: a line dropped, inserted, doubled, cut; a field emptied or replaced; a byte; all of it.
+# Changes the text in one way: drops, inserts, duplicates or cuts a line, replaces a field or digits, or drops
+# everything.
 change() { # sets text
   local lines line at noise field huge=99999999999999999999999
   mapfile -t lines <<< "$text"
@@ -90,7 +91,7 @@ change() { # sets text
   text=$(IFS=$'\n'; echo "${lines[*]}")
 }
 
-lay_out() { # sets changed: what is unlike the recorded answers
+lay_out() { # sets changed: the differences from the recorded answers
   local program times text code
   rm -f "$answers"/*
   for program in "${programs[@]}"; do

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2016 # the stand-ins read their own variables
-# scripts/preflight and programs that hang: each is named within the time limit, and ended.
+# Tests scripts/preflight with programs that hang: each is ended within the time limit and named.
 set -euo pipefail
 # shellcheck source=preflight_host.bash
 source "$(dirname "${BASH_SOURCE[0]}")/preflight_host.bash"

@@ -1,12 +1,12 @@
 # shellcheck shell=bash disable=SC2016 # the stand-ins read their own variables
-# What the tests of scripts/preflight share: a host made of stand-ins for nvidia-smi, docker, uname, df and the rest,
-# which are all that preflight finds, and assertions.
+# Shared by the tests of scripts/preflight: a simulated host, on which preflight finds only stand-ins for nvidia-smi,
+# docker, uname, df and the rest, and assertions.
 set -euo pipefail
 source_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 passed=0 failed=0 name="" output=""
-# All that a host has beside its stand-ins: no docker, nvidia-smi or podman of this machine.
+# The host's other tools; docker, nvidia-smi and podman of this machine are hidden.
 mkdir "$work/tools"
 for tool in bash env cat cut grep sed rm mkdir mktemp chmod chown stat mv sleep; do
   ln -s "$(type -P "$tool")" "$work/tools/$tool"
@@ -14,7 +14,7 @@ done
 
 # ---- a host ----------------------------------------------------------------------------------------------------------
 
-# Starts a new host: Linux, a ready Docker with the NVIDIA toolkit and room on its disk, no card. Files in $host change it.
+# Starts a new host: Linux, Docker with the NVIDIA toolkit and free disk space, no card. Files in $host change it.
 host() {
   name=$1
   rm -rf "$work/host"
@@ -43,7 +43,7 @@ host() {
     *) echo "unexpected: docker $*" >&2; exit 99 ;; esac'
 }
 
-# Docker's facts, with some in place of the usual ones.
+# Docker's facts; arguments replace the defaults.
 # shellcheck disable=SC2120 # called by the tests
 info() { # KEY=VALUE...
   local fact
@@ -57,7 +57,7 @@ info() { # KEY=VALUE...
   echo >> "$host/docker-info"
 }
 
-# As `docker compose config` for scripts/preflight: KEY=VALUE with or without quotes, the caller's variables first.
+# Replaces `docker compose config` for scripts/preflight: KEY=VALUE with or without quotes; the caller's variables win.
 compose_config() { # --project-directory DIR --env-file FILE -f FILE config --format json
   local line key values=() isset
   declare -A value=()
@@ -85,7 +85,7 @@ stand_in() { # name, body: a stand-in
   { echo '#!/usr/bin/env bash'; declare -f compose_config; printf '%s\n' "$2"; } > "$host/bin/$1"
   chmod +x "$host/bin/$1"
 }
-# A card as nvidia-smi tells it; the driver is the host's.
+# Defines cards as nvidia-smi lists them, with one driver.
 cards() { # driver, "name|compute capability"...
   local driver=$1 i=0 card
   shift
@@ -106,7 +106,7 @@ h100() { echo "$1, $(gpu "$1"), NVIDIA H100, 580.65.06, 9.0"; } # index: a row
 smi_says() { stand_in nvidia-smi "printf '%s\n' \"$1\"; exit $2"; }
 kernel() { echo "Linux $1 x86_64" > "$host/uname"; }
 
-# ---- what it does there ----------------------------------------------------------------------------------------------
+# ---- actions and assertions ------------------------------------------------------------------------------------------
 
 preflight() { # arguments; sets status and output
   status=0
@@ -129,22 +129,22 @@ writes() { # a whole line of .env
 }
 writes_nothing() { if [[ ! -e $host/clone/.env ]]; then pass; else fail "wrote .env"; fi; }
 equal() { if [[ $1 == "$2" ]]; then pass; else fail "'$1' is not '$2'"; fi; }
-takes() { # an image and Compose files
+takes() { # image, Compose files
   exits 0
   writes "BASE_IMAGE=pytorch/pytorch:$1-devel"
   writes "COMPOSE_FILE=${2:-docker-compose.yml}"
 }
-refuses() { # finding's code
+refuses() { # code of the finding
   exits 3
   says "error \[$1\]"
   says "what to do"
   writes_nothing
 }
-is_json() { # with this code of a finding
+is_json() { # with a finding of this code
   if python3 -c 'import json, sys; d = json.load(sys.stdin); assert sys.argv[1] in [f["code"] for f in d["findings"]], d' \
     "$1" <<< "$output" 2> /dev/null; then pass; else fail "no JSON with the finding $1"; fi
 }
-warns() { exits 0; says "warning \[$1\]"; } # finding's code
+warns() { exits 0; says "warning \[$1\]"; } # code of the finding
 finish_tests() {
   echo "$passed passed, $failed failed"
   [[ $failed == 0 ]]

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2016 # the stand-ins read their own variables
-# scripts/preflight and the programs that it runs: those that fail, end with 0 all the same, or print more, less
-# or other things than expected.
+# Tests scripts/preflight with programs that fail, exit with 0 despite an error, or print more, less or other output
+# than expected.
 set -euo pipefail
 # shellcheck source=preflight_host.bash
 source "$(dirname "${BASH_SOURCE[0]}")/preflight_host.bash"

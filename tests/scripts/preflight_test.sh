@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# scripts/preflight over a table of hosts: cards, drivers, Docker, and what it writes.
+# Tests scripts/preflight on a table of hosts: cards, drivers, Docker, and what it writes.
 set -euo pipefail
 # shellcheck source=preflight_host.bash
 source "$(dirname "${BASH_SOURCE[0]}")/preflight_host.bash"

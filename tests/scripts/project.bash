@@ -1,4 +1,4 @@
-# What the tests of scripts/project share: a scratch folder, a git identity of their own, checks. Sourced.
+# Shared by the tests of scripts/project: a temporary folder, a git identity, checks. Sourced.
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 { command -v git && git -C "$repository" rev-parse HEAD; } > /dev/null 2>&1 || { echo "skipped: needs git and a clone"; exit 77; }
 work=$(mktemp -d)
@@ -9,7 +9,7 @@ git config --global user.email tester@example.com
 git config --global init.defaultBranch main
 
 fail() { echo "FAILED: $1"; cat "$work/said"; exit 1; }
-# Runs scripts/project of a clone; what it prints is in $work/said.
+# Runs scripts/project of a clone; its output goes to $work/said.
 project() { # exit code, clone, words...
   local expected=$1 clone=$2 status=0
   shift 2
@@ -17,14 +17,14 @@ project() { # exit code, clone, words...
   [[ $status == "$expected" ]] || fail "scripts/project $*: exit code $status, not $expected"
 }
 says() { grep -qF -- "$1" "$work/said" || fail "did not say: $1"; }
-expect() { # what, command...
+expect() { # description, command...
   "${@:2}" > "$work/said" 2>&1 || fail "$1"
 }
 commit_all() { # clone, message
   git -C "$1" add --all && git -C "$1" commit --quiet -m "$2"
 }
 
-# This clone as it is, uncommitted changes included, in one commit in the folder $1.
+# Copies this clone, including uncommitted changes, into one commit in the folder $1.
 make_template() {
   local file
   git init --quiet "$1"

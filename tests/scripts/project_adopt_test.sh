@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# scripts/project adopt: what a project takes from the one it was made from, on a small stand-in of the tree.
+# Tests `scripts/project adopt`: which changes a project takes from its template, on a small stand-in of the tree.
 set -euo pipefail
 # shellcheck source=project.bash
 source "$(dirname "${BASH_SOURCE[0]}")/project.bash"
@@ -10,7 +10,7 @@ write() { # path in the template; text on standard input
 }
 numbered() { for number in {1..20}; do echo "// line $number of $1 in trainyard"; done; }
 
-start() { # the case: a template, and a project made from it
+start() { # Starts a case: creates a template and a project from it.
   echo "case: $1"
   rm -rf "$template" "$mine"
   git init --quiet "$template"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A project made by scripts/project configures without LibTorch, and its module util compiles and passes its tests.
+# Tests that a project created by scripts/project configures without LibTorch, and that its module util compiles and
+# passes its tests.
 set -euo pipefail
 # shellcheck source=project.bash
 source "$(dirname "${BASH_SOURCE[0]}")/project.bash"

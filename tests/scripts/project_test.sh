@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# scripts/project new and rename: which names they take, what a project is made of, and that nothing half-made remains.
+# Tests `scripts/project new` and `rename`: which names are accepted, what the project contains, and that a failure
+# leaves nothing behind.
 set -euo pipefail
 # shellcheck source=project.bash
 source "$(dirname "${BASH_SOURCE[0]}")/project.bash"
@@ -39,7 +40,7 @@ mkdir -p "$work/unpacked/scripts" && cp "$template/scripts/project" "$work/unpac
 project 2 "$work/unpacked" new defect_detector "$work/here/project"
 says "not a git clone"
 
-# ---- nothing half-made -----------------------------------------------------------------------------------------------
+# ---- failures leave nothing behind -----------------------------------------------------------------------------------
 
 mkdir -p "$template/build/bin"
 # shellcheck disable=SC2016 # its own variable
@@ -65,7 +66,7 @@ git config --global --unset core.hooksPath
 formatter=$repository/build/bin/clang-format
 [[ ! -x $formatter ]] || { mkdir "$template/build/bin" && ln -s "$formatter" "$template/build/bin/"; }
 echo "not committed" >> "$template/LICENSE"
-mkdir "$work/here/project" # may be there if it is empty
+mkdir "$work/here/project" # allowed if it is empty
 project 0 "$template" new defect_detector "$work/here/project"
 says "uncommitted changes of this clone are not taken"
 git -C "$template" checkout --quiet LICENSE
@@ -93,7 +94,7 @@ make --directory="$made" --no-print-directory > "$work/said"
 ! grep -E '^(new|rename|bench)' "$work/said" || fail "targets of the template remain"
 says "adopt "
 
-# Whatever was left out is not referred to.
+# Nothing refers to what was left out.
 (cd "$template" && git ls-files) | sed "s/Trainyard/DefectDetector/" | sort > "$work/all"
 git -C "$made" ls-files | sort | comm -23 "$work/all" - | sed 's|^docs/\(.*\.md\)$|&\n(\1|' > "$work/left_out"
 for file in benchmarks/compare_loaders tests/benchmarks/scaling_test.py docs/scaling.md scripts/project.d/left-out; do

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# scripts/slurm.sbatch with a stand-in for srun, which starts the tasks of one host with Slurm's variables.
+# Tests scripts/slurm.sbatch with a stand-in for srun, which starts the tasks of one host with Slurm's variables.
 set -euo pipefail
 batch=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/scripts/slurm.sbatch
 work=$(mktemp -d)
@@ -7,7 +7,7 @@ trap 'rm -rf "$work"' EXIT
 cd "$work"
 fail() { echo "FAILED: $1"; exit 1; }
 
-# As srun with --kill-on-bad-exit=1: the exit code is that of the first task that fails.
+# Like srun with --kill-on-bad-exit=1: the exit code is that of the first task that fails.
 cat > srun << 'STANDIN'
 #!/usr/bin/env bash
 while [[ $1 == --* ]]; do echo "$1" >> options; shift; done

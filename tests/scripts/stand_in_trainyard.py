@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Stands in for trainyard in tests of scripts/sweep: quick, and deterministic.
+"""A fast, deterministic stand-in for trainyard in tests of scripts/sweep.
 
-The accuracy after epoch e is optimizer.lr * e / train.epochs. Each call is a line of the file STAND_IN_CALLS. After its
-first epoch a run waits for the file STAND_IN_GO, if that is set. A seed of 1 to 3 is a run's exit code; with a seed of
-4 it ignores SIGTERM.
+The accuracy after epoch e is optimizer.lr * e / train.epochs. Each call appends a line to the file STAND_IN_CALLS. If
+STAND_IN_GO is set, a run waits for that file after its first epoch. A seed of 1 to 3 is the run's exit code; with a
+seed of 4 the run ignores SIGTERM.
 """
 
 import fcntl

@@ -1,4 +1,4 @@
-"""How scripts/sweep divides GPUs among runs."""
+"""Tests how scripts/sweep assigns GPUs to runs."""
 
 import os
 import pathlib

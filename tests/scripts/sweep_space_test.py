@@ -1,4 +1,4 @@
-"""The grammar of scripts/sweep --space."""
+"""Tests the grammar of `scripts/sweep --space`."""
 
 import pathlib
 import sys
@@ -10,7 +10,7 @@ import space  # noqa: E402
 
 
 class Recorder:
-    """Stands in for a trial of Optuna's: answers with what it is asked."""
+    """Replaces a trial of Optuna: returns each request."""
 
     def __getattr__(self, name):
         return lambda *arguments, **named: (name, *arguments, *named.items())

@@ -1,4 +1,4 @@
-"""scripts/sweep with a program that stands in for trainyard, and one short sweep with trainyard.
+"""Tests scripts/sweep with a stand-in for trainyard, and one short sweep with trainyard.
 
 usage: sweep_test.py TRAINYARD
 """
@@ -25,7 +25,7 @@ LR = "optimizer.lr=0.1,0.2,0.3"
 
 
 def seed_that_starts_with(first, choices):
-    """A --seed with which this one of the choices is tried first."""
+    """Returns a --seed that tries this choice first."""
     for seed in range(100):
         order = list(choices)
         random.Random(seed).shuffle(order)
@@ -59,7 +59,7 @@ class SweepCase(unittest.TestCase):
         return [*SWEEP, "some.toml", *spaces, "--dir", "sweep", *arguments]
 
     def sweep(self, *arguments, code=0, space=LR):
-        """What a sweep has printed, its errors included."""
+        """Runs a sweep and returns its output, including errors."""
         done = subprocess.run(
             self.words(*arguments, space=space),
             env=self.environment,
@@ -73,7 +73,7 @@ class SweepCase(unittest.TestCase):
         return done.stdout
 
     def start(self, *arguments, space=LR, trainings=1):
-        """A sweep whose runs wait for self.go, once so many of them have trained an epoch."""
+        """Starts a sweep whose runs wait for self.go, and returns once `trainings` of them have trained an epoch."""
         self.environment["STAND_IN_GO"] = str(self.go)
         log = open(self.folder / "log", "w")
         self.addCleanup(log.close)
@@ -94,12 +94,12 @@ class SweepCase(unittest.TestCase):
             time.sleep(0.02)
 
     def epochs(self):
-        """The lines of metrics.csv by run."""
+        """Returns the lines of metrics.csv by run."""
         files = sorted(self.folder.glob("sweep/trial-*/metrics.csv"))
         return {file.parent.name: file.read_text().splitlines() for file in files}
 
     def calls(self, command):
-        """CUDA_VISIBLE_DEVICES and the words of each call of trainyard."""
+        """Returns CUDA_VISIBLE_DEVICES and the arguments of each call of a trainyard command."""
         calls = [json.loads(line) for line in (self.folder / "calls").read_text().splitlines()]
         return [call for call in calls if call[1] == command]
 
@@ -212,10 +212,10 @@ class Sweep(SweepCase):
     def test_prunes_runs_that_are_worse_than_the_median(self):
         choices = list(range(6))
         random.Random(0).shuffle(choices)
-        last = choices[-1]  # is tried last
+        last = choices[-1]  # tried last
         space = "optimizer.lr=" + ",".join("0.01" if i == last else f"0.{i + 1}" for i in range(6))
         self.sweep("--trials", "5", space=space)
-        self.environment["STAND_IN_GO"] = str(self.go)  # the last run would wait for ever
+        self.environment["STAND_IN_GO"] = str(self.go)  # the last run would wait forever
         printed = self.sweep("--trials", "6", space=space)
         self.assertIn("trial 5: pruned after epoch 1, val/accuracy 0.0033", printed)
         self.assertIn("5 trained, 1 pruned, 0 failed", printed)

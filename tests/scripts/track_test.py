@@ -1,4 +1,4 @@
-"""scripts/track with a run of trainyard: MLflow with its SQLite store, and an offline run of Weights & Biases.
+"""Tests scripts/track with a run of trainyard: MLflow with its SQLite store, and an offline run of Weights & Biases.
 
 usage: track_test.py TRAINYARD
 """
@@ -26,18 +26,18 @@ HOUSES = ["--config", str(ROOT / "configs/houses_mlp.toml"), "--data.root", str(
 
 
 def wandb_records(file):
-    """The records of a .wandb file: a log of LevelDB's format after seven bytes of its own."""
+    """Yields the records of a .wandb file: a log in LevelDB's format after a header of seven bytes."""
     data, at, parts = file.read_bytes(), 7, []
     while at + 7 <= len(data):
         _, length, kind = struct.unpack_from("<IHB", data, at)
-        if kind == 0:  # the rest of a block of 32 KiB
+        if kind == 0:  # the rest of a block of 32 KiB is unused
             at += 32768 - at % 32768
             continue
         parts.append(data[at + 7 : at + 7 + length])
         at += 7 + length
         if 32768 - at % 32768 < 7:
             at += 32768 - at % 32768
-        if kind in (1, 4):  # whole, or the last part
+        if kind in (1, 4):  # a whole record, or its last part
             record = wandb_internal_pb2.Record()
             record.ParseFromString(b"".join(parts))
             parts = []
@@ -58,7 +58,7 @@ class Track(unittest.TestCase):
         subprocess.run([TRAINYARD, "train", *HOUSES, *settings], cwd=cls.folder, stdout=subprocess.DEVNULL, check=True)
 
     def track(self, *arguments, code=0):
-        """What the script has printed, its errors included."""
+        """Runs the script and returns its output, including errors."""
         done = subprocess.run(
             [sys.executable, str(ROOT / "scripts/track"), *arguments],
             cwd=self.folder,

@@ -1,7 +1,7 @@
-"""scripts/weights with a server that stands in for torchvision's and Hugging Face's.
+"""Tests scripts/weights with a server that replaces torchvision's and Hugging Face's.
 
 usage: weights-python weights_test.py TRAINYARD
-weights-python is that of scripts/bootstrap weights. TRAINYARD loads the results by name.
+scripts/bootstrap weights installs weights-python. TRAINYARD loads the results by name.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ TRAINYARD = ""
 REVISION = "607a30d783dfa663caf39e06633721c8d4cfcd7e"
 
 def publish(folder):
-    """Files as the projects publish them, with weights drawn here."""
+    """Writes files as the projects publish them, with random weights."""
     torch.manual_seed(1)
     net = torchvision.models.resnet18()
     torch.save(net.state_dict(), f"{folder}/resnet18.pth")
@@ -48,7 +48,7 @@ def publish(folder):
 
 
 class Server(http.server.BaseHTTPRequestHandler):
-    """A folder's files at /torchvision/, and a hub of the repositories in server.repositories."""
+    """Serves a folder's files at /torchvision/, and a hub with the repositories in server.repositories."""
 
     def do_HEAD(self):
         self.answer(False)
@@ -135,7 +135,7 @@ class Weights(unittest.TestCase):
         self.server.files[f"/torchvision/{self.resnet18}"] = content
 
     def weights(self, *arguments, address=None):
-        """Runs the script here, as importing torch takes seconds."""
+        """Runs the script in this process, because importing torch takes seconds."""
         address = address or self.address
         output, error = io.StringIO(), io.StringIO()
         published = torchvision.models.ResNet18_Weights.DEFAULT.value
@@ -150,7 +150,7 @@ class Weights(unittest.TestCase):
         return subprocess.CompletedProcess(arguments, code, output.getvalue(), error.getvalue())
 
     def makes(self, name, *arguments):
-        """Returns the record."""
+        """Expects success and returns the record."""
         done = self.weights(*arguments)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn(f"--model.weights {name}\n", done.stdout)
