@@ -1,10 +1,10 @@
 """Runs the commands that README.md, CONTRIBUTING.md, data/README.md and docs/*.md show, as a reader would copy them.
 
 usage: commands_test.py TRAINYARD | --docker
-A block of commands is indented by four spaces or fenced. Each of its commands must match one of RULES, which says how it
-is tested or why it is not; a command without a rule fails. A block of Python is run as a whole. Needs Pillow, and for some
-blocks torchvision and safetensors. Prints a line for each command. With --docker it only prints the commands that need a Docker engine and the image
-`dev`, one per line: tests/container/run runs them.
+A block of commands is indented by four spaces or fenced. Each command must match one of RULES, which defines how it is
+tested or why it is not; a command without a rule fails. A block of Python is run as a whole. Needs Pillow, and for some
+blocks torchvision and safetensors. Prints a line for each command. With --docker it only prints the commands that need
+a Docker engine and the image `dev`, one per line: tests/container/run runs them.
 """
 
 import glob
@@ -24,7 +24,7 @@ TRAINED = ["--train.epochs", "2", "--loader.batch_size", "4", "--loader.workers"
 
 
 def blocks(text):
-    """The code blocks of a Markdown document, each a list of lines."""
+    """Yields the code blocks of a Markdown document, each as a list of lines."""
     block, fenced = [], False
     for line in text.splitlines() + [""]:
         if line.startswith("```"):
@@ -38,7 +38,7 @@ def blocks(text):
 
 
 def is_open(command):
-    """Whether a command continues on the next line."""
+    """Returns whether a command continues on the next line."""
     if command.endswith("\\"):
         return True
     try:
@@ -56,7 +56,7 @@ def commands(block):
             if not re.match(PROGRAMS, command + " "):
                 command = ""
             continue
-        # Behind two spaces stands an explanation.
+        # An explanation follows two spaces.
         yield re.sub(r"( {2,}| +#).*$", "", command) if "\n" not in command else command
         command = ""
     assert not command, f"a command without an end: {command}"
@@ -88,7 +88,7 @@ def run(command, codes=(0,)):
 
 
 def make_prints(command):
-    """What make would run, without running it."""
+    """Returns what make would run, without running it."""
     return run(f"{command} --directory={shlex.quote(ROOT)} --dry-run --no-print-directory")
 
 
@@ -113,20 +113,20 @@ def made_training(command):
 
 # template-only: begin
 def script(command):
-    """Benchmarks take minutes to hours: their own tests run them in small, this one finds and compiles the file."""
+    """Checks that the file exists and compiles. Benchmarks take minutes to hours; their own tests run small ones."""
     path = next(word for word in command.split() if re.search(r"^benchmarks/", word))
     compile(open(f"{ROOT}/{path}").read(), path, "exec")
 
 
 def targets(command):
-    """The programs of a command `ninja -C build/release benchmarks/NAME...` must be sources of that name."""
+    """Checks the command `ninja -C build/release benchmarks/NAME...`: each program must have a source of that name."""
     for word in command.split()[3:]:
         assert os.path.exists(f"{ROOT}/{word}.cpp"), f"{word} is built from no file {word}.cpp"
 
 
 # template-only: end
 def torchrun(command):
-    """One rank on this host in place of the two hosts and their GPUs."""
+    """Runs one rank on this host instead of two hosts with their GPUs."""
     for words, others in (("torchrun --nnodes 2 --nproc-per-node gpu", "--nnodes 1 --nproc-per-node 1"),
                           ("gpu1:29400", "localhost:0"), ("build/release/trainyard", shutil.which("trainyard"))):
         assert words in command, words
@@ -142,7 +142,7 @@ def batch_script(command):
 
 
 def python(block):
-    """As shown, but without a download: weights are random, and files are where this test has them."""
+    """Runs the block without downloads: weights are random, and files are where this test has them."""
     if "torchvision" in block[0]:
         for package in ("safetensors", "torchvision"):
             if importlib.util.find_spec(package) is None:
@@ -156,7 +156,7 @@ def python(block):
 
 
 def without_environment(command):
-    """The command reads its arguments, and stops because its Python packages are missing."""
+    """Expects that the command reads its arguments, then stops because its Python packages are missing."""
     printed = run(f"TRAINYARD_SWEEP_PYTHON=none TRAINYARD_TRACK_PYTHON=none {ROOT}/{command} 2>&1", codes=(0, 2))
     assert "is missing: run scripts/bootstrap" in printed, printed
 
@@ -179,10 +179,10 @@ def not_run(reason):
     return refuse
 
 
-# Commands about the image `dev`, which tests/container/run runs as they stand.
+# Commands about the image `dev`, which tests/container/run runs as they are written.
 ENGINE = r"docker (build|run|start|exec|rm) "
 
-# The first that matches decides. Docker's commands are run on a real engine by the cases of tests/container/run.
+# The first match decides. The cases of tests/container/run run Docker's commands on a real engine.
 RULES = [
     (r"trainyard check --error", lambda command: run(command, codes=(3,))),
     (r"trainyard check", lambda command: run(command, codes=(0, 3))),
@@ -214,7 +214,7 @@ RULES = [
 
 
 def rule(command):
-    """The pattern and the test of a command; none if no rule matches."""
+    """Returns the pattern and the test of a command, or None if no rule matches."""
     return next(((pattern, check) for pattern, check in RULES if re.match(pattern, command)), None)
 
 
@@ -225,7 +225,8 @@ def test(command):
 
 
 def prepare(binary, folder):
-    """What the documents' readers have: the program, its configurations, pictures, and runs of the names that are shown."""
+    """Prepares what a reader of the documents has: the program, its configurations, images, and runs with the names
+    shown."""
     os.mkdir("bin")
     os.symlink(binary, "bin/trainyard")
     os.symlink(f"{ROOT}/configs", "configs")

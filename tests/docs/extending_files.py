@@ -1,8 +1,8 @@
 """Copies the complete files that documents show into a folder.
 
 usage: extending_files.py DOCUMENT... FOLDER
-A file is a fenced block of C++ or TOML below a line with nothing but its path, in backquotes. Prints the paths of the copies.
-A copy that is up to date is left alone, and one that no document shows any more is removed.
+A file is a fenced block of C++ or TOML below a line with only its path, in backquotes. Prints the paths of the copies.
+A copy that is up to date is not written again, and one that no document shows any more is removed.
 """
 
 import pathlib
@@ -13,7 +13,7 @@ FILE = r"^`([a-z_]+(?:/[a-z_0-9]+)+\.[a-z]+)`\n\n```[a-z]+\n(.*?)^```$"
 
 
 def shown_files(text):
-    """Their texts by their paths."""
+    """Returns the files' contents by path."""
     found = re.findall(FILE, text, re.MULTILINE | re.DOTALL)
     blocks = len(re.findall(r"^```(?:cpp|toml)$", text, re.MULTILINE))
     assert found and blocks == len(found), f"{blocks} blocks of C++ or TOML, {len(found)} of them below a path"

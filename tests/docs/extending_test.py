@@ -1,4 +1,4 @@
-"""Trains what the documents show, in a program that was built with their files.
+"""Trains what the documents show, with a program built from their files.
 
 usage: extending_test.py TRAINYARD_EXTENDED TRAINYARD FOLDER
 FOLDER has the files that extending_files.py copied. Prints a line for each check.
@@ -47,7 +47,7 @@ def all_five_train_together_and_learn():
 
 
 def the_mask_follows_the_image():
-    """Each training image is transposed. If its mask were not, the model would learn nothing that holds in val."""
+    """Each training image is transposed. If its mask were not, the model would learn nothing that holds for val."""
     (config,) = FOLDER.rglob("*.toml")
     run(EXTENDED, "train", "--config", str(config), "--run.name", "transposed",
         "--transform.train", "random_transpose(p=1)", *FASTER)

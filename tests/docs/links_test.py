@@ -1,7 +1,8 @@
-"""Checks that every relative link in the documents leads to a file, and to a heading of it where it names one.
+"""Checks that every relative link in the documents leads to an existing file and, if it names one, to an existing
+heading.
 
 usage: links_test.py [ROOT]
-Reads the Markdown files at the top level, in docs/ and in data/. Prints each link that leads nowhere.
+Reads the Markdown files at the top level, in docs/ and in data/. Prints each broken link.
 """
 
 import glob
@@ -15,13 +16,13 @@ LINK = r"\]\(([^)\s]+)\)|^\[[^\]]+\]: (\S+)|(?:src|srcset)=\"([^\"]+)\""
 
 
 def prose(text):
-    """The document without its code."""
+    """Returns the document without its code."""
     text = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
     return re.sub(r"`[^`\n]*`", "code", re.sub(r"^    .*$", "", text, flags=re.MULTILINE))
 
 
 def anchors(text):
-    """The names that GitHub gives to the headings of a document."""
+    """Returns the anchors that GitHub generates for the headings of a document."""
     headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

@@ -1,9 +1,9 @@
-"""Compares the picture of modules in docs/design.md with the includes of src/.
+"""Compares the diagram of modules in docs/design.md with the includes of src/.
 
 usage: modules_test.py [ROOT]
-A line of the picture is a chain "a, b ─▶ c ─▶ d": a and b may include c, c may include d, and so on to the right. Fails for
-an include that goes along no arrows, for an arrow that no include needs, for a folder that the picture does not have, and
-for a cycle. Prints each of them.
+A line of the diagram is a chain "a, b ─▶ c ─▶ d": a and b may include c, c may include d, and so on to the right.
+Reports an include that follows no arrows, an arrow that no include needs, a folder missing from the diagram, and a
+cycle.
 """
 
 import os
@@ -17,7 +17,7 @@ SOURCES = (".h", ".cpp", ".cu", ".cuh")
 
 
 def drawn_arrows(document):
-    """The pairs (from, to) of the document's first picture with arrows."""
+    """Returns the pairs (from, to) of the document's first diagram with arrows."""
     lines = [line for line in document.split("## ")[1].splitlines() if line.startswith("    ") and "─▶" in line]
     arrows = set()
     for line in lines:
@@ -28,7 +28,7 @@ def drawn_arrows(document):
 
 
 def reachable(arrows):
-    """For each module all those to the right of it."""
+    """Maps each module to all modules to the right of it."""
     modules = {name for arrow in arrows for name in arrow}
     below = {name: {b for a, b in arrows if a == name} for name in modules}
     for middle in modules:  # Warshall's algorithm
@@ -39,7 +39,7 @@ def reachable(arrows):
 
 
 def includes(source):
-    """The includes of one module by another: (module, included module, file, header)."""
+    """Yields the includes of one module by another: (module, included module, file, header)."""
     modules = [name for name in sorted(os.listdir(source)) if os.path.isdir(os.path.join(source, name))]
     for module in modules:
         for folder, _, files in os.walk(os.path.join(source, module)):
@@ -76,7 +76,7 @@ def faults(root):
 
 
 def finds_what_is_wrong():
-    """Whether a small tree with one fault of each kind gives exactly those."""
+    """Returns whether a small tree with one fault of each kind gives exactly those."""
     with tempfile.TemporaryDirectory() as root:
         files = {
             "docs/design.md": "# Design\n## Modules\n    a ─▶ b ─▶ c\n    a ─▶ d\n",
