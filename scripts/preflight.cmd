@@ -1,6 +1,6 @@
 @echo off
-rem What runs as scripts/preflight in Windows itself, where there is no bash: VS Code's initializeCommand comes here.
-rem It only says how to get to Linux; lines end with CRLF, as cmd wants them.
+rem Runs instead of scripts/preflight on Windows without WSL, which has no bash: VS Code's initializeCommand starts it.
+rem It only explains how to get Linux. Lines end with CRLF, which cmd requires.
 echo error [host-system] this folder is open in Windows itself; scripts/preflight and the build need Linux, e.g. WSL2
 echo   what to do:
 echo   1. once, in PowerShell: wsl --install, and with an NVIDIA card the current driver on Windows, none inside WSL

@@ -1,18 +1,18 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # shared with the other parts
-# How preflight runs other programs: apart from itself, with a time limit, and without trust in what they print.
-# Gives: call, said, has, printable, start_calls; on_exit and interrupted, by which every exit has a message.
+# Runs other programs: isolated, with a time limit, and without trusting their output. Provides call, said, has,
+# printable and start_calls, and the traps on_exit and interrupted, so that every exit prints a message.
 
 readonly time_limit=${PREFLIGHT_TIME_LIMIT:-60} output_limit=1024 # seconds, KiB
 scratch="" running="" pending="" stopped_at=""
 out="" err="" status="" shown=""
 
-# Bash tells printable characters by its locale. Other programs speak English, with a dot in their numbers.
+# Bash recognizes printable characters by its locale. Other programs run in English, with a decimal point.
 { LC_ALL=C.UTF-8; } 2> /dev/null
 [[ $(printf '\xc3\xa9') == ? ]] || LC_ALL=C
 
 has() { type -P "$1" > /dev/null; }
 
-# Sets shown: foreign text as one line that is safe in a terminal and in JSON.
+# Sets shown: text from outside as one line that is safe in a terminal and in JSON.
 printable() { # text
   local text=$1 escaped="" i character code
   [[ ${#text} -le 1200 ]] || text=${text:0:1200}...
@@ -33,8 +33,8 @@ printable() { # text
   shown=${text% }
 }
 
-# Runs a program that has nothing to read. Sets out, err and status: its exit code, or "hung" after the time limit, when
-# it is left behind: a program that waits for a dead driver or disk cannot even be killed.
+# Runs a program with empty standard input. Sets out, err and status: its exit code, or "hung" after the time limit. A
+# hung program is left behind, because one that waits for a dead driver or disk cannot even be killed.
 call() { # command...
   local finished
   exec {finished}<> <(:)
@@ -53,10 +53,10 @@ call() { # command...
   fi
   running=""
   exec {finished}>&-
-  { out=$(< "$scratch/out") err=$(< "$scratch/err"); } 2> /dev/null # bash warns of each NUL
+  { out=$(< "$scratch/out") err=$(< "$scratch/err"); } 2> /dev/null # bash warns about NULs
 }
 
-said() { # sets shown to all that the last program said
+said() { # sets shown to all output of the last program
   printable "$err $out"
   if [[ $status == hung ]]; then shown="no answer within $time_limit s${shown:+, after: $shown}"
   else shown="${shown:-nothing} (exit code $status)"; fi
@@ -70,7 +70,7 @@ start_calls() {
     finding error host-tools "this host lacks:$missing" "install coreutils, or correct PATH"
     finish 3
   fi
-  # Docker from snap sees no /tmp.
+  # Docker from snap cannot see /tmp.
   [[ $(type -P docker) != /snap/* ]] || place=$project
   if ! scratch=$(mktemp -d "$place/.preflight.XXXXXX" 2> /dev/null) || [[ ! -d $scratch ]]; then
     scratch=""

@@ -1,13 +1,13 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # shared with the other parts
-# The NVIDIA cards of this host. Gives: check_cards (indices, uuids, names, capabilities, driver), select_cards (chosen:
-# places in those arrays; gpu_ids: the list for Compose, empty for all cards).
+# The NVIDIA cards of this host. Provides check_cards (sets indices, uuids, names, capabilities, driver) and
+# select_cards (sets chosen: positions in those arrays; gpu_ids: the list for Compose, empty for all cards).
 
 indices=() uuids=() names=() capabilities=() chosen=() gpu_ids=()
 driver="" smi=nvidia-smi card_unread=false
 readonly wsl_remedy="install the current NVIDIA driver on Windows and none inside WSL, then in PowerShell:\
  wsl --update; wsl --shutdown"
 
-# Drivers before 510 do not tell the compute capability. What matters of such cards is whether they are Kepler.
+# Drivers before 510 do not report the compute capability. For such cards it only matters whether they are Kepler.
 capability_by_name() {
   case $1 in
     *"Tesla K80"*) echo 3.7 ;;
@@ -16,7 +16,7 @@ capability_by_name() {
   esac
 }
 
-nvidia_pci() { # an NVIDIA display controller on the bus
+nvidia_pci() { # whether an NVIDIA display controller is on the bus
   local device vendor class
   for device in "$root"/sys/bus/pci/devices/*; do
     { read -r vendor < "$device/vendor" && read -r class < "$device/class"; } 2> /dev/null || continue
@@ -43,7 +43,7 @@ check_cards() {
   read_cards
 }
 
-# Cards are rows that are right in every field. Whatever else was printed goes to the user.
+# A row is a card if all its fields are valid. All other output is shown to the user.
 read_cards() {
   local line rest=()
   while IFS= read -r line; do
@@ -78,7 +78,7 @@ read_cards() {
   fi
 }
 
-add_card() { # a row; fails if it is not one
+add_card() { # a row; fails if it is not a card
   local form='^ *(0|[1-9][0-9]{0,2}), *(GPU-[0-9A-Za-z-]{1,64}), *([^][,]+), *'
   form+='([1-9][0-9]{1,3}(\.[0-9]{1,4}){0,3})(, *(.*))?$'
   [[ $1 =~ $form ]] || return 1
@@ -95,7 +95,7 @@ add_card() { # a row; fails if it is not one
   driver=$version
 }
 
-driver_fails() { # shown: what nvidia-smi said
+driver_fails() { # shown: the output of nvidia-smi
   case $shown in
     *"ersion mismatch"*)
       finding error driver-mismatch "nvidia-smi: $shown" \
@@ -117,7 +117,7 @@ driver_fails() { # shown: what nvidia-smi said
   esac
 }
 
-# The index of the card that a MIG slice is of; nvidia-smi -L lists the slices under their card.
+# Finds the index of the card that a MIG slice belongs to; nvidia-smi -L lists the slices under their card.
 card_of_slice() { # MIG-…; sets found_id
   local line card=""
   found_id=""
@@ -128,7 +128,7 @@ card_of_slice() { # MIG-…; sets found_id
   done <<< "$out"
 }
 
-find_card() { # index, GPU-… or MIG-…; sets found, its place; fails if it is not there
+find_card() { # index, GPU-… or MIG-…; sets found, its position; fails if there is no such card
   local i found_id=$1
   [[ $1 != MIG-* ]] || card_of_slice "$1"
   for ((i = 0; i < ${#indices[@]}; i++)); do
@@ -137,12 +137,12 @@ find_card() { # index, GPU-… or MIG-…; sets found, its place; fails if it is
   return 1
 }
 
-select_cards() { # in the order asked for
+select_cards() { # in the order given
   local id found
   case $gpus in
     all)
       chosen=("${!indices[@]}")
-      # A request for all cards would include those that do not answer.
+      # A request for all cards would include those that do not respond.
       ! $card_unread || gpu_ids=("${uuids[@]}") ;;
     none) ;;
     *)

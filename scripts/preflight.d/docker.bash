@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # shared with the other parts
-# Docker, Compose and what they need. Gives: check_docker (docker_version; docker_root, docker_proxy, docker_system,
-# docker_runtimes, docker_security), check_compose (compose_version), check_image (image_here), check_disk, check_proxy.
+# Docker, Compose and their requirements. Provides check_docker (sets docker_version, docker_root, docker_proxy,
+# docker_system, docker_runtimes, docker_security), check_compose (sets compose_version), check_image (sets image_here),
+# check_disk, check_proxy.
 
 readonly compose_least=2.24 disk_needed_gb=30 disk_needed_with_image_gb=6
 docker_version="" docker_root="" docker_proxy="" docker_system="" docker_runtimes="" docker_security=" "
@@ -23,7 +24,7 @@ check_docker() {
   call docker --version
   if [[ ${out,,}${err,,} == *podman* ]]; then podman_instead; return 0; fi
   if [[ $status == hung ]]; then docker_fails; return 0; fi
-  # A line per fact; only a whole answer has the last. Some versions print the daemon's errors and end with 0.
+  # One line per fact; only a complete answer has the last one. Some versions print the daemon's errors and exit with 0.
   local fact='{{println}}preflight:' format line errors="" version=""
   format="${fact}errors={{range .ServerErrors}}{{.}} {{end}}${fact}root={{.DockerRootDir}}"
   format+="${fact}proxy={{.HTTPProxy}}{{.HTTPSProxy}}${fact}system={{.OperatingSystem}}"
@@ -84,7 +85,7 @@ check_compose() {
     if at_least "${BASH_REMATCH[1]}" "$compose_least"; then compose_version=${version#v}; return 0; fi
     finding error compose-too-old "Compose ${version#v}, but $compose_least or later is needed" \
       "$install, in a newer version"
-  elif $failed; then return 0 # without a daemon that answers or with Podman, the first finding is the one to act on
+  elif $failed; then return 0 # without a running daemon, or with Podman, the first finding is the one to act on
   elif [[ $status == hung ]]; then
     said
     finding error compose-hangs "docker compose version: $shown" "$install anew"
@@ -107,10 +108,10 @@ check_image() {
 }
 
 check_disk() {
-  # Of a POSIX line, from its end: the name of the device may hold spaces.
+  # Matches a POSIX line from its end, because the name of the device may contain spaces.
   local form=' ([0-9]{1,15}) +[0-9]{1,15} +(-?[0-9]{1,15}) +[0-9-]+%? +/'
   local total free needed=$disk_needed_gb
-  # With Docker Desktop or a remote engine the folder is not on this host.
+  # With Docker Desktop or a remote engine, the folder is not on this host.
   [[ $docker_system != *"Docker Desktop"* && -d $root$docker_root ]] || return 0
   ! $image_here || needed=$disk_needed_with_image_gb
   call df -Pk -- "$root$docker_root"
@@ -136,7 +137,7 @@ check_disk() {
 check_proxy() {
   local proxy=${https_proxy:-${HTTPS_PROXY:-${http_proxy:-${HTTP_PROXY:-}}}}
   [[ -n $proxy && -z $docker_proxy ]] && ! $image_here || return 0
-  [[ $proxy != *@* ]] || proxy=${proxy%%//*}//${proxy##*@} # no password in a report
+  [[ $proxy != *@* ]] || proxy=${proxy%%//*}//${proxy##*@} # do not print a password
   finding warning proxy \
     "this shell goes through the proxy $proxy, Docker's daemon does not: pulling the image may hang" \
     "give the daemon the proxy (\"proxies\" in /etc/docker/daemon.json, or HTTPS_PROXY in its systemd unit) and\

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # shared with the other parts
-# What kind of engine Docker is, and what Compose must be told for it. Gives: check_engine (engine, its kind, empty for
-# the usual one; container_uid and container_gid; memlock, userns_mode and security_opt, empty for Compose's defaults),
-# check_toolkit.
+# The kind of Docker engine, and the settings it requires in Compose. Provides check_engine (sets engine, the kind,
+# empty for the usual one; container_uid and container_gid; memlock, userns_mode and security_opt, empty for Compose's
+# defaults) and check_toolkit.
 
 engine="" container_uid="" container_gid="" memlock="" userns_mode="" security_opt=""
 
@@ -11,14 +11,14 @@ check_engine() {
   elif [[ $docker_system == *"Docker Desktop"* ]]; then engine="Docker Desktop"
   elif [[ $docker_security == *" name=rootless"* ]]; then use_rootless
   elif [[ $docker_security == *" name=userns"* ]]; then
-    # Remapped ids may not write to the clone.
+    # Remapped IDs may not write to the clone.
     engine="user namespaces" userns_mode=host
   fi
   if [[ $docker_security == *" name=selinux"* ]] && selinux_enforces; then security_opt=label=disable; fi
   check_place
 }
 
-# The container's root is the caller; every other id is one that owns nothing on the host.
+# The container's root is the caller; all other IDs own nothing on the host.
 use_rootless() {
   local limit
   engine=rootless container_uid=0 container_gid=0
@@ -26,7 +26,7 @@ use_rootless() {
   [[ $limit == unlimited ]] || memlock=$((limit * 1024))
 }
 
-selinux_enforces() { # in doubt, yes: the option does no harm without SELinux
+selinux_enforces() { # if unknown, yes: the option does no harm without SELinux
   has getenforce || return 0
   call getenforce
   if [[ $status == hung ]]; then
@@ -56,7 +56,7 @@ check_place() {
   esac
 }
 
-check_toolkit() { # any one of these makes Docker accept a request for GPUs
+check_toolkit() { # any of these makes Docker accept GPU requests
   [[ $device == cuda ]] || return 0
   if [[ $docker_runtimes != *\"nvidia\"* ]] && ! { in_wsl && [[ $engine == "Docker Desktop" ]]; } &&
      ! has nvidia-container-runtime-hook && ! devices_by_cdi; then

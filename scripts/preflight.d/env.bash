@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # shared with the other parts
-# The lines of .env that are the user's own, read as Compose reads them. Gives: read_env (env_value: the value of each
-# key of ours that these lines set; lines_before and lines_after the block of preflight), ask_compose.
+# The user's own lines of .env, read as Compose reads them. Provides read_env (sets env_value: the value of each of our
+# keys in these lines; lines_before and lines_after the block of preflight) and ask_compose.
 
 readonly begin='# --- written by scripts/preflight; lines of your own go below the block, where they win ---'
 readonly end='# --- end of the block ---'
@@ -37,7 +37,7 @@ split_lines() { # the lines of .env
         case $place in before) lines_before+=("$line") ;; after) lines_after+=("$line") ;; esac ;;
     esac
   done
-  # The first block goes on top.
+  # A first block is written at the top.
   [[ $place != before ]] || { lines_after=("${lines_before[@]}"); lines_before=(); }
   [[ $place != block ]] || finding error env-block "in .env the block of scripts/preflight has no end" \
     "put back the line: $end"
@@ -46,7 +46,7 @@ split_lines() { # the lines of .env
 read_values() {
   printf '%s\n' "${lines_before[@]}" "${lines_after[@]}" > "$scratch/env"
   if [[ -n $compose_version ]]; then
-    # This shell's own variables would win over the lines.
+    # This shell's own variables would override the lines.
     ask_compose env "${keys[@]/#/-u}" || return 0
   else
     read_without_compose
@@ -60,8 +60,8 @@ read_values() {
   done
 }
 
-# What Compose makes of the file $scratch/env; sets asked. Needs no daemon.
-ask_compose() { # a command in front of docker, or nothing
+# Sets asked to what Compose reads from the file $scratch/env. Needs no daemon.
+ask_compose() { # a command before docker, or nothing
   local key line
   asked=()
   {
@@ -84,7 +84,7 @@ ask_compose() { # a command in front of docker, or nothing
   return 1
 }
 
-# Where there is no Compose: plain lines alone, KEY=value with or without quotes. Sets asked.
+# Without Compose, accepts only simple lines: KEY=value with or without quotes. Sets asked.
 read_without_compose() {
   local line number=0 key value
   local form='^[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z0-9_.-]*)[[:space:]]*[=:][[:space:]]*(.*)$'

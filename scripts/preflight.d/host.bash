@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # shared with the other parts
-# This host and its user. Gives: check_host (system, kernel, machine; owner_uid and owner_gid, to whom files belong),
-# in_wsl, at_least.
+# This host and its user. Provides check_host (sets system, kernel, machine; owner_uid and owner_gid, the owner of the
+# files), in_wsl, at_least.
 
 system="" kernel="" machine="" owner_uid="" owner_gid=""
 
@@ -25,7 +25,7 @@ check_host() {
       "use the CPU: docker compose -f docker-compose.yml -f docker-compose.cpu.yml up"
     finish 3
   fi
-  # Under sudo the files belong to its caller.
+  # Under sudo, files belong to its caller.
   owner_uid=${SUDO_UID:-$EUID} owner_gid=${SUDO_GID:-${GROUPS[0]}}
   [[ $owner_uid =~ ^[0-9]{1,10}$ && $owner_gid =~ ^[0-9]{1,10}$ ]] ||
     usage "SUDO_UID=$owner_uid and SUDO_GID=$owner_gid are not ids; unset them"

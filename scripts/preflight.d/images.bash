@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # shared with the other parts
-# The image that fits the chosen cards, by scripts/images.tsv. Gives: choose_image (sets image, or findings).
+# The image for the selected cards, from scripts/images.tsv. Provides choose_image (sets image, or adds findings).
 
-# The table, a line per image: tag|least driver|architectures.
+# Prints the table, one line per image: tag|least driver|architectures.
 images() { # build or legacy
   local use tag least architectures
   while IFS=$'\t' read -r use tag least architectures; do
@@ -9,7 +9,7 @@ images() { # build or legacy
   done < "$project/scripts/images.tsv"
 }
 
-# Does one of these architectures cover a card of that capability? With a driver given, 12.0@570 wants it to be 570.
+# Whether one of these architectures covers a card of this capability. 12.0@570 requires driver 570, unless it is any.
 covers() { # architectures, capability, driver's major version or any
   local arch at
   [[ $2 != unknown ]] || return 1
@@ -21,7 +21,7 @@ covers() { # architectures, capability, driver's major version or any
   return 1
 }
 
-# The first image of the table for that driver and all these cards.
+# Prints the first image of the table for this driver and all these cards.
 image_for() { # build or legacy, driver's major version or any, cards...
   local tag least architectures card use=$1 driver_major=$2
   shift 2
@@ -34,7 +34,7 @@ image_for() { # build or legacy, driver's major version or any, cards...
   return 1
 }
 
-# The least driver with which some image covers this card; for a card of unknown capability, runs at all.
+# Prints the oldest driver with which an image covers this card or, if its capability is unknown, an image runs.
 driver_for() { # capability
   local tag least architectures arch at result=99999
   while IFS='|' read -r tag least architectures; do
@@ -57,7 +57,7 @@ card_names() { # cards...
   echo "$result"
 }
 
-# For each image, which of these cards it covers with this driver, as settings: GPUS=0,2 (2.14.0-…) or GPUS=1 (…).
+# Prints which of these cards each image covers with this driver, as settings: GPUS=0,2 (2.14.0-…) or GPUS=1 (…).
 groups() { # cards...
   local tag least architectures card ids result="" major=${driver%%.*}
   while IFS='|' read -r tag least architectures; do
@@ -72,7 +72,7 @@ groups() { # cards...
   echo "$result"
 }
 
-covered_range() { # the lowest and highest compute capability of the table
+covered_range() { # prints the lowest and highest compute capability of the table
   local tag least architectures arch lowest=99.9 highest=0.0
   while IFS='|' read -r tag least architectures; do
     for arch in $architectures; do
@@ -91,7 +91,7 @@ choose_image() {
   else explain_cards; fi
 }
 
-explain_cards() { # why no image fits
+explain_cards() { # reports why no image fits
   local major=${driver%%.*} card legacy usable=() uncovered=() old=() unclear=() others least
   for card in "${chosen[@]}"; do
     if [[ $major -lt $(driver_for "${capabilities[card]}") && ${capabilities[card]} == unknown ]]; then old+=("$card")

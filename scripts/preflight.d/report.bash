@@ -1,10 +1,10 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # shared with the other parts
-# What preflight found, as text or as JSON. Gives: finding, usage, finish.
+# The findings of preflight, as text or as JSON. Provides finding, usage, finish.
 
 severities=() codes=() whats=() remedies=()
 failed=false reported=false
 
-finding() { # error or warning, code, what is so, what to do
+finding() { # error or warning, code, description, remedy
   severities+=("$1") codes+=("$2")
   printable "$3"
   whats+=("$shown")
@@ -13,7 +13,7 @@ finding() { # error or warning, code, what is so, what to do
   [[ $1 != error ]] || failed=true
 }
 
-usage() { # what is wrong
+usage() { # description
   finding error usage "$1" "scripts/preflight [--print] [--json] [--gpus all|none|0,1]"
   finish 2
 }
@@ -24,7 +24,7 @@ finish() { # exit code
   exit "$1"
 }
 
-is_chosen() { [[ " ${chosen[*]} " == *" $1 "* ]]; } # a card's place
+is_chosen() { [[ " ${chosen[*]} " == *" $1 "* ]]; } # the position of a card
 
 line() {
   printable "$2"
@@ -50,7 +50,7 @@ report() {
   else printf '\nReady; written to .env.\n'; fi
 }
 
-quote() { # a JSON string
+quote() { # prints a JSON string
   printable "$1"
   shown=${shown//\\/\\\\}
   printf '"%s"' "${shown//\"/\\\"}"

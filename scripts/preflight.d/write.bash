@@ -1,10 +1,10 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # shared with the other parts
-# What preflight writes. Gives: check_settings (settings, the lines of .env's block, as Compose will read them),
-# write_choice, compose_files.
+# Writes the result of preflight. Provides check_settings (sets settings, the lines of .env's block, as Compose will
+# read them), write_choice, compose_files.
 
 settings=()
 
-compose_files() { # those in effect
+compose_files() { # the files in effect
   if [[ -n ${env_value[COMPOSE_FILE]:-} ]]; then echo "${env_value[COMPOSE_FILE]}"; else chosen_files; fi
 }
 chosen_files() {
@@ -13,7 +13,7 @@ chosen_files() {
   else echo docker-compose.yml; fi
 }
 
-# Makes the block, without the keys that the user has set, and asks Compose what it reads of the whole.
+# Builds the block, without the keys that the user has set, and checks what Compose reads from the whole file.
 check_settings() {
   local line key
   for line in "BASE_IMAGE=$image" "RUNTIME_IMAGE=${image/%-devel/-runtime}" "COMPOSE_FILE=$(chosen_files)" \
@@ -34,7 +34,7 @@ check_settings() {
   ask_compose || return 0
   for line in "${settings[@]}"; do
     key=${line%%=*}
-    [[ ${asked[$key]-} != "${line#*=}" && $key != GPUS ]] || continue # GPUS is for preflight alone
+    [[ ${asked[$key]-} != "${line#*=}" && $key != GPUS ]] || continue # only preflight reads GPUS
     if [[ -n ${!key+set} ]]; then
       finding warning env-overridden "$key=${!key} in this shell wins over .env, which says $line" \
         "unset $key, unless it is meant"
@@ -46,13 +46,13 @@ check_settings() {
   done
 }
 
-env_lines() { # .env as it is to be: the block stays where it is
+env_lines() { # prints the new .env; the block keeps its place
   [[ ${#lines_before[@]} -eq 0 ]] || printf '%s\n' "${lines_before[@]}"
   printf '%s\n' "$begin" "${settings[@]}" "$end"
   [[ ${#lines_after[@]} -eq 0 ]] || printf '%s\n' "${lines_after[@]}"
 }
 
-# Compose can neither put a list in place of ${GPUS} nor take part of one away; this file carries the list.
+# Compose can neither insert a list for ${GPUS} nor remove a part of one, so this file contains the list.
 gpus_lines() {
   echo "# Written by scripts/preflight for GPUS=$gpus: these cards in place of all, which docker-compose.yml requests."
   echo "x-gpus: &gpus"
@@ -69,7 +69,7 @@ cannot_write() { # path
     "see to its owner, its folder's permissions and the free space"
 }
 
-# Replaces a file whole or not at all, and leaves one that is right untouched.
+# Replaces a file completely or not at all. Does not write a file that already has the content.
 write_file() { # name, a command that prints the content
   local path=$project/$1 old="" new mode=644 owner=$owner_uid:$owner_gid
   "$2" > "$scratch/new"
@@ -101,7 +101,7 @@ write_file() { # name, a command that prints the content
 
 write_choice() {
   local folder
-  # Docker would make these as root when it mounts them.
+  # Docker would create these as root when it mounts them.
   for folder in build data runs; do
     [[ ! -d $project/$folder ]] || continue
     call mkdir -- "$project/$folder"

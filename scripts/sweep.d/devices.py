@@ -1,11 +1,11 @@
-"""Divides the GPUs, or the cores of the CPU, among runs that train at the same time."""
+"""Assigns the GPUs, or the CPU's cores, to runs that train at the same time."""
 
 import os
 import subprocess
 
 
 def visible_gpus():
-    """What CUDA_VISIBLE_DEVICES may name: its own items, or the UUIDs of all GPUs."""
+    """Returns the items of CUDA_VISIBLE_DEVICES if it is set, otherwise the UUIDs of all GPUs."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
         return [] if chosen.strip() in ("", "-1") else [gpu.strip() for gpu in chosen.split(",")]
@@ -18,7 +18,7 @@ def visible_gpus():
 
 
 class Share:
-    """What one of `jobs` simultaneous runs gets. With fewer GPUs than jobs, several runs share one."""
+    """The devices of one of `jobs` simultaneous runs. With fewer GPUs than jobs, several runs share one."""
 
     def __init__(self, index, jobs, gpus):
         self.gpus = gpus[index::jobs] or gpus[index % len(gpus) :][:1] if gpus else []

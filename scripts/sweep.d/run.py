@@ -1,4 +1,4 @@
-"""One run of `trainyard train`: its process, and what its files say."""
+"""One run of `trainyard train`: its process and its files."""
 
 import csv
 import ctypes
@@ -11,17 +11,17 @@ import subprocess
 
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
-# The sweep waits for these; its children get them as usual.
+# The sweep waits for these signals; they are unblocked in its children.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 
 
 def prepare_child():
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # a killed sweep leaves no run behind, and each saves
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # if the sweep is killed, its runs save and end
 
 
 def is_locked(folder):
-    """Whether a process trains in the run's folder."""
+    """Returns whether a process trains in the run's folder."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:
@@ -36,7 +36,7 @@ def is_locked(folder):
 
 
 def read_epochs(folder, metric):
-    """The metric's value after each epoch, by epoch. Of a row that is being written, nothing."""
+    """Returns the metric's value after each epoch, by epoch. Skips an incomplete row."""
     try:
         with open(folder / "metrics.csv", newline="") as file:
             text = file.read()
@@ -47,7 +47,7 @@ def read_epochs(folder, metric):
 
 
 def best_of(epochs, higher_is_better):
-    """The best finite value of read_epochs(); none if there is no finite one."""
+    """Returns the best finite value of read_epochs(), or None if there is none."""
     finite = [value for value in epochs.values() if math.isfinite(value)]
     return (max if higher_is_better else min)(finite) if finite else None
 
@@ -63,7 +63,7 @@ def described_exit(code):
 
 
 class Run:
-    """Trains in `folder` and logs to the file beside it; a run that is there resumes."""
+    """Trains in `folder` and logs to the file beside it. If the run exists, it resumes."""
 
     def __init__(self, command, environment, folder):
         self.folder = folder
@@ -76,12 +76,12 @@ class Run:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # a Ctrl-C reaches the sweep alone, which stops the runs
+                start_new_session=True,  # Ctrl-C reaches only the sweep, which stops the runs
                 preexec_fn=prepare_child,
             )
 
     def stop(self):
-        """The run saves and exits with 143."""
+        """Makes the run save and exit with 143."""
         if self.process.poll() is None:
             self.process.terminate()
 
@@ -90,7 +90,7 @@ class Run:
             os.killpg(self.process.pid, signal.SIGKILL)
 
     def last_error(self):
-        """The last line of the log that looks like an error of trainyard's, or the last line."""
+        """Returns the last line of the log that looks like an error of trainyard, or the last line."""
         with open(self.log, "rb") as file:
             file.seek(self.started_at)
             text = file.read().decode(errors="replace")

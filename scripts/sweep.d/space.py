@@ -1,4 +1,4 @@
-"""The values that a setting may take in a sweep, as written after --space."""
+"""The values that a setting may have in a sweep, as written after --space."""
 
 import dataclasses
 import re
@@ -8,9 +8,9 @@ GRAMMAR = "KEY=A..B, KEY=log:A..B, KEY=int:A..B or KEY=A,B,C"
 
 @dataclasses.dataclass(frozen=True)
 class Space:
-    """A range from low to high, both included, or a list of choices."""
+    """A range from low to high, both inclusive, or a list of choices."""
 
-    text: str  # as it was written
+    text: str  # as written by the user
     key: str
     kind: str  # float, log, int or choices
     low: float = 0
@@ -18,7 +18,7 @@ class Space:
     choices: tuple = ()
 
     def suggest(self, trial):
-        """The value that an Optuna trial takes."""
+        """Returns the value that an Optuna trial chooses."""
         if self.kind == "choices":
             return trial.suggest_categorical(self.key, self.choices)
         if self.kind == "int":
@@ -26,12 +26,12 @@ class Space:
         return trial.suggest_float(self.key, self.low, self.high, log=self.kind == "log")
 
     def examples(self):
-        """All choices, or both ends of the range."""
+        """Returns all choices, or both ends of the range."""
         return self.choices or (self.low, self.high)
 
 
 def parse(text):
-    """Raises ValueError with the text and what is allowed."""
+    """Parses a --space. Raises ValueError with the text and what is allowed."""
 
     def refuse(problem):
         raise ValueError(f"--space {text}: {problem}")

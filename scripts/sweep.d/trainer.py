@@ -1,4 +1,4 @@
-"""What trainyard says about the settings of a sweep."""
+"""Queries trainyard about the settings of a sweep."""
 
 import os
 import pathlib
@@ -26,7 +26,8 @@ def flags(params):
 
 
 def ask_trainyard(*words, **options):
-    """Standard output of a trainyard command. Its errors are the sweep's."""
+    """Returns the standard output of a trainyard command. If it fails, so does the sweep, with the same message and
+    code."""
     try:
         done = subprocess.run(
             [TRAINYARD, *words], text=True, capture_output=True, preexec_fn=runs.prepare_child, **options
@@ -40,7 +41,8 @@ def ask_trainyard(*words, **options):
 
 
 def resolved_settings(options):
-    """All settings of the runs, as lines `section.key = value`. Every value of --space has been accepted."""
+    """Returns all settings of the runs as lines `section.key = value`, after checking that trainyard accepts the values
+    of --space."""
 
     def ask(params):
         return ask_trainyard("config", "--config", options.config, *options.settings, *flags(params))
@@ -58,7 +60,7 @@ def resolved_settings(options):
 
 
 def monitored(options, share):
-    """The monitored metric and whether higher is better, from one step on real data that trains nothing."""
+    """Returns the monitored metric and whether higher is better, from a dry run of one step on real data."""
     say("one step to see whether everything is there")
     params = {space.key: space.examples()[0] for space in options.space}
     folder = ["--run.dir", str(options.dir), "--run.name", "dry-run"]

@@ -8,14 +8,14 @@ import run as runs
 from study import combinations
 from trainer import TRAINYARD, SweepError, flags, say
 
-POLL = 0.5  # seconds between two looks at the metrics of the runs
+POLL = 0.5  # seconds between checks of the runs' metrics
 STOPPED = 128 + signal.SIGTERM
-UNFIT = (2, 3)  # exit codes that have another cause than a trial's training: the next trial would end in the same way
+UNFIT = (2, 3)  # exit codes whose cause is not the trial: the next one would end in the same way
 KEPT = f"everything is kept, the same command continues:\n  {shlex.join(sys.argv)}"
 
 
 class Trial:
-    """A trial that is trained: Optuna's side, and the run."""
+    """A trial in training: Optuna's trial and the run."""
 
     def __init__(self, trial, options, metric, share):
         self.trial, self.metric, self.share = trial, metric, share
@@ -29,7 +29,7 @@ class Trial:
         self.run = runs.Run([TRAINYARD, *words], share.environment(), self.folder)
 
     def report(self):
-        """Reports new epochs to Optuna; stops the run if it is not worth its time."""
+        """Reports new epochs to Optuna. Stops the run if Optuna prunes it."""
         for epoch, value in runs.read_epochs(self.folder, self.metric).items():
             if epoch > self.reported and not self.pruned:
                 self.trial.report(value, epoch)
@@ -58,7 +58,7 @@ class Sweep:
         self.metric = study.user_attrs["metric"]
         self.higher_is_better = study.direction == optuna.study.StudyDirection.MAXIMIZE
         self.free, self.training = shares, []
-        # Those that were training when the sweep ended: they resume.
+        # Trials that were training when the sweep ended; they resume.
         self.interrupted = [optuna.trial.Trial(study, t._trial_id) for t in self.of_state(self.states.RUNNING)]
         waiting = len(self.of_state(self.states.WAITING))  # combinations of choices
         self.left = options.trials - len(self.of_state(*self.states)) + waiting
@@ -78,7 +78,7 @@ class Sweep:
             self.end_trials()
 
     def wait_for_saving(self):
-        """A sweep that was killed has told its runs to save and end; they may be at it."""
+        """Waits for runs of a killed sweep: they have been told to save and end, and may not have finished."""
         for trial in self.interrupted:
             folder = folder_of(self.options, trial)
             if runs.is_locked(folder):
@@ -92,7 +92,7 @@ class Sweep:
             raise SweepError(f"stopped by {signal.Signals(received.si_signo).name}; {KEPT}", 128 + received.si_signo)
 
     def start_trials(self):
-        """Whether any trial is training."""
+        """Starts trials on free devices. Returns whether any trial is training."""
         while self.free and (self.interrupted or self.left > 0):
             if self.interrupted:
                 trial, verb = self.interrupted.pop(0), "resumes"
@@ -112,7 +112,7 @@ class Sweep:
             self.end(trial)
 
     def end(self, trial):
-        """Tells Optuna and the user how a trial ended."""
+        """Reports to Optuna and the user how a trial ended."""
         code = trial.run.process.returncode
         name = f"trial {trial.trial.number}"
         trial.report()
@@ -137,7 +137,7 @@ class Sweep:
                 raise SweepError(f"stopped, as further trials would fail in the same way; {KEPT}", code)
 
     def stop_all(self):
-        """Lets the runs save. Another signal kills them."""
+        """Waits until the runs have saved. Another signal kills them."""
         if self.training:
             say(f"stopping {len(self.training)} runs, which save first; another Ctrl-C kills them")
         for trial in self.training:

@@ -1,4 +1,4 @@
-"""What the files of a run say, as docs/looking-at-runs.md describes them."""
+"""Reads the files of a run, which docs/looking-at-runs.md describes."""
 
 import csv
 import dataclasses
@@ -17,12 +17,12 @@ class TrackError(Exception):
 @dataclasses.dataclass
 class RunFiles:
     folder: pathlib.Path
-    id: str  # of this run, also when it has grown
+    id: str  # of this run; does not change when it grows
     started: int  # seconds since the epoch
     settings: dict  # by section.key
     points: dict  # name and value of metrics, by step
     tags: dict
-    ended: str  # of the manifest of the last checkpoint: running, finished, early_stopped or signal
+    ended: str  # from the manifest of the last checkpoint: running, finished, early_stopped or signal
     artifacts: list
 
 
@@ -35,7 +35,7 @@ def flat(table, prefix=""):
 
 
 def read_json(path):
-    """An empty dictionary if there is no such file, or no JSON in it."""
+    """Returns an empty dictionary if the file does not exist or is not JSON."""
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError):
@@ -43,13 +43,13 @@ def read_json(path):
 
 
 def whole_lines(path):
-    """Without the one that is being written."""
+    """Returns the lines of a file without an incomplete last one."""
     text = path.read_text() if path.exists() else ""
     return text[: text.rfind("\n") + 1].splitlines()
 
 
 def read_points(folder):
-    """The curves that TensorBoard shows: metrics.jsonl as it is, of metrics.csv what is not in it."""
+    """Returns the curves that TensorBoard shows: all of metrics.jsonl, and what metrics.csv has in addition."""
     points = {}
     for line in whole_lines(folder / "metrics.jsonl"):
         values = json.loads(line)
@@ -78,11 +78,11 @@ def read_tags(folder, manifest):
 
 
 def read(folder):
-    """Raises TrackError if the folder holds no run that can be read."""
+    """Raises TrackError if the folder holds no readable run."""
     try:
         with open(folder / "config.toml", "rb") as file:
             settings = dict(flat(tomllib.load(file)))
-        # The first file of events has the time of the start in its name; a run that resumes keeps it.
+        # The name of the first event file contains the time of the start, and a run that resumes keeps the file.
         started = min(int(file.name.split(".")[3]) for file in folder.glob("events.out.tfevents.*.trainyard"))
         points = read_points(folder)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Copies a run to MLflow: a run with the same tag trainyard.run is updated."""
+"""Copies a run to MLflow. If a run there has the same tag trainyard.run, it is updated."""
 
 import logging
 
@@ -8,11 +8,12 @@ from mlflow.entities import Metric, Param
 import run_files
 
 STATES = {"finished": "FINISHED", "early_stopped": "FINISHED", "signal": "KILLED", "running": "RUNNING"}
-BATCH = 500  # metrics of a call; the server refuses more than 1000
+BATCH = 500  # metrics per call; the server refuses more than 1000
 
 
 def track(run, options):
-    """What was done, in a few words. MLflow's dates of points are that of the run's start: the files have none."""
+    """Returns a short description of what was done. All points get the time of the run's start, because the files have
+    no times."""
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     try:
         client = MlflowClient(tracking_uri=options.to)
@@ -20,7 +21,7 @@ def track(run, options):
         added = add(client, run, tracked)
         status = STATES.get(run.ended, "RUNNING")
         client.update_run(tracked.info.run_id, status=status)
-    except Exception as error:  # of MLflow, SQLAlchemy, the disk or the network
+    except Exception as error:  # from MLflow, SQLAlchemy, the disk or the network
         raise run_files.TrackError(f"MLflow at {options.to}: {str(error).splitlines()[0]}", 1) from None
     return f"{verb} run {tracked.info.run_id} with {added} new values"
 

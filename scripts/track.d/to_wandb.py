@@ -1,4 +1,4 @@
-"""Writes an offline run for Weights & Biases. It replaces the one that was written before with the same id."""
+"""Writes an offline run for Weights & Biases, and replaces an earlier one with the same id."""
 
 import os
 import pathlib
@@ -10,7 +10,7 @@ import run_files
 
 
 def track(run, options):
-    """What was done, in a few words."""
+    """Returns a short description of what was done."""
     folder = pathlib.Path(options.to or ".")
     before = sorted(folder.glob(f"wandb/offline-run-*-{run.id}"))
     settings = wandb.Settings(silent=True, console="off", disable_git=True, x_disable_stats=True)
