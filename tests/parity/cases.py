@@ -1,4 +1,4 @@
-"""What the scripts that train for a comparison share."""
+"""Shared by the scripts that train for a comparison."""
 
 import json
 import sys
@@ -8,8 +8,8 @@ import torch
 
 
 def train_all(train):
-    """Calls train(case, tensors, dtype) for each case of FOLDER/cases.json, in float32 and in float64, and saves what it
-    returns as FOLDER/<name>.float32.safetensors and .float64.safetensors. FOLDER is the script's argument."""
+    """Calls train(case, tensors, dtype) for each case of FOLDER/cases.json, in float32 and in float64, and saves the
+    results as FOLDER/<name>.float32.safetensors and .float64.safetensors. FOLDER is the script's argument."""
     folder = sys.argv[1]
     with open(f"{folder}/cases.json") as file:
         cases = json.load(file)

@@ -1,4 +1,4 @@
-/// How far the training steps of two programs are apart.
+/// Measures the distance between the training steps of two programs.
 #pragma once
 
 #include <algorithm>
@@ -15,15 +15,15 @@ inline at::Tensor exact(const at::Tensor& tensor) { return tensor.detach().cpu()
 
 inline double largest(const at::Tensor& tensor) { return tensor.numel() == 0 ? 0 : tensor.abs().max().item<double>(); }
 
-// The largest difference, as a share of the largest number, or of `least` where all are smaller: that of single numbers
-// says nothing where they cancel.
+// The largest difference, relative to the largest value or to `least`, whichever is larger. Relative differences of
+// single values mean nothing if the values cancel.
 inline double distance(const at::Tensor& actual, const at::Tensor& expected, double least) {
   if (expected.numel() == 0) return 0;
   return largest(actual - expected) / std::max(largest(expected), least);
 }
 
-// Rounding decides which side of zero a pixel in front of a ReLU is on. One such pixel changes single values a lot, and
-// all values together little.
+// Rounding decides on which side of zero a ReLU input near zero is. One such input changes single values a lot, but all
+// values together only a little.
 struct Distances {
   double logits = 0;          // of the first step
   double gradients = 0;       // of the first step, the largest of all tensors
@@ -33,7 +33,7 @@ struct Distances {
   double whole_change = 0;    // of the parameters by all steps, as one vector
 };
 
-// The distance of two vectors, each of many tensors, as a share of the second one's length.
+// The distance of two vectors, each consisting of many tensors, relative to the norm of the second one.
 class VectorDistance {
  public:
   void add(const at::Tensor& actual, const at::Tensor& expected) {
@@ -70,7 +70,8 @@ inline Distances distances(const Tensors& actual, const Tensors& expected, const
       ADD_FAILURE() << name;
       continue;
     }
-    // Rounding is all there is to a gradient that cancels, such as that of a key's bias, and to where it leads.
+    // A gradient that cancels, e.g. that of a key's bias, consists of rounding only, and so does its effect on the
+    // weight.
     if (begin.contains(name)) {
       const at::Tensor got = changed(actual, name);
       const at::Tensor wanted = changed(expected, name);

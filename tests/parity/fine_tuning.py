@@ -1,11 +1,12 @@
-"""Trains a ResNet-18 further on other classes, as fine_tuning_test.cpp does: torchvision's model, or that of
-reference_nets.py if torchvision is not installed, with frozen modules in evaluation mode and a learning rate for each
-stage, as timm's param_groups_layer_decay sets it.
+"""Fine-tunes a ResNet-18 on other classes, as fine_tuning_test.cpp does: torchvision's model, or that of
+reference_nets.py if torchvision is not installed, with frozen modules in evaluation mode and a learning rate per stage,
+as timm's param_groups_layer_decay sets it.
 
 usage: fine_tuning.py FOLDER
-FOLDER/cases.json is a list of objects with a name and options. FOLDER/<name>.safetensors holds "images" (N×H×W×C, uint8),
-"labels" (N) and the new head, "fc.weight" and "fc.bias". FOLDER/<name>.float32.safetensors and .float64.safetensors get
-"weights.<name>", the state dict that both begin with, for 1000 classes; and "model.<name>", the one after the last step.
+FOLDER/cases.json is a list of objects with a name and options. FOLDER/<name>.safetensors holds "images" (N×H×W×C,
+uint8), "labels" (N) and the new head, "fc.weight" and "fc.bias". Writes to FOLDER/<name>.float32.safetensors and
+.float64.safetensors "weights.<name>", the state dict with which both programs start, for 1000 classes, and
+"model.<name>", the one after the last step.
 """
 
 import cases
@@ -29,7 +30,7 @@ def resnet18():
 def train(o, tensors, dtype):
     torch.manual_seed(1)
     net = resnet18()
-    for module in net.modules():  # trained weights, at least none that is 0
+    for module in net.modules():  # instead of trained weights, but with no zeros
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.normal_(module.bias, 0, 0.1)

@@ -1,5 +1,5 @@
-// A ResNet-18 with weights under torchvision's names is trained further on a folder of pictures, by the program as a
-// user runs it, with frozen stages and a learning rate for each stage; PyTorch does the same in float64.
+// Fine-tunes a ResNet-18 with weights under torchvision's names on a folder of images, with frozen stages and a
+// learning rate per stage. The program does it as a user runs it; PyTorch does the same in float64.
 
 #include <algorithm>
 #include <cstring>
@@ -26,12 +26,12 @@ constexpr std::int64_t side = 48;
 
 struct Case {
   const char* name;
-  std::string flags;                ///< of what is frozen and of the optimizer
-  std::vector<std::string> frozen;  ///< modules, as torchvision names them
+  std::string flags;                ///< of frozen modules and optimizer
+  std::vector<std::string> frozen;  ///< names of modules in torchvision
 };
 
-// eps is large, so that the rounding of a gradient moves a weight by as little as it does with SGD: the program
-// computes in float32.
+// eps is large, so that the rounding of a gradient moves a weight as little as with SGD: the program computes in
+// float32.
 std::vector<Case> cases() {
   return {{.name = "frozen_by_name",  // the gradient passes through layer3
            .flags = "--model.freeze layer1 --model.freeze layer3 --optimizer.name sgd --optimizer.lr 0.0001 "
@@ -45,7 +45,7 @@ std::vector<Case> cases() {
 
 Config config_of(const Case& c) { return configured("--model.name resnet18 " + c.flags); }
 
-// N × side × side × 3, class by class.
+// N × side × side × 3, ordered by class.
 at::Tensor pixels() {
   at::manual_seed(8);
   return at::randint(0, 256, {classes * samples_of_class, side, side, 3}, at::kByte);
@@ -53,7 +53,7 @@ at::Tensor pixels() {
 
 at::Tensor labels() { return at::arange(classes, at::kLong).repeat_interleave(samples_of_class); }
 
-// photos/train/<class>/<n>.png, and one of each class in photos/val.
+// Writes photos/train/<class>/<n>.png, and one image of each class to photos/val.
 void write_pictures(const TempDir& dir) {
   const at::Tensor all = pixels();
   for (std::int64_t i = 0; i < all.size(0); ++i) {
@@ -65,7 +65,7 @@ void write_pictures(const TempDir& dir) {
   }
 }
 
-// What the program draws for a new head: of train.seed 0.
+// Returns the new head that the program draws with train.seed 0.
 NamedTensors new_head(const Case& c) {
   at::manual_seed(0);
   const auto model =
@@ -86,7 +86,7 @@ nlohmann::json options_of(const Case& c) {
   return options;
 }
 
-// An epoch is a step of all pictures.
+// An epoch is a single step on all images.
 Tensors fine_tune(const Case& c, const TempDir& dir, const Tensors& weights) {
   NamedTensors state;
   for (const auto& [name, tensor] : weights) state.emplace_back(name, tensor);

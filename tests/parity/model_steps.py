@@ -1,11 +1,11 @@
-"""The steps that model_steps_test.cpp takes, taken by PyTorch.
+"""Takes the training steps of model_steps_test.cpp with PyTorch.
 
 usage: model_steps.py FOLDER
 FOLDER/cases.json is a list of objects with a name and options. FOLDER/<name>.safetensors holds "model.<name>" (initial
-weights), "input" (images N×C×H×W, float, tokens N×T, or numbers N×M of a table, with "categories" N×K beside it) and
-"targets" (a class per pixel, token or row).
-FOLDER/<name>.float32.safetensors gets "logits" (all outputs, one after the other) and "gradient.<name>" of the first
-step, and "losses" and "model.<name>" after the last, with float32 weights and the case's precision;
+weights), "input" (images N×C×H×W, float; tokens N×T; or numeric values N×M of a table, together with "categories" N×K)
+and "targets" (a class per pixel, token or row).
+Writes to FOLDER/<name>.float32.safetensors "logits" (all outputs, one after the other) and "gradient.<name>" of the
+first step, and "losses" and "model.<name>" after the last, with float32 weights and the case's precision; to
 FOLDER/<name>.float64.safetensors the same with everything in float64.
 """
 
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 
 def loss_of(outputs, targets, dtype):
-    """Cross-entropy of the logits, and with four tenths that of an auxiliary head."""
+    """Returns the cross-entropy of the logits, plus 0.4 times that of an auxiliary head."""
     loss = 0
     for name, scores in outputs.items():
         scores = scores.to(dtype)

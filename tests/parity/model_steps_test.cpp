@@ -1,6 +1,6 @@
-// The same training steps here and in PyTorch, as in training_step_test.cpp, of the models whose scores are of pixels,
-// of tokens or of a table's rows. The loss is cross-entropy alone; those of tasks have tests of their own.
-// TRAINYARD_TEST_DEVICE=cuda computes on a GPU, in bf16 too.
+// Compares training steps with PyTorch's, like training_step_test.cpp, for models with scores per pixel, token or table
+// row. The loss is cross-entropy; the losses of tasks have their own tests. TRAINYARD_TEST_DEVICE=cuda computes on a
+// GPU, also in bf16.
 
 #include <gtest/gtest.h>
 
@@ -38,11 +38,11 @@ const ModelInput grey_pixels = segmentation_input({.channels = 1, .height = 32, 
 const ModelInput tokens = language_input(12, 23);
 const ModelInput table = table_input(5, {{"a", "b", "c"}, {"d"}, {"e", "f"}}, 4);
 
-// Rates are powers of two: on a GPU ours is a float32 tensor, PyTorch's is a float64 number.
+// Learning rates are powers of two: on a GPU ours is a float32 tensor, PyTorch's a float64 number.
 const std::string sgd = "--optimizer.name sgd --optimizer.lr 0.0078125 ";
-// In deep nets with batch normalization over few values, larger steps let float64's rounding grow.
+// In deep nets with batch norm over few values, larger steps amplify float64's rounding.
 const std::string tiny_sgd = "--optimizer.name sgd --optimizer.lr 2.384185791015625e-07 ";
-// eps is large: with 1e-8 a gradient of nearly zero, whose sign is rounding, moves a weight by the whole rate.
+// eps is large: with 1e-8 a gradient of nearly zero, whose sign is due to rounding, moves a weight by the whole rate.
 const std::string adam_w = "--optimizer.name adamw --optimizer.lr 0.0009765625 --optimizer.adamw.eps 1e-3 ";
 const std::string unet = "--model.name unet --model.unet.width 8 --model.unet.depth 2 ";
 const std::string gpt = "--model.name gpt --model.gpt.layers 2 --model.gpt.heads 2 --model.gpt.width 32 ";
@@ -113,7 +113,7 @@ nlohmann::json options_of(const Case& c) {
   return options;
 }
 
-// The same bits on both sides of the comparison.
+// Both sides of the comparison get the same bits.
 std::shared_ptr<Model> fresh_model(const Case& c) {
   at::manual_seed(7);
   return make_model(c.config().model, c.input);
@@ -163,7 +163,7 @@ at::Tensor loss_of(const TensorDict& outputs, const at::Tensor& targets) {
   return loss;
 }
 
-// Under the names that model_steps.py gives them.
+// The names are those of model_steps.py.
 Tensors take_steps(const Case& c, at::ScalarType dtype) {
   const Precision precision = dtype == at::kDouble ? Precision::fp32 : c.precision;
   const auto model = fresh_model(c);
@@ -212,14 +212,14 @@ void compare(const Case& c, const std::string& stem) {
   fmt::print("\n");
   EXPECT_LE(std::max(mathematics.logits, mathematics.gradients), 1e-7);
   EXPECT_LE(std::max(mathematics.losses, mathematics.change), 1e-5);
-  // In float32 each side has its own luck with pixels at the edge of a ReLU, as training_step_test.cpp has it.
+  // In float32 rounding decides on which side of zero a ReLU input near zero is; see training_step_test.cpp.
   const double luck = is_gpt(c) ? 2e-3 : 0.1;
   EXPECT_LE(ours.logits, 4 * pytorch.logits + (is_gpt(c) ? 1e-5 : 1e-3));
   EXPECT_LE(ours.whole_gradient, 4 * pytorch.whole_gradient + luck);
   EXPECT_LE(ours.losses, 4 * pytorch.losses + 2e-2);
   EXPECT_LE(ours.whole_change, 4 * pytorch.whole_change + luck);
   if (c.precision == Precision::fp32) return;
-  // Nor much nearer to float64: it would be another precision than was asked for.
+  // Results much closer to float64 would mean a higher precision than requested.
   EXPECT_GE(4 * ours.logits, pytorch.logits);
 }
 

@@ -1,9 +1,9 @@
-"""The optimizer steps that optimizer_test.cpp takes, taken by PyTorch on the same gradients.
+"""Takes the optimizer steps of optimizer_test.cpp with PyTorch, on the same gradients.
 
 usage: optimizer_steps.py FOLDER
 FOLDER/cases.json is a list of objects with a name and options. FOLDER/input.safetensors holds "weight.<name>" and
-"gradient.<step>.<name>". FOLDER/<case>.float32.safetensors and .float64.safetensors get "weight.<name>" after the last
-step.
+"gradient.<step>.<name>". Writes "weight.<name>" after the last step to FOLDER/<case>.float32.safetensors and
+.float64.safetensors.
 """
 
 import json

@@ -1,5 +1,5 @@
-// Each optimizer here and in PyTorch, from the same weights on the same gradients. Nothing amplifies rounding there, so
-// the bounds hold on every processor.
+// Compares each optimizer with PyTorch's, from the same weights on the same gradients. Nothing amplifies rounding here,
+// so the bounds hold on every processor.
 
 #include "optim/optimizer.h"
 
@@ -20,7 +20,7 @@ namespace {
 struct Case {
   const char* name;
   std::string flags;
-  // An update that is a sign has no bound where its argument cancels: rounding decides it there.
+  // If the update is a sign, rounding decides it where its argument cancels, so there is no bound.
   bool is_sign = false;
 };
 
@@ -62,7 +62,8 @@ std::shared_ptr<Model> take_steps(const OptimizerConfig& config, const Tensors& 
   return model;
 }
 
-// Of the weights in `model`, the share that is further than `bound` from PyTorch's, as a share of the largest.
+// Returns the fraction of the weights in `model` whose distance from PyTorch's, relative to the largest weight of their
+// tensor, exceeds `bound`.
 double share_apart(const Model& model, const Tensors& pytorch, double bound) {
   std::int64_t apart = 0;
   std::int64_t all = 0;

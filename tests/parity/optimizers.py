@@ -21,7 +21,7 @@ class Lion(torch.optim.Optimizer):
 
 
 def make(named_parameters, o, scale=lambda name: 1.0):
-    """scale(name): the parameter's share of the learning rate."""
+    """scale(name): the parameter's factor of the learning rate."""
     groups = {}
     for name, p in named_parameters:
         free = not o["decay_bias_norm"] and (p.ndim <= 1 or name in ("cls_token", "pos_embed"))

@@ -1,4 +1,4 @@
-/// What the comparisons with PyTorch share.
+/// Helpers shared by the comparisons with PyTorch.
 #pragma once
 
 #include <cstdlib>
@@ -22,13 +22,13 @@ namespace trainyard {
 
 constexpr int step_count = 10;
 
-/// Where both sides compute: TRAINYARD_TEST_DEVICE, or the CPU.
+/// The device of both sides: TRAINYARD_TEST_DEVICE, or the CPU.
 inline at::Device device() {
   const char* name = std::getenv("TRAINYARD_TEST_DEVICE");
   return at::Device(name == nullptr ? "cpu" : name);
 }
 
-/// What optimizers.py reads of a case, and the number of steps.
+/// Returns the options that optimizers.py reads from a case, and the number of steps.
 inline nlohmann::json optimizer_options(const std::string& name, const Config& config) {
   const OptimizerConfig& o = config.optimizer;
   const std::string betas = o.name == "lion" ? "optimizer.lion." : "optimizer.adamw.";
@@ -45,7 +45,8 @@ inline nlohmann::json optimizer_options(const std::string& name, const Config& c
           {"steps", step_count}};
 }
 
-/// Gives the weights that type. Module::to(dtype) would turn the counts of batch norm into fractions too.
+/// Moves the model to device(), with floating-point tensors of type `dtype`. Module::to(dtype) would also convert the
+/// counts of batch norm.
 inline void move_to_device(Model& model, at::ScalarType dtype) {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> tensors = model.parameters();
@@ -56,14 +57,14 @@ inline void move_to_device(Model& model, at::ScalarType dtype) {
   model.to(device());
 }
 
-/// The Python that has torchvision, or else one that has torch.
+/// Returns the Python that has torchvision or, without it, one that has torch.
 inline std::string parity_python() {
   const std::string path = TRAINYARD_SOURCE_DIR "/build/bin/parity-python";
   return std::filesystem::exists(path) ? path : TRAINYARD_PYTHON;
 }
 
-/// Runs tests/parity/`script` on `cases`, which it finds as cases.json in `dir`. One thread on both sides: sums in the
-/// same order, and no two processes that spin for one core.
+/// Runs tests/parity/`script` on `cases`, which it reads from cases.json in `dir`. Both sides use one thread, so that
+/// sums have the same order and no two processes spin on one core.
 inline Outcome run_cases(const std::string& script, const TempDir& dir, const nlohmann::json& cases,
                          const std::string& python = TRAINYARD_PYTHON) {
   dir.write("cases.json", cases.dump());

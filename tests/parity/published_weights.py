@@ -1,9 +1,9 @@
-"""Models whose weights are published, with weights drawn here: what published_weights_test.cpp loads.
+"""Creates models whose weights are published, with random weights, for published_weights_test.cpp.
 
 usage: published_weights.py FOLDER
-FOLDER/<name>.safetensors gets "weights.<name>" (a state dict as it is published), "input", and "logits" and "aux" (what
-the model returns for the input in evaluation mode). The models are those of torchvision and transformers where these
-are installed, else of reference_nets.py. Prints where each one comes from.
+Writes to FOLDER/<name>.safetensors "weights.<name>" (a state dict as it is published), "input", and "logits" and "aux"
+(the model's outputs for the input in evaluation mode). The models are those of torchvision and transformers if these
+are installed, otherwise those of reference_nets.py. Prints the origin of each one.
 """
 
 import sys
@@ -64,7 +64,7 @@ def main():
         print(f"{name}: {origin}")
     origin, weights, tokens, logits = gpt2()
     save(folder, "gpt_saved", weights, tokens, logits)
-    # As the first files of GPT-2 are: without a prefix, with the causal masks, without the tied head.
+    # Like the first published files of GPT-2: without a prefix, with the causal masks, without the tied head.
     bare = {k.removeprefix("transformer."): v for k, v in weights.items() if k != "lm_head.weight"}
     for layer in range(3):
         bare[f"h.{layer}.attn.bias"] = torch.ones(32, 32).tril().view(1, 1, 32, 32)

@@ -1,6 +1,6 @@
-// Weights under the names of torchvision and Hugging Face, made in Python, load here and give the same scores.
+// Weights created in Python under the names of torchvision and Hugging Face must load here and give the same scores.
 // build/bin/parity-python has torchvision; without it, and for GPT-2 without transformers,
-// tests/parity/reference_nets.py stands in for them. The test prints which it was.
+// tests/parity/reference_nets.py is used instead. The test prints which one was used.
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,5 @@
-"""The nets of src/models as torchvision, timm and Hugging Face write them, parameter for parameter, with torch alone."""
+"""The nets of src/models as torchvision, timm and Hugging Face define them, parameter for parameter, using only
+torch."""
 
 import torch
 from torch import nn
@@ -339,7 +340,7 @@ class GPT2LMHeadModel(nn.Module):
 
 
 def make_with_outputs(o):
-    """Of models that return outputs by name: scores for each pixel, token or row of a table."""
+    """Returns a model whose outputs have names: scores per pixel, token or table row."""
     if o["model"] == "gpt":
         return GPT2LMHeadModel(o["outputs"], o["context"], o["layers"], o["heads"], o["width"])
     if o["model"] == "unet":

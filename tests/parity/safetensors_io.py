@@ -1,4 +1,4 @@
-"""Just enough of the safetensors format for the parity tests, without packages beyond torch."""
+"""The part of the safetensors format that the parity tests need, without packages other than torch."""
 
 import ctypes
 import json

@@ -1,10 +1,10 @@
-"""The training steps that training_step_test.cpp takes, taken by PyTorch.
+"""Takes the training steps of training_step_test.cpp with PyTorch.
 
 usage: training_step.py FOLDER
 FOLDER/cases.json is a list of objects with a name and options. FOLDER/<name>.safetensors holds "model.<name>" (initial
-weights), "images" (N×H×W×C, uint8) and "labels" (N). FOLDER/<name>.float32.safetensors gets "logits" and
+weights), "images" (N×H×W×C, uint8) and "labels" (N). Writes to FOLDER/<name>.float32.safetensors "logits" and
 "gradient.<name>" of the first step, and "losses", "model.<name>" and "ema.<name>" after the last, with float32 weights
-and the case's precision; FOLDER/<name>.float64.safetensors the same with everything in float64.
+and the case's precision; to FOLDER/<name>.float64.safetensors the same with everything in float64.
 """
 
 import cases

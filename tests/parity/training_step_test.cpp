@@ -1,11 +1,11 @@
-// The same training steps here and in PyTorch, from the same weights on the same batch: each model, each optimizer,
-// each precision, and what may happen to gradients and weights on the way. One Python process does all of its half.
-// TRAINYARD_TEST_DEVICE=cuda does it on a GPU, in deterministic mode and in tf32 too.
+// Compares training steps with PyTorch's, from the same weights on the same batch: each model, each optimizer, each
+// precision, and what may happen to gradients and weights on the way. One Python process computes all of PyTorch's
+// half. TRAINYARD_TEST_DEVICE=cuda runs the test on a GPU, in deterministic mode and also in tf32.
 //
-// Ten steps amplify rounding, and by how much depends on the processor. So both take them in float64 first, where only
-// the mathematics can differ, down to single values; then in the precision in question, where the first step is
-// compared value by value, and the steps after it by what rounding cannot change much: the losses, and the change of
-// all weights together. Optimizers are compared on given gradients, too: there nothing amplifies rounding.
+// Ten steps amplify rounding by a factor that depends on the processor. So both programs first take them in float64,
+// where only the mathematics can differ, and single values are compared; then in the case's precision, where the first
+// step is compared value by value, and later steps by quantities that rounding cannot change much: the losses, and the
+// change of all weights together. Optimizers are also compared on given gradients, where nothing amplifies rounding.
 
 #include <algorithm>
 #include <cmath>
@@ -42,13 +42,12 @@ struct Case {
   Config config() const { return configured(flags); }
 };
 
-// Rates are powers of two: on a GPU ours is a float32 tensor, PyTorch's is a float64 number.
+// Learning rates are powers of two: on a GPU ours is a float32 tensor, PyTorch's a float64 number.
 const std::string large_sgd = "--optimizer.name sgd --optimizer.lr 0.0078125 ";
 const std::string small_sgd = "--optimizer.name sgd --optimizer.lr 0.0009765625 ";
-// Where a ResNet's last layers normalise over eight numbers, larger steps make float64's rounding grow a thousandfold
-// in each.
+// If a ResNet's last layers normalize over eight values, each larger step amplifies float64's rounding a thousandfold.
 const std::string tiny_sgd = "--optimizer.name sgd --optimizer.lr 2.384185791015625e-07 ";
-// eps is large: with 1e-8 a gradient of nearly zero, whose sign is rounding, moves a weight by the whole rate.
+// eps is large: with 1e-8 a gradient of nearly zero, whose sign is due to rounding, moves a weight by the whole rate.
 const std::string adam_w = "--optimizer.name adamw --optimizer.lr 0.0009765625 --optimizer.adamw.eps 1e-3 ";
 const std::string small_decay = "--optimizer.weight_decay 0.05 ";
 const std::string smoothing = "--task.classification.label_smoothing 0.1 ";
@@ -70,14 +69,14 @@ std::vector<Case> cases() {
       {.name = "resnet18_standard", .flags = tiny_sgd + "--model.name resnet18"},
       {.name = "resnet34", .flags = tiny_sgd + "--model.name resnet34"},
       {.name = "resnet50", .flags = tiny_sgd + "--model.name resnet50"},
-      {.name = "vit_tiny",  // no decay of norms, biases, class token and positions
+      {.name = "vit_tiny",  // no decay of norms, biases, class token and position embeddings
        .flags = adam_w + "--optimizer.weight_decay 5 --optimizer.decay_bias_norm false " + small_vit},
       {.name = "vit_small", .flags = adam_w + small_decay + "--model.name vit_small"},
       {.name = "convnet_bf16", .flags = large_sgd, .train = {.precision = Precision::bf16}},
       {.name = "convnet_fp16", .flags = large_sgd, .train = {.precision = Precision::fp16}},
   };
   if (device().is_cpu()) return all;
-  // A CPU without bf16 of its own takes minutes for these.
+  // A CPU without bf16 instructions takes minutes for these.
   const std::vector<Case> more = {
       {.name = "resnet18_bf16", .flags = small_sgd + small_resnet, .train = {.precision = Precision::bf16}},
       {.name = "vit_tiny_bf16", .flags = adam_w + small_decay + small_vit, .train = {.precision = Precision::bf16}},
@@ -117,7 +116,7 @@ nlohmann::json options_of(const Case& c) {
   return options;
 }
 
-// The same bits on both sides of the comparison.
+// Both sides of the comparison get the same bits.
 std::shared_ptr<Model> fresh_model(const Case& c) {
   at::manual_seed(7);
   return make_model(c.config().model, image_input(image_of(c), 10));
@@ -141,7 +140,7 @@ at::Tensor normalized(const at::Tensor& pixels, at::ScalarType dtype) {
                    device())(pixels.to(device()));
 }
 
-// Under the names that training_step.py gives them.
+// The names are those of training_step.py.
 Tensors take_steps(const Case& c, at::ScalarType dtype) {
   TrainConfig train = c.train;
   if (dtype == at::kDouble) train.precision = Precision::fp32;
@@ -173,8 +172,8 @@ Tensors take_steps(const Case& c, at::ScalarType dtype) {
   return result;
 }
 
-// How far two forward passes in a lower precision may be apart that round in the same places: a few units of the last
-// one.
+// The distance allowed between two forward passes in a lower precision that round at the same places: a few units in
+// the last place.
 double rounding_of(Precision precision) {
   if (precision == Precision::bf16) return 2e-2;
   return precision == Precision::fp16 ? 2e-3 : 1e-3;
@@ -201,22 +200,22 @@ void compare(const Case& c, const std::string& stem) {
   fmt::print("\n");
   EXPECT_LE(std::max(mathematics.logits, mathematics.gradients), 1e-7);
   EXPECT_LE(std::max(mathematics.losses, mathematics.change), 1e-5);
-  // In float32 each side has its own luck with pixels at the edge of a ReLU, of which a net for these small batches has
-  // few; ViT has none.
+  // In float32 rounding decides on which side of zero a ReLU input near zero is, differently in each program. With
+  // these small batches a net has few such inputs, so one matters. ViT has no ReLU.
   const double luck = c.config().model.name.starts_with("vit") ? 2e-3 : 0.1;
   EXPECT_LE(ours.logits, 4 * pytorch.logits + 1e-3);
   EXPECT_LE(ours.whole_gradient, 4 * pytorch.whole_gradient + luck);
   EXPECT_LE(ours.losses, 4 * pytorch.losses + 2e-2);
   EXPECT_LE(ours.whole_change, 4 * pytorch.whole_change + luck);
   if (c.train.precision == Precision::fp32) return;
-  // On a GPU our batch norm rounds once, PyTorch's operators after each of theirs: the logits are that much further
-  // apart, and behind the pixels of which the above speaks the gradients are, too.
+  // On a GPU our batch norm rounds once, PyTorch's after each of its operators. So the logits are further apart, and
+  // the gradients differ at the ReLU inputs described above, too.
   const bool rounds_alike = device().is_cpu() || c.config().model.name.starts_with("vit");
   EXPECT_LE(between.logits, (rounds_alike ? 1 : 4) * rounding_of(c.train.precision));
   if (rounds_alike) {
     EXPECT_LE(between.gradients, 10 * rounding_of(c.train.precision));
   }
-  // Nor much nearer to float64: it would be another precision than was asked for.
+  // Results much closer to float64 would mean a higher precision than requested.
   EXPECT_GE(4 * ours.logits, pytorch.logits);
 }
 
