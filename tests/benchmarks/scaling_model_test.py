@@ -1,4 +1,4 @@
-"""benchmarks/scaling_model.py: the examples in its text, and a prediction from files."""
+"""Tests benchmarks/scaling_model.py: the examples in its text, and a prediction from files."""
 
 import doctest
 import json
@@ -16,7 +16,7 @@ import scaling_model
 
 # 100 MB in one bucket, ready after 70 % of a step of 100 ms, whose backward pass ends after 90 %.
 GRADIENTS = {"backward_end": 0.9, "gradients": [{"bytes": 100_000_000, "ready": 0.7}]}
-# 10 GB/s of bus bandwidth on two ranks, no latency to speak of.
+# 10 GB/s of bus bandwidth on two ranks, with negligible latency.
 ROWS = [{"bytes": 4, "seconds": [0.0]}, {"bytes": 100_000_000, "seconds": [1, 0.01, 0]}]
 CURVE = {"ranks": 2, "ranks_per_host": 2, "rows": ROWS}
 SCALING = {
@@ -29,7 +29,7 @@ SCALING = {
 
 class ScalingModel(unittest.TestCase):
     def predicted(self, *arguments):
-        """The cells of the table by GPUs, and what stands above it."""
+        """Returns the cells of the table by number of GPUs, and the whole output."""
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, str(ROOT / "benchmarks/scaling_model.py")]
             for name, content in (("gradients", GRADIENTS), ("curve", CURVE), ("scaling", SCALING)):

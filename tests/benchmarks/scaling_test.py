@@ -1,4 +1,4 @@
-"""benchmarks/scaling.py with programs that stand in for the contenders."""
+"""Tests benchmarks/scaling.py with stand-ins for the contenders."""
 
 import json
 import os
@@ -34,7 +34,7 @@ class Scaling(unittest.TestCase):
         self.folder = pathlib.Path(folder.name)
 
     def measured(self, *arguments):
-        """The lines of the table, by GPUs and contender, and the JSON."""
+        """Returns the lines of the table, by GPUs and contender, and the JSON."""
         file = self.folder / "results.json"
         done = scaling("--ours", f"{STAND_IN} ours", "--rounds", "3", "--json", str(file), *arguments)
         self.assertEqual(done.returncode, 0, done.stderr)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Stands in for the contenders of benchmarks/scaling.py, and for a Python with torch: answers steps as HOW says.
+"""A stand-in for the contenders of benchmarks/scaling.py and for a Python with torch. HOW determines how it answers
+steps.
 
 stand_in.py HOW bench step --turns ...
 stand_in.py benchmarks/peers/ddp.py HOW ...      stand_in.py -c CODE
@@ -24,7 +25,7 @@ if how == "hangs":
 answers = 0
 for _ in sys.stdin:
     if how == "compiled":
-        time.sleep(600)  # in a collective with the rank that has failed
+        time.sleep(600)  # like a collective with the failed rank
     if how == "graph" and answers == 2:
         sys.exit("the capture failed")
     answers += 1

@@ -1,4 +1,4 @@
-"""benchmarks/step_command.py: its flags are settings, and say what is measured."""
+"""Tests benchmarks/step_command.py: its flags are settings and determine what is measured."""
 
 import pathlib
 import re

@@ -1,4 +1,4 @@
-"""Runs an example of examples/ on data made here.
+"""Runs an example of examples/ on generated data.
 
 usage: run_test.py TRAINYARD EXAMPLE CLASSIFY
 CLASSIFY is the program of examples/classify.
@@ -19,7 +19,7 @@ FASTER = ["--train.device", "cpu", "--train.precision", "fp32", "--train.threads
 
 
 def png(rows, colour_type):
-    """A picture of 8 bits per channel: grey (0) or RGB (2)."""
+    """Returns an image of 8 bits per channel: grey (0) or RGB (2)."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -54,7 +54,7 @@ def photos(side):
 
 
 def fine_tuning():
-    """Red and blue pictures, from the weights of a ResNet-18 for 10 classes."""
+    """Trains on red and blue images, from the weights of a ResNet-18 for 10 classes."""
     run(TRAINYARD, "train", "--run.name", "before", "--model.name", "resnet18", "--data.name", "synthetic",
         "--data.synthetic.shape", "32,32,3", "--data.synthetic.samples", "20", "--loader.batch_size", "8",
         "--train.epochs", "1", *FASTER)
@@ -68,7 +68,7 @@ def fine_tuning():
 
 
 def segmentation():
-    """A bright square on a dark ground."""
+    """Segments a bright square on a dark ground."""
     square = [range(10, 30), range(20, 44)]
     inside = [[int(y in square[0] and x in square[1]) for x in range(48)] for y in range(40)]
     for split, count in (("train", 10), ("test", 2)):
@@ -91,7 +91,7 @@ def character_gpt():
 
 
 def classify():
-    """Says the same as predict, for pictures that are scaled and cut."""
+    """Prints the same as predict for images that are resized and cropped."""
     photos(40)
     size = ["resize(size=36)", "center_crop(size=32)"]
     run(TRAINYARD, "train", "--run.name", "colours", "--data.name", "image_folder", "--data.root", "photos", "--model.name",
@@ -107,7 +107,7 @@ def classify():
 
 
 def cuda_layer():
-    """A model with the layer learns."""
+    """Checks that a model with the layer learns."""
     photos(8)
     printed = run(TRAINYARD, "train", "--data.name", "image_folder", "--data.root", "photos", "--model.name",
                   "squared_relu_mlp", "--transform.train", "resize(size=8)", "--transform.test", "resize(size=8)",

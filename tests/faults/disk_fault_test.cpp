@@ -1,4 +1,4 @@
-// What a user sees when the disk fails in the middle of a run.
+// What a user sees if the disk fails during a run.
 
 #include <filesystem>
 

@@ -1,19 +1,19 @@
-// A disk that fails on demand, preloaded into a program under test (LD_PRELOAD). It stands between the program and the
-// C library for everything below the folder TRAINYARD_FAULT_ROOT. TRAINYARD_FAULT says what goes wrong, as kind:n,
-// where n counts the calls to write, fsync, rename, renameat2 and symlink below the root, from 1:
+// A disk that fails on demand, preloaded into a program under test (LD_PRELOAD). It intercepts calls to the C library
+// for all paths below the folder TRAINYARD_FAULT_ROOT. TRAINYARD_FAULT selects the fault as kind:n, where n counts the
+// calls to write, fsync, rename, renameat2 and symlink below the root, from 1:
 //
 //   kill:n        SIGKILL instead of call n
-//   power_cut:n   as kill, and what was not flushed is gone: bytes written after a file's last fsync, and names made,
+//   power_cut:n   like kill, and unflushed data is lost: bytes written after a file's last fsync, and names created,
 //                 renamed or exchanged after their folder's last fsync
 //   enospc:n      from call n on, the first two writes fail: no space left on the device
 //   eio:n         from call n on, the first two writes or fsyncs fail: input/output error
 //   quota:n       from call n on, every write fails: disk quota exceeded
-//   short:0       every write writes half of what it was given
+//   short:0       every write writes only half of its bytes
 //
-// TRAINYARD_REFUSE names what the file system does not have, separated by spaces: symlink, fsync_folder, flock,
+// TRAINYARD_REFUSE lists what the file system does not support, separated by spaces: symlink, fsync_folder, flock,
 // renameat2, fallocate.
 //
-// What is removed is gone at once: a program may not rely on a removal being lost.
+// Removals take effect at once: a program may not rely on losing one.
 
 #include <algorithm>
 #include <atomic>
@@ -51,21 +51,21 @@ struct NameChange {
   std::function<void()> undo;
 };
 
-// All that a power cut takes away. The program is small: one lock for everything.
+// Records what a power cut takes away. One lock for everything is enough for a small program.
 class Disk {
  public:
   static Disk& instance() {
-    static Disk* disk = new Disk;  // never destroyed: the program may write to its very end
+    static Disk* disk = new Disk;  // never destroyed: the program may write until it exits
     return *disk;
   }
 
   bool covers(const std::string& path) const { return !root_.empty() && path.starts_with(root_); }
-  // Folders whose names count: those below the root, and the one that the root itself is named in.
+  // Folders whose entries are recorded: those below the root, and the root's parent.
   bool covers_folder(const std::string& path) const {
     return covers(path + "/") || (!root_.empty() && fs::path(root_).parent_path() == path);
   }
 
-  // Counts a call; true where it has to fail, with errno set.
+  // Counts a call. Returns true and sets errno if it must fail.
   bool call_fails(bool is_write, bool is_fsync) {
     const long number = ++calls_;
     if (number == first_ && (kind_ == "kill" || kind_ == "power_cut")) {
@@ -118,7 +118,7 @@ class Disk {
     changed(path, [path] { fs::remove_all(path); });
   }
 
-  // Before a rename: what will be needed to undo it. Small files and links that are replaced are remembered whole.
+  // Call before a rename: returns a function that undoes it. Keeps a copy of a small file or link that is replaced.
   std::function<void()> undo_of_rename(const std::string& from, const std::string& to) {
     std::error_code error;
     if (fs::is_symlink(to, error)) {
@@ -168,7 +168,7 @@ class Disk {
 
   void lose_what_is_not_flushed() {
     const std::lock_guard lock(mutex_);
-    root_.clear();  // from here on calls are the real ones
+    root_.clear();  // from here on calls are not intercepted
     for (const auto& [path, size] : flushed_) {
       std::error_code error;
       if (fs::is_regular_file(path, error) && fs::file_size(path, error) > size) fs::resize_file(path, size, error);
@@ -176,7 +176,7 @@ class Disk {
     for (auto change = changes_.rbegin(); change != changes_.rend(); ++change) {
       try {
         change->undo();
-      } catch (const fs::filesystem_error&) {  // the program had removed it
+      } catch (const fs::filesystem_error&) {  // the program has removed it
       }
     }
   }
@@ -188,7 +188,7 @@ class Disk {
   std::atomic<long> calls_ = 0;
   std::atomic<long> failures_ = 0;
   std::mutex mutex_;
-  std::map<std::string, std::uintmax_t> flushed_;  // of files opened for writing: how much a power cut leaves
+  std::map<std::string, std::uintmax_t> flushed_;  // by file opened for writing: the size after a power cut
   std::vector<NameChange> changes_;                // oldest first
 };
 

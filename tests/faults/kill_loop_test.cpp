@@ -1,6 +1,5 @@
-// Training that is killed, loses its power or its disk at any moment goes on at the next start, and ends with the
-// weights of a run that nothing happened to, bit for bit. TRAINYARD_KILL_RUNS sets how many runs; make test-kill does
-// 200.
+// Training that is killed, or loses power or its disk, at any moment resumes at the next start and ends with the same
+// weights as an undisturbed run, bit for bit. TRAINYARD_KILL_RUNS sets the number of runs; make test-kill does 200.
 
 #include <algorithm>
 #include <chrono>
@@ -29,11 +28,11 @@ namespace fs = std::filesystem;
 
 struct Case {
   const char* name;
-  std::uint64_t share;  ///< of the runs that are wanted: one in so many
+  std::uint64_t share;  ///< the case takes one in `share` of the requested runs
   std::vector<std::string> flags;
 };
 
-// Everything that has state or is random: optimizer, averaged weights, scaler, drawn samples, augmentation, mixtures.
+// Everything that has state or is random: optimizer, averaged weights, scaler, drawn samples, augmentation, mixup.
 Case classification() {
   return {
       "classification",
@@ -43,7 +42,7 @@ Case classification() {
        "--loader.sampling", "balanced", "--task.classification.mixup", "0.4", "--task.classification.cutmix", "0.4"}};
 }
 
-// The confusion matrix of the epoch under way, masks that are cropped with their images, and ignored pixels.
+// The confusion matrix of the current epoch, masks that are cropped with their images, and ignored pixels.
 Case segmentation() {
   return {"segmentation", 3, {"--task.name",        "segmentation",
                               "--data.name",        "image_masks",
@@ -57,7 +56,7 @@ Case segmentation() {
                               "--transform.train",  "random_horizontal_flip"}};
 }
 
-// Mixtures of labels, and the best epoch by a metric that is collected.
+// Mixed labels, and the best epoch by a collected metric.
 Case multi_label() {
   return {"multi_label",
           3,
@@ -92,7 +91,7 @@ Case regression() {
            "--model.mlp.dropout", "0.1"}};
 }
 
-// Windows at random places.
+// Windows at random positions.
 Case language_model() {
   return {"language_model", 3, {"--task.name",           "language_model",
                                 "--data.name",           "text",
@@ -150,14 +149,14 @@ TEST_P(KillLoop, EndsWithTheWeightsOfTheUndisturbedRun) {
 
   const std::vector<std::string> kinds = {"",       "kill", "power_cut", "power_cut", "kill",
                                           "enospc", "eio",  "short",     "power_cut"};
-  std::map<std::string, int> struck;  // runs that the fault really ended or marred
+  std::map<std::string, int> struck;  // number of runs per kind that the fault ended or disturbed
   for (std::uint64_t i = 0; i < runs; ++i) {
     RandomStream random(key_of({key_of("kill loop"), i}));
     const std::string run = "run-" + std::to_string(i);
     const std::string kind = kinds[i % kinds.size()];
     const int workers = static_cast<int>(i % 3);
     std::string story;
-    // Most are struck once, some again when they go on.
+    // Most runs have one fault, some another one after they resume.
     for (std::uint64_t strike = 0; strike <= i % 4 / 3; ++strike) {
       Outcome outcome;
       std::string what;

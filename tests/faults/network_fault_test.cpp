@@ -1,5 +1,5 @@
-// Two network namespaces stand for two hosts, each with its torchrun, and the link between them is cut: both ends find
-// it out by themselves, and name the rank that they have lost.
+// Two network namespaces simulate two hosts, each with its torchrun. When the link between them is cut, both ends
+// detect it themselves and name the lost rank.
 
 #include <gmock/gmock.h>
 #include <unistd.h>
@@ -31,7 +31,7 @@ class TwoHosts : public testing::Test {
   }
   void TearDown() override { run_shell("ip netns del " + a_ + "; ip netns del " + b_); }
 
-  // The agent of torchrun on one host, with a rank.
+  // Returns the command of torchrun's agent on one host, with one rank.
   std::vector<std::string> agent(const std::string& host, int number) const {
     const std::string address = "10.77.0." + std::to_string(number);
     std::vector<std::string> words = {
@@ -53,7 +53,7 @@ class TwoHosts : public testing::Test {
   TempDir dir_;
   std::string a_ = "ty-a-" + std::to_string(getpid());
   std::string b_ = "ty-b-" + std::to_string(getpid());
-  // As distributions write it: a host's own name leads nowhere else, so that Gloo has to be told its interface.
+  // As distributions write it: a host's own name resolves to the loopback address, so Gloo must be told its interface.
   std::string hosts_ = dir_.write("hosts", "127.0.0.1 localhost " + a_ + " " + b_ + "\n");
 };
 

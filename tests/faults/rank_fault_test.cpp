@@ -1,5 +1,5 @@
-// What befalls a rank ends all, at once or by the time that ranks wait for one another; the first cause is told once,
-// with rank and host, and nothing is left behind.
+// A fault of one rank ends all ranks, immediately or after distributed.timeout; the first cause is reported once, with
+// rank and host, and no process is left behind.
 
 #include <algorithm>
 #include <chrono>
@@ -36,7 +36,7 @@ std::vector<std::string> names_in(const std::string& folder) {
   return names;
 }
 
-// A run of hours, unless something happens.
+// A run that takes hours if nothing stops it.
 std::vector<std::string> long_training(const TempDir& dir, const Flags& more = {}) {
   Flags flags = {"--data.synthetic.samples", "256", "--loader.batch_size", "8", "--loader.workers", "1"};
   flags.insert(flags.end(), more.begin(), more.end());
@@ -120,7 +120,7 @@ TEST_P(DamagedSample, IsToldOnceWithItsRankAndHost) {
   int told = 0;
   for (std::string line; std::getline(lines, line);) {
     if (line.find("17.png") == std::string::npos) continue;
-    if (line.starts_with("[loader]") && launches) continue;  // the rank itself, whose launcher repeats it last
+    if (line.starts_with("[loader]") && launches) continue;  // printed by the rank itself; its launcher repeats it last
     EXPECT_THAT(line,
                 ContainsRegex("^\\[distributed\\] rank [01] of 2 on " + host_name() + ": \\[loader\\] sample 17"));
     ++told;

@@ -1,6 +1,6 @@
-// A rank that is killed at any moment costs the steps since the last checkpoint: with distributed.max_restarts the run
-// begins again there by itself, and ends with the weights of a run that nothing happened to, bit for bit. If the
-// launcher is killed, the same command resumes. TRAINYARD_KILL_RUNS sets how many runs.
+// Killing a rank at any moment costs only the steps since the last checkpoint: with distributed.max_restarts the run
+// restarts there by itself, and ends with the same weights as an undisturbed run, bit for bit. If the launcher is killed,
+// the same command resumes. TRAINYARD_KILL_RUNS sets the number of runs.
 
 #include <algorithm>
 #include <cstdio>
@@ -30,7 +30,7 @@ bool has_ranks(const Subprocess& launcher) {
 
 class RankKillLoop : public testing::Test {
  protected:
-  // Everything that has state or is random, as in the loop of one process.
+  // Everything that has state or is random, as in kill_loop_test.cpp.
   std::vector<std::string> command(const std::string& run) const {
     std::vector<std::string> words = tiny_training(dir_ / "runs", run, "6",
                                                    {"--data.synthetic.samples",

@@ -1,4 +1,4 @@
-// What the fuzzer has found interesting, once more in every run of the tests.
+// Repeats the inputs in the fuzzer's corpus.
 
 #include <filesystem>
 

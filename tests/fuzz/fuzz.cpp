@@ -1,4 +1,4 @@
-// libFuzzer's entry; TRAINYARD_FUZZ names the target.
+// libFuzzer's entry point; TRAINYARD_FUZZ names the target.
 
 #include <cstdio>
 #include <cstdlib>

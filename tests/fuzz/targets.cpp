@@ -54,7 +54,7 @@ void fuzz_cifar10(std::span<const std::byte> bytes) {
   for (std::size_t i = 0; i < dataset->size(); ++i) require(read_field(*dataset, i, out) < 10);
 }
 
-// What is read, written with every field in quotes, reads the same.
+// Rows that were read, written with every field in quotes, must read the same.
 void fuzz_csv(std::span<const std::byte> bytes) {
   std::string written;
   const auto write = [&](const std::vector<std::string>& row) {
@@ -108,14 +108,14 @@ void fuzz_packed(std::span<const std::byte> bytes) {
   file.verify();
 }
 
-// The first bytes say what is done with the picture.
+// The first bytes select the operations on the image.
 void fuzz_image(std::span<const std::byte> bytes) {
   if (bytes.size() < 4) return;
   const auto option = [&](std::size_t i) { return std::to_integer<std::size_t>(bytes[i]); };
   const bool as_mask = option(0) >= 128;
   const auto reader = (as_mask ? ImageReader::open_mask : ImageReader::open)(bytes.subspan(4), "image", {});
   reader->layout_for_gpu();
-  if (reader->size().height * reader->size().width > 1'000'000) return;  // slow, and nothing new
+  if (reader->size().height * reader->size().width > 1'000'000) return;  // slow, without testing more
   LazyImage::Memory memory;
   LazyImage picture(*reader,
                     {.channels = as_mask || option(0) % 2 == 0 ? std::size_t{1} : std::size_t{3},
@@ -138,7 +138,7 @@ void fuzz_safetensors(std::span<const std::byte> bytes) {
   }
 }
 
-// As it is, and with a checksum that fits, so that what comes behind the checksum is reached.
+// Tests the text as it is, and with a correct checksum, so that it reaches the code behind the checksum.
 void fuzz_manifest(std::span<const std::byte> bytes) {
   nlohmann::json json = json_from(text_of(bytes));
   if (!json.is_object()) parse_manifest(text_of(bytes), "manifest");
@@ -151,7 +151,7 @@ void fuzz_manifest(std::span<const std::byte> bytes) {
 
 void fuzz_transform(std::span<const std::byte> bytes) { parse_transform(std::string(text_of(bytes))); }
 
-// Whether there is a control character in it: of ASCII, or U+0080 to U+009F in UTF-8.
+// Returns whether the text has a control character: ASCII, or U+0080 to U+009F in UTF-8.
 bool steers_terminals(std::string_view text) {
   unsigned char before = 0;
   for (const unsigned char c : text) {
@@ -161,7 +161,7 @@ bool steers_terminals(std::string_view text) {
   return false;
 }
 
-// What `trainyard check --facts` does with a file from anywhere: reads it or refuses it in words, judges and prints.
+// Like `trainyard check --facts` with a file from anywhere: reads it or refuses it with an error, judges and prints.
 void fuzz_facts(std::span<const std::byte> bytes) {
   Recorded recorded;
   try {
@@ -180,7 +180,7 @@ void fuzz_facts(std::span<const std::byte> bytes) {
   explain_error(recorded.facts, needs, "cuda:0", recorded.facts.driver.init_error);
 }
 
-// A file for --config, or the configuration in a checkpoint's manifest: what is accepted is written and reads back.
+// A file for --config, or the configuration in a checkpoint's manifest: what is accepted must read back after writing.
 void fuzz_config(std::span<const std::byte> bytes) {
   try {
     const Config config = config_from_toml(text_of(bytes), "x.toml");
@@ -191,7 +191,7 @@ void fuzz_config(std::span<const std::byte> bytes) {
   }
 }
 
-// Errors of ours are an answer.
+// Errors thrown by Trainyard are valid results.
 template <FuzzTarget target>
 void guarded(std::span<const std::byte> bytes) {
   try {

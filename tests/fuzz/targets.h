@@ -1,5 +1,5 @@
-/// Everything that reads bytes from outside, as functions of these bytes. None may crash, hang or take memory out of
-/// proportion, whatever the bytes are; errors of ours are fine. tests/fuzz/corpus/<name>/ has the bytes to begin with.
+/// Feeds bytes from outside to every reader. None may crash, hang or allocate memory out of proportion, whatever the
+/// bytes; errors thrown by Trainyard are fine. tests/fuzz/corpus/<name>/ has the initial inputs.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@ namespace trainyard {
 
 using FuzzTarget = void (*)(std::span<const std::byte> bytes);
 
-/// By name.
+/// Returns the targets by name.
 const std::map<std::string, FuzzTarget>& fuzz_targets();
 
 }  // namespace trainyard

@@ -1,8 +1,8 @@
 """Installs the loader, moves the installed tree, and builds and runs examples/ against it in a clean folder.
 
 usage: loader_test.py CMAKE BUILD_FOLDER TORCH_PYTHON
-TORCH_PYTHON has the LibTorch that BUILD_FOLDER was built with. Prints what the examples print. Exit code 77: the one with
-tensors could not be tried.
+TORCH_PYTHON has the LibTorch that BUILD_FOLDER was built with. Prints the output of the examples. Exit code 77: the
+example with tensors could not be tested.
 """
 
 import pathlib
@@ -15,7 +15,7 @@ import tempfile
 import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SAMPLES = {"cat": 6, "dog": 10}  # of which val takes two, one of each class
+SAMPLES = {"cat": 6, "dog": 10}  # val takes two of them, one of each class
 
 
 def png(side, colour):
@@ -51,7 +51,8 @@ def build_and_run(cmake, name, prefixes, folder):
 
 
 def finds_torch(cmake, torch, folder):
-    """Whether find_package(Torch) works here: with CUDA it wants a whole toolkit, which Trainyard's own build does not."""
+    """Returns whether find_package(Torch) works here: with CUDA it requires a whole toolkit, unlike Trainyard's
+    build."""
     project = "cmake_minimum_required(VERSION 3.26)\nproject(torch LANGUAGES CXX)\nfind_package(Torch REQUIRED)\n"
     (folder / "torch").mkdir()
     (folder / "torch" / "CMakeLists.txt").write_text(project)

@@ -1,7 +1,7 @@
-"""Makes the Debian packages, unpacks them, and runs what they hold as a machine would on which they are installed.
+"""Makes the Debian packages, unpacks them, and runs their contents as if they were installed.
 
 usage: package_test.py CPACK BUILD_FOLDER TORCH_PYTHON TORCH_VERSION
-TORCH_PYTHON has the LibTorch that BUILD_FOLDER was built with. Exit code 77: a program of Debian's packagers is missing.
+TORCH_PYTHON has the LibTorch that BUILD_FOLDER was built with. Exit code 77: a Debian packaging tool is missing.
 """
 
 import os
@@ -30,7 +30,7 @@ def test_program(packages, folder, python, version):
         assert package in fields["Depends"], fields["Depends"]
     assert "torch" not in fields["Depends"], fields["Depends"]
     installed = folder / "program/usr/bin/trainyard"
-    # In a folder that must not pass for Python's modules.
+    # In a folder from which Python must not import modules.
     (folder / "torch").mkdir()
     os.chdir(folder)
     assert f"LibTorch {version}\n" in run(installed, "--version", TORCH_PYTHON=python)
@@ -38,7 +38,7 @@ def test_program(packages, folder, python, version):
     assert "classification" in run(folder / "link", "list", "tasks", TORCH_PYTHON=python)
     completion = (folder / "program/usr/share/bash-completion/completions/trainyard").read_text()
     assert "complete -o default -F _trainyard trainyard\n" in completion
-    # Other Pythons: without torch, with another one.
+    # Other Pythons: without torch, and with another version.
     empty = folder / "empty"
     run(sys.executable, "-m", "venv", "--without-pip", empty)
     answer = run(installed, "--version", code=3, TORCH_PYTHON=str(empty / "bin/python"))

@@ -20,7 +20,7 @@ using testing::HasSubstr;
 
 const PoolOptions pool_options{.workers = 0, .batch_size = 8, .cache = SampleCache::gpu, .seed = 5};
 
-// 101 samples of train and 20 of val, of a size of their own; both splits are mirrored in each epoch anew.
+// 101 samples of train and 20 of val, of different sizes; both splits are randomly flipped in each epoch.
 std::vector<LoadedSplit> pictures() {
   const DataConfig config = synthetic_data("9,11,3", 101);
   std::vector<LoadedSplit> splits(2);
@@ -196,7 +196,7 @@ TEST_P(DeviceLoaderOn, DeliversFieldsThatVary) {
   }
 }
 
-// The tensors keep the slot as long as they live, and not longer.
+// The tensors keep the slot for as long as they live, and no longer.
 TEST(DeviceLoader, OnTheCpuABatchMayOutliveTheNextOnes) {
   WorkerPool pool({.workers = 0, .batch_size = 4, .prefetch = 2}, checkable(40, 0, nullptr, /*varying=*/false));
   DeviceLoader batches(pool, Split::train, {}, at::kCPU);

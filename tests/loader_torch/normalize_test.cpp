@@ -69,7 +69,7 @@ TEST(Normalize, OnAGpuRoundsOnceAndChoosesAndMirrorsAsOnTheCpu) {
               .to(at::kFloat)
               .permute({0, 3, 1, 2});
         };
-        // In double precision the product is exact and the sum of bytes is, too; that of floats is rounded twice.
+        // In float64 the product and the sum are exact for bytes; for floats, the result is rounded twice.
         const auto expect_same = [&](const at::Tensor& result, const at::Tensor& expected) {
           EXPECT_TRUE(result.is_contiguous(at::MemoryFormat::ChannelsLast));
           EXPECT_TRUE(bytes ? at::equal(result.cpu(), expected) : at::allclose(result.cpu(), expected, 2e-7, 2e-7));
@@ -89,7 +89,7 @@ TEST(Normalize, OnAGpuIsWhatTheOperatorsGiveButForTheirRounding) {
   const at::Tensor shift = at::full({3}, -1.93F, at::kCUDA);
   const at::Tensor difference =
       normalize_images(images, scale, shift, {}) - normalize_by_operators(images, scale, shift, {});
-  EXPECT_LE(difference.abs().max().item<float>(), 2.4e-7);  // an ulp of numbers from 2 to 4
+  EXPECT_LE(difference.abs().max().item<float>(), 2.4e-7);  // an ulp of values from 2 to 4
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Pictures that the GPU decodes have the pixels of those that workers decode.
+// Images decoded on the GPU have the same pixels as those decoded by workers.
 
 #include "loader_torch/picture_decoder.h"
 
@@ -18,7 +18,7 @@ namespace {
 
 using testing::HasSubstr;
 
-/// Photographs of all kinds and of several sizes, of which some are for the CPU.
+/// Returns images of all kinds and several sizes, some of which the CPU must decode.
 std::vector<std::string> photos() {
   std::vector<std::string> files;
   for (const ImageSize size : {ImageSize{75, 107}, {76, 108}, {375, 500}, {61, 64}, {9, 7}, {2, 3}, {1, 1}, {5, 4}}) {
@@ -64,7 +64,7 @@ class PictureDecoderOn : public testing::TestWithParam<PictureDecoder::Unit> {
     WorkerPool left_pool = pool_of(specs, DecodeMode::gpu, channels, files);
     DataLoader exact(exact_pool, Split::train, {.shuffle = true});
     DataLoader left(left_pool, Split::train, {.shuffle = true});
-    // nvJPEG's own inverse DCT on the multiprocessors rounds in another way.
+    // nvJPEG's inverse DCT on the multiprocessors rounds differently.
     const int allowed_difference = GetParam() == PictureDecoder::Unit::engine ? 0 : 4;
     for (const std::uint64_t epoch : {0, 1}) {
       exact.start_epoch(epoch);

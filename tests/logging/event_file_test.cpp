@@ -83,7 +83,7 @@ TEST(EventFile, AFreshRunRemovesOldFilesAndNoneButItsOwn) {
   EXPECT_THAT(event_files(dir), testing::AllOf(HasSubstr("kept"), Not(HasSubstr("old"))));
 }
 
-// TensorBoard comes with build/bin/parity-python, which `make test` provides.
+// TensorBoard is part of build/bin/parity-python, which `make test` installs.
 TEST(EventFile, TensorBoardReadsEveryScalarOnceAfterAResume) {
   const std::string python = TRAINYARD_SOURCE_DIR "/build/bin/parity-python";
   if (!std::filesystem::exists(python)) {
@@ -105,7 +105,7 @@ TEST(EventFile, TensorBoardReadsEveryScalarOnceAfterAResume) {
   }
   tear_last_record(dir);
   {
-    MetricsFiles files(dir.path(), 150, names);  // a checkpoint of step 150: 200 is done again
+    MetricsFiles files(dir.path(), 150, names);  // resumes at step 150, so 200 is repeated
     for (const int step : {200, 300}) log(files, step);
     files.add(EpochMetrics{.epoch = 1,
                            .step = 300,
@@ -117,7 +117,7 @@ TEST(EventFile, TensorBoardReadsEveryScalarOnceAfterAResume) {
   }
   const Outcome read = run_program({python, TRAINYARD_SOURCE_DIR "/tests/logging/read_events.py", dir.path()});
   ASSERT_EQ(read.exit_code, 0) << read.output;
-  // Sorted by tag; the epoch's values are of step 300 alone.
+  // Sorted by tag; only step 300 has values of an epoch.
   std::string expected;
   for (const auto& [tag, values] : std::initializer_list<std::pair<std::string, std::vector<std::string>>>{
            {"speed/data_wait", {"0", "0", "0"}},
@@ -132,7 +132,7 @@ TEST(EventFile, TensorBoardReadsEveryScalarOnceAfterAResume) {
     const std::size_t first = values.size() == 1 ? 3 : 1;
     for (std::size_t i = 0; i < values.size(); ++i) expected += fmt::format("{} {}00 {}\n", tag, first + i, values[i]);
   }
-  EXPECT_THAT(read.output, testing::EndsWith(expected));  // warnings of Python's go before it
+  EXPECT_THAT(read.output, testing::EndsWith(expected));  // Python may print warnings first
 }
 
 }  // namespace

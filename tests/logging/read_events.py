@@ -1,4 +1,4 @@
-"""Prints what TensorBoard's own reader finds in a run's folder, a scalar a line: `tag step value`."""
+"""Prints what TensorBoard's reader finds in a run's folder, one scalar per line: `tag step value`."""
 
 import sys
 

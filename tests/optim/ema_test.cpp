@@ -24,7 +24,7 @@ TEST(Ema, FollowsItsFormula) {
   EXPECT_EQ(tensor_of(*average, "bn1.num_batches_tracked").item<std::int64_t>(), 9);
 
   tensor_of(*average, "bn1.weight").fill_(0);
-  ema.update(1000);  // long since the decay itself
+  ema.update(1000);  // by now the decay has reached its full value
   EXPECT_NEAR(tensor_of(*average, "bn1.weight")[0].item<double>(), 3.5, 1e-6);
 }
 

@@ -15,7 +15,7 @@
 namespace trainyard {
 namespace {
 
-// A model whose gradients are all `gradient`.
+// Returns a model whose gradients are all `gradient`.
 std::shared_ptr<Model> model_with(double gradient) {
   auto model = small_model();
   for (at::Tensor& parameter : model->parameters()) parameter.mutable_grad() = at::full_like(parameter, gradient);

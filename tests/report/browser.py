@@ -1,8 +1,8 @@
-"""Looks at report pages in a headless Chromium: browser.py SCREENSHOTS PAGE...
+"""Checks report pages in a headless Chromium: browser.py SCREENSHOTS PAGE...
 
-Each page is opened at desktop and phone width, in light and dark, and must there draw itself without an error or a
-dialog, ask the network for nothing, and not scroll sideways. Screenshots go to the folder SCREENSHOTS. Speaks the
-DevTools protocol over a pipe, so Python's standard library is enough. Exit code 77 where there is no Chromium.
+Opens each page at desktop and phone width, in light and dark mode. It must be drawn without an error or a dialog, make
+no network requests, and not scroll horizontally. Screenshots go to the folder SCREENSHOTS. Uses the DevTools protocol
+over a pipe, so Python's standard library is enough. Exit code 77 if there is no Chromium.
 """
 
 import base64
@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 SIZES = {"desktop": (1280, 900, False), "phone": (360, 740, True)}
-# What the page shows, seen from inside.
+# Collects the state of the page from inside.
 PROBE = """(() => {
   const root = document.scrollingElement;
   const wide = [...document.querySelectorAll('main *')].filter((node) => !node.closest('.scroll') && !node.closest('svg')
@@ -37,7 +37,7 @@ class Browser:
         from_read, from_write = os.pipe()
         command = [program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
                    "--remote-debugging-pipe", f"--user-data-dir={profile}", "about:blank"]
-        # The browser reads commands from descriptor 3 and answers on 4.
+        # The browser reads commands from descriptor 3 and writes answers to 4.
         shell = f'exec "$0" "$@" 3<&{to_read} 4>&{from_write}'
         self.process = subprocess.Popen(["bash", "-c", shell, *command], pass_fds=[to_read, from_write],
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

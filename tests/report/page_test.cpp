@@ -35,7 +35,7 @@ json class_json(const std::string& name, int samples, int right) {
           {"f1", nullptr}};
 }
 
-// A run of three classes with everything a page shows; one name is as bad as a name can be.
+// A run of three classes with everything that a page shows; one name is as hostile as possible.
 RunReport run(const std::string& name) {
   RunReport result;
   result.record = {.name = name,
@@ -93,7 +93,7 @@ RunReport run(const std::string& name) {
   return result;
 }
 
-// Of two targets, the first with a hostile name.
+// A run with two targets; the name of the first is hostile.
 RunReport regression_run(const std::string& name) {
   RunReport result = run(name);
   json& evaluation = result.evaluation;
@@ -151,7 +151,7 @@ TEST(ReportPage, KeepsZeroBytesAndLongNames) {
 
 TEST(ReportPage, NamesNoOtherPlaceToLoadFrom) {
   std::string page = report_page({run("a")}, "now");
-  page = std::regex_replace(page, std::regex("'http://www\\.w3\\.org/2000/svg'"), "");  // a name, never fetched
+  page = std::regex_replace(page, std::regex("'http://www\\.w3\\.org/2000/svg'"), "");  // a namespace, never fetched
   for (const char* part : {"http:", "https:", "url(", "@import", "<link", "import("}) {
     EXPECT_THAT(page, Not(HasSubstr(part)));
   }
@@ -167,7 +167,7 @@ TEST(PngUrl, EncodesEveryLength) {  // RFC 4648, section 10
   EXPECT_EQ(png_url("foob\xff\xfe"), start + "Zm9vYv/+");
 }
 
-// Screenshots go to REPORT_SCREENSHOTS where that is set.
+// Screenshots go to REPORT_SCREENSHOTS if it is set.
 TEST(ReportPage, ABrowserDrawsItAtDesktopAndPhoneWidthInLightAndDark) {
   const TempDir dir;
   RunReport empty = run("empty");

@@ -1,4 +1,5 @@
-"""The files of .vscode and .devcontainer: what they name exists, and clangd gets the active preset's compile commands."""
+"""Checks .vscode and .devcontainer: everything they name exists, and clangd gets the active preset's compile
+commands."""
 
 import json
 import pathlib
@@ -76,7 +77,7 @@ class Editor(unittest.TestCase):
         self.assertIn(f"/usr/local/bin/{container['onCreateCommand'].split()[0]}\n", dockerfile)
         self.assertIn(f"WORKDIR {container['workspaceFolder']}\n", dockerfile)
         self.check_make(container["postCreateCommand"])
-        # An empty list makes the editor take COMPOSE_FILE of .env, in which preflight has chosen GPU or CPU.
+        # With an empty list, the editor uses COMPOSE_FILE of .env, where preflight has selected GPU or CPU.
         self.assertEqual(container["dockerComposeFile"], [])
         self.assertEqual(container["initializeCommand"], ["scripts/preflight"])
         self.assertEqual(container["customizations"]["vscode"]["extensions"], read(".vscode/extensions.json")["recommendations"])

@@ -1,4 +1,5 @@
-"""What is in the repository agrees with .editorconfig, and the files in .github name others that are there."""
+"""Checks that the files in the repository agree with .editorconfig, and that the files in .github only name existing
+files."""
 
 import configparser
 import pathlib
@@ -10,7 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def tracked_files():
-    """Those of git, but for what is removed; the image has no git, and tests what it has."""
+    """Returns git's tracked files that exist. Skips the test in the image, which has no git."""
     listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-z"], capture_output=True)
     if listed.returncode != 0:
         raise unittest.SkipTest("this is no clone")

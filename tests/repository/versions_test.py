@@ -1,4 +1,4 @@
-"""Versions that several files name are the same in all of them."""
+"""Checks that versions named in several files are the same in all of them."""
 
 import pathlib
 import re
