@@ -1,6 +1,6 @@
 // Killing a rank at any moment costs only the steps since the last checkpoint: with distributed.max_restarts the run
-// restarts there by itself, and ends with the same weights as an undisturbed run, bit for bit. If the launcher is killed,
-// the same command resumes. TRAINYARD_KILL_RUNS sets the number of runs.
+// restarts there by itself, and ends with the same weights as an undisturbed run, bit for bit. If the launcher is
+// killed, the same command resumes. TRAINYARD_KILL_RUNS sets the number of runs.
 
 #include <algorithm>
 #include <cstdio>
