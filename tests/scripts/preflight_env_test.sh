@@ -84,7 +84,7 @@ host "Compose files of the user's"; echo COMPOSE_FILE=docker-compose.yml > "$hos
 preflight --json; finds env-differs
 equal "$(python3 -c 'import json, sys; print(json.load(sys.stdin)["compose_files"])' <<< "$output")" docker-compose.yml
 
-# ---- files that are none ---------------------------------------------------------------------------------------------
+# ---- not regular files -----------------------------------------------------------------------------------------------
 
 host "a symbolic link"; echo A=1 > "$host/clone/elsewhere"; ln -s elsewhere "$host/clone/.env"; preflight; exits 3
 says "error \[env-symlink\]"; if [[ -L $host/clone/.env ]]; then pass; else fail "cut the link"; fi

@@ -11,7 +11,7 @@ namespace trainyard {
 /// How a program ended.
 struct Outcome {
   int exit_code;       ///< 128 + n when signal n ended it
-  std::string output;  ///< stdout and stderr, as they came
+  std::string output;  ///< stdout and stderr, in the order written
 };
 
 /// A running program. Its output goes to a temporary file. It is killed on destruction unless it has been waited for.
