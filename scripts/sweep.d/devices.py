@@ -18,7 +18,7 @@ def visible_gpus():
 
 
 class Share:
-    """The devices of one of `jobs` simultaneous runs. With fewer GPUs than jobs, several runs share one."""
+    """The GPUs and threads of one of `jobs` simultaneous runs. With fewer GPUs than jobs, several runs share one."""
 
     def __init__(self, index, jobs, gpus):
         self.gpus = gpus[index::jobs] or gpus[index % len(gpus) :][:1] if gpus else []

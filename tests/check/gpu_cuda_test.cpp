@@ -68,7 +68,7 @@ class GpuCheck : public testing::Test {
     needs_.precision = "bf16";
   }
 
-  // Returns the first finding if these are the only probes.
+  // Returns the code of the first finding if these are the only probes.
   std::string first_code(std::vector<ProbeFacts> probes) {
     facts_.probes = std::move(probes);
     const auto findings = diagnose(facts_, needs_);

@@ -100,7 +100,7 @@ TEST_P(NamedCacheWith, AFileThatItsMakerCouldNotFinishIsMadeAnew) {
   reads_of(100);
   std::filesystem::resize_file(file_, 5);
   EXPECT_EQ(reads_of(100), 100);
-  std::filesystem::resize_file(file_, 1000);  // the header claims to be complete
+  std::filesystem::resize_file(file_, 1000);  // the header says that the file is complete
   EXPECT_EQ(reads_of(100), 100);
   EXPECT_EQ(reads_of(100), 0);
 }

@@ -1,4 +1,4 @@
-/// Tells how many runs a test kills.
+/// Returns the number of runs that a test kills.
 #pragma once
 
 #include <cstdint>

@@ -67,7 +67,7 @@ TEST(Trainer, StopsBeforeTheFirstStepWhileSplitsAreRead) {
   const TempDir dir;
   Config config;
   config.model.name = "resnet18";          // accepts images of 37×1
-  config.loader.cache = SampleCache::gpu;  // on a CPU, the samples are read as usual
+  config.loader.cache = SampleCache::gpu;  // also keeps the splits on a CPU
   int read = 0;
   StopRequests requests;
   WorkerPool pool({.workers = 0, .batch_size = 1}, named([&](std::size_t) {
