@@ -64,7 +64,7 @@ DeviceFacts gpu(int index, const std::string& name) {
   return device;
 }
 
-TEST(SelectedGpus, AreAllOfTheFirstsKindOrThoseListed) {
+TEST(SelectedGpus, AreAllOfTheFirstGpusModelOrThoseListed) {
   const std::vector<DeviceFacts> visible = {gpu(0, "H100"), gpu(1, "GT 1030"), gpu(2, "H100")};
   using Indices = std::vector<int>;
   EXPECT_EQ(selected_gpus("auto", visible), (Indices{0, 2}));

@@ -243,7 +243,7 @@ TEST_P(MissingFacts, AreLeftOutOfAllThatIsShown) {
   }
 }
 
-TEST_P(MissingFacts, GiveNoRemedyThatIsSoAlready) {
+TEST_P(MissingFacts, SuggestNoRemedyThatIsAlreadyApplied) {
   // A rule that gives one of these remedies must list the key in what it changes.
   const struct {
     const char* words;

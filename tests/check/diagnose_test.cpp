@@ -649,7 +649,7 @@ TEST(ExplainError, OtherLinesOfTheEngineAreNotOurs) {
   }
 }
 
-TEST(ExplainError, AMissingKernelIsTheCardsUnlessKernelsOfOursAreCompiled) {
+TEST(ExplainError, BlamesTheCardForAMissingKernelOnlyWithoutOwnKernels) {
   const char* words = "CUDA error: no kernel image is available for execution on the device";
   const auto code = [&](const Facts& facts) { return explain_error(facts, needs_of("auto"), "cuda:0", words)->code; };
   EXPECT_EQ(code(machines::with_gpus(1)), "own-kernels-missing");

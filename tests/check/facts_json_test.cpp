@@ -108,7 +108,7 @@ TEST(FactsJson, CountsBelowNotKnownAreRefused) {
   EXPECT_EQ(refusal(changed("/folders/0/owner", -1)), "accepted");
 }
 
-TEST(FactsJson, WhatIsShownOfForeignFactsMovesNoText) {
+TEST(FactsJson, EscapesBidiControlsInForeignFacts) {
   const std::string evil = "\u202e\u200bx";  // reverses the direction of the text after it
   auto json = facts_to_json(rich());
   const nlohmann::json leaves = json.flatten();

@@ -245,7 +245,7 @@ class FileSizeLimit {
   void (*old_handler_)(int);
 };
 
-TEST(Checkpoint, AWriteThatBreaksOffLeavesTheOldOnesWholeAndNothingHalf) {
+TEST(Checkpoint, FailedWriteKeepsOldCheckpointsAndLeavesNoPartialOne) {
   const TestFolder folder;
   write_checkpoint(folder.path(), example(1));
   write_checkpoint(folder.path(), example(2));

@@ -63,7 +63,7 @@ TEST(CheckpointWriter, KeepsNoBestWhenNotAskedTo) {
   EXPECT_FALSE(fs::exists(folder / "best"));
 }
 
-TEST(CheckpointWriter, AFailureKeepsTheOneBeforeAndIsForgottenOnceTheNextGoesWell) {
+TEST(CheckpointWriter, FailureKeepsThePreviousCheckpointAndIsClearedBySuccess) {
   const TestFolder folder;
   CheckpointWriter writer(folder.path(), {});
   writer.write(example(1, at::zeros({2})), false);

@@ -22,7 +22,7 @@ class DebugOptions : public SmallRun {
   static std::string file(const std::string& name) { return read_text_file(*dir_ / name, "test"); }
 };
 
-TEST_F(DebugOptions, FastDevRunGoesThroughEveryPartAndLeavesNoRunToGoOnWith) {
+TEST_F(DebugOptions, FastDevRunExercisesEveryStageAndLeavesNoResumableRun) {
   for (int time = 0; time < 2; ++time) {  // the second one starts from scratch
     const Outcome outcome = train("quick", {"--train.fast_dev_run", "--loader.batch_size", "32"});
     ASSERT_EQ(outcome.exit_code, 0) << outcome.output;

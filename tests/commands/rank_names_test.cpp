@@ -15,7 +15,7 @@ std::string command_line_of(pid_t pid) {
   return text;
 }
 
-TEST(TrainOnRanks, EachIsNamedForWhoeverLooksAtProcesses) {
+TEST(TrainOnRanks, EachRankSetsItsProcessTitle) {
   const TempDir dir;
   const Ranks ranks(2, tiny_training(dir / "runs", "run", "100000"));
   for (std::size_t rank = 0; rank < 2; ++rank) {

@@ -92,7 +92,7 @@ TEST_F(TrainOptions, Sigusr1SavesInTheMiddleOfAnEpochAndTrainingGoesOn) {
   EXPECT_THAT(outcome.output, HasSubstr("SIGUSR1: saving step "));
 }
 
-TEST_F(TrainOptions, ARunMovedWhileItTrainsEndsAndIsNotMadeAnew) {
+TEST_F(TrainOptions, StopsWithoutRecreatingAMovedRun) {
   Subprocess child(command("a", {"--data.synthetic.samples", "1000000", "--train.log_every", "1"}));
   ASSERT_TRUE(eventually([&] { return trains("a"); })) << child.output_so_far();
   fs::rename(dir_ / "runs/a", dir_ / "runs/b");
@@ -172,7 +172,7 @@ TEST_F(TrainOptions, AveragedWeightsAreEvaluatedAndSaved) {
   EXPECT_THAT(evaluated.output, HasSubstr(accuracy));
 }
 
-TEST_F(TrainOptions, EveryStepIsOfAsManyBatchesAsAsked) {
+TEST_F(TrainOptions, AccumulatesTheRequestedBatchesPerStep) {
   // 8 batches per epoch, 3 per step: two full steps and one of two batches.
   const Outcome outcome = train("a", {"--train.accumulate", "3", "--train.log_every", "1"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;

@@ -124,7 +124,7 @@ TEST_F(TrainCommand, ResolvedConfigurationReproducesTheRun) {
   EXPECT_EQ(losses("first"), losses("second"));
 }
 
-TEST_F(TrainCommand, StoppedInTheMiddleOfAnEpochGoesOnBitForBit) {
+TEST_F(TrainCommand, ResumesMidEpochBitForBit) {
   ASSERT_EQ(train("whole", {"--train.epochs", "3"}).exit_code, 0);
 
   Subprocess child(command("parts", {"--train.epochs", "3"}));

@@ -51,7 +51,7 @@ void expect_none_left(const std::vector<pid_t>& pids) {
   for (const pid_t pid : pids) EXPECT_TRUE(comes_true([&] { return has_ended(pid); }, seconds(10))) << pid;
 }
 
-TEST(Launch, ReturnsZeroWithoutAWordOfTorchrunIfAllRanksAreDone) {
+TEST(Launch, ReturnsZeroAndPrintsNothingIfAllRanksSucceed) {
   const Outcome outcome = run_program(launch_of({"argument $local_rank ${local_rank} $$", "threads"}));
   EXPECT_EQ(outcome.exit_code, 0);
   EXPECT_EQ(outcome.output, "");
@@ -211,7 +211,7 @@ TEST(Launch, SaysWhichRankWasKilled) {
               MatchesRegex(R"(\[distributed\] rank [01] of 2 on [^ ]+ was killed by signal 9 .*)"));
 }
 
-TEST(Launch, NamesThePythonWithoutTorchrunAndTheWayOnOneDevice) {
+TEST(Launch, ReportsAPythonWithoutTorchrunAndSuggestsOneDevice) {
   const TempDir folder;
   const std::string broken = folder.path() + "/python";
   std::ofstream(broken) << "#!/bin/sh\nexec python3 -S -I \"$@\"\n";  // without site packages, so without torch

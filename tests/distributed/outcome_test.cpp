@@ -59,7 +59,7 @@ TEST_F(RankOfALauncher, TellsThatItStoppedAndExitsWithZero) {
   EXPECT_EQ(channel.read().reports.at(0).code, 128 + SIGTERM);
 }
 
-TEST_F(RankOfALauncher, TellsWhileItTakesSignals) {
+TEST_F(RankOfALauncher, ReportsWhenItStartsAndStopsHandlingSignals) {
   {
     const TakesSignals takes_signals;
   }
@@ -85,7 +85,7 @@ TEST_F(RankOfALauncher, OldReportsAreNotThoseOfTheLastStart) {
   EXPECT_EQ(reports[0].message, "[a] new");
 }
 
-TEST(Report, WithoutALauncherNobodyIsTold) {
+TEST(Report, DoesNothingWithoutALauncher) {
   EXPECT_FALSE(report_failure(ExitCode::run_failed, "[a] b"));
   EXPECT_EQ(report_stop(SIGHUP), 128 + SIGHUP);
 }

@@ -334,7 +334,7 @@ INSTANTIATE_TEST_SUITE_P(WithRandomNumbers, StoppedRun,
                                                  "--model.mlp.dropout", "0.2"}}),
                          [](const auto& instance) { return std::string(instance.param.name); });
 
-TEST_F(SeveralRanks, ACheckpointIsOfNoNumberOfRanks) {
+TEST_F(SeveralRanks, CheckpointsResumeWithAnyNumberOfRanks) {
   const Case of = tasks()[0];
   const Outcome alone = run_program(command(of, "alone", "12"));
   ASSERT_EQ(alone.exit_code, 0) << alone.output;

@@ -160,7 +160,7 @@ TEST_P(CrossEntropyOnAGpu, AcceptsTheGradientOfASum) {
   EXPECT_TRUE(at::equal(logits.grad(), run(input).dlogits));
 }
 
-TEST_P(CrossEntropyOnAGpu, ComputesTheGradientOfTheMatrixWhoseColumnsTheLogitsAre) {
+TEST_P(CrossEntropyOnAGpu, ReturnsTheGradientOfPaddedLogitsWithoutACopy) {
   for (const std::int64_t classes : {10, 5003}) {
     const Input input = random_input(66, classes, GetParam(), at::kCUDA);
     const std::int64_t width = classes + 61;

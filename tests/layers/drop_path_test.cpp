@@ -46,7 +46,7 @@ std::shared_ptr<Model> gpt_with(const std::string& flags) {
 }
 
 // The first of two blocks is never dropped.
-TEST(DropPath, SamplesThatPassByABlockGetWhatThePreviousOneReturns) {
+TEST(DropPath, DroppedSamplesKeepTheInputOfTheirBlock) {
   constexpr double p = 0.5;
   constexpr std::int64_t samples = 64;
   const TensorDict batch = {{"tokens", at::randint(0, 11, {samples, 6}, at::kLong)}};

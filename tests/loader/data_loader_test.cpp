@@ -225,7 +225,7 @@ TEST_P(DataLoaderWith, WhatFollowsHasTheSameOrder) {
   }
 }
 
-TEST_P(DataLoaderWith, WhatFollowsIsBegunBeforeItIsStarted) {
+TEST_P(DataLoaderWith, StartsTheAnnouncedEpochEarly) {
   WorkerPool pool({.workers = GetParam(), .batch_size = 10, .prefetch = 4}, checkable(40));
   DataLoader loader(pool, Split::train, {.shuffle = true});
   loader.follow_with(&loader, 1);
@@ -238,7 +238,7 @@ TEST_P(DataLoaderWith, WhatFollowsIsBegunBeforeItIsStarted) {
   EXPECT_FALSE(pool.has_published());
 }
 
-TEST_P(DataLoaderWith, WhatFollowsIsGivenUpWhenSomethingElseIsStarted) {
+TEST_P(DataLoaderWith, DropsTheAnnouncedEpochIfAnotherIsStarted) {
   WorkerPool pool({.workers = GetParam(), .batch_size = 7, .prefetch = 5}, checkable(60, 30));
   DataLoader train(pool, Split::train, {.shuffle = true});
   DataLoader test(pool, Split::val);
@@ -491,7 +491,7 @@ DatasetFactory checkable_with(const std::vector<std::string>& transforms) {
   };
 }
 
-TEST_P(DataLoaderWith, DeliversSamplesUnmirroredToWhoeverMirrorsThemItself) {
+TEST_P(DataLoaderWith, DeliversUnflippedSamplesIfTheConsumerFlipsThem) {
   const auto factory = [] {
     std::vector<LoadedSplit> splits(1);
     splits[0].dataset = make_dataset(synthetic_data("3,4,1", 40), Split::train);

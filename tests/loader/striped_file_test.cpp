@@ -23,7 +23,7 @@ StripedFile received(const StripedFile& file) {
 
 class StripedFileOf : public testing::TestWithParam<std::size_t> {};
 
-TEST_P(StripedFileOf, EveryByteIsSeenAtItsPlaceByWhoeverMapsIt) {
+TEST_P(StripedFileOf, AllMappingsSeeTheSameBytesAtTheSameOffsets) {
   const std::size_t bytes = GetParam();
   const StripedFile file("/dev/shm", bytes);
   EXPECT_LE(file.descriptors().size(), 16u);

@@ -401,7 +401,7 @@ TEST(TicketsModel, WordsWithoutTheBatchsNumberAreFoundOut) {
   EXPECT_NE(Search({.slots = 1, .chunks = 2, .batches = 2, .words_carry_the_batch = false}).fault(), "");
 }
 
-TEST(TicketsModel, AWakeUpThatCanBeLostIsFoundOut) {
+TEST(TicketsModel, DetectsLostWakeUps) {
   EXPECT_EQ(Search({.slots = 1, .chunks = 2, .batches = 1, .looks_at_work_counter_first = false}).fault(),
             "a standstill");
 }

@@ -88,7 +88,7 @@ TEST_F(TicketsTest, WrongHintsOnlyCostTime) {
   EXPECT_EQ(claim_all(0).size(), 4u);
 }
 
-TEST_F(TicketsTest, NewWorkBetweenLookingAndSleepingIsNotMissed) {
+TEST_F(TicketsTest, DoesNotMissWorkPublishedBeforeSleeping) {
   const std::uint32_t seen = tickets_.work_seen();
   EXPECT_FALSE(tickets_.claim(0));
   tickets_.publish(0, {.count = 16});

@@ -113,7 +113,7 @@ TEST(WorkerPool, NoticesThatAllWorkersAreStoppedBetweenSamples) {
               AllOf(HasSubstr("no worker has read anything"), HasSubstr("is stopped by a signal")));
 }
 
-TEST(WorkerPool, ASlowSampleWithinTheLimitIsNoHang) {
+TEST(WorkerPool, ToleratesASlowSampleWithinTheTimeout) {
   WorkerPool pool({.workers = 2, .batch_size = 4, .timeout_seconds = 0.5},
                   checkable(16, 0, [](std::size_t) { usleep(100'000); }));
   DataLoader loader(pool, Split::train);  // a batch takes 0.2 s, an epoch 0.8 s
@@ -175,12 +175,12 @@ TEST_P(LostWorker, IsReplacedAndItsSampleReadAgain) {
   }
 }
 
-TEST_P(LostWorker, EndsTheRunUnderRetryWhenTheSampleAlwaysTakesItsWorkerAlong) {
+TEST_P(LostWorker, RetryFailsOnASampleThatAlwaysKillsItsWorker) {
   const Aftermath aftermath = aftermath_of(OnWorkerError::retry, 1000, GetParam().second);
   EXPECT_THAT(aftermath.error, AllOf(HasSubstr("sample 43 of train"), HasSubstr("it was tried 3 times")));
 }
 
-TEST_P(LostWorker, CostsItsSampleUnderSkipWhenTheSampleAlwaysTakesItsWorkerAlong) {
+TEST_P(LostWorker, SkipLeavesOutASampleThatAlwaysKillsItsWorker) {
   const Aftermath aftermath = aftermath_of(OnWorkerError::skip, 1000, GetParam().second);
   EXPECT_EQ(aftermath.error, "");
   EXPECT_EQ(aftermath.delivered, order_without(43));
@@ -389,7 +389,7 @@ TEST(WorkerPool, TooFewDescriptorsForTheBatchesMemoryAreAnErrorThatSaysSo) {
   }
 }
 
-TEST(SmallSharedMemory, FewerBatchesAheadWhereNotAllFit) {
+TEST(SmallSharedMemory, PrefetchesFewerBatchesIfNotAllFit) {
   Tmpfs tmpfs(2048);
   if (!tmpfs.mounted()) GTEST_SKIP() << "mounting a tmpfs needs root";
   testing::internal::CaptureStdout();
@@ -426,7 +426,7 @@ TEST(WorkerPool, SlotsThatComeLaterAreUsed) {
   EXPECT_EQ(pool.memory().size(), Arena::bytes(pool.arena().shape()));
 }
 
-TEST(WorkerPool, AStoppedZygoteIsNamedBySomebodyWhoWaitsForASlot) {
+TEST(WorkerPool, ReportsAStoppedZygoteWhileWaitingForASlot) {
   WorkerPool pool({.workers = 2, .batch_size = 4, .timeout_seconds = 0.3}, checkable(1000));
   kill(pool.zygote_pid(), SIGSTOP);
   EXPECT_THAT(error_of<RunError>([&] { pool.memory(); }), HasSubstr("slots are reserved after 0.3 s"));

@@ -98,7 +98,7 @@ TEST_P(DeviceLoaderOn, ASplitKeptThereIsSampledByClassAsTheWorkersDo) {
   expect_same_epochs(loaded, kept, {0, 1, 7});
 }
 
-TEST_P(DeviceLoaderOn, ASplitKeptThereGoesOnInTheMiddleOfAnEpoch) {
+TEST_P(DeviceLoaderOn, ResidentSplitResumesMidEpoch) {
   WorkerPool pool(pool_options, pictures);
   DeviceLoader loaded = loader(pool, Split::train, {.shuffle = true});
   DeviceLoader kept = loader(pool, Split::train, {.shuffle = true});
@@ -110,7 +110,7 @@ TEST_P(DeviceLoaderOn, ASplitKeptThereGoesOnInTheMiddleOfAnEpoch) {
   }
 }
 
-TEST_P(DeviceLoaderOn, ASplitKeptThereLeavesOutWhatCouldNotBeReadAsTheWorkersDo) {
+TEST_P(DeviceLoaderOn, ResidentSplitSkipsUnreadableSamplesLikeTheWorkers) {
   PoolOptions options = pool_options;
   options.on_worker_error = OnWorkerError::skip;
   WorkerPool pool(options, checkable(

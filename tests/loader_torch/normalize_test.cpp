@@ -82,7 +82,7 @@ TEST(Normalize, OnAGpuRoundsOnceAndChoosesAndMirrorsAsOnTheCpu) {
   }
 }
 
-TEST(Normalize, OnAGpuIsWhatTheOperatorsGiveButForTheirRounding) {
+TEST(Normalize, GpuKernelMatchesOperatorsUpToRounding) {
   if (!at::hasCUDA()) GTEST_SKIP() << "needs a GPU";
   const at::Tensor images = at::randint(0, 256, {64, 32, 32, 3}, at::TensorOptions(at::kCUDA).dtype(at::kByte));
   const at::Tensor scale = at::full({3}, 0.0157F, at::kCUDA);

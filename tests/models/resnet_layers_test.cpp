@@ -18,7 +18,7 @@ struct Net : torch::nn::Module {
 class DilatedResNet : public testing::TestWithParam<ResNetShape> {};
 
 // With dilation, the same weights apply to the same pixels, at more positions.
-TEST_P(DilatedResNet, GivesTheFeaturesOfTheStridedNetAndThoseBetween) {
+TEST_P(DilatedResNet, SubsampledFeaturesMatchTheStridedNet) {
   at::manual_seed(1);
   ResNetShape shape = GetParam();
   Net strided(shape);

@@ -26,7 +26,7 @@ TEST(MemoryCount, CountsWhatTensorsHoldAndHeldAtMost) {
 
 // In a child process, because the setting cannot be undone. Without it, a large block would be mapped separately and
 // unmapped when freed, and the heap would be trimmed.
-TEST(KeepFreedMemory, ALargeTensorLiesInTheHeapWhichStaysAsItIsWhenItIsFreed) {
+TEST(KeepFreedMemory, AllocatesLargeTensorsOnTheHeapAndDoesNotTrimIt) {
   EXPECT_EXIT(
       {
         keep_freed_memory();

@@ -51,7 +51,7 @@ class GpuStepGraph : public testing::Test {
   }
 };
 
-TEST_F(GpuStepGraph, IsCapturedOnceForEachKindThatComesAgainAndAgain) {
+TEST_F(GpuStepGraph, CapturesEachRecurringKindOfStepOnce) {
   Counter counter;
   StepGraph step(std::ref(counter), alone, gpu, /*enabled=*/true);
   for (int i = 0; i < 30; ++i) {
@@ -96,7 +96,7 @@ TEST_F(GpuStepGraph, IsNotCapturedWhereTheGpuLacksTheMemory) {
   EXPECT_EQ(counter.calls, 10);
 }
 
-TEST_F(GpuStepGraph, RandomNumbersOfTheGpuGoOnAsIfItWereNotCaptured) {
+TEST_F(GpuStepGraph, DrawsTheSameGpuRandomNumbersAsWithoutCapture) {
   std::vector<std::vector<float>> drawn(2);
   for (const bool enabled : {false, true}) {
     at::manual_seed(3);
@@ -154,7 +154,7 @@ class GpuStepGraphWith : public testing::TestWithParam<Case> {
 };
 
 // Compares losses, sums, weights and the optimizer's state over complete, incomplete and mixed steps.
-TEST_P(GpuStepGraphWith, TrainsAsWithoutBitForBit) {
+TEST_P(GpuStepGraphWith, TrainsBitIdenticallyToUncapturedSteps) {
   std::vector<std::vector<at::Tensor>> results(2);
   for (const bool captured : {false, true}) {
     TrainConfig config = GetParam().train;

@@ -38,7 +38,7 @@ struct Case {
 
 class OverfitsOneBatch : public testing::TestWithParam<Case> {};
 
-TEST_P(OverfitsOneBatch, ToNoErrorAtAll) {
+TEST_P(OverfitsOneBatch, ReachesZeroTrainingError) {
   at::manual_seed(3);
   const auto model =
       make_model(configured(GetParam().model).model, image_input({.channels = 1, .height = 16, .width = 16}, 10));
@@ -84,7 +84,7 @@ NamedTensors copied(const NamedTensors& tensors) {
   return result;
 }
 
-TEST(TrainStep, PartsOfAStepMakeTheStepOfTheWholeBatch) {
+TEST(TrainStep, AccumulatedPartsMatchTheWholeBatch) {
   // A net without batch norm, whose statistics would differ between the parts and the whole batch.
   const ModelInput input = image_input({.channels = 1, .height = 16, .width = 16}, 10);
   at::manual_seed(3);

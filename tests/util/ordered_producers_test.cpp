@@ -96,7 +96,7 @@ TEST(OrderedProducers, ReplaceAMakerThatDied) {
   EXPECT_FALSE(has_children());
 }
 
-TEST(OrderedProducers, EndWhereNobodyTakesTheirThings) {
+TEST(OrderedProducers, EndIfDestroyedBeforeTheirItemsAreConsumed) {
   {
     OrderedProducers makers(1'000'000, 3, makes_things(), "test");
     makers.next();

@@ -31,7 +31,7 @@ TEST(ProcessEnds, NameTheSignal) {
 }
 
 // The kernel's counter of out-of-memory kills has not changed.
-TEST(ProcessEnds, DoNotBlameMemoryForASignalOfSomebodyElse) {
+TEST(ProcessEnds, DoNotReportOutOfMemoryForAnUnrelatedKill) {
   EXPECT_EQ(ProcessEnds().describe(status_after([] { raise(SIGKILL); }), "use less"),
             "was killed by signal 9 (Killed)");
 }
