@@ -185,7 +185,8 @@ void TransformPipeline::leave_to_gpu(LazyImage& image, const std::optional<JpegL
                .layout = *layout,
                .framing = *framing};
     for (std::size_t place = framed_; place < end; ++place) {  // at most one, which mirrors
-      picture.mirrored = draws.of(place, stages_[place]).uniform() < *stages_[place].transform->mirrors();
+      const double p = stages_[place].transform->mirrors().value_or(0);
+      picture.mirrored = draws.of(place, stages_[place]).uniform() < p;
     }
     std::copy(stored.bytes.begin(), stored.bytes.end(), rest.begin());
   }
