@@ -70,7 +70,7 @@ ImageSize first_picture_size(const Dataset& dataset, std::size_t field) {
 std::size_t largest_picture_file(const Dataset& dataset, std::size_t count) {
   std::size_t largest = 0;
   Sample sample;
-  const std::size_t step = std::max<std::size_t>(dataset.size() / count, 1);
+  const std::size_t step = std::max<std::size_t>((dataset.size() + count - 1) / count, 1);
   for (std::size_t index = 0; index < dataset.size(); index += step) {
     try {
       read_sample(dataset, index, sample);

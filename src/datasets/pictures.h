@@ -25,8 +25,8 @@ ImageSize decode_whole(const Dataset& dataset, std::size_t field, const StoredIm
 /// Returns the size of the first picture of a field that can be opened. Throws RunError listing the errors if none can.
 ImageSize first_picture_size(const Dataset& dataset, std::size_t field);
 
-/// Returns the size in bytes of the largest picture file among `count` samples, spread evenly over the dataset. Samples
-/// that cannot be read are left out.
+/// Returns the size in bytes of the largest picture file among at most `count` samples, spread evenly over the dataset.
+/// Samples that cannot be read are left out.
 std::size_t largest_picture_file(const Dataset& dataset, std::size_t count);
 
 /// Returns the fields "image", pictures of any size with `channels` channels, and "label".

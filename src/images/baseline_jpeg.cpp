@@ -1,34 +1,19 @@
 #include "images/baseline_jpeg.h"
 
+#include "images/huffman.h"
+
 namespace trainyard {
 namespace {
 
-template <typename Table>
-const Table* given(Table* const* tables, int number, int count) {
-  return 0 <= number && number < count ? tables[number] : nullptr;
-}
-
-// The codes of each length must fit into that length, and none may consist of ones only (T.81, annex C).
-bool is_sound(const JHUFF_TBL* table, unsigned largest_symbol) {
-  if (table == nullptr) return false;
-  unsigned used = 0;  // of the 2^length codes
-  unsigned symbols = 0;
-  for (unsigned length = 1; length <= 16; ++length) {
-    used = 2 * used + table->bits[length];
-    if (used >= 1U << length && used > 0) return false;
-    symbols += table->bits[length];
-  }
-  if (symbols > 256) return false;
-  for (unsigned i = 0; i < symbols; ++i) {
-    if (table->huffval[i] > largest_symbol) return false;
-  }
-  return true;
+bool is_valid(const JHUFF_TBL* table, unsigned largest_symbol) {
+  return table != nullptr &&
+         HuffmanTable::is_valid(std::span(table->bits).subspan<1>(), table->huffval, largest_symbol);
 }
 
 bool has_tables(const jpeg_decompress_struct& jpeg, const jpeg_component_info& component) {
-  return given(jpeg.quant_tbl_ptrs, component.quant_tbl_no, NUM_QUANT_TBLS) != nullptr &&
-         is_sound(given(jpeg.dc_huff_tbl_ptrs, component.dc_tbl_no, NUM_HUFF_TBLS), 15) &&
-         is_sound(given(jpeg.ac_huff_tbl_ptrs, component.ac_tbl_no, NUM_HUFF_TBLS), 255);
+  return table_at(jpeg.quant_tbl_ptrs, component.quant_tbl_no, NUM_QUANT_TBLS) != nullptr &&
+         is_valid(table_at(jpeg.dc_huff_tbl_ptrs, component.dc_tbl_no, NUM_HUFF_TBLS), 15) &&
+         is_valid(table_at(jpeg.ac_huff_tbl_ptrs, component.ac_tbl_no, NUM_HUFF_TBLS), 255);
 }
 
 }  // namespace

@@ -15,6 +15,12 @@ namespace trainyard {
 /// or YCbCr.
 bool is_baseline(const jpeg_decompress_struct& jpeg);
 
+/// Returns the table with this number, of the `count` that a file may have; nullptr if it is missing.
+template <typename Table>
+const Table* table_at(Table* const* tables, int number, int count) {
+  return 0 <= number && number < count ? tables[number] : nullptr;
+}
+
 /// Returns the layout of a file of which only the header has been read; nullopt if it is another kind of JPEG, or if a
 /// quantization or Huffman table is missing or damaged.
 std::optional<JpegLayout> layout_of(const jpeg_decompress_struct& jpeg);

@@ -43,8 +43,22 @@ bool EntropyBits::restart(std::size_t number) {
   return read_on();
 }
 
+bool HuffmanTable::is_valid(std::span<const unsigned char, 16> lengths, std::span<const unsigned char, 256> symbols,
+                            unsigned largest) {
+  std::uint32_t used = 0;  // of the 2^length codes
+  std::size_t count = 0;
+  for (unsigned length = 1; length <= 16; ++length) {
+    used = 2 * used + lengths[length - 1];
+    if (used >= 1U << length) return false;  // T.81 does not allow a code of ones only
+    count += lengths[length - 1];
+  }
+  return count <= symbols.size() && std::all_of(symbols.begin(), symbols.begin() + static_cast<std::ptrdiff_t>(count),
+                                                [&](unsigned symbol) { return symbol <= largest; });
+}
+
 std::optional<HuffmanTable> HuffmanTable::of(std::span<const unsigned char, 16> lengths,
                                              std::span<const unsigned char, 256> symbols, unsigned largest) {
+  if (!is_valid(lengths, symbols, largest)) return std::nullopt;
   HuffmanTable table;
   std::copy(symbols.begin(), symbols.end(), table.symbols_.begin());
   std::uint32_t number = 0;
@@ -54,10 +68,7 @@ std::optional<HuffmanTable> HuffmanTable::of(std::span<const unsigned char, 16> 
     number *= 2;
     table.places_[length] = place - number;
     place += count;
-    // T.81 does not allow a code of ones only.
-    if (place > symbols.size() || (count > 0 && number + count >= 1U << length)) return std::nullopt;
     for (const std::uint32_t end = number + count; number < end; ++number) {
-      if (table.symbol(length, number) > largest) return std::nullopt;
       if (length > code_bits) continue;
       const unsigned open = code_bits - length;
       std::fill_n(table.codes_.begin() + (number << open), 1U << open, table.code_of(length, number));

@@ -89,6 +89,10 @@ class EntropyBits {
 /// A Huffman table of a JPEG file. Codes are looked up by their first bits.
 class HuffmanTable {
  public:
+  /// Whether of() returns a table for these arguments, much faster.
+  static bool is_valid(std::span<const unsigned char, 16> lengths, std::span<const unsigned char, 256> symbols,
+                       unsigned largest);
+
   /// `lengths`: the number of codes of 1 to 16 bits. `symbols`: their symbols in the order of the codes, none above
   /// `largest`; a symbol is the number of zeros (4 bits) and the size of a coefficient (4 bits). Returns nullopt if the
   /// table is damaged.

@@ -123,12 +123,9 @@ class Scan {
 };
 
 bool Scan::add_tables(const jpeg_component_info& info, Component& component) {
-  const auto given = [](auto* const* tables, int number, int count) {
-    return 0 <= number && number < count ? tables[number] : nullptr;
-  };
-  const JHUFF_TBL* const dc = given(jpeg_.dc_huff_tbl_ptrs, info.dc_tbl_no, NUM_HUFF_TBLS);
-  const JHUFF_TBL* const ac = given(jpeg_.ac_huff_tbl_ptrs, info.ac_tbl_no, NUM_HUFF_TBLS);
-  const JQUANT_TBL* const steps = given(jpeg_.quant_tbl_ptrs, info.quant_tbl_no, NUM_QUANT_TBLS);
+  const JHUFF_TBL* const dc = table_at(jpeg_.dc_huff_tbl_ptrs, info.dc_tbl_no, NUM_HUFF_TBLS);
+  const JHUFF_TBL* const ac = table_at(jpeg_.ac_huff_tbl_ptrs, info.ac_tbl_no, NUM_HUFF_TBLS);
+  const JQUANT_TBL* const steps = table_at(jpeg_.quant_tbl_ptrs, info.quant_tbl_no, NUM_QUANT_TBLS);
   if (dc == nullptr || ac == nullptr || steps == nullptr) return false;
   const auto built = [](std::optional<HuffmanTable>& table, const JHUFF_TBL& from, unsigned largest_symbol) {
     if (!table) table = HuffmanTable::of(std::span(from.bits).subspan<1>(), from.huffval, largest_symbol);

@@ -17,7 +17,7 @@ std::string describe(const DecodeCounts& counts) {
   };
   add(DecodedBy::worker_other, "no JPEG");
   add(DecodedBy::worker_kind, "progressive or of another kind that the GPU does not decode");
-  add(DecodedBy::worker_size, "larger than half as much again as the largest of the first files looked at");
+  add(DecodedBy::worker_size, "too large for their place in the batch");
   add(DecodedBy::worker_transform, "scaled twice by the transforms");
   add(DecodedBy::trainer, "refused by nvJPEG");
   return fmt::format("the CPU decoded {} of {} pictures{}", all - on_gpu, all, text);

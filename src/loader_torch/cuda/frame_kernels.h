@@ -10,7 +10,7 @@ namespace trainyard {
 
 /// One axis of a scaling: `inputs` pixels become `scaled`, of which `count` from `first` on are computed.
 struct ScaledAxis {
-  /// The inputs of one output and where their weights begin, which are in units of 1 / 2^22.
+  /// The inputs of one output.
   struct Window {
     std::uint32_t first;
     std::uint32_t count;
@@ -18,7 +18,7 @@ struct ScaledAxis {
   std::uint32_t inputs, scaled, first, count;
   std::uint32_t most;     ///< an upper bound of the inputs of an output
   Window* windows;        ///< memory for `count`
-  std::int32_t* weights;  ///< memory for `count` × `most`
+  std::int32_t* weights;  ///< memory for `count` × `most`, in units of 1 / 2^22
 };
 
 /// Returns the upper bound for an axis.
@@ -38,7 +38,7 @@ struct FrameTask {
   std::uint8_t down, across;
   // From the stored to the upright image: mirrored, then transposed.
   bool mirror_rows, mirror_columns, transpose;
-  // A region of the upright image is scaled; rows.first and columns.first of the result are written to the output.
+  // A region of the upright image is scaled, and rows.count × columns.count pixels of the result are written.
   std::uint32_t top, left;  ///< of the region; its size is that of the axes' inputs
   ScaledAxis rows, columns;
   bool bicubic;
