@@ -69,7 +69,7 @@ class BenchCommand : public Command {
     options_.quiet = json_ == standard_output || options_.turns;
     if (!json_.empty() && json_ != standard_output) require_writable(json_);
     if (stage_ == "step" && !options_.turns && rank_of_process().launcher.empty()) {
-      if (const std::optional<int> code = train_on_several_gpus(config, /*prints=*/!options_.quiet)) return *code;
+      if (const std::optional<int> code = run_on_several_gpus(config, /*prints=*/!options_.quiet)) return *code;
     }
     const nlohmann::ordered_json figures = stage_ == "step"     ? bench_step(config, options_)
                                            : stage_ == "loader" ? bench_loader(config, options_)

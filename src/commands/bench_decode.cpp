@@ -89,12 +89,11 @@ Files read_files(const Dataset& dataset, std::size_t field, std::size_t channels
 // Calls `work` for one file after another for at least `seconds`, and for one file. Returns files per second.
 double run_round(Files& files, double seconds, const std::function<void(File&)>& work) {
   const std::int64_t start = monotonic_ns();
-  const auto elapsed = [&] { return static_cast<double>(monotonic_ns() - start) * 1e-9; };
   std::size_t done = 0;
   do {
     work(files.files[done++ % files.files.size()]);
-  } while (elapsed() < seconds);
-  return static_cast<double>(done) / elapsed();
+  } while (seconds_since(start) < seconds);
+  return static_cast<double>(done) / seconds_since(start);
 }
 
 std::vector<double> run_rounds(Files& files, const BenchOptions& options, const std::function<void(File&)>& work) {

@@ -16,8 +16,6 @@
 namespace trainyard {
 namespace {
 
-double seconds_since(std::int64_t start_ns) { return static_cast<double>(monotonic_ns() - start_ns) * 1e-9; }
-
 // Delivers batches of one epoch after another.
 class Batches {
  public:

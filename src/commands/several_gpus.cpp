@@ -39,7 +39,7 @@ void print_gpus(const std::vector<DeviceFacts>& visible, const std::vector<int>&
 
 }  // namespace
 
-std::optional<int> train_on_several_gpus(const Config& config, bool prints) {
+std::optional<int> run_on_several_gpus(const Config& config, bool prints) {
   const std::string& device = config.train.device;
   const auto listed = device_list(device);
   if (device == "cpu" || (listed && listed->size() == 1)) return std::nullopt;  // no GPUs to count

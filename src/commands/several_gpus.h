@@ -11,6 +11,6 @@ namespace trainyard {
 /// exit code; names the GPUs first if it `prints`. Otherwise returns nothing, without side effects, and this process
 /// trains. REQUIRES that no launcher has started this process, that it has one thread and that it has not used CUDA.
 /// Throws like launch().
-std::optional<int> train_on_several_gpus(const Config& config, bool prints = true);
+std::optional<int> run_on_several_gpus(const Config& config, bool prints = true);
 
 }  // namespace trainyard

@@ -56,7 +56,7 @@ class TrainCommand : public Command {
     const Rank rank = rank_of_process();
     end_with_launcher();
     if (rank.launcher.empty() && !debug_.dry_run) {
-      if (const std::optional<int> code = train_on_several_gpus(given)) return *code;
+      if (const std::optional<int> code = run_on_several_gpus(given)) return *code;
     }
     Config config = given;
     if (debug_.fast_dev_run) config.train.epochs = 1;

@@ -15,8 +15,6 @@
 namespace trainyard {
 namespace {
 
-double seconds_since(std::int64_t began_ns) { return static_cast<double>(monotonic_ns() - began_ns) * 1e-9; }
-
 std::uint64_t bytes_of(const std::vector<Field>& fields) {
   std::uint64_t bytes = 0;
   for (const Field& field : fields) bytes += field.bytes();
@@ -70,7 +68,7 @@ void DeviceLoader::follow_with(DeviceLoader* other, std::uint64_t epoch) {
 std::optional<DeviceBatch> DeviceLoader::next() {
   if (next_ >= end_) {
     wait_for_copies(0);
-    tell_decode_counts();
+    report_decode_counts();
     return std::nullopt;
   }
   DeviceBatch batch = resident_ ? gather() : load();
@@ -95,10 +93,7 @@ DeviceBatch DeviceLoader::gather() {
 }
 
 DeviceBatch DeviceLoader::load() {
-  if (device_.is_cpu()) {
-    wait_for_copies(1);
-    return read_in_place(*loader_.next());
-  }
+  if (device_.is_cpu()) return read_in_place(take());
   if (!decoder_) return hand_over(copy_to_gpu(take()));
   if (!decoded_.valid()) start_decoding();
   DeviceBatch batch = hand_over(decoded_.get());
@@ -181,8 +176,8 @@ DeviceBatch DeviceLoader::hand_over(CopiedBatch copied) {
 }
 
 // Once, after the first epoch.
-void DeviceLoader::tell_decode_counts() {
-  if (!decoder_ || std::exchange(decode_counts_told_, true)) return;
+void DeviceLoader::report_decode_counts() {
+  if (!decoder_ || std::exchange(decode_counts_reported_, true)) return;
   const std::string text = describe(decoder_->counts());
   if (!text.empty()) log_warning("[loader] {}: {}", to_string(split_), text);
 }

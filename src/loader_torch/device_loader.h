@@ -82,7 +82,7 @@ class DeviceLoader {
   CopiedBatch copy_to_gpu(Batch batch);
   DeviceBatch hand_over(CopiedBatch copied);
   void wait_for_copies(std::size_t at_most_in_flight);
-  void tell_decode_counts();
+  void report_decode_counts();
 
   WorkerPool& pool_;
   Split split_;
@@ -95,7 +95,7 @@ class DeviceLoader {
   std::optional<c10::Stream> copy_stream_;
   std::deque<Copy> copies_;
   std::optional<PictureDecoder> decoder_;  ///< for a split with pictures that the GPU decodes
-  bool decode_counts_told_ = false;
+  bool decode_counts_reported_ = false;
   std::future<CopiedBatch> decoded_;  ///< the next batch, while it is decoded
   // Once the split is kept on the device:
   std::optional<ResidentSplit> resident_;

@@ -18,8 +18,6 @@ at::ScalarType type_of(Precision precision) {
   return precision == Precision::fp16 ? at::kHalf : at::kFloat;
 }
 
-double seconds_since(std::int64_t start_ns) { return static_cast<double>(monotonic_ns() - start_ns) * 1e-9; }
-
 }  // namespace
 
 double product_rate(at::Device device, Precision precision) {

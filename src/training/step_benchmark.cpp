@@ -4,6 +4,7 @@
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 
+#include "loader_torch/slot_tensors.h"
 #include "training/recording.h"
 #include "training/trained_model.h"
 #include "util/clock.h"
@@ -13,20 +14,6 @@ namespace {
 
 // So small that the loss stays finite on any model, because arithmetic with NaN takes another time on some hardware.
 constexpr double small_learning_rate = 1e-3;
-
-at::ScalarType type_of(DType type) {
-  switch (type) {
-    case DType::uint8:
-      return at::kByte;
-    case DType::int32:
-      return at::kInt;
-    case DType::int64:
-      return at::kLong;
-    case DType::float32:
-      break;
-  }
-  return at::kFloat;
-}
 
 // Integers without a range are pixels if they are bytes; otherwise nothing says which are allowed, except 0.
 std::int64_t values_of(const Field& field) {
@@ -47,7 +34,7 @@ DeviceBatch random_batch(const SplitInfo& data, std::int64_t count, at::Device d
     const Field& field = data.fields[i];
     std::vector<std::int64_t> shape = field.shape;
     shape.insert(shape.begin(), count);
-    const at::TensorOptions options = at::TensorOptions(device).dtype(type_of(field.dtype));
+    const at::TensorOptions options = at::TensorOptions(device).dtype(scalar_type(field.dtype));
     DeviceField& made = batch.fields.emplace_back(DeviceField{.name = field.name, .data = {}});
     made.data =
         field.dtype == DType::float32 ? at::randn(shape, options) : at::randint(values_of(field), shape, options);
@@ -96,7 +83,7 @@ double StepBenchmark::run(std::int64_t steps) {
     group_.report_progress();
   }
   wait_for_device(device);
-  return static_cast<double>(monotonic_ns() - start) * 1e-9 / static_cast<double>(steps);
+  return seconds_since(start) / static_cast<double>(steps);
 }
 
 }  // namespace trainyard

@@ -7,7 +7,9 @@ namespace trainyard {
 
 /// CLOCK_MONOTONIC in nanoseconds.
 std::int64_t monotonic_ns();
-/// The same with a resolution of a few milliseconds, at a fifth of the cost.
+/// Seconds since `start_ns`, a time that monotonic_ns() has returned.
+inline double seconds_since(std::int64_t start_ns) { return static_cast<double>(monotonic_ns() - start_ns) * 1e-9; }
+/// The same as monotonic_ns() with a resolution of a few milliseconds, at a fifth of the cost.
 std::int64_t coarse_monotonic_ns();
 
 }  // namespace trainyard
