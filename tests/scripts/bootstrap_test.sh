@@ -62,7 +62,7 @@ bare_machine() { # a Debian 12 with root, working apt-get and network
   program dpkg-query <<<'cat "$machine/installed" 2>/dev/null; exit 0'
   program dpkg </dev/null
   program dpkg-deb <<<"echo headers"
-  program tar <<<'mkdir -p "$machine/include/gloo" && touch "$machine/include/gloo/context.h"'
+  program tar <<<'cat >/dev/null && mkdir -p "$machine/include/gloo" && touch "$machine/include/gloo/context.h"'
   program apt-get <<'STANDIN'
 if [[ " $* " == *" download "* ]]; then
   echo "download ${@: -1}" >>"$machine/log"

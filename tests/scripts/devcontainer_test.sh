@@ -10,7 +10,7 @@ command = json.load(open(".devcontainer/devcontainer.json"))["initializeCommand"
 assert isinstance(command, list) and len(command) == 1, command
 print(command[0])') || fail "initializeCommand is not an array of one path"
 [[ -x $command ]] || fail "$command is no program"
-"./$command" --help | grep -q "Exit codes" || fail "$command --help says nothing"
+[[ $("./$command" --help) == *"Exit codes"* ]] || fail "$command --help says nothing"
 
 twin=$command.cmd
 python3 - "$twin" <<'PYTHON' || fail "$twin is not what cmd can run"
