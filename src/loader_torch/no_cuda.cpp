@@ -20,6 +20,5 @@ PictureDecoder::~PictureDecoder() = default;
 at::Tensor PictureDecoder::decode(const Batch&, std::size_t) { return {}; }
 
 RegisteredMemory::RegisteredMemory(std::span<std::byte>) {}
-RegisteredMemory::~RegisteredMemory() = default;
 
 }  // namespace trainyard

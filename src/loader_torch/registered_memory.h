@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <span>
 
 namespace trainyard {
@@ -12,12 +13,9 @@ namespace trainyard {
 class RegisteredMemory {
  public:
   explicit RegisteredMemory(std::span<std::byte> memory);
-  ~RegisteredMemory();
-  RegisteredMemory(const RegisteredMemory&) = delete;
-  RegisteredMemory& operator=(const RegisteredMemory&) = delete;
 
  private:
-  void* address_ = nullptr;
+  std::shared_ptr<void> registered_;  ///< its deleter takes the registration back
 };
 
 }  // namespace trainyard

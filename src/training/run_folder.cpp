@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
-#include <ranges>
 
 #include "checkpoint/checkpoint_folder.h"
 #include "checkpoint/run_config.h"
@@ -98,8 +97,9 @@ std::map<int, fs::path> numbered_runs(const fs::path& parent, const std::string&
 // The RunEnd of `run` if it has the settings of `config`; none if its settings differ or it has no readable checkpoint.
 std::optional<RunEnd> end_of_same_run(const Config& config, const fs::path& run) {
   std::vector<fs::path> steps = step_folders(run / "checkpoints");
+  std::reverse(steps.begin(), steps.end());
   std::string torn;
-  for (const fs::path& step : std::ranges::reverse_view(steps)) {
+  for (const fs::path& step : steps) {
     try {
       const Manifest manifest = read_manifest(step);
       const std::vector<Difference> changed = changes_since(step, config);

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "config/words.h"
 #include "datasets/splits.h"
 #include "loader/data_loader.h"
 #include "support/checkable_pool.h"
@@ -125,9 +126,10 @@ TEST(RandomWindows, AreAFunctionOfSeedEpochAndSample) {
 TEST(RandomWindows, AreNotKept) {
   const TempDir dir;
   const std::string root = dir.write("text", std::string(500, 'x'));
-  for (const auto& [cache, name] : {std::pair{SampleCache::shm, "shm"}, {SampleCache::gpu, "gpu"}}) {
-    EXPECT_THAT(error_of<UsageError>([&] { WorkerPool({.workers = 0, .cache = cache}, text_factory(root)); }),
-                AllOf(HasSubstr(fmt::format("[loader.cache] {} keeps samples", name)), HasSubstr("those of train")));
+  for (const SampleCache cache : {SampleCache::shm, SampleCache::gpu}) {
+    EXPECT_THAT(
+        error_of<UsageError>([&] { WorkerPool({.workers = 0, .cache = cache}, text_factory(root)); }),
+        AllOf(HasSubstr(fmt::format("[loader.cache] {} keeps samples", word(cache))), HasSubstr("those of train")));
   }
 }
 

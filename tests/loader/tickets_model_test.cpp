@@ -110,7 +110,10 @@ class Search {
       const State state = open_.back();
       open_.pop_back();
       bool moves = step_trainer(state);
-      for (std::uint8_t w = 0; w < workers; ++w) moves |= step_worker(state, w) | step_kernel(state, w);
+      for (std::uint8_t w = 0; w < workers; ++w) {
+        moves |= step_worker(state, w);
+        moves |= step_kernel(state, w);
+      }
       if (!moves && state.at != TrainerAt::finished) fail("a standstill");
     }
     return fault_;

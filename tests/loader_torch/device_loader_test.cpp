@@ -43,7 +43,7 @@ void expect_same_rest_of_epoch(DeviceLoader& one, DeviceLoader& other) {
     const std::vector<std::uint64_t> indices = one.sample_indices(*expected);
     EXPECT_EQ(indices.size(), static_cast<std::size_t>(expected->count));
     EXPECT_EQ(other.sample_indices(*batch), indices);
-    const Normalize normalize({0.4}, {0.3}, batch->fields[0].data.device());
+    const Normalize normalize({0.4F}, {0.3F}, batch->fields[0].data.device());
     const auto images = [&](const DeviceField& field) { return normalize(field.data, field.selection); };
     EXPECT_TRUE(images(batch->field("image")).is_contiguous(at::MemoryFormat::ChannelsLast));
     EXPECT_TRUE(at::equal(images(batch->field("image")), images(expected->field("image"))));

@@ -124,8 +124,9 @@ void compare(const Case& c, const TempDir& dir) {
   VectorDistance change;
   for (const auto& [name, tensor] : expected) {
     SCOPED_TRACE(name);
+    const std::string& parameter = name;
     const bool is_frozen = std::any_of(c.frozen.begin(), c.frozen.end(),
-                                       [&](const std::string& module) { return name.starts_with(module + "."); });
+                                       [&](const std::string& module) { return parameter.starts_with(module + "."); });
     if (is_frozen || !tensor.is_floating_point()) {
       EXPECT_TRUE(at::equal(exact(actual.at(name)), exact(tensor)));
       continue;

@@ -10,7 +10,7 @@ RegisteredMemory::RegisteredMemory(std::span<std::byte> memory) {
   if (memory.empty()) return;
   const cudaError_t error = cudaHostRegister(memory.data(), memory.size(), cudaHostRegisterDefault);
   if (error == cudaSuccess) {
-    address_ = memory.data();
+    registered_ = {memory.data(), [](void* address) { cudaHostUnregister(address); }};
     return;
   }
   cudaGetLastError();  // clears it, so that a later check does not report it
@@ -18,10 +18,6 @@ RegisteredMemory::RegisteredMemory(std::span<std::byte> memory) {
       "[loader] cudaHostRegister of {} bytes: {}; copies to the GPU will be slower. In a container, give "
       "--ulimit memlock=-1",
       memory.size(), cudaGetErrorString(error));
-}
-
-RegisteredMemory::~RegisteredMemory() {
-  if (address_ != nullptr) cudaHostUnregister(address_);
 }
 
 }  // namespace trainyard
