@@ -23,6 +23,7 @@ struct Branches;
 enum class Gelu : std::uint8_t;
 struct Heads;
 struct PendingAdd;
+struct SelfAttentionOptions;
 
 /// attention_heads()
 std::optional<Heads> fused_attention_heads(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
@@ -57,5 +58,9 @@ bool is_capturing(at::Device device);
 /// max_pool()
 std::optional<at::Tensor> fused_max_pool(const at::Tensor& x, std::int64_t size, std::int64_t stride,
                                          std::int64_t padding);
+
+/// self_attention(), for short sequences
+std::optional<at::Tensor> fused_self_attention(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                                               const SelfAttentionOptions& options);
 
 }  // namespace trainyard

@@ -2,6 +2,7 @@
 #include "layers/batch_norm.h"
 #include "layers/fused.h"
 #include "layers/layer_norm.h"
+#include "layers/self_attention.h"
 
 namespace trainyard {
 
@@ -27,6 +28,11 @@ std::optional<AddNorm> fused_layer_norm(const torch::nn::LayerNormImpl&, const a
 bool is_capturing(at::Device) { return false; }
 
 std::optional<at::Tensor> fused_max_pool(const at::Tensor&, std::int64_t, std::int64_t, std::int64_t) {
+  return std::nullopt;
+}
+
+std::optional<at::Tensor> fused_self_attention(const at::Tensor&, const at::Tensor&, const at::Tensor&,
+                                               const SelfAttentionOptions&) {
   return std::nullopt;
 }
 

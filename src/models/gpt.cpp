@@ -15,14 +15,13 @@
 #include <ATen/ops/dropout.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/linear.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
 
 #include "config/component.h"
-#include "layers/attention_heads.h"
 #include "layers/bias_gelu.h"
 #include "layers/drop_path.h"
 #include "layers/layer_norm.h"
 #include "layers/output_projection.h"
+#include "layers/self_attention.h"
 #include "models/model_module.h"
 #include "models/residual.h"
 #include "util/error.h"
@@ -109,10 +108,8 @@ class Attention : public torch::nn::Module {
 
   // x: N × T × width
   PendingAdd forward(const at::Tensor& x) {
-    const auto [queries, keys, values] = attention_heads(x, c_attn->weight(), c_attn->bias, heads_);
-    const at::Tensor mixed = at::scaled_dot_product_attention(queries, keys, values, /*attn_mask=*/{},
-                                                              is_training() ? dropout_ : 0, /*is_causal=*/true);
-    return output_of(*c_proj, mixed.transpose(1, 2).reshape(x.sizes()));
+    const SelfAttentionOptions options{.heads = heads_, .causal = true, .dropout = is_training() ? dropout_ : 0};
+    return output_of(*c_proj, self_attention(x, c_attn->weight(), c_attn->bias, options));
   }
 
  private:

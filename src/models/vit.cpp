@@ -2,10 +2,10 @@
 // with the parameter names and initial distributions of timm.models.vision_transformer.
 
 #include "config/component.h"
-#include "layers/attention_heads.h"
 #include "layers/bias_gelu.h"
 #include "layers/drop_path.h"
 #include "layers/layer_norm.h"
+#include "layers/self_attention.h"
 #include "models/layers.h"
 #include "models/model_module.h"
 #include "models/residual.h"
@@ -71,9 +71,7 @@ class Attention : public torch::nn::Module {
 
   // x: N × tokens × width. Returns the result for the first `asked` tokens.
   PendingAdd forward(const at::Tensor& x, std::int64_t asked) {
-    const auto [queries, keys, values] = attention_heads(x, qkv->weight, qkv->bias, heads_);
-    const at::Tensor mixed = at::scaled_dot_product_attention(queries, keys, values).transpose(1, 2);
-    return output_of(proj, first(asked, mixed).reshape({x.size(0), asked, x.size(2)}));
+    return output_of(proj, first(asked, self_attention(x, qkv->weight, qkv->bias, {.heads = heads_})));
   }
 
  private:

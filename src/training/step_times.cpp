@@ -34,6 +34,9 @@ constexpr Rule rules[] = {
     {"flash", OperationKind::attention},
     {"fmha", OperationKind::attention},
     {"sdpa", OperationKind::attention},
+    {"dot_do_o", OperationKind::attention},  // cuDNN's, like the next
+    {"convert_dq_", OperationKind::attention},
+    {"cross_entropy", OperationKind::elementwise},
     {"memcpy", OperationKind::copy},
     {"memset", OperationKind::copy},
     {"vector_norm", OperationKind::elementwise},

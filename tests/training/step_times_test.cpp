@@ -43,6 +43,13 @@ TEST(KindOfOperation, KnowsOperationsAndKernels) {
        OperationKind::attention},
       {"trainyard::(anonymous namespace)::attention_heads_gradient_kernel(trainyard::AttentionHeadsBackward, long)",
        OperationKind::attention},
+      {"void trainyard::(anonymous namespace)::short_attention_kernel<__nv_bfloat16, 2u, "
+       "64u>(trainyard::ShortAttention)",
+       OperationKind::attention},
+      {"void cudnn::fusion::compute_dot_do_o_specialized<true, 64>(void const*)", OperationKind::attention},
+      {"void cudnn::fusion::convert_dq_to_16bits<true>(void const*)", OperationKind::attention},
+      {"void trainyard::(anonymous namespace)::cross_entropy_gradient_kernel<__nv_bfloat16, 256u>(trainyard::Logits)",
+       OperationKind::elementwise},
       {"void pytorch_flash::flash_bwd_dq_dk_dv_loop_seqk_parallel_kernel<...>", OperationKind::attention},
       {"aten::native_batch_norm", OperationKind::normalization},
       {"trainyard::(anonymous namespace)::store_moments_kernel(trainyard::BatchNormMoments, long)",
@@ -108,9 +115,7 @@ TEST(SplitTimes, CountsAnAllReduceWhereNoOtherKernelRuns) {
 
 TEST(Recording, HasWhatRanUntilItWasStopped) {
   const at::Tensor a = at::randn({64, 64});
-  {
-    const Recording discarded(at::kCPU, InputShapes::omitted);
-  }
+  { const Recording discarded(at::kCPU, InputShapes::omitted); }
   Recording recording(at::kCPU, InputShapes::omitted);
   at::matmul(a, a);
   const std::vector<RecordedCall> calls = calls_of(*recording.stop());
