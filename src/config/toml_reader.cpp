@@ -4,6 +4,10 @@
 #include <cctype>
 #include <utility>
 
+// The parser's assertions fail for some invalid files, such as "[[[", for which it then reports an error. Without
+// NDEBUG they end the program, and with it the compiler may assume that they hold.
+#undef NDEBUG
+#define TOML_ASSERT(expression) static_cast<void>(0)
 #define TOML_EXCEPTIONS 1
 #include <toml++/toml.h>
 

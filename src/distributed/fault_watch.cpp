@@ -59,11 +59,11 @@ void kill_process(const UniqueFd& process) {
 FaultWatch::FaultWatch(const Rank& rank, c10::intrusive_ptr<c10d::Store> store, double timeout_seconds)
     : rank_(rank), store_(std::move(store)), timeout_(timeout_seconds), host_(host_name()) {
   wake_.reset(check_call(eventfd(0, EFD_CLOEXEC), where, "eventfd", "the watch over ranks"));
-  store_->set(beat_key(rank_.rank), bytes_of("0 0"));
-  store_->set(process_key(rank_.rank), bytes_of(std::to_string(getpid()) + " " + host_));
+  store_->set(beat_key(rank_.rank), to_store("0 0"));
+  store_->set(process_key(rank_.rank), to_store(std::to_string(getpid()) + " " + host_));
   for (int other = 0; other < rank_.world_size; ++other) {
     if (other == rank_.rank) continue;
-    const std::string process = text_of(store_->get(process_key(other)));  // waits for the rank
+    const std::string process = from_store(store_->get(process_key(other)));  // waits for the rank
     Peer peer{.rank = other,
               .pid = numbers_of(process).first,
               .host = process.substr(std::min(process.find(' ') + 1, process.size()))};
@@ -143,13 +143,13 @@ void FaultWatch::check_peers(double now) {
 std::optional<FaultWatch::Silent> FaultWatch::silent_peer(double now) {
   std::optional<Silent> found;
   const std::lock_guard lock(asking_);
-  store_->set(beat_key(rank_.rank), bytes_of(fmt::format("{} {}", ++beats_, moves_.load())));
+  store_->set(beat_key(rank_.rank), to_store(fmt::format("{} {}", ++beats_, moves_.load())));
   std::int64_t furthest = moves_;
   double last_move = 0;
   const Peer* slowest = nullptr;
   for (Peer& peer : peers_) {
     if (!rank_.is_first() && peer.rank != 0) continue;  // rank 0 watches all ranks, the others watch rank 0
-    const auto [beats, moves] = numbers_of(text_of(store_->get(beat_key(peer.rank))));
+    const auto [beats, moves] = numbers_of(from_store(store_->get(beat_key(peer.rank))));
     if (beats != std::exchange(peer.beats, beats)) peer.changed = now;
     if (moves != std::exchange(peer.moves, moves)) peer.moved = now;
     if (now - peer.changed > timeout_) {
@@ -177,13 +177,13 @@ std::optional<std::string> FaultWatch::killed_peer() const {
 std::optional<FaultWatch::Cause> FaultWatch::known_cause() {
   const std::lock_guard lock(asking_);
   if (!store_->check({"cause"})) return std::nullopt;
-  return cause_in(text_of(store_->get("cause")));
+  return cause_in(from_store(store_->get("cause")));
 }
 
 // Keeps the cause unless the store has one already, and returns the one that is kept.
 FaultWatch::Cause FaultWatch::keep_cause(const std::string& text) {
   const std::lock_guard lock(asking_);
-  return cause_in(text_of(store_->compareSet("cause", {}, bytes_of(fmt::format("{} {}", rank_.rank, text)))));
+  return cause_in(from_store(store_->compareSet("cause", {}, to_store(fmt::format("{} {}", rank_.rank, text)))));
 }
 
 FaultWatch::Cause FaultWatch::cause_in(const std::string& kept) const {

@@ -208,8 +208,8 @@ std::string ProcessGroup::broadcast(const std::string& text) {
   if (alone()) return text;
   const std::string key = "text/" + std::to_string(++texts_);
   return with_errors_of_ranks(rank_, "what rank 0 decides", [&] {
-    if (rank_.is_first()) connections_->store->set(key, bytes_of(text));
-    return text_of(connections_->store->get(key));
+    if (rank_.is_first()) connections_->store->set(key, to_store(text));
+    return from_store(connections_->store->get(key));
   });
 }
 
@@ -217,21 +217,21 @@ std::vector<std::string> ProcessGroup::all_gather(const std::string& text) {
   if (alone()) return {text};
   const std::string key = "text/" + std::to_string(++texts_) + "/";
   return with_errors_of_ranks(rank_, "what each has", [&] {
-    connections_->store->set(key + std::to_string(rank_.rank), bytes_of(text));
+    connections_->store->set(key + std::to_string(rank_.rank), to_store(text));
     std::vector<std::string> texts;
     for (int i = 0; i < rank_.world_size; ++i)
-      texts.push_back(text_of(connections_->store->get(key + std::to_string(i))));
+      texts.push_back(from_store(connections_->store->get(key + std::to_string(i))));
     return texts;
   });
 }
 
 void ProcessGroup::save_text(const std::string& text) {
-  if (!alone()) connections_->whole_store->set(memory_key, bytes_of(text));
+  if (!alone()) connections_->whole_store->set(memory_key, to_store(text));
 }
 
 std::string ProcessGroup::saved_text() const {
   if (alone() || !connections_->whole_store->check({memory_key})) return "";
-  return text_of(connections_->whole_store->get(memory_key));
+  return from_store(connections_->whole_store->get(memory_key));
 }
 
 void ProcessGroup::barrier() { all_gather(std::string(1, '1')); }

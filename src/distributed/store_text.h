@@ -7,7 +7,7 @@
 
 namespace trainyard {
 
-inline std::vector<std::uint8_t> bytes_of(const std::string& text) { return {text.begin(), text.end()}; }
-inline std::string text_of(const std::vector<std::uint8_t>& bytes) { return {bytes.begin(), bytes.end()}; }
+inline std::vector<std::uint8_t> to_store(const std::string& text) { return {text.begin(), text.end()}; }
+inline std::string from_store(const std::vector<std::uint8_t>& bytes) { return {bytes.begin(), bytes.end()}; }
 
 }  // namespace trainyard

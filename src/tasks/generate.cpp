@@ -40,7 +40,7 @@ std::int64_t draw_token(const at::Tensor& logits, double temperature, int top_k,
   return indices[place].item<std::int64_t>();
 }
 
-std::vector<std::int64_t> bytes_of(const std::string& text) {
+std::vector<std::int64_t> byte_tokens(const std::string& text) {
   std::vector<std::int64_t> tokens;
   for (const char c : text) tokens.push_back(static_cast<unsigned char>(c));
   return tokens;

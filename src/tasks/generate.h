@@ -22,7 +22,7 @@ std::vector<std::int64_t> generate(Model& model, std::vector<std::int64_t> token
 std::int64_t draw_token(const at::Tensor& logits, double temperature, int top_k, double uniform);
 
 /// Returns the bytes of a text as tokens.
-std::vector<std::int64_t> bytes_of(const std::string& text);
+std::vector<std::int64_t> byte_tokens(const std::string& text);
 
 /// Parses tokens from a text, e.g. "17 4 291". Throws UsageError "predict" for anything that is not a number from 0 to
 /// `vocabulary` - 1.

@@ -104,7 +104,7 @@ class LanguageModel final : public Task {
   bool answers_prompts() const override { return true; }
 
   Prediction answer(Model& model, const std::string& prompt, const PredictOptions& options) const override {
-    std::vector<std::int64_t> tokens = is_bytes() ? bytes_of(prompt) : numbers_in(prompt, vocabulary_);
+    std::vector<std::int64_t> tokens = is_bytes() ? byte_tokens(prompt) : numbers_in(prompt, vocabulary_);
     if (tokens.empty()) tokens.push_back(is_bytes() ? '\n' : 0);
     const std::int64_t context = input_.fields.front().shape[0];
     const std::vector<std::int64_t> more = generate(model, tokens, context, options);

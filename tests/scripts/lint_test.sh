@@ -69,6 +69,18 @@ git add src/b.cpp
 refuses "unchecked output"
 git rm -qf src/b.cpp
 
+printf '%s\n' 'struct A;' 'inline std::string text_of(const A& a) { return a.text; }' 'int text_of(int a);' > src/a.h
+git add src/a.h
+accepts "overloads"
+echo 'std::vector<int> text_of(const A& other, double scale = 1);' > src/b.h
+git add src/b.h
+accepts "another overload"
+echo 'std::vector<int> text_of(const A& other);' > src/b.h
+git add src/b.h
+refuses "a function that is declared twice"
+log_has "text_of(const A&)"
+git rm -qf src/b.h
+
 git rm -q src/a.cpp
 accepts "a file that is deleted"
 echo passed

@@ -53,7 +53,7 @@ TEST(NumbersIn, ReadsTokensAndNamesWhatIsNone) {
   for (const char* text : {"17 x", "300", "-1", "1.5"}) {
     EXPECT_THAT(error_of<UsageError>([&] { numbers_in(text, 300); }), HasSubstr("from 0 to 299")) << text;
   }
-  EXPECT_THAT(bytes_of("a\xff"), ElementsAre(97, 255));
+  EXPECT_THAT(byte_tokens("a\xff"), ElementsAre(97, 255));
 }
 
 }  // namespace

@@ -115,7 +115,9 @@ TEST(SplitTimes, CountsAnAllReduceWhereNoOtherKernelRuns) {
 
 TEST(Recording, HasWhatRanUntilItWasStopped) {
   const at::Tensor a = at::randn({64, 64});
-  { const Recording discarded(at::kCPU, InputShapes::omitted); }
+  {
+    const Recording discarded(at::kCPU, InputShapes::omitted);
+  }
   Recording recording(at::kCPU, InputShapes::omitted);
   at::matmul(a, a);
   const std::vector<RecordedCall> calls = calls_of(*recording.stop());

@@ -101,7 +101,7 @@ __device__ void multiply(const Tile& left, const Tile& right, Sums* sums) {
 #if __CUDA_ARCH__ >= 800
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
-    float(&d)[4] = sums[half].at;
+    float* const d = sums[half].at;
     const unsigned b0 = right.part[2 * half];
     const unsigned b1 = right.part[2 * half + 1];
     if constexpr (std::is_same_v<T, __half>) {
