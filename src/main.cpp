@@ -97,6 +97,9 @@ int fail_with_another_rank(const SecondaryError& error) {
 int main(int argc, char** argv) {
   using namespace trainyard;
   prepare_standard_streams();
+  // Read when CUDA's driver is initialized. By default all streams share 8 queues, and what waits in one for the step
+  // keeps nvJPEG, which uses 14 streams, from decoding the next batch beside the step.
+  setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", /*overwrite=*/0);
   std::set_terminate(end_by_terminate);
   try {
     log_to_stderr();

@@ -51,8 +51,8 @@ void DeviceLoader::start_epoch(std::uint64_t epoch, std::int64_t first_batch, st
   epoch_ = epoch;
   next_ = first_batch;
   end_ = std::min(batches(), max_batches);
+  meter_.start(pool_);
   if (resident_) {
-    meter_.start(pool_);
     const std::int64_t began = monotonic_ns();
     resident_->start_epoch(loader_, epoch, next_, end_);
     meter_.add(seconds_since(began), 0, 0);
@@ -95,9 +95,14 @@ DeviceBatch DeviceLoader::gather() {
 DeviceBatch DeviceLoader::load() {
   if (device_.is_cpu()) return read_in_place(take());
   if (!decoder_) return hand_over(copy_to_gpu(take()));
+  const std::int64_t began = monotonic_ns();
   if (!decoded_.valid()) start_decoding();
-  DeviceBatch batch = hand_over(decoded_.get());
+  CopiedBatch copied = decoded_.get();
+  std::uint64_t bytes = 0;
+  for (const BatchField& field : copied.copy.batch.fields()) bytes += field.elements.size();
+  DeviceBatch batch = hand_over(std::move(copied));
   if (next_ + 1 < end_) start_decoding();
+  meter_.add(seconds_since(began), static_cast<std::uint64_t>(batch.count), bytes);
   return batch;
 }
 

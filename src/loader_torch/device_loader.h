@@ -60,8 +60,8 @@ class DeviceLoader {
   /// The same for the samples that `batch` of the current epoch contains: batch.count indices.
   std::vector<std::uint64_t> sample_indices(const DeviceBatch& batch) const;
   /// For the epoch so far: the time spent waiting for batches, and all measurements.
-  double waited_seconds() const { return resident_ ? meter_.waited_seconds() : loader_.waited_seconds(); }
-  EpochStats stats() const { return resident_ ? meter_.stats(pool_) : loader_.stats(); }
+  double waited_seconds() const { return measures() ? meter_.waited_seconds() : loader_.waited_seconds(); }
+  EpochStats stats() const { return measures() ? meter_.stats(pool_) : loader_.stats(); }
 
  private:
   struct Copy {
@@ -73,6 +73,8 @@ class DeviceLoader {
     Copy copy;
   };
 
+  // Whether next() waits for more than the workers, for the GPU, too.
+  bool measures() const { return resident_ || decoder_; }
   DeviceBatch gather();
   DeviceBatch load();
   DeviceBatch read_in_place(Batch batch) const;
@@ -99,7 +101,7 @@ class DeviceLoader {
   std::future<CopiedBatch> decoded_;  ///< the next batch, while it is decoded
   // Once the split is kept on the device:
   std::optional<ResidentSplit> resident_;
-  EpochMeter meter_;
+  EpochMeter meter_;  ///< if measures()
 };
 
 }  // namespace trainyard

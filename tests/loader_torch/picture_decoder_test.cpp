@@ -146,6 +146,10 @@ TEST(DeviceLoader, DecodesOnTheGpuWhatWorkersLeaveToIt) {
         EXPECT_TRUE(at::equal(decoded, expected->field("image").data));
       }
       EXPECT_FALSE(exact.next());
+      EXPECT_EQ(left.stats().samples, files.size());
+      EXPECT_GT(left.stats().bytes, 0u);
+      EXPECT_GT(left.waited_seconds(), 0);
+      EXPECT_LE(left.waited_seconds(), left.stats().seconds);
     }
   }
 }
