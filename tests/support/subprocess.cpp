@@ -30,7 +30,17 @@ Subprocess::Subprocess(const std::vector<std::string>& command, const std::vecto
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, output_, STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, output_, STDERR_FILENO);
-  const int error = posix_spawnp(&pid_, arguments[0], &actions, nullptr, arguments.data(), variables.data());
+  // A shell without job control lets what it runs in the background ignore these signals, tests included.
+  sigset_t not_ignored;
+  sigemptyset(&not_ignored);
+  sigaddset(&not_ignored, SIGINT);
+  sigaddset(&not_ignored, SIGQUIT);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+  posix_spawnattr_setsigdefault(&attributes, &not_ignored);
+  const int error = posix_spawnp(&pid_, arguments[0], &actions, &attributes, arguments.data(), variables.data());
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) throw_system_error("test", "posix_spawnp", command[0], error);
 }
