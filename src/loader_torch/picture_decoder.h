@@ -23,8 +23,8 @@ using DecodeCounts = std::array<std::uint64_t, decoders>;
 /// if the GPU has decoded all of them.
 std::string describe(const DecodeCounts& counts);
 
-/// For one device. Not thread-safe. nvJPEG uses 14 streams: to let them work beside a training step, set the environment
-/// variable CUDA_DEVICE_MAX_CONNECTIONS to 32 before CUDA is initialized, as trainyard does.
+/// For one device. Not thread-safe. nvJPEG uses 14 streams: to let them work beside a training step, set the
+/// environment variable CUDA_DEVICE_MAX_CONNECTIONS to 32 before CUDA is initialized, as trainyard does.
 class PictureDecoder {
  public:
   /// What decompresses the files.
