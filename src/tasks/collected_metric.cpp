@@ -1,5 +1,7 @@
 #include "tasks/collected_metric.h"
 
+#include <limits>
+
 #include <fmt/ranges.h>
 
 #include <ATen/ops/cat.h>
@@ -10,7 +12,7 @@ namespace trainyard {
 
 CollectedMetrics::CollectedMetrics(std::vector<CollectedMetric> metrics) : metrics_(std::move(metrics)) {
   if (metrics_.empty()) return;
-  columns_ = 1;  // whether the sample counts
+  columns_ = 1;  // whether the loss of its batch is finite
   for (const CollectedMetric& metric : metrics_) columns_ += metric.columns;
 }
 
@@ -44,10 +46,13 @@ MetricValues CollectedMetrics::values(const at::Tensor& rows) const {
   const at::Tensor on_cpu = rows.cpu();
   MetricValues result;
   if (empty()) return result;
-  const at::Tensor counting = on_cpu.index_select(0, on_cpu.select(1, 0).nonzero().flatten());
+  const at::Tensor finite = on_cpu.index_select(0, on_cpu.select(1, 0).nonzero().flatten());
+  const bool all_are = finite.size(0) == on_cpu.size(0);
   std::int64_t begin = 1;
   for (const CollectedMetric& metric : metrics_) {
-    for (auto& value : metric.values(counting.narrow(1, begin, metric.columns))) result.push_back(std::move(value));
+    for (auto& [name, value] : metric.values(finite.narrow(1, begin, metric.columns))) {
+      result.emplace_back(name, all_are ? value : std::numeric_limits<double>::quiet_NaN());
+    }
     begin += metric.columns;
   }
   return result;

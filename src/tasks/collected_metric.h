@@ -34,19 +34,19 @@ class CollectedMetrics {
   explicit CollectedMetrics(std::vector<CollectedMetric> metrics);
 
   bool empty() const { return metrics_.empty(); }
-  /// Elements of a sample's row: those of all metrics and one that says whether the sample counts.
+  /// Elements of a sample's row: those of all metrics and one that says whether the batch's loss was finite.
   std::int64_t columns() const { return columns_; }
   /// Throws UsageError if the rows of `samples` samples take more than max_bytes.
   void require_memory(std::uint64_t samples) const;
 
-  /// The rows of a batch of `samples`: float32, samples × columns(), on the device. If the batch's loss is not finite,
-  /// its samples do not count. Does not wait for the device. REQUIRES !empty().
+  /// The rows of a batch of `samples`: float32, samples × columns(), on the device. Does not wait for the device.
+  /// REQUIRES !empty().
   at::Tensor rows_of(const TensorDict& outputs, const TensorDict& batch, const Loss& loss, std::int64_t samples) const;
 
   /// The names of the values, in the same order.
   std::vector<std::string> names() const;
-  /// Computes the values from the rows of all samples, on any device, e.g. gathered from several processes. Waits for
-  /// the device.
+  /// Computes the values from the rows of all samples, on any device, e.g. gathered from several processes: NaN if the
+  /// loss of a batch was not finite. Waits for the device.
   MetricValues values(const at::Tensor& rows) const;
 
  private:

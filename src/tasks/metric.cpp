@@ -42,8 +42,7 @@ at::Tensor MetricSet::sums_of(const TensorDict& outputs, const TensorDict& batch
   std::vector<at::Tensor> sums;
   for (const Metric& metric : metrics_) sums.push_back(metric.sums({outputs, batch, detached}));
   sums.push_back(at::full({1}, static_cast<double>(samples), sums.front().options()));
-  const at::Tensor is_not_finite = (detached.sum - detached.sum).ne(0);
-  return at::cat(sums).masked_fill(is_not_finite, 0);
+  return at::cat(sums);
 }
 
 std::vector<std::string> MetricSet::names() const {

@@ -53,8 +53,7 @@ class MetricSet {
  public:
   explicit MetricSet(const std::vector<Metric>& metrics);
 
-  /// All sums of a batch of `samples`, in one float64 vector on the device; zeros if the batch's loss is not finite.
-  /// Does not wait for the device.
+  /// All sums of a batch of `samples`, in one float64 vector on the device. Does not wait for the device.
   at::Tensor sums_of(const TensorDict& outputs, const TensorDict& batch, const Loss& loss, std::int64_t samples) const;
 
   /// The number of sums.

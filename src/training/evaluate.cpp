@@ -10,10 +10,10 @@
 namespace trainyard {
 namespace {
 
-// Greater is better; NaN is worse than any number.
+// Greater is better. NaN is worse than any number, and so is every result of a loss that is not finite.
 double rank(const MetricValues& values, const std::string& metric, bool higher_is_better) {
   const double value = value_of(values, metric).value_or(std::nan(""));
-  if (std::isnan(value)) return -HUGE_VAL;
+  if (std::isnan(value) || !is_finite(values)) return -HUGE_VAL;
   return higher_is_better ? value : -value;
 }
 
@@ -37,6 +37,8 @@ std::vector<std::string> score_names(const Task& task) {
   for (std::string& name : CollectedMetrics(task.collected_metrics()).names()) names.push_back(std::move(name));
   return names;
 }
+
+bool is_finite(const MetricValues& values) { return std::isfinite(value_of(values, "loss").value_or(HUGE_VAL)); }
 
 bool is_better(const MetricValues& later, const MetricValues& earlier, const Monitor& monitor) {
   const double rank_later = rank(later, monitor.metric, monitor.higher_is_better);

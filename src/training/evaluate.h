@@ -17,14 +17,17 @@ namespace trainyard {
 /// The result of an evaluation.
 struct Scores {
   MetricValues values;       ///< "loss" first, then the task's metrics, then its collected metrics
-  std::int64_t samples = 0;  ///< samples in batches whose loss is finite
+  std::int64_t samples = 0;  ///< that were evaluated
 };
 
 /// The names of Scores::values, in the same order.
 std::vector<std::string> score_names(const Task& task);
 
+/// Whether the loss of an evaluation is finite. If it is not, the metrics may be NaN or mean nothing.
+bool is_finite(const MetricValues& values);
+
 /// Whether an evaluation is better than an earlier one: compares the monitored metric, then the loss; if both are
-/// equal, the later one is better. NaN is worse than any number.
+/// equal, the later one is better. NaN is worse than any number, and an evaluation that is not finite than one that is.
 bool is_better(const MetricValues& later, const MetricValues& earlier, const Monitor& monitor);
 
 /// Computes outputs and metrics of one batch. On a GPU it is captured and replayed (StepGraph): reuse one object for

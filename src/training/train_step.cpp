@@ -85,6 +85,8 @@ StepResult TrainStep::run(const TensorDict& batch, const StepPart& part) {
   backward(loss.sum, whole.weight, part);
 
   const at::NoGradGuard no_grad;
+  // A skipped batch counts in no metric.
+  sums = sums.masked_fill((whole.sum - whole.sum).ne(0), 0);
   if (!group_.alone()) {
     side_.join();
     group_.finish();
@@ -126,7 +128,7 @@ void TrainStep::add_up_ranks(Loss& loss, at::Tensor& sums) {
   const at::Tensor totals = at::cat({at::stack({loss.sum, loss.weight}).to(at::kDouble), sums});
   group_.all_reduce(totals);
   loss = {.sum = totals[0], .weight = totals[1]};
-  sums = totals.slice(0, 2).masked_fill((loss.sum - loss.sum).ne(0), 0);
+  sums = totals.slice(0, 2);
 }
 
 // Keeps the gradients of a step as those of the mean over its batches so far: they do not grow with the number of

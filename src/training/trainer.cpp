@@ -109,9 +109,9 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, Proc
         "samples vary in length, or single ones may be skipped, so that the ranks cannot know one another's shapes");
   }
   if (!group_.rank().is_first()) return;
+  held_ = lock_run_folder(folder_.path);
   if (!finished()) prove_saving();
   checkpoints_.emplace(folder.checkpoints(), config.checkpoint);
-  held_ = lock_run_folder(folder_.path);
   if (finished()) return;  // the existing files describe the run as it was trained
   const std::string resolved = to_toml(config_);
   write_file_atomically(folder_.path / "config.toml", [&](FileWriter& file) { file.write(resolved); });
@@ -276,10 +276,11 @@ void Trainer::check_losses(bool all) {
         origin.step, origin.epoch + 1, origin.batch + 1, batches_per_epoch(), origin.learning_rate,
         listed(train_loader_.indices_of_batch(data_epoch(origin.epoch), origin.batch)));
     if (config_.train.on_nonfinite == OnNonfinite::stop) {
-      throw RunError("training",
-                     "{}. The checkpoint before is whole. Try a lower optimizer.lr, a schedule.warmup_epochs, "
-                     "train.clip_grad_norm, or train.on_nonfinite = skip",
-                     what);
+      throw RunError(
+          "training",
+          "{}. Nothing after the last checkpoint is saved. Try a lower optimizer.lr, a schedule.warmup_epochs, "
+          "train.clip_grad_norm, or train.on_nonfinite = skip",
+          what);
     }
     log_warning("[training] {}. The step changed nothing", what);
   }
@@ -297,6 +298,13 @@ void Trainer::finish_epoch() {
   val_loader_.follow_with(ends ? nullptr : &train_loader_, data_epoch(place_.epoch + 1));
   const Scores val = evaluate(*evaluation_step_, val_loader_, group_, debug_.val_batches());
 
+  if (!is_finite(val.values)) {
+    log_warning(
+        "[training] val/loss is {} after epoch {}: the model has diverged, or a sample is far from all others "
+        "(trainyard "
+        "eval names the worst); such an epoch is never better than another",
+        value_of(val.values, "loss").value_or(0), place_.epoch + 1);
+  }
   ++place_.epoch;
   place_.batch = 0;
   epoch_sums_.reset();

@@ -41,14 +41,14 @@ TEST(MetricSums, WeighBatchesByTheirSize) {
   EXPECT_EQ(sums.samples(), 0);
 }
 
-TEST(MetricSums, LeaveOutABatchWhoseLossIsNotFinite) {
+TEST(MetricSums, CountABatchWhoseLossIsNotFinite) {
   const MetricSet metrics({accuracy()});
   MetricSums sums(metrics, at::kCPU);
   sums.add(batch_sums(metrics, 3, {0, 1, 0}, {0, 1, 1}));
   sums.add(batch_sums(metrics, std::nan(""), {1, 1}, {1, 1}));
   sums.add(batch_sums(metrics, HUGE_VAL, {1, 1}, {1, 1}));
-  EXPECT_THAT(sums.values(), ElementsAre(Pair("loss", 1), Pair("accuracy", 2.0 / 3)));
-  EXPECT_EQ(sums.samples(), 3);
+  EXPECT_THAT(sums.values(), ElementsAre(Pair("loss", testing::IsNan()), Pair("accuracy", 6.0 / 7)));
+  EXPECT_EQ(sums.samples(), 7);
 }
 
 TEST(MetricSums, ContinueFromTheirState) {

@@ -1,5 +1,7 @@
 #include "training/evaluate.h"
 
+#include <cmath>
+
 #include <gmock/gmock.h>
 
 #include "loader/open_pool.h"
@@ -53,6 +55,19 @@ TEST(Evaluate, OfTheFirstBatchesCollectsTheirRowsAlone) {
     return value_of(scores.values, "auc").value();
   };
   EXPECT_NEAR(auc(10, 2), auc(20, 1), 1e-12);
+}
+
+TEST(Evaluate, WithALossThatIsNotFiniteIsBetterThanNone) {
+  const Monitor monitor{.metric = "r2", .higher_is_better = true};
+  const auto scores = [](double loss, double r2) { return MetricValues{{"loss", loss}, {"r2", r2}}; };
+  EXPECT_TRUE(is_better(scores(2, 0.5), scores(1, 0.4), monitor));
+  EXPECT_TRUE(is_better(scores(1, 0.5), scores(2, 0.5), monitor));
+  EXPECT_FALSE(is_better(scores(2, 0.3), scores(1, 0.4), monitor));
+  for (const double loss : {NAN, INFINITY}) {
+    EXPECT_FALSE(is_better(scores(loss, 1), scores(1, -7), monitor));
+    EXPECT_TRUE(is_better(scores(1, -7), scores(loss, 1), monitor));
+  }
+  EXPECT_FALSE(is_better(scores(1, NAN), scores(2, -7), monitor));
 }
 
 }  // namespace
