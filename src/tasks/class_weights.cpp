@@ -49,8 +49,12 @@ at::Tensor weights_of(const std::string& key, const std::vector<std::string>& wo
 at::Tensor class_weights(const std::string& key, const std::vector<std::string>& words, std::int64_t classes,
                          std::span<const std::uint64_t> counts, at::Device device) {
   const auto samples = static_cast<double>(std::accumulate(counts.begin(), counts.end(), std::uint64_t{0}));
-  return weights_of(key, words, classes, counts, device,
-                    [&](double count) { return samples / (count * static_cast<double>(classes)); });
+  at::Tensor weights = weights_of(key, words, classes, counts, device,
+                                  [&](double count) { return samples / (count * static_cast<double>(classes)); });
+  if (weights.defined() && weights.eq(0).all().item<bool>()) {
+    throw UsageError(key, "is 0 for every class, so there is nothing to learn; give a class a weight");
+  }
+  return weights;
 }
 
 at::Tensor positive_weights(const std::string& key, const std::vector<std::string>& words, std::int64_t classes,
