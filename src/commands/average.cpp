@@ -24,6 +24,7 @@ class AverageCommand : public Command {
   bool product_is_output() const override { return false; }
 
   int run(const Config& /*config*/) override {
+    if (!fs::exists(run_)) throw UsageError("average", "there is no run {}: no such file or folder", run_);
     std::vector<fs::path> checkpoints = step_folders(fs::path(run_) / "checkpoints");
     const std::size_t least = last_ == unset ? 2 : static_cast<std::size_t>(last_);
     if (checkpoints.size() < least) {

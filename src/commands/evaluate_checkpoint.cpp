@@ -1,5 +1,6 @@
 #include "commands/evaluate_checkpoint.h"
 
+#include "config/config_file.h"
 #include "datasets/splits.h"
 #include "loader_torch/registered_memory.h"
 #include "training/precision.h"
@@ -34,6 +35,14 @@ void require_same_fields(const std::vector<Field>& trained, const std::vector<Fi
 
 }  // namespace
 
+void require_trained_settings(const Config& trained, const Config& given) {
+  for (const Difference& d : differences(trained, given)) {
+    if (!d.key.starts_with("model.") && !d.key.starts_with("task.")) continue;
+    throw UsageError(d.key, "is {}, and the checkpoint was trained with {}, which is used: leave the flag out", d.after,
+                     d.before);
+  }
+}
+
 Split judging_split(const WorkerPool& pool) {
   return pool.splits().size() > static_cast<std::size_t>(Split::test) ? Split::test : Split::val;
 }
@@ -41,6 +50,7 @@ Split judging_split(const WorkerPool& pool) {
 CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint, WorkerPool& pool, Split split,
                                          const Config& config, at::Device device, std::size_t worst, bool mirror) {
   TrainedModel trained = load_trained_model(checkpoint, device);
+  require_trained_settings(trained.config, config);
   if (pool.splits().size() <= static_cast<std::size_t>(split)) {
     throw UsageError("data.name", "{} has no {} split; evaluate on val (eval --split val)", config.data.name,
                      to_string(split));

@@ -29,6 +29,10 @@ struct CheckpointEvaluation {
   std::vector<std::string> worst_names;  ///< the dataset's names of findings.worst, printable
 };
 
+/// Throws UsageError for the first setting of the model or the task that differs from the trained one, because those
+/// come from the checkpoint.
+void require_trained_settings(const Config& trained, const Config& given);
+
 /// The split on which a checkpoint is evaluated: test, or val if the data has no test.
 Split judging_split(const WorkerPool& pool);
 

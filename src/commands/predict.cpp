@@ -15,6 +15,7 @@
 
 #include "checkpoint/checkpoint_folder.h"
 #include "commands/command.h"
+#include "commands/evaluate_checkpoint.h"
 #include "commands/machine.h"
 #include "commands/picture_names.h"
 #include "commands/picture_reader.h"
@@ -84,6 +85,7 @@ class PredictCommand : public Command {
     precision_ = config.train.precision;
     with_explained_errors(check, device_, [&] {
       trained_.emplace(load_trained_model(checkpoint, device_));
+      require_trained_settings(trained_->config, config);
       const PredictOptions options = options_for(*trained_->task, manifest.task);
       if (trained_->task->answers_prompts()) {
         answer_prompts(options);

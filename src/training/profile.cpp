@@ -38,6 +38,10 @@ Profile::Profile(std::optional<StepRange> range, std::filesystem::path trace, at
 Profile::~Profile() {
   try {
     if (recording_) write();
+    if (range_ && done_ + 1 < range_->first) {
+      log_warning("[train.profile] {} steps were made, so there is no trace of steps {} to {}", done_, range_->first,
+                  range_->last);
+    }
   } catch (const std::exception& error) {
     log_warning(error.what());
   }

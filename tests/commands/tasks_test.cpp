@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
@@ -193,6 +194,26 @@ TEST_F(TaskCommands, RegressionOfATableTrainsIsEvaluatedAndPredictsRows) {
   }
   EXPECT_EQ(i, 50u);
   EXPECT_NEAR(sum / 50, evaluated["test/mae"].get<double>(), 1e-3);
+}
+
+TEST_F(TaskCommands, AnEvaluationThatIsNotFiniteIsNoPerfectOne) {
+  for (const auto& [name, rows] : {std::pair("train", 60), {"val", 20}, {"test", 20}}) {
+    const std::string path = fmt::format("table/{}.csv", name);
+    write_table(dir_, path, rows);
+    if (name == std::string("train")) continue;
+    dir_.write(path, read_text_file(dir_ / path, "test") + "1e30,x,120,0,1,large\n");
+  }
+  const Outcome trained = train("inf", regression());
+  EXPECT_EQ(trained.exit_code, 0) << trained.output;
+  EXPECT_THAT(trained.output, AllOf(HasSubstr("[training] val/loss is inf after epoch 1: "), HasSubstr("test/loss inf"),
+                                    HasSubstr("on all 21 samples"), testing::Not(HasSubstr("r2 1.0"))));
+  const Outcome other = run({"eval", dir_ / "runs/inf", "--task.regression.loss", "l1"});
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_THAT(other.output, HasSubstr("[task.regression.loss] is l1, and the checkpoint was trained with mse"));
+  const json evaluated = json::parse(run({"eval", dir_ / "runs/inf", "--json"}).output, nullptr, false);
+  ASSERT_TRUE(evaluated.is_object());
+  EXPECT_EQ(evaluated["samples"], 21);
+  EXPECT_FALSE(evaluated["test/r2"].is_number() && evaluated["test/r2"].get<double>() > 0) << evaluated["test/r2"];
 }
 
 TEST_F(TaskCommands, RegressionOfPicturesTrainsIsEvaluatedAndPredicts) {
