@@ -58,8 +58,14 @@ RunFolder resumed(const Config& config, const fs::path& run, const fs::path& che
   return folder;
 }
 
+[[noreturn]] void refuse_in_use(const fs::path& run) {
+  throw UsageError("run", "another process is training in {}: wait for it, stop it, or choose another run.name",
+                   run.string());
+}
+
 RunFolder choose_named(const Config& config) {
   const fs::path run = fs::path(config.run.dir) / config.run.name;
+  if (fs::exists(run) && !try_to_lock(run)) refuse_in_use(run);  // its checkpoints come and go
   if (config.run.resume == "never" && !step_folders(run / "checkpoints").empty()) {
     throw UsageError("run.resume", "is never, but {} already holds a run; choose another run.name or remove the folder",
                      run.string());
@@ -184,10 +190,7 @@ RunFolder scratch_folder(const Config& config, const std::string& name) {
 UniqueFd lock_run_folder(const fs::path& run) {
   make_folders(run);
   std::optional<UniqueFd> held = try_to_lock(run);
-  if (!held) {
-    throw UsageError("run", "another process is training in {}: wait for it, stop it, or choose another run.name",
-                     run.string());
-  }
+  if (!held) refuse_in_use(run);
   remove_temporaries(run);
   return std::move(*held);
 }
