@@ -18,6 +18,10 @@ define newline
 endef
 override ARGS := $(subst $(newline), ,$(ARGS))
 
+# Shells export such names too; WSL sets NAME.
+from_shell = $(filter environment%,$(origin $(1)))
+$(foreach variable,NAME FILE DEST UPSTREAM PREFIX,$(if $(call from_shell,$(variable)),$(eval override $(variable) :=)))
+
 compile = scripts/alone cmake --build --preset $(1) --parallel $(JOBS)
 
 .PHONY: help train test test-kill check build format lint lint-all hooks kill-loop bench bench-loader fuzz install-loader package clean distclean bootstrap parity linters

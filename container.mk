@@ -3,6 +3,7 @@
 #   ARGS=      arguments for the trainer
 .PHONY: up down shell trainer tensorboard test-container
 
+up: export ARGS := $(ARGS)
 up: ## train in a container: check the host, select the image, build, check the GPUs, train
 	@scripts/preflight
 	docker compose up --build --no-log-prefix --abort-on-container-exit --exit-code-from train train
@@ -16,7 +17,7 @@ shell: ## open a development container that keeps its state; return with docker 
 	  '{{index .Config.Labels "com.docker.compose.project.working_dir"}}' $$name 2> /dev/null); \
 	if [[ -z $$clone ]]; then \
 	  scripts/preflight && docker compose build shell && docker compose run --name $$name shell; \
-	elif [[ $$clone == $(CURDIR) ]]; then \
+	elif [[ $$clone == "$(CURDIR)" ]]; then \
 	  docker start --attach --interactive $$name; \
 	else \
 	  echo "[shell] $$name belongs to the clone $$clone; COMPOSE_PROJECT_NAME=other make shell makes one for this clone"; exit 2; \
