@@ -99,6 +99,8 @@ class PredictCommand : public Command {
   }
 
  private:
+  using Answers = std::vector<std::optional<Prediction>>;  // none: the model's output is not finite
+
   // Rejects options that the task does not use.
   PredictOptions options_for(const Task& task, const std::string& name) const {
     std::vector<std::string> taken = task.predict_options();
@@ -209,11 +211,11 @@ class PredictCommand : public Command {
       raw.count = std::ssize(elements);
       if (raw.count > 0) raw.fields.push_back({.name = fields[i].name, .data = at::stack(elements).to(device_)});
     }
-    const std::vector<Prediction> predictions = raw.count == 0 ? std::vector<Prediction>() : predict(raw);
+    const Answers predictions = raw.count == 0 ? Answers() : predict(raw);
     auto next = predictions.begin();
     for (const Row& row : rows) {
       if (row.error.empty()) {
-        print_prediction(row.name, *next++);
+        answer(row.name, *next++);
       } else {
         report_failure(row.name, row.error);
       }
@@ -276,15 +278,15 @@ class PredictCommand : public Command {
       if (!picture.error.empty()) continue;
       pixels.push_back(at::from_blob(const_cast<std::byte*>(picture.pixels.data()), shape, at::kByte));
     }
-    const std::vector<Prediction> predictions =
-        pixels.empty() ? std::vector<Prediction>()
-                       : predict({.fields = {{.name = "image", .data = at::stack(pixels).to(device_)}},
-                                  .number = 0,
-                                  .count = std::ssize(pixels)});
+    const Answers predictions = pixels.empty()
+                                    ? Answers()
+                                    : predict({.fields = {{.name = "image", .data = at::stack(pixels).to(device_)}},
+                                               .number = 0,
+                                               .count = std::ssize(pixels)});
     auto next = predictions.begin();
     for (const NamedPicture& picture : batch.pictures) {
       if (picture.error.empty()) {
-        print_prediction(picture.name, *next++);
+        answer(picture.name, *next++);
       } else {
         report_failure(picture.name, picture.error);
       }
@@ -292,12 +294,27 @@ class PredictCommand : public Command {
     flush_output();
   }
 
-  std::vector<Prediction> predict(const DeviceBatch& raw) {
+  Answers predict(const DeviceBatch& raw) {
     const at::NoGradGuard no_grad;
     const TensorDict batch = trained_->task->prepare(raw);
     const TensorDict outputs = mirror_ ? forward_mirrored(*trained_->model, *trained_->task, batch, precision_)
                                        : forward(*trained_->model, *trained_->task, batch, precision_);
-    return trained_->task->predict(outputs, options_);
+    at::Tensor finite = at::ones({raw.count}, at::kBool);
+    for (const auto& [name, output] : outputs) finite = finite & output.isfinite().flatten(1).all(1).cpu();
+    Answers answers;
+    for (Prediction& prediction : trained_->task->predict(outputs, options_)) {
+      const bool is_finite = finite[std::ssize(answers)].item<bool>();
+      answers.push_back(is_finite ? std::optional(std::move(prediction)) : std::nullopt);
+    }
+    return answers;
+  }
+
+  void answer(const std::string& file, const std::optional<Prediction>& prediction) {
+    if (prediction) return print_prediction(file, *prediction);
+    report_failure(file,
+                   fmt::format("[predict] {}: the model gives numbers that are not finite: it has diverged, or the "
+                               "input is far from all that it was trained on",
+                               printable(file, PATH_MAX)));
   }
 
   void print_prediction(const std::string& file, const Prediction& prediction) {

@@ -213,6 +213,11 @@ TEST_F(TaskCommands, AnEvaluationThatIsNotFiniteIsNoPerfectOne) {
   const json evaluated = json::parse(run({"eval", dir_ / "runs/inf", "--json"}).output, nullptr, false);
   ASSERT_TRUE(evaluated.is_object());
   EXPECT_EQ(evaluated["samples"], 21);
+  dir_.write("rows.csv", "d,c,b,a\n1,y,120,0.5\n1,y,120,1e38\n1,z,110,1\n");
+  const Outcome predicted = run({"predict", dir_ / "runs/inf", dir_ / "rows.csv"});
+  EXPECT_EQ(predicted.exit_code, 1);
+  EXPECT_THAT(predicted.output, AllOf(HasSubstr("rows.csv:2\n"), HasSubstr("rows.csv:4\n"),
+                                      HasSubstr("rows.csv:3: the model gives numbers that are not finite")));
   EXPECT_FALSE(evaluated["test/r2"].is_number() && evaluated["test/r2"].get<double>() > 0) << evaluated["test/r2"];
 }
 
