@@ -63,9 +63,14 @@ RunFolder resumed(const Config& config, const fs::path& run, const fs::path& che
                    run.string());
 }
 
+// Call it before looking at the run's checkpoints, which that process writes and removes.
+void require_free(const fs::path& run) {
+  if (fs::exists(run) && !try_to_lock(run)) refuse_in_use(run);
+}
+
 RunFolder choose_named(const Config& config) {
   const fs::path run = fs::path(config.run.dir) / config.run.name;
-  if (fs::exists(run) && !try_to_lock(run)) refuse_in_use(run);  // its checkpoints come and go
+  require_free(run);
   if (config.run.resume == "never" && !step_folders(run / "checkpoints").empty()) {
     throw UsageError("run.resume", "is never, but {} already holds a run; choose another run.name or remove the folder",
                      run.string());
@@ -169,7 +174,9 @@ RunFolder choose_run_folder(const Config& config) {
     const fs::path checkpoint = resolve_checkpoint(config.run.resume);
     refuse_another_run(config, checkpoint);
     const fs::path own = checkpoint.parent_path().parent_path();
-    return resumed(config, config.run.name.empty() ? own : fs::path(config.run.dir) / config.run.name, checkpoint);
+    const fs::path run = config.run.name.empty() ? own : fs::path(config.run.dir) / config.run.name;
+    require_free(run);
+    return resumed(config, run, checkpoint);
   }
   return config.run.name.empty() ? choose_unnamed(config) : choose_named(config);
 }

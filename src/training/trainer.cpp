@@ -109,9 +109,9 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, Proc
         "samples vary in length, or single ones may be skipped, so that the ranks cannot know one another's shapes");
   }
   if (!group_.rank().is_first()) return;
-  held_ = lock_run_folder(folder_.path);
   if (!finished()) prove_saving();
   checkpoints_.emplace(folder.checkpoints(), config.checkpoint);
+  held_ = lock_run_folder(folder_.path);
   if (finished()) return;  // the existing files describe the run as it was trained
   const std::string resolved = to_toml(config_);
   write_file_atomically(folder_.path / "config.toml", [&](FileWriter& file) { file.write(resolved); });

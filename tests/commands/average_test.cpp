@@ -52,7 +52,7 @@ TEST_F(AverageCommand, RefusesMoreCheckpointsThanThereAre) {
   EXPECT_THAT(outcome.output, HasSubstr("has 2 checkpoints, 5 are to be averaged; train with checkpoint.keep = 5"));
   const Outcome nowhere = run_program({TRAINYARD_BINARY, "average", run() + "/nowhere"});
   EXPECT_EQ(nowhere.exit_code, 2);
-  EXPECT_THAT(nowhere.output, HasSubstr("has 0 checkpoints"));
+  EXPECT_THAT(nowhere.output, HasSubstr("there is no run"));
 }
 
 }  // namespace
