@@ -167,6 +167,17 @@ void remove_temporaries(const fs::path& run) {
   }
 }
 
+// A run whose checkpoints belong to two histories would resume from the wrong one.
+void refuse_second_history(const Config& config, const fs::path& run, const fs::path& checkpoint) {
+  const std::vector<fs::path> steps = step_folders(run / "checkpoints");
+  if (steps.empty()) return;
+  std::error_code ignored;
+  if (fs::equivalent(steps.back(), checkpoint, ignored)) return;
+  throw UsageError("run.resume",
+                   "is {}, but {} has gone on to {}: leave it out to resume there, or choose another run.name",
+                   config.run.resume, run.string(), steps.back().filename().string());
+}
+
 }  // namespace
 
 RunFolder choose_run_folder(const Config& config) {
@@ -176,6 +187,7 @@ RunFolder choose_run_folder(const Config& config) {
     const fs::path own = checkpoint.parent_path().parent_path();
     const fs::path run = config.run.name.empty() ? own : fs::path(config.run.dir) / config.run.name;
     require_free(run);
+    refuse_second_history(config, run, checkpoint);
     return resumed(config, run, checkpoint);
   }
   return config.run.name.empty() ? choose_unnamed(config) : choose_named(config);

@@ -90,6 +90,30 @@ TEST_F(RunChoice, ResumesAnUnfinishedRunBehindNewerOnes) {
   EXPECT_EQ(choose_run_folder(other).path, dir_ / "synthetic-convnet-3");
 }
 
+TEST_F(RunChoice, ANamedCheckpointContinuesNoRunThatHasGoneOn) {
+  leave_run("a", config_, 2);
+  leave_run("a", config_, 4);
+  config_.run.resume = dir_ / "a/checkpoints/step-00000002";
+  EXPECT_THAT(error_of<UsageError>([&] { choose_run_folder(config_); }),
+              AllOf(HasSubstr("[run.resume]"), HasSubstr("has gone on to step-00000004: leave it out")));
+  config_.run.name = "b";
+  EXPECT_EQ(choose_run_folder(config_).path, dir_ / "b");
+  leave_run("b", config_, 3);
+  EXPECT_THAT(error_of<UsageError>([&] { choose_run_folder(config_); }), HasSubstr("has gone on to step-00000003"));
+  config_.run.name = "";
+  config_.run.resume = dir_ / "a/checkpoints/step-00000004";
+  EXPECT_EQ(choose_run_folder(config_).path, dir_ / "a");
+}
+
+TEST_F(RunChoice, ARunThatAnotherProcessTrainsIsRefusedByName) {
+  leave_run("a", config_, 2);
+  const UniqueFd held = lock_run_folder(dir_ / "a");
+  config_.run.name = "a";
+  EXPECT_THAT(error_of<UsageError>([&] { choose_run_folder(config_); }), HasSubstr("another process is training"));
+  config_.run.resume = dir_ / "a/checkpoints/step-00000002";
+  EXPECT_THAT(error_of<UsageError>([&] { choose_run_folder(config_); }), HasSubstr("another process is training"));
+}
+
 TEST_F(RunChoice, AFinishedRunIsNotedAndANewOneStarts) {
   leave_run("synthetic-convnet", config_, 5, RunEnd::finished);
   const RunFolder run = choose_run_folder(config_);
