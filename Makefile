@@ -82,16 +82,21 @@ fuzz: build/fuzz/build.ninja ## fuzz every reader of outside data (clang); ARGS=
 	scripts/fuzz $(ARGS)
 
 .PHONY: weights data
-weights: bootstrap ## fetch published weights for --model.weights: NAME=resnet50, vit_small or gpt2; or convert FILE=mine.pth
+.PHONY: named_weights given_prefix
+named_weights:
 	@test -n "$(NAME)$(FILE)" || { echo "[make] say which: make weights NAME=resnet50, or FILE=mine.pth" >&2; exit 2; }
+
+weights: named_weights bootstrap ## fetch published weights for --model.weights: NAME=resnet50, vit_small or gpt2; or convert FILE=mine.pth
 	@scripts/bootstrap weights
 	@build/bin/weights-python scripts/weights "$(NAME)" $(if $(FILE),"$(FILE)")
 
 data: ## fetch a published dataset into data/: NAME=cifar10, tiny_imagenet, oxford_iiit_pets or tiny_shakespeare
 	@scripts/data "$(NAME)"
 
-install-loader: build/release/build.ninja ## install the loader for your own projects to PREFIX (docs/loader-alone.md)
+given_prefix:
 	@test -n "$(PREFIX)" || { echo "[make] give the folder to install to: make install-loader PREFIX=/opt/trainyard" >&2; exit 2; }
+
+install-loader: given_prefix build/release/build.ninja ## install the loader for your own projects to PREFIX (docs/loader-alone.md)
 	@$(call compile,release) --target loader
 	cmake --install build/release --prefix "$(PREFIX)" --component loader
 	cmake --install build/release --prefix "$(PREFIX)" --component loader_torch

@@ -8,6 +8,7 @@
 #include "datasets/class_counts.h"
 #include "datasets/packed_file.h"
 #include "transforms/pack_dataset.h"
+#include "util/atomic_file.h"
 #include "util/output.h"
 #include "util/output_file.h"
 
@@ -82,7 +83,7 @@ class PackCommand : public Command {
                          path_of(split).string(), to_string(split));
       }
     }
-    fs::create_directories(folder_);
+    make_folders(folder_);
     return splits;
   }
 

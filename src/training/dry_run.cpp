@@ -17,6 +17,7 @@
 #include "training/saved_run.h"
 #include "training/train_step.h"
 #include "training/trained_model.h"
+#include "util/atomic_file.h"
 #include "util/output_file.h"
 
 namespace trainyard {
@@ -46,7 +47,7 @@ void write_pictures(const DeviceField& images, const std::filesystem::path& path
   }
   const auto columns = static_cast<std::size_t>(std::ceil(std::sqrt(static_cast<double>(pictures.size()))));
   const std::string file = encode_png(image_grid(pictures, columns));
-  std::filesystem::create_directories(path.parent_path());
+  make_folders(path.parent_path());
   write_output_file(path, file, "train.dry_run");
 }
 
