@@ -19,8 +19,7 @@ endef
 override ARGS := $(subst $(newline), ,$(ARGS))
 
 # Shells export such names too; WSL sets NAME.
-from_shell = $(filter environment%,$(origin $(1)))
-$(foreach variable,NAME FILE DEST UPSTREAM PREFIX,$(if $(call from_shell,$(variable)),$(eval override $(variable) :=)))
+$(foreach name,NAME FILE DEST UPSTREAM PREFIX,$(if $(filter environment%,$(origin $(name))),$(eval override $(name) :=)))
 
 compile = scripts/alone cmake --build --preset $(1) --parallel $(JOBS)
 
@@ -81,8 +80,7 @@ fuzz: build/fuzz/build.ninja ## fuzz every reader of outside data (clang); ARGS=
 	@$(call compile,fuzz)
 	scripts/fuzz $(ARGS)
 
-.PHONY: weights data
-.PHONY: named_weights given_prefix
+.PHONY: weights data named_weights given_prefix
 named_weights:
 	@test -n "$(NAME)$(FILE)" || { echo "[make] say which: make weights NAME=resnet50, or FILE=mine.pth" >&2; exit 2; }
 

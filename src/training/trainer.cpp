@@ -301,8 +301,7 @@ void Trainer::finish_epoch() {
   if (!is_finite(val.values)) {
     log_warning(
         "[training] val/loss is {} after epoch {}: the model has diverged, or a sample is far from all others "
-        "(trainyard "
-        "eval names the worst); such an epoch is never better than another",
+        "(trainyard eval names the worst); such an epoch is never preferred to another",
         value_of(val.values, "loss").value_or(0), place_.epoch + 1);
   }
   ++place_.epoch;

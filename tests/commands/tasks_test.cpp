@@ -196,7 +196,7 @@ TEST_F(TaskCommands, RegressionOfATableTrainsIsEvaluatedAndPredictsRows) {
   EXPECT_NEAR(sum / 50, evaluated["test/mae"].get<double>(), 1e-3);
 }
 
-TEST_F(TaskCommands, AnEvaluationThatIsNotFiniteIsNoPerfectOne) {
+TEST_F(TaskCommands, AnEvaluationWithAnInfiniteLossIsNotPerfect) {
   for (const auto& [name, rows] : {std::pair("train", 60), {"val", 20}, {"test", 20}}) {
     const std::string path = fmt::format("table/{}.csv", name);
     write_table(dir_, path, rows);

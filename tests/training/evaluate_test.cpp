@@ -57,7 +57,7 @@ TEST(Evaluate, OfTheFirstBatchesCollectsTheirRowsAlone) {
   EXPECT_NEAR(auc(10, 2), auc(20, 1), 1e-12);
 }
 
-TEST(Evaluate, WithALossThatIsNotFiniteIsBetterThanNone) {
+TEST(Evaluate, WithALossThatIsNotFiniteIsWorseThanAnyOther) {
   const Monitor monitor{.metric = "r2", .higher_is_better = true};
   const auto scores = [](double loss, double r2) { return MetricValues{{"loss", loss}, {"r2", r2}}; };
   EXPECT_TRUE(is_better(scores(2, 0.5), scores(1, 0.4), monitor));

@@ -90,7 +90,7 @@ TEST_F(RunChoice, ResumesAnUnfinishedRunBehindNewerOnes) {
   EXPECT_EQ(choose_run_folder(other).path, dir_ / "synthetic-convnet-3");
 }
 
-TEST_F(RunChoice, ANamedCheckpointContinuesNoRunThatHasGoneOn) {
+TEST_F(RunChoice, RefusesANamedCheckpointIfItsRunHasANewerOne) {
   leave_run("a", config_, 2);
   leave_run("a", config_, 4);
   config_.run.resume = dir_ / "a/checkpoints/step-00000002";
