@@ -55,7 +55,8 @@ at::Device prepare_device(const Config& config, const CheckResult& check) {
   return device;
 }
 
-void require_room_for_cache(const Config& config, const std::vector<SplitInfo>& splits, at::Device device) {
+void require_room_for_cache(const Config& config, const std::vector<SplitInfo>& splits, at::Device device,
+                            const Rank& rank) {
   if (config.loader.cache != SampleCache::gpu) return;
   if (config.train.device == "cpu") {
     throw UsageError("loader.cache", "gpu needs a GPU, and train.device is cpu; set loader.cache = none or shm");
@@ -71,7 +72,7 @@ void require_room_for_cache(const Config& config, const std::vector<SplitInfo>& 
         "gpu needs Trainyard's own kernels, and this program was built without a CUDA compiler; build it "
         "with one, or set loader.cache = none or shm");
   }
-  require_room_for({splits.begin(), splits.begin() + cached_splits}, free_device_memory(device.index()));
+  require_room_for(splits, free_gpu_memory(device), rank.local_world_size);
 }
 
 void rethrow_explained(const CheckResult& check, at::Device device, const c10::Error& error) {

@@ -22,9 +22,11 @@ Needs device_needs_of(const Config& config, const Rank& rank = {});
 /// host's cores.
 at::Device prepare_device(const Config& config, const CheckResult& check);
 
-/// Throws if loader.cache = gpu and these splits cannot be kept on `device`: UsageError if the CPU was requested,
-/// MachineError, with the bytes needed and free, if there is no GPU or too little free memory on it.
-void require_room_for_cache(const Config& config, const std::vector<SplitInfo>& splits, at::Device device);
+/// Throws if loader.cache = gpu and these splits cannot be kept on `device`, or on the GPUs of this host's ranks
+/// together: UsageError if the CPU was requested, MachineError, with the bytes needed and free, if there is no GPU or
+/// too little free memory on it.
+void require_room_for_cache(const Config& config, const std::vector<SplitInfo>& splits, at::Device device,
+                            const Rank& rank = {});
 
 /// Rethrows the LibTorch error that is being handled: if it is an error of the device, as a RunError with the cause,
 /// the remedy and the code of its rule; otherwise unchanged.

@@ -68,7 +68,7 @@ class TrainCommand : public Command {
     if (rank.is_first()) write_output(render_short(check, wants_colour(STDOUT_FILENO)));
     flush_output();
     const at::Device device = prepare_device(config, check);
-    require_room_for_cache(config, pool.splits(), device);
+    require_room_for_cache(config, pool.splits(), device, rank);
     if (debug_.dry_run) {
       if (!rank.is_first()) return 0;
       print_start(folder, pool.splits());

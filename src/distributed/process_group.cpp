@@ -225,6 +225,15 @@ std::vector<std::string> ProcessGroup::all_gather(const std::string& text) {
   });
 }
 
+std::vector<std::string> ProcessGroup::all_gather_on_host(const std::string& text) {
+  const std::string host = fmt::format("{} ", rank_.node);
+  std::vector<std::string> result;
+  for (const std::string& one : all_gather(host + text)) {
+    if (one.starts_with(host)) result.push_back(one.substr(host.size()));
+  }
+  return result;
+}
+
 void ProcessGroup::save_text(const std::string& text) {
   if (!alone()) connections_->whole_store->set(memory_key, to_store(text));
 }

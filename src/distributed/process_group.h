@@ -66,6 +66,8 @@ class ProcessGroup {
   std::string broadcast(const std::string& text);
   /// Returns `text` of each rank, in rank order.
   std::vector<std::string> all_gather(const std::string& text);
+  /// Returns `text` of each rank of this host, in the order of local ranks. All ranks of all hosts call it.
+  std::vector<std::string> all_gather_on_host(const std::string& text);
   /// Keeps `text` in torchrun's store, which outlives the ranks when they are restarted. Called by rank 0.
   void save_text(const std::string& text);
   /// Returns the last text that was kept; empty if there is none.

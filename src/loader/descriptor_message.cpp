@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 namespace trainyard {
 namespace {
@@ -11,6 +12,17 @@ namespace {
 using Control = std::array<char, CMSG_SPACE(max_descriptors * sizeof(int))>;
 
 }  // namespace
+
+UniqueFd new_message_socket(int flags) {
+  return UniqueFd(check_call(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0), "loader", "socket",
+                             "the ranks of this host", "see `ulimit -n` where too many files are open"));
+}
+
+bool is_of_this_user(int socket) {
+  ucred other{};
+  socklen_t size = sizeof other;
+  return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &other, &size) == 0 && other.uid == geteuid();
+}
 
 void send_with_descriptors(int socket, std::span<const std::byte> data, std::span<const int> descriptors) {
   iovec part{const_cast<std::byte*>(data.data()), data.size()};

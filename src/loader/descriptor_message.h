@@ -1,4 +1,4 @@
-/// Sends and receives messages that carry file descriptors to another process.
+/// Sends and receives messages that carry file descriptors to another process of this host and user.
 #pragma once
 
 #include <cstddef>
@@ -15,6 +15,12 @@ struct DescriptorMessage {
   std::size_t bytes = 0;  ///< received; 0: the other end is closed
   std::vector<UniqueFd> descriptors;
 };
+
+/// Returns a new SOCK_SEQPACKET socket with these additional flags. Throws RunError.
+UniqueFd new_message_socket(int flags = 0);
+
+/// Whether the process at the other end of a connected socket belongs to this user.
+bool is_of_this_user(int socket);
 
 /// Sends `data`, at least one byte, as one message on a SOCK_SEQPACKET socket; the receiver gets duplicates of the
 /// descriptors. Throws RunError.

@@ -38,17 +38,6 @@ struct Address {
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&name); }
 };
 
-UniqueFd new_socket(int flags = 0) {
-  return UniqueFd(check_call(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0), "loader", "socket",
-                             "the ranks of this host", "see `ulimit -n` where too many files are open"));
-}
-
-bool is_of_this_user(int socket) {
-  ucred other{};
-  socklen_t size = sizeof other;
-  return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &other, &size) == 0 && other.uid == geteuid();
-}
-
 // Throws RunError if the request is incomplete.
 ZygoteRequest receive_request(int socket) {
   Wanted wanted{};
@@ -72,7 +61,7 @@ UniqueFd connect_to_first(const LocalRanks& ranks) {
   const Address address(ranks);
   const auto deadline = monotonic_ns() + static_cast<std::int64_t>(ranks.timeout_seconds * 1e9);
   for (;; usleep(milliseconds_between_tries * 1000)) {
-    UniqueFd socket = new_socket();
+    UniqueFd socket = new_message_socket();
     if (retry_on_eintr([&] { return connect(socket.get(), address.get(), address.size); }) == 0) return socket;
     if (errno != ECONNREFUSED) {
       throw_system_error("loader", "connect", "local rank 0, which reads the data of this host", errno);
@@ -89,7 +78,8 @@ UniqueFd connect_to_first(const LocalRanks& ranks) {
 
 }  // namespace
 
-HostSocket::HostSocket(const LocalRanks& ranks) : listener_(new_socket(SOCK_NONBLOCK)), to_come_(ranks.count - 1) {
+HostSocket::HostSocket(const LocalRanks& ranks)
+    : listener_(new_message_socket(SOCK_NONBLOCK)), to_come_(ranks.count - 1) {
   const Address address(ranks);
   check_call(bind(listener_.get(), address.get(), address.size), "loader", "bind", "the socket of local rank 0",
              "where the address is in use, another process of this run has the same local rank");

@@ -43,7 +43,9 @@ DeviceLoader::~DeviceLoader() {
   wait_for_copies(0);
 }
 
-void DeviceLoader::keep_on_device(StopToken stop) { resident_.emplace(pool_, split_, device_, stop); }
+void DeviceLoader::keep_on_device(const HostGroup& group, StopToken stop) {
+  resident_.emplace(pool_, split_, device_, group, stop);
+}
 
 void DeviceLoader::start_epoch(std::uint64_t epoch, std::int64_t first_batch, std::int64_t max_batches) {
   drop_decoding();

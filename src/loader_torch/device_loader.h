@@ -27,10 +27,10 @@ class DeviceLoader {
   DeviceLoader(const DeviceLoader&) = delete;
   DeviceLoader& operator=(const DeviceLoader&) = delete;
 
-  /// Reads the whole split onto the device. From then on batches are gathered there, bit-identical, and the workers
-  /// have nothing to do. Stops early and throws like ResidentSplit. REQUIRES a pool with SampleCache::gpu, which has
-  /// checked the transforms.
-  void keep_on_device(StopToken stop = {});
+  /// Reads the whole split onto the device, or spreads it over the GPUs of `group`. From then on batches are gathered
+  /// there, bit-identical, and the workers have nothing to do. Stops early and throws like ResidentSplit. REQUIRES a
+  /// pool with SampleCache::gpu, which has checked the transforms.
+  void keep_on_device(const HostGroup& group = {}, StopToken stop = {});
 
   /// Starts `epoch` at batch `first_batch`; it ends before batch `max_batches`. Drops what was left of another epoch.
   /// If the split is kept on the device, this takes time proportional to its samples, which counts as waited.

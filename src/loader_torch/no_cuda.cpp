@@ -1,4 +1,5 @@
 #include "loader_torch/normalize.h"
+#include "loader_torch/peer_memory.h"
 #include "loader_torch/picture_decoder.h"
 #include "loader_torch/registered_memory.h"
 #include "util/error.h"
@@ -18,6 +19,12 @@ PictureDecoder::PictureDecoder(at::Device device, Unit) : device_(device) {
 }
 PictureDecoder::~PictureDecoder() = default;
 at::Tensor PictureDecoder::decode(const Batch&, std::size_t) { return {}; }
+
+std::uint64_t free_gpu_memory(at::Device) { return 0; }
+
+at::Tensor empty_on_peers(at::IntArrayRef, at::ScalarType, at::Device, const HostGroup&) {
+  throw MachineError("loader", "loader.cache = gpu needs a build with CUDA; set it to none or shm");
+}
 
 RegisteredMemory::RegisteredMemory(std::span<std::byte>) {}
 

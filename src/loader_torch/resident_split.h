@@ -1,4 +1,5 @@
-/// Implements loader.cache = gpu: keeps a whole split on the device and gathers its batches there.
+/// Implements loader.cache = gpu: keeps a whole split on the GPU, or on those of a host together, and gathers its
+/// batches there.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +8,7 @@
 
 #include "loader/data_loader.h"
 #include "loader_torch/device_batch.h"
+#include "loader_torch/peer_memory.h"
 #include "util/stop_token.h"
 #include "util/torch.h"
 
@@ -18,9 +20,10 @@ namespace trainyard {
 /// epochs. Not thread-safe.
 class ResidentSplit {
  public:
-  /// Reads every sample once, through the workers, until `stop` requests a stop; the split is then incomplete. Throws
-  /// like DataLoader::next, and LibTorch's error if the device runs out of memory.
-  ResidentSplit(WorkerPool& pool, Split split, at::Device device, StopToken stop = {});
+  /// Reads every sample once, through the workers, until `stop` requests a stop; the split is then incomplete. If
+  /// `group` has several ranks, each reads a part of the samples, and the memory is spread over their GPUs. Throws like
+  /// DataLoader::next and empty_on_peers(), and LibTorch's error if the device runs out of memory.
+  ResidentSplit(WorkerPool& pool, Split split, at::Device device, const HostGroup& group = {}, StopToken stop = {});
 
   /// Selects the samples of the batches from `first` up to but excluding `end`, in the order of `order` in `epoch`.
   /// Throws RunError if no sample of a batch could be read.
@@ -31,12 +34,14 @@ class ResidentSplit {
   DeviceBatch gather(std::int64_t number) const;
 
  private:
+  void collect_readable(const DataLoader& loader, const HostGroup& group);
+
   at::Device device_;
   std::uint64_t seed_;
   std::optional<RandomMirror> mirror_;
   std::vector<Field> fields_;
-  std::vector<at::Tensor> data_;      ///< one per field, on the device: all samples, in the order of the dataset
-  std::vector<std::int64_t> row_of_;  ///< one per sample of the dataset; -1: unreadable
+  std::vector<at::Tensor> data_;  ///< one per field, on the device: all samples, in the order of the dataset
+  std::vector<bool> readable_;    ///< one per sample
   // For the epoch:
   Selection chosen_;  ///< for all its batches, concatenated
   std::int64_t first_batch_ = 0;
@@ -45,11 +50,12 @@ class ResidentSplit {
                                                              ///< samples
 };
 
-/// The bytes that ResidentSplit keeps on the device for these splits.
-std::uint64_t resident_bytes(const std::vector<SplitInfo>& splits);
+/// The bytes that ResidentSplit keeps for those of these splits that are cached (cached_splits) on each of `gpus` GPUs
+/// of a host that share them.
+std::uint64_t resident_bytes(const std::vector<SplitInfo>& splits, int gpus = 1);
 
 /// Throws MachineError with the bytes needed, the bytes available and what to do, if these splits do not fit into
-/// `free_bytes`.
-void require_room_for(const std::vector<SplitInfo>& splits, std::uint64_t free_bytes);
+/// `free_bytes` of each of `gpus` GPUs that share them.
+void require_room_for(const std::vector<SplitInfo>& splits, std::uint64_t free_bytes, int gpus = 1);
 
 }  // namespace trainyard

@@ -154,10 +154,18 @@ bool Trainer::stops_early() const {
 
 void Trainer::keep_data_on_device() {
   const Clock::time_point start = Clock::now();
-  for (DeviceLoader* const loader : {&train_loader_, &val_loader_}) loader->keep_on_device(stop_);
+  HostGroup sharing;  // of one rank, if everything fits on each GPU
+  if (!group_.all_agree(resident_bytes(splits_) <= free_gpu_memory(device_))) {
+    sharing = {.rank = group_.rank().local_rank,
+               .count = group_.rank().local_world_size,
+               .timeout_seconds = config_.distributed.timeout,
+               .all_gather = [this](const std::string& text) { return group_.all_gather_on_host(text); }};
+  }
+  for (DeviceLoader* const loader : {&train_loader_, &val_loader_}) loader->keep_on_device(sharing, stop_);
   if (stop_.stop_requested()) return;
+  const std::string place = sharing.count > 1 ? fmt::format("the {} GPUs of each host", sharing.count) : device_.str();
   print_message(fmt::format("{} + {} samples put on {} in {}", train_loader_.split().size, val_loader_.split().size,
-                            device_.str(), format_duration(seconds_since(start))));
+                            place, format_duration(seconds_since(start))));
 }
 
 // Trains from the current place to the end of its epoch. Returns false if it was stopped before.
