@@ -22,15 +22,30 @@ import reference_nets
 import torch
 from torch.nn import functional as F
 
-DATA = {"fashion_mnist": ((1, 28, 28), 6_000, [0.2860], [0.3530])}
 
 
-def read_idx(root, split):
+def read_fashion_mnist(root, split):
+    prefix = {"train": "train", "test": "t10k"}[split]
+
     def content(kind, header):
-        raw = gzip.decompress(pathlib.Path(root, f"{split}-{kind}-ubyte.gz").read_bytes())
+        raw = gzip.decompress(pathlib.Path(root, f"{prefix}-{kind}-ubyte.gz").read_bytes())
         return torch.frombuffer(bytearray(raw[header:]), dtype=torch.uint8)
 
     return content("images-idx3", 16).view(-1, 1, 28, 28), content("labels-idx1", 8).long()
+
+
+def read_cifar10(root, split):
+    names = {"train": [f"data_batch_{i}.bin" for i in range(1, 6)], "test": ["test_batch.bin"]}[split]
+    raw = bytearray().join(pathlib.Path(root, name).read_bytes() for name in names)
+    records = torch.frombuffer(raw, dtype=torch.uint8).view(-1, 1 + 3 * 32 * 32)
+    return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0].long()
+
+
+# Of each dataset: how it is read, the samples of train that become val, and mean and deviation of the channels.
+DATA = {
+    "fashion_mnist": (read_fashion_mnist, 6_000, [0.2860], [0.3530]),
+    "cifar10": (read_cifar10, 5_000, [0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]),
+}
 
 
 class Augment:
@@ -110,24 +125,24 @@ def main(mode, config, root, seed):
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(int(seed))
     torch.backends.cudnn.benchmark = True
-    shape, val, mean, deviation = DATA[config["data"]["name"]]
+    read, val, mean, deviation = DATA[config["data"]["name"]]
     mean, deviation = (torch.tensor(values, device=device).view(1, -1, 1, 1) for values in (mean, deviation))
 
     def split(name):
-        images, labels = (tensor.to(device) for tensor in read_idx(root, name))
+        images, labels = (tensor.to(device) for tensor in read(root, name))
         images = ((images / 255 - mean) / deviation).to(memory_format=torch.channels_last)
         return images, labels
 
     images, labels = split("train")
     images, labels = images[val:], labels[val:]
-    test_images, test_labels = split("t10k")
+    test_images, test_labels = split("test")
     augment = Augment(config["transform"]["train"], -mean / deviation)
 
     train, optimizer = config["train"], config["optimizer"]
     if optimizer["name"] != "sgd":
         sys.exit(f"the optimizer {optimizer['name']} is not known here")
     small = config["model"].get("resnet", {}).get("stem") == "small"
-    net = reference_nets.make(config["model"]["name"], shape[0], shape[1], 10, small, 8)
+    net = reference_nets.make(config["model"]["name"], images.shape[1], images.shape[2], 10, small, 8)
     net.to(device, memory_format=torch.channels_last)
     spared = [p for p in net.parameters() if p.dim() < 2 and not optimizer.get("decay_bias_norm", True)]
     decayed = [p for p in net.parameters() if all(p is not other for other in spared)]

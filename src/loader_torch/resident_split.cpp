@@ -43,6 +43,7 @@ ResidentSplit::ResidentSplit(WorkerPool& pool, Split split, at::Device device, c
   loader.start_epoch(0);
   while (const std::optional<Batch> batch = loader.next()) {
     if (stop.stop_requested()) break;
+    if (batch->count() == 0) continue;  // a higher rank's part of the last batch
     std::vector<std::int64_t> indices;
     for (std::size_t i = 0; i < batch->count(); ++i) {
       const std::uint64_t index = batch->sample_index(i);
