@@ -37,9 +37,10 @@ class BatchNormImpl : public torch::nn::BatchNorm2dImpl {
   /// From now on its statistics in training are those of all processes (synchronized_batch_norm()). REQUIRES affine,
   /// track_running_stats and momentum.
   void synchronize(AllReduce all_reduce) { all_reduce_ = std::move(all_reduce); }
+  /// In training, after synchronize().
+  bool is_synchronized() const { return all_reduce_ && is_training(); }
 
  private:
-  bool is_synchronized() const { return all_reduce_ && is_training(); }
   std::optional<Branches> fused_forward(const at::Tensor& x, const std::optional<at::Tensor>& residual, bool relu);
 
   AllReduce all_reduce_;

@@ -1,7 +1,7 @@
 /// The CUDA implementations behind the operations of this module. Each function returns an empty value, without side
 /// effects, for arguments that its kernels do not support (see `applies()` in cuda/<operation>.cpp), and the caller
 /// uses LibTorch's operators; a build without CUDA (no_cuda.cpp) always does. Results are bit-identical from run to run
-/// on one kind of GPU. No function waits for the device.
+/// on one kind of GPU, and no function waits for the device, unless noted.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 
 namespace torch::nn {
 class BatchNorm2dImpl;
+class Conv2dImpl;
 class LayerNormImpl;
 }  // namespace torch::nn
 
@@ -35,13 +36,26 @@ Heads split_heads(const at::Tensor& qkv, std::int64_t heads);
 /// Normalizes `x` over the batch and updates the layer's running statistics; adds `residual`, if there is one, and
 /// applies a ReLU, if `relu`, in the same pass. REQUIRES `relu` if there is a residual. Without a residual only `main`
 /// of the result is defined; with one, both tensors share one memory, and the backward pass adds their gradients. With
-/// `all_reduce` the batch is that of all processes, as of synchronized_batch_norm().
+/// `all_reduce` the batch is that of all processes, as of synchronized_batch_norm(); otherwise `sums` may have the
+/// statistics of `x`, see SummedConvolution.
 std::optional<Branches> fused_batch_norm(const torch::nn::BatchNorm2dImpl& layer, const at::Tensor& x,
                                          const std::optional<at::Tensor>& residual, bool relu,
-                                         const AllReduce* all_reduce);
+                                         const AllReduce* all_reduce,
+                                         const std::optional<at::Tensor>& sums = std::nullopt);
 
 /// bias_gelu()
 std::optional<at::Tensor> fused_bias_gelu(const at::Tensor& product, const at::Tensor& bias, Gelu form);
+
+/// The output of a convolution.
+struct SummedConvolution {
+  at::Tensor y;
+  at::Tensor sums;  ///< float32, 2 × channels: of each channel the sum of y and the sum of y²; has no gradient
+};
+
+/// Returns conv(x) if a kernel that also computes the sums is faster than a separate pass over the output. The first
+/// call with each shape measures this and waits for the device; shapes that are first seen during the capture of a CUDA
+/// graph are not supported. The sums are not bit-identical from run to run.
+std::optional<SummedConvolution> fused_convolution(const torch::nn::Conv2dImpl& conv, const at::Tensor& x);
 
 /// cross_entropy()
 std::optional<at::Tensor> fused_cross_entropy(const at::Tensor& logits, const at::Tensor& target, std::int64_t ignored,

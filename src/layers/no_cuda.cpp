@@ -11,11 +11,16 @@ std::optional<Heads> fused_attention_heads(const at::Tensor&, const at::Tensor&,
 }
 
 std::optional<Branches> fused_batch_norm(const torch::nn::BatchNorm2dImpl&, const at::Tensor&,
-                                         const std::optional<at::Tensor>&, bool, const AllReduce*) {
+                                         const std::optional<at::Tensor>&, bool, const AllReduce*,
+                                         const std::optional<at::Tensor>&) {
   return std::nullopt;
 }
 
 std::optional<at::Tensor> fused_bias_gelu(const at::Tensor&, const at::Tensor&, Gelu) { return std::nullopt; }
+
+std::optional<SummedConvolution> fused_convolution(const torch::nn::Conv2dImpl&, const at::Tensor&) {
+  return std::nullopt;
+}
 
 std::optional<at::Tensor> fused_cross_entropy(const at::Tensor&, const at::Tensor&, std::int64_t, double) {
   return std::nullopt;

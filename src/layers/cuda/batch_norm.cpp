@@ -45,7 +45,8 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
   // Returns the result; with a residual, returns it twice.
   static variable_list forward(AutogradContext* context, const at::Tensor& x, const std::optional<at::Tensor>& residual,
                                const at::Tensor& weight, const at::Tensor& bias,
-                               const torch::nn::BatchNorm2dImpl& layer, bool relu, const AllReduce* all_reduce) {
+                               const torch::nn::BatchNorm2dImpl& layer, bool relu, const AllReduce* all_reduce,
+                               const std::optional<at::Tensor>& sums) {
     const c10::cuda::CUDAGuard on_device(x.device());
     const Activations shape = shape_of(x);
     const at::Tensor y = at::empty_like(x);
@@ -71,6 +72,7 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
       params.residual = added.const_data_ptr();
       params.relu_mask = relu_mask.mutable_data_ptr<std::uint8_t>();
     }
+    if (sums) params.sums = sums->const_data_ptr<float>();
     const auto stream = c10::cuda::getCurrentCUDAStream();
     at::Tensor moments;
     if (all_reduce != nullptr) {
@@ -92,7 +94,7 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     TORCH_CHECK(!at::GradMode::is_enabled(), "a fused batch norm has no second derivative");
     std::erase_if(gradients, [](const at::Tensor& gradient) { return !gradient.defined(); });
-    if (gradients.empty()) return variable_list(7);
+    if (gradients.empty()) return variable_list(8);
     for (at::Tensor& gradient : gradients) gradient = for_kernels(gradient);
     const variable_list kept = context->get_saved_variables();
     const at::Tensor &x = kept[0], &weight = kept[1], &bias = kept[2], &statistics = kept[3], &relu_mask = kept[4],
@@ -134,7 +136,7 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
     } else {
       C10_CUDA_CHECK(launch_batch_norm(shape, params, stream));
     }
-    return {dx, dresidual, dweight, dbias, {}, {}, {}};
+    return {dx, dresidual, dweight, dbias, {}, {}, {}, {}};
   }
 };
 
@@ -142,9 +144,9 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
 
 std::optional<Branches> fused_batch_norm(const torch::nn::BatchNorm2dImpl& layer, const at::Tensor& x,
                                          const std::optional<at::Tensor>& residual, bool relu,
-                                         const AllReduce* all_reduce) {
+                                         const AllReduce* all_reduce, const std::optional<at::Tensor>& sums) {
   if (!applies(layer, x, residual)) return std::nullopt;
-  const variable_list y = FusedBatchNorm::apply(x, residual, layer.weight, layer.bias, layer, relu, all_reduce);
+  const variable_list y = FusedBatchNorm::apply(x, residual, layer.weight, layer.bias, layer, relu, all_reduce, sums);
   return Branches{.main = y[0], .shortcut = residual ? y[1] : at::Tensor()};
 }
 

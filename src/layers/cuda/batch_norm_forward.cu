@@ -113,13 +113,22 @@ __global__ void store_moments_kernel(BatchNormMoments params, std::int64_t rows,
   if (channel == 0) params.moments[2 * C] = count;
 }
 
-__global__ void statistics_of_moments_kernel(BatchNormForward params, unsigned C) {
+// Sum is float or double.
+template <typename Sum>
+__device__ void statistics_of_sums(const BatchNormForward& params, const Sum* sums, double rows, unsigned C) {
   const unsigned channel = blockIdx.x * blockDim.x + threadIdx.x;
   if (channel >= C) return;
-  const double rows = params.moments[2 * C];
-  const double mean = params.moments[channel] / rows;
-  const double squares = params.moments[C + channel] - rows * mean * mean;
+  const double mean = sums[channel] / rows;
+  const double squares = sums[C + channel] - rows * mean * mean;
   store_statistics(params, channel, static_cast<float>(mean), static_cast<float>(squares), static_cast<float>(rows));
+}
+
+__global__ void statistics_of_moments_kernel(BatchNormForward params, unsigned C) {
+  statistics_of_sums(params, params.moments, params.moments[2 * C], C);
+}
+
+__global__ void statistics_of_sums_kernel(BatchNormForward params, std::int64_t rows, unsigned C) {
+  statistics_of_sums(params, params.sums, static_cast<double>(rows), C);
 }
 
 template <typename T, Epilogue epilogue>
@@ -132,10 +141,16 @@ __global__ void __launch_bounds__(block_threads, forward_blocks)
   struct Loaded {
     Vector<T> x, residual;
   };
+  // First the rows that the cache may still have: sum_rows_kernel ends with the first ones, a convolution with the
+  // last.
+  const auto element_of = [&](std::int64_t i) {
+    const std::int64_t row = params.sums != nullptr ? rows - 1 - i : i;
+    return row * C + channel;
+  };
   for_each_row<epilogue == Epilogue::add_relu ? 2 : 4, false>(
       rows,
       [&](std::int64_t row) {
-        const std::int64_t element = row * C + channel;
+        const std::int64_t element = element_of(row);
         Loaded loaded{load<T>(params.x, element), {}};
         if constexpr (epilogue == Epilogue::add_relu) loaded.residual = load<T>(params.residual, element);
         return loaded;
@@ -151,7 +166,7 @@ __global__ void __launch_bounds__(block_threads, forward_blocks)
           y.set(i, value);
           relu_mask |= relu_passes(y.get(i)) << i;
         }
-        const std::int64_t element = row * C + channel;
+        const std::int64_t element = element_of(row);
         store(params.y, element, y);
         if constexpr (epilogue == Epilogue::add_relu)
           params.relu_mask[element / vector_size<T>] = static_cast<std::uint8_t>(relu_mask);
@@ -163,6 +178,9 @@ void launch(const Activations& shape, const BatchNormForward& params, cudaStream
   const auto [blocks, threads] = grid_for(shape, forward_blocks);
   if (params.moments != nullptr) {
     statistics_of_moments_kernel<<<ceil_divide(shape.C, block_threads), block_threads, 0, stream>>>(params, shape.C);
+  } else if (params.sums != nullptr) {
+    statistics_of_sums_kernel<<<ceil_divide(shape.C, block_threads), block_threads, 0, stream>>>(params, shape.rows,
+                                                                                                 shape.C);
   } else {
     const RowPartition partition(shape.rows, blocks, threads);
     sum_rows_kernel<T><<<blocks, threads, 0, stream>>>(params.x, shape.rows, shape.C, partition, params.workspace);

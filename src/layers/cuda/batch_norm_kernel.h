@@ -23,6 +23,7 @@ struct BatchNormMoments {
 struct BatchNormForward {
   const void* x;            ///< rows × C; at least two rows
   const double* moments;    ///< of the whole batch; null: it is x
+  const float* sums;        ///< C sums of x, C sums of x * x; null: computed here. Not with `moments`
   const void* residual;     ///< rows × C; null: none. REQUIRES `relu` if set
   void* y;                  ///< rows × C
   std::uint8_t* relu_mask;  ///< written if there is a residual: one byte per 16 bytes of y, bit i set if element i
