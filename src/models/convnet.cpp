@@ -4,7 +4,7 @@
 
 #include <array>
 
-#include "layers/batch_norm.h"
+#include "layers/conv_norm.h"
 #include "layers/max_pool.h"
 #include "models/convolution.h"
 #include "models/model_module.h"
@@ -32,7 +32,7 @@ class ConvNet : public ModelModule {
     at::Tensor x = bn1->relu(max_pool(conv1(batch.at("image")), 2, 2));
     x = bn2->relu(max_pool(conv2(x), 2, 2));
     x = bn3->relu(max_pool(conv3(x), 2, 2));
-    x = bn4->relu(conv4(x));
+    x = conv_norm_relu(conv4, bn4, x);
     return {{"logits", fc(x.mean({2, 3}))}};
   }
 

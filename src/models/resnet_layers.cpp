@@ -2,6 +2,7 @@
 
 #include <torch/nn/init.h>
 
+#include "layers/conv_norm.h"
 #include "layers/max_pool.h"
 #include "layers/recompute.h"
 #include "models/convolution.h"
@@ -25,12 +26,16 @@ class Block : public torch::nn::Module {
   // The shortcut: the input itself, or a 1×1 convolution if the shape changes.
   void make_shortcut(std::int64_t in, std::int64_t out, std::int64_t stride) {
     if (stride == 1 && in == out) return;
-    downsample = register_module("downsample", torch::nn::Sequential(convolution(in, out, 1, stride), BatchNorm(out)));
+    conv_ = convolution(in, out, 1, stride);
+    bn_ = BatchNorm(out);
+    register_module("downsample", torch::nn::Sequential(conv_, bn_));
   }
-  at::Tensor shortcut(const at::Tensor& x) { return downsample ? downsample->forward(x) : x; }
+  at::Tensor shortcut(const at::Tensor& x) { return conv_ ? conv_norm(conv_, bn_, x) : x; }
 
  private:
-  torch::nn::Sequential downsample{nullptr};
+  // Of the shortcut; null if it is the input itself.
+  torch::nn::Conv2d conv_{nullptr};
+  BatchNorm bn_{nullptr};
 };
 
 class BasicBlock : public Block {
@@ -46,8 +51,8 @@ class BasicBlock : public Block {
   }
 
   Branches forward(const Branches& x) override {
-    const at::Tensor y = bn1->relu(conv1(x.main));
-    return bn2->add_relu(conv2(y), shortcut(x.shortcut));
+    const at::Tensor y = conv_norm_relu(conv1, bn1, x.main);
+    return conv_norm_add_relu(conv2, bn2, y, shortcut(x.shortcut));
   }
 
  private:
@@ -72,9 +77,9 @@ class Bottleneck : public Block {
   }
 
   Branches forward(const Branches& x) override {
-    at::Tensor y = bn1->relu(conv1(x.main));
-    y = bn2->relu(conv2(y));
-    return bn3->add_relu(conv3(y), shortcut(x.shortcut));
+    at::Tensor y = conv_norm_relu(conv1, bn1, x.main);
+    y = conv_norm_relu(conv2, bn2, y);
+    return conv_norm_add_relu(conv3, bn3, y, shortcut(x.shortcut));
   }
 
  private:
@@ -134,7 +139,7 @@ ResNetLayers::ResNetLayers(torch::nn::Module& owner, const ResNetShape& shape, s
 }
 
 ResNetFeatures ResNetLayers::forward(const at::Tensor& images) {
-  at::Tensor x = bn1->relu(conv1(images));
+  at::Tensor x = conv_norm_relu(conv1, bn1, images);
   if (stem_ == Stem::standard) x = max_pool(x, /*size=*/3, /*stride=*/2, /*padding=*/1);
   Branches branches{x, x};
   for (std::size_t i = 0; i < 3; ++i) branches = forward_layer(*layers_[i], branches);

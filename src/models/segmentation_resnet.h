@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 
+#include "layers/conv_norm.h"
 #include "models/model_module.h"
 #include "models/resnet_layers.h"
 
@@ -16,7 +17,7 @@ class ConvBnRelu {
  public:
   ConvBnRelu(torch::nn::Module& owner, int index, std::int64_t in, std::int64_t out, std::int64_t kernel,
              std::int64_t dilation = 1);
-  at::Tensor forward(const at::Tensor& x) { return bn->relu(conv(x)); }
+  at::Tensor forward(const at::Tensor& x) { return conv_norm_relu(conv, bn, x); }
 
  private:
   torch::nn::Conv2d conv;

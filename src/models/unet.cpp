@@ -14,7 +14,7 @@
 #include <ATen/ops/pixel_unshuffle.h>
 
 #include "config/component.h"
-#include "layers/batch_norm.h"
+#include "layers/conv_norm.h"
 #include "layers/max_pool.h"
 #include "layers/recompute.h"
 #include "models/convolution.h"
@@ -48,7 +48,7 @@ class DoubleConvImpl : public torch::nn::Module {
         conv2(register_module("conv2", convolution(out, out))),
         bn2(register_module("bn2", BatchNorm(out))) {}
 
-  at::Tensor forward(const at::Tensor& x) { return bn2->relu(conv2(bn1->relu(conv1(x)))); }
+  at::Tensor forward(const at::Tensor& x) { return conv_norm_relu(conv2, bn2, conv_norm_relu(conv1, bn1, x)); }
 
  private:
   torch::nn::Conv2d conv1;
