@@ -72,7 +72,7 @@ std::shared_ptr<const Dataset> make_dataset_of(const std::string& cell) {
 }
 
 // An image that compresses like a photograph: soft shapes, edges, and grain.
-Image make_picture(ImageSize size, std::uint64_t seed) {
+Image make_image(ImageSize size, std::uint64_t seed) {
   RandomStream random(seed);
   struct Wave {
     double x, y, phase, height;
@@ -103,7 +103,7 @@ Image make_picture(ImageSize size, std::uint64_t seed) {
 void make_jpegs(const std::filesystem::path& folder, int count, ImageSize size) {
   constexpr std::size_t different = 16;  // each is written several times: creating them takes longer than reading them
   std::vector<std::vector<std::byte>> files(different);
-  for (std::size_t i = 0; i < files.size(); ++i) files[i] = encode_jpeg(make_picture(size, i), 90);
+  for (std::size_t i = 0; i < files.size(); ++i) files[i] = encode_jpeg(make_image(size, i), 90);
   for (int i = 0; i < count; ++i) {
     const std::filesystem::path class_folder = folder / "train" / std::to_string(i % 10);
     std::filesystem::create_directories(class_folder);

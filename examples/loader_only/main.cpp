@@ -1,4 +1,4 @@
-// Batches of a folder of pictures as tensors, on the GPU if there is one: loader_only FOLDER
+// Batches of a folder of images as tensors, on the GPU if there is one: loader_only FOLDER
 
 #include <iostream>
 

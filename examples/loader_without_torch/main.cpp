@@ -1,4 +1,4 @@
-// Batches of a folder of pictures as bytes in shared memory: loader_without_torch FOLDER
+// Batches of a folder of images as bytes in shared memory: loader_without_torch FOLDER
 
 #include <iostream>
 #include <numeric>
@@ -23,7 +23,7 @@ int main(int argc, char** argv) {
   while (const std::optional<trainyard::Batch> batch = train.next()) {
     const std::span<const std::uint8_t> pixels = batch->field("image").as<std::uint8_t>();  // N × 32 × 32 × 3
     const std::span<const std::int64_t> labels = batch->field("label").as<std::int64_t>();  // N
-    std::cout << pixels.size() << " bytes of " << batch->count() << " pictures, labels sum to "
+    std::cout << pixels.size() << " bytes of " << batch->count() << " images, labels sum to "
               << std::accumulate(labels.begin(), labels.end(), std::int64_t{0}) << "\n";
   }
 }

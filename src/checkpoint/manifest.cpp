@@ -62,7 +62,7 @@ json fields_to_json(const std::vector<Field>& fields) {
                 {"dtype", to_string(field.dtype)},
                 {"shape", field.shape},
                 {"varies", field.varies},
-                {"is_picture", field.is_picture}};
+                {"is_picture", field.is_stored_image}};  // the key is part of format version 2
     if (field.values) {
       one["values"] = {{"count", field.values->count}};
       if (field.values->ignored) one["values"]["ignored"] = *field.values->ignored;
@@ -155,7 +155,7 @@ class Reader {
                         .dtype = field.dtype("dtype"),
                         .shape = field.counts("shape"),
                         .varies = field.truth("varies"),
-                        .is_picture = field.truth("is_picture"),
+                        .is_stored_image = field.truth("is_picture"),
                         .values = field.values("values"),
                         .columns = field.columns("columns")});
     }

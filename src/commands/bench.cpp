@@ -1,4 +1,4 @@
-// trainyard bench: measures the training step, the loader or the decoding of pictures with a run's settings.
+// trainyard bench: measures the training step, the loader or the decoding of images with a run's settings.
 
 #include "commands/bench.h"
 
@@ -50,7 +50,7 @@ class BenchCommand : public Command {
   void bind(Arguments& arguments) override {
     arguments.add("stage", stage_,
                   "step, the training step on a random batch; loader, the workers on their own; decode, the data's "
-                  "pictures on one core",
+                  "images on one core",
                   {.required = true, .one_of = {"step", "loader", "decode"}});
     arguments.add("--rounds", options_.rounds, "how often to measure; the output is median and range",
                   {.range = {{1, 1000}}});

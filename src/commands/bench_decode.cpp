@@ -1,4 +1,4 @@
-// trainyard bench decode: measures how fast one core decodes and transforms the picture files of a run's data.
+// trainyard bench decode: measures how fast one core decodes and transforms the image files of a run's data.
 
 #include <algorithm>
 #include <functional>
@@ -35,12 +35,12 @@ struct Files {
   std::string first_error;
 };
 
-std::size_t picture_field(const Dataset& dataset, const std::string& name) {
+std::size_t image_field(const Dataset& dataset, const std::string& name) {
   const std::vector<Field>& fields = dataset.fields();
   const auto found = std::find_if(fields.begin(), fields.end(),
-                                  [](const Field& field) { return field.is_picture && field.is_image(); });
+                                  [](const Field& field) { return field.is_stored_image && field.is_image(); });
   if (found != fields.end()) return static_cast<std::size_t>(found - fields.begin());
-  throw UsageError("bench", "samples of {} have no picture files to decode, but {}; choose another --data.name", name,
+  throw UsageError("bench", "samples of {} have no image files to decode, but {}; choose another --data.name", name,
                    describe(fields));
 }
 
@@ -49,9 +49,9 @@ File read_file(const Dataset& dataset, std::size_t field, std::uint64_t index, S
   const StoredImage& stored = sample.stored(field);
   if (stored.pixels) {
     throw UsageError("bench", "{} is stored as pixels: there is nothing to decode; choose another --data.name",
-                     dataset.picture_name(field, index));
+                     dataset.image_name(field, index));
   }
-  File file{.sample = index, .name = dataset.picture_name(field, index), .bytes = {}, .size = {}, .for_gpu = false};
+  File file{.sample = index, .name = dataset.image_name(field, index), .bytes = {}, .size = {}, .for_gpu = false};
   file.bytes.assign(stored.bytes.begin(), stored.bytes.end());
   return file;
 }
@@ -83,7 +83,7 @@ Files read_files(const Dataset& dataset, std::size_t field, std::size_t channels
     if (result.files.empty() && result.unreadable == most_files) break;
   }
   if (!result.files.empty()) return result;
-  throw RunError("bench", "none of {} pictures can be decoded; the first: {}", result.unreadable, result.first_error);
+  throw RunError("bench", "none of {} images can be decoded; the first: {}", result.unreadable, result.first_error);
 }
 
 // Calls `work` for one file after another for at least `seconds`, and for one file. Returns files per second.
@@ -147,7 +147,7 @@ nlohmann::ordered_json bench_decode(const Config& config, const BenchOptions& op
   const auto row = [&](const std::string& name, const std::string& value) { bench_row(options, name, value); };
   const std::vector<LoadedSplit> splits = dataset_factory(config)();
   const Dataset& dataset = *splits.at(static_cast<std::size_t>(Split::train)).dataset;
-  const std::size_t field = picture_field(dataset, config.data.name);
+  const std::size_t field = image_field(dataset, config.data.name);
   const std::size_t channels = channels_of(dataset.fields()[field]);
   Files files = read_files(dataset, field, channels, config.train.seed);
   const Summary summary = summary_of(files.files);

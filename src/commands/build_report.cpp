@@ -15,15 +15,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t picture_side = 160;
+constexpr std::size_t image_side = 160;
 
-void add_pictures(nlohmann::json& worst, const std::vector<ShownSample>& shown) {
+void add_images(nlohmann::json& worst, const std::vector<ShownSample>& shown) {
   for (std::size_t i = 0; i < shown.size(); ++i) {
-    if (shown[i].picture.pixels.empty()) continue;
-    const Image& picture = shown[i].picture;  // may be several side by side
-    const std::size_t longer = std::max(picture.height, picture.width);
-    const std::size_t side = picture_side * longer / std::min(picture.height, picture.width);
-    worst[i]["image"] = png_url(encode_png(thumbnail(picture, side)));
+    if (shown[i].image.pixels.empty()) continue;
+    const Image& image = shown[i].image;  // may be several side by side
+    const std::size_t longer = std::max(image.height, image.width);
+    const std::size_t side = image_side * longer / std::min(image.height, image.width);
+    worst[i]["image"] = png_url(encode_png(thumbnail(image, side)));
   }
 }
 
@@ -42,7 +42,7 @@ RunReport build_report(const fs::path& run, const std::function<CheckpointEvalua
     const CheckpointEvaluation evaluated = evaluate();
     result.evaluation = to_json(evaluated);
     result.evaluation["checkpoint"] = evaluated.checkpoint.filename().string();
-    add_pictures(result.evaluation["worst"], evaluated.findings.worst);
+    add_images(result.evaluation["worst"], evaluated.findings.worst);
   } catch (const std::exception& error) {
     result.evaluation = nullptr;
     result.note = error.what();

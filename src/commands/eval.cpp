@@ -52,7 +52,7 @@ class EvalCommand : public Command {
   void print_table(const CheckpointEvaluation& result) const {
     const std::string split = to_string(result.split);
     print("{} on {} of {}, {}, {}{}\n", result.checkpoint.string(), split, result.dataset, result.device,
-          result.precision, result.mirror ? ", averaged with the mirrored pictures" : "");
+          result.precision, result.mirror ? ", averaged with the mirrored images" : "");
     if (split_.empty() && result.split == Split::val) print("  {} has no test split\n", result.dataset);
     std::size_t width = 0;
     for (const auto& [name, value] : result.scores.values) width = std::max(width, split.size() + 1 + name.size());

@@ -16,11 +16,11 @@
 #include "checkpoint/checkpoint_folder.h"
 #include "commands/command.h"
 #include "commands/evaluate_checkpoint.h"
+#include "commands/image_names.h"
 #include "commands/machine.h"
-#include "commands/picture_names.h"
-#include "commands/picture_reader.h"
+#include "commands/named_image_reader.h"
 #include "datasets/column_reader.h"
-#include "datasets/pictures.h"
+#include "datasets/stored_images.h"
 #include "loader/open_pool.h"
 #include "tasks/findings.h"
 #include "training/forward.h"
@@ -77,7 +77,7 @@ class PredictCommand : public Command {
     if (image != nullptr) {
       reader_.emplace(
           predict_pool_options(config),  // forks, so before CUDA and any thread
-          PictureOptions{
+          NamedImageOptions{
               .shape = image->shape, .transforms = config.transform.test, .image = image_options(config.data)});
     }
     const CheckResult check = run_check(device_needs_of(config));
@@ -90,7 +90,7 @@ class PredictCommand : public Command {
       if (trained_->task->answers_prompts()) {
         answer_prompts(options);
       } else if (reader_) {
-        predict_pictures(options);
+        predict_images(options);
       } else {
         predict_tables(options);
       }
@@ -223,7 +223,7 @@ class PredictCommand : public Command {
     flush_output();
   }
 
-  void predict_pictures(const PredictOptions& options) {
+  void predict_images(const PredictOptions& options) {
     options_ = options;
     for (const std::string& input : inputs_) {
       if (input == "-") {
@@ -238,11 +238,11 @@ class PredictCommand : public Command {
   void add_path(const std::string& path) {
     std::error_code ignored;
     if (!fs::is_directory(path, ignored)) return add_file(path);
-    const PicturesBelow pictures = pictures_below(path);
-    for (const std::string& file : pictures.files) add_file(file);
-    for (const auto& [part, error] : pictures.errors) report_in_turn(part, error);
-    if (pictures.files.empty() && pictures.errors.empty()) {
-      report_in_turn(path, fmt::format("[predict] {} holds no pictures, such as .jpg, .jpeg or .png files", path));
+    const ImagesBelow images = images_below(path);
+    for (const std::string& file : images.files) add_file(file);
+    for (const auto& [part, error] : images.errors) report_in_turn(part, error);
+    if (images.files.empty() && images.errors.empty()) {
+      report_in_turn(path, fmt::format("[predict] {} holds no images, such as .jpg, .jpeg or .png files", path));
     }
   }
 
@@ -262,7 +262,7 @@ class PredictCommand : public Command {
 
   void finish_added() {
     reader_->flush();
-    while (const std::optional<PictureBatch> batch = reader_->take()) predict_batch(*batch);
+    while (const std::optional<ImageBatch> batch = reader_->take()) predict_batch(*batch);
   }
 
   void report_in_turn(const std::string& path, const std::string& error) {
@@ -271,12 +271,12 @@ class PredictCommand : public Command {
     flush_output();
   }
 
-  void predict_batch(const PictureBatch& batch) {
+  void predict_batch(const ImageBatch& batch) {
     const std::vector<std::int64_t>& shape = find_field(trained_->manifest.fields, "image")->shape;
     std::vector<at::Tensor> pixels;
-    for (const NamedPicture& picture : batch.pictures) {
-      if (!picture.error.empty()) continue;
-      pixels.push_back(at::from_blob(const_cast<std::byte*>(picture.pixels.data()), shape, at::kByte));
+    for (const NamedImage& image : batch.images) {
+      if (!image.error.empty()) continue;
+      pixels.push_back(at::from_blob(const_cast<std::byte*>(image.pixels.data()), shape, at::kByte));
     }
     const Answers predictions = pixels.empty()
                                     ? Answers()
@@ -284,11 +284,11 @@ class PredictCommand : public Command {
                                                .number = 0,
                                                .count = std::ssize(pixels)});
     auto next = predictions.begin();
-    for (const NamedPicture& picture : batch.pictures) {
-      if (picture.error.empty()) {
-        answer(picture.name, *next++);
+    for (const NamedImage& image : batch.images) {
+      if (image.error.empty()) {
+        answer(image.name, *next++);
       } else {
-        report_failure(picture.name, picture.error);
+        report_failure(image.name, image.error);
       }
     }
     flush_output();
@@ -320,8 +320,8 @@ class PredictCommand : public Command {
   void print_prediction(const std::string& file, const Prediction& prediction) {
     nlohmann::ordered_json json = prediction.json;
     std::string text = prediction.text;
-    if (!prediction.picture.pixels.empty()) {
-      const std::string path = write_picture(file, prediction);
+    if (!prediction.image.pixels.empty()) {
+      const std::string path = write_image(file, prediction);
       json["output"] = printable(path, PATH_MAX);
       text += fmt::format("  {}\n", printable(path, PATH_MAX));
     }
@@ -330,7 +330,7 @@ class PredictCommand : public Command {
   }
 
   // Named after the input; if names repeat, the second gets the suffix -2, and so on.
-  std::string write_picture(const std::string& file, const Prediction& prediction) {
+  std::string write_image(const std::string& file, const Prediction& prediction) {
     const fs::path folder = output_.empty() ? "predictions" : output_;
     std::error_code error;
     fs::create_directories(folder, error);
@@ -338,10 +338,10 @@ class PredictCommand : public Command {
     const std::string stem = fs::path(file).stem().string();
     const int number = ++written_[stem];
     const fs::path path = folder / fmt::format("{}{}.png", stem, number == 1 ? "" : fmt::format("-{}", number));
-    write_output_file(path,
-                      prediction.palette.empty() ? encode_png(prediction.picture)
-                                                 : encode_png(prediction.picture, prediction.palette),
-                      "predict");
+    write_output_file(
+        path,
+        prediction.palette.empty() ? encode_png(prediction.image) : encode_png(prediction.image, prediction.palette),
+        "predict");
     return path.string();
   }
 
@@ -376,7 +376,7 @@ class PredictCommand : public Command {
   int top_k_ = unset;
   std::int64_t seed_ = unset;
 
-  std::optional<PictureReader> reader_;
+  std::optional<NamedImageReader> reader_;
   std::optional<TrainedModel> trained_;
   at::Device device_ = at::kCPU;
   Precision precision_ = Precision::fp32;

@@ -12,7 +12,7 @@ namespace trainyard {
 enum class DecodeMode : std::uint8_t {
   exact,   ///< with Pillow's pixels
   scaled,  ///< at a half, a quarter or an eighth of its size, as long as that is not smaller than the result
-  gpu,     ///< with the same pixels as exact, by the GPU that trains (loader_torch/picture_decoder.h)
+  gpu,     ///< with the same pixels as exact, by the GPU that trains (loader_torch/image_decoder.h)
 };
 constexpr std::array<const char*, 3> words_of(DecodeMode) { return {"exact", "scaled", "gpu"}; }
 

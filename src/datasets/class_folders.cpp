@@ -24,10 +24,10 @@ namespace {
 
 constexpr const char* where = "image_folder";
 
-constexpr std::array<std::string_view, 9> picture_endings = {"jpg", "jpeg",  "jpe", "jfif", "jif",
-                                                             "png", "pjpeg", "pjp", "apng"};
-// Extensions of other picture formats; a file without an extension may be anything.
-constexpr std::array<std::string_view, 28> other_picture_endings = {
+constexpr std::array<std::string_view, 9> image_endings = {"jpg", "jpeg",  "jpe", "jfif", "jif",
+                                                           "png", "pjpeg", "pjp", "apng"};
+// Extensions of other image formats; a file without an extension may be anything.
+constexpr std::array<std::string_view, 28> other_image_endings = {
     "",    "avif", "avifs", "bmp", "dds", "dib", "exr", "gif", "heic", "heics", "heif", "hif", "ico",  "j2k",
     "jp2", "jxl",  "pam",   "pbm", "pgm", "pnm", "ppm", "psd", "qoi",  "svg",   "tga",  "tif", "tiff", "webp"};
 
@@ -109,7 +109,7 @@ Classes classes_in(const std::string& path) {
     } else if (fstatat(folder.fd(), one.name.c_str(), &status, 0) != 0) {
       refuse_link(full, errno);
     } else if (!S_ISDIR(status.st_mode)) {
-      if (is_one_of(picture_endings, one.name)) {
+      if (is_one_of(image_endings, one.name)) {
         throw UsageError("data.root", "{} lies beside the class folders: move it into that of its class",
                          printable(full, Folder::shown));
       }
@@ -132,7 +132,7 @@ std::vector<std::string> printable_all(const std::vector<std::string>& names) {
   return result;
 }
 
-/// Finds the pictures of one split.
+/// Finds the images of one split.
 class Finder {
  public:
   explicit Finder(const std::string& folder) : folder_(folder) {
@@ -207,9 +207,9 @@ class Finder {
   void add(const Folder& folder, const Listed& one, Found& found) {
     const std::string path = found.path + "/" + one.name;
     if (is_litter(one.name)) return leave_out(index_.left_out, litter_reason, path);
-    const bool picture = is_one_of(picture_endings, one.name);
-    const bool maybe = is_one_of(other_picture_endings, one.name);
-    if (one.type == DT_REG && !picture && !maybe) return leave_out(index_.left_out, "not a picture", path);
+    const bool image = is_one_of(image_endings, one.name);
+    const bool maybe = is_one_of(other_image_endings, one.name);
+    if (one.type == DT_REG && !image && !maybe) return leave_out(index_.left_out, "not an image", path);
 
     File file{.name = one.name, .status = {}};
     if (fstatat(folder.fd(), one.name.c_str(), &file.status, 0) != 0) {
@@ -221,8 +221,8 @@ class Finder {
     }
     if (S_ISDIR(file.status.st_mode)) return walk(folder.fd(), one.name, path);
     if (!S_ISREG(file.status.st_mode)) return leave_out_watched("not a regular file", path);
-    if (!picture && !maybe) return leave_out(index_.left_out, "not a picture", path);
-    if (const std::string reason = picture ? "" : reason_against(path); !reason.empty()) {
+    if (!image && !maybe) return leave_out(index_.left_out, "not an image", path);
+    if (const std::string reason = image ? "" : reason_against(path); !reason.empty()) {
       return leave_out_watched(reason, path);
     }
     found.files.push_back(std::move(file));
@@ -236,10 +236,10 @@ class Finder {
     if (!fd) return fmt::format("unreadable ({})", std::strerror(errno));
     const FileFormat format = format_of(std::span(begin).first(read_at(fd.get(), begin, 0, where, full)));
     if (format.kind == FileFormat::Kind::read) return "";
-    return format.kind == FileFormat::Kind::picture ? fmt::format("unread format {}", format.name) : "not a picture";
+    return format.kind == FileFormat::Kind::other_image ? fmt::format("unread format {}", format.name) : "not an image";
   }
 
-  // Leaves out a file that may become a picture although its folder does not change, so it is a source of the index.
+  // Leaves out a file that may become an image although its folder does not change, so it is a source of the index.
   void leave_out_watched(std::string_view reason, const std::string& path) {
     leave_out(index_.left_out, reason, path);
     index_.sources.push_back(source_of(folder_ + "/" + path));
@@ -273,7 +273,7 @@ class Finder {
 
 std::vector<std::string> class_folders_in(const std::string& folder) { return classes_in(folder).names; }
 
-FileIndex find_pictures(const std::string& folder, const std::vector<std::string>& class_names, Split split) {
+FileIndex find_images(const std::string& folder, const std::vector<std::string>& class_names, Split split) {
   return Finder(folder).find(class_names, split);
 }
 

@@ -29,7 +29,7 @@ std::vector<std::uint64_t> Dataset::class_counts_among(std::span<const std::uint
 void require_filled(const Dataset& dataset, std::size_t index, const Sample& sample) {
   const std::vector<Field>& fields = dataset.fields();
   for (std::size_t i = 0; i < fields.size(); ++i) {
-    if (fields[i].is_picture ? sample.is_stored(i) : sample.is_filled(i)) continue;
+    if (fields[i].is_stored_image ? sample.is_stored(i) : sample.is_filled(i)) continue;
     throw RunError("data",
                    "read() has not filled the field {} of sample {}: a dataset fills all fields(), each with its type",
                    fields[i].name, index);
@@ -40,7 +40,7 @@ void read_sample(const Dataset& dataset, std::size_t index, Sample& sample, Rand
   const std::vector<Field>& fields = dataset.fields();
   for (std::size_t i = 0; i < fields.size(); ++i) {
     const std::size_t rows = fields[i].varies ? static_cast<std::size_t>(dataset.rows(i, index)) : 1;
-    sample.expect(i, fields[i].is_picture ? 0 : rows * fields[i].row_bytes());
+    sample.expect(i, fields[i].is_stored_image ? 0 : rows * fields[i].row_bytes());
   }
   dataset.read(index, random, sample);
   require_filled(dataset, index, sample);
@@ -48,7 +48,7 @@ void read_sample(const Dataset& dataset, std::size_t index, Sample& sample, Rand
 
 std::string Dataset::name(std::size_t index) const { return std::to_string(index); }
 
-std::string Dataset::picture_name(std::size_t /*field*/, std::size_t index) const { return name(index); }
+std::string Dataset::image_name(std::size_t /*field*/, std::size_t index) const { return name(index); }
 
 const char* to_string(Split split) {
   constexpr std::array names = {"train", "val", "test"};

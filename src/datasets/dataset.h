@@ -67,9 +67,9 @@ class Dataset {
   /// Changes if the content or its order changes; checkpoints store it.
   virtual std::uint64_t fingerprint() const = 0;
 
-  /// How the files of picture fields are decoded, and the name of a sample's file in errors.
+  /// How stored images are decoded, and the name of the image in field `field` of sample `index` in errors.
   virtual ImageOptions decoding() const { return {}; }
-  virtual std::string picture_name(std::size_t field, std::size_t index) const;
+  virtual std::string image_name(std::size_t field, std::size_t index) const;
 
   /// Whether this is a val split that the dataset itself has taken from train, as `data.val` specifies.
   virtual bool is_taken_from_train() const { return false; }
@@ -83,7 +83,7 @@ class Dataset {
   virtual std::vector<float> channel_mean() const { return {}; }
   virtual std::vector<float> channel_std() const { return {}; }
 
-  /// The name of sample `index` in reports: a picture's path; its index by default.
+  /// The name of sample `index` in reports: an image's path; its index by default.
   virtual std::string name(std::size_t index) const;
 
   /// The class of sample `index`, from an index in memory; nullopt, for every sample, if it is known only after

@@ -20,8 +20,8 @@ class DatasetView : public Dataset {
   }
   std::uint64_t fingerprint() const override { return source_->fingerprint(); }
   ImageOptions decoding() const override { return source_->decoding(); }
-  std::string picture_name(std::size_t field, std::size_t index) const override {
-    return source_->picture_name(field, index);
+  std::string image_name(std::size_t field, std::size_t index) const override {
+    return source_->image_name(field, index);
   }
   bool is_taken_from_train() const override { return source_->is_taken_from_train(); }
   const std::vector<std::string>& class_names() const override { return source_->class_names(); }

@@ -22,7 +22,7 @@ std::unique_ptr<IdxImages> fashion_mnist(const DataConfig& config, Split split) 
   return std::make_unique<IdxImages>(kind, config, split);
 }
 
-GarmentPictures garment_pictures(const DataConfig& config, Split split) {
+GarmentImages garment_images(const DataConfig& config, Split split) {
   constexpr std::size_t for_val = 5'000;
   std::unique_ptr<IdxImages> all = fashion_mnist(config, split == Split::test ? Split::test : Split::train);
   const std::size_t size = all->size();
@@ -32,8 +32,8 @@ GarmentPictures garment_pictures(const DataConfig& config, Split split) {
   return {std::move(all), 0, size - kept};
 }
 
-void GarmentPictures::draw(RandomStream& random, Sample& picture) const {
-  read_sample(*all, first + random.below(count), picture);
+void GarmentImages::draw(RandomStream& random, Sample& sample) const {
+  read_sample(*all, first + random.below(count), sample);
 }
 
 std::size_t synthetic_samples(std::int64_t of_train, Split split) {

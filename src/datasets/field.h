@@ -45,19 +45,20 @@ struct Field {
   /// Whether samples differ in their first dimension, e.g. the words of a text; shape[0], at least 1, is then the
   /// maximum.
   bool varies = false;
-  /// Whether the dataset returns a picture of any size (a JPEG or PNG file, or pixels) that is decoded later. Its shape
-  /// is the one after the transforms; without transforms, that of the first sample.
-  bool is_picture = false;
-  /// For a picture that the training device decodes: the bytes that one sample takes in a batch, which is a
-  /// CodedPicture (transforms/coded_picture.h) instead of its elements; 0 for all other fields.
-  std::size_t coded_bytes = 0;
+  /// Whether the dataset returns a StoredImage (datasets/sample.h): an image or a mask of any size, as a JPEG or PNG
+  /// file or as pixels, which is decoded later. Its shape is the one after the transforms; without transforms, that of
+  /// the first sample.
+  bool is_stored_image = false;
+  /// For an image that the training device decodes: the bytes that one sample takes in a batch, which is an
+  /// EncodedImage (transforms/encoded_image.h) instead of its elements; 0 for all other fields.
+  std::size_t encoded_bytes = 0;
   std::optional<ValueRange> values{};  ///< enforced for each sample; REQUIRES an integer type
   std::vector<Column> columns{};       ///< descriptions of the elements; empty: none
 
   /// Elements of one sample; the maximum if it varies.
   std::size_t elements() const;
   /// Bytes of one sample in a batch; the maximum if it varies.
-  std::size_t bytes() const { return coded_bytes > 0 ? coded_bytes : elements() * size_of(dtype); }
+  std::size_t bytes() const { return encoded_bytes > 0 ? encoded_bytes : elements() * size_of(dtype); }
   /// Bytes of one of the shape[0] rows of a varying sample; a sample that does not vary is one row.
   std::size_t row_bytes() const { return varies ? bytes() / static_cast<std::size_t>(shape[0]) : bytes(); }
 

@@ -13,7 +13,7 @@ struct stat;  // NOLINT(readability-identifier-naming): the system names it
 
 namespace trainyard {
 
-/// A list of pictures, each a whole file or a part of one.
+/// A list of images, each a whole file or a part of one.
 struct FileIndex {
   /// A file or folder from which the index was built: the index is valid as long as these have not changed.
   struct Source {

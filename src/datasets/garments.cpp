@@ -1,4 +1,4 @@
-// Scenes of garments: three to five pictures of Fashion-MNIST, 40 to 56 pixels per side, on a textured background of 96
+// Scenes of garments: three to five images of Fashion-MNIST, 40 to 56 pixels per side, on a textured background of 96
 // × 96, about one in each quarter and a fifth in the middle below them, partly hiding one another. For segmentation
 // each pixel has a class: the background, or the topmost garment. For multi-label classification a scene has the labels
 // of the ten kinds of garments of which at least 64 pixels are visible.
@@ -17,7 +17,7 @@ namespace trainyard {
 namespace {
 
 constexpr std::size_t side = 96;
-constexpr std::size_t picture_side = 28;
+constexpr std::size_t image_side = 28;
 constexpr std::size_t least_extent = 40;
 constexpr std::size_t largest_extent = 56;
 constexpr std::size_t shift = 5;               // maximum offset of a garment's center from its nominal position
@@ -43,17 +43,17 @@ struct GarmentSettings {
 const ComponentSettings<GarmentSettings> settings{"data.garments", {"garments"}, __FILE__};
 
 // Returns the dark pixels connected to the edge by dark pixels.
-std::vector<bool> outside_of(const Image& picture) {
-  const std::size_t width = picture.width;
-  std::vector<bool> outside(picture.pixels.size());
+std::vector<bool> outside_of(const Image& garment) {
+  const std::size_t width = garment.width;
+  std::vector<bool> outside(garment.pixels.size());
   std::vector<std::size_t> reached;
   const auto reach = [&](std::size_t place) {
-    if (outside[place] || std::to_integer<std::uint8_t>(picture.pixels[place]) >= least_of_garment) return;
+    if (outside[place] || std::to_integer<std::uint8_t>(garment.pixels[place]) >= least_of_garment) return;
     outside[place] = true;
     reached.push_back(place);
   };
   for (std::size_t i = 0; i < width; ++i) {
-    for (const std::size_t place : {i, (picture.height - 1) * width + i, i * width, i * width + width - 1})
+    for (const std::size_t place : {i, (garment.height - 1) * width + i, i * width, i * width + width - 1})
       reach(place);
   }
   while (!reached.empty()) {
@@ -74,8 +74,8 @@ struct Place {
 
 /// A garment in a scene.
 struct Garment {
-  Image picture;
-  std::vector<bool> is_outside;  ///< transparent pixels of the picture
+  Image image;
+  std::vector<bool> is_outside;  ///< transparent pixels of the image
   std::uint8_t label = 0;        ///< its class in the mask
   std::size_t top = 0;
   std::size_t left = 0;
@@ -84,7 +84,7 @@ struct Garment {
 class Garments final : public Dataset {
  public:
   Garments(const DataConfig& config, Split split)
-      : source_(garment_pictures(config, split)),
+      : source_(garment_images(config, split)),
         target_(settings.in(config).target),
         split_key_(key_of({key_of("garments"), key_of(to_string(split))})) {
     size_ = synthetic_samples(settings.in(config).samples, split);
@@ -159,8 +159,8 @@ class Garments final : public Dataset {
     std::int64_t label = 0;
     std::memcpy(&label, sample.place(1).data(), sizeof label);
     Garment garment;
-    garment.picture = resize(ConstImageView(sample.place(0).data(), {picture_side, picture_side}, 1), {extent, extent});
-    garment.is_outside = outside_of(garment.picture);
+    garment.image = resize(ConstImageView(sample.place(0).data(), {image_side, image_side}, 1), {extent, extent});
+    garment.is_outside = outside_of(garment.image);
     garment.label = static_cast<std::uint8_t>(label + 1);
     const auto begin = [&](std::size_t middle) {
       const std::size_t shifted = middle + random.below(2 * shift + 1) - shift;
@@ -172,18 +172,18 @@ class Garments final : public Dataset {
   }
 
   static void put(const Garment& garment, std::span<std::byte> image, std::span<std::byte> mask) {
-    const Image& picture = garment.picture;
-    for (std::size_t y = 0; y < picture.height; ++y) {
-      for (std::size_t x = 0; x < picture.width; ++x) {
-        if (garment.is_outside[y * picture.width + x]) continue;
+    const Image& patch = garment.image;
+    for (std::size_t y = 0; y < patch.height; ++y) {
+      for (std::size_t x = 0; x < patch.width; ++x) {
+        if (garment.is_outside[y * patch.width + x]) continue;
         const std::size_t place = (garment.top + y) * side + garment.left + x;
-        image[place] = picture.pixels[y * picture.width + x];
+        image[place] = patch.pixels[y * patch.width + x];
         mask[place] = std::byte{garment.label};
       }
     }
   }
 
-  GarmentPictures source_;
+  GarmentImages source_;
   Target target_;
   std::uint64_t split_key_;
   std::size_t size_ = 0;

@@ -1,4 +1,4 @@
-// A folder of pictures with one subfolder per class, as torchvision's ImageFolder reads it:
+// A folder of images with one subfolder per class, as torchvision's ImageFolder reads it:
 //     <data.root>/train/<class>/**.jpg      <data.root>/val/..., test/... (optional)
 // JPEG and PNG, detected by content; class_folders.h says which files are read and in which order.
 #include <filesystem>
@@ -8,8 +8,8 @@
 
 #include "datasets/class_folders.h"
 #include "datasets/file_index.h"
-#include "datasets/pictures.h"
 #include "datasets/read_file.h"
+#include "datasets/stored_images.h"
 #include "util/error.h"
 #include "util/system.h"
 
@@ -49,12 +49,12 @@ class ImageFolder final : public Dataset {
       : options_(image_options(config)), folder_(std::move(folder)) {
     const fs::path train = train_folder(root_of(config));
     index_ = cached_index("image_folder " + fs::absolute(folder_).string() + " " + fs::absolute(train).string(), [&] {
-      FileIndex index = find_pictures(folder_.string(), class_folders_in(train.string()), split);
+      FileIndex index = find_images(folder_.string(), class_folders_in(train.string()), split);
       index.sources.push_back(source_of(train.string()));
       return index;
     });
-    fields_ = picture_and_label(config.channels, index_.class_names.size());
-    take_size_of_first_picture(*this, fields_);
+    fields_ = image_and_label(config.channels, index_.class_names.size());
+    take_size_of_first_image(*this, fields_);
   }
 
   std::size_t size() const override { return index_.entries.size(); }
@@ -65,7 +65,7 @@ class ImageFolder final : public Dataset {
   std::optional<std::uint64_t> stratum(std::size_t index) const override { return index_.entries[index].label; }
   std::span<const LeftOut> left_out() const override { return index_.left_out; }
   std::uint64_t fingerprint() const override {
-    return picture_fingerprint(index_.fingerprint(), fields_[0].shape[2], options_);
+    return image_fingerprint(index_.fingerprint(), fields_[0].shape[2], options_);
   }
   std::vector<float> channel_mean() const override { return usual_mean(fields_[0].shape[2]); }
   std::vector<float> channel_std() const override { return usual_std(fields_[0].shape[2]); }

@@ -1,4 +1,4 @@
-// Pictures with any number of labels, listed in a CSV file per split:
+// Images with any number of labels, listed in a CSV file per split:
 //     <data.root>/train/labels.csv       file,cat,dog         val/labels.csv, test/labels.csv (optional)
 //                                        a.jpg,1,0
 //                                        town/b.png,1,1
@@ -16,8 +16,8 @@
 #include "datasets/dataset.h"
 #include "datasets/file_index.h"
 #include "datasets/fingerprint.h"
-#include "datasets/pictures.h"
 #include "datasets/read_file.h"
+#include "datasets/stored_images.h"
 #include "util/error.h"
 #include "util/printable.h"
 
@@ -39,7 +39,7 @@ std::size_t place_of_file(const CsvReader& rows, const fs::path& csv) {
   const std::optional<std::size_t> place = rows.column(file_column);
   if (place && rows.header().size() > 1) return *place;
   throw RunError(header_of(csv),
-                 "the columns are {}; expected one called 'file' with the paths of the pictures, and one of 0 and 1 "
+                 "the columns are {}; expected one called 'file' with the paths of the images, and one of 0 and 1 "
                  "for each label",
                  printable(fmt::format("{}", fmt::join(rows.header(), ", "))));
 }
@@ -63,9 +63,9 @@ class ImageLabels final : public Dataset {
       class_names_ = labels_of(CsvReader(train.string()), train);
     }
     add_rows(rows, csv);
-    fields_ = {{.name = "image", .shape = {1, 1, config.channels}, .is_picture = true},
+    fields_ = {{.name = "image", .shape = {1, 1, config.channels}, .is_stored_image = true},
                {.name = "labels", .shape = {static_cast<std::int64_t>(class_names_.size())}, .values = ValueRange{2}}};
-    take_size_of_first_picture(*this, fields_);
+    take_size_of_first_image(*this, fields_);
   }
 
   std::size_t size() const override { return index_.entries.size(); }
@@ -77,7 +77,7 @@ class ImageLabels final : public Dataset {
   std::string name(std::size_t index) const override { return (folder_ / index_.name_of(index)).string(); }
   std::uint64_t fingerprint() const override {
     const std::uint64_t content = trainyard::fingerprint(key_of({index_.fingerprint(), class_names_.size()}), labels_);
-    return picture_fingerprint(content, fields_[0].shape[2], options_);
+    return image_fingerprint(content, fields_[0].shape[2], options_);
   }
 
   std::vector<std::uint64_t> class_counts() const override {
@@ -108,10 +108,10 @@ class ImageLabels final : public Dataset {
         throw RunError(rows.place(), "{} is in line {} already: leave one of the two rows", printable(name),
                        known->second);
       }
-      index_.add(name, {.size = size_of_picture(name, rows)});
+      index_.add(name, {.size = size_of_image(name, rows)});
       for (const std::size_t column : columns) labels_.push_back(label_in(column, rows));
     }
-    if (size() == 0) throw RunError(header_of(csv), "the header has no rows below it: add one for each picture");
+    if (size() == 0) throw RunError(header_of(csv), "the header has no rows below it: add one for each image");
   }
 
   // Returns the column of each label in a row, in the order of class_names_.
@@ -138,10 +138,10 @@ class ImageLabels final : public Dataset {
   static std::string checked_name(const std::string& field, const CsvReader& rows) {
     const fs::path path = fs::path(field).lexically_normal();
     if (!field.empty() && path.is_relative() && *path.begin() != "..") return path.string();
-    throw RunError(rows.place(), "'{}' is no path to a picture in the folder of labels.csv", printable(field));
+    throw RunError(rows.place(), "'{}' is not the path of an image in the folder of labels.csv", printable(field));
   }
 
-  std::uint64_t size_of_picture(const std::string& name, const CsvReader& rows) const {
+  std::uint64_t size_of_image(const std::string& name, const CsvReader& rows) const {
     struct stat status{};
     const fs::path path = folder_ / name;
     if (stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode)) return static_cast<std::uint64_t>(status.st_size);

@@ -1,10 +1,10 @@
-// Pictures and their masks, in two folders; a mask has the name of its picture:
+// Images and their masks, in two folders; a mask has the name of its image:
 //     <data.root>/train/images/**.jpg      <data.root>/train/masks/**.png      val/..., test/... (optional)
 //     <data.root>/classes.txt (one name per line, in the order of the class indices)
 //
-// A mask is a PNG of 1 channel, grey or with a palette, of the size of its picture; its values are class indices.
-// class_folders.h says which files are pictures and which are left out; a picture without a mask and a mask without a
-// picture are also left out.
+// A mask is a PNG of 1 channel, grey or with a palette, of the size of its image; its values are class indices.
+// class_folders.h says which files are images and which are left out; an image without a mask and a mask without an
+// image are also left out.
 #include <algorithm>
 #include <filesystem>
 #include <map>
@@ -15,8 +15,8 @@
 #include "config/component.h"
 #include "datasets/class_folders.h"
 #include "datasets/file_index.h"
-#include "datasets/pictures.h"
 #include "datasets/read_file.h"
+#include "datasets/stored_images.h"
 #include "util/error.h"
 #include "util/printable.h"
 #include "util/system.h"
@@ -67,7 +67,7 @@ std::string stem_of(std::string_view name) {
   return std::string(name.substr(0, has_ending ? dot : name.size()));
 }
 
-/// Returns each picture followed by its mask, where `found` is an index of both folders.
+/// Returns each image followed by its mask, where `found` is an index of both folders.
 FileIndex paired(const FileIndex& found) {
   FileIndex pairs = found;
   pairs.entries.clear();
@@ -82,7 +82,7 @@ FileIndex paired(const FileIndex& found) {
   const auto add = [&](std::map<std::string, std::size_t>& to, std::size_t entry) {
     const auto [known, is_new] = to.emplace(stem_of(found.name_of(entry)), entry);
     if (is_new) return;
-    throw UsageError("data.root", "{}: {} and {} have one name: a picture has one mask; remove one of them",
+    throw UsageError("data.root", "{}: {} and {} have one name: an image has one mask; remove one of them",
                      found.folder, printable(found.name_of(known->second)), printable(found.name_of(entry)));
   };
   std::map<std::string, std::size_t> image_of;
@@ -99,16 +99,16 @@ FileIndex paired(const FileIndex& found) {
     if (found.entries[i].label != images) continue;
     const auto mask = mask_of.find(stem_of(found.name_of(i)));
     if (mask == mask_of.end()) {
-      leave_out(pairs.left_out, "picture without a mask", found.name_of(i));
+      leave_out(pairs.left_out, "image without a mask", found.name_of(i));
       continue;
     }
     pairs.add(found.name_of(i), found.entries[i]);
     pairs.add(found.name_of(mask->second), found.entries[mask->second]);
     mask_of.erase(mask);
   }
-  for (const auto& [stem, entry] : mask_of) leave_out(pairs.left_out, "mask without a picture", found.name_of(entry));
+  for (const auto& [stem, entry] : mask_of) leave_out(pairs.left_out, "mask without an image", found.name_of(entry));
   if (!pairs.entries.empty()) return pairs;
-  throw UsageError("data.root", "{} has no picture with a mask of the same name; left out: {}", found.folder,
+  throw UsageError("data.root", "{} has no image with a mask of the same name; left out: {}", found.folder,
                    list_left_out(pairs.left_out));
 }
 
@@ -121,7 +121,7 @@ FileIndex pairs_in(const fs::path& folder, Split split) {
                        "{} has no folder {}; image_masks reads <data.root>/train/images/*.jpg and masks/*.png",
                        folder.string(), name);
     }
-    return paired(find_pictures(folder.string(), folders, split));
+    return paired(find_images(folder.string(), folders, split));
   });
 }
 
@@ -134,9 +134,9 @@ class ImageMasks final : public Dataset {
         index_(pairs_in(folder_, split)) {
     ValueRange values{static_cast<std::int64_t>(class_names_.size())};
     if (const std::int64_t ignore = settings.in(config).ignore; ignore >= 0) values.ignored = ignore;
-    fields_ = {{.name = "image", .shape = {1, 1, config.channels}, .is_picture = true},
-               {.name = "mask", .shape = {1, 1}, .is_picture = true, .values = values}};
-    take_size_of_first_picture(*this, fields_);
+    fields_ = {{.name = "image", .shape = {1, 1, config.channels}, .is_stored_image = true},
+               {.name = "mask", .shape = {1, 1}, .is_stored_image = true, .values = values}};
+    take_size_of_first_image(*this, fields_);
   }
 
   std::size_t size() const override { return index_.entries.size() / 2; }
@@ -145,12 +145,12 @@ class ImageMasks final : public Dataset {
   const std::vector<std::string>& class_names() const override { return class_names_; }
   std::span<const LeftOut> left_out() const override { return index_.left_out; }
   std::uint64_t fingerprint() const override {
-    return picture_fingerprint(key_of({index_.fingerprint(), class_names_.size()}), fields_[0].shape[2], options_);
+    return image_fingerprint(key_of({index_.fingerprint(), class_names_.size()}), fields_[0].shape[2], options_);
   }
   std::vector<float> channel_mean() const override { return usual_mean(fields_[0].shape[2]); }
   std::vector<float> channel_std() const override { return usual_std(fields_[0].shape[2]); }
   std::string name(std::size_t index) const override { return path_of(2 * index); }
-  std::string picture_name(std::size_t field, std::size_t index) const override { return path_of(2 * index + field); }
+  std::string image_name(std::size_t field, std::size_t index) const override { return path_of(2 * index + field); }
 
   void read(std::size_t index, RandomStream /*random*/, Sample& sample) const override {
     for (const std::size_t field : {0, 1}) {
@@ -164,7 +164,7 @@ class ImageMasks final : public Dataset {
   ImageOptions options_;
   fs::path folder_;
   std::vector<std::string> class_names_;
-  FileIndex index_;  ///< each picture, followed by its mask
+  FileIndex index_;  ///< each image, followed by its mask
   std::vector<Field> fields_;
 };
 

@@ -5,13 +5,13 @@
 #include <numeric>
 
 #include "datasets/packed_file.h"
-#include "datasets/pictures.h"
+#include "datasets/stored_images.h"
 #include "util/error.h"
 
 namespace trainyard {
 namespace {
 
-/// Reads elements directly into the batch; files, and pixels of pictures that differ in size, are returned as stored.
+/// Reads elements directly into the batch; files, and pixels of images that differ in size, are returned as stored.
 class Packed final : public Dataset {
  public:
   Packed(PackedFile file, const ImageOptions& options) : file_(std::move(file)), options_(options) {
@@ -23,13 +23,13 @@ class Packed final : public Dataset {
       if (packed[i].field.name == "labels" && packed[i].field.bytes() == class_names().size()) labels_ = i;
     }
     for (std::size_t i = 0; i < packed.size(); ++i) {
-      if (!packed[i].field.is_picture) continue;
-      has_pictures_ = true;
+      if (!packed[i].field.is_stored_image) continue;
+      has_stored_images_ = true;
       fields_[i].shape[0] = fields_[i].shape[1] = 1;
     }
     for (std::size_t i = 0; i < packed.size(); ++i) {
-      if (!packed[i].field.is_picture) continue;
-      const auto [height, width] = first_picture_size(*this, i);
+      if (!packed[i].field.is_stored_image) continue;
+      const auto [height, width] = first_image_size(*this, i);
       fields_[i].shape[0] = static_cast<std::int64_t>(height);
       fields_[i].shape[1] = static_cast<std::int64_t>(width);
     }
@@ -43,8 +43,8 @@ class Packed final : public Dataset {
   std::vector<float> channel_std() const override { return file_.description().std; }
   std::string name(std::size_t index) const override { return fmt::format("{}, record {}", file_.path(), index); }
   std::uint64_t fingerprint() const override {
-    if (!has_pictures_) return file_.fingerprint();
-    return picture_fingerprint(file_.fingerprint(), static_cast<std::int64_t>(channels_of(fields_[0])), options_);
+    if (!has_stored_images_) return file_.fingerprint();
+    return image_fingerprint(file_.fingerprint(), static_cast<std::int64_t>(channels_of(fields_[0])), options_);
   }
 
   void read(std::size_t index, RandomStream /*random*/, Sample& sample) const override {
@@ -60,7 +60,7 @@ class Packed final : public Dataset {
           break;
         case PackedKind::pixels:
         case PackedKind::files:
-          store_picture(index, i, sample);
+          store_image(index, i, sample);
       }
     }
   }
@@ -92,7 +92,7 @@ class Packed final : public Dataset {
   }
 
  private:
-  void store_picture(std::size_t index, std::size_t field, Sample& sample) const {
+  void store_image(std::size_t index, std::size_t field, Sample& sample) const {
     const PackedRecord& record = file_.record(index, field);
     const std::span<std::byte> bytes = sample.scratch(field).take(record.size);
     file_.read(index, field, bytes);
@@ -108,7 +108,7 @@ class Packed final : public Dataset {
   std::vector<Field> fields_;
   std::optional<std::size_t> label_;   ///< the field "label", if it is a column
   std::optional<std::size_t> labels_;  ///< the field "labels", likewise
-  bool has_pictures_ = false;
+  bool has_stored_images_ = false;
 };
 
 std::unique_ptr<Dataset> make_packed(const DataConfig& config, Split split) {

@@ -36,7 +36,7 @@ std::uint32_t crc32_on(std::uint32_t so_far, std::span<const std::byte> bytes) {
 
 // A field is stored as a column if every sample has the same small number of bytes.
 bool is_column(const Field& field) {
-  return !field.varies && !field.is_picture && field.bytes() <= max_column_bytes && field.shape.size() < 2;
+  return !field.varies && !field.is_stored_image && field.bytes() <= max_column_bytes && field.shape.size() < 2;
 }
 
 nlohmann::json to_json(const PackedField& packed) {
@@ -72,7 +72,7 @@ std::optional<PackedField> field_from(const nlohmann::json& json) {
                                .shape = json.at("shape").get<std::vector<std::int64_t>>(),
                                .varies = json.at("varies").get<bool>()},
                      .kind = static_cast<PackedKind>(kind)};
-  packed.field.is_picture = packed.kind == PackedKind::pixels || packed.kind == PackedKind::files;
+  packed.field.is_stored_image = packed.kind == PackedKind::pixels || packed.kind == PackedKind::files;
   if (const auto count = json.find("values"); count != json.end()) {
     packed.field.values = ValueRange{count->get<std::int64_t>()};
   }
@@ -99,8 +99,8 @@ std::optional<PackedField> field_from_version_1(const nlohmann::json& json) {
   const std::vector<std::int64_t>& shape = packed.field.shape;
   const bool any_size = shape.size() == 3 && (shape[0] == 0 || shape[1] == 0);
   if (kind != "files" && any_size) packed.kind = PackedKind::pixels;
-  packed.field.is_picture = packed.kind != PackedKind::elements;
-  if (packed.field.is_picture && shape.size() == 3) packed.field.shape[0] = packed.field.shape[1] = 0;
+  packed.field.is_stored_image = packed.kind != PackedKind::elements;
+  if (packed.field.is_stored_image && shape.size() == 3) packed.field.shape[0] = packed.field.shape[1] = 0;
   return packed;
 }
 
@@ -125,14 +125,14 @@ std::string_view flaw_of(const PackedField& packed) {
   if (field.shape.size() > 8) return "has an impossible shape";
   std::int64_t elements = 8;
   for (std::size_t i = 0; i < field.shape.size(); ++i) {
-    const bool may_differ = field.is_picture && i < 2;
+    const bool may_differ = field.is_stored_image && i < 2;
     if (may_differ ? field.shape[i] != 0 : field.shape[i] < 1) return "has an impossible shape";
     if (field.shape[i] > 0 && elements > most / field.shape[i]) return "has an impossible shape";
     elements *= std::max<std::int64_t>(field.shape[i], 1);
   }
   if (field.varies && (field.shape.empty() || packed.kind != PackedKind::elements)) return "cannot vary";
-  if (field.is_picture && !field.is_spatial()) return "is no picture";
-  const bool readable = !field.is_picture || field.is_mask() || field.shape[2] == 1 || field.shape[2] == 3;
+  if (field.is_stored_image && !field.is_spatial()) return "is neither an image nor a mask";
+  const bool readable = !field.is_stored_image || field.is_mask() || field.shape[2] == 1 || field.shape[2] == 3;
   if (packed.kind == PackedKind::files && !readable) return "has files of other than 1 or 3 channels";
   if (packed.kind == PackedKind::column && field.bytes() > max_column_bytes) return "is too large for a column";
   if (field.values && (field.dtype == DType::float32 || field.values->count < 0)) return "has an impossible range";

@@ -54,12 +54,12 @@ static_assert(sizeof(PackedTrailer) == 56);
 enum class PackedKind : std::uint8_t {
   column,    ///< elements of all samples, concatenated at the end of the index, in memory
   elements,  ///< elements of each sample in its own record
-  pixels,    ///< pixels of pictures that differ in size; the sizes are in the index
+  pixels,    ///< pixels of images that differ in size; the sizes are in the index
   files      ///< JPEG or PNG files
 };
 
 struct PackedField {
-  Field field;  ///< for pictures, height and width are 0
+  Field field;  ///< for images, height and width are 0
   PackedKind kind = PackedKind::elements;
   bool operator==(const PackedField&) const = default;
 };
@@ -125,7 +125,7 @@ class PackedFile {
 /// A field of a sample to be packed.
 struct FieldToPack {
   std::span<const std::byte> bytes;
-  ImageSize size{};         ///< size of a spatial field, or of the picture in a file
+  ImageSize size{};         ///< size of a spatial field, or of the image in a file
   bool is_encoded = false;  ///< whether it is an encoded file
 };
 

@@ -1,5 +1,5 @@
-// Rotated garments, for regression: one picture of Fashion-MNIST in 40 × 40 pixels, rotated about its center by an
-// angle of up to 60 degrees, which is the target. The original pictures are upright, so the angle is visible in most of
+// Rotated garments, for regression: one image of Fashion-MNIST in 40 × 40 pixels, rotated about its center by an
+// angle of up to 60 degrees, which is the target. The original images are upright, so the angle is visible in most of
 // them.
 //
 // Nothing is stored: a sample is a function of (split, index) and of Fashion-MNIST's files.
@@ -63,7 +63,7 @@ void rotate(std::span<const std::byte> source, double degrees, std::span<std::by
 class RotatedGarments final : public Dataset {
  public:
   RotatedGarments(const DataConfig& config, Split split)
-      : source_(garment_pictures(config, split)),
+      : source_(garment_images(config, split)),
         split_key_(key_of({key_of("rotated_garments"), key_of(to_string(split))})) {
     size_ = synthetic_samples(settings.in(config).samples, split);
   }
@@ -86,7 +86,7 @@ class RotatedGarments final : public Dataset {
   }
 
  private:
-  GarmentPictures source_;
+  GarmentImages source_;
   std::uint64_t split_key_;
   std::size_t size_ = 0;
   std::vector<Field> fields_{{.name = "image", .shape = {side, side, 1}},

@@ -11,7 +11,7 @@
 
 namespace trainyard {
 
-/// A picture as a dataset stores it.
+/// An image as a dataset stores it.
 struct StoredImage {
   std::span<const std::byte> bytes;      ///< a JPEG or PNG file (for a mask, PNG), or pixels
   std::optional<ImageSize> pixels = {};  ///< the size, if `bytes` are pixels, with the field's number of channels
@@ -21,7 +21,7 @@ struct StoredImage {
 class Sample {
  public:
   // For datasets. Fields are indexed as in Dataset::fields(). Each is filled by elements() or set(), or by store() if
-  // it is_picture.
+  // it is_stored_image.
 
   /// Returns where to write the elements of the field: exactly Field::bytes() bytes, or the sample's rows if it varies.
   /// If no processing follows, this is the batch itself, which may be shared memory.
@@ -45,17 +45,17 @@ class Sample {
       parts_[field].is_filled = false;  // the reader refuses a field that is not filled
     }
   }
-  /// Sets the picture of a field that is_picture: a view of the dataset's own memory or of scratch(field).
+  /// Sets the image of a field that is_stored_image: a view of the dataset's own memory or of scratch(field).
   void store(std::size_t field, const StoredImage& image) {
     parts_[field].stored = image;
     parts_[field].is_stored = true;
   }
-  /// Memory for a picture's file, valid until the field's next sample.
+  /// Memory for an image's file, valid until the field's next sample.
   Scratch& scratch(std::size_t field) { return parts_[field].scratch; }
 
   // For readers.
 
-  /// Call before read(): the elements of the field are to be written to `place`; for a picture, `place` is empty.
+  /// Call before read(): the elements of the field are to be written to `place`; for an image, `place` is empty.
   void expect(std::size_t field, std::span<std::byte> place) {
     if (field >= parts_.size()) parts_.resize(field + 1);
     parts_[field].place = place;

@@ -20,8 +20,8 @@
 namespace trainyard {
 namespace {
 
-constexpr std::uint64_t max_picture = std::uint64_t{1} << 30;
-constexpr std::array<std::string_view, 3> picture_extensions{"jpg", "jpeg", "png"};
+constexpr std::uint64_t max_image = std::uint64_t{1} << 30;
+constexpr std::array<std::string_view, 3> image_extensions{"jpg", "jpeg", "png"};
 
 /// A member's name, split as WebDataset splits it.
 struct NameParts {
@@ -38,8 +38,8 @@ struct NameParts {
   }
 };
 
-bool is_picture(std::string_view extension) {
-  return std::find(picture_extensions.begin(), picture_extensions.end(), extension) != picture_extensions.end();
+bool is_image(std::string_view extension) {
+  return std::find(image_extensions.begin(), image_extensions.end(), extension) != image_extensions.end();
 }
 
 // WebDataset's own files: the first component of the name is in double underscores.
@@ -79,8 +79,8 @@ class Grouper {
       finish();
       key_ = name.key;
     }
-    if (is_picture(name.extension)) {
-      set_picture(member);
+    if (is_image(name.extension)) {
+      set_image(member);
     } else if (name.extension == "cls") {
       if (label_) fail("has two classes (.cls)");
       label_ = parse_label(member);
@@ -89,10 +89,10 @@ class Grouper {
     }
   }
 
-  void set_picture(const TarMember& member) {
-    if (picture_) fail(fmt::format("has two pictures, {} and {}", printable(picture_->name), printable(member.name)));
-    if (member.size > max_picture) fail(fmt::format("has a picture of {} bytes, more than 1 GiB", member.size));
-    picture_ = member;
+  void set_image(const TarMember& member) {
+    if (image_) fail(fmt::format("has two images, {} and {}", printable(image_->name), printable(member.name)));
+    if (member.size > max_image) fail(fmt::format("has an image of {} bytes, more than 1 GiB", member.size));
+    image_ = member;
   }
 
   std::uint32_t parse_label(const TarMember& member) const {
@@ -112,32 +112,31 @@ class Grouper {
 
   void finish() {
     refuse_parts_seen_before();
-    if (picture_ && label_) {
-      index_.add(picture_->name,
-                 {.offset = picture_->offset, .size = picture_->size, .file = shard_, .label = *label_});
-    } else if (picture_) {
-      leave_out("sample without a class (.cls)", picture_->name);
+    if (image_ && label_) {
+      index_.add(image_->name, {.offset = image_->offset, .size = image_->size, .file = shard_, .label = *label_});
+    } else if (image_) {
+      leave_out("sample without a class (.cls)", image_->name);
     } else if (label_) {
       others_.insert("cls");
-      leave_out("sample without a picture (.jpg, .jpeg, .png)",
+      leave_out("sample without an image (.jpg, .jpeg, .png)",
                 fmt::format("{} with {}", key_, fmt::join(std::exchange(others_, {}), ", ")));
     }
     leave_out_others();
-    picture_.reset();
+    image_.reset();
     label_.reset();
   }
 
   void refuse_parts_seen_before() {
-    if (!picture_ && !label_) return;
-    const Found found{picture_.has_value(), label_.has_value()};
+    if (!image_ && !label_) return;
+    const Found found{image_.has_value(), label_.has_value()};
     const auto [before, is_new] = seen_.try_emplace(key_, found);
     if (is_new) return;
-    if (before->second.picture && before->second.label && found.picture && found.label) {
+    if (before->second.image && before->second.label && found.image && found.label) {
       fail("is there twice (was a newer one appended?): write the shard again");
     }
-    if (before->second.picture != found.picture && before->second.label != found.label) {
+    if (before->second.image != found.image && before->second.label != found.label) {
       fail(
-          "has its picture and its class apart, with other samples between them, and WebDataset would lose it: write "
+          "has its image and its class apart, with other samples between them, and WebDataset would lose it: write "
           "the shard again, sorted by name (tar --sort=name)");
     }
   }
@@ -146,11 +145,11 @@ class Grouper {
   void leave_out_others() {
     for (const std::string& extension : others_) {
       const std::string stem = extension.substr(0, extension.rfind('.') + 1);  // with its dot; empty if there is none
-      const bool has_picture =
-          std::any_of(picture_extensions.begin(), picture_extensions.end(),
+      const bool has_image =
+          std::any_of(image_extensions.begin(), image_extensions.end(),
                       [&](std::string_view ending) { return others_.contains(fmt::format("{}{}", stem, ending)); });
       const std::string name = fmt::format("{}.{}", key_, extension);
-      if (stem.empty() || !has_picture || !others_.contains(stem + "cls")) {
+      if (stem.empty() || !has_image || !others_.contains(stem + "cls")) {
         leave_out(unneeded_reason, name);
       } else if (!extension.ends_with(".cls")) {
         leave_out("sample with a dot in its key (a key ends at the first dot: rename it)", name);
@@ -160,7 +159,7 @@ class Grouper {
   }
 
   struct Found {
-    bool picture;
+    bool image;
     bool label;
   };
 
@@ -169,7 +168,7 @@ class Grouper {
   std::uint32_t shard_;
   std::unordered_map<std::string, Found> seen_;  ///< by key: the parts of earlier samples
   std::string key_;
-  std::optional<TarMember> picture_;
+  std::optional<TarMember> image_;
   std::optional<std::uint32_t> label_;
   std::multiset<std::string> others_;  ///< extensions of the sample's other members
 };

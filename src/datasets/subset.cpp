@@ -30,8 +30,8 @@ class Subset final : public DatasetView {
     return source().rows(field, indices_[index]);
   }
   std::string name(std::size_t index) const override { return source().name(indices_[index]); }
-  std::string picture_name(std::size_t field, std::size_t index) const override {
-    return source().picture_name(field, indices_[index]);
+  std::string image_name(std::size_t field, std::size_t index) const override {
+    return source().image_name(field, indices_[index]);
   }
   std::optional<std::uint64_t> stratum(std::size_t index) const override { return source().stratum(indices_[index]); }
   std::vector<std::uint64_t> class_counts() const override { return source().class_counts_among(indices_); }

@@ -11,8 +11,8 @@
 
 #include <sys/resource.h>
 
-#include "datasets/pictures.h"
 #include "datasets/shard_index.h"
+#include "datasets/stored_images.h"
 #include "util/error.h"
 #include "util/system.h"
 
@@ -45,8 +45,8 @@ class TarShards final : public Dataset {
       : options_(image_options(config)), index_(std::move(index)) {
     if (split != Split::train) use_classes_of_training(*index_shards(root_of(config), Split::train), split);
     open_shards();
-    fields_ = picture_and_label(config.channels, index_.class_names.size());
-    take_size_of_first_picture(*this, fields_);
+    fields_ = image_and_label(config.channels, index_.class_names.size());
+    take_size_of_first_image(*this, fields_);
   }
 
   std::size_t size() const override { return index_.entries.size(); }
@@ -57,7 +57,7 @@ class TarShards final : public Dataset {
   std::optional<std::uint64_t> stratum(std::size_t index) const override { return index_.entries[index].label; }
   std::span<const LeftOut> left_out() const override { return index_.left_out; }
   std::uint64_t fingerprint() const override {
-    return picture_fingerprint(index_.fingerprint(), fields_[0].shape[2], options_);
+    return image_fingerprint(index_.fingerprint(), fields_[0].shape[2], options_);
   }
   std::vector<float> channel_mean() const override { return usual_mean(fields_[0].shape[2]); }
   std::vector<float> channel_std() const override { return usual_std(fields_[0].shape[2]); }

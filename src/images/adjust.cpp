@@ -17,7 +17,7 @@ using Table = std::array<std::byte, 256>;
 
 void check(const ImageView& image) {
   if (image.channels == 1 || image.channels == 3) return;
-  throw RunError("transform", "colours are changed in pictures of 1 or 3 channels, this one has {}", image.channels);
+  throw RunError("transform", "colours are changed in images of 1 or 3 channels, this one has {}", image.channels);
 }
 
 std::byte to_byte(double value) { return static_cast<std::byte>(std::clamp(value, 0.0, 255.0)); }

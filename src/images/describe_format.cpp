@@ -27,29 +27,29 @@ constexpr char any = '?';
 constexpr std::array magics = {
     Magic{"\xff\xd8\xff"sv, Kind::read, "JPEG"},
     Magic{"\x89PNG"sv, Kind::read, "PNG"},
-    Magic{"GIF87a"sv, Kind::picture, "GIF"},
-    Magic{"GIF89a"sv, Kind::picture, "GIF"},
-    Magic{"RIFF????WEBP"sv, Kind::picture, "WebP"},
-    Magic{"II*\0"sv, Kind::picture, "TIFF"},
-    Magic{"MM\0*"sv, Kind::picture, "TIFF"},
-    Magic{"II+\0"sv, Kind::picture, "TIFF"},
-    Magic{"MM\0+"sv, Kind::picture, "TIFF"},
-    Magic{"BM????\0\0\0\0"sv, Kind::picture, "BMP"},
-    Magic{"????ftypavif"sv, Kind::picture, "AVIF"},
-    Magic{"????ftypavis"sv, Kind::picture, "AVIF"},
-    Magic{"????ftyphe"sv, Kind::picture, "HEIC"},
-    Magic{"????ftypmif1"sv, Kind::picture, "HEIF"},
-    Magic{"????ftypmsf1"sv, Kind::picture, "HEIF"},
+    Magic{"GIF87a"sv, Kind::other_image, "GIF"},
+    Magic{"GIF89a"sv, Kind::other_image, "GIF"},
+    Magic{"RIFF????WEBP"sv, Kind::other_image, "WebP"},
+    Magic{"II*\0"sv, Kind::other_image, "TIFF"},
+    Magic{"MM\0*"sv, Kind::other_image, "TIFF"},
+    Magic{"II+\0"sv, Kind::other_image, "TIFF"},
+    Magic{"MM\0+"sv, Kind::other_image, "TIFF"},
+    Magic{"BM????\0\0\0\0"sv, Kind::other_image, "BMP"},
+    Magic{"????ftypavif"sv, Kind::other_image, "AVIF"},
+    Magic{"????ftypavis"sv, Kind::other_image, "AVIF"},
+    Magic{"????ftyphe"sv, Kind::other_image, "HEIC"},
+    Magic{"????ftypmif1"sv, Kind::other_image, "HEIF"},
+    Magic{"????ftypmsf1"sv, Kind::other_image, "HEIF"},
     Magic{"????ftyp"sv, Kind::other, "MP4 video"},
-    Magic{"\xff\x0a"sv, Kind::picture, "JPEG XL"},
-    Magic{"\0\0\0\x0cJXL \r\n\x87\n"sv, Kind::picture, "JPEG XL"},
-    Magic{"\0\0\0\x0cjP  \r\n\x87\n"sv, Kind::picture, "JPEG 2000"},
-    Magic{"\xff\x4f\xff\x51"sv, Kind::picture, "JPEG 2000"},
-    Magic{"qoif"sv, Kind::picture, "QOI"},
-    Magic{"8BPS"sv, Kind::picture, "PSD"},
-    Magic{"\x76\x2f\x31\x01"sv, Kind::picture, "OpenEXR"},
-    Magic{"DDS "sv, Kind::picture, "DDS"},
-    Magic{"\0\0\1\0"sv, Kind::picture, "ICO"},
+    Magic{"\xff\x0a"sv, Kind::other_image, "JPEG XL"},
+    Magic{"\0\0\0\x0cJXL \r\n\x87\n"sv, Kind::other_image, "JPEG XL"},
+    Magic{"\0\0\0\x0cjP  \r\n\x87\n"sv, Kind::other_image, "JPEG 2000"},
+    Magic{"\xff\x4f\xff\x51"sv, Kind::other_image, "JPEG 2000"},
+    Magic{"qoif"sv, Kind::other_image, "QOI"},
+    Magic{"8BPS"sv, Kind::other_image, "PSD"},
+    Magic{"\x76\x2f\x31\x01"sv, Kind::other_image, "OpenEXR"},
+    Magic{"DDS "sv, Kind::other_image, "DDS"},
+    Magic{"\0\0\1\0"sv, Kind::other_image, "ICO"},
     Magic{"version https://git-lfs.github.com/"sv, Kind::other, "Git LFS pointer"},
     Magic{"/annex/objects/"sv, Kind::other, "git-annex pointer"},
     Magic{"\0\x05\x16\x07"sv, Kind::other, "AppleDouble file of macOS"},
@@ -85,13 +85,13 @@ FileFormat format_of(std::span<const std::byte> file) {
   for (const Magic& magic : magics) {
     if (begins_with(text, magic.bytes)) return {magic.kind, magic.name};
   }
-  if (is_pnm(text)) return {Kind::picture, "PNM"};
+  if (is_pnm(text)) return {Kind::other_image, "PNM"};
   const std::string markup = markup_in(text);
   if (markup.starts_with("<!doctype html") || markup.starts_with("<html") || markup.starts_with("<head")) {
     return {Kind::other, "HTML"};
   }
   if (markup.starts_with("<svg") || (markup.starts_with("<?xml") && markup.find("<svg") != std::string::npos)) {
-    return {Kind::picture, "SVG"};
+    return {Kind::other_image, "SVG"};
   }
   if (markup.starts_with("<?xml")) return {Kind::other, "XML"};
   if (text.find_first_not_of('\0') == std::string_view::npos) return {Kind::other, "zeros"};
@@ -100,16 +100,16 @@ FileFormat format_of(std::span<const std::byte> file) {
 
 std::string describe_format(std::span<const std::byte> file) {
   const FileFormat format = format_of(file);
-  if (format.kind == Kind::picture) {
-    return fmt::format("is a {} picture, which is not read: convert it to JPEG or PNG", format.name);
+  if (format.kind == Kind::other_image) {
+    return fmt::format("is a {} image, which is not read: convert it to JPEG or PNG", format.name);
   }
   if (format.name == "empty") return "is empty: fetch it again";
   if (format.name == "zeros") return "begins with zeros alone: fetch it again";
   if (format.name == "HTML" || format.name == "XML") {
-    return fmt::format("is {}, what a server may answer in place of a picture: fetch it again", format.name);
+    return fmt::format("is {}, what a server may answer in place of an image: fetch it again", format.name);
   }
-  if (format.name == "Git LFS pointer") return "is a Git LFS pointer, not the picture: run `git lfs pull`";
-  if (format.name == "git-annex pointer") return "is a git-annex pointer, not the picture: run `git annex get`";
+  if (format.name == "Git LFS pointer") return "is a Git LFS pointer, not the image: run `git lfs pull`";
+  if (format.name == "git-annex pointer") return "is a git-annex pointer, not the image: run `git annex get`";
   if (!format.name.empty()) return fmt::format("is a {}, expected a JPEG or PNG", format.name);
 
   const std::string_view start(reinterpret_cast<const char*>(file.data()), std::min<std::size_t>(file.size(), 32));

@@ -52,7 +52,7 @@ class Compressor {
 
 std::vector<std::byte> encode_jpeg(const ConstImageView& image, int quality) {
   if (image.channels != 1 && image.channels != 3) {
-    throw RunError("image", "a JPEG has 1 or 3 channels, this picture has {}", image.channels);
+    throw RunError("image", "a JPEG has 1 or 3 channels, this image has {}", image.channels);
   }
   Compressor compressor;
   if (!compressor.compress(image, quality)) throw RunError("image", "cannot encode a JPEG: {}", compressor.message());

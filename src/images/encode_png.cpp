@@ -30,7 +30,7 @@ std::string write_png(const Image& image, png_uint_32 format, const void* colour
 void require_pixels(const Image& image) {
   if ((image.channels != 1 && image.channels != 3) || image.pixels.empty() ||
       image.pixels.size() != image.height * image.width * image.channels) {
-    throw RunError("image", "{} bytes are no {} x {} picture of {} channels", image.pixels.size(), image.width,
+    throw RunError("image", "{} bytes are not a {} x {} image of {} channels", image.pixels.size(), image.width,
                    image.height, image.channels);
   }
 }

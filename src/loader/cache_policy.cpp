@@ -12,19 +12,19 @@ namespace {
 // With scaled decoding, an image's pixels would depend on whether it has been cached yet.
 void refuse_scaled_decoding(const LoadedSplit& split) {
   const std::vector<Field>& fields = split.dataset->fields();
-  const bool pictures = std::any_of(fields.begin(), fields.end(), [](const Field& field) { return field.is_picture; });
-  if (!pictures || split.transforms.decode() != DecodeMode::scaled) return;
+  const bool has_stored_images =
+      std::any_of(fields.begin(), fields.end(), [](const Field& field) { return field.is_stored_image; });
+  if (!has_stored_images || split.transforms.decode() != DecodeMode::scaled) return;
   throw UsageError("transform.decode",
-                   "scaled decodes no more of a picture than is needed, loader.cache = shm keeps whole ones; set "
+                   "scaled decodes no more of an image than is needed, loader.cache = shm keeps whole ones; set "
                    "transform.decode = exact, or loader.cache = none");
 }
 
 void refuse_decoding_on_gpu(const LoadedSplit& split) {
   if (split.transforms.decode() != DecodeMode::gpu) return;
-  throw UsageError(
-      "transform.decode",
-      "gpu decodes a picture each time it is used, loader.cache keeps decoded ones; set transform.decode = "
-      "exact, or loader.cache = none");
+  throw UsageError("transform.decode",
+                   "gpu decodes an image each time it is used, loader.cache keeps decoded ones; set transform.decode = "
+                   "exact, or loader.cache = none");
 }
 
 void refuse_random_samples(const LoadedSplit& split, const PoolOptions& options, const char* name) {

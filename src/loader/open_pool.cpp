@@ -3,19 +3,19 @@
 #include <algorithm>
 
 #include "config/validate.h"
-#include "datasets/pictures.h"
 #include "datasets/splits.h"
+#include "datasets/stored_images.h"
 
 namespace trainyard {
 
 namespace {
 
-// The space for a picture's file in a batch, if the GPU decodes it: for half as much again as the largest of a hundred
+// The space for an image's file in a batch, if the GPU decodes it: for half as much again as the largest of a hundred
 // files. Workers decode the few larger ones.
 std::size_t room_for_file(const Dataset& dataset) {
   constexpr std::size_t looked_at = 100;
   constexpr std::size_t most = std::size_t{16} << 20;
-  const std::size_t largest = largest_picture_file(dataset, looked_at);
+  const std::size_t largest = largest_image_file(dataset, looked_at);
   return std::min(largest + largest / 2, most);
 }
 

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "datasets/dataset_view.h"
-#include "datasets/pictures.h"
+#include "datasets/stored_images.h"
 #include "loader/shared_file.h"
 #include "util/error.h"
 #include "util/file_system.h"
@@ -105,34 +105,34 @@ class Places {
   /// Opens every image. Throws MachineError as soon as one does not fit.
   Places(const Dataset& dataset, const CachePlace& place) : fields_(dataset.fields()), samples_(dataset.size()) {
     for (std::size_t i = 0; i < fields_.size(); ++i) {
-      if (fields_[i].is_picture) {
-        pictures_.push_back(i);
+      if (fields_[i].is_stored_image) {
+        images_.push_back(i);
       } else {
         elements_bytes_ += fields_[i].bytes();
       }
     }
     bytes_ = samples_ * elements_bytes_;
-    if (!pictures_.empty()) measure(dataset, place);
+    if (!images_.empty()) measure(dataset, place);
   }
 
   /// Total of all samples.
   std::uint64_t bytes() const { return bytes_; }
   std::uint64_t begin_of(std::size_t sample) const {
-    return pictures_.empty() ? sample * elements_bytes_ : begins_[sample];
+    return images_.empty() ? sample * elements_bytes_ : begins_[sample];
   }
   /// The size of an image; empty if it cannot be opened.
   ImageSize size_of(std::size_t sample, std::size_t field) const {
-    const auto picture = std::find(pictures_.begin(), pictures_.end(), field) - pictures_.begin();
-    return sizes_[sample * pictures_.size() + static_cast<std::size_t>(picture)];
+    const auto image = std::find(images_.begin(), images_.end(), field) - images_.begin();
+    return sizes_[sample * images_.size() + static_cast<std::size_t>(image)];
   }
   std::uint64_t bytes_of(std::size_t sample, std::size_t field) const {
-    if (!fields_[field].is_picture) return fields_[field].bytes();
+    if (!fields_[field].is_stored_image) return fields_[field].bytes();
     const auto [height, width] = size_of(sample, field);
     return height * width * channels_of(fields_[field]);
   }
   /// Whether every image of the sample could be opened.
   bool is_whole(std::size_t sample) const {
-    return std::none_of(pictures_.begin(), pictures_.end(),
+    return std::none_of(images_.begin(), images_.end(),
                         [&](std::size_t field) { return size_of(sample, field) == ImageSize(); });
   }
 
@@ -140,31 +140,31 @@ class Places {
   void measure(const Dataset& dataset, const CachePlace& place) {
     std::uint64_t room = free_bytes(place.directory, "loader");
     if (!place.name.empty()) room += regular_file_size(open_named_file(path_of(place)).get(), "loader", path_of(place));
-    sizes_.resize(samples_ * pictures_.size());
+    sizes_.resize(samples_ * images_.size());
     Sample sample;
     bytes_ = 0;
     for (std::size_t index = 0; index < samples_; ++index) {
       begins_.push_back(bytes_);
-      ImageSize* const sizes = sizes_.data() + index * pictures_.size();
+      ImageSize* const sizes = sizes_.data() + index * images_.size();
       try {
         read_sample(dataset, index, sample);
-        for (std::size_t i = 0; i < pictures_.size(); ++i) {
-          sizes[i] = picture_size(dataset, pictures_[i], sample.stored(pictures_[i]), index);
+        for (std::size_t i = 0; i < images_.size(); ++i) {
+          sizes[i] = stored_image_size(dataset, images_[i], sample.stored(images_[i]), index);
         }
       } catch (const RunError&) {  // reported when it is read
       }
       bytes_ += elements_bytes_;
-      for (const std::size_t field : pictures_) bytes_ += bytes_of(index, field);
+      for (const std::size_t field : images_) bytes_ += bytes_of(index, field);
       if (bytes_ > room) throw_no_room(index + 1, bytes_, place);
     }
   }
 
   std::vector<Field> fields_;
   std::size_t samples_;
-  std::vector<std::size_t> pictures_;  ///< the fields that are pictures
+  std::vector<std::size_t> images_;    ///< the fields that are stored images
   std::uint64_t elements_bytes_ = 0;   ///< of the other fields of a sample, at most
-  std::vector<ImageSize> sizes_;       ///< of each sample's pictures
-  std::vector<std::uint64_t> begins_;  ///< if there are pictures
+  std::vector<ImageSize> sizes_;       ///< of each sample's images
+  std::vector<std::uint64_t> begins_;  ///< if there are images
   std::uint64_t bytes_ = 0;
 };
 
@@ -196,7 +196,7 @@ class CachedDataset final : public DatasetView {
 
   void hand_over(std::size_t index, Sample& sample) const {
     for_each(index, [&](std::size_t field, std::span<std::byte> kept) {
-      if (fields()[field].is_picture) return sample.store(field, {kept, places_.size_of(index, field)});
+      if (fields()[field].is_stored_image) return sample.store(field, {kept, places_.size_of(index, field)});
       const std::span<std::byte> out = sample.elements(field);
       std::memcpy(out.data(), kept.data(), out.size());
     });
@@ -208,7 +208,7 @@ class CachedDataset final : public DatasetView {
     bool all = true;
     for_each(index, [&](std::size_t field, std::span<std::byte> kept) {
       if (!all) return;
-      if (fields()[field].is_picture) {
+      if (fields()[field].is_stored_image) {
         all = decode(index, field, sample.stored(field), kept.data());
       } else {
         const std::span<const std::byte> elements = sample.place(field);

@@ -20,9 +20,9 @@ void require_sound(const std::vector<Field>& fields, const char* split) {
     if (const std::string_view flaw = columns_error(field); !flaw.empty()) {
       throw UsageError("data", "the field {} of {} {}", field.name, split, flaw);
     }
-    if (field.is_picture && !field.is_spatial()) {
-      throw UsageError("data", "the field {} of {} is a picture, but {} is neither an image nor a mask", field.name,
-                       split, trainyard::describe({&field, 1}));
+    if (field.is_stored_image && !field.is_spatial()) {
+      throw UsageError("data", "the field {} of {} is stored as an image, but {} is neither an image nor a mask",
+                       field.name, split, trainyard::describe({&field, 1}));
     }
   }
 }

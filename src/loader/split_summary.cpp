@@ -23,7 +23,7 @@ Json to_json(const Field& field) {
                {"dtype", to_string(field.dtype)},
                {"shape", field.shape},
                {"varies", field.varies},
-               {"picture", field.is_picture}};
+               {"stored_image", field.is_stored_image}};
   if (field.values) json["values"] = field.values->count;
   if (field.values && field.values->ignored) json["ignored"] = *field.values->ignored;
   return json;

@@ -25,9 +25,9 @@ std::vector<std::string> warnings_about(const std::string& name, const SplitInfo
 /// What to print instead of the test split if there is none; empty if there is one.
 std::string note_on_test(std::span<const SplitInfo> splits);
 
-/// {"splits": [{"name", "samples", "from_train", "fields": [{"name", "dtype", "shape", "varies", "picture", "values",
-/// "ignored"}], "classes": [{"name", "samples"}], "left_out": [{"reason", "count", "first"}]}]}, with the splits in the
-/// order of Split. The samples of a class are null if unknown without reading.
+/// {"splits": [{"name", "samples", "from_train", "fields": [{"name", "dtype", "shape", "varies", "stored_image",
+/// "values", "ignored"}], "classes": [{"name", "samples"}], "left_out": [{"reason", "count", "first"}]}]}, with the
+/// splits in the order of Split. The samples of a class are null if unknown without reading.
 nlohmann::ordered_json to_json(std::span<const SplitInfo> splits);
 
 }  // namespace trainyard

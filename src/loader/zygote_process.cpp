@@ -271,9 +271,9 @@ void Family::end() noexcept {
 }
 
 nlohmann::json encoded(const Field& field) {
-  const auto& [name, dtype, shape, varies, is_picture, coded_bytes, values, columns] = field;  // all of them
-  nlohmann::json json = {{"name", name},      {"dtype", static_cast<int>(dtype)}, {"shape", shape},
-                         {"varies", varies},  {"is_picture", is_picture},         {"coded_bytes", coded_bytes},
+  const auto& [name, dtype, shape, varies, is_stored_image, encoded_bytes, values, columns] = field;  // all of them
+  nlohmann::json json = {{"name", name},      {"dtype", static_cast<int>(dtype)},   {"shape", shape},
+                         {"varies", varies},  {"is_stored_image", is_stored_image}, {"encoded_bytes", encoded_bytes},
                          {"columns", columns}};
   if (values) json["values"] = values->count;
   if (values && values->ignored) json["ignored"] = *values->ignored;
@@ -285,8 +285,8 @@ Field decoded_field(const nlohmann::json& json) {
               .dtype = static_cast<DType>(json.at("dtype").get<int>()),
               .shape = json.at("shape"),
               .varies = json.at("varies"),
-              .is_picture = json.at("is_picture"),
-              .coded_bytes = json.at("coded_bytes"),
+              .is_stored_image = json.at("is_stored_image"),
+              .encoded_bytes = json.at("encoded_bytes"),
               .values = std::nullopt,
               .columns = json.at("columns")};
   if (const auto values = json.find("values"); values != json.end()) field.values = ValueRange{*values};

@@ -30,7 +30,7 @@ DeviceLoader::DeviceLoader(WorkerPool& pool, Split split, const DataLoaderOption
         c10::impl::VirtualGuardImpl(device_.type()).getStreamFromGlobalPool(device_, /*isHighPriority=*/true);
   }
   const std::vector<Field>& fields = this->split().fields;
-  if (std::none_of(fields.begin(), fields.end(), [](const Field& field) { return field.coded_bytes > 0; })) return;
+  if (std::none_of(fields.begin(), fields.end(), [](const Field& field) { return field.encoded_bytes > 0; })) return;
   if (device_.is_cpu()) {
     throw MachineError("loader",
                        "transform.decode = gpu, and there is no GPU: set it to exact, or train.device to cpu");
@@ -159,7 +159,7 @@ DeviceLoader::CopiedBatch DeviceLoader::copy_to_gpu(Batch batch) {
   for (std::size_t i = 0; i < batch.fields().size(); ++i) {
     const Field& field = *batch.fields()[i].field;
     DeviceField& one = on_device.fields.emplace_back(DeviceField{.name = field.name, .data = {}});
-    one.data = field.coded_bytes > 0 ? decoder_->decode(batch, i) : copy(tensor_in_slot(batch, i, split().padded[i]));
+    one.data = field.encoded_bytes > 0 ? decoder_->decode(batch, i) : copy(tensor_in_slot(batch, i, split().padded[i]));
     if (!field.varies) continue;
     one.rows = copy(rows_in_slot(batch, i));
     one.begins = copy(begins_in_slot(batch, i));

@@ -8,7 +8,7 @@
 
 #include "loader/data_loader.h"
 #include "loader_torch/device_batch.h"
-#include "loader_torch/picture_decoder.h"
+#include "loader_torch/image_decoder.h"
 #include "loader_torch/resident_split.h"
 #include "util/torch.h"
 
@@ -16,12 +16,12 @@ namespace trainyard {
 
 /// Delivers the batches of one split on `device`: those that a DataLoader with the same options delivers, in that
 /// order. On a GPU, batches are copied from the arena's registered memory on a separate stream while the previous step
-/// computes; a slot is returned to the workers once its copy is done. Pictures that workers leave to the GPU are
+/// computes; a slot is returned to the workers once its copy is done. Images that workers leave to the GPU are
 /// decoded there, on the same stream. On the CPU images alias the slot. Not thread-safe; the pool must outlive it and
 /// its batches.
 class DeviceLoader {
  public:
-  /// Throws MachineError for a split with pictures for the GPU if `device` is the CPU, or like PictureDecoder.
+  /// Throws MachineError for a split with images for the GPU if `device` is the CPU, or like ImageDecoder.
   DeviceLoader(WorkerPool& pool, Split split, const DataLoaderOptions& options, at::Device device);
   ~DeviceLoader();
   DeviceLoader(const DeviceLoader&) = delete;
@@ -96,7 +96,7 @@ class DeviceLoader {
   // From the workers:
   std::optional<c10::Stream> copy_stream_;
   std::deque<Copy> copies_;
-  std::optional<PictureDecoder> decoder_;  ///< for a split with pictures that the GPU decodes
+  std::optional<ImageDecoder> decoder_;  ///< for a split with images that the GPU decodes
   bool decode_counts_reported_ = false;
   std::future<CopiedBatch> decoded_;  ///< the next batch, while it is decoded
   // Once the split is kept on the device:

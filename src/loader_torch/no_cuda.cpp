@@ -1,6 +1,6 @@
+#include "loader_torch/image_decoder.h"
 #include "loader_torch/normalize.h"
 #include "loader_torch/peer_memory.h"
-#include "loader_torch/picture_decoder.h"
 #include "loader_torch/registered_memory.h"
 #include "util/error.h"
 
@@ -11,14 +11,14 @@ at::Tensor normalize_images(const at::Tensor& images, const at::Tensor& scale, c
   return normalize_by_operators(images, scale, shift, selection);
 }
 
-class PictureDecoder::Library {};
+class ImageDecoder::Library {};
 
-PictureDecoder::PictureDecoder(at::Device device) : PictureDecoder(device, Unit::engine) {}
-PictureDecoder::PictureDecoder(at::Device device, Unit) : device_(device) {
+ImageDecoder::ImageDecoder(at::Device device) : ImageDecoder(device, Unit::engine) {}
+ImageDecoder::ImageDecoder(at::Device device, Unit) : device_(device) {
   throw MachineError("loader", "transform.decode = gpu needs a build with CUDA; set it to exact");
 }
-PictureDecoder::~PictureDecoder() = default;
-at::Tensor PictureDecoder::decode(const Batch&, std::size_t) { return {}; }
+ImageDecoder::~ImageDecoder() = default;
+at::Tensor ImageDecoder::decode(const Batch&, std::size_t) { return {}; }
 
 std::uint64_t free_gpu_memory(at::Device) { return 0; }
 

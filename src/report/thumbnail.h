@@ -12,6 +12,6 @@ namespace trainyard {
 Image thumbnail(const Image& image, std::size_t side);
 
 /// Arranges images of equal size row by row, `columns` per row, with two dark pixels between them. At least one image.
-Image image_grid(const std::vector<Image>& pictures, std::size_t columns);
+Image image_grid(const std::vector<Image>& images, std::size_t columns);
 
 }  // namespace trainyard

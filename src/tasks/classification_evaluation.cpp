@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "tasks/pictures.h"
+#include "tasks/sample_image.h"
 #include "tasks/worst.h"
 #include "util/printable.h"
 
@@ -41,7 +41,7 @@ class ClassificationEvaluation final : public Evaluation {
       if (label[i] == guess[i] || !worst_.takes(loss[i])) continue;
       const DeviceField* const image = raw.find("image");
       worst_.add(loss[i], mistake(indices[static_cast<std::size_t>(i)], label[i], guess[i], std::exp(highest[i]),
-                                  std::exp(-loss[i]), image == nullptr ? Image() : picture_of(*image, i)));
+                                  std::exp(-loss[i]), image == nullptr ? Image() : sample_image(*image, i)));
     }
   }
 
@@ -78,7 +78,7 @@ class ClassificationEvaluation final : public Evaluation {
 
  private:
   ShownSample mistake(std::uint64_t index, std::int64_t label, std::int64_t guess, double guess_probability,
-                      double label_probability, Image picture) const {
+                      double label_probability, Image image) const {
     const auto name = [&](std::int64_t c) { return printable(class_names_[static_cast<std::size_t>(c)]); };
     return {.index = index,
             .caption = fmt::format("is {}, taken for {} ({:.1f} %)", name(label), name(guess), 100 * guess_probability),
@@ -86,7 +86,7 @@ class ClassificationEvaluation final : public Evaluation {
                         {"guess", guess},
                         {"guess_probability", guess_probability},
                         {"label_probability", label_probability}},
-            .picture = std::move(picture)};
+            .image = std::move(image)};
   }
 
   std::vector<std::string> class_names_;

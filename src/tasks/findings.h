@@ -17,7 +17,7 @@ struct ShownSample {
   std::uint64_t index;             ///< in the split
   std::string caption;             ///< e.g. "is cat, taken for dog (98.1 %)"
   nlohmann::ordered_json figures;  ///< keys and values for --json
-  Image picture{};                 ///< for the report; empty: none
+  Image image{};                   ///< for the report; empty: none
 };
 
 /// What eval and the report show in addition to the metrics.
@@ -40,8 +40,8 @@ struct Findings {
 struct Prediction {
   std::string text;             ///< human-readable lines, without the input's name
   nlohmann::ordered_json json;  ///< keys and values for --json
-  Image picture{};              ///< to be written as a PNG file; empty: none
-  Palette palette{};            ///< the colours of a mask in `picture`; empty: `picture` has its own colours
+  Image image{};                ///< to be written as a PNG file; empty: none
+  Palette palette{};            ///< the colours of a mask in `image`; empty: `image` has its own colours
 };
 
 }  // namespace trainyard

@@ -9,8 +9,8 @@
 #include <ATen/ops/binary_cross_entropy_with_logits.h>
 #include <ATen/ops/cat.h>
 
-#include "tasks/pictures.h"
 #include "tasks/ranking.h"
+#include "tasks/sample_image.h"
 #include "tasks/worst.h"
 #include "util/printable.h"
 
@@ -45,7 +45,7 @@ class MultiLabelEvaluation final : public Evaluation {
       const auto loss = losses[i].item<double>();
       if (!is_wrong[i].item<bool>() || !worst_.takes(loss)) continue;
       worst_.add(loss, mistakes(indices[static_cast<std::size_t>(i)], labels[i], probabilities[i],
-                                picture_of(raw.field("image"), i)));
+                                sample_image(raw.field("image"), i)));
     }
   }
 
@@ -83,7 +83,7 @@ class MultiLabelEvaluation final : public Evaluation {
 
   // labels, probabilities: of one sample.
   ShownSample mistakes(std::uint64_t index, const at::Tensor& labels, const at::Tensor& probabilities,
-                       Image picture) const {
+                       Image image) const {
     Json has = Json::array();
     Json guessed = Json::array();
     std::vector<std::string> missed;
@@ -104,7 +104,7 @@ class MultiLabelEvaluation final : public Evaluation {
     return {.index = index,
             .caption = caption + listed("wrong", wrong),
             .figures = {{"labels", has}, {"guesses", guessed}},
-            .picture = std::move(picture)};
+            .image = std::move(image)};
   }
 
   static std::string listed(const char* what, const std::vector<std::string>& names) {

@@ -37,14 +37,13 @@ Image overlay(const Image& image, const Image& mask) {
   return result;
 }
 
-Image side_by_side(const std::vector<Image>& pictures) {
-  Image result{pictures.front().height, 0, pictures.front().channels, {}};
-  for (const Image& picture : pictures) result.width += picture.width;
+Image side_by_side(const std::vector<Image>& images) {
+  Image result{images.front().height, 0, images.front().channels, {}};
+  for (const Image& image : images) result.width += image.width;
   for (std::size_t y = 0; y < result.height; ++y) {
-    for (const Image& picture : pictures) {
-      const auto row = picture.pixels.begin() + static_cast<std::ptrdiff_t>(y * picture.width * picture.channels);
-      result.pixels.insert(result.pixels.end(), row,
-                           row + static_cast<std::ptrdiff_t>(picture.width * picture.channels));
+    for (const Image& image : images) {
+      const auto row = image.pixels.begin() + static_cast<std::ptrdiff_t>(y * image.width * image.channels);
+      result.pixels.insert(result.pixels.end(), row, row + static_cast<std::ptrdiff_t>(image.width * image.channels));
     }
   }
   return result;

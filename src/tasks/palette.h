@@ -13,7 +13,7 @@ const Palette& mask_palette();
 /// channel.
 Image overlay(const Image& image, const Image& mask);
 
-/// Joins pictures of the same height side by side.
-Image side_by_side(const std::vector<Image>& pictures);
+/// Joins images of the same height side by side.
+Image side_by_side(const std::vector<Image>& images);
 
 }  // namespace trainyard

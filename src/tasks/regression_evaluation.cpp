@@ -9,7 +9,7 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/div.h>
 
-#include "tasks/pictures.h"
+#include "tasks/sample_image.h"
 #include "tasks/worst.h"
 #include "util/printable.h"
 
@@ -98,7 +98,7 @@ class RegressionEvaluation final : public Evaluation {
     ShownSample shown{.index = index,
                       .caption = fmt::format("{} is {:.5g}, predicted {:.5g}", printable(name), truth, prediction),
                       .figures = {{"target", name}, {"truth", truth}, {"prediction", prediction}}};
-    if (const DeviceField* const image = raw.find("image")) shown.picture = picture_of(*image, i);
+    if (const DeviceField* const image = raw.find("image")) shown.image = sample_image(*image, i);
     return shown;
   }
 

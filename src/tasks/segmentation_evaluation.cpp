@@ -9,7 +9,7 @@
 
 #include "tasks/confusion.h"
 #include "tasks/palette.h"
-#include "tasks/pictures.h"
+#include "tasks/sample_image.h"
 #include "tasks/worst.h"
 #include "util/printable.h"
 
@@ -69,13 +69,13 @@ class SegmentationEvaluation final : public Evaluation {
       confusion_ += confusion;
       const double iou = mean_iou(values_of(confusion), classes());
       if (!worst_.takes(1 - iou)) continue;
-      const Image image = picture_of(raw.field("image"), i);
+      const Image image = sample_image(raw.field("image"), i);
       worst_.add(1 - iou, {.index = indices[static_cast<std::size_t>(i)],
                            .caption = fmt::format("mean IoU {:.3f}", iou),
                            .figures = {{"miou", iou}},
-                           .picture = side_by_side({overlay(image, mask_image(at::zeros_like(masks[i]))),
-                                                    overlay(image, mask_image(masks[i])),
-                                                    overlay(image, mask_image(guesses[i]))})});
+                           .image = side_by_side({overlay(image, mask_image(at::zeros_like(masks[i]))),
+                                                  overlay(image, mask_image(masks[i])),
+                                                  overlay(image, mask_image(guesses[i]))})});
     }
   }
 
@@ -144,7 +144,7 @@ std::vector<Prediction> segmentation_predictions(const at::Tensor& masks, const 
   const at::Tensor on_cpu = masks.cpu();
   for (std::int64_t i = 0; i < on_cpu.size(0); ++i) {
     Prediction prediction{.text = "", .json = {{"classes", Json::array()}}};
-    prediction.picture = mask_image(on_cpu[i]);
+    prediction.image = mask_image(on_cpu[i]);
     prediction.palette = mask_palette();
     const at::Tensor counts = on_cpu[i].flatten().bincount({}, static_cast<std::int64_t>(class_names.size()));
     const auto pixels = static_cast<double>(on_cpu[i].numel());

@@ -19,7 +19,7 @@ double mean_iou(std::span<const double> confusion, std::int64_t classes);
 double pixel_accuracy(std::span<const double> confusion, std::int64_t classes);
 
 /// Computes the intersection over union of each class over all pixels of the split, and keeps the `worst` samples,
-/// those with the lowest mean IoU of a single sample. Their pictures show image, mask and guess side by side.
+/// those with the lowest mean IoU of a single sample. They are shown as image, mask and guess side by side.
 std::unique_ptr<Evaluation> segmentation_evaluation(const std::vector<std::string>& class_names, std::size_t worst);
 
 /// masks: int64, N × height × width.

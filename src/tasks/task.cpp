@@ -19,11 +19,11 @@ std::unique_ptr<Task> make_task(const TaskConfig& config, const TaskData& data, 
 }
 
 std::vector<Prediction> Task::predict(const TensorDict& /*outputs*/, const PredictOptions& /*options*/) const {
-  throw UsageError("predict", "this task answers prompts, not pictures");
+  throw UsageError("predict", "this task answers prompts, not images");
 }
 
 Prediction Task::answer(Model& /*model*/, const std::string& /*prompt*/, const PredictOptions& /*options*/) const {
-  throw UsageError("predict", "this task takes pictures, not prompts");
+  throw UsageError("predict", "this task takes images, not prompts");
 }
 
 const Field& required_field(const TaskData& data, std::string_view task, std::string_view name) {

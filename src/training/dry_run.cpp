@@ -12,7 +12,7 @@
 #include "models/freeze.h"
 #include "optim/optimizer.h"
 #include "report/thumbnail.h"
-#include "tasks/pictures.h"
+#include "tasks/sample_image.h"
 #include "training/memory.h"
 #include "training/saved_run.h"
 #include "training/train_step.h"
@@ -23,8 +23,8 @@
 namespace trainyard {
 namespace {
 
-constexpr std::int64_t max_pictures = 256;
-constexpr std::size_t picture_side = 224;
+constexpr std::int64_t max_images = 256;
+constexpr std::size_t thumbnail_side = 224;
 
 std::string mib(double bytes) { return fmt::format("{:.1f} MiB", bytes / (1 << 20)); }
 
@@ -40,13 +40,13 @@ std::int64_t trained_count(const Model& model) {
   return count;
 }
 
-void write_pictures(const DeviceField& images, const std::filesystem::path& path) {
-  std::vector<Image> pictures;
-  for (std::int64_t i = 0; i < std::min(images.tensor().size(0), max_pictures); ++i) {
-    pictures.push_back(thumbnail(picture_of(images, i), picture_side));
+void write_images(const DeviceField& images, const std::filesystem::path& path) {
+  std::vector<Image> thumbnails;
+  for (std::int64_t i = 0; i < std::min(images.tensor().size(0), max_images); ++i) {
+    thumbnails.push_back(thumbnail(sample_image(images, i), thumbnail_side));
   }
-  const auto columns = static_cast<std::size_t>(std::ceil(std::sqrt(static_cast<double>(pictures.size()))));
-  const std::string file = encode_png(image_grid(pictures, columns));
+  const auto columns = static_cast<std::size_t>(std::ceil(std::sqrt(static_cast<double>(thumbnails.size()))));
+  const std::string file = encode_png(image_grid(thumbnails, columns));
   make_folders(path.parent_path());
   write_output_file(path, file, "train.dry_run");
 }
@@ -67,8 +67,8 @@ std::string dry_run(const Config& config, WorkerPool& pool, at::Device device, c
   DeviceLoader batches(pool, Split::train, order, device);
   batches.start_epoch(0);
   const std::optional<DeviceBatch> batch = batches.next();
-  const bool has_pictures = batch && find_field(data.fields, "image") != nullptr;
-  if (has_pictures) write_pictures(batch->field("image"), run / "batch.png");
+  const bool has_images = batch && find_field(data.fields, "image") != nullptr;
+  if (has_images) write_images(batch->field("image"), run / "batch.png");
   const MemoryCount memory(device);
   double loss = 0;
   if (batch) {
@@ -96,7 +96,7 @@ std::string dry_run(const Config& config, WorkerPool& pool, at::Device device, c
                            describe(data.fields), mib(batch_bytes), batches.batches()));
   const Monitor monitor = task->monitor();
   row("monitor", fmt::format("val/{}, {} is better", monitor.metric, monitor.higher_is_better ? "higher" : "lower"));
-  if (has_pictures) row("pictures", (run / "batch.png").string());
+  if (has_images) row("images", (run / "batch.png").string());
   row("checkpoints",
       described(prove_saving_of(config, pool.splits(), monitor, *model, *optimizer, run / "checkpoints")));
   return text;

@@ -25,7 +25,7 @@ TensorDict forward_mirrored(Model& model, const Task& task, const TensorDict& ba
   if (const at::Tensor* const image = batch.find("image")) mirrored.set("image", image->flip(3));
   const std::optional<TensorDict> other = task.unmirrored(forward(model, task, mirrored, precision));
   if (!other) {
-    throw UsageError("mirror", "the task of this checkpoint has no use for mirrored pictures; leave --mirror out");
+    throw UsageError("mirror", "the task of this checkpoint has no use for mirrored images; leave --mirror out");
   }
   TensorDict outputs = forward(model, task, batch, precision);
   for (auto& [name, tensor] : outputs) tensor = (tensor + other->at(name)) / 2;

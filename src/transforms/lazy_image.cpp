@@ -79,9 +79,8 @@ void LazyImage::frame(const Frame& frame) {
     return;
   }
   if (!cut.lies_in(size())) {
-    throw RunError("transform",
-                   "a region of {} x {} at ({}, {}) is not inside a picture of {} x {}, and only crops may", cut.width,
-                   cut.height, cut.left, cut.top, size().width, size().height);
+    throw RunError("transform", "a region of {} x {} at ({}, {}) is not inside an image of {} x {}, and only crops may",
+                   cut.width, cut.height, cut.left, cut.top, size().width, size().height);
   }
   if (scales() || !window_.lies_in(scaled_)) pixels();
   region_ = moved(cut, region_.top + window_.top, region_.left + window_.left);

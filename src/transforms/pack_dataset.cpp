@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "datasets/packed_file.h"
-#include "datasets/pictures.h"
+#include "datasets/stored_images.h"
 #include "images/encode_jpeg.h"
 #include "images/encode_png.h"
 #include "transforms/pipeline.h"
@@ -31,12 +31,12 @@ class SampleMaker {
       throw UsageError("pack", "the dataset draws its samples ({}) anew in each epoch: there is nothing to keep",
                        describe(fields));
     }
-    const auto is_picture = [](const Field& field) { return field.is_picture; };
+    const auto is_stored_image = [](const Field& field) { return field.is_stored_image; };
     const auto is_spatial = [](const Field& field) { return field.is_spatial(); };
     if (options.as == PackAs::jpeg && std::none_of(fields.begin(), fields.end(), is_spatial)) {
-      throw UsageError("pack", "these samples are no pictures: --as raw");
+      throw UsageError("pack", "these samples are not images: --as raw");
     }
-    if (options.as == PackAs::keep && std::any_of(fields.begin(), fields.end(), is_picture) &&
+    if (options.as == PackAs::keep && std::any_of(fields.begin(), fields.end(), is_stored_image) &&
         !options.transforms.empty()) {
       throw UsageError("pack", "files that are kept as they are cannot be transformed: --as jpeg, or --as raw");
     }
@@ -85,9 +85,9 @@ class SampleMaker {
     const std::vector<Field>& fields = dataset_.fields();
     read_sample(dataset_, index, sample_);
     for (std::size_t i = 0; i < fields.size(); ++i) {
-      if (fields[i].is_picture) {
+      if (fields[i].is_stored_image) {
         const StoredImage& stored = sample_.stored(i);
-        const ImageSize size = picture_size(dataset_, i, stored, index);  // refuses data that is not an image
+        const ImageSize size = stored_image_size(dataset_, i, stored, index);  // refuses data that is not an image
         add({.size = size, .is_encoded = !stored.pixels}, stored.bytes);
       } else {
         check_values(fields[i], sample_.place(i));

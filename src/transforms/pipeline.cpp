@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "datasets/pictures.h"
-#include "transforms/coded_picture.h"
+#include "datasets/stored_images.h"
+#include "transforms/encoded_image.h"
 #include "util/error.h"
 
 namespace trainyard {
@@ -28,10 +28,10 @@ std::pair<std::string, std::unique_ptr<Transform>> make_transform(const std::str
   return {arguments.transform(), std::move(transform)};
 }
 
-void require_pictures(const std::vector<Field>& fields) {
-  const auto is_file = [](const Field& field) { return field.is_picture && field.is_image(); };
+void require_image_files(const std::vector<Field>& fields) {
+  const auto is_file = [](const Field& field) { return field.is_stored_image && field.is_image(); };
   if (std::any_of(fields.begin(), fields.end(), is_file)) return;
-  throw UsageError("transform.decode", "gpu decodes the files of pictures, and the samples are {}; set it to exact",
+  throw UsageError("transform.decode", "gpu decodes image files, and the samples are {}; set it to exact",
                    describe(fields));
 }
 
@@ -68,7 +68,7 @@ class TransformPipeline::Draws {
 TransformPipeline::TransformPipeline(const std::vector<std::string>& specs, const std::vector<Field>& fields,
                                      DecodeMode decode)
     : decode_(decode) {
-  if (decode == DecodeMode::gpu) require_pictures(fields);
+  if (decode == DecodeMode::gpu) require_image_files(fields);
   if (specs.empty() && decode != DecodeMode::gpu) return;
   const auto image = std::find_if(fields.begin(), fields.end(), [](const Field& field) { return field.is_image(); });
   if (image == fields.end()) {
@@ -103,8 +103,8 @@ TransformPipeline::TransformPipeline(const std::vector<std::string>& specs, cons
 
 void TransformPipeline::leave_files_to_gpu(std::size_t bytes) {
   for (Field& field : fields_) {
-    if (field.is_picture && field.is_image()) {
-      field.coded_bytes = coded_picture_start + std::max(field.elements(), bytes);
+    if (field.is_stored_image && field.is_image()) {
+      field.encoded_bytes = encoded_image_start + std::max(field.elements(), bytes);
     }
   }
 }
@@ -169,29 +169,29 @@ void TransformPipeline::finish(LazyImage& image, const Field& field, const Draws
 void TransformPipeline::leave_to_gpu(LazyImage& image, const std::optional<JpegLayout>& layout,
                                      const StoredImage& stored, const Field& field, const Draws& draws, std::size_t end,
                                      std::span<std::byte> out) const {
-  const std::span<std::byte> rest = out.subspan(coded_picture_start);
+  const std::span<std::byte> rest = out.subspan(encoded_image_start);
   const std::optional<Framing> framing = image.framing();
-  CodedPicture picture;
+  EncodedImage header;
   if (!layout) {
-    picture.decoded_by = is_jpeg(stored.bytes) ? DecodedBy::worker_kind : DecodedBy::worker_other;
+    header.decoded_by = is_jpeg(stored.bytes) ? DecodedBy::worker_kind : DecodedBy::worker_other;
   } else if (!framing) {
-    picture.decoded_by = DecodedBy::worker_transform;
+    header.decoded_by = DecodedBy::worker_transform;
   } else if (stored.bytes.size() > rest.size()) {
-    picture.decoded_by = DecodedBy::worker_size;
+    header.decoded_by = DecodedBy::worker_size;
   } else {
-    picture = {.decoded_by = DecodedBy::gpu,
-               .mirrored = false,
-               .file_bytes = stored.bytes.size(),
-               .layout = *layout,
-               .framing = *framing};
+    header = {.decoded_by = DecodedBy::gpu,
+              .mirrored = false,
+              .file_bytes = stored.bytes.size(),
+              .layout = *layout,
+              .framing = *framing};
     for (std::size_t place = framed_; place < end; ++place) {  // at most one, which mirrors
       const double p = stages_[place].transform->mirrors().value_or(0);
-      picture.mirrored = draws.of(place, stages_[place]).uniform() < p;
+      header.mirrored = draws.of(place, stages_[place]).uniform() < p;
     }
     std::copy(stored.bytes.begin(), stored.bytes.end(), rest.begin());
   }
-  write_header(picture, out);
-  if (picture.decoded_by != DecodedBy::gpu) finish(image, field, draws, end, rest.data());
+  write_header(header, out);
+  if (header.decoded_by != DecodedBy::gpu) finish(image, field, draws, end, rest.data());
 }
 
 Image TransformPipeline::finish(LazyImage& image, bool is_mask, const Draws& draws) const {
@@ -222,12 +222,12 @@ void TransformPipeline::open(const Dataset& dataset, std::size_t index) const {
     if (!field.is_spatial()) continue;
     spatial.reader.reset();
     const StoredImage& stored = memory_->sample.stored(i);
-    if (!field.is_picture) {
+    if (!field.is_stored_image) {
       spatial.pixels = ConstImageView(memory_->sample.place(i).data(), image_size(field), channels_of(field));
     } else if (stored.pixels) {
       spatial.pixels = ConstImageView(stored.bytes.data(), *stored.pixels, channels_of(field));
     } else {
-      spatial.reader = open_picture(dataset, i, stored, index);
+      spatial.reader = open_stored_image(dataset, i, stored, index);
     }
     if (!first) first = i;
     const ImageSize size = spatial.size();
@@ -246,7 +246,7 @@ void TransformPipeline::read(const Dataset& dataset, std::size_t index, std::uin
   bool has_work = !stages_.empty();
   if (memory_->spatial.size() < given.size()) memory_->spatial.resize(given.size());
   for (std::size_t i = 0; i < given.size(); ++i) {
-    if (given[i].is_picture) {
+    if (given[i].is_stored_image) {
       has_work = true;
       sample.expect(i, std::span<std::byte>());
     } else if (framed_ > 0 && given[i].is_spatial()) {
@@ -258,7 +258,7 @@ void TransformPipeline::read(const Dataset& dataset, std::size_t index, std::uin
   dataset.read(index, stream_of_reading(dataset, seed, epoch, index), sample);
   bool is_whole = true;
   for (std::size_t i = 0; i < given.size(); ++i) {
-    is_whole &= given[i].is_picture ? sample.is_stored(i) : sample.is_filled(i);
+    is_whole &= given[i].is_stored_image ? sample.is_stored(i) : sample.is_filled(i);
   }
   if (!is_whole) require_filled(dataset, index, sample);
   if (!has_work) return;
@@ -270,7 +270,7 @@ void TransformPipeline::read(const Dataset& dataset, std::size_t index, std::uin
   for (std::size_t i = 0; i < fields.size(); ++i) {
     const Field& field = fields[i];
     if (!field.is_spatial()) continue;
-    if (!field.is_picture && framed_ == 0) {
+    if (!field.is_stored_image && framed_ == 0) {
       const auto [height, width] = image_size(field);
       change({out[i].data(), height, width, channels_of(field)}, field.is_mask(), draws, end);
       continue;
@@ -278,9 +278,9 @@ void TransformPipeline::read(const Dataset& dataset, std::size_t index, std::uin
     Spatial& spatial = memory_->spatial[i];
     LazyImage image = lazy(field, spatial);
     std::optional<JpegLayout> layout;  // known only before decoding begins
-    if (field.coded_bytes > 0 && spatial.reader) layout = spatial.reader->layout_for_gpu();
-    frame(image, field, draws, field.is_picture ? dataset.name(index) : "a sample");
-    if (field.coded_bytes > 0) {
+    if (field.encoded_bytes > 0 && spatial.reader) layout = spatial.reader->layout_for_gpu();
+    frame(image, field, draws, field.is_stored_image ? dataset.name(index) : "a sample");
+    if (field.encoded_bytes > 0) {
       leave_to_gpu(image, layout, sample.stored(i), field, draws, end, out[i]);
     } else {
       finish(image, field, draws, end, out[i].data());

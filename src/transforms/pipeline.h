@@ -38,13 +38,13 @@ class TransformPipeline {
   TransformPipeline() = default;
   /// Builds each of `specs` ("name" or "name(key=value, ...)") for samples of `fields`. Throws UsageError, also if
   /// there are specs but no field is an image, for transforms that cannot act on a mask in the samples, and with
-  /// DecodeMode::gpu for samples without pictures and for transforms other than crops, resizes and a final
+  /// DecodeMode::gpu for samples without stored images and for transforms other than crops, resizes and a final
   /// random_horizontal_flip.
   TransformPipeline(const std::vector<std::string>& specs, const std::vector<Field>& fields,
                     DecodeMode decode = DecodeMode::exact);
 
-  /// With DecodeMode::gpu, leaves the files of images up to `bytes` to the GPU: read() then writes a CodedPicture
-  /// (coded_picture.h) in place of an image's elements. Call before fields().
+  /// With DecodeMode::gpu, leaves the files of images up to `bytes` to the GPU: read() then writes an EncodedImage
+  /// (encoded_image.h) in place of an image's elements. Call before fields().
   void leave_files_to_gpu(std::size_t bytes);
 
   /// The fields of `dataset` with their shapes after the transforms, as read() writes them.

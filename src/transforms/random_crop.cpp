@@ -14,7 +14,7 @@ class RandomCrop final : public Transform {
     const ImageSize size = size_ == 0 ? image : ImageSize{size_, size_};
     if (size.height > image.height + 2 * padding_ || size.width > image.width + 2 * padding_) {
       throw RunError("transform",
-                     "random_crop(size={}, padding={}) cannot be cut out of a picture of {} x {}: resize it first, or "
+                     "random_crop(size={}, padding={}) cannot be cut out of an image of {} x {}: resize it first, or "
                      "give more padding",
                      size_, padding_, image.width, image.height);
     }

@@ -26,7 +26,7 @@ Manifest example() {
   manifest.dataset = "fashion_mnist";
   manifest.dataset_fingerprint = 0xfedcba9876543210;
   manifest.class_names = {"T-shirt", "caf\u00e9 \"quoted\""};
-  manifest.fields = {{.name = "image", .shape = {28, 28, 1}, .is_picture = true},
+  manifest.fields = {{.name = "image", .shape = {28, 28, 1}, .is_stored_image = true},
                      {.name = "label", .dtype = DType::int64, .values = ValueRange{.count = 2}},
                      {.name = "tokens",
                       .dtype = DType::int32,
@@ -168,7 +168,7 @@ TEST(Manifest, ValuesOutOfRangeAreRefusedByKeyBehindARightChecksum) {
   EXPECT_THAT(refusal("/channel_std", {1, 1}), HasSubstr("'channel_std' has 2 values for 1 channels"));
   EXPECT_THAT(refusal("/channel_mean", nlohmann::json::array()), HasSubstr("'channel_mean' has 0 values"));
   EXPECT_THAT(refusal("/fields", nlohmann::json::array()), HasSubstr("'fields' has 0 fields"));
-  EXPECT_THAT(refusal("/fields/0/name", "picture"), HasSubstr("'channel_mean' has 1 values for 0 channels"));
+  EXPECT_THAT(refusal("/fields/0/name", "photo"), HasSubstr("'channel_mean' has 1 values for 0 channels"));
   EXPECT_THAT(refusal("/fields/0/is_picture", 1), HasSubstr("'is_picture' is not true or false"));
   EXPECT_THAT(refusal("/fields/1/values/count", 0), HasSubstr("the field 'label' of int64 has 0 values"));
   EXPECT_THAT(refusal("/fields/2/values/ignored", 0.5), HasSubstr("'ignored' is not a whole number"));

@@ -235,14 +235,14 @@ TEST_F(BenchDecode, FailsIfNoFileCanBeDecoded) {
   for (const char* name : {"train/a/0.jpg", "val/a/0.jpg"}) dir.write(name, file.substr(0, file.size() / 2));
   const Outcome outcome = run_bench("decode --data.name image_folder --data.root " + dir.path());
   EXPECT_EQ(outcome.exit_code, 1);
-  EXPECT_THAT(outcome.output, AllOf(HasSubstr("[bench] none of 1 pictures can be decoded; the first: [image] "),
+  EXPECT_THAT(outcome.output, AllOf(HasSubstr("[bench] none of 1 images can be decoded; the first: [image] "),
                                     HasSubstr("truncated JPEG")));
 }
 
 TEST(Bench, RefusesWhatItCannotMeasure) {
   const TempDir dir;
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {"decode", "[bench] samples of synthetic have no picture files to decode, but image (uint8, 16 x 16 x 3)"},
+      {"decode", "[bench] samples of synthetic have no image files to decode, but image (uint8, 16 x 16 x 3)"},
       {"speed", "is 'speed'; allowed, nearest first: step"},
       {"step --rounds 0", "--rounds"},
       {"step --seconds -1", "--seconds"},

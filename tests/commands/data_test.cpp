@@ -65,7 +65,7 @@ TEST_F(DataCommand, ListsEverySampleThatCannotBeRead) {
   EXPECT_EQ(outcome.exit_code, 1);
   EXPECT_THAT(outcome.output,
               AllOf(HasSubstr("4 of 8 samples cannot be read"), HasSubstr("train/cat/0.jpg: truncated JPEG"),
-                    HasSubstr("train/cat/1.jpg: is HTML"), HasSubstr("train/cat/2.jpg: is a GIF picture"),
+                    HasSubstr("train/cat/1.jpg: is HTML"), HasSubstr("train/cat/2.jpg: is a GIF image"),
                     HasSubstr("train/dog/3.jpg: is empty"), HasSubstr("1 of 8 samples cannot be read"),
                     HasSubstr("test/dog/0.jpg: is a Git LFS pointer")));
 }
@@ -78,8 +78,8 @@ TEST_F(DataCommand, ListsEverySampleOfASplitThatCannotBeRead) {
   const Outcome outcome = program("data");
   EXPECT_EQ(outcome.exit_code, 1);
   EXPECT_THAT(outcome.output,
-              AllOf(HasSubstr("none of the 8 pictures can be read"), HasSubstr("train/cat/0.jpg: is empty"),
-                    HasSubstr("train/cat/3.jpg: is empty"), HasSubstr("train/dog/3.jpg: is a GIF picture")));
+              AllOf(HasSubstr("none of the 8 images can be read"), HasSubstr("train/cat/0.jpg: is empty"),
+                    HasSubstr("train/cat/3.jpg: is empty"), HasSubstr("train/dog/3.jpg: is a GIF image")));
 }
 
 TEST_F(DataCommand, GivesEverythingAsJson) {

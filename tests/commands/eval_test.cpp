@@ -61,7 +61,7 @@ TEST_F(EvalCommand, PrintsATableOfTheClasses) {
   }
 }
 
-TEST_F(EvalCommand, AveragesWithTheMirroredPictures) {
+TEST_F(EvalCommand, AveragesWithTheMirroredImages) {
   const nlohmann::json plain = eval_json({run()});
   const nlohmann::json mirrored = eval_json({run(), "--mirror"});
   EXPECT_EQ(plain["mirror"], false);

@@ -48,7 +48,7 @@ TEST_F(PredictCommand, PrintsTheTopClassesWithTheirShares) {
 TEST_F(PredictCommand, ReadsAFolderAndGoesOnAfterABadFile) {
   const TempDir images;
   for (std::size_t i = 0; i < 40; ++i) images.write(fmt::format("deep/{:02}.png", i), test_image(i));
-  images.write("deep/05-bad.jpg", "no picture");  // sorts before 05.png
+  images.write("deep/05-bad.jpg", "not an image");  // sorts before 05.png
   images.write("deep/notes.txt", "not looked at");
   const Outcome outcome = run_program({TRAINYARD_BINARY, "predict", run(), images.path(), "--json"});
   EXPECT_EQ(outcome.exit_code, 1);
@@ -83,7 +83,7 @@ TEST_F(PredictCommand, NamesAMissingFileAndAFolderWithoutImages) {
   const TempDir images;
   const Outcome outcome = run_program({TRAINYARD_BINARY, "predict", run(), "/nowhere.png", images.path()});
   EXPECT_EQ(outcome.exit_code, 1);
-  EXPECT_THAT(outcome.output, AllOf(HasSubstr("/nowhere.png"), HasSubstr("holds no pictures")));
+  EXPECT_THAT(outcome.output, AllOf(HasSubstr("/nowhere.png"), HasSubstr("holds no images")));
 }
 
 TEST_F(PredictCommand, ReadsListsFromFindAndFromWindows) {

@@ -108,7 +108,7 @@ TEST_F(TaskCommands, SegmentationTrainsIsEvaluatedAndWritesMasks) {
 }
 
 TEST_F(TaskCommands, MultiLabelTrainsIsEvaluatedAndNamesLabels) {
-  write_labelled_pictures(dir_, "labelled", 96);
+  write_labelled_images(dir_, "labelled", 96);
   const Outcome trained = train("m", multi_label());
   ASSERT_EQ(trained.exit_code, 0) << trained.output;
   EXPECT_THAT(trained.output, AllOf(HasSubstr("val/map "), HasSubstr("best           val/map")));
@@ -131,11 +131,11 @@ TEST_F(TaskCommands, MultiLabelTrainsIsEvaluatedAndNamesLabels) {
   EXPECT_THAT(run({"eval", best, "--split", "val"}).output,
               AllOf(HasSubstr("val/map"), HasSubstr("average_precision"), HasSubstr("most wrong")));
 
-  const std::string picture = dir_ / "labelled/train/00.png";
-  const json predicted = json::parse(run({"predict", dir_ / "runs/m", picture, "--json"}).output, nullptr, false);
+  const std::string image = dir_ / "labelled/train/00.png";
+  const json predicted = json::parse(run({"predict", dir_ / "runs/m", image, "--json"}).output, nullptr, false);
   ASSERT_TRUE(predicted["predictions"].is_array());
   for (const json& label : predicted["predictions"]) EXPECT_GT(label["probability"].get<double>(), 0.5);
-  EXPECT_THAT(run({"predict", dir_ / "runs/m", picture}).output, HasSubstr(" %"));
+  EXPECT_THAT(run({"predict", dir_ / "runs/m", image}).output, HasSubstr(" %"));
 }
 
 TEST_F(TaskCommands, RegressionOfATableTrainsIsEvaluatedAndPredictsRows) {
@@ -229,7 +229,7 @@ TEST_F(TaskCommands, PredictReportsAModelThatHasDiverged) {
   EXPECT_THAT(predicted.output, HasSubstr("rows.csv:2: the model gives numbers that are not finite"));
 }
 
-TEST_F(TaskCommands, RegressionOfPicturesTrainsIsEvaluatedAndPredicts) {
+TEST_F(TaskCommands, RegressionOfImagesTrainsIsEvaluatedAndPredicts) {
   for (const auto& [stem, count] : {std::pair("train", 60U), {"t10k", 12U}}) {
     std::string pixels;
     for (std::uint32_t i = 0; i < count * 784; ++i) pixels += static_cast<char>(i % 784 / 28 < 14 ? 200 : i % 40);
@@ -299,7 +299,7 @@ TEST_F(TaskCommands, LanguageModelTrainsIsEvaluatedAndContinuesPrompts) {
 
   const Outcome mirrored = run({"eval", dir_ / "runs/t", "--mirror"});
   EXPECT_EQ(mirrored.exit_code, 2);
-  EXPECT_THAT(mirrored.output, HasSubstr("no use for mirrored pictures"));
+  EXPECT_THAT(mirrored.output, HasSubstr("no use for mirrored images"));
 
   const std::vector<std::string> predict = {"predict", dir_ / "runs/t", "abc", "--tokens", "20", "--seed",
                                             "3",       "--temperature", "0.5"};

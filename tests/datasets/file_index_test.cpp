@@ -21,7 +21,7 @@ FileIndex index_of_three() {
   index.add("one", {.offset = 512, .size = 10, .file = 0, .label = 1});
   index.add("two", {.offset = 2048, .size = 20, .file = 0, .label = 0});
   index.add("", {.size = 30, .file = 1, .label = 1});
-  index.folder = "pictures";
+  index.folder = "images";
   index.files = {12, 19};
   index.left_out = {{"litter", 2, {"._one", "._two"}}, {"dangling link", 1, {"three"}}};
   return index;

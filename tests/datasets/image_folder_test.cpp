@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
-#include "datasets/pictures.h"
+#include "datasets/stored_images.h"
 #include "support/error_of.h"
 #include "support/image_files.h"
 #include "support/read_field.h"
@@ -30,7 +30,7 @@ class ImageFolder : public testing::Test {
                              "test/cat/z.png", "test/dog/y.jpg"}) {
       add(name);
     }
-    dir_.write("train/cat/notes.txt", "no picture");
+    dir_.write("train/cat/notes.txt", "not an image");
   }
   ~ImageFolder() override { unsetenv("XDG_CACHE_HOME"); }
 
@@ -85,7 +85,7 @@ class ImageFolder : public testing::Test {
   TempDir cache_;
 };
 
-TEST_F(ImageFolder, ListsPicturesByClassThenFolderThenName) {
+TEST_F(ImageFolder, ListsImagesByClassThenFolderThenName) {
   EXPECT_THAT(names(), ElementsAre("train/cat/a.jpeg", "train/cat/b.jpg", "train/cat/old/c.JPG", "train/dog/a.png"));
   EXPECT_THAT(names(Split::test), ElementsAre("test/cat/z.png", "test/dog/y.jpg"));
   EXPECT_THAT(make()->class_names(), ElementsAre("cat", "dog"));
@@ -110,7 +110,7 @@ TEST_F(ImageFolder, EachSplitIsTheFolderOfItsName) {
   EXPECT_THAT(error_of<UsageError>([&] { make(); }), HasSubstr("has no folder train"));
 }
 
-TEST_F(ImageFolder, KnowsClassesWithoutReadingPictures) {
+TEST_F(ImageFolder, KnowsClassesWithoutReadingImages) {
   const auto dataset = make();
   EXPECT_EQ(dataset->stratum(0), 0u);
   EXPECT_EQ(dataset->stratum(3), 1u);
@@ -141,7 +141,7 @@ TEST_F(ImageFolder, NamesWhatItCannotTake) {
   EXPECT_THAT(error_of<UsageError>([&] { make(); }), HasSubstr("has no folder train"));
 }
 
-TEST_F(ImageFolder, NamesAnUnreadablePictureAndStartsWithoutIt) {
+TEST_F(ImageFolder, NamesAnUnreadableImageAndStartsWithoutIt) {
   dir_.write("train/cat/a.jpeg", "broken");
   const auto dataset = make();
   std::vector<std::byte> out(dataset->fields()[0].bytes());
@@ -164,7 +164,7 @@ TEST_F(ImageFolder, NamesALinkToAFolderAboveIt) {
   std::filesystem::create_directory_symlink(dir_ / "train/dog", dir_ / "train/dog/self");
   std::filesystem::create_directory_symlink("round", dir_ / "train/dog/round");
   EXPECT_THAT(left_out(),
-              ElementsAre(LeftOut{"not a picture", 1, {"cat/notes.txt"}}, LeftOut{"link in a circle", 1, {"dog/round"}},
+              ElementsAre(LeftOut{"not an image", 1, {"cat/notes.txt"}}, LeftOut{"link in a circle", 1, {"dog/round"}},
                           LeftOut{"link to a folder above it", 1, {"dog/self"}}));
 }
 
@@ -195,7 +195,7 @@ TEST_F(ImageFolder, TakesFilesByTheirContentNotByTheirEnding) {
   EXPECT_THAT(names(), testing::IsSupersetOf(
                            {"train/dog/b.jfif", "train/dog/c.JPE", "train/dog/d.webp", "train/dog/no_ending"}));
   EXPECT_EQ(names().size(), 8u);
-  EXPECT_THAT(left_out(), ElementsAre(LeftOut{"not a picture", 2, {"cat/notes.txt", "dog/LICENSE"}},
+  EXPECT_THAT(left_out(), ElementsAre(LeftOut{"not an image", 2, {"cat/notes.txt", "dog/LICENSE"}},
                                       LeftOut{"unread format WebP", 2, {"dog/e.webp", "dog/f.webp"}},
                                       LeftOut{"unread format HEIC", 1, {"dog/g.heic"}}));
   EXPECT_EQ(make()->class_counts(), (std::vector<std::uint64_t>{3, 5}));
@@ -247,7 +247,7 @@ TEST_F(ImageFolder, RefusesClassNamesThatAreNotUtf8) {
   EXPECT_THAT(error_of<UsageError>([&] { make(); }), AllOf(HasSubstr("train/caf\\xe9"), HasSubstr("not UTF-8")));
 }
 
-TEST_F(ImageFolder, TurnsPicturesUprightUnlessToldOtherwise) {
+TEST_F(ImageFolder, TurnsImagesUprightUnlessToldOtherwise) {
   dir_.write("train/cat/a.jpeg", with_exif(jpeg_file(ramp(8, 10, 3)), exif_of(6)));
   EXPECT_EQ(make()->fields()[0].shape, (Shape{10, 8, 3}));
   DataConfig config{.name = "image_folder", .root = dir_.path(), .exif_orientation = false};

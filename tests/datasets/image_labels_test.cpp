@@ -50,7 +50,7 @@ std::vector<std::byte> bytes(std::initializer_list<int> values) {
   return result;
 }
 
-TEST_F(ImageLabels, HasThePicturesAndLabelsOfTheRows) {
+TEST_F(ImageLabels, HasTheImagesAndLabelsOfTheRows) {
   const auto dataset = make();
   ASSERT_EQ(dataset->size(), 2u);
   EXPECT_THAT(dataset->class_names(), ElementsAre("cat", "dog"));
@@ -125,8 +125,8 @@ TEST_F(ImageLabels, NamesTheLineOfWhatIsWrong) {
               AllOf(HasSubstr("labels.csv:3] there is no file"), HasSubstr("b.jpg")));
   EXPECT_THAT(refusal("file,cat\na.jpg,2\n"), HasSubstr("labels.csv:2] the label 'cat' is '2'; allowed: 0 or 1"));
   EXPECT_THAT(refusal("file,cat\na.jpg,\n"), HasSubstr("the label 'cat' is ''"));
-  EXPECT_THAT(refusal("file,cat\n../train/a.jpg,1\n"), HasSubstr("'../train/a.jpg' is no path to a picture"));
-  EXPECT_THAT(refusal("file,cat\n/etc/passwd,1\n"), HasSubstr("'/etc/passwd' is no path to a picture"));
+  EXPECT_THAT(refusal("file,cat\n../train/a.jpg,1\n"), HasSubstr("'../train/a.jpg' is not the path of an image"));
+  EXPECT_THAT(refusal("file,cat\n/etc/passwd,1\n"), HasSubstr("'/etc/passwd' is not the path of an image"));
   EXPECT_THAT(refusal("file,cat\n,1\n"), HasSubstr("'' is no path"));
   EXPECT_THAT(refusal("file,cat\ntown,1\n"), HasSubstr("there is no file"));
   EXPECT_THAT(refusal("file,cat\na.jpg,1,0\n"), HasSubstr("labels.csv:2] the row has 3 fields"));

@@ -49,12 +49,12 @@ std::vector<FieldContent> read(const Dataset& dataset, std::size_t index) {
   return TransformPipeline().read_any_size(dataset, index, 0, 0);
 }
 
-TEST_F(ImageMasks, PairsPicturesAndMasksByName) {
+TEST_F(ImageMasks, PairsImagesAndMasksByName) {
   const auto dataset = make();
   ASSERT_EQ(dataset->size(), 2u);
   EXPECT_THAT(dataset->class_names(), ElementsAre("sky", "road", "car"));
   EXPECT_THAT(dataset->name(1), HasSubstr("train/images/town/b.png"));
-  EXPECT_THAT(dataset->picture_name(1, 1), HasSubstr("train/masks/town/b.png"));
+  EXPECT_THAT(dataset->image_name(1, 1), HasSubstr("train/masks/town/b.png"));
   const std::vector<Field>& fields = dataset->fields();
   ASSERT_EQ(fields.size(), 2u);
   EXPECT_TRUE(fields[0].is_image());
@@ -73,8 +73,8 @@ TEST_F(ImageMasks, LeavesOutWhatHasNoPartner) {
   const auto dataset = make();
   EXPECT_EQ(dataset->size(), 2u);
   const std::string left_out = list_left_out(dataset->left_out());
-  EXPECT_THAT(left_out, AllOf(HasSubstr("picture without a mask: 1 (images/c.jpg)"),
-                              HasSubstr("mask without a picture: 1 (masks/d.png)")));
+  EXPECT_THAT(left_out, AllOf(HasSubstr("image without a mask: 1 (images/c.jpg)"),
+                              HasSubstr("mask without an image: 1 (masks/d.png)")));
 }
 
 TEST_F(ImageMasks, HasTheSplitsThatHaveAFolder) {
@@ -94,7 +94,7 @@ TEST_F(ImageMasks, SaysWhatIsMissing) {
   EXPECT_THAT(error(), HasSubstr("has no folder masks"));
   std::filesystem::create_directories(dir_ / "train/masks");
   dir_.write("train/masks/z.png", png_file(mask_of(2, 2), {.color_type = 0}));
-  EXPECT_THAT(error(), AllOf(HasSubstr("no picture with a mask"), HasSubstr("picture without a mask: 2")));
+  EXPECT_THAT(error(), AllOf(HasSubstr("no image with a mask"), HasSubstr("image without a mask: 2")));
   std::filesystem::remove(dir_ / "classes.txt");
   EXPECT_THAT(error(), AllOf(HasSubstr("there is no file"), HasSubstr("classes.txt")));
 }

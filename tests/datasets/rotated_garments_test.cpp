@@ -24,10 +24,9 @@ class RotatedGarments : public testing::Test {
   void write(const std::string& stem, std::uint32_t count, std::uint32_t darkest) const {
     std::string pixels;
     for (std::uint32_t i = 0; i < count; ++i) {
-      std::string picture(784, '\0');
-      for (std::size_t y = 2; y < 8; ++y)
-        picture.replace(y * 28 + 11, 6, std::string(6, static_cast<char>(darkest + i)));
-      pixels += picture;
+      std::string image(784, '\0');
+      for (std::size_t y = 2; y < 8; ++y) image.replace(y * 28 + 11, 6, std::string(6, static_cast<char>(darkest + i)));
+      pixels += image;
     }
     dir_.write(stem + "-images-idx3-ubyte", idx_file({count, 28, 28}, pixels));
     dir_.write(stem + "-labels-idx1-ubyte", idx_file({count}, std::string(count, '\0')));
@@ -42,7 +41,7 @@ class RotatedGarments : public testing::Test {
   TempDir dir_;
 };
 
-TEST_F(RotatedGarments, TheTargetIsTheAngleOfThePicture) {
+TEST_F(RotatedGarments, TheTargetIsTheAngleOfTheImage) {
   const std::vector<SplitDataset> splits = make_splits(config());
   ASSERT_EQ(splits.size(), 3u);
   const std::array<std::size_t, 3> sizes{100, 20, 20};

@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "datasets/pictures.h"
+#include "datasets/stored_images.h"
 #include "support/configured.h"
 #include "support/image_files.h"
 #include "support/read_field.h"
@@ -49,7 +49,7 @@ TEST(Subset, FingerprintDependsOnDataAndIndices) {
   EXPECT_NE(of({1}), whole->fingerprint());
 }
 
-TEST(Subset, OfPicturesIsADatasetOfPictures) {
+TEST(Subset, OfImagesIsADatasetOfImages) {
   const TempDir dir;
   const TempDir cache;
   const auto add = [&](const char* path, const Image& image) { dir.write(path, png_file(image)); };
@@ -63,7 +63,7 @@ TEST(Subset, OfPicturesIsADatasetOfPictures) {
   const std::shared_ptr<const Dataset> whole = make_dataset(config, Split::train);
   unsetenv("XDG_CACHE_HOME");
   const auto part = subset(whole, std::vector<std::uint64_t>{2, 1});
-  EXPECT_TRUE(part->fields()[0].is_picture);
+  EXPECT_TRUE(part->fields()[0].is_stored_image);
   EXPECT_THAT(part->name(0), HasSubstr("train/dog/c.png"));
 
   const TransformPipeline pipeline({"resize(size=12)", "center_crop(size=8)"}, whole->fields());

@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <sys/resource.h>
 
-#include "datasets/pictures.h"
+#include "datasets/stored_images.h"
 #include "support/error_of.h"
 #include "support/image_files.h"
 #include "support/read_field.h"
@@ -79,7 +79,7 @@ class TarShards : public testing::Test {
   TempDir dir_;
 };
 
-TEST_F(TarShards, GivesEachPictureWithItsClass) {
+TEST_F(TarShards, GivesEachImageWithItsClass) {
   make_small_set();
   const auto train = make();
   ASSERT_EQ(train->size(), 3u);
@@ -171,7 +171,7 @@ TEST_F(TarShards, CountsWhatItLeavesOut) {
                   "4 litter: ._0.tar, 0.tar: ./._a.jpg, 0.tar: ./._a.cls", "1 not a tar shard (*.tar): 1.tar.gz",
                   "1 symbolic link: 0.tar: d.jpg", "1 not needed: 0.tar: a.json",
                   "1 sample without a class (.cls): 0.tar: b.jpg",
-                  "2 sample without a picture (.jpg, .jpeg, .png): 0.tar: c with cls, webp, 0.tar: d with cls"));
+                  "2 sample without an image (.jpg, .jpeg, .png): 0.tar: c with cls, webp, 0.tar: d with cls"));
   EXPECT_THAT(list_left_out(train->left_out()), AllOf(HasSubstr("sample without a class (.cls): 1 ("),
                                                       Not(HasSubstr("litter")), Not(HasSubstr("a.json"))));
 }
@@ -193,12 +193,12 @@ TEST_F(TarShards, RefusesSamplesThatLieApart) {
   write("train/0.tar",
         tar_member("a.jpg", image) + tar_member("b.jpg", image) + tar_member("a.cls", "0") + tar_member("b.cls", "0"));
   EXPECT_THAT(error_of<RunError>([&] { make(); }),
-              AllOf(HasSubstr("0.tar: sample a has its picture and its class apart"), HasSubstr("tar --sort=name")));
+              AllOf(HasSubstr("0.tar: sample a has its image and its class apart"), HasSubstr("tar --sort=name")));
   const std::string a = tar_member("a.jpg", image) + tar_member("a.cls", "0");
   write("train/0.tar", a + tar_member("b.jpg", image) + tar_member("b.cls", "0") + a);
   EXPECT_THAT(error_of<RunError>([&] { make(); }), HasSubstr("sample a is there twice"));
   write("train/0.tar", tar_member("a.jpg", image) + tar_member("a.png", image) + tar_member("a.cls", "0"));
-  EXPECT_THAT(error_of<RunError>([&] { make(); }), HasSubstr("sample a has two pictures, a.jpg and a.png"));
+  EXPECT_THAT(error_of<RunError>([&] { make(); }), HasSubstr("sample a has two images, a.jpg and a.png"));
   write("train/0.tar", a + tar_member("a.cls", "1"));
   EXPECT_THAT(error_of<RunError>([&] { make(); }), HasSubstr("sample a has two classes"));
 }

@@ -73,7 +73,7 @@ std::vector<Case> tasks() {
 
 void write_data(const TempDir& dir) {
   write_scenes(dir, "scenes", 87);
-  write_labelled_pictures(dir, "labelled", 87);
+  write_labelled_images(dir, "labelled", 87);
   write_text(dir, "text", 1400);
   write_table(dir, "table/train.csv", 87);
 }

@@ -66,7 +66,7 @@ def is_python(block):
     return re.match(r"(import|from) \w", block[0]) is not None
 
 
-def pictures(folder):
+def images(folder):
     from PIL import Image
 
     def write(path, colour):
@@ -233,7 +233,7 @@ def prepare(binary, folder):
     os.makedirs("data")
     os.symlink(f"{ROOT}/data/houses", "data/houses")
     os.environ["PATH"] = f"{folder}/bin:{os.environ['PATH']}"
-    pictures(folder)
+    images(folder)
     size = []
     for step in ("resize(size=28)", "center_crop(size=28)"):
         size += ["--transform.train", step, "--transform.test", step]

@@ -62,7 +62,7 @@ def faults(root):
     source = os.path.join(root, "src")
     folders = {name for name in os.listdir(source) if os.path.isdir(os.path.join(source, name))}
     for name in sorted(folders ^ set(below)):
-        yield f"{name}: is in {'src/' if name in folders else 'the picture'} only"
+        yield f"{name}: is in {'src/' if name in folders else 'the diagram'} only"
     for name in sorted(below):
         if name in below[name]:
             yield f"{name}: the arrows lead from it back to it"
@@ -90,7 +90,7 @@ def finds_what_is_wrong():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         return list(faults(root)) == [
-            "d: is in the picture only",
+            "d: is in the diagram only",
             "e: is in src/ only",
             "src/c/c.h includes a/a.h: no arrows lead from c to a",
             "a ─▶ d: no file of a includes a header of d",

@@ -73,8 +73,8 @@ def segmentation():
     inside = [[int(y in square[0] and x in square[1]) for x in range(48)] for y in range(40)]
     for split, count in (("train", 10), ("test", 2)):
         for i in range(count):
-            picture = [b"".join(bytes([40 + i + 180 * bit] * 3) for bit in row) for row in inside]
-            write(pathlib.Path("scenes", split, "images", f"{i}.png"), png(picture, 2))
+            image = [b"".join(bytes([40 + i + 180 * bit] * 3) for bit in row) for row in inside]
+            write(pathlib.Path("scenes", split, "images", f"{i}.png"), png(image, 2))
             write(pathlib.Path("scenes", split, "masks", f"{i}.png"), png([bytes(row) for row in inside], 0))
     write(pathlib.Path("scenes/classes.txt"), b"ground\nsquare\n")
     printed = example("segmentation", "scenes", "--train.epochs", "2", "--loader.batch_size", "2", *FASTER)
@@ -97,10 +97,10 @@ def classify():
     run(TRAINYARD, "train", "--run.name", "colours", "--data.name", "image_folder", "--data.root", "photos", "--model.name",
         "convnet", "--train.epochs", "3", "--loader.batch_size", "4",
         *[word for step in size for split in ("train", "test") for word in (f"--transform.{split}", step)], *FASTER)
-    for picture in ("photos/test/red/5.png", "photos/test/blue/0.png"):
-        name, *expected = run(TRAINYARD, "predict", "runs/colours", picture).splitlines()
-        assert name == picture
-        printed = run(CLASSIFY, "runs/colours", picture).splitlines()
+    for image in ("photos/test/red/5.png", "photos/test/blue/0.png"):
+        name, *expected = run(TRAINYARD, "predict", "runs/colours", image).splitlines()
+        assert name == image
+        printed = run(CLASSIFY, "runs/colours", image).splitlines()
         assert printed == expected, (printed, expected)
     done = subprocess.run([CLASSIFY, "runs/colours", "photos/none.png"], capture_output=True, text=True)
     assert done.returncode == 1 and "photos/none.png" in done.stderr, done

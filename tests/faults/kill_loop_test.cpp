@@ -110,7 +110,7 @@ class KillLoop : public testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
     write_scenes(dir_, "scenes", 96);
-    write_labelled_pictures(dir_, "labelled", 96);
+    write_labelled_images(dir_, "labelled", 96);
     write_text(dir_, "text", 2400);
     write_table(dir_, "table/train.csv", 96);
   }

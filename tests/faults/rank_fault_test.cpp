@@ -108,7 +108,7 @@ class DamagedSample : public RankFault, public testing::WithParamInterface<bool>
 
 TEST_P(DamagedSample, IsToldOnceWithItsRankAndHost) {
   write_scenes(dir_, "scenes", 48);
-  dir_.write("scenes/train/images/17.png", "no picture");
+  dir_.write("scenes/train/images/17.png", "not an image");
   const std::vector<std::string> command = tiny_training(
       dir_ / "runs", "run", "3",
       {"--task.name", "segmentation", "--data.name", "image_masks", "--data.root", dir_ / "scenes", "--data.channels",

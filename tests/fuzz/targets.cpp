@@ -15,7 +15,7 @@
 #include "datasets/file_index.h"
 #include "datasets/idx.h"
 #include "datasets/packed_file.h"
-#include "datasets/pictures.h"
+#include "datasets/stored_images.h"
 #include "datasets/tar.h"
 #include "images/decode_image.h"
 #include "support/memory_file.h"
@@ -117,18 +117,18 @@ void fuzz_image(std::span<const std::byte> bytes) {
   reader->layout_for_gpu();
   if (reader->size().height * reader->size().width > 1'000'000) return;  // slow, without testing more
   LazyImage::Memory memory;
-  LazyImage picture(*reader,
-                    {.channels = as_mask || option(0) % 2 == 0 ? std::size_t{1} : std::size_t{3},
-                     .mode = option(0) % 4 < 2 ? DecodeMode::exact : DecodeMode::scaled,
-                     .nearest = as_mask},
-                    memory);
-  const ImageSize size = picture.size();
+  LazyImage image(*reader,
+                  {.channels = as_mask || option(0) % 2 == 0 ? std::size_t{1} : std::size_t{3},
+                   .mode = option(0) % 4 < 2 ? DecodeMode::exact : DecodeMode::scaled,
+                   .nearest = as_mask},
+                  memory);
+  const ImageSize size = image.size();
   const std::size_t height = 1 + option(1) % size.height;
   const std::size_t width = 1 + option(2) % size.width;
   const Rect region{static_cast<std::ptrdiff_t>((size.height - height) * (option(3) % 16) / 16),
                     static_cast<std::ptrdiff_t>((size.width - width) * (option(3) / 16) / 16), height, width};
-  picture.frame({region, option(0) % 8 < 4 ? region.size() : ImageSize{17, 13}, Filter::bicubic});
-  picture.pixels();
+  image.frame({region, option(0) % 8 < 4 ? region.size() : ImageSize{17, 13}, Filter::bicubic});
+  image.pixels();
 }
 
 void fuzz_safetensors(std::span<const std::byte> bytes) {

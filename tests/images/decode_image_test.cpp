@@ -73,7 +73,7 @@ TEST(DecodePng, GivesBackRgbAndGrey) {
   EXPECT_EQ(decode(png_file(ramp(9, 13, 1), {.color_type = 0}), 1).pixels, ramp(9, 13, 1).pixels);
 }
 
-TEST(DecodePng, GivesBackInterlacedPictures) {
+TEST(DecodePng, GivesBackInterlacedImages) {
   EXPECT_EQ(decode(png_file(ramp(19, 23, 3), {.interlaced = true}), 3).pixels, ramp(19, 23, 3).pixels);
 }
 
@@ -149,7 +149,7 @@ void expect_parts_of_the_whole(const std::string& file, std::size_t channels, co
     const ImageSize size = ImageReader::open(bytes, "x")->size(shrink);
     std::vector<std::byte> whole(size.height * size.width * channels);
     ImageReader::open(bytes, "x")->read(Rect::whole(size), channels, shrink, whole.data());
-    const ConstImageView picture(whole.data(), size, channels);
+    const ConstImageView image(whole.data(), size, channels);
     for (int i = 0; i < 20; ++i) {
       const std::size_t height = 1 + random.below(size.height);
       const std::size_t width = 1 + random.below(size.width);
@@ -157,7 +157,7 @@ void expect_parts_of_the_whole(const std::string& file, std::size_t channels, co
                       static_cast<std::ptrdiff_t>(random.below(size.width - width + 1)), height, width};
       std::vector<std::byte> pixels(height * width * channels);
       ImageReader::open(bytes, "x")->read(part, channels, shrink, pixels.data());
-      const ConstImageView expected = picture.part(part);
+      const ConstImageView expected = image.part(part);
       for (std::size_t y = 0; y < height; ++y) {
         ASSERT_EQ(std::memcmp(pixels.data() + y * width * channels, expected.row(y), width * channels), 0)
             << what << ", 1/" << shrink << ", row " << y << " of " << height << " x " << width << " at " << part.top
@@ -202,7 +202,7 @@ TEST(DecodeImage, TurnsGreyIntoRgb) {
 }
 
 TEST(DecodeImage, SaysWhatAnythingElseIs) {
-  EXPECT_THAT(error("GIF89a..."), HasSubstr("the/path: is a GIF picture, which is not read"));
+  EXPECT_THAT(error("GIF89a..."), HasSubstr("the/path: is a GIF image, which is not read"));
   EXPECT_THAT(error(""), HasSubstr("is empty"));
 }
 
@@ -218,7 +218,7 @@ TEST(DecodeImage, NamesDamage) {
   EXPECT_THAT(error(flipped), HasSubstr("damaged PNG"));
 }
 
-TEST(DecodeImage, RefusesHugePicturesBeforeTakingMemory) {
+TEST(DecodeImage, RefusesHugeImagesBeforeTakingMemory) {
   std::string jpeg = jpeg_file(ramp(16, 16, 3));
   const auto frame = jpeg.find("\xff\xc0");
   ASSERT_NE(frame, std::string::npos);
@@ -241,7 +241,7 @@ TEST(DecodeImage, ShowsPathsThatAreNotPrintable) {
   EXPECT_THAT(error_of<RunError>([] { decode_image({}, 3, "caf\xe9\x1b.jpg"); }), HasSubstr("caf\\xe9\\x1b.jpg: is"));
 }
 
-TEST(DecodeImage, TurnsPicturesUpright) {
+TEST(DecodeImage, TurnsImagesUpright) {
   const Image stored = ramp(2, 3, 1);
   const auto a = [&](std::size_t i) { return stored.pixels[i]; };
   const std::vector<std::pair<ImageSize, std::vector<std::byte>>> upright = {

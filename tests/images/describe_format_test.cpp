@@ -20,7 +20,7 @@ TEST(DescribeFormat, KnowsWhatIsRead) {
   EXPECT_EQ(format(png_file(ramp(8, 8, 3))).kind, Kind::read);
 }
 
-TEST(DescribeFormat, NamesFormatsOfPicturesThatAreNotRead) {
+TEST(DescribeFormat, NamesFormatsOfImagesThatAreNotRead) {
   const std::pair<std::string_view, const char*> cases[] = {
       {"GIF89a\x01"sv, "GIF"},
       {"RIFF\x10\0\0\0WEBPVP8 "sv, "WebP"},
@@ -44,13 +44,13 @@ TEST(DescribeFormat, NamesFormatsOfPicturesThatAreNotRead) {
       {"<?xml version=\"1.0\"?>\n<svg width=\"1\">"sv, "SVG"},
   };
   for (const auto& [file, name] : cases) {
-    EXPECT_EQ(format(file).kind, Kind::picture) << name;
+    EXPECT_EQ(format(file).kind, Kind::other_image) << name;
     EXPECT_EQ(format(file).name, name);
     EXPECT_THAT(described(file), AllOf(HasSubstr(name), HasSubstr("not read: convert it to JPEG or PNG")));
   }
 }
 
-TEST(DescribeFormat, NamesWhatIsNoPicture) {
+TEST(DescribeFormat, NamesWhatIsNotAnImage) {
   EXPECT_EQ(described(""), "is empty: fetch it again");
   EXPECT_THAT(described(std::string(4096, '\0')), HasSubstr("zeros"));
   EXPECT_THAT(described("\xef\xbb\xbf\n  <!DOCTYPE html><html>404"), HasSubstr("is HTML"));

@@ -9,7 +9,7 @@
 namespace trainyard {
 namespace {
 
-Image picture(std::size_t channels) {
+Image pattern(std::size_t channels) {
   Image image{7, 13, channels, {}};
   for (std::size_t i = 0; i < 7 * 13 * channels; ++i) image.pixels.push_back(static_cast<std::byte>(i * 37 % 256));
   return image;
@@ -17,7 +17,7 @@ Image picture(std::size_t channels) {
 
 TEST(EncodePng, ReadsBackPixelForPixel) {
   for (const std::size_t channels : {1, 3}) {
-    const Image image = picture(channels);
+    const Image image = pattern(channels);
     const std::string file = encode_png(image);
     const Image read = decode_image(std::as_bytes(std::span(file)), channels, "file");
     EXPECT_EQ(read.height, 7u);
@@ -36,14 +36,14 @@ TEST(EncodePng, KeepsTheValuesOfAMaskAndShowsThemInColour) {
   EXPECT_EQ(shown.pixels, colours);
   EXPECT_THAT(error_of<RunError>([&] { encode_png(mask, {{0, 0, 0}, {1, 1, 1}}); }),
               testing::HasSubstr("a palette of 2 colours does not fit"));
-  EXPECT_THAT(error_of<RunError>([&] { encode_png(picture(3), palette); }), testing::HasSubstr("a palette of 3"));
+  EXPECT_THAT(error_of<RunError>([&] { encode_png(pattern(3), palette); }), testing::HasSubstr("a palette of 3"));
 }
 
-TEST(EncodePng, RefusesWhatIsNoPicture) {
-  Image image = picture(3);
+TEST(EncodePng, RefusesWhatIsNotAnImage) {
+  Image image = pattern(3);
   image.channels = 2;
   EXPECT_THAT(error_of<RunError>([&] { encode_png(image); }), testing::HasSubstr("of 2 channels"));
-  image = picture(3);
+  image = pattern(3);
   image.pixels.pop_back();
   EXPECT_THAT(error_of<RunError>([&] { encode_png(image); }), testing::HasSubstr("272 bytes"));
   EXPECT_THAT(error_of<RunError>([] { encode_png({}); }), testing::HasSubstr("image"));

@@ -15,7 +15,7 @@ random.seed(1)
 cases = []
 
 
-def picture(width, height, mode="RGB"):
+def pattern(width, height, mode="RGB"):
     """Returns smooth shapes with noise."""
     small = Image.frombytes("RGB", (5, 4), random.randbytes(60)).resize((width, height), Image.Resampling.BICUBIC)
     noise = Image.frombytes("RGB", (width, height), random.randbytes(width * height * 3))
@@ -49,17 +49,17 @@ files = []
 for width, height in [(1, 1), (2, 3), (17, 16), (33, 47), (107, 75), (160, 121)]:
     for subsampling in ["4:4:4", "4:2:2", "4:2:0"]:
         for progressive in [False, True]:
-            files.append(save(f"{width}x{height}-{subsampling.replace(':', '')}-{progressive}.jpg", picture(width, height),
+            files.append(save(f"{width}x{height}-{subsampling.replace(':', '')}-{progressive}.jpg", pattern(width, height),
                               quality=90, subsampling=subsampling, progressive=progressive))
-    files.append(save(f"{width}x{height}-grey.jpg", picture(width, height, "L"), quality=80))
-    files.append(save(f"{width}x{height}-cmyk.jpg", picture(width, height, "CMYK"), quality=80))
+    files.append(save(f"{width}x{height}-grey.jpg", pattern(width, height, "L"), quality=80))
+    files.append(save(f"{width}x{height}-cmyk.jpg", pattern(width, height, "CMYK"), quality=80))
     exif = Image.Exif()
     exif[0x0112] = 6  # orientation
-    files.append(save(f"{width}x{height}-exif.jpg", picture(width, height), quality=90, exif=exif))
+    files.append(save(f"{width}x{height}-exif.jpg", pattern(width, height), quality=90, exif=exif))
     for mode in ["RGB", "RGBA", "L", "LA", "P", "1"]:
-        image = picture(width, height).convert(mode) if mode != "LA" else picture(width, height, "L").convert("LA")
+        image = pattern(width, height).convert(mode) if mode != "LA" else pattern(width, height, "L").convert("LA")
         if mode == "RGBA":
-            image.putalpha(picture(width, height, "L"))
+            image.putalpha(pattern(width, height, "L"))
         files.append(save(f"{width}x{height}-{mode}.png", image, exif=exif))
 for path in files:
     for channels in [1, 3]:
@@ -69,14 +69,14 @@ for orientation in range(1, 9):
     exif = Image.Exif()
     exif[0x0112] = orientation
     for name in [f"orientation-{orientation}.jpg", f"orientation-{orientation}.png"]:
-        path = save(name, picture(53, 38), exif=exif)
+        path = save(name, pattern(53, 38), exif=exif)
         expect(name, path, 3, "", decoded(path))
         for spec, size in [("resize(height=20, width=24)", (24, 20)), ("resize(height=60, width=31)", (31, 60))]:
             expect(name, path, 3, spec, decoded(path).resize(size, Image.Resampling.BILINEAR))
 
 # Scaling and cropping.
-source = save("source.png", picture(107, 75))
-jpeg = save("source.jpg", picture(211, 143), quality=90)
+source = save("source.png", pattern(107, 75))
+jpeg = save("source.jpg", pattern(211, 143), quality=90)
 filters = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 for path in [source, jpeg]:
     for name, resampling in filters.items():

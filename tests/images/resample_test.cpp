@@ -28,7 +28,7 @@ TEST(Resize, ToTheSameSizeChangesNothing) {
   EXPECT_THAT(values_of(resize(grey(2, 3, {1, 2, 3, 4, 5, 6}), {2, 3})), ElementsAre(1, 2, 3, 4, 5, 6));
 }
 
-TEST(Resize, KeepsAFlatPictureFlat) {
+TEST(Resize, KeepsAFlatImageFlat) {
   for (const int value : {0, 1, 127, 254, 255}) {
     Image image{37, 53, 3, std::vector<std::byte>(std::size_t{37} * 53 * 3, static_cast<std::byte>(value))};
     for (const auto& [height, width] : {std::pair{1, 1}, {224, 224}, {11, 200}, {64, 7}, {36, 52}}) {

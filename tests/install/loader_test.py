@@ -27,7 +27,7 @@ def png(side, colour):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
-def pictures(folder):
+def images(folder):
     for number, (name, count) in enumerate(SAMPLES.items()):
         (folder / "train" / name).mkdir(parents=True)
         for i in range(count):
@@ -74,12 +74,12 @@ def main():
             run(cmake, "--install", build, "--prefix", folder / "installed", "--component", component)
         prefix = (folder / "installed").rename(folder / "moved")
         check_headers(prefix / "include")
-        pictures(folder / "photos")
+        images(folder / "photos")
         samples = sum(SAMPLES.values()) - 2
         dogs = SAMPLES["dog"] - 1
 
         lines = build_and_run(cmake, "loader_without_torch", [prefix], folder)
-        found = [re.fullmatch(r"(\d+) bytes of (\d+) pictures, labels sum to (\d+)", line).groups() for line in lines]
+        found = [re.fullmatch(r"(\d+) bytes of (\d+) images, labels sum to (\d+)", line).groups() for line in lines]
         counts = [int(count) for _, count, _ in found]
         assert counts == [4, 4, 4, 2] and sum(counts) == samples, counts
         assert all(int(size) == int(count) * 32 * 32 * 3 for size, count, _ in found), found

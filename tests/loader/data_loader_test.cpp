@@ -10,8 +10,8 @@
 #include "support/checkable_pool.h"
 #include "support/configured.h"
 #include "support/image_files.h"
-#include "support/pictures_in_memory.h"
-#include "transforms/coded_picture.h"
+#include "support/images_in_memory.h"
+#include "transforms/encoded_image.h"
 #include "util/error.h"
 
 namespace trainyard {
@@ -538,12 +538,13 @@ TEST_P(DataLoaderWith, RefusesToKeepOnTheGpuWhatIsDrawnAnewInEachEpoch) {
 TEST(DataLoader, KnowsEverythingOfTheFieldsThatWorkersWrite) {
   const auto splits = [] {
     std::vector<LoadedSplit> made(1);
-    made[0].dataset = std::make_unique<PicturesInMemory>(std::vector{jpeg_file(ramp(20, 30, 3))});
+    made[0].dataset = std::make_unique<ImagesInMemory>(std::vector{jpeg_file(ramp(20, 30, 3))});
     made[0].transforms = TransformPipeline({"resize(height=8, width=9)"}, made[0].dataset->fields(), DecodeMode::gpu);
     made[0].transforms.leave_files_to_gpu(5000);
     return made;
   };
-  const Field image{.name = "image", .shape = {8, 9, 3}, .is_picture = true, .coded_bytes = coded_picture_start + 5000};
+  const Field image{
+      .name = "image", .shape = {8, 9, 3}, .is_stored_image = true, .encoded_bytes = encoded_image_start + 5000};
   for (const int workers : {0, 1}) {
     WorkerPool pool({.workers = workers, .batch_size = 1}, splits);
     EXPECT_THAT(pool.splits()[0].fields, testing::ElementsAre(image)) << workers << " workers";

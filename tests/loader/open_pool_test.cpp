@@ -6,12 +6,12 @@
 
 #include "support/image_files.h"
 #include "support/temp_dir.h"
-#include "transforms/coded_picture.h"
+#include "transforms/encoded_image.h"
 
 namespace trainyard {
 namespace {
 
-TEST(DatasetFactory, LeavesPicturesToTheGpuUnlessTheCpuTrains) {
+TEST(DatasetFactory, LeavesImagesToTheGpuUnlessTheCpuTrains) {
   const TempDir dir;
   const std::string file = jpeg_file(noisy_ramp(60, 90, 3), 90, false, 2, 2);
   for (const char* const path : {"train/cat/a.jpg", "train/dog/b.jpg", "val/cat/c.jpg", "val/dog/d.jpg"}) {
@@ -23,7 +23,7 @@ TEST(DatasetFactory, LeavesPicturesToTheGpuUnlessTheCpuTrains) {
   config.transform.train = config.transform.test = {"resize(height=8, width=8)"};
   config.transform.decode = DecodeMode::gpu;
   for (const auto& [device, bytes] :
-       {std::pair{"auto", coded_picture_start + file.size() + file.size() / 2}, {"cpu", std::size_t{8 * 8 * 3}}}) {
+       {std::pair{"auto", encoded_image_start + file.size() + file.size() / 2}, {"cpu", std::size_t{8 * 8 * 3}}}) {
     config.train.device = device;
     for (const LoadedSplit& split : dataset_factory(config)()) {
       EXPECT_EQ(split.fields()[0].bytes(), bytes) << device;

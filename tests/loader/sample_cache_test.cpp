@@ -146,17 +146,17 @@ TEST(SampleCache, SurvivesWorkersThatDie) {
 }
 
 /// Images of several sizes and kinds on disk.
-class CachedPictures : public testing::TestWithParam<int> {
+class CachedImages : public testing::TestWithParam<int> {
  protected:
-  CachedPictures() {
+  CachedImages() {
     setenv("XDG_CACHE_HOME", (dir_ / "cache").c_str(), 1);
     for (std::size_t i = 0; i < 20; ++i) {
-      const Image picture = ramp(30 + i, 60 - i, 3);
+      const Image image = ramp(30 + i, 60 - i, 3);
       dir_.write(fmt::format("train/{}/{:02}.{}", i % 2 == 0 ? "cat" : "dog", i, i % 5 == 0 ? "png" : "jpg"),
-                 i % 5 == 0 ? png_file(picture) : jpeg_file(picture));
+                 i % 5 == 0 ? png_file(image) : jpeg_file(image));
     }
   }
-  ~CachedPictures() override { unsetenv("XDG_CACHE_HOME"); }
+  ~CachedImages() override { unsetenv("XDG_CACHE_HOME"); }
 
   DatasetFactory photos(DecodeMode decode = DecodeMode::exact) const {
     return [=, root = dir_.path()] {
@@ -182,7 +182,7 @@ class CachedPictures : public testing::TestWithParam<int> {
   TempDir dir_;
 };
 
-TEST_P(CachedPictures, AreDecodedOnceAndGiveWhatTheyGiveWithoutACache) {
+TEST_P(CachedImages, AreDecodedOnceAndGiveWhatTheyGiveWithoutACache) {
   std::vector<std::vector<std::string>> expected;
   {
     WorkerPool pool({.workers = GetParam(), .batch_size = 8}, photos());
@@ -197,7 +197,7 @@ TEST_P(CachedPictures, AreDecodedOnceAndGiveWhatTheyGiveWithoutACache) {
   EXPECT_EQ(epoch_of(loader, 2), expected[2]);
 }
 
-TEST_P(CachedPictures, ADamagedOneIsTheSameErrorAsWithoutACache) {
+TEST_P(CachedImages, ADamagedOneIsTheSameErrorAsWithoutACache) {
   dir_.write("train/cat/04.jpg", "broken");
   const std::string torn = jpeg_file(ramp(300, 400, 3));
   dir_.write("train/dog/07.jpg", torn.substr(0, torn.size() / 2));
@@ -210,7 +210,7 @@ TEST_P(CachedPictures, ADamagedOneIsTheSameErrorAsWithoutACache) {
   EXPECT_EQ(error(SampleCache::shm), error(SampleCache::none));
 }
 
-TEST_P(CachedPictures, OnesThatAreChangedMeanwhileAreReadFromTheDisk) {
+TEST_P(CachedImages, OnesThatAreChangedMeanwhileAreReadFromTheDisk) {
   WorkerPool pool(with_cache(GetParam()), photos());
   dir_.write("train/cat/02.jpg", jpeg_file(ramp(90, 90, 3)));
   WorkerPool fresh({.workers = GetParam(), .batch_size = 8}, photos());
@@ -219,17 +219,17 @@ TEST_P(CachedPictures, OnesThatAreChangedMeanwhileAreReadFromTheDisk) {
   EXPECT_EQ(epoch_of(loader, 0), epoch_of(expected, 0));
 }
 
-TEST_P(CachedPictures, AreNotDecodedAtAFractionNorOnTheGpu) {
+TEST_P(CachedImages, AreNotDecodedAtAFractionNorOnTheGpu) {
   for (const DecodeMode decode : {DecodeMode::scaled, DecodeMode::gpu}) {
     EXPECT_THAT(error_of<UsageError>([&] { WorkerPool(with_cache(GetParam()), photos(decode)); }),
                 testing::HasSubstr("transform.decode = exact"));
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Workers, CachedPictures, testing::Values(0, 3),
+INSTANTIATE_TEST_SUITE_P(Workers, CachedImages, testing::Values(0, 3),
                          [](const auto& with) { return std::to_string(with.param); });
 
-TEST(SampleCache, PicturesThatDoNotFitAreCounted) {
+TEST(SampleCache, ImagesThatDoNotFitAreCounted) {
   const TempDir dir;
   setenv("XDG_CACHE_HOME", (dir / "cache").c_str(), 1);
   dir.write("train/cat/a.png", png_file(ramp(100, 100, 3)));

@@ -21,7 +21,7 @@ using testing::HasSubstr;
 const PoolOptions pool_options{.workers = 0, .batch_size = 8, .cache = SampleCache::gpu, .seed = 5};
 
 // 101 samples of train and 20 of val, of different sizes; both splits are randomly flipped in each epoch.
-std::vector<LoadedSplit> pictures() {
+std::vector<LoadedSplit> images() {
   const DataConfig config = synthetic_data("9,11,3", 101);
   std::vector<LoadedSplit> splits(2);
   for (const Split split : {Split::train, Split::val}) {
@@ -76,7 +76,7 @@ class DeviceLoaderOn : public testing::TestWithParam<at::DeviceType> {
 };
 
 TEST_P(DeviceLoaderOn, ASplitKeptThereHasTheSameBatchesBitForBit) {
-  WorkerPool pool(pool_options, pictures);
+  WorkerPool pool(pool_options, images);
   for (const DataLoaderOptions& options : {DataLoaderOptions{.shuffle = true}, DataLoaderOptions{},
                                            DataLoaderOptions{.shuffle = true, .drop_last = true}}) {
     for (const Split split : {Split::train, Split::val}) {
@@ -91,7 +91,7 @@ TEST_P(DeviceLoaderOn, ASplitKeptThereHasTheSameBatchesBitForBit) {
 TEST_P(DeviceLoaderOn, ASplitKeptThereIsSampledByClassAsTheWorkersDo) {
   PoolOptions options = pool_options;
   options.sampling = Sampling::balanced;
-  WorkerPool pool(options, pictures);
+  WorkerPool pool(options, images);
   DeviceLoader loaded = loader(pool, Split::train, {.shuffle = true});
   DeviceLoader kept = loader(pool, Split::train, {.shuffle = true});
   kept.keep_on_device();
@@ -99,7 +99,7 @@ TEST_P(DeviceLoaderOn, ASplitKeptThereIsSampledByClassAsTheWorkersDo) {
 }
 
 TEST_P(DeviceLoaderOn, ResidentSplitResumesMidEpoch) {
-  WorkerPool pool(pool_options, pictures);
+  WorkerPool pool(pool_options, images);
   DeviceLoader loaded = loader(pool, Split::train, {.shuffle = true});
   DeviceLoader kept = loader(pool, Split::train, {.shuffle = true});
   kept.keep_on_device();
@@ -211,7 +211,7 @@ TEST(DeviceLoader, OnTheCpuABatchMayOutliveTheNextOnes) {
 }
 
 TEST_P(DeviceLoaderOn, AnEpochMayEndEarly) {
-  WorkerPool pool(pool_options, pictures);
+  WorkerPool pool(pool_options, images);
   DeviceLoader batches = loader(pool, Split::train, {.shuffle = true});
   const auto count = [&](std::int64_t first, std::int64_t most) {
     int delivered = 0;
@@ -229,7 +229,7 @@ TEST_P(DeviceLoaderOn, AnEpochMayEndEarly) {
 TEST_P(DeviceLoaderOn, LeavesNoSlotOccupiedWhenAnotherLoaderTakesItsTurn) {
   PoolOptions options = pool_options;
   options.prefetch = 1;
-  WorkerPool pool(options, pictures);
+  WorkerPool pool(options, images);
   DeviceLoader train = loader(pool, Split::train, {.shuffle = true});
   DeviceLoader test = loader(pool, Split::val);
   for (std::uint64_t epoch = 0; epoch < 3; ++epoch) {
@@ -241,7 +241,7 @@ TEST_P(DeviceLoaderOn, LeavesNoSlotOccupiedWhenAnotherLoaderTakesItsTurn) {
 }
 
 TEST_P(DeviceLoaderOn, CountsWhatASplitKeptThereHandsOut) {
-  WorkerPool pool(pool_options, pictures);
+  WorkerPool pool(pool_options, images);
   DeviceLoader kept = loader(pool, Split::train, {.shuffle = true});
   kept.keep_on_device();
   kept.start_epoch(0);

@@ -54,7 +54,7 @@ at::Tensor pixels() {
 at::Tensor labels() { return at::arange(classes, at::kLong).repeat_interleave(samples_of_class); }
 
 // Writes photos/train/<class>/<n>.png, and one image of each class to photos/val.
-void write_pictures(const TempDir& dir) {
+void write_images(const TempDir& dir) {
   const at::Tensor all = pixels();
   for (std::int64_t i = 0; i < all.size(0); ++i) {
     Image image{.height = side, .width = side, .channels = 3, .pixels = std::vector<std::byte>(side * side * 3)};
@@ -145,7 +145,7 @@ void compare(const Case& c, const TempDir& dir) {
 
 TEST(Parity, FineTuningGivesTheWeightsThatPyTorchGives) {
   const TempDir dir;
-  write_pictures(dir);
+  write_images(dir);
   nlohmann::json options = nlohmann::json::array();
   for (const Case& c : cases()) {
     options.push_back(options_of(c));

@@ -139,8 +139,8 @@ def look(browser, page, size, scheme, screenshots):
         browser.evaluate("scrollTo(0, 0)")
 
     clip = {"x": 0, "y": 0, "width": width, "height": min(seen["height"], 8000), "scale": 1}
-    picture = browser("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)["data"]
-    (screenshots / f"{page.stem}-{size}-{scheme}.png").write_bytes(base64.b64decode(picture))
+    png = browser("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)["data"]
+    (screenshots / f"{page.stem}-{size}-{scheme}.png").write_bytes(base64.b64decode(png))
     for problem in problems:
         print(f"{page.name}, {size}, {scheme}: {problem}")
     print(f"{page.name}, {size}, {scheme}: {seen['paths']} curves, {seen['images']} images, {seen['height']} pixels high")

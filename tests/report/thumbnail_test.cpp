@@ -17,7 +17,7 @@ TEST(Thumbnail, KeepsTheShapeAndNeverScalesUp) {
   EXPECT_EQ(thumbnail(image, 500).width, 400u);
 }
 
-TEST(PictureGrid, LaysPicturesRowByRow) {
+TEST(ImageGrid, LaysImagesRowByRow) {
   const auto flat = [](int value) { return Image{1, 1, 1, {static_cast<std::byte>(value)}}; };
   const Image grid = image_grid({flat(1), flat(2), flat(3)}, 2);
   EXPECT_EQ(grid.height, 4u);

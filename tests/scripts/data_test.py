@@ -65,7 +65,7 @@ def zipped(members):
     return packed.getvalue()
 
 
-def picture(mode, size, colour, kind):
+def image_file(mode, size, colour, kind):
     packed = io.BytesIO()
     Image.new(mode, size, colour).save(packed, kind)
     return packed.getvalue()
@@ -80,7 +80,7 @@ def cifar10():
 def tiny_imagenet():
     top, labels, members = "tiny-imagenet-200", "", []
     for c, wnid in enumerate(("n01443537", "n01629819")):
-        jpeg = picture("RGB", (64, 64), (100 * c, 50, 50), "JPEG")
+        jpeg = image_file("RGB", (64, 64), (100 * c, 50, 50), "JPEG")
         members += [(f"{top}/train/{wnid}/images/{wnid}_{i}.JPEG", jpeg) for i in range(4)]
         members += [(f"{top}/train/{wnid}/{wnid}_boxes.txt", b"")]
         members += [(f"{top}/val/images/val_{c}.JPEG", jpeg), (f"{top}/test/images/test_{c}.JPEG", jpeg)]
@@ -93,7 +93,7 @@ def oxford_iiit_pets():
     trimap.putdata([1 + (i % 3) for i in range(70 * 80)])
     mask = io.BytesIO()
     trimap.save(mask, "PNG")
-    jpeg, gif = picture("RGB", (70, 80), (200, 90, 10), "JPEG"), picture("P", (70, 80), 3, "GIF")
+    jpeg, gif = image_file("RGB", (70, 80), (200, 90, 10), "JPEG"), image_file("P", (70, 80), 3, "GIF")
     train = [f"Abyssinian_{i}" for i in range(1, 6)]
     test = ["great_pyrenees_7"]
     lists = [("annotations/trainval.txt", "".join(f"{n} 1 1 1\n" for n in train).encode()),

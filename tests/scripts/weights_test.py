@@ -173,7 +173,7 @@ class Weights(unittest.TestCase):
                               cwd=self.folder, capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stdout[-2000:] + done.stderr[-2000:])
 
-    def trains_on_pictures(self, model, weights, side):
+    def trains_on_images(self, model, weights, side):
         self.trains(model, weights, "--data.name", "synthetic", "--data.synthetic.shape", f"{side},{side},3",
                     "--data.synthetic.classes", "10", "--data.synthetic.samples", "20", "--model.reset_head", "true")
 
@@ -181,7 +181,7 @@ class Weights(unittest.TestCase):
         record = self.makes("resnet18", "resnet18")
         content = self.published["resnet18.pth"]
         self.assertIn(f"SHA-256 {sha256(content)} of that file begins with {sha256(content)[:8]}, as published", record)
-        self.trains_on_pictures("resnet18", "resnet18", 32)
+        self.trains_on_images("resnet18", "resnet18", 32)
 
     def test_timm(self):
         content = self.published["vit.safetensors"]
@@ -189,7 +189,7 @@ class Weights(unittest.TestCase):
         record = self.makes("vit_tiny", "vit_tiny")
         self.assertIn(f"revision {REVISION}", record)
         self.assertIn(f"SHA-256 {sha256(content)}, as published there", record)
-        self.trains_on_pictures("vit_tiny", "vit_tiny", 224)
+        self.trains_on_images("vit_tiny", "vit_tiny", 224)
 
     def test_hugging_face(self):
         content = self.published["gpt2.safetensors"]
@@ -249,15 +249,15 @@ runpy.run_path({self.script.__file__!r}, run_name="__main__")
 
     def test_pth_file_is_converted(self):
         self.assertIn("was compared with nothing", self.converts("resnet18.pth", "resnet18", ""))
-        self.trains_on_pictures("resnet18", "resnet18", 32)
+        self.trains_on_images("resnet18", "resnet18", 32)
 
     def test_state_dict_inside_a_checkpoint_is_converted_under_another_name(self):
         self.converts("run.pt", "mine", "mine")
-        self.trains_on_pictures("resnet18", "mine", 32)
+        self.trains_on_images("resnet18", "mine", 32)
 
     def test_state_dict_without_the_counts_of_batch_norms_is_converted(self):
         self.converts("old.pth", "old", "")
-        self.trains_on_pictures("resnet18", "old", 32)
+        self.trains_on_images("resnet18", "old", 32)
 
     def test_safetensors_file_fetched_by_hand_is_taken(self):
         (self.folder / "model.safetensors").write_bytes(self.published["gpt2.safetensors"])

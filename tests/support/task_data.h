@@ -39,7 +39,7 @@ inline void write_scenes(const TempDir& dir, const std::string& folder, int coun
 
 /// Writes `count` images for image_labels to `folder`: 16 × 16 grey images with the labels box and line. Each image has
 /// a box at a random place, a line, both or neither, all little brighter than the noise.
-inline void write_labelled_pictures(const TempDir& dir, const std::string& folder, int count) {
+inline void write_labelled_images(const TempDir& dir, const std::string& folder, int count) {
   constexpr std::size_t side = 16;
   std::string csv = "file,box,line\n";
   for (int i = 0; i < count; ++i) {

@@ -68,7 +68,7 @@ TEST(MultiLabelEvaluation, ShowsTheSamplesWithMissedAndWrongLabels) {
   EXPECT_EQ(found.worst[0].index, 1);
   EXPECT_EQ(found.worst[0].caption, "missed cat (26.9 %); wrong dog (73.1 %)");
   EXPECT_EQ(found.worst[0].figures, ordered_json({{"labels", {0}}, {"guesses", {1}}}));
-  EXPECT_EQ(found.worst[0].picture.height, 4u);
+  EXPECT_EQ(found.worst[0].image.height, 4u);
 }
 
 TEST(MultiLabelEvaluation, FollowsTheThreshold) {

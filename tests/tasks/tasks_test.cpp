@@ -393,7 +393,7 @@ TEST(Tasks, PredictionsOfARegressionAreInTheTargetsUnits) {
   EXPECT_EQ(predictions[0].json["predictions"][1]["value"], -2.5);
 }
 
-TEST(Tasks, ATableHasNoPicturesToMix) {
+TEST(Tasks, ATableHasNoImagesToMix) {
   TaskData data = image_data({.channels = 1, .height = 4, .width = 4}, 3);
   data.fields[0] = {.name = "numeric", .dtype = DType::float32, .shape = {3}};
   const auto error = [&](const std::string& flags) {

@@ -40,7 +40,7 @@ TEST(Forward, ConvertsToFloat32UnlessTheTaskTakesHalfPrecision) {
   EXPECT_TRUE(at::equal(loss.sum, converted.sum));
 }
 
-TEST(ForwardMirrored, IsTheMeanOfTheScoresOfPictureAndMirrorImage) {
+TEST(ForwardMirrored, IsTheMeanOfTheScoresOfImageAndMirrorImage) {
   at::manual_seed(1);
   const std::unique_ptr<Task> task = image_task(shape);
   const std::shared_ptr<Model> model = make_model({.name = "convnet"}, task->model_input());

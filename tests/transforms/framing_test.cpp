@@ -7,7 +7,7 @@
 
 #include "support/error_of.h"
 #include "support/image_files.h"
-#include "support/pictures_in_memory.h"
+#include "support/images_in_memory.h"
 #include "support/read_field.h"
 #include "transforms/pipeline.h"
 #include "util/error.h"
@@ -18,15 +18,15 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-using Pictures = PicturesInMemory;
+using Images = ImagesInMemory;
 
-Image read(const Pictures& pictures, const std::vector<std::string>& specs, std::size_t index = 0,
+Image read(const Images& images, const std::vector<std::string>& specs, std::size_t index = 0,
            DecodeMode decode = DecodeMode::exact) {
-  const TransformPipeline pipeline(specs, pictures.fields(), decode);
-  const std::vector<std::int64_t>& shape = pipeline.fields(pictures)[0].shape;
+  const TransformPipeline pipeline(specs, images.fields(), decode);
+  const std::vector<std::int64_t>& shape = pipeline.fields(images)[0].shape;
   Image image{static_cast<std::size_t>(shape[0]), static_cast<std::size_t>(shape[1]), 3, {}};
-  image.pixels.resize(pipeline.fields(pictures)[0].bytes());
-  read_field(pipeline, pictures, index, 1, 2, image.pixels);
+  image.pixels.resize(pipeline.fields(images)[0].bytes());
+  read_field(pipeline, images, index, 1, 2, image.pixels);
   return image;
 }
 
@@ -41,7 +41,7 @@ Image cut(const Image& image, std::size_t top, std::size_t left, std::size_t hei
 }
 
 const Image photo = ramp(75, 107, 3);
-const Pictures png({png_file(photo)});
+const Images png({png_file(photo)});
 
 TEST(Framing, ResizesTheShorterSideAndCutsTheMiddle) {
   const Image resized = read(png, {"resize(size=50)"});
@@ -57,7 +57,7 @@ TEST(Framing, InterpolatesAsAsked) {
             resize(photo, {30, 20}, Filter::bicubic).pixels);
 }
 
-TEST(Framing, PadsAMiddleThatIsLargerThanThePicture) {
+TEST(Framing, PadsAMiddleThatIsLargerThanTheImage) {
   const Image middle = read(png, {"center_crop(size=108)"});
   EXPECT_EQ(cut(middle, 16, 0, 75, 107).pixels, photo.pixels);
   const auto sum = [](const Image& image) {
@@ -83,11 +83,11 @@ TEST(Framing, ScalesWhatACropLeft) {
             resize(read(png, {"center_crop(size=120)"}), {17, 23}).pixels);
 }
 
-TEST(Framing, OfAFileGivesThePixelsOfTheDecodedPicture) {
+TEST(Framing, OfAFileGivesThePixelsOfTheDecodedImage) {
   for (const auto& [across, down, orientation] :
        {std::tuple{1, 1, 1}, {2, 1, 1}, {2, 2, 1}, {1, 1, 3}, {2, 1, 6}, {2, 2, 7}, {2, 2, 8}}) {
     const std::string file = with_exif(jpeg_file(photo, 90, false, across, down), exif_of(orientation));
-    const Pictures pictures({file});
+    const Images images({file});
     const Image decoded = decode_image(std::as_bytes(std::span(file)), 3, "x");
     for (const std::vector<std::string>& specs :
          {std::vector<std::string>{"random_resized_crop(size=33)"},
@@ -95,13 +95,12 @@ TEST(Framing, OfAFileGivesThePixelsOfTheDecodedPicture) {
           {"resize(size=40)", "center_crop(size=32)"},
           {"random_crop(size=64, padding=8)", "color_jitter"},
           {"random_horizontal_flip(p=1)", "resize(size=40)"}}) {
-      const TransformPipeline pipeline(specs, pictures.fields());
+      const TransformPipeline pipeline(specs, images.fields());
       for (std::uint64_t epoch = 0; epoch < 20; ++epoch) {
-        std::vector<std::byte> pixels(pipeline.fields(pictures)[0].bytes());
-        read_field(pipeline, pictures, 0, 7, epoch, pixels);
+        std::vector<std::byte> pixels(pipeline.fields(images)[0].bytes());
+        read_field(pipeline, images, 0, 7, epoch, pixels);
         ASSERT_EQ(pixels, pipeline.apply(decoded, 7, epoch, 0).pixels) << specs.front() << ", epoch " << epoch;
-        ASSERT_EQ(pixels, pipeline.read_any_size(pictures, 0, 7, epoch)[0].bytes)
-            << specs.front() << ", epoch " << epoch;
+        ASSERT_EQ(pixels, pipeline.read_any_size(images, 0, 7, epoch)[0].bytes) << specs.front() << ", epoch " << epoch;
       }
     }
   }
@@ -112,11 +111,11 @@ TEST(Framing, ScaledDecodingIsCloseToExact) {
   for (const ImageSize size : {ImageSize{600, 800}, {597, 803}}) {
     const std::string file = jpeg_file(resize(ramp(8, 8, 3), size, Filter::bicubic), 95, false, 2, 2);
     for (const int orientation : {1, 2, 3, 6, 7}) {
-      const Pictures pictures({with_exif(file, exif_of(orientation))});
+      const Images images({with_exif(file, exif_of(orientation))});
       for (const char* spec :
            {"resize(size=75)", "resize(size=100)", "resize(height=123, width=77)", "resize(size=299)"}) {
-        const Image exact = read(pictures, {spec});
-        const Image scaled = read(pictures, {spec}, 0, DecodeMode::scaled);
+        const Image exact = read(images, {spec});
+        const Image scaled = read(images, {spec}, 0, DecodeMode::scaled);
         ASSERT_EQ(exact.pixels.size(), scaled.pixels.size());
         double difference = 0;
         for (std::size_t i = 0; i < exact.pixels.size(); ++i) {
@@ -128,15 +127,15 @@ TEST(Framing, ScaledDecodingIsCloseToExact) {
   }
 }
 
-TEST(Framing, RefusesPicturesOfAnotherSizeAndNamesBoth) {
-  const Pictures pictures({png_file(ramp(20, 30, 3)), png_file(ramp(21, 30, 3))});
-  EXPECT_EQ(read(pictures, {}).pixels, ramp(20, 30, 3).pixels);
+TEST(Framing, RefusesImagesOfAnotherSizeAndNamesBoth) {
+  const Images images({png_file(ramp(20, 30, 3)), png_file(ramp(21, 30, 3))});
+  EXPECT_EQ(read(images, {}).pixels, ramp(20, 30, 3).pixels);
   for (const std::vector<std::string>& specs : {std::vector<std::string>{}, {"random_horizontal_flip"}}) {
-    EXPECT_THAT(error_of<RunError>([&] { read(pictures, specs, 1); }),
-                AllOf(HasSubstr("picture 1"), HasSubstr("30 x 21"), HasSubstr("30 x 20"),
+    EXPECT_THAT(error_of<RunError>([&] { read(images, specs, 1); }),
+                AllOf(HasSubstr("image 1"), HasSubstr("30 x 21"), HasSubstr("30 x 20"),
                       HasSubstr("random_resized_crop(size=224)")));
   }
-  EXPECT_EQ(read(pictures, {"center_crop(size=16)"}, 1).height, 16u);
+  EXPECT_EQ(read(images, {"center_crop(size=16)"}, 1).height, 16u);
 }
 
 TEST(Framing, RandomResizedCropCoversAreasAndShapesAsAsked) {

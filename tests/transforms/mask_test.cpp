@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "datasets/pictures.h"
+#include "datasets/stored_images.h"
 #include "support/error_of.h"
 #include "support/image_files.h"
 #include "transforms/pipeline.h"
@@ -37,15 +37,16 @@ class Pairs final : public Dataset {
   explicit Pairs(bool as_files, std::optional<std::int64_t> ignored = {}, std::size_t mask_width = width)
       : image_(png_file(image_pixels(), {.color_type = 0})),
         mask_(png_file(mask_width == width ? mask_pixels() : ramp(height, mask_width, 1, 4), {.color_type = 0})),
-        fields_{{.name = "image", .shape = {height, width, 1}, .is_picture = as_files},
-                {.name = "mask", .shape = {height, width}, .is_picture = as_files, .values = ValueRange{127, ignored}},
-                label_field(10)} {}
+        fields_{
+            {.name = "image", .shape = {height, width, 1}, .is_stored_image = as_files},
+            {.name = "mask", .shape = {height, width}, .is_stored_image = as_files, .values = ValueRange{127, ignored}},
+            label_field(10)} {}
   std::size_t size() const override { return 100; }
   const std::vector<Field>& fields() const override { return fields_; }
   std::uint64_t fingerprint() const override { return 0; }
   std::string name(std::size_t index) const override { return fmt::format("pair {}", index); }
   void read(std::size_t index, RandomStream /*random*/, Sample& sample) const override {
-    if (fields_[0].is_picture) {
+    if (fields_[0].is_stored_image) {
       sample.store(0, {std::as_bytes(std::span(image_))});
       sample.store(1, {std::as_bytes(std::span(mask_))});
     } else {
@@ -110,7 +111,7 @@ TEST(Masks, AreScaledByTheNearestPixel) {
   }
 }
 
-TEST(Masks, OfAFileAreThoseOfTheDecodedPicture) {
+TEST(Masks, OfAFileAreThoseOfTheDecodedImage) {
   const std::vector<std::vector<std::string>> scaling = {
       {"random_resized_crop(size=17)", "random_horizontal_flip"},
       {"resize(size=40)", "random_crop(size=32, padding=5)", "resize(height=11, width=13)"},

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "datasets/packed_file.h"
-#include "datasets/pictures.h"
+#include "datasets/stored_images.h"
 #include "images/encode_jpeg.h"
 #include "images/resample.h"
 #include "support/checkable_pool.h"
@@ -33,7 +33,7 @@ class PackDataset : public testing::Test {
 
   static std::unique_ptr<Dataset> synthetic() { return make_dataset(synthetic_data("6,7,3", 20, 3), Split::train); }
 
-  std::unique_ptr<Dataset> pictures() const {
+  std::unique_ptr<Dataset> images() const {
     dir_.write("photos/train/cat/a.jpg", jpeg_file(ramp(20, 30, 3)));
     dir_.write("photos/train/cat/b.png", png_file(ramp(31, 22, 3)));
     dir_.write("photos/train/dog/c.jpg", jpeg_file(ramp(40, 40, 3)));
@@ -85,7 +85,7 @@ TEST_F(PackDataset, GivesBackSamplesAndLabels) {
 }
 
 TEST_F(PackDataset, KeepsFilesAsTheyAre) {
-  const auto original = pictures();
+  const auto original = images();
   const auto copy = packed(*original);
   ASSERT_EQ(copy->size(), 3u);
   for (std::size_t i = 0; i < 3; ++i) {
@@ -95,7 +95,7 @@ TEST_F(PackDataset, KeepsFilesAsTheyAre) {
 }
 
 TEST_F(PackDataset, PacksPixelsOfAnySizeOrOfOne) {
-  const auto original = pictures();
+  const auto original = images();
   const auto any = packed(*original, {.as = PackAs::raw, .transforms = {"resize(size=10)"}, .quality = 90});
   EXPECT_EQ(stored(*any, 0).pixels, (ImageSize{10, 15}));
   EXPECT_EQ(stored(*any, 1).pixels, (ImageSize{14, 10}));
@@ -109,7 +109,7 @@ TEST_F(PackDataset, PacksPixelsOfAnySizeOrOfOne) {
 }
 
 TEST_F(PackDataset, EncodesAnew) {
-  const auto copy = packed(*pictures(), {.as = PackAs::jpeg, .transforms = {"resize(size=16)"}, .quality = 80});
+  const auto copy = packed(*images(), {.as = PackAs::jpeg, .transforms = {"resize(size=16)"}, .quality = 80});
   const std::vector<std::byte> expected = encode_jpeg(resize(ramp(31, 22, 3), {22, 16}), 80);
   EXPECT_EQ(bytes_of(stored(*copy, 1)), std::string(reinterpret_cast<const char*>(expected.data()), expected.size()));
 }
@@ -122,7 +122,7 @@ TEST_F(PackDataset, WritesTheSameFileWithAnyNumberOfWorkers) {
   };
   for (const PackAs as : {PackAs::keep, PackAs::jpeg, PackAs::raw}) {
     const auto samples = synthetic();
-    const auto photos = pictures();
+    const auto photos = images();
     PackOptions options{.as = as};
     if (as != PackAs::keep) options.transforms = {"resize(size=12)", "random_horizontal_flip"};
     for (const int workers : {1, 2, 5}) {
@@ -133,7 +133,7 @@ TEST_F(PackDataset, WritesTheSameFileWithAnyNumberOfWorkers) {
 }
 
 TEST_F(PackDataset, NamesABrokenSampleWithWorkersToo) {
-  const auto original = pictures();
+  const auto original = images();
   dir_.write("photos/train/dog/c.jpg", "broken");
   EXPECT_THAT(error_of<RunError>([&] { packed(*original, {.workers = 2}); }),
               AllOf(HasSubstr("sample 2"), HasSubstr("dog/c.jpg")));
@@ -141,9 +141,9 @@ TEST_F(PackDataset, NamesABrokenSampleWithWorkersToo) {
 }
 
 TEST_F(PackDataset, RefusesWhatDoesNotSuitTheSamples) {
-  EXPECT_THAT(error_of<UsageError>([&] { packed(*pictures(), {.transforms = {"resize(size=16)"}}); }),
+  EXPECT_THAT(error_of<UsageError>([&] { packed(*images(), {.transforms = {"resize(size=16)"}}); }),
               HasSubstr("--as jpeg, or --as raw"));
-  const auto original = pictures();
+  const auto original = images();
   dir_.write("photos/train/dog/c.jpg", "broken");
   EXPECT_THAT(error_of<RunError>([&] { packed(*original); }), AllOf(HasSubstr("sample 2"), HasSubstr("dog/c.jpg")));
   EXPECT_FALSE(std::filesystem::exists(dir_ / "train.packed"));
@@ -182,7 +182,7 @@ TEST_F(PackDataset, NamesTheRecordThatIsGoneWhileItIsRead) {
   EXPECT_THAT(error_of<RunError>([&] { read_field(*arrays, 19, out); }),
               AllOf(HasSubstr("train.packed"), HasSubstr("the field image of sample 19 has been cut off")));
 
-  const auto files = packed(*pictures());
+  const auto files = packed(*images());
   std::filesystem::resize_file(dir_ / "train.packed", 100);
   EXPECT_THAT(error_of<RunError>([&] { stored(*files, 2); }),
               HasSubstr("the field image of sample 2 has been cut off"));
@@ -257,7 +257,7 @@ TEST_F(PackDataset, ReadsFilesOfVersion1) {
     const auto dataset = make_dataset(config, Split::train);
     ASSERT_EQ(dataset->fields().size(), 2u) << name;
     EXPECT_EQ(dataset->fields()[0].name, "image");
-    EXPECT_EQ(dataset->fields()[0].is_picture, std::string_view(name) != "fixed");
+    EXPECT_EQ(dataset->fields()[0].is_stored_image, std::string_view(name) != "fixed");
     EXPECT_EQ(dataset->fields()[1], label_field(dataset->class_names().size()));
     std::uint64_t counted = 0;
     for (const std::uint64_t count : dataset->class_counts()) counted += count;
@@ -295,7 +295,7 @@ class Masked final : public Dataset {
     for (const std::size_t side : {8, 10, 12}) {
       files_.push_back({png_file(ramp(side, side + 2, 3)), png_file(ramp(side, side + 2, 1, 4), {.color_type = 3})});
     }
-    take_size_of_first_picture(*this, fields_);
+    take_size_of_first_image(*this, fields_);
   }
   std::size_t size() const override { return files_.size(); }
   const std::vector<Field>& fields() const override { return fields_; }
@@ -306,8 +306,8 @@ class Masked final : public Dataset {
 
  private:
   std::vector<std::array<std::string, 2>> files_;
-  std::vector<Field> fields_{{.name = "image", .shape = {1, 1, 3}, .is_picture = true},
-                             {.name = "mask", .shape = {1, 1}, .is_picture = true, .values = ValueRange{4, 255}}};
+  std::vector<Field> fields_{{.name = "image", .shape = {1, 1, 3}, .is_stored_image = true},
+                             {.name = "mask", .shape = {1, 1}, .is_stored_image = true, .values = ValueRange{4, 255}}};
 };
 
 TEST_F(PackDataset, KeepsEncodesAndDecodesMasks) {
@@ -325,7 +325,7 @@ TEST_F(PackDataset, KeepsEncodesAndDecodesMasks) {
     }
   }
   const auto cropped = packed(original, {.as = PackAs::raw, .transforms = {"center_crop(size=20)"}});
-  EXPECT_FALSE(cropped->fields()[1].is_picture) << "all have one size";
+  EXPECT_FALSE(cropped->fields()[1].is_stored_image) << "all have one size";
   EXPECT_EQ(contents(*cropped, 0)[1].bytes.front(), std::byte{255}) << "what is outside of a mask is ignored";
   EXPECT_EQ(contents(*cropped, 0)[0].bytes.front(), std::byte{0});
 }

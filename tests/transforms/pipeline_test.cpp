@@ -111,7 +111,7 @@ TEST(TransformPipeline, RefusesSamplesThatAreNoImages) {
 }
 
 // One image under many indices.
-class OnePicture final : public Dataset {
+class OneImage final : public Dataset {
  public:
   std::size_t size() const override { return 1'000; }
   const std::vector<Field>& fields() const override { return trainyard::sample; }
@@ -122,7 +122,7 @@ class OnePicture final : public Dataset {
 };
 
 TEST(TransformPipeline, WhatItLeavesUnmirroredIsMirroredByTheSameDraws) {
-  const OnePicture dataset;
+  const OneImage dataset;
   for (const std::vector<std::string>& first : {std::vector<std::string>{}, {"resize(height=5, width=7)"}}) {
     std::vector<std::string> specs = first;
     specs.emplace_back("random_horizontal_flip(p=0.3)");

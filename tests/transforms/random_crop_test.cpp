@@ -25,7 +25,7 @@ std::vector<std::byte> counting_image() {
 }
 
 const std::vector<std::byte> pixels = counting_image();
-const ConstImageView picture(pixels.data(), {height, width}, channels);
+const ConstImageView source(pixels.data(), {height, width}, channels);
 
 // Returns the image shifted up by `down` and left by `right`, black where there are no pixels.
 std::vector<std::byte> moved(int down, int right) {
@@ -47,7 +47,7 @@ std::set<std::vector<std::byte>> results_of(const std::string& spec) {
   const TransformPipeline pipeline({spec}, sample);
   std::set<std::vector<std::byte>> results;
   for (std::uint64_t index = 0; index < 2'000; ++index) {
-    results.insert(pipeline.apply(picture, 0, 0, index).pixels);
+    results.insert(pipeline.apply(source, 0, 0, index).pixels);
   }
   return results;
 }
@@ -70,7 +70,7 @@ TEST(RandomCrop, CutsEverySquareOfTheSizeOutOfThePaddedImage) {
   const TransformPipeline pipeline({"random_crop(size=4, padding=1)"}, sample);
   std::set<std::vector<std::byte>> results;
   for (std::uint64_t index = 0; index < 2'000; ++index) {
-    const Image result = pipeline.apply(picture, 0, 0, index);
+    const Image result = pipeline.apply(source, 0, 0, index);
     ASSERT_EQ(result.height, 4u);
     ASSERT_EQ(result.width, 4u);
     results.insert(result.pixels);
@@ -78,9 +78,9 @@ TEST(RandomCrop, CutsEverySquareOfTheSizeOutOfThePaddedImage) {
   EXPECT_EQ(results.size(), std::size_t{(5 + 2 - 4 + 1) * (7 + 2 - 4 + 1)});
 }
 
-TEST(RandomCrop, RefusesPicturesThatAreTooSmall) {
+TEST(RandomCrop, RefusesImagesThatAreTooSmall) {
   EXPECT_THAT(error_of<RunError>([] { TransformPipeline({"random_crop(size=8, padding=1)"}, sample); }),
-              AllOf(HasSubstr("size=8"), HasSubstr("a picture of 7 x 5")));
+              AllOf(HasSubstr("size=8"), HasSubstr("an image of 7 x 5")));
 }
 
 TEST(RandomCrop, RefusesPaddingsOutOfRange) {

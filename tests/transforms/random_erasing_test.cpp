@@ -36,7 +36,7 @@ TEST(RandomErasing, PaintsAsOftenAsAsked) {
   EXPECT_EQ(changed_by("random_erasing(p=1, value=117)", 117), 2'000);
 }
 
-TEST(RandomErasing, LeavesAPictureInWhichNoRectangleFits) {
+TEST(RandomErasing, LeavesAnImageInWhichNoRectangleFits) {
   EXPECT_EQ(changed_by("random_erasing(p=1, scale_min=1, scale_max=1)", 0), 0);
 }
 

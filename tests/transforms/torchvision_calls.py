@@ -26,7 +26,7 @@ except (ImportError, RuntimeError) as error:  # RuntimeError if it was built for
     sys.exit(77)
 
 
-def picture(request):
+def read_image(request):
     with Image.open(request["file"]) as image:
         return image.convert("L" if request["channels"] == 1 else "RGB")
 
@@ -38,7 +38,7 @@ def call(image, name, arguments):
 
 
 def called(request):
-    image = picture(request)
+    image = read_image(request)
     if request["mask"]:
         image = tv_tensors.Mask(v2.functional.pil_to_tensor(image))
     for name, arguments in request["calls"]:
@@ -47,7 +47,7 @@ def called(request):
 
 
 def augmented(request):
-    image = picture(request)
+    image = read_image(request)
     augment = transforms.RandAugment(magnitude=request["magnitude"])
     operations = augment._augmentation_space(augment.num_magnitude_bins, (image.height, image.width))
     result = b""

@@ -38,7 +38,7 @@ struct File {
 };
 
 // A gradient with noise, so that each value has both close and distant neighbours.
-Image picture(ImageSize size, std::size_t channels, unsigned darkest = 0, unsigned levels = 256) {
+Image test_image(ImageSize size, std::size_t channels, unsigned darkest = 0, unsigned levels = 256) {
   Image image = ramp(size.height, size.width, channels);
   RandomStream random(size.height * size.width * channels);
   for (std::byte& value : image.pixels) {
@@ -55,20 +55,20 @@ std::vector<File> files_in(const TempDir& dir) {
   };
   for (const ImageSize size : {ImageSize{1, 1}, {3, 2}, {17, 16}, {75, 107}, {121, 40}}) {
     const std::string name = fmt::format("{}x{}", size.width, size.height);
-    add(name + ".png", 3, size, png_file(picture(size, 3)));
-    add(name + "-grey.png", 1, size, png_file(picture(size, 1), {.color_type = 0}));
-    add(name + "-420.jpg", 3, size, jpeg_file(picture(size, 3), 90, false, 2, 2));
+    add(name + ".png", 3, size, png_file(test_image(size, 3)));
+    add(name + "-grey.png", 1, size, png_file(test_image(size, 1), {.color_type = 0}));
+    add(name + "-420.jpg", 3, size, jpeg_file(test_image(size, 3), 90, false, 2, 2));
   }
   const ImageSize size{47, 33};
-  add("rgb.png", 3, size, png_file(picture(size, 3)));
-  add("pale.png", 3, size, png_file(picture(size, 3, 90, 100), {.interlaced = true}));
-  add("grey.png", 1, size, png_file(picture(size, 1, 30, 150), {.color_type = 0}));
-  add("rgb-to-grey.png", 1, size, png_file(picture(size, 3)));
-  add("grey-to-rgb.png", 3, size, png_file(picture(size, 1), {.color_type = 0}));
-  add("palette.png", 3, size, png_file(picture(size, 1), {.color_type = 3}));
-  add("422-progressive.jpg", 3, size, jpeg_file(picture(size, 3), 75, true, 2, 1));
-  add("444.jpg", 3, size, jpeg_file(picture(size, 3), 95));
-  add("grey.jpg", 1, size, jpeg_file(picture(size, 1), 85));
+  add("rgb.png", 3, size, png_file(test_image(size, 3)));
+  add("pale.png", 3, size, png_file(test_image(size, 3, 90, 100), {.interlaced = true}));
+  add("grey.png", 1, size, png_file(test_image(size, 1, 30, 150), {.color_type = 0}));
+  add("rgb-to-grey.png", 1, size, png_file(test_image(size, 3)));
+  add("grey-to-rgb.png", 3, size, png_file(test_image(size, 1), {.color_type = 0}));
+  add("palette.png", 3, size, png_file(test_image(size, 1), {.color_type = 3}));
+  add("422-progressive.jpg", 3, size, jpeg_file(test_image(size, 3), 75, true, 2, 1));
+  add("444.jpg", 3, size, jpeg_file(test_image(size, 3), 95));
+  add("grey.jpg", 1, size, jpeg_file(test_image(size, 1), 85));
   return files;
 }
 
@@ -97,15 +97,15 @@ Image applied(Transform& transform, const File& file, RandomStream random) {
   const Mapping mapping = Mapping::read_only_file(file.path, "test");
   const auto reader = (file.is_mask ? ImageReader::open_mask : ImageReader::open)(mapping.bytes(), file.path, {});
   LazyImage::Memory memory;
-  LazyImage picture(*reader, {.channels = file.channels, .nearest = file.is_mask}, memory);
-  if (const auto frame = transform.frame(picture.size(), random)) {
-    picture.frame(*frame);
+  LazyImage image(*reader, {.channels = file.channels, .nearest = file.is_mask}, memory);
+  if (const auto frame = transform.frame(image.size(), random)) {
+    image.frame(*frame);
   } else if (file.is_mask) {
-    transform.apply_to_mask(picture.pixels(), random);
+    transform.apply_to_mask(image.pixels(), random);
   } else {
-    transform.apply(picture.pixels(), random);
+    transform.apply(image.pixels(), random);
   }
-  const ImageView pixels = picture.pixels();
+  const ImageView pixels = image.pixels();
   return {pixels.height, pixels.width, pixels.channels, {pixels.bytes().begin(), pixels.bytes().end()}};
 }
 
@@ -277,8 +277,8 @@ void compare(const Augmentation& one, const std::vector<std::byte>& theirs) {
   SCOPED_TRACE(fmt::format("rand_augment(num_ops=1, magnitude={}) of {}", one.magnitude, one.file.path));
   const std::size_t bytes = one.file.size.height * one.file.size.width * one.file.channels;
   ASSERT_EQ(theirs.size(), augmentations * bytes);
-  const auto is = [&](std::span<const std::byte> picture, std::size_t augmentation) {
-    return largest_difference(picture, std::span(theirs).subspan(augmentation * bytes, bytes)) <=
+  const auto is = [&](std::span<const std::byte> image, std::size_t augmentation) {
+    return largest_difference(image, std::span(theirs).subspan(augmentation * bytes, bytes)) <=
            allowed_difference(augmentation);
   };
   constexpr int draws = 400;
@@ -286,14 +286,14 @@ void compare(const Augmentation& one, const std::vector<std::byte>& theirs) {
   const auto transform = make_transform(fmt::format("rand_augment(num_ops=1, magnitude={})", one.magnitude));
   for (std::uint64_t draw = 0; draw < draws; ++draw) ++ours[applied(*transform, one.file, RandomStream(draw)).pixels];
   std::array<int, augmentations> drawn{};
-  for (const auto& [picture, count] : ours) {
+  for (const auto& [image, count] : ours) {
     bool known = false;
     for (std::size_t i = 0; i < augmentations; ++i) {
-      if (!is(picture, i)) continue;
+      if (!is(image, i)) continue;
       known = true;
       drawn.at(i) += count;
     }
-    EXPECT_TRUE(known) << "torchvision makes no such picture";
+    EXPECT_TRUE(known) << "torchvision makes no such image";
   }
   for (std::size_t i = 0; i < augmentations; ++i) {
     int alike = 0;

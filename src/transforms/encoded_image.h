@@ -1,7 +1,7 @@
-/// A picture that a worker leaves to the GPU to decode (transform.decode = gpu).
+/// An image that a worker leaves to the GPU to decode (transform.decode = gpu).
 ///
-/// In a batch, such a picture takes Field::coded_bytes: a CodedPicture, and from coded_picture_start on the JPEG file;
-/// or, for what the GPU cannot decode, the finished pixels.
+/// In a batch, such an image takes Field::encoded_bytes: an EncodedImage, and from encoded_image_start on the JPEG
+/// file; or, for what the GPU cannot decode, the finished pixels.
 #pragma once
 
 #include <cstddef>
@@ -16,19 +16,19 @@
 
 namespace trainyard {
 
-/// Who decodes a picture, and why a worker did.
+/// Who decodes an image, and why a worker did.
 enum class DecodedBy : std::uint8_t {
   gpu,
   worker_other,      ///< not a JPEG, but e.g. a PNG or pixels
   worker_kind,       ///< a JPEG that the GPU does not decode: progressive, CMYK, unusual sampling
   worker_size,       ///< the file is too large for its place in the batch
-  worker_transform,  ///< the transforms scale the picture twice
+  worker_transform,  ///< the transforms scale the image twice
   trainer,           ///< the GPU's decoder refused the file
 };
 inline constexpr std::size_t decoders = 6;
 
 /// What remains to be done with the file that follows it.
-struct CodedPicture {
+struct EncodedImage {
   DecodedBy decoded_by = DecodedBy::worker_other;
   bool mirrored = false;         ///< flip the result horizontally
   std::uint64_t file_bytes = 0;  ///< for the GPU
@@ -37,21 +37,21 @@ struct CodedPicture {
 };
 
 /// Where the file or the pixels begin. A multiple of 64, so that they are aligned.
-inline constexpr std::size_t coded_picture_start = 128;
-static_assert(sizeof(CodedPicture) <= coded_picture_start && std::is_trivially_copyable_v<CodedPicture>);
+inline constexpr std::size_t encoded_image_start = 128;
+static_assert(sizeof(EncodedImage) <= encoded_image_start && std::is_trivially_copyable_v<EncodedImage>);
 
-/// Writes the header of a picture. The rest of `place` is written by the caller.
-inline void write_header(const CodedPicture& picture, std::span<std::byte> place) {
-  std::memcpy(place.data(), &picture, sizeof picture);
+/// Writes the header of an image. The rest of `place` is written by the caller.
+inline void write_header(const EncodedImage& header, std::span<std::byte> place) {
+  std::memcpy(place.data(), &header, sizeof header);
 }
-inline CodedPicture read_header(std::span<const std::byte> place) {
-  CodedPicture picture;
-  std::memcpy(&picture, place.data(), sizeof picture);
-  return picture;
+inline EncodedImage read_header(std::span<const std::byte> place) {
+  EncodedImage header;
+  std::memcpy(&header, place.data(), sizeof header);
+  return header;
 }
 
 /// Decodes and frames the file on the CPU: the pixels that the GPU has to produce. `channels`: 1 or 3; `out` has space
 /// for the window. Throws RunError if the file is damaged.
-void decode_on_cpu(const CodedPicture& picture, std::span<const std::byte> file, std::size_t channels, std::byte* out);
+void decode_on_cpu(const EncodedImage& header, std::span<const std::byte> file, std::size_t channels, std::byte* out);
 
 }  // namespace trainyard

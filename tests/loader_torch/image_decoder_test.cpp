@@ -1,6 +1,6 @@
 // Images decoded on the GPU have the same pixels as those decoded by workers.
 
-#include "loader_torch/picture_decoder.h"
+#include "loader_torch/image_decoder.h"
 
 #include <gmock/gmock.h>
 
@@ -10,7 +10,7 @@
 #include "loader_torch/slot_tensors.h"
 #include "support/error_of.h"
 #include "support/image_files.h"
-#include "support/pictures_in_memory.h"
+#include "support/images_in_memory.h"
 #include "util/error.h"
 
 namespace trainyard {
@@ -42,14 +42,14 @@ WorkerPool pool_of(const std::vector<std::string>& specs, DecodeMode decode, std
                    const PoolOptions& options = {.workers = 0, .batch_size = 16, .seed = 5}) {
   return WorkerPool(options, [=] {
     std::vector<LoadedSplit> splits(1);
-    splits[0].dataset = std::make_unique<PicturesInMemory>(files, channels);
+    splits[0].dataset = std::make_unique<ImagesInMemory>(files, channels);
     splits[0].transforms = TransformPipeline(specs, splits[0].dataset->fields(), decode);
     if (decode == DecodeMode::gpu) splits[0].transforms.leave_files_to_gpu(1 << 17);
     return splits;
   });
 }
 
-class PictureDecoderOn : public testing::TestWithParam<PictureDecoder::Unit> {
+class ImageDecoderOn : public testing::TestWithParam<ImageDecoder::Unit> {
  protected:
   void SetUp() override {
     if (!at::hasCUDA()) GTEST_SKIP() << "needs a GPU";
@@ -65,7 +65,7 @@ class PictureDecoderOn : public testing::TestWithParam<PictureDecoder::Unit> {
     DataLoader exact(exact_pool, Split::train, {.shuffle = true});
     DataLoader left(left_pool, Split::train, {.shuffle = true});
     // nvJPEG's inverse DCT on the multiprocessors rounds differently.
-    const int allowed_difference = GetParam() == PictureDecoder::Unit::engine ? 0 : 4;
+    const int allowed_difference = GetParam() == ImageDecoder::Unit::engine ? 0 : 4;
     for (const std::uint64_t epoch : {0, 1}) {
       exact.start_epoch(epoch);
       left.start_epoch(epoch);
@@ -84,10 +84,10 @@ class PictureDecoderOn : public testing::TestWithParam<PictureDecoder::Unit> {
   }
 
   at::Device device_{at::kCUDA, 0};
-  std::optional<PictureDecoder> decoder_;
+  std::optional<ImageDecoder> decoder_;
 };
 
-TEST_P(PictureDecoderOn, GivesThePixelsOfTheWorkers) {
+TEST_P(ImageDecoderOn, GivesThePixelsOfTheWorkers) {
   for (const std::vector<std::string>& specs :
        {std::vector<std::string>{"random_resized_crop(size=33)", "random_horizontal_flip"},
         {"random_resized_crop(size=224)", "random_horizontal_flip"},
@@ -102,22 +102,22 @@ TEST_P(PictureDecoderOn, GivesThePixelsOfTheWorkers) {
   EXPECT_GT(decoder_->counts()[static_cast<std::size_t>(DecodedBy::gpu)], 1000u);
 }
 
-TEST_P(PictureDecoderOn, DecodesWholePicturesWithoutTransforms) {
+TEST_P(ImageDecoderOn, DecodesWholeImagesWithoutTransforms) {
   std::vector<std::string> files;
   for (int i = 0; i < 40; ++i) files.push_back(jpeg_file(noisy_ramp(90, 120, 3), 60 + i, false, 2, 2));
   expect_pixels_of_workers({}, 3, files);
 }
 
-TEST_P(PictureDecoderOn, DividesBatchesWhosePlanesAreTooLarge) {
+TEST_P(ImageDecoderOn, DividesBatchesWhosePlanesAreTooLarge) {
   std::vector<std::string> files;
   for (int i = 0; i < 20; ++i) files.push_back(jpeg_file(ramp(4000, 3000, 3), 10, false, 2, 2));
   expect_pixels_of_workers({"random_resized_crop(size=64)"}, 3, files);
 }
 
-INSTANTIATE_TEST_SUITE_P(Units, PictureDecoderOn,
-                         testing::Values(PictureDecoder::Unit::engine, PictureDecoder::Unit::multiprocessors),
+INSTANTIATE_TEST_SUITE_P(Units, ImageDecoderOn,
+                         testing::Values(ImageDecoder::Unit::engine, ImageDecoder::Unit::multiprocessors),
                          [](const auto& test) {
-                           return test.param == PictureDecoder::Unit::engine ? "Engine" : "Multiprocessors";
+                           return test.param == ImageDecoder::Unit::engine ? "Engine" : "Multiprocessors";
                          });
 
 // With worker processes, whose batches are in registered memory, and with large batches.
@@ -154,17 +154,16 @@ TEST(DeviceLoader, DecodesOnTheGpuWhatWorkersLeaveToIt) {
   }
 }
 
-TEST(DeviceLoader, RefusesPicturesForTheGpuOnTheCpu) {
+TEST(DeviceLoader, RefusesImagesForTheGpuOnTheCpu) {
   WorkerPool pool = pool_of({"resize(height=8, width=8)"}, DecodeMode::gpu, 3, photos());
   EXPECT_THAT(error_of<MachineError>([&] { DeviceLoader(pool, Split::train, {}, at::kCPU); }),
               HasSubstr("transform.decode = gpu, and there is no GPU"));
 }
 
-TEST(PictureDecoder, CountsWhatTheCpuDecoded) {
+TEST(ImageDecoder, CountsWhatTheCpuDecoded) {
   EXPECT_EQ(describe(DecodeCounts{7}), "");
-  EXPECT_EQ(
-      describe(DecodeCounts{7, 2, 1}),
-      "the CPU decoded 3 of 10 pictures: 2 no JPEG, 1 progressive or of another kind that the GPU does not decode");
+  EXPECT_EQ(describe(DecodeCounts{7, 2, 1}),
+            "the CPU decoded 3 of 10 images: 2 no JPEG, 1 progressive or of another kind that the GPU does not decode");
 }
 
 }  // namespace

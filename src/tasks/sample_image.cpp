@@ -1,10 +1,10 @@
-#include "tasks/pictures.h"
+#include "tasks/sample_image.h"
 
 #include <cstring>
 
 namespace trainyard {
 
-Image picture_of(const DeviceField& images, std::int64_t i) {
+Image sample_image(const DeviceField& images, std::int64_t i) {
   const auto row = [i](const at::Tensor& rows) { return rows.defined() ? rows.narrow(0, i, 1) : rows; };
   const Selection& all = images.selection;
   const at::Tensor data = all.indices.defined() ? images.data : images.data.narrow(0, i, 1);
@@ -12,10 +12,10 @@ Image picture_of(const DeviceField& images, std::int64_t i) {
   if (pixels.size(2) != 3) pixels = pixels.narrow(2, 0, 1);
   if (pixels.is_floating_point()) pixels = (pixels.nan_to_num(0).clamp(0, 1) * 255).round().to(at::kByte);
   pixels = pixels.contiguous();
-  Image picture{static_cast<std::size_t>(pixels.size(0)), static_cast<std::size_t>(pixels.size(1)),
-                static_cast<std::size_t>(pixels.size(2)), std::vector<std::byte>(pixels.nbytes())};
-  std::memcpy(picture.pixels.data(), pixels.const_data_ptr(), picture.pixels.size());
-  return picture;
+  Image image{static_cast<std::size_t>(pixels.size(0)), static_cast<std::size_t>(pixels.size(1)),
+              static_cast<std::size_t>(pixels.size(2)), std::vector<std::byte>(pixels.nbytes())};
+  std::memcpy(image.pixels.data(), pixels.const_data_ptr(), image.pixels.size());
+  return image;
 }
 
 }  // namespace trainyard

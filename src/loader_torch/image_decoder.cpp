@@ -1,4 +1,4 @@
-#include "loader_torch/picture_decoder.h"
+#include "loader_torch/image_decoder.h"
 
 #include <numeric>
 
@@ -20,7 +20,7 @@ std::string describe(const DecodeCounts& counts) {
   add(DecodedBy::worker_size, "too large for their place in the batch");
   add(DecodedBy::worker_transform, "scaled twice by the transforms");
   add(DecodedBy::trainer, "refused by nvJPEG");
-  return fmt::format("the CPU decoded {} of {} pictures{}", all - on_gpu, all, text);
+  return fmt::format("the CPU decoded {} of {} images{}", all - on_gpu, all, text);
 }
 
 }  // namespace trainyard

@@ -1,4 +1,4 @@
-#include "datasets/pictures.h"
+#include "datasets/stored_images.h"
 
 #include <algorithm>
 
@@ -29,15 +29,15 @@ ImageOptions image_options(const DataConfig& config) {
   return {.max_pixels = static_cast<std::size_t>(config.max_pixels), .upright = config.exif_orientation};
 }
 
-std::unique_ptr<ImageReader> open_picture(const Dataset& dataset, std::size_t field, const StoredImage& stored,
-                                          std::size_t index) {
+std::unique_ptr<ImageReader> open_stored_image(const Dataset& dataset, std::size_t field, const StoredImage& stored,
+                                               std::size_t index) {
   const bool is_mask = dataset.fields()[field].is_mask();
-  return (is_mask ? ImageReader::open_mask : ImageReader::open)(stored.bytes, dataset.picture_name(field, index),
+  return (is_mask ? ImageReader::open_mask : ImageReader::open)(stored.bytes, dataset.image_name(field, index),
                                                                 dataset.decoding());
 }
 
-ImageSize picture_size(const Dataset& dataset, std::size_t field, const StoredImage& stored, std::size_t index) {
-  return stored.pixels ? *stored.pixels : open_picture(dataset, field, stored, index)->size();
+ImageSize stored_image_size(const Dataset& dataset, std::size_t field, const StoredImage& stored, std::size_t index) {
+  return stored.pixels ? *stored.pixels : open_stored_image(dataset, field, stored, index)->size();
 }
 
 ImageSize decode_whole(const Dataset& dataset, std::size_t field, const StoredImage& stored, std::size_t index,
@@ -46,28 +46,28 @@ ImageSize decode_whole(const Dataset& dataset, std::size_t field, const StoredIm
     if (*stored.pixels == wanted) std::copy(stored.bytes.begin(), stored.bytes.end(), out);
     return *stored.pixels;
   }
-  const auto reader = open_picture(dataset, field, stored, index);
+  const auto reader = open_stored_image(dataset, field, stored, index);
   if (reader->size() == wanted) reader->read(Rect::whole(wanted), channels_of(dataset.fields()[field]), 1, out);
   return reader->size();
 }
 
-ImageSize first_picture_size(const Dataset& dataset, std::size_t field) {
+ImageSize first_image_size(const Dataset& dataset, std::size_t field) {
   constexpr std::size_t max_listed = 100;
   std::string errors;
   Sample sample;
   for (std::size_t index = 0; index < dataset.size(); ++index) {
     try {
       read_sample(dataset, index, sample);
-      return picture_size(dataset, field, sample.stored(field), index);
+      return stored_image_size(dataset, field, sample.stored(field), index);
     } catch (const RunError& error) {
       if (index < max_listed) errors += fmt::format("\n  {}", error.what());
     }
   }
   if (dataset.size() > max_listed) errors += fmt::format("\n  and {} more", dataset.size() - max_listed);
-  throw RunError("data", "none of the {} pictures can be read:{}", dataset.size(), errors);
+  throw RunError("data", "none of the {} images can be read:{}", dataset.size(), errors);
 }
 
-std::size_t largest_picture_file(const Dataset& dataset, std::size_t count) {
+std::size_t largest_image_file(const Dataset& dataset, std::size_t count) {
   std::size_t largest = 0;
   Sample sample;
   const std::size_t step = std::max<std::size_t>((dataset.size() + count - 1) / count, 1);
@@ -78,18 +78,18 @@ std::size_t largest_picture_file(const Dataset& dataset, std::size_t count) {
       continue;
     }
     for (std::size_t i = 0; i < dataset.fields().size(); ++i) {
-      if (dataset.fields()[i].is_picture) largest = std::max(largest, sample.stored(i).bytes.size());
+      if (dataset.fields()[i].is_stored_image) largest = std::max(largest, sample.stored(i).bytes.size());
     }
   }
   return largest;
 }
 
-std::vector<Field> picture_and_label(std::int64_t channels, std::size_t classes) {
-  return {{.name = "image", .shape = {1, 1, channels}, .is_picture = true}, label_field(classes)};
+std::vector<Field> image_and_label(std::int64_t channels, std::size_t classes) {
+  return {{.name = "image", .shape = {1, 1, channels}, .is_stored_image = true}, label_field(classes)};
 }
 
-void take_size_of_first_picture(const Dataset& dataset, std::vector<Field>& fields) {
-  const auto [height, width] = first_picture_size(dataset, 0);
+void take_size_of_first_image(const Dataset& dataset, std::vector<Field>& fields) {
+  const auto [height, width] = first_image_size(dataset, 0);
   for (Field& field : fields) {
     if (!field.is_spatial()) continue;
     field.shape[0] = static_cast<std::int64_t>(height);
@@ -97,7 +97,7 @@ void take_size_of_first_picture(const Dataset& dataset, std::vector<Field>& fiel
   }
 }
 
-std::uint64_t picture_fingerprint(std::uint64_t content, std::int64_t channels, const ImageOptions& options) {
+std::uint64_t image_fingerprint(std::uint64_t content, std::int64_t channels, const ImageOptions& options) {
   return key_of({content, static_cast<std::uint64_t>(channels), options.upright ? 1U : 0U});
 }
 

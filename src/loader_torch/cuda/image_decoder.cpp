@@ -1,4 +1,4 @@
-#include "loader_torch/picture_decoder.h"
+#include "loader_torch/image_decoder.h"
 
 #include <algorithm>
 #include <span>
@@ -23,13 +23,13 @@ constexpr std::size_t most_planes = std::size_t{1} << 29;  // bytes of planes de
 
 /// An image that the GPU decodes.
 struct Job {
-  CodedPicture picture;
+  EncodedImage image;
   std::span<const std::byte> file;
   std::uint8_t* out;  ///< its first pixel, on the GPU
 
-  std::size_t plane_bytes() const { return picture.layout.stored.height * picture.layout.stored.width; }
+  std::size_t plane_bytes() const { return image.layout.stored.height * image.layout.stored.width; }
   ImageSize chroma() const {
-    const JpegLayout& layout = picture.layout;
+    const JpegLayout& layout = image.layout;
     return {(layout.stored.height + layout.down - 1) / layout.down,
             (layout.stored.width + layout.across - 1) / layout.across};
   }
@@ -55,9 +55,9 @@ class Parts {
 JpegPlanes take_planes(const Job& job, Parts& parts) {
   JpegPlanes planes{};
   planes.channel[0] = parts.take(job.plane_bytes());
-  planes.pitch[0] = job.picture.layout.stored.width;
+  planes.pitch[0] = job.image.layout.stored.width;
   const ImageSize chroma = job.chroma();
-  for (int i = 1; i < job.picture.layout.components; ++i) {
+  for (int i = 1; i < job.image.layout.components; ++i) {
     planes.channel[i] = parts.take(chroma.height * chroma.width);
     planes.pitch[i] = chroma.width;
   }
@@ -82,8 +82,8 @@ ScaledAxis axis_of(std::size_t inputs, std::size_t scaled, std::ptrdiff_t begin,
 }
 
 FrameTask task_of(const Job& job, const JpegPlanes& planes, std::size_t channels, Parts& parts) {
-  const JpegLayout& layout = job.picture.layout;
-  const auto& [region, scaled, filter, window] = job.picture.framing;
+  const JpegLayout& layout = job.image.layout;
+  const auto& [region, scaled, filter, window] = job.image.framing;
   const Turn turn(layout.orientation);
   const bool bicubic = filter == Filter::bicubic;
   FrameTask task{};
@@ -110,10 +110,10 @@ FrameTask task_of(const Job& job, const JpegPlanes& planes, std::size_t channels
                                              : region.height * std::size_t{task.columns.count}) *
                             channels);
   task.row_step = static_cast<std::int64_t>(window.width * channels);
-  task.pixel_step = job.picture.mirrored ? -static_cast<std::int64_t>(channels) : static_cast<std::int64_t>(channels);
+  task.pixel_step = job.image.mirrored ? -static_cast<std::int64_t>(channels) : static_cast<std::int64_t>(channels);
   const std::int64_t top = std::max<std::int64_t>(-window.top, 0);
   const std::int64_t left = std::max<std::int64_t>(-window.left, 0);
-  const std::int64_t column = job.picture.mirrored ? static_cast<std::int64_t>(window.width) - 1 - left : left;
+  const std::int64_t column = job.image.mirrored ? static_cast<std::int64_t>(window.width) - 1 - left : left;
   task.out = job.out + top * task.row_step + column * static_cast<std::int64_t>(channels);
   return task;
 }
@@ -124,7 +124,7 @@ bool is_as_described(const Nvjpeg& nvjpeg, const Job& job) {
   int widths[4] = {};
   int heights[4] = {};
   if (nvjpeg.describe(job.file, components, widths, heights) != 0) return false;
-  const JpegLayout& layout = job.picture.layout;
+  const JpegLayout& layout = job.image.layout;
   if (components != layout.components) return false;
   const auto is = [&](int i, ImageSize size) {
     return std::cmp_equal(widths[i], size.width) && std::cmp_equal(heights[i], size.height);
@@ -137,7 +137,7 @@ bool is_complete(const Framing& framing) { return framing.window.lies_in(framing
 }  // namespace
 
 /// nvJPEG, and memory for two parts of a batch: one is framed while the next is decompressed.
-class PictureDecoder::Library {
+class ImageDecoder::Library {
  public:
   explicit Library(at::Device device) : device_(device) {}
 
@@ -199,9 +199,9 @@ class PictureDecoder::Library {
   std::size_t turn_ = 0;
 };
 
-PictureDecoder::PictureDecoder(at::Device device) : PictureDecoder(device, Unit::engine) {}
+ImageDecoder::ImageDecoder(at::Device device) : ImageDecoder(device, Unit::engine) {}
 
-PictureDecoder::PictureDecoder(at::Device device, Unit unit)
+ImageDecoder::ImageDecoder(at::Device device, Unit unit)
     : unit_(unit), device_(device), library_(std::make_unique<Library>(device)) {
   const c10::cuda::CUDAGuard on_device(device);
   int status = Nvjpeg::no_such_unit;
@@ -217,9 +217,9 @@ PictureDecoder::PictureDecoder(at::Device device, Unit unit)
   }
 }
 
-PictureDecoder::~PictureDecoder() = default;
+ImageDecoder::~ImageDecoder() = default;
 
-at::Tensor PictureDecoder::decode(const Batch& batch, std::size_t index) {
+at::Tensor ImageDecoder::decode(const Batch& batch, std::size_t index) {
   const c10::cuda::CUDAGuard on_device(device_);
   const c10::cuda::CUDAStream stream = c10::cuda::getCurrentCUDAStream();
   const BatchField& values = batch.fields()[index];
@@ -233,16 +233,16 @@ at::Tensor PictureDecoder::decode(const Batch& batch, std::size_t index) {
   std::vector<Job> jobs;
   std::vector<Job> refused;
   for (std::size_t i = 0; i < batch.count(); ++i) {
-    const auto place = values.elements.subspan(i * field.coded_bytes, field.coded_bytes);
-    const auto rest = place.subspan(coded_picture_start);
-    const CodedPicture picture = read_header(place);
-    ++counts_.at(static_cast<std::size_t>(picture.decoded_by));
-    if (picture.decoded_by != DecodedBy::gpu) {
+    const auto place = values.elements.subspan(i * field.encoded_bytes, field.encoded_bytes);
+    const auto rest = place.subspan(encoded_image_start);
+    const EncodedImage image = read_header(place);
+    ++counts_.at(static_cast<std::size_t>(image.decoded_by));
+    if (image.decoded_by != DecodedBy::gpu) {
       C10_CUDA_CHECK(cudaMemcpyAsync(out + i * bytes, rest.data(), bytes, cudaMemcpyHostToDevice, stream));
       continue;
     }
-    const Job job{picture, rest.first(picture.file_bytes), out + i * bytes};
-    if (!is_complete(picture.framing)) C10_CUDA_CHECK(cudaMemsetAsync(job.out, 0, bytes, stream));
+    const Job job{image, rest.first(image.file_bytes), out + i * bytes};
+    if (!is_complete(image.framing)) C10_CUDA_CHECK(cudaMemsetAsync(job.out, 0, bytes, stream));
     (is_as_described(library_->nvjpeg, job) ? jobs : refused).push_back(job);
   }
 
@@ -255,7 +255,7 @@ at::Tensor PictureDecoder::decode(const Batch& batch, std::size_t index) {
     const std::span<const Job> some(jobs.data() + begin, end - begin);
     if (const int status = library_->decode(some, channels)) {
       if (counts_.at(static_cast<std::size_t>(DecodedBy::trainer)) == 0) {
-        log_warning("[loader] nvJPEG refuses {} pictures with status {}; the CPU decodes them", some.size(), status);
+        log_warning("[loader] nvJPEG refuses {} images with status {}; the CPU decodes them", some.size(), status);
       }
       refused.insert(refused.end(), some.begin(), some.end());
     }
@@ -263,7 +263,7 @@ at::Tensor PictureDecoder::decode(const Batch& batch, std::size_t index) {
   }
   for (const Job& job : refused) {
     std::vector<std::byte> pixels(bytes);
-    decode_on_cpu(job.picture, job.file, channels, pixels.data());
+    decode_on_cpu(job.image, job.file, channels, pixels.data());
     C10_CUDA_CHECK(cudaMemcpyAsync(job.out, pixels.data(), bytes, cudaMemcpyHostToDevice, stream));  // copies at once
     --counts_.at(static_cast<std::size_t>(DecodedBy::gpu));
     ++counts_.at(static_cast<std::size_t>(DecodedBy::trainer));

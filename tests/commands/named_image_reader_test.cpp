@@ -1,4 +1,4 @@
-#include "commands/picture_reader.h"
+#include "commands/named_image_reader.h"
 
 #include <climits>
 
@@ -20,12 +20,12 @@ struct Read {
   std::vector<std::byte> pixels;
 };
 
-std::vector<Read> read_all(PictureReader& reader, const std::vector<std::string>& names) {
+std::vector<Read> read_all(NamedImageReader& reader, const std::vector<std::string>& names) {
   std::vector<Read> all;
   const auto take = [&] {
-    const std::optional<PictureBatch> batch = reader.take();
+    const std::optional<ImageBatch> batch = reader.take();
     if (!batch) return false;
-    for (const auto& [name, error, pixels] : batch->pictures) {
+    for (const auto& [name, error, pixels] : batch->images) {
       all.push_back({name, error, {pixels.begin(), pixels.end()}});
     }
     return true;
@@ -41,19 +41,19 @@ std::vector<Read> read_all(PictureReader& reader, const std::vector<std::string>
 
 PoolOptions pool_options(int workers) { return {.workers = workers, .batch_size = 4, .prefetch = 2}; }
 
-TEST(PictureReader, ReturnsPicturesOfAnySizeInOrderWithEachError) {
+TEST(NamedImageReader, ReturnsImagesOfAnySizeInOrderWithEachError) {
   const TempDir dir;
-  const PictureOptions options{.shape = {12, 10, 3}, .transforms = {"resize(size=14)"}, .image = {}};
+  const NamedImageOptions options{.shape = {12, 10, 3}, .transforms = {"resize(size=14)"}, .image = {}};
   std::vector<std::string> names;
   for (std::size_t i = 0; i < 50; ++i) {
     const Image image = noisy_ramp(16 + i, 60 - i, 3);
     names.push_back(dir.write(fmt::format("{}", i), i % 2 == 0 ? jpeg_file(image, 90) : png_file(image)));
   }
   names[7] = dir / "missing";
-  names[20] = dir.write("bad", "no picture");
+  names[20] = dir.write("bad", "not an image");
   for (const std::size_t i : {40, 41, 42, 43}) names[i] = names[20];  // a whole batch
   for (const int workers : {0, 1, 3}) {
-    PictureReader reader(pool_options(workers), options);
+    NamedImageReader reader(pool_options(workers), options);
     const std::vector<Read> all = read_all(reader, names);
     ASSERT_EQ(all.size(), names.size());
     for (std::size_t i = 0; i < all.size(); ++i) {
@@ -71,10 +71,10 @@ TEST(PictureReader, ReturnsPicturesOfAnySizeInOrderWithEachError) {
   }
 }
 
-TEST(PictureReader, ReturnsWhatWasAddedBeforeMoreIsAdded) {
+TEST(NamedImageReader, ReturnsWhatWasAddedBeforeMoreIsAdded) {
   const TempDir dir;
   const std::string name = dir.write("a", png_file(noisy_ramp(8, 8, 1), {.color_type = 0}));
-  PictureReader reader(pool_options(1), {.shape = {8, 8, 1}, .transforms = {}, .image = {}});
+  NamedImageReader reader(pool_options(1), {.shape = {8, 8, 1}, .transforms = {}, .image = {}});
   for (int i = 0; i < 30; ++i) {
     const std::vector<Read> one = read_all(reader, {name});
     ASSERT_EQ(one.size(), 1u);

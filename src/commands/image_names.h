@@ -37,13 +37,13 @@ class NameReader {
   bool started_ = false;
 };
 
-struct PicturesBelow {
+struct ImagesBelow {
   std::vector<std::string> files;                           ///< sorted; includes unsupported formats, e.g. TIFF
   std::vector<std::pair<std::string, std::string>> errors;  ///< unreadable parts: the path, and why
 };
 
 /// The files below `folder` with the extension of an image format. Follows links, but not in cycles; skips litter
 /// (datasets/litter.h).
-PicturesBelow pictures_below(const std::string& folder);
+ImagesBelow images_below(const std::string& folder);
 
 }  // namespace trainyard

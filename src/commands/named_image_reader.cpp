@@ -1,11 +1,11 @@
-#include "commands/picture_reader.h"
+#include "commands/named_image_reader.h"
 
 #include <algorithm>
 #include <climits>
 #include <cstring>
 
-#include "datasets/pictures.h"
 #include "datasets/read_file.h"
+#include "datasets/stored_images.h"
 #include "transforms/pipeline.h"
 #include "util/error.h"
 
@@ -15,10 +15,10 @@ namespace {
 // The files whose names are in shared memory.
 class NamedFiles final : public Dataset {
  public:
-  NamedFiles(const SharedNames& names, const PictureOptions& options)
+  NamedFiles(const SharedNames& names, const NamedImageOptions& options)
       : options_(options.image),
         names_(names),
-        fields_{{.name = "image", .shape = options.shape, .is_picture = true}} {}
+        fields_{{.name = "image", .shape = options.shape, .is_stored_image = true}} {}
 
   std::size_t size() const override { return names_.size(); }
   const std::vector<Field>& fields() const override { return fields_; }
@@ -37,9 +37,9 @@ class NamedFiles final : public Dataset {
 };
 
 // Transformed images of one size. An unreadable image does not fail the batch: its error is recorded.
-class ReadablePictures final : public Dataset {
+class ReadableImages final : public Dataset {
  public:
-  ReadablePictures(const SharedNames& names, const PictureOptions& options)
+  ReadableImages(const SharedNames& names, const NamedImageOptions& options)
       : names_(names),
         files_(names, options),
         fields_{{.name = "image", .shape = options.shape}},
@@ -120,31 +120,31 @@ std::string SharedNames::error(std::size_t place) const {
   return {record.error, record.error_size};
 }
 
-PictureReader::PictureReader(const PoolOptions& pool, const PictureOptions& pictures)
+NamedImageReader::NamedImageReader(const PoolOptions& pool, const NamedImageOptions& images)
     : options_(usable(pool)),
       rows_(static_cast<std::size_t>(options_.prefetch) + 2 * static_cast<std::size_t>(options_.workers) + 1),
       names_(rows_, static_cast<std::size_t>(options_.batch_size)),
       pool_(options_, [&] {
         std::vector<LoadedSplit> splits(1);
-        splits[0].dataset = std::make_unique<ReadablePictures>(names_, pictures);
+        splits[0].dataset = std::make_unique<ReadableImages>(names_, images);
         return splits;
       }) {}
 
-bool PictureReader::is_full() { return gathered_ == 0 && (handed_over_.size() == rows_ || !pool_.can_publish()); }
+bool NamedImageReader::is_full() { return gathered_ == 0 && (handed_over_.size() == rows_ || !pool_.can_publish()); }
 
-void PictureReader::add(std::string_view name) {
+void NamedImageReader::add(std::string_view name) {
   names_.set_name(row_ * static_cast<std::size_t>(options_.batch_size) + gathered_, name);
   if (++gathered_ == static_cast<std::uint32_t>(options_.batch_size)) flush();
 }
 
-void PictureReader::flush() {
+void NamedImageReader::flush() {
   if (gathered_ == 0) return;
   pool_.publish({.first = row_ * static_cast<std::size_t>(options_.batch_size), .count = gathered_});
   handed_over_.push_back({row_, std::exchange(gathered_, 0)});
   row_ = (row_ + 1) % rows_;
 }
 
-std::optional<PictureBatch> PictureReader::take() {
+std::optional<ImageBatch> NamedImageReader::take() {
   if (handed_over_.empty()) return std::nullopt;
   TakenBatch taken = pool_.take();
   const Row row = handed_over_.front();
@@ -155,22 +155,22 @@ std::optional<PictureBatch> PictureReader::take() {
   }
   const std::span<const std::byte> pixels = pool_.arena().field(taken.lease.slot(), 0);
   const std::size_t bytes = pool_.splits()[0].fields[0].bytes();
-  PictureBatch batch{std::move(taken.lease), {}};
+  ImageBatch batch{std::move(taken.lease), {}};
   auto next = kept.begin();
   for (std::uint32_t i = 0; i < row.count; ++i) {
     const std::size_t place = row.number * static_cast<std::size_t>(options_.batch_size) + i;
-    NamedPicture picture{.name = names_.name(place), .error = {}, .pixels = {}};
+    NamedImage image{.name = names_.name(place), .error = {}, .pixels = {}};
     if (next == kept.end() || *next != i) {
-      picture.error =
-          fmt::format("[predict] {}: reading it ended or stopped its process {} times", picture.name, max_tries);
+      image.error =
+          fmt::format("[predict] {}: reading it ended or stopped its process {} times", image.name, max_tries);
     } else {
-      picture.error = names_.error(place);
-      if (picture.error.empty()) {
-        picture.pixels = pixels.subspan(static_cast<std::size_t>(next - kept.begin()) * bytes, bytes);
+      image.error = names_.error(place);
+      if (image.error.empty()) {
+        image.pixels = pixels.subspan(static_cast<std::size_t>(next - kept.begin()) * bytes, bytes);
       }
       ++next;
     }
-    batch.pictures.push_back(std::move(picture));
+    batch.images.push_back(std::move(image));
   }
   return batch;
 }

@@ -1,4 +1,4 @@
-#include "commands/picture_names.h"
+#include "commands/image_names.h"
 
 #include <algorithm>
 #include <cctype>
@@ -19,17 +19,17 @@ namespace {
 namespace fs = std::filesystem;
 
 // JPEG and PNG, and image formats that cannot be read: an error reports these, instead of silence.
-constexpr std::array<std::string_view, 15> picture_endings{".jpg", ".jpeg", ".png",  ".avif", ".bmp",
-                                                           ".gif", ".heic", ".heif", ".jfif", ".jp2",
-                                                           ".pgm", ".ppm",  ".tif",  ".tiff", ".webp"};
+constexpr std::array<std::string_view, 15> image_endings{".jpg", ".jpeg", ".png",  ".avif", ".bmp",
+                                                         ".gif", ".heic", ".heif", ".jfif", ".jp2",
+                                                         ".pgm", ".ppm",  ".tif",  ".tiff", ".webp"};
 
 // More in a row are not a list, but e.g. /dev/zero.
 constexpr std::size_t max_empty_names = 1'000'000;
 
-bool is_picture_name(const fs::path& path) {
+bool is_image_name(const fs::path& path) {
   std::string ending = path.extension().string();
   std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return std::tolower(c); });
-  return std::find(picture_endings.begin(), picture_endings.end(), ending) != picture_endings.end();
+  return std::find(image_endings.begin(), image_endings.end(), ending) != image_endings.end();
 }
 
 class Walk {
@@ -46,7 +46,7 @@ class Walk {
     above_.pop_back();
   }
 
-  PicturesBelow found() {
+  ImagesBelow found() {
     std::sort(found_.files.begin(), found_.files.end());
     return std::move(found_);
   }
@@ -57,12 +57,12 @@ class Walk {
     if (is_litter(path.filename().string())) return;
     if (fs::is_directory(path, ignored)) {
       enter(path);
-    } else if (is_picture_name(path)) {
+    } else if (is_image_name(path)) {
       found_.files.push_back(path.string());
     }
   }
 
-  PicturesBelow found_;
+  ImagesBelow found_;
   std::vector<fs::path> above_;  ///< the folders being read, links resolved
 };
 
@@ -105,13 +105,13 @@ std::optional<std::string> NameReader::next() {
     }
     if (!name->empty()) return name;
     if (++empty == max_empty_names) {
-      throw RunError("predict", "{} empty names in a row on standard input; expected names of pictures", empty);
+      throw RunError("predict", "{} empty names in a row on standard input; expected names of images", empty);
     }
   }
   return std::nullopt;
 }
 
-PicturesBelow pictures_below(const std::string& folder) {
+ImagesBelow images_below(const std::string& folder) {
   Walk walk;
   walk.enter(folder);
   return walk.found();

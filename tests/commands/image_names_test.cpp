@@ -1,4 +1,4 @@
-#include "commands/picture_names.h"
+#include "commands/image_names.h"
 
 #include <filesystem>
 
@@ -93,7 +93,7 @@ TEST(NameReader, NamesAnInputThatCannotBeRead) {
               AllOf(HasSubstr("standard input"), HasSubstr("Is a directory")));
 }
 
-TEST(PicturesBelow, PassesOverLitterAndFollowsLinksOnce) {
+TEST(ImagesBelow, PassesOverLitterAndFollowsLinksOnce) {
   const TempDir dir;
   for (const char* name : {"a/1.jpg", "a/2.PNG", "a/notes.txt", "a/._1.jpg", ".cache/3.jpg", "__MACOSX/4.jpg"}) {
     dir.write(name, "");
@@ -101,21 +101,21 @@ TEST(PicturesBelow, PassesOverLitterAndFollowsLinksOnce) {
   dir.write("elsewhere.d/5.jpeg", "");
   std::filesystem::create_symlink("..", dir / "a/circle");
   std::filesystem::create_symlink("../elsewhere.d", dir / "a/other.jpg");
-  const PicturesBelow found = pictures_below(dir / "a");
+  const ImagesBelow found = images_below(dir / "a");
   EXPECT_THAT(found.files, ElementsAre(dir / "a/1.jpg", dir / "a/2.PNG", dir / "a/circle/elsewhere.d/5.jpeg",
                                        dir / "a/other.jpg/5.jpeg"));
   EXPECT_TRUE(found.errors.empty());
 }
 
-TEST(PicturesBelow, ListsWhatCannotBeReadSoThatItIsReported) {
+TEST(ImagesBelow, ListsWhatCannotBeReadSoThatItIsReported) {
   const TempDir dir;
   dir.write("a.webp", "");
   std::filesystem::create_symlink("nowhere", dir / "b.jpg");
   ASSERT_EQ(mkfifo((dir / "c.jpg").c_str(), 0600), 0);
-  EXPECT_THAT(pictures_below(dir.path()).files, ElementsAre(dir / "a.webp", dir / "b.jpg", dir / "c.jpg"));
+  EXPECT_THAT(images_below(dir.path()).files, ElementsAre(dir / "a.webp", dir / "b.jpg", dir / "c.jpg"));
 }
 
-TEST(PicturesBelow, NamesThePartThatCannotBeRead) {
+TEST(ImagesBelow, NamesThePartThatCannotBeRead) {
   const TempDir dir;
   dir.write("a.jpg", "");
   dir.write("closed/b.jpg", "");
@@ -124,7 +124,7 @@ TEST(PicturesBelow, NamesThePartThatCannotBeRead) {
   std::filesystem::permissions(dir / "closed", std::filesystem::perms::none);
   const bool is_root = geteuid() == 0;
   ASSERT_EQ(is_root ? seteuid(65534) : 0, 0);
-  const PicturesBelow found = pictures_below(dir.path());
+  const ImagesBelow found = images_below(dir.path());
   ASSERT_EQ(is_root ? seteuid(0) : 0, 0);
   std::filesystem::permissions(dir / "closed", std::filesystem::perms(0755));
   EXPECT_THAT(found.files, ElementsAre(dir / "a.jpg", dir / "open/c.jpg"));

@@ -14,19 +14,19 @@
 
 namespace trainyard {
 
-struct NamedPicture {
+struct NamedImage {
   std::string name;
   std::string error;                  ///< why it cannot be read; empty: no error
   std::span<const std::byte> pixels;  ///< height × width × channels, uint8; empty on error
 };
 
 /// Images and the right to read their pixels. The reader must outlive it.
-struct PictureBatch {
+struct ImageBatch {
   SlotLease lease;
-  std::vector<NamedPicture> pictures;
+  std::vector<NamedImage> images;
 };
 
-struct PictureOptions {
+struct NamedImageOptions {
   std::vector<std::int64_t> shape;      ///< height, width, channels of the images returned
   std::vector<std::string> transforms;  ///< applied to each image, which is then resized to `shape` if its size differs
   ImageOptions image;
@@ -56,11 +56,11 @@ class SharedNames {
 /// Collects one batch at a time; hands batches to the workers when they are complete, or on flush(). Not thread-safe.
 /// An image that cannot be read is returned with its error; one that kills or hangs its worker is handled as with
 /// OnWorkerError::skip (loader/worker_pool.h).
-class PictureReader {
+class NamedImageReader {
  public:
   /// Forks if there are workers: see Zygote for what that REQUIRES. Ignores the cache and on_worker_error of `pool`.
   /// Throws what WorkerPool throws.
-  PictureReader(const PoolOptions& pool, const PictureOptions& pictures);
+  NamedImageReader(const PoolOptions& pool, const NamedImageOptions& images);
 
   /// Whether take() must be called before the next add().
   bool is_full();
@@ -70,7 +70,7 @@ class PictureReader {
   void flush();
   /// Waits for the earliest batch handed to the workers; returns none if there is none. Throws RunError like
   /// WorkerPool::take.
-  std::optional<PictureBatch> take();
+  std::optional<ImageBatch> take();
 
  private:
   struct Row {
