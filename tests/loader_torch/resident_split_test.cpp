@@ -77,7 +77,6 @@ TEST(ResidentSplit, SharedByGpusHasTheBatchesThatWorkersDeliver) {
       }
       EXPECT_FALSE(kept.next());
     }
-  
   });
 }
 
