@@ -170,6 +170,14 @@ void GradientBuckets::finish() {
   pass_ = Pass();
 }
 
+void GradientBuckets::sum_from(std::size_t first) {
+  side_.run([&] {
+    for (std::size_t i = first; i < buckets_.size(); ++i) group_.begin_all_reduce(buckets_[i].flat);
+  });
+  side_.join();
+  group_.finish();
+}
+
 // A parameter without a gradient on only some ranks, e.g. because their share of the batch is empty, gets the gradient
 // of the others.
 void GradientBuckets::agree_on_used() {

@@ -37,6 +37,11 @@ class GradientBuckets {
   /// names a parameter if it has a gradient now but had none on any rank in the first step.
   void finish();
 
+  std::size_t size() const { return buckets_.size(); }
+  /// Sums all buckets from `first` on over the ranks, as a step does, and adds nothing to them. Called by all ranks,
+  /// between steps.
+  void sum_from(std::size_t first);
+
  private:
   struct Bucket {
     std::vector<std::size_t> parameters;

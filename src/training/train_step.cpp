@@ -10,6 +10,8 @@
 
 #include "layers/recompute.h"
 #include "training/forward.h"
+#include "training/recording.h"
+#include "util/clock.h"
 #include "util/error.h"
 
 namespace trainyard {
@@ -55,6 +57,29 @@ StepResult TrainStep::operator()(const TensorDict& batch, double learning_rate, 
 void TrainStep::make_buckets() {
   buckets_ = std::make_unique<GradientBuckets>(group_, side_, optimizer_.parameters());
   weight_ = at::zeros({}, at::TensorOptions(device_of(model_)).dtype(at::kDouble));
+}
+
+SumTimes TrainStep::time_sums() {
+  constexpr int times = 3;
+  if (!buckets_) make_buckets();
+  const at::NoGradGuard no_grad;
+  const at::Device device = device_of(model_);
+  const at::Tensor totals = at::zeros({2 + metrics_.size()}, at::TensorOptions(device).dtype(at::kDouble));
+  const auto seconds_from = [&](std::size_t first) {
+    wait_for_device(device);
+    const std::int64_t start = monotonic_ns();
+    group_.all_reduce(totals);
+    buckets_->sum_from(first);
+    wait_for_device(device);
+    return seconds_since(start);
+  };
+  const double connecting = seconds_from(0);  // the first sums also set up connections
+  SumTimes fastest{.all = connecting, .unhidden = connecting};
+  for (int i = 0; i < times; ++i) {
+    fastest.all = std::min(fastest.all, seconds_from(0));
+    fastest.unhidden = std::min(fastest.unhidden, seconds_from(buckets_->size() - 1));
+  }
+  return fastest;
 }
 
 StepResult TrainStep::run(const TensorDict& batch, const StepPart& part) {

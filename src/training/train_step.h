@@ -13,6 +13,7 @@
 #include "optim/optimizer.h"
 #include "tasks/task.h"
 #include "training/step_graph.h"
+#include "training/sum_times.h"
 
 namespace trainyard {
 
@@ -32,6 +33,9 @@ class TrainStep {
   /// weights, not the optimizer's state, not the running statistics. With fp16, gradients that overflow change only the
   /// scaler. The result is valid until the next call.
   StepResult operator()(const TensorDict& batch, double learning_rate, const StepPart& part = {});
+
+  /// Measures the sums over the ranks, in the time of a few steps' sums. Called by all ranks, before the first step.
+  SumTimes time_sums();
 
   /// See StepGraph.
   void launch_without_graph(const char* reason) { graph_.launch_without_graph(reason); }

@@ -123,6 +123,7 @@ RunResult Trainer::run() {
   const std::string frozen = finished() ? "" : describe_frozen(*model_);
   if (!frozen.empty()) print_message("frozen  " + frozen);
   if (config_.loader.cache == SampleCache::gpu && !finished()) keep_data_on_device();
+  if (!group_.alone() && !finished()) sum_times_ = train_step_.time_sums();
   while (!finished() && (result_.signal = agreement_.now().signal) == 0) {
     if (train_epoch()) finish_epoch();
     save();
@@ -365,8 +366,22 @@ void Trainer::log_window(double lr) {
                           .lr = lr,
                           .samples_per_second = window_.seconds > 0 ? samples / window_.seconds : 0,
                           .data_wait = window_.seconds > 0 ? window_.waited / window_.seconds : 0});
+  warn_of_small_share(samples);
   window_.sums.reset();
   window_.seconds = window_.waited = 0;
+}
+
+// The time of a step is the mean over the window. The first steps take longer, which at worst delays the warning.
+void Trainer::warn_of_small_share(double samples) {
+  if (!sum_times_ || samples == 0 || !group_.rank().is_first()) return;
+  const std::int64_t batch_size = config_.loader.batch_size;
+  const double steps = samples / static_cast<double>(batch_size * config_.train.accumulate);
+  const std::int64_t ranks = group_.rank().world_size;
+  const std::string warning =
+      warning_of_small_share(*sum_times_, window_.seconds / steps, (batch_size + ranks - 1) / ranks);
+  if (warning.empty()) return;
+  log_warning(warning);
+  sum_times_.reset();
 }
 
 ProgressState Trainer::progress(const MetricValues& values) const {

@@ -104,6 +104,7 @@ class Trainer {
   template <typename Metrics>
   void add_metrics(const Metrics& metrics);
   void log_window(double lr);
+  void warn_of_small_share(double samples);
   ProgressState progress(const MetricValues& values) const;
   std::uint64_t data_epoch(std::int64_t epoch) const;
   std::int64_t batches_per_epoch() const;
@@ -148,6 +149,7 @@ class Trainer {
   std::optional<Ema> ema_;
   std::optional<EvaluationStep> evaluation_step_;  // of the averaged model, if there is one
   LossWatch losses_;
+  std::optional<SumTimes> sum_times_;  // until a warning about them is printed; none on a single rank
 
   Place place_;
   MetricSums epoch_sums_;
