@@ -200,10 +200,13 @@ class TrainCommand : public Command {
   }
 
   // All ranks run at the speed of the slowest.
-  static std::string ranks_line(const std::vector<double>& waits) {
+  static std::string ranks_line(const RunResult& result) {
+    const std::vector<double>& waits = result.wait_of_ranks;
     const auto [least, most] = std::minmax_element(waits.begin(), waits.end());
-    return fmt::format("{}, waiting for data {:.1f} to {:.1f} % of the last epoch, most on rank {}", waits.size(),
-                       100 * *least, 100 * *most, most - waits.begin());
+    const double rate = static_cast<double>(result.samples) / result.training_seconds;
+    return fmt::format(
+        "{}, {:.0f} samples/s each, waiting for data {:.1f} to {:.1f} % of the last epoch, most on rank {}",
+        waits.size(), rate / static_cast<double>(waits.size()), 100 * *least, 100 * *most, most - waits.begin());
   }
 
   // "val/accuracy   0.9348 on all 6000 samples, val/loss 0.1800, val/top5 0.9990", followed by `rest`.
@@ -251,7 +254,7 @@ class TrainCommand : public Command {
                       static_cast<double>(result.samples) / result.training_seconds,
                       100 * result.data_wait / result.training_seconds));
     }
-    if (result.wait_of_ranks.size() > 1) row("ranks", ranks_line(result.wait_of_ranks));
+    if (result.wait_of_ranks.size() > 1) row("ranks", ranks_line(result));
     row("run", folder.path.string());
     row("checkpoint", (folder.checkpoints() / "last").string());
     flush_output();

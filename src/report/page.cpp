@@ -53,6 +53,7 @@ std::string report_page(const std::vector<RunReport>& runs, const std::string& c
                             {"path", run.record.path},
                             {"epochs", run.record.epochs},
                             {"steps", run.record.steps},
+                            {"ranks", run.record.ranks},
                             {"check", run.record.check},
                             {"config", run.record.config},
                             {"evaluation", run.evaluation},

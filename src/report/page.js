@@ -252,6 +252,60 @@ function curves() {
       element('div', {class: 'grid curves'}, ...cards));
 }
 
+// ---- Ranks ----------------------------------------------------------------------------------------------------------
+
+// Rows are ranks, columns epochs. Of neighbours that share a row or a column, the longest wait is shown: all ranks wait
+// for the slowest.
+function waitsCard(run, index) {
+  const mostRows = 32, mostColumns = 40;
+  const isIndex = (value) => Number.isInteger(value) && value >= 0 && value < 2 ** 20;
+  const waits = run.ranks.filter((row) => isNumber(row.data_wait) && isIndex(row.rank) && isIndex(row.epoch));
+  if (waits.length === 0) return null;
+  const most = (rows, key) => rows.reduce((found, row) => Math.max(found, row[key]), 0);
+  const first = waits.reduce((found, row) => Math.min(found, row.epoch), Infinity);
+  const last = most(waits, 'epoch');
+  const world = most(waits.filter((row) => row.epoch === last), 'rank') + 1;
+  const all = most(waits, 'rank') + 1;
+  const perRow = Math.ceil(all / mostRows), perColumn = Math.ceil((last - first + 1) / mostColumns);
+  const rows = Math.ceil(all / perRow), columns = Math.ceil((last - first + 1) / perColumn);
+  const cells = new Map();
+  const means = Array.from({length: all}, () => ({sum: 0, epochs: 0}));
+  for (const {rank, epoch, data_wait} of waits) {
+    means[rank].sum += data_wait;
+    ++means[rank].epochs;
+    const place = Math.floor(rank / perRow) * columns + Math.floor((epoch - first) / perColumn);
+    if (!(cells.get(place)?.data_wait > data_wait)) cells.set(place, {rank, epoch, data_wait});
+  }
+  const mean = ({sum, epochs}) => epochs ? sum / epochs : 0;
+  const slowest = means.reduce((found, one, rank) => mean(one) > mean(means[found]) ? rank : found, 0);
+  const grid = element('div', {class: 'ranks', role: 'img', 'aria-label': 'Waiting for data by rank and epoch',
+    style: {'grid-template-columns': `max-content repeat(${columns}, minmax(0, 40px)) max-content`}});
+  for (let row = 0; row < rows; ++row) {
+    const [from, to] = [row * perRow, Math.min((row + 1) * perRow, all) - 1];
+    grid.append(element('div', {}, from === to ? `rank ${from}` : `ranks ${from}–${to}`));
+    for (let column = 0; column < columns; ++column) {
+      const shown = cells.get(row * columns + column);
+      const cell = element('div', {class: 'cell', title: shown ? `rank ${shown.rank}, epoch ${shown.epoch}: ${shortPercent(shown.data_wait)}` : ''});
+      if (shown?.data_wait > 0) cell.style.background = `rgba(var(--bad), ${Math.min(0.85, 0.08 + 1.6 * shown.data_wait).toFixed(3)})`;
+      grid.append(cell);
+    }
+    grid.append(element('div', {class: 'number'}, shortPercent(Math.max(...means.slice(from, to + 1).map(mean)))));
+  }
+  const ends = columns > 1 ? [element('div', {}, `${first}`), ...Array.from({length: columns - 2}, () => element('div')),
+    element('div', {class: 'number'}, `${last}`)] : [element('div', {}, `${first}`)];
+  grid.append(element('div', {class: 'soft'}, 'epoch'), ...ends, element('div', {class: 'soft number'}, 'mean'));
+  const speed = run.epochs.at(-1)?.samples_per_second;
+  const each = isNumber(speed) ? `, ${rate(speed / world)} samples/s each` : '';
+  return element('div', {class: 'card'}, runTitle(index), element('h3', {}, 'Waiting for data by rank'),
+      element('p', {class: 'soft small'}, `${world} ranks${each} in the last epoch. A step waits for its slowest rank: rank ${slowest} ` +
+          `waited longest for data, ${shortPercent(mean(means[slowest]))} of its time.`), grid);
+}
+
+function ranks() {
+  const cards = runs.map(waitsCard).filter((card) => card !== null);
+  if (cards.length > 0) section('Ranks', element('div', {class: 'grid runs'}, ...cards));
+}
+
 // ---- Confusions -----------------------------------------------------------------------------------------------------
 
 const largestMatrix = 25;
@@ -453,7 +507,7 @@ function machine() {
   })));
 }
 
-for (const draw of [heading, curves, predictions, configuration, machine]) {
+for (const draw of [heading, curves, ranks, predictions, configuration, machine]) {
   try {
     draw();
   } catch (error) {  // a damaged file of the run must not prevent the rest from being drawn

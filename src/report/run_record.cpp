@@ -79,6 +79,7 @@ RunRecord read_run(const fs::path& folder) {
           .path = folder.string(),
           .epochs = rows_of_csv(text_of(folder / "metrics.csv")),
           .steps = objects_of_lines(text_of(folder / "metrics.jsonl")),
+          .ranks = rows_of_csv(text_of(folder / "ranks.csv")),
           .check = check.is_object() ? std::move(check) : json(nullptr),
           .config = without_start_folder(text_of(folder / "config.toml"))};
 }

@@ -14,6 +14,7 @@ struct RunRecord {
   std::string path;       ///< of the folder, as given
   nlohmann::json epochs;  ///< an array with one object per row of metrics.csv; non-finite numbers are null
   nlohmann::json steps;   ///< the same for metrics.jsonl
+  nlohmann::json ranks;   ///< the same for ranks.csv
   nlohmann::json check;   ///< check.json, or null
   std::string config;     ///< config.toml without run.started_in
 };

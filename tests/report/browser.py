@@ -24,6 +24,7 @@ PROBE = """(() => {
           rules: Math.min(...[...document.querySelectorAll('.chart svg')].map((svg) => svg.querySelectorAll('.rule').length)),
           cut: [...document.querySelectorAll('h3 + .scroll')].filter((node) => node.scrollWidth > node.clientWidth)
               .map((node) => node.previousSibling.textContent),
+          waits: document.querySelectorAll('.ranks .cell').length,
           footer: document.querySelector('footer')?.textContent ?? '', images: document.images.length,
           failed: document.body.innerText.includes('could not be drawn'), title: document.title,
           foreign: document.querySelectorAll('main script, main iframe, main img:not([src^="data:image/png;base64,"])').length,
@@ -143,7 +144,7 @@ def look(browser, page, size, scheme, screenshots):
     (screenshots / f"{page.stem}-{size}-{scheme}.png").write_bytes(base64.b64decode(png))
     for problem in problems:
         print(f"{page.name}, {size}, {scheme}: {problem}")
-    print(f"{page.name}, {size}, {scheme}: {seen['paths']} curves, {seen['images']} images, {seen['height']} pixels high")
+    print(f"{page.name}, {size}, {scheme}: {seen['paths']} curves, {seen['waits']} waits of ranks, {seen['images']} images, {seen['height']} pixels high")
     return len(problems)
 
 

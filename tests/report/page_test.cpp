@@ -42,6 +42,7 @@ RunReport run(const std::string& name) {
                    .path = "runs/" + name,
                    .epochs = json::array(),
                    .steps = json::array(),
+                   .ranks = json::array(),
                    .check = {{"ready", true},
                              {"facts", {{"host", {{"cores", 2}, {"memory", 1 << 30}, {"distribution", hostile}}}}},
                              {"findings", {{{"severity", "warning"}, {"what", hostile}, {"why", ""}, {"remedy", ""}}}}},
@@ -61,6 +62,12 @@ RunReport run(const std::string& name) {
                                     {"val/accuracy", 0.4 * epoch},
                                     {"samples_per_second", 1000},
                                     {"data_wait", 0.01}});
+  }
+  for (const int rank : {0, 1, 2}) {
+    for (int epoch = 1; epoch <= 2; ++epoch) {
+      result.record.ranks.push_back(
+          {{"epoch", epoch}, {"step", 20 * epoch}, {"rank", rank}, {"data_wait", 0.125 * rank * epoch}});
+    }
   }
   const std::string image = png_url(encode_png({2, 2, 1, std::vector<std::byte>(4, std::byte{200})}));
   result.evaluation = {{"checkpoint", "step-00000040"},
@@ -167,6 +174,19 @@ TEST(PngUrl, EncodesEveryLength) {  // RFC 4648, section 10
   EXPECT_EQ(png_url("foob\xff\xfe"), start + "Zm9vYv/+");
 }
 
+// Of 100 ranks over 100 epochs: 25 rows of four, and 34 columns of three; a run on one rank shows nothing.
+RunReport run_on_many_ranks() {
+  RunReport result = run("many");
+  result.record.ranks = json::array();
+  for (int epoch = 1; epoch <= 100; ++epoch) {
+    for (int rank = 0; rank < 100; ++rank) {
+      result.record.ranks.push_back(
+          {{"epoch", epoch}, {"step", 20 * epoch}, {"rank", rank}, {"data_wait", rank == 70 ? 0.3 : 0.01}});
+    }
+  }
+  return result;
+}
+
 // Screenshots go to REPORT_SCREENSHOTS if it is set.
 TEST(ReportPage, ABrowserDrawsItAtDesktopAndPhoneWidthInLightAndDark) {
   const TempDir dir;
@@ -174,6 +194,7 @@ TEST(ReportPage, ABrowserDrawsItAtDesktopAndPhoneWidthInLightAndDark) {
   empty.evaluation = nullptr;
   empty.note = "[report] there is no checkpoint yet";
   empty.record.steps = empty.record.epochs = json::array();
+  empty.record.ranks = json::array();
   empty.record.check = nullptr;
   const std::string long_name(120, 'w');
   const char* const kept = std::getenv("REPORT_SCREENSHOTS");
@@ -181,10 +202,13 @@ TEST(ReportPage, ABrowserDrawsItAtDesktopAndPhoneWidthInLightAndDark) {
       {TRAINYARD_PYTHON, TRAINYARD_SOURCE_DIR "/tests/report/browser.py", kept != nullptr ? kept : dir / "screenshots",
        dir.write("one.html", report_page({run(hostile)}, "now")),
        dir.write("several.html", report_page({run("a"), run(long_name), empty}, "now")),
+       dir.write("many_ranks.html", report_page({run_on_many_ranks()}, "now")),
        dir.write("regression.html", report_page({regression_run(long_name)}, "now")),
        dir.write("regressions.html", report_page({regression_run("a"), regression_run("b")}, "now"))});
   if (outcome.exit_code == 77) GTEST_SKIP() << "no Chromium here";
   EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, HasSubstr("one.html, desktop, light: 7 curves, 6 waits of ranks"));
+  EXPECT_THAT(outcome.output, HasSubstr("many_ranks.html, phone, dark: 7 curves, 850 waits of ranks"));
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ TEST(ReadRun, ReadsWhatIsThereAndPassesOverWhatIsTorn) {
   dir.write("config.toml", "[model]\n");
   dir.write("metrics.csv", "epoch,step,val/loss\n1,10,0.5\n2,20,nan\n3,3");
   dir.write("metrics.jsonl", "{\"step\":1,\"loss\":0.25}\n{\"step\":2,\"lo");
+  dir.write("ranks.csv", "epoch,step,rank,data_wait\n1,10,0,0.5\n1,10,1,0.25\n2,2");
   dir.write("check.json", "{\"ready\": tru");
   const RunRecord run = read_run(dir.path());
   EXPECT_EQ(run.name, std::filesystem::path(dir.path()).filename());
@@ -22,6 +23,8 @@ TEST(ReadRun, ReadsWhatIsThereAndPassesOverWhatIsTorn) {
   EXPECT_TRUE(run.epochs[1]["val/loss"].is_null());
   ASSERT_EQ(run.steps.size(), 1u);
   EXPECT_EQ(run.steps[0]["loss"], 0.25);
+  ASSERT_EQ(run.ranks.size(), 2u);
+  EXPECT_EQ(run.ranks[1]["data_wait"], 0.25);
   EXPECT_TRUE(run.check.is_null());
 }
 
