@@ -52,6 +52,7 @@ std::vector<std::string> torchrun_command(const LaunchOptions& options) {
       // clang-format off
       python(), "-W", "ignore", "-c", torchrun_py,
       "--standalone",
+      "--local-addr", "127.0.0.1",  // the host's name may resolve to nothing, e.g. in a container without a network
       "--nproc-per-node", std::to_string(options.processes),
       "--max-restarts", std::to_string(options.max_restarts),
       "--log-dir", "/dev/null",  // otherwise torchrun leaves an empty folder in /tmp

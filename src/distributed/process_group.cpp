@@ -68,10 +68,14 @@ void wait_for(const c10::intrusive_ptr<c10d::Work>& work) {
 }
 
 // Like torch.distributed: uses the interfaces listed in GLOO_SOCKET_IFNAME, otherwise the interface with the address of
-// this host's name.
-std::vector<std::shared_ptr<gloo::transport::Device>> gloo_devices() {
+// this host's name. The ranks of a single host need neither.
+std::vector<std::shared_ptr<gloo::transport::Device>> gloo_devices(const Rank& rank) {
   const char* const listed = std::getenv("GLOO_SOCKET_IFNAME");  // NOLINT(concurrency-mt-unsafe): nothing sets one
-  if (listed == nullptr || *listed == '\0') return {c10d::ProcessGroupGloo::createDefaultDevice()};
+  if (listed == nullptr || *listed == '\0') {
+    const bool single_host = rank.local_world_size == rank.world_size;
+    return {single_host ? c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1")
+                        : c10d::ProcessGroupGloo::createDefaultDevice()};
+  }
   std::vector<std::shared_ptr<gloo::transport::Device>> devices;
   std::istringstream names(listed);
   for (std::string name; std::getline(names, name, ',');) {
@@ -112,7 +116,7 @@ ProcessGroup::ProcessGroup(const Rank& rank, at::Device device, double timeout_s
   });
   with_errors_of_ranks(rank_, "Gloo", [&] {
     auto options = c10d::ProcessGroupGloo::Options::create(timeout);
-    options->devices = gloo_devices();
+    options->devices = gloo_devices(rank_);
     connections_->gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(
         c10::make_intrusive<c10d::PrefixStore>("gloo", connections_->store), rank_.rank, rank_.world_size, options);
   });

@@ -57,6 +57,12 @@ TEST(Launch, ReturnsZeroAndPrintsNothingIfAllRanksSucceed) {
   EXPECT_EQ(outcome.output, "");
 }
 
+// The name of a container without a network resolves to nothing.
+TEST(Launch, RanksMeetWithoutTheNameOfTheHost) {
+  const Outcome outcome = run_program(launch_of({"meet on loopback", "meet on loopback"}));
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+}
+
 TEST(Launch, PrintsTheFirstCauseLastAndReturnsItsCode) {
   const Outcome outcome = run_program(launch_of({"secondary", "machine"}));
   EXPECT_EQ(outcome.exit_code, 3);
