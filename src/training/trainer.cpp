@@ -124,7 +124,11 @@ RunResult Trainer::run() {
   if (!frozen.empty()) print_message("frozen  " + frozen);
   if (config_.loader.cache == SampleCache::gpu && !finished()) keep_data_on_device();
   if (!group_.alone() && !finished()) sum_times_ = train_step_.time_sums();
-  while (!finished() && (result_.signal = agreement_.now().signal) == 0) {
+  while (!finished()) {
+    const StopAgreement::Requests asked = agreement_.now();
+    result_.signal = asked.signal;
+    if (asked.signal != 0) break;
+    save_asked_ = save_asked_ || asked.save;
     if (train_epoch()) finish_epoch();
     save();
     if (result_.signal != 0) break;
@@ -208,8 +212,9 @@ bool Trainer::train_epoch() {
     const StopAgreement::Requests asked = agreement_.in_step();
     result_.signal = asked.signal;
     if (asked.signal != 0 || stops_early()) return false;
-    if (asked.save) print_message(fmt::format("SIGUSR1: saving step {}", place_.step));
-    if (asked.save || checkpoint_is_due()) save();
+    save_asked_ = save_asked_ || asked.save;
+    if (save_asked_) print_message(fmt::format("SIGUSR1: saving step {}", place_.step));
+    if (std::exchange(save_asked_, false) || checkpoint_is_due()) save();
   }
   return true;
 }

@@ -155,6 +155,7 @@ class Trainer {
   MetricSums epoch_sums_;
   Window window_;
   std::chrono::steady_clock::time_point epoch_start_;
+  bool save_asked_ = false;   // by SIGUSR1, since the last step that was saved for it
   double epoch_seconds_ = 0;  // of the current epoch, in this process
   double epoch_waited_ = 0;
   std::int64_t epoch_samples_ = 0;

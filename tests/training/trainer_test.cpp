@@ -81,5 +81,17 @@ TEST(Trainer, StopsBeforeTheFirstStepWhileSplitsAreRead) {
   EXPECT_LT(read, 50);
 }
 
+TEST(Trainer, SavesAfterTheNextStepIfAskedBetweenTwoEpochs) {
+  const TempDir dir;
+  const Config config = configured("--model.name linear --loader.batch_size 50 --train.epochs 1 --checkpoint.keep 10");
+  WorkerPool pool({.workers = 0, .batch_size = 50}, named(nullptr));
+  StopRequests requests;
+  requests.save = true;
+  const RunFolder folder{.path = dir / "run", .checkpoint = std::nullopt};
+  Trainer trainer(config, pool, at::kCPU, alone, folder, {}, StopToken(requests));
+  EXPECT_EQ(trainer.run().steps, 2);
+  EXPECT_TRUE(std::filesystem::exists(folder.checkpoints() / "step-00000001"));
+}
+
 }  // namespace
 }  // namespace trainyard
