@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 
 #include <poll.h>
 #include <signal.h>
@@ -15,6 +16,7 @@
 #include "distributed/store_text.h"
 #include "util/clock.h"
 #include "util/error.h"
+#include "util/log.h"
 #include "util/output.h"
 #include "util/printable.h"
 
@@ -63,7 +65,7 @@ FaultWatch::FaultWatch(const Rank& rank, c10::intrusive_ptr<c10d::Store> store, 
   store_->set(process_key(rank_.rank), to_store(std::to_string(getpid()) + " " + host_));
   for (int other = 0; other < rank_.world_size; ++other) {
     if (other == rank_.rank) continue;
-    const std::string process = from_store(store_->get(process_key(other)));  // waits for the rank
+    const std::string process = process_of(other);
     Peer peer{.rank = other,
               .pid = numbers_of(process).first,
               .host = process.substr(std::min(process.find(' ') + 1, process.size()))};
@@ -73,6 +75,22 @@ FaultWatch::FaultWatch(const Rank& rank, c10::intrusive_ptr<c10d::Store> store, 
   }
   thread_ = std::thread([this] { run(); });
   guard_ = std::thread([this] { guard(); });
+}
+
+// Waits for the rank, which may still build its datasets, or may have ended before it could connect.
+std::string FaultWatch::process_of(int rank) {
+  const bool tells = rank_.rank == (rank == 0 ? 1 : 0);
+  try {
+    store_->wait({process_key(rank)}, std::chrono::milliseconds(std::llround(timeout_ * 1000)));
+  } catch (const std::exception&) {  // from c10d
+    if (tells) {
+      log_warning(
+          "[distributed] waiting for rank {} of {}, which has not connected after {:.0f} s: it still builds its "
+          "datasets, has failed or was not started; see its output",
+          rank, rank_.world_size, timeout_);
+    }
+  }
+  return from_store(store_->get(process_key(rank)));
 }
 
 FaultWatch::~FaultWatch() { stop(); }

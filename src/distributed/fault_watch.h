@@ -28,7 +28,8 @@ namespace trainyard {
 /// lost.
 class FaultWatch {
  public:
-  /// Called by all ranks. `store` is a connection that nothing else uses.
+  /// Called by all ranks; waits until all have called it. `store` is a connection that nothing else uses. A warning
+  /// names a rank that has not come after `timeout_seconds`.
   FaultWatch(const Rank& rank, c10::intrusive_ptr<c10d::Store> store, double timeout_seconds);
   ~FaultWatch();
   FaultWatch(const FaultWatch&) = delete;
@@ -69,6 +70,7 @@ class FaultWatch {
     std::string what;
   };
 
+  std::string process_of(int rank);
   void run();
   void guard();
   void check_peers(double now);

@@ -245,7 +245,7 @@ int Launcher::result() {
                    ends_.describe(torchrun_status_, memory_remedy), options_.processes);
   }
   if (!outcomes.torchrun_error.empty()) {
-    throw RunError(where, "torchrun failed: {}; {}", outcomes.torchrun_error, one_device);
+    throw RunError(where, "torchrun failed: {}; rerun the same command, {}", outcomes.torchrun_error, one_device);
   }
   if (WEXITSTATUS(torchrun_status_) != 0) {
     const std::optional<Cause> cause = first_cause(outcomes);

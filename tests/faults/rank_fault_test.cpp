@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <sstream>
 
+#include <fmt/ranges.h>
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <unistd.h>
@@ -131,6 +132,20 @@ TEST_P(DamagedSample, IsToldOnceWithItsRankAndHost) {
 
 INSTANTIATE_TEST_SUITE_P(By, DamagedSample, testing::Values(true, false),
                          [](const auto& instance) { return instance.param ? "Launcher" : "Torchrun"; });
+
+// The second rank waits for a file, as if it had much data to read.
+TEST_F(RankFault, ARankThatHasNotComeIsNamed) {
+  const std::vector<std::string> command = tiny_training(dir_ / "runs", "run", "1", {"--distributed.timeout", "1"});
+  const std::string file = dir_ / "go";
+  const std::string late = fmt::format("until [ -e {} ]; do sleep 0.05; done; exec {}", file, fmt::join(command, " "));
+  Ranks ranks({command, {"sh", "-c", late}});
+  EXPECT_TRUE(comes_true([&] {
+    return ranks[0].output_so_far().find("[distributed] waiting for rank 1 of 2, which has not connected after 1 s") !=
+           std::string::npos;
+  })) << ranks[0].output_so_far();
+  dir_.write("go", "");
+  for (const Outcome& outcome : ranks.wait()) EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+}
 
 TEST_F(RankFault, RanksWithOtherSettingsOrDataAreRefused) {
   const std::vector<std::string> one = tiny_training(dir_ / "runs", "run", "3", {"--optimizer.lr", "0.01"});
