@@ -160,7 +160,7 @@ bool Trainer::stops_early() const {
 void Trainer::keep_data_on_device() {
   const Clock::time_point start = Clock::now();
   HostGroup sharing;  // of one rank, if everything fits on each GPU
-  if (!group_.all_agree(resident_bytes(splits_) <= free_gpu_memory(device_))) {
+  if (!group_.alone() && !group_.all_agree(resident_bytes(splits_) <= free_gpu_memory(device_))) {
     sharing = {.rank = group_.rank().local_rank,
                .count = group_.rank().local_world_size,
                .timeout_seconds = config_.distributed.timeout,
