@@ -23,11 +23,9 @@ shell: ## open a development container that keeps its state; return with docker 
 	  echo "[shell] $$name belongs to the clone $$clone; COMPOSE_PROJECT_NAME=other make shell makes one for this clone"; exit 2; \
 	fi
 
-tensorboard: build/tensorboard ## serve TensorBoard of runs/ at http://localhost:6006, here or in the development container
-	PYTHONPATH=build/tensorboard python3 -m tensorboard.main --logdir runs
-
-build/tensorboard:
-	python3 -m pip install --quiet --target $@.new tensorboard && mv $@.new $@
+tensorboard: bootstrap ## serve TensorBoard of runs/ at http://localhost:6006, here or in the development container
+	@scripts/bootstrap tensorboard
+	build/bin/tensorboard-python -m tensorboard.main --logdir runs
 
 # The container runs this before the trainer: it builds the program without the tests.
 trainer: build/release/build.ninja

@@ -247,10 +247,11 @@ test_weights_stand_beside_libtorch() {
   expect "installs nothing the second time" [ -z "$(log)" ]
 }
 
-test_sweeps_and_trackers_have_environments_of_their_own() {
+test_programs_beside_the_trainer_have_environments_of_their_own() {
   local argument package
-  for argument in sweep track; do
-    package=$([[ $argument == sweep ]] && echo optuna || echo mlflow-skinny)
+  local -A packages=([sweep]=optuna [tensorboard]=tensorboard [track]=mlflow-skinny)
+  for argument in "${!packages[@]}"; do
+    package=${packages[$argument]}
     bare_machine "$argument"
     bootstrap
     expect "succeeds" [ "$status" = 0 ]
