@@ -164,7 +164,7 @@ class Weights(unittest.TestCase):
         self.assertEqual(done.returncode, 1, done.stdout)
         for text in texts:
             self.assertIn(text, done.stderr)
-        self.assertEqual(list((self.folder / "data/weights").iterdir()), [])
+        self.assertFalse((self.folder / "data/weights").exists())
 
     def trains(self, model, weights, *settings):
         done = subprocess.run([TRAINYARD, "train", "--model.name", model, "--model.weights", weights, "--train.device", "cpu",
@@ -241,7 +241,17 @@ runpy.run_path({self.script.__file__!r}, run_name="__main__")
         running.terminate()
         _, error = running.communicate(timeout=60)
         self.assertEqual(running.returncode, 143, error)
-        self.assertEqual(list(weights.iterdir()), [])
+        self.assertFalse(weights.exists())
+
+    def test_another_python_says_what_to_run_and_leaves_nothing(self):
+        (self.folder / "mine.pth").touch()
+        for arguments, command in (["resnet18"], "make weights NAME=resnet18"), (["a", "mine.pth"], "NAME=a FILE=mine.pth`"):
+            done = subprocess.run([sys.executable, "-I", "-S", self.script.__file__, *arguments], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("No module named '", done.stderr)
+            self.assertIn(command, done.stderr)
+            self.assertEqual(done.stderr.count("\n"), 1)
+            self.assertFalse((self.folder / "data").exists())
 
     def converts(self, file, name, *arguments):
         (self.folder / file).write_bytes(self.published[file])
