@@ -76,7 +76,7 @@ bench-loader: build/release/build.ninja ## compare the loader with Python's Data
 	benchmarks/compare_loaders --python build/bin/peers-python $(ARGS)
 
 # template-only: end
-fuzz: build/fuzz/build.ninja ## fuzz every reader of outside data (clang); ARGS="600 tar" fuzzes one for 600 seconds
+fuzz: build/fuzz/build.ninja ## fuzz every reader of outside data (clang); ARGS=tar fuzzes one, ARGS="600 tar" for 600 seconds
 	@$(call compile,fuzz)
 	scripts/fuzz $(ARGS)
 
