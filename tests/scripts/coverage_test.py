@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -74,6 +75,18 @@ class Coverage(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("tests failed: base_tests", done.stderr)
         self.assertIn("all", done.stdout)
+
+    @unittest.skipUnless(shutil.which("clang++"), "needs clang++")
+    def test_programs_without_this_environment_write_no_profile_where_they_run(self):
+        presets = json.loads((ROOT / "CMakePresets.json").read_text())["configurePresets"]
+        flags = next(preset for preset in presets if preset["name"] == "coverage")["cacheVariables"]["CMAKE_CXX_FLAGS"]
+        (self.folder / "main.cpp").write_text("int main() {}\n")
+        (self.folder / "elsewhere").mkdir()
+        flags = flags.replace("${sourceDir}", str(self.folder)).split()
+        subprocess.run(["clang++", *flags, "main.cpp", "-o", "main"], cwd=self.folder, check=True)
+        subprocess.run([self.folder / "main"], cwd=self.folder / "elsewhere", env={}, check=True)
+        self.assertEqual(list((self.folder / "elsewhere").iterdir()), [])
+        self.assertEqual(len(list((self.folder / "build/coverage/profiles").iterdir())), 1)
 
     def test_names_the_build_that_is_missing(self):
         done = self.coverage("--build", str(self.folder / "none"))
