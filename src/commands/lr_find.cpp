@@ -105,8 +105,15 @@ class LrFindCommand : public Command {
     print("\n");
     const std::optional<LrFinder::Suggestion> found = finder.suggestion();
     if (!found) {
-      print("  no suggestion: the loss did not fall in {} steps; try a lower --lr_min, or more --steps\n",
-            curve.size());
+      print("  no suggestion: {} steps are too few to judge; try a lower --lr_min, or more --steps\n", curve.size());
+      return;
+    }
+    if (!found->is_clear()) {
+      print(
+          "  no suggestion: the loss falls by {:.2g}, which is within its noise (standard error {:.2g}); try more "
+          "--steps, a "
+          "larger loader.batch_size, or another range (--lr_min, --lr_max)\n",
+          found->fall, found->noise);
       return;
     }
     print("  suggested  --optimizer.lr {:.2g}  (the loss falls fastest; a tenth of where it is lowest: {:.2g})\n",

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include "util/random.h"
+
 namespace trainyard {
 namespace {
 
@@ -47,10 +49,41 @@ TEST(LrFinder, SuggestsWhereTheLossFallsFastestAndWhereItIsLowest) {
   EXPECT_LT(steps, 100);
   const auto suggestion = finder.suggestion();
   ASSERT_TRUE(suggestion);
+  EXPECT_TRUE(suggestion->is_clear());
   EXPECT_GT(suggestion->steepest, 1e-3);
   EXPECT_LT(suggestion->steepest, 1.3e-1);
   EXPECT_GE(suggestion->minimum, suggestion->steepest);
   EXPECT_LT(suggestion->minimum, 1.3e-1);
+}
+
+// Losses as of houses_mlp: from 1 to 0.2 between learning rates of 1e-4 and 1e-2, with the noise of small batches.
+TEST(LrFinder, SuggestsTheSameWhateverTheNoise) {
+  for (const std::uint64_t seed : {1, 2, 3, 4, 5, 6, 7, 8}) {
+    LrFinder finder;
+    RandomStream random(seed);
+    feed(finder, [&](double exponent) {
+      const double noise = 0.5 * (random.uniform() - 0.5);
+      if (exponent > -1) return 3 * (exponent + 1) + 0.2 + noise;
+      return 0.2 + 0.8 / (1 + std::exp(3 * (exponent + 3))) + noise;
+    });
+    const auto suggestion = finder.suggestion();
+    ASSERT_TRUE(suggestion && suggestion->is_clear()) << seed;
+    EXPECT_GT(suggestion->steepest, 1e-4) << seed;
+    EXPECT_LT(suggestion->steepest, 1e-2) << seed;
+    EXPECT_GT(suggestion->minimum, 1e-3) << seed;
+    EXPECT_LT(suggestion->minimum, 3e-1) << seed;
+  }
+}
+
+TEST(LrFinder, SuggestsNothingWhereTheLossIsMereNoise) {
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    LrFinder finder;
+    RandomStream random(seed);
+    feed(finder, [&](double /*exponent*/) { return 1 + 0.5 * (random.uniform() - 0.5); });
+    const auto suggestion = finder.suggestion();
+    ASSERT_TRUE(suggestion);
+    EXPECT_FALSE(suggestion->is_clear()) << seed;
+  }
 }
 
 TEST(LrFinder, DivergesAtALossThatIsNotFiniteAndIgnoresWhatFollows) {
@@ -65,7 +98,7 @@ TEST(LrFinder, DivergesAtALossThatIsNotFiniteAndIgnoresWhatFollows) {
 TEST(LrFinder, SuggestsNothingForALossThatNeverFallsOrTooFewSteps) {
   LrFinder rising;
   EXPECT_EQ(feed(rising, [](double exponent) { return 3 + 0.1 * exponent; }), 100);
-  EXPECT_FALSE(rising.suggestion());
+  EXPECT_FALSE(rising.suggestion()->is_clear());
   LrFinder few;
   for (const double loss : {3.0, 2.0, 1.0}) few.add(1 / loss, loss);
   EXPECT_FALSE(few.suggestion());
