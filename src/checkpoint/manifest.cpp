@@ -163,7 +163,7 @@ class Reader {
   }
   DType dtype(const char* key) const {
     const std::optional<DType> type = dtype_of(text(key));
-    if (!type) wrong(key, "uint8, int32, int64 or float32");
+    if (!type) wrong(key, "uint8, int32, int64, float32 or float64");
     return *type;
   }
   std::optional<ValueRange> values(const char* key) const {

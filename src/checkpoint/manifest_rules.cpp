@@ -92,7 +92,7 @@ void check_val(const ValSplit& val, std::string_view path) {
 
 void check_field(const Field& field, std::string_view path) {
   check_text("the name of a field", field.name, max_text, path);
-  if (field.values && (field.values->count < 1 || field.dtype == DType::float32)) {
+  if (field.values && (field.values->count < 1 || is_floating_point(field.dtype))) {
     refuse(path, "the field '{}' of {} has {} values; allowed: from 1, of integers", printable(field.name),
            to_string(field.dtype), field.values->count);
   }

@@ -22,6 +22,7 @@
 #include "datasets/column_reader.h"
 #include "datasets/stored_images.h"
 #include "loader/open_pool.h"
+#include "loader_torch/slot_tensors.h"
 #include "tasks/findings.h"
 #include "training/forward.h"
 #include "training/trained_model.h"
@@ -202,7 +203,7 @@ class PredictCommand : public Command {
   void predict_rows(const std::vector<Field>& fields, const std::vector<Row>& rows) {
     DeviceBatch raw{.fields = {}, .number = 0, .count = 0};
     for (std::size_t i = 0; i < fields.size(); ++i) {
-      const at::ScalarType dtype = fields[i].dtype == DType::int64 ? at::kLong : at::kFloat;
+      const at::ScalarType dtype = scalar_type(fields[i].dtype);
       std::vector<at::Tensor> elements;
       for (const Row& row : rows) {
         if (!row.error.empty()) continue;

@@ -10,7 +10,7 @@ namespace trainyard {
 std::string_view columns_error(const Field& field) {
   if (field.columns.empty()) return {};
   if (field.varies || field.columns.size() != field.elements()) return "has another number of columns than of elements";
-  const bool is_number = field.dtype == DType::float32;
+  const bool is_number = is_floating_point(field.dtype);
   std::int64_t values = 0;
   for (const Column& column : field.columns) {
     if (column.name.empty()) return "has a column without a name";

@@ -14,19 +14,28 @@ namespace {
 
 constexpr std::size_t shown_bytes = 60;  // maximum bytes of a value in an error
 
-float number_of(const CsvReader& file, std::size_t place, const Column& column, bool standardized) {
+double number_of(const CsvReader& file, std::size_t place, const Column& column) {
   const std::string& text = file.fields()[place];
   const std::optional<double> number = number_in(text);
   if (!number) {
     throw RunError(file.place(), "the column '{}' has '{}', which is no number: correct it", printable(column.name),
                    printable(text, shown_bytes));
   }
-  const double value = standardized ? (*number - column.mean) / column.std : *number;
+  return *number;
+}
+
+float standardized_number_of(const CsvReader& file, std::size_t place, const Column& column) {
+  const double value = (number_of(file, place, column) - column.mean) / column.std;
   if (std::abs(value) > FLT_MAX) {
-    throw RunError(file.place(), "the column '{}' has {}, which is too large for float32{}", printable(column.name),
-                   printable(text, shown_bytes), standardized ? " once it is standardized" : "");
+    throw RunError(file.place(), "the column '{}' has {}, which is too large for float32 once it is standardized",
+                   printable(column.name), printable(file.fields()[place], shown_bytes));
   }
   return static_cast<float>(value);
+}
+
+template <typename T>
+void write_element(std::span<std::byte> out, std::size_t index, T value) {
+  std::memcpy(out.data() + index * sizeof value, &value, sizeof value);
 }
 
 }  // namespace
@@ -62,12 +71,12 @@ ColumnReader::ColumnReader(const CsvReader& file, const Field& field) : field_(f
 void ColumnReader::read(const CsvReader& file, std::span<std::byte> out) const {
   for (std::size_t i = 0; i < places_.size(); ++i) {
     if (field_.dtype == DType::float32) {
-      const float value = number_of(file, places_[i], field_.columns[i], field_.name == "numeric");
-      std::memcpy(out.data() + i * sizeof value, &value, sizeof value);
+      write_element(out, i, standardized_number_of(file, places_[i], field_.columns[i]));
+    } else if (field_.dtype == DType::float64) {
+      write_element(out, i, number_of(file, places_[i], field_.columns[i]));
     } else {
       const auto found = categories_[i].find(file.fields()[places_[i]]);
-      const std::int64_t value = found == categories_[i].end() ? begins_[i] : found->second;
-      std::memcpy(out.data() + i * sizeof value, &value, sizeof value);
+      write_element(out, i, found == categories_[i].end() ? begins_[i] : found->second);
     }
   }
 }

@@ -18,12 +18,12 @@ namespace trainyard {
 /// Parses a finite number, which may be surrounded by spaces; nullopt if `text` is anything else.
 std::optional<double> number_in(std::string_view text);
 
-/// Reads one field of each row. float32 values are standardized by Column::mean and std if the field is "numeric", and
-/// unchanged otherwise; int64 values are categories, numbered as in Column::categories. Immutable.
+/// Reads one field of each row. float32 values are standardized by Column::mean and std, float64 values are
+/// unchanged, and int64 values are categories, numbered as in Column::categories. Immutable.
 class ColumnReader {
  public:
-  /// REQUIRES that the field has columns and is of float32 or int64. Throws RunError naming the file's header and a
-  /// column that is missing from it.
+  /// REQUIRES that the field has columns and is of float32, float64 or int64. Throws RunError naming the file's header
+  /// and a column that is missing from it.
   ColumnReader(const CsvReader& file, const Field& field);
 
   /// Fills `out`, of Field::bytes(), from the current row of `file`. Throws RunError with its position if a number is

@@ -103,7 +103,7 @@ class TrainTable {
   std::vector<Field> fields(std::span<const std::uint64_t> train, const std::string& path) const {
     Field numeric{.name = "numeric", .dtype = DType::float32};
     Field categorical{.name = "categorical", .dtype = DType::int64, .values = ValueRange{0}};
-    Field target{.name = "target", .dtype = DType::float32};
+    Field target{.name = "target", .dtype = DType::float64};
     for (const TrainColumn& column : columns_) {
       if (column.role == Role::numeric) numeric.columns.push_back(statistics(column, train));
       if (column.role != Role::categorical) continue;

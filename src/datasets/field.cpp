@@ -19,7 +19,8 @@ struct TypeInfo {
   const char* name;
   std::size_t size;
 };
-constexpr std::array types = {TypeInfo{"uint8", 1}, TypeInfo{"int32", 4}, TypeInfo{"int64", 8}, TypeInfo{"float32", 4}};
+constexpr std::array types = {TypeInfo{"uint8", 1}, TypeInfo{"int32", 4}, TypeInfo{"int64", 8}, TypeInfo{"float32", 4},
+                              TypeInfo{"float64", 8}};
 
 const TypeInfo& info(DType type) { return types[static_cast<std::size_t>(type)]; }
 
@@ -128,7 +129,8 @@ void check_values(const Field& field, std::span<const std::byte> elements) {
     case DType::int64:
       return check_values_of<std::int64_t>(field, elements);
     case DType::float32:
-      return;
+    case DType::float64:
+      break;
   }
 }
 

@@ -1,8 +1,9 @@
 /// Describes a sample: fields with a name, an element type and a shape.
 ///
 /// Datasets and tasks agree on the fields' names: "image" (uint8, height × width × channels), "label" (int64, one
-/// value), "labels" (uint8, one per class), "mask" (uint8, height × width), "target" (float32), "tokens" (int32, T),
-/// and for tables "numeric" (float32, one per column, standardized) and "categorical" (int64, one per column).
+/// value), "labels" (uint8, one per class), "mask" (uint8, height × width), "target" (float32 or float64), "tokens"
+/// (int32, T), and for tables "numeric" (float32, one per column, standardized) and "categorical" (int64, one per
+/// column).
 #pragma once
 
 #include <cstddef>
@@ -19,9 +20,9 @@
 namespace trainyard {
 
 /// The type of a field's elements.
-enum class DType : std::uint8_t { uint8, int32, int64, float32 };
+enum class DType : std::uint8_t { uint8, int32, int64, float32, float64 };
 
-/// "uint8", "int32", "int64" or "float32".
+/// "uint8", "int32", "int64", "float32" or "float64".
 const char* to_string(DType type);
 
 /// Returns the type of that name; nullopt if there is none.
@@ -29,6 +30,8 @@ std::optional<DType> dtype_of(std::string_view name);
 
 /// Bytes of one element.
 std::size_t size_of(DType type);
+
+inline bool is_floating_point(DType type) { return type == DType::float32 || type == DType::float64; }
 
 /// The integers that a field may contain: 0 to count - 1, e.g. the classes of a label or the vocabulary of a text.
 struct ValueRange {

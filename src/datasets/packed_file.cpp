@@ -135,7 +135,7 @@ std::string_view flaw_of(const PackedField& packed) {
   const bool readable = !field.is_stored_image || field.is_mask() || field.shape[2] == 1 || field.shape[2] == 3;
   if (packed.kind == PackedKind::files && !readable) return "has files of other than 1 or 3 channels";
   if (packed.kind == PackedKind::column && field.bytes() > max_column_bytes) return "is too large for a column";
-  if (field.values && (field.dtype == DType::float32 || field.values->count < 0)) return "has an impossible range";
+  if (field.values && (is_floating_point(field.dtype) || field.values->count < 0)) return "has an impossible range";
   return columns_error(field);
 }
 

@@ -35,9 +35,11 @@ at::ScalarType scalar_type(DType type) {
     case DType::int64:
       return at::kLong;
     case DType::float32:
+      return at::kFloat;
+    case DType::float64:
       break;
   }
-  return at::kFloat;
+  return at::kDouble;
 }
 
 at::Tensor tensor_in_slot(const Batch& batch, std::size_t field, bool padded) {

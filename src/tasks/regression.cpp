@@ -108,10 +108,10 @@ class Regression final : public Task {
  private:
   static std::vector<Column> targets_of(const TaskData& data) {
     const Field& target = required_field(data, "regression", "target");
-    if (target.dtype != DType::float32 || target.shape.size() > 1 || target.varies) {
+    if (!is_floating_point(target.dtype) || target.shape.size() > 1 || target.varies) {
       throw UsageError(
           "task.name",
-          "regression needs a target of float32 numbers, one or a fixed number per sample; the data have {}",
+          "regression needs a target of floating-point numbers, one or a fixed number per sample; the data have {}",
           describe(data.fields));
     }
     if (!target.columns.empty()) return target.columns;

@@ -33,6 +33,13 @@ at::Tensor of_targets(const std::vector<Column>& targets, double Column::* figur
   return at::tensor(values, at::kDouble);
 }
 
+// Shows a value of `target` to a hundred-thousandth of its deviation, in 6 to 15 digits: more than the model resolves.
+std::string value_text(double value, const Column& target) {
+  const double decimals = std::max(5 - std::floor(std::log10(target.std)), 0.0);
+  const double digits = std::floor(std::log10(std::abs(value))) + 1 + decimals;
+  return fmt::format("{:.{}g}", value, static_cast<int>(std::fmax(6, std::fmin(digits, 15))));
+}
+
 // A histogram of the errors in equal intervals around 0 that cover 99% of them; the outermost ones include the rest.
 Json distribution(const at::Tensor& all) {
   const at::Tensor errors = all.nan_to_num();
@@ -94,10 +101,11 @@ class RegressionEvaluation final : public Evaluation {
   ShownSample mistake(const DeviceBatch& raw, std::int64_t i, std::uint64_t index, std::int64_t target) const {
     const auto truth = truths_.back()[i][target].item<double>();
     const auto prediction = predictions_.back()[i][target].item<double>();
-    const std::string& name = targets_[static_cast<std::size_t>(target)].name;
+    const Column& column = targets_[static_cast<std::size_t>(target)];
     ShownSample shown{.index = index,
-                      .caption = fmt::format("{} is {:.5g}, predicted {:.5g}", printable(name), truth, prediction),
-                      .figures = {{"target", name}, {"truth", truth}, {"prediction", prediction}}};
+                      .caption = fmt::format("{} is {}, predicted {}", printable(column.name),
+                                             value_text(truth, column), value_text(prediction, column)),
+                      .figures = {{"target", column.name}, {"truth", truth}, {"prediction", prediction}}};
     if (const DeviceField* const image = raw.find("image")) shown.image = sample_image(*image, i);
     return shown;
   }
@@ -141,7 +149,7 @@ std::vector<Prediction> regression_predictions(const at::Tensor& values, const s
     Prediction prediction{.text = "", .json = {{"predictions", Json::array()}}};
     const std::vector<double> numbers = list_of(values[row]);
     for (std::size_t k = 0; k < targets.size(); ++k) {
-      prediction.text += fmt::format("  {:>12.6g}  {}\n", numbers[k], printable(targets[k].name));
+      prediction.text += fmt::format("  {:>12}  {}\n", value_text(numbers[k], targets[k]), printable(targets[k].name));
       prediction.json["predictions"].push_back({{"target", targets[k].name}, {"value", numbers[k]}});
     }
     result.push_back(std::move(prediction));

@@ -37,7 +37,7 @@ DeviceBatch random_batch(const SplitInfo& data, std::int64_t count, at::Device d
     const at::TensorOptions options = at::TensorOptions(device).dtype(scalar_type(field.dtype));
     DeviceField& made = batch.fields.emplace_back(DeviceField{.name = field.name, .data = {}});
     made.data =
-        field.dtype == DType::float32 ? at::randn(shape, options) : at::randint(values_of(field), shape, options);
+        is_floating_point(field.dtype) ? at::randn(shape, options) : at::randint(values_of(field), shape, options);
     if (!field.varies) continue;
     if (!data.padded[i]) made.data = made.data.flatten(0, 1);
     const at::TensorOptions rows = at::TensorOptions(device).dtype(at::kLong);

@@ -181,7 +181,8 @@ TEST(Manifest, ValuesOutOfRangeAreRefusedByKeyBehindARightChecksum) {
   EXPECT_THAT(refusal("/task", ""), HasSubstr("'task' has 0 bytes"));
   EXPECT_THAT(refusal("/class_counts", {1}), HasSubstr("'class_counts' has 1 numbers for 2 classes"));
   EXPECT_THAT(refusal("/fields/1/name", "image"), HasSubstr("the field 'image' is there twice"));
-  EXPECT_THAT(refusal("/fields/1/dtype", "float16"), HasSubstr("'dtype' is not uint8, int32, int64 or float32"));
+  EXPECT_THAT(refusal("/fields/1/dtype", "float16"),
+              HasSubstr("'dtype' is not uint8, int32, int64, float32 or float64"));
   EXPECT_THAT(refusal("/fields/2/varies", "yes"), HasSubstr("'varies' is not true or false"));
   EXPECT_THAT(refusal("/fields/1/varies", true), HasSubstr("the field 'label' has 0 extents"));
   EXPECT_THAT(refusal("/fields/1/shape", {1, 1, 1, 1, 1, 1, 1, 1, 1}), HasSubstr("'label' has 9 extents"));

@@ -68,7 +68,7 @@ TEST_F(Csv, NumbersAreStandardizedAndCategoriesNumbered) {
        .values = ValueRange{6},
        .columns = {{.name = "kind", .categories = {" b", "a"}}, {.name = "code", .categories = {"7", "9"}}}},
       {.name = "target",
-       .dtype = DType::float32,
+       .dtype = DType::float64,
        .shape = {1},
        .columns = {{.name = "y", .mean = 30, .std = std::sqrt(1400.0 / 3)}}}};
   EXPECT_EQ(train.fields(), expected);
@@ -76,7 +76,7 @@ TEST_F(Csv, NumbersAreStandardizedAndCategoriesNumbered) {
   EXPECT_THAT(elements<float>(train, "numeric", 0), ElementsAre(-two));
   EXPECT_THAT(elements<std::int64_t>(train, "categorical", 0), ElementsAre(1, 4));
   EXPECT_THAT(elements<std::int64_t>(train, "categorical", 1), ElementsAre(2, 5));
-  EXPECT_THAT(elements<float>(train, "target", 2), ElementsAre(60));
+  EXPECT_THAT(elements<double>(train, "target", 2), ElementsAre(60));
 
   const Dataset& val = *splits[1].dataset;
   EXPECT_EQ(val.fields(), expected) << "with the statistics and categories of train";
@@ -85,6 +85,14 @@ TEST_F(Csv, NumbersAreStandardizedAndCategoriesNumbered) {
   EXPECT_THAT(elements<std::int64_t>(val, "categorical", 1), ElementsAre(0, 3))
       << "categories that train does not have";
   EXPECT_EQ(val.name(1), dir_ / "val.csv" + ":3");
+}
+
+TEST_F(Csv, ATargetKeepsAllDigits) {
+  dir_.write("train.csv", "n,y\n1,1700000001.25\n2,1700000002.5\n");
+  dir_.write("val.csv", "n,y\n3,1700000003.75\n");
+  const std::vector<SplitDataset> splits = make_splits(config("--data.csv.target y"));
+  EXPECT_THAT(elements<double>(*splits[0].dataset, "target", 0), ElementsAre(1700000001.25));
+  EXPECT_THAT(elements<double>(*splits[1].dataset, "target", 0), ElementsAre(1700000003.75));
 }
 
 TEST_F(Csv, ValIsTakenOutBeforeStatisticsAreTaken) {
@@ -97,20 +105,20 @@ TEST_F(Csv, ValIsTakenOutBeforeStatisticsAreTaken) {
   const Dataset& val = *splits[1].dataset;
   ASSERT_EQ(train.size(), 30u);
   ASSERT_EQ(val.size(), 10u);
-  std::set<float> rows;
+  std::set<double> rows;
   double sum = 0;
   double squares = 0;
   for (std::size_t i = 0; i < 30; ++i) {
     const double n = elements<float>(train, "numeric", i)[0];
     sum += n;
     squares += n * n;
-    rows.insert(elements<float>(train, "target", i)[0]);
+    rows.insert(elements<double>(train, "target", i)[0]);
   }
   EXPECT_NEAR(sum, 0, 1e-5);
   EXPECT_NEAR(squares, 30, 1e-4);
   for (std::size_t i = 0; i < 10; ++i) {
     EXPECT_EQ(elements<std::int64_t>(val, "categorical", i)[0], 0) << "each row has a category of its own";
-    rows.insert(elements<float>(val, "target", i)[0]);
+    rows.insert(elements<double>(val, "target", i)[0]);
   }
   EXPECT_EQ(rows.size(), 40u) << "each row is in one of them";
   EXPECT_EQ(val.fields(), train.fields());

@@ -1,5 +1,6 @@
 // Compares losses, their gradients and metrics with PyTorch and torchmetrics, which is part of build/bin/parity-python.
 
+#include <array>
 #include <cmath>
 #include <filesystem>
 
@@ -391,6 +392,31 @@ TEST(Tasks, PredictionsOfARegressionAreInTheTargetsUnits) {
   ASSERT_EQ(predictions.size(), 1u);
   EXPECT_EQ(predictions[0].text, "           360  price\n          -2.5  age\n");
   EXPECT_EQ(predictions[0].json["predictions"][1]["value"], -2.5);
+}
+
+TEST(Tasks, RegressionKeepsTheDigitsOfLargeTargets) {
+  TaskData data = regression_data();
+  data.fields[1] = {.name = "target",
+                    .dtype = DType::float64,
+                    .shape = {1},
+                    .columns = {{.name = "time", .mean = 1'700'000'000, .std = 4}}};
+  const auto task = make_task({.name = "regression"}, data, at::kCPU);
+  const DeviceBatch raw{.fields = {{.name = "image", .data = at::zeros({2, 4, 4, 1}, at::kByte)},
+                                   {.name = "target", .data = at::tensor({1'700'000'001.0, 1'699'999'997.0})}},
+                        .number = 0,
+                        .count = 2};
+  const TensorDict batch = task->prepare(raw);
+  const TensorDict outputs = {{"logits", at::tensor({0.25F, -0.25F}).view({2, 1})}};
+  const MetricSet metrics(task->metrics(Phase::evaluate));
+  const Loss loss = task->loss(outputs, batch, Phase::evaluate);
+  EXPECT_DOUBLE_EQ(loss.mean().item<double>(), 0.125);
+  EXPECT_DOUBLE_EQ(value_of(metrics.values(metrics.sums_of(outputs, batch, loss, 2)), "mae").value(), 1);
+  EXPECT_EQ(task->predict(outputs, PredictOptions())[0].text, "    1700000001  time\n");
+
+  const auto evaluation = task->evaluation(1);
+  evaluation->add(raw, batch, outputs, std::array<std::uint64_t, 2>{0, 1});
+  const auto model = make_model({.name = "linear"}, task->model_input());
+  EXPECT_EQ(evaluation->findings(*model).worst.at(0).caption, "time is 1699999997, predicted 1699999999");
 }
 
 TEST(Tasks, ATableHasNoImagesToMix) {
