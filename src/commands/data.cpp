@@ -35,7 +35,9 @@ class SampleReader {
   /// Throws what the dataset throws, and RunError for a value that its field does not allow.
   void read(std::size_t index) {
     const std::vector<FieldContent> contents = pipeline_.read_any_size(dataset_, index, 0, 0);
-    for (std::size_t i = 0; i < contents.size(); ++i) check_values(dataset_.fields()[i], contents[i].bytes);
+    for (std::size_t i = 0; i < contents.size(); ++i) {
+      check_values(dataset_, index, i, field_of(dataset_.fields()[i], contents[i]), contents[i].bytes);
+    }
   }
 
  private:

@@ -2,6 +2,7 @@
 
 #include "datasets/collate.h"
 #include "util/error.h"
+#include "util/printable.h"
 
 namespace trainyard {
 
@@ -34,6 +35,12 @@ void require_filled(const Dataset& dataset, std::size_t index, const Sample& sam
                    "read() has not filled the field {} of sample {}: a dataset fills all fields(), each with its type",
                    fields[i].name, index);
   }
+}
+
+void check_values(const Dataset& dataset, std::size_t index, std::size_t place, const Field& field,
+                  std::span<const std::byte> elements) {
+  const std::string error = values_error(field, elements);
+  if (!error.empty()) throw RunError("data", "{}: {}", printable(dataset.image_name(place, index)), error);
 }
 
 void read_sample(const Dataset& dataset, std::size_t index, Sample& sample, RandomStream random) {

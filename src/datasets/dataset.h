@@ -110,6 +110,11 @@ void read_sample(const Dataset& dataset, std::size_t index, Sample& sample, Rand
 /// Throws RunError naming the first field that read() did not fill.
 void require_filled(const Dataset& dataset, std::size_t index, const Sample& sample);
 
+/// Throws RunError naming the sample's file and the first value that `field` does not allow. `field` is that of the
+/// index `place`, with the shape that `elements` have after the transforms.
+void check_values(const Dataset& dataset, std::size_t index, std::size_t place, const Field& field,
+                  std::span<const std::byte> elements);
+
 struct DatasetKind {
   static constexpr const char* name = "dataset";
 };

@@ -10,8 +10,6 @@
 
 #include <fmt/ranges.h>
 
-#include "util/error.h"
-
 namespace trainyard {
 namespace {
 
@@ -63,27 +61,28 @@ std::string place_of(const Field& field, std::size_t element) {
 }
 
 template <typename T>
-void check_values_of(const Field& field, std::span<const std::byte> elements) {
+std::string values_error_of(const Field& field, std::span<const std::byte> elements) {
   const ValueRange& range = *field.values;
   constexpr auto most = std::numeric_limits<T>::max();
   const bool all = std::cmp_greater(range.count, most);
-  if (all && std::is_unsigned_v<T>) return;
+  if (all && std::is_unsigned_v<T>) return "";
   const T limit = all ? most : static_cast<T>(range.count);
   // An ignored value that the type cannot represent never occurs.
   const bool has_ignored = range.ignored && std::in_range<T>(*range.ignored);
   const T ignored = has_ignored ? static_cast<T>(*range.ignored) : T{0};
   const std::size_t count = elements.size() / sizeof(T);
   if (range.count > 0 || has_ignored) {
-    if (all_allowed<T>(elements.data(), count, limit, ignored)) return;
+    if (all_allowed<T>(elements.data(), count, limit, ignored)) return "";
   }
   for (std::size_t i = 0; i < count; ++i) {
     T value{};
     std::memcpy(&value, elements.data() + i * sizeof(T), sizeof value);
     const bool allowed = (value >= 0 && value < limit) || (has_ignored && value == ignored);
     if (allowed) continue;
-    throw RunError("data", "{} has the value {}{}; allowed: 0 to {}{}", field.name, +value, place_of(field, i),
-                   range.count - 1, range.ignored ? fmt::format(", and {} (ignored)", *range.ignored) : "");
+    return fmt::format("{} has the value {}{}; allowed: 0 to {}{}", field.name, +value, place_of(field, i),
+                       range.count - 1, range.ignored ? fmt::format(", and {} (ignored)", *range.ignored) : "");
   }
+  return "";
 }
 
 }  // namespace
@@ -119,19 +118,20 @@ std::size_t channels_of(const Field& field) {
   return field.shape.size() == 3 ? static_cast<std::size_t>(field.shape[2]) : 1;
 }
 
-void check_values(const Field& field, std::span<const std::byte> elements) {
-  if (!field.values) return;
+std::string values_error(const Field& field, std::span<const std::byte> elements) {
+  if (!field.values) return "";
   switch (field.dtype) {
     case DType::uint8:
-      return check_values_of<std::uint8_t>(field, elements);
+      return values_error_of<std::uint8_t>(field, elements);
     case DType::int32:
-      return check_values_of<std::int32_t>(field, elements);
+      return values_error_of<std::int32_t>(field, elements);
     case DType::int64:
-      return check_values_of<std::int64_t>(field, elements);
+      return values_error_of<std::int64_t>(field, elements);
     case DType::float32:
     case DType::float64:
       break;
   }
+  return "";
 }
 
 std::string describe(std::span<const Field> fields) {

@@ -87,9 +87,9 @@ ImageSize image_size(const Field& field);
 /// Returns the channels of an image; 1 for a mask.
 std::size_t channels_of(const Field& field);
 
-/// Throws RunError naming the field, the first element outside field.values, its position, and the allowed values.
+/// Returns the first element outside field.values, its position and the allowed values; empty if all are allowed.
 /// `elements` are those of a sample, or a part of a varying one.
-void check_values(const Field& field, std::span<const std::byte> elements);
+std::string values_error(const Field& field, std::span<const std::byte> elements);
 
 /// Returns e.g. "image (uint8, 28 x 28 x 1), label (int64)".
 std::string describe(std::span<const Field> fields);

@@ -251,11 +251,10 @@ void PackedFile::read_index() {
       rest = rest.subspan(column.size());
     }
     for (std::size_t i = 0; i < trailer_.samples; ++i) {
-      try {
-        check_values(packed.field, std::span(column).subspan(i * packed.field.bytes(), packed.field.bytes()));
-      } catch (const RunError& error) {
-        refuse(fmt::format("sample {}: {}", i, error.what()));
-      }
+      const std::span<const std::byte> elements(column);
+      const std::string error =
+          values_error(packed.field, elements.subspan(i * packed.field.bytes(), packed.field.bytes()));
+      if (!error.empty()) refuse(fmt::format("sample {}: {}", i, error));
     }
   }
 }

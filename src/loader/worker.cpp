@@ -215,7 +215,7 @@ class ChunkReader {
     return true;
   }
 
-  // Handles the common cases of check_values() without a call: nothing to check, or a single value in its range.
+  // Handles the common cases of values_error() without a call: nothing to check, or a single value in its range.
   static bool is_surely_valid(const Part& part, std::span<const std::byte> bytes) {
     std::int64_t label = 0;
     if (!part.field->values) return true;
@@ -233,7 +233,8 @@ class ChunkReader {
       }
       split_.read(index, options_.seed, order_.random_key(position_of(i)), places_, request_.unmirrored);
       for (std::size_t field = 0; field < parts_.size(); ++field) {
-        if (!is_surely_valid(parts_[field], places_[field])) check_values(*parts_[field].field, places_[field]);
+        if (is_surely_valid(parts_[field], places_[field])) continue;
+        check_values(*split_.dataset, index, field, *parts_[field].field, places_[field]);
       }
       return true;
     } catch (const std::exception& e) {

@@ -72,7 +72,7 @@ class SampleMaker {
     const std::vector<FieldContent> contents = pipeline_.read_any_size(dataset_, index, 0, 0);
     for (std::size_t i = 0; i < fields.size(); ++i) {
       const FieldContent& content = contents[i];
-      check_values(fields[i], content.bytes);
+      check_values(dataset_, index, i, field_of(fields[i], content), content.bytes);
       if (fields[i].is_spatial() && options_.as == PackAs::jpeg) {
         add_encoded(fields[i], content);
       } else {
@@ -90,7 +90,7 @@ class SampleMaker {
         const ImageSize size = stored_image_size(dataset_, i, stored, index);  // refuses data that is not an image
         add({.size = size, .is_encoded = !stored.pixels}, stored.bytes);
       } else {
-        check_values(fields[i], sample_.place(i));
+        check_values(dataset_, index, i, fields[i], sample_.place(i));
         add({.size = fields[i].is_spatial() ? image_size(fields[i]) : ImageSize()}, sample_.place(i));
       }
     }

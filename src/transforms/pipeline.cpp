@@ -288,6 +288,14 @@ void TransformPipeline::read(const Dataset& dataset, std::size_t index, std::uin
   }
 }
 
+Field field_of(const Field& field, const FieldContent& content) {
+  Field sized = field;
+  if (!field.is_spatial()) return sized;
+  sized.shape[0] = static_cast<std::int64_t>(content.size.height);
+  sized.shape[1] = static_cast<std::int64_t>(content.size.width);
+  return sized;
+}
+
 std::vector<FieldContent> TransformPipeline::read_any_size(const Dataset& dataset, std::size_t index,
                                                            std::uint64_t seed, std::uint64_t epoch) const {
   const std::vector<Field>& fields = dataset.fields();

@@ -32,6 +32,9 @@ struct FieldContent {
   ImageSize size{};  ///< for spatial fields
 };
 
+/// Returns `field` with the height and width of `content`, if it is spatial.
+Field field_of(const Field& field, const FieldContent& content);
+
 /// Owns working memory: for one thread of one process. An empty pipeline returns samples as the dataset reads them.
 class TransformPipeline {
  public:

@@ -457,7 +457,7 @@ TEST_P(DataLoaderWith, ALabelOutsideTheClassesIsRefused) {
   });
   DataLoader loader(pool, Split::train);
   EXPECT_EQ(error_of(loader),
-            "[loader] sample 0 of train cannot be read: [data] label has the value 5; allowed: 0 to 4");
+            "[loader] sample 0 of train cannot be read: [data] 0: label has the value 5; allowed: 0 to 4");
 }
 
 TEST_P(DataLoaderWith, WritingPastTheBatchIsDetected) {

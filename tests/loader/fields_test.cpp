@@ -82,10 +82,9 @@ TEST_P(MaskFiles, AMaskWithANumberThatIsNoClassIsNamed) {
   mask.pixels[5 * 29 + 7] = std::byte{3};
   dir_.write("train/masks/04.png", png_file(mask, {.color_type = 0}));
   WorkerPool pool({.workers = GetParam(), .batch_size = 5}, factory({"center_crop(size=20)"}));
-  EXPECT_THAT(
-      error_of<RunError>([&] { batches_of(pool, 0, {}); }),
-      HasSubstr("sample 4 of train cannot be read: [data] mask has the value 3 at row 3, column 3; allowed: 0 to "
-                "2, and 255 (ignored)"));
+  EXPECT_THAT(error_of<RunError>([&] { batches_of(pool, 0, {}); }),
+              HasSubstr("sample 4 of train cannot be read: [data] " + (dir_ / "train/masks/04.png") +
+                        ": mask has the value 3 at row 3, column 3; allowed: 0 to 2, and 255 (ignored)"));
   // Only the cropped part is checked.
   WorkerPool cut({.workers = GetParam(), .batch_size = 5}, factory({"center_crop(size=10)"}));
   EXPECT_NO_THROW(batches_of(cut, 0, {}));
