@@ -49,10 +49,11 @@ def whole_lines(path):
 
 
 def read_points(folder):
-    """Returns the curves that TensorBoard shows: all of metrics.jsonl, and what metrics.csv has in addition."""
+    """Returns the curves that TensorBoard shows: all of metrics.jsonl, and what metrics.csv has in addition. Metrics
+    without a value are left out."""
     points = {}
     for line in whole_lines(folder / "metrics.jsonl"):
-        values = json.loads(line)
+        values = {name: value for name, value in json.loads(line).items() if value is not None}
         points.setdefault(values.pop("step"), {}).update(values)
     for row in csv.DictReader(whole_lines(folder / "metrics.csv")):
         values = points.setdefault(int(row["step"]), {})

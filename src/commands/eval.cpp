@@ -58,7 +58,7 @@ class EvalCommand : public Command {
     for (const auto& [name, value] : result.scores.values) width = std::max(width, split.size() + 1 + name.size());
     for (const auto& [name, value] : result.scores.values) {
       const bool monitored = name == result.monitor.metric;
-      print("  {:<{}}  {:.4f}{}\n", fmt::format("{}/{}", split, name), width, value,
+      print("  {:<{}}  {}{}\n", fmt::format("{}/{}", split, name), width, metric_text(value),
             monitored ? fmt::format(" on all {} samples", result.scores.samples) : "");
     }
     print_classes(result.findings);
@@ -118,7 +118,7 @@ class EvalCommand : public Command {
   }
 
   static std::string cell(const nlohmann::ordered_json& value) {
-    if (value.is_number_float()) return fmt::format("{:.4f}", value.get<double>());
+    if (value.is_number_float()) return metric_text(value.get<double>());
     if (value.is_number()) return fmt::format("{}", value.get<std::int64_t>());
     return value.is_string() ? printable(value.get<std::string>(), longest_name) : "-";
   }

@@ -108,7 +108,7 @@ Json to_json(const CheckpointEvaluation& evaluated) {
                {"metrics", Json::array()}};
   for (const auto& [name, value] : evaluated.scores.values) {
     json["metrics"].push_back(name);
-    json[split + "/" + name] = value;
+    json[split + "/" + name] = value ? Json(*value) : Json();
   }
   if (!findings.classes.empty()) json["classes"] = findings.classes;
   if (!findings.confusion.empty()) json["confusion"] = findings.confusion;

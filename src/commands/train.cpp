@@ -214,9 +214,9 @@ class TrainCommand : public Command {
                      const std::string& rest = "") {
     std::string others;
     for (const auto& [name, value] : scores.values) {
-      if (name != monitor) others += fmt::format(", {}/{} {:.4f}", split, name, value);
+      if (name != monitor) others += fmt::format(", {}/{} {}", split, name, metric_text(value));
     }
-    row(split + "/" + monitor, fmt::format("{:.4f} on {} {} samples{}{}", value_of(scores.values, monitor).value_or(0),
+    row(split + "/" + monitor, fmt::format("{} on {} {} samples{}{}", metric_text(value_of(scores.values, monitor)),
                                            which, scores.samples, others, rest));
   }
 
@@ -245,7 +245,9 @@ class TrainCommand : public Command {
                               result.early_stopped ? early_stop(config, result) : ""));
     if (result.last) row_of("val", *result.last, result.monitor, debug_.fast_dev_run ? "the first" : "all");
     if (result.best_epoch > 0) {
-      row("best", fmt::format("val/{} {:.4f} after epoch {}", result.monitor, result.best, result.best_epoch));
+      row("best", fmt::format("val/{} {} after epoch {}", result.monitor, metric_text(result.best), result.best_epoch));
+    } else if (result.epochs > 0) {
+      row("best", fmt::format("none: no epoch has a finite val/loss and a value of val/{}", result.monitor));
     }
     if (judged.best) print_judged(*judged.best);
     if (result.training_seconds > 0) {

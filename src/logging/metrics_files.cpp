@@ -75,14 +75,12 @@ MetricsFiles::MetricsFiles(const std::filesystem::path& folder, std::int64_t las
 void MetricsFiles::add(const EpochMetrics& m) {
   std::string row = fmt::format("{},{}", m.epoch, m.step);
   std::vector<EventFile::Scalar> scalars;
-  for (const auto& [name, value] : m.train) {
-    row += fmt::format(",{}", value);
-    scalars.push_back({"train/" + name + "_epoch", value});
-  }
-  for (const auto& [name, value] : m.val) {
-    row += fmt::format(",{}", value);
-    scalars.push_back({"val/" + name, value});
-  }
+  const auto add_value = [&](const std::string& tag, std::optional<double> value) {
+    row += value ? fmt::format(",{}", *value) : ",";
+    if (value) scalars.push_back({tag, *value});
+  };
+  for (const auto& [name, value] : m.train) add_value("train/" + name + "_epoch", value);
+  for (const auto& [name, value] : m.val) add_value("val/" + name, value);
   append(csv_, row + fmt::format(",{},{},{}\n", m.lr, m.samples_per_second, m.data_wait));
   events_.add(m.step, scalars);
 }
@@ -116,8 +114,8 @@ void MetricsFiles::add(const StepMetrics& m) {
   nlohmann::ordered_json object = {{"epoch", m.epoch}, {"step", m.step}};
   std::vector<EventFile::Scalar> scalars;
   for (const auto& [name, value] : m.train) {
-    object["train/" + name] = value;
-    scalars.push_back({"train/" + name, value});
+    object["train/" + name] = value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json();
+    if (value) scalars.push_back({"train/" + name, *value});
   }
   object["lr"] = m.lr;
   object["samples_per_second"] = m.samples_per_second;

@@ -72,7 +72,7 @@ std::string format_progress(const ProgressState& s, std::size_t columns) {
   for (std::size_t i = 0; i < s.metrics.size(); ++i) {
     const auto& [name, value] = s.metrics[i];
     const int rank = i == 0 ? 1 : i == 1 ? 4 : 8;
-    parts.push_back({rank, fmt::format("train/{} {:.{}f}", name, value, i == 0 ? 4 : 3)});
+    parts.push_back({rank, fmt::format("train/{} {}", name, metric_text(value, i == 0 ? 4 : 3))});
   }
   parts.insert(parts.end(), {{5, fmt::format("{:.0f}/s", s.samples_per_second)},
                              {6, fmt::format("wait {:.0f} %", 100 * s.data_wait)},

@@ -1,7 +1,5 @@
 #include "tasks/collected_metric.h"
 
-#include <limits>
-
 #include <fmt/ranges.h>
 
 #include <ATen/ops/cat.h>
@@ -51,7 +49,7 @@ MetricValues CollectedMetrics::values(const at::Tensor& rows) const {
   std::int64_t begin = 1;
   for (const CollectedMetric& metric : metrics_) {
     for (auto& [name, value] : metric.values(finite.narrow(1, begin, metric.columns))) {
-      result.emplace_back(name, all_are ? value : std::numeric_limits<double>::quiet_NaN());
+      result.emplace_back(name, all_are ? value : std::nullopt);
     }
     begin += metric.columns;
   }

@@ -45,8 +45,8 @@ class CollectedMetrics {
 
   /// The names of the values, in the same order.
   std::vector<std::string> names() const;
-  /// Computes the values from the rows of all samples, on any device, e.g. gathered from several processes: NaN if the
-  /// loss of a batch was not finite. Waits for the device.
+  /// Computes the values from the rows of all samples, on any device, e.g. gathered from several processes: none if
+  /// the loss of a batch was not finite. Waits for the device.
   MetricValues values(const at::Tensor& rows) const;
 
  private:

@@ -87,9 +87,14 @@ class LanguageModel final : public Task {
                    return at::stack({input.loss.sum.to(at::kDouble), input.loss.weight.to(at::kDouble)});
                  },
              .values = [bytes = bytes_per_token_](std::span<const double> sums) -> MetricValues {
-               const double nats = sums[1] == 0 ? 0 : sums[0] / sums[1];
-               MetricValues values = {{"perplexity", std::exp(nats)}};
-               if (bytes > 0) values.emplace_back("bits_per_byte", nats / std::numbers::ln2 / bytes);
+               const std::optional<double> nats = quotient(sums[0], sums[1]);
+               const auto of_nats = [&](auto value) {
+                 return nats ? std::optional<double>(value(*nats)) : std::nullopt;
+               };
+               MetricValues values = {{"perplexity", of_nats([](double x) { return std::exp(x); })}};
+               if (bytes > 0) {
+                 values.emplace_back("bits_per_byte", of_nats([&](double x) { return x / std::numbers::ln2 / bytes; }));
+               }
                return values;
              }}};
   }

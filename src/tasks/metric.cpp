@@ -9,6 +9,10 @@ namespace trainyard {
 // If the weight is 0, so is the sum.
 at::Tensor Loss::mean() const { return sum / weight.clamp_min(std::numeric_limits<float>::min()); }
 
+std::optional<double> quotient(double numerator, double denominator) {
+  return denominator == 0 ? std::nullopt : std::optional(numerator / denominator);
+}
+
 Metric ratio(const std::string& name, std::function<std::pair<at::Tensor, at::Tensor>(const MetricInput&)> sums) {
   return {.name = name,
           .size = 2,
@@ -18,7 +22,7 @@ Metric ratio(const std::string& name, std::function<std::pair<at::Tensor, at::Te
                 return at::stack({numerator, denominator}).to(at::kDouble);
               },
           .values = [name](std::span<const double> totals) -> MetricValues {
-            return {{name, totals[1] != 0 ? totals[0] / totals[1] : 0}};
+            return {{name, quotient(totals[0], totals[1])}};
           }};
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -41,12 +42,15 @@ struct Metric {
   std::function<MetricValues(std::span<const double>)> values;
 };
 
-/// A metric that is one ratio. `sums` returns numerator and denominator as two scalars; the value is 0 if the
+/// A metric that is one ratio. `sums` returns numerator and denominator as two scalars; it has no value if the
 /// denominator is 0.
 Metric ratio(const std::string& name, std::function<std::pair<at::Tensor, at::Tensor>(const MetricInput&)> sums);
 
 /// For ratio(): the number of true elements of `is_true`, and the number of elements.
 std::pair<at::Tensor, at::Tensor> share_of(const at::Tensor& is_true);
+/// numerator / denominator; nullopt if the denominator is 0.
+std::optional<double> quotient(double numerator, double denominator);
+
 
 /// The metrics of a run: the loss, the number of samples, and those of its task. Immutable; safe to share.
 class MetricSet {

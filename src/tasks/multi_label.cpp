@@ -163,6 +163,7 @@ class MultiLabel final : public Task {
       fp += sums[count + c];
       fn += sums[2 * count + c];
     }
+    if (tp + fp + fn == 0) return {{"macro_f1", std::nullopt}, {"micro_f1", std::nullopt}};
     return {{"macro_f1", macro}, {"micro_f1", f1(tp, fp, fn)}};
   }
 

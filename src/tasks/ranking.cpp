@@ -3,6 +3,8 @@
 #include <cmath>
 #include <limits>
 
+#include "tasks/metric.h"
+
 namespace trainyard {
 namespace {
 
@@ -57,7 +59,7 @@ std::vector<double> roc_aucs(const at::Tensor& scores, const at::Tensor& positiv
       [](double positive, double others) { return positive * others; });
 }
 
-double macro_average(std::span<const double> of_classes) {
+std::optional<double> macro_average(std::span<const double> of_classes) {
   double sum = 0;
   double known = 0;
   for (const double value : of_classes) {
@@ -65,7 +67,7 @@ double macro_average(std::span<const double> of_classes) {
     sum += value;
     ++known;
   }
-  return known == 0 ? 0 : sum / known;
+  return quotient(sum, known);
 }
 
 }  // namespace trainyard

@@ -4,6 +4,7 @@
 /// CPU. Samples of equal scores share a rank. Results do not depend on the order of the samples.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -21,8 +22,8 @@ std::vector<double> average_precisions(const at::Tensor& scores, const at::Tenso
 /// torchmetrics' AUROC. NaN for a class without positives or without negatives.
 std::vector<double> roc_aucs(const at::Tensor& scores, const at::Tensor& positives);
 
-/// The mean over the classes whose value is not NaN; 0 if there is none. The macro averages of scikit-learn and
+/// The mean over the classes whose value is not NaN; nullopt if there is none. The macro averages of scikit-learn and
 /// torchmetrics count the other classes as 0.
-double macro_average(std::span<const double> of_classes);
+std::optional<double> macro_average(std::span<const double> of_classes);
 
 }  // namespace trainyard

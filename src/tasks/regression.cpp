@@ -87,7 +87,7 @@ class Regression final : public Task {
                const auto mean = [&](double TargetFigures::* figure) {
                  double sum = 0;
                  for (const TargetFigures& one : figures) sum += one.*figure;
-                 return sum / static_cast<double>(figures.size());
+                 return quotient(sum, static_cast<double>(figures.size()));
                };
                return {{"r2", mean(&TargetFigures::r2)},
                        {"mae", mean(&TargetFigures::mae)},

@@ -121,7 +121,8 @@ class RegressionEvaluation final : public Evaluation {
 
 std::vector<TargetFigures> figures_of(std::span<const double> sums, const std::vector<Column>& targets) {
   const std::size_t count = targets.size();
-  const double samples = std::max(sums[4 * count], 1.0);
+  const double samples = sums[4 * count];
+  if (samples == 0) return {};
   std::vector<TargetFigures> figures;
   for (std::size_t k = 0; k < count; ++k) {
     const double squared_error = sums[count + k];

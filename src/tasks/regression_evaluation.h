@@ -19,8 +19,8 @@ struct TargetFigures {
 };
 
 /// sums: over all samples, of standardized predictions and targets: |error| of each target, then error² of each, target
-/// and target², and finally the number of samples. For a target without variance R² is that of scikit-learn: 1 if there
-/// is no error, otherwise 0.
+/// and target², and finally the number of samples; empty if that is 0. For a target without variance R² is that of
+/// scikit-learn: 1 if there is no error, otherwise 0.
 std::vector<TargetFigures> figures_of(std::span<const double> sums, const std::vector<Column>& targets);
 
 /// Converts standardized predictions, N × targets, to the targets' units: float64, on the CPU.

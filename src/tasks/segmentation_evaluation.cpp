@@ -67,8 +67,9 @@ class SegmentationEvaluation final : public Evaluation {
     for (std::int64_t i = 0; i < masks.size(0); ++i) {
       const at::Tensor confusion = confusion_matrix(masks[i], guesses[i], classes()).contiguous();
       confusion_ += confusion;
-      const double iou = mean_iou(values_of(confusion), classes());
-      if (!worst_.takes(1 - iou)) continue;
+      const std::optional<double> miou = mean_iou(values_of(confusion), classes());
+      if (!miou || !worst_.takes(1 - *miou)) continue;
+      const double iou = *miou;
       const Image image = sample_image(raw.field("image"), i);
       worst_.add(1 - iou, {.index = indices[static_cast<std::size_t>(i)],
                            .caption = fmt::format("mean IoU {:.3f}", iou),
@@ -113,26 +114,34 @@ class SegmentationEvaluation final : public Evaluation {
 
 }  // namespace
 
-double mean_iou(std::span<const double> confusion, std::int64_t classes) {
+std::optional<double> mean_iou(std::span<const double> confusion, std::int64_t classes) {
   double sum = 0;
-  std::int64_t occurring = 0;
+  double occurring = 0;
   for (std::int64_t c = 0; c < classes; ++c) {
     const ClassPixels pixels = class_pixels(confusion, classes, c);
     if (pixels.either() == 0) continue;
     sum += pixels.both / pixels.either();
     ++occurring;
   }
-  return occurring == 0 ? 0 : sum / static_cast<double>(occurring);
+  return quotient(sum, occurring);
 }
 
-double pixel_accuracy(std::span<const double> confusion, std::int64_t classes) {
+std::optional<double> pixel_accuracy(std::span<const double> confusion, std::int64_t classes) {
   double right = 0;
   double all = 0;
   for (std::size_t i = 0; i < confusion.size(); ++i) {
     all += confusion[i];
     if (i % static_cast<std::size_t>(classes + 1) == 0) right += confusion[i];
   }
-  return all == 0 ? 0 : right / all;
+  return quotient(right, all);
+}
+
+std::vector<std::uint64_t> labelled_pixels(std::span<const double> confusion, std::int64_t classes) {
+  std::vector<std::uint64_t> counts;
+  for (std::int64_t c = 0; c < classes; ++c) {
+    counts.push_back(static_cast<std::uint64_t>(class_pixels(confusion, classes, c).labels));
+  }
+  return counts;
 }
 
 std::unique_ptr<Evaluation> segmentation_evaluation(const std::vector<std::string>& class_names, std::size_t worst) {

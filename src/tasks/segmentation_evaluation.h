@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,10 +14,12 @@ namespace trainyard {
 
 // confusion: a row-major matrix of classes × classes pixel counts.
 
-/// The mean intersection over union of the classes that occur among labels or guesses; 0 if none does.
-double mean_iou(std::span<const double> confusion, std::int64_t classes);
-/// The fraction of correct pixels; 0 if there are no pixels.
-double pixel_accuracy(std::span<const double> confusion, std::int64_t classes);
+/// The mean intersection over union of the classes that occur among labels or guesses; nullopt if none does.
+std::optional<double> mean_iou(std::span<const double> confusion, std::int64_t classes);
+/// The fraction of correct pixels; nullopt if there are no pixels.
+std::optional<double> pixel_accuracy(std::span<const double> confusion, std::int64_t classes);
+/// The number of labelled pixels of each class.
+std::vector<std::uint64_t> labelled_pixels(std::span<const double> confusion, std::int64_t classes);
 
 /// Computes the intersection over union of each class over all pixels of the split, and keeps the `worst` samples,
 /// those with the lowest mean IoU of a single sample. They are shown as image, mask and guess side by side.

@@ -10,7 +10,7 @@
 namespace trainyard {
 namespace {
 
-// Greater is better. NaN is worse than any number, and so is every result of a loss that is not finite.
+// Greater is better. No value and NaN are worse than any number, and so is every result of a loss that is not finite.
 double rank(const MetricValues& values, const std::string& metric, bool higher_is_better) {
   const double value = value_of(values, metric).value_or(std::nan(""));
   if (std::isnan(value) || !is_finite(values)) return -HUGE_VAL;
@@ -38,7 +38,11 @@ std::vector<std::string> score_names(const Task& task) {
   return names;
 }
 
-bool is_finite(const MetricValues& values) { return std::isfinite(value_of(values, "loss").value_or(HUGE_VAL)); }
+bool is_finite(const MetricValues& values) { return std::isfinite(value_of(values, "loss").value_or(0)); }
+
+bool can_be_best(const MetricValues& values, const Monitor& monitor) {
+  return rank(values, monitor.metric, monitor.higher_is_better) != -HUGE_VAL;
+}
 
 bool is_better(const MetricValues& later, const MetricValues& earlier, const Monitor& monitor) {
   const double rank_later = rank(later, monitor.metric, monitor.higher_is_better);

@@ -23,11 +23,14 @@ struct Scores {
 /// The names of Scores::values, in the same order.
 std::vector<std::string> score_names(const Task& task);
 
-/// Whether the loss of an evaluation is finite. If it is not, the metrics may be NaN or mean nothing.
+/// Whether the loss of an evaluation is finite, or has no value. If it is not, the metrics may be NaN or mean nothing.
 bool is_finite(const MetricValues& values);
 
 /// Whether an evaluation is better than an earlier one: compares the monitored metric, then the loss; if both are
-/// equal, the later one is better. NaN is worse than any number, and an evaluation that is not finite than one that is.
+/// Whether an evaluation can be the best one: the monitored metric has a value, and the loss is finite.
+bool can_be_best(const MetricValues& values, const Monitor& monitor);
+
+/// equal, the later one is better. One that cannot be the best is worse than any that can.
 bool is_better(const MetricValues& later, const MetricValues& earlier, const Monitor& monitor);
 
 /// Computes outputs and metrics of one batch. On a GPU it is captured and replayed (StepGraph): reuse one object for

@@ -60,7 +60,8 @@ std::filesystem::path trace_file(const std::filesystem::path& folder, const Rank
 std::string listed(const char* split, const MetricValues& values, const std::string& note = "") {
   std::string text;
   for (const auto& [name, value] : values) {
-    text += fmt::format("{}{}/{} {:.4f}{}", text.empty() ? "" : " ", split, name, value, name == "loss" ? note : "");
+    text += fmt::format("{}{}/{} {}{}", text.empty() ? "" : " ", split, name, metric_text(value),
+                        name == "loss" ? note : "");
   }
   return text;
 }
@@ -312,16 +313,23 @@ void Trainer::finish_epoch() {
   val_loader_.follow_with(ends ? nullptr : &train_loader_, data_epoch(place_.epoch + 1));
   const Scores val = evaluate(*evaluation_step_, val_loader_, group_, debug_.val_batches());
 
+  const Monitor monitor = task_->monitor();
   if (!is_finite(val.values)) {
     log_warning(
         "[training] val/loss is {} after epoch {}: the model has diverged, or a sample is far from all others "
-        "(trainyard eval names the worst); such an epoch is never preferred to another",
+        "(trainyard eval names the worst); such an epoch is never the best",
         value_of(val.values, "loss").value_or(0), place_.epoch + 1);
+  } else if (!can_be_best(val.values, monitor)) {
+    log_warning("[training] val/{} is {} after epoch {}: {}; such an epoch is never the best", monitor.metric,
+                metric_text(value_of(val.values, monitor.metric)), place_.epoch + 1,
+                value_of(val.values, monitor.metric) ? "outputs of the model are not finite"
+                                                     : "no sample of val decides it, see trainyard data");
   }
   ++place_.epoch;
   place_.batch = 0;
   epoch_sums_.reset();
-  const bool best = place_.best_epoch == 0 || is_better(val.values, place_.best, task_->monitor());
+  const bool best =
+      can_be_best(val.values, monitor) && (place_.best_epoch == 0 || is_better(val.values, place_.best, monitor));
   if (best) {
     place_.best = val.values;
     place_.best_epoch = place_.epoch;

@@ -22,7 +22,7 @@ void Trainer::save() {
   check_losses(/*all=*/true);  // never save weights that a NaN loss has updated
   if (!group_.rank().is_first()) return;
   require_not_moved(folder_.path, held_);
-  const bool best = place_.batch == 0 && place_.best_epoch == place_.epoch;
+  const bool best = place_.batch == 0 && place_.epoch > 0 && place_.best_epoch == place_.epoch;
   checkpoints_->write(contents(), best);
 }
 
@@ -37,7 +37,9 @@ Checkpoint Trainer::contents() {
   if (manifest.ended == RunEnd::signal) manifest.signal = result_.signal;
   if (place_.best_epoch > 0) {
     manifest.best.epoch = place_.best_epoch;
-    for (const auto& [name, value] : place_.best) manifest.best.metrics["val/" + name] = value;
+    for (const auto& [name, value] : place_.best) {
+      if (value) manifest.best.metrics["val/" + name] = *value;
+    }
   }
   manifest.window = {.seconds = window_.seconds, .waited = window_.waited};
   checkpoint.model = model_->state_dict();

@@ -59,6 +59,19 @@ TEST(MetricsFiles, WritesAHeaderAndFloatsThatReadBackExactly) {
             "1,10,0.30000000000000004,0.3333333333333333,1e-20,1,1,0.05,1234.5,0\n");
 }
 
+TEST(MetricsFiles, WritesNothingForAMetricWithoutAValue) {
+  const TempDir dir;
+  EpochMetrics first = epoch(1);
+  first.val[1].second = std::nullopt;
+  StepMetrics line = step(5);
+  line.train[1].second = std::nullopt;
+  MetricsFiles files(dir.path(), 0, names);
+  files.add(first);
+  files.add(line);
+  EXPECT_THAT(text(dir / "metrics.csv"), HasSubstr(",1e-20,,1,0.05,"));
+  EXPECT_TRUE(nlohmann::json::parse(text(dir / "metrics.jsonl")).at("train/accuracy").is_null());
+}
+
 TEST(MetricsFiles, WritesHowTheSamplesCame) {
   const TempDir dir;
   MetricsFiles(dir.path(), 0, names).add(loading(1));

@@ -48,14 +48,14 @@ TEST(Ranking, DoesNotDependOnTheOrderOfSamples) {
   EXPECT_EQ(roc_aucs(scores, positives), roc_aucs(other_scores, other_positives));
 }
 
-TEST(Ranking, AClassWithoutPositivesIsLeftOutOfTheMean) {
+TEST(Ranking, ClassesWithoutPositivesAreLeftOutOfTheMean) {
   const at::Tensor scores = at::tensor({0.9F, 0.1F, 0.2F, 0.8F}).view({2, 2});
   const at::Tensor positives = at::tensor({0.0F, 0.0F, 0.0F, 1.0F}).view({2, 2});
   const std::vector<double> precisions = average_precisions(scores, positives);
   EXPECT_TRUE(std::isnan(precisions[0]));
   EXPECT_EQ(macro_average(precisions), 1);
-  EXPECT_EQ(macro_average(average_precisions(scores, at::zeros({2, 2}))), 0);
-  EXPECT_EQ(macro_average(average_precisions(at::zeros({0, 2}), at::zeros({0, 2}))), 0);
+  EXPECT_EQ(macro_average(average_precisions(scores, at::zeros({2, 2}))), std::nullopt);
+  EXPECT_EQ(macro_average(average_precisions(at::zeros({0, 2}), at::zeros({0, 2}))), std::nullopt);
 }
 
 }  // namespace

@@ -219,7 +219,7 @@ Tensors ours(const Case& one) {
       values.push_back(value);
     }
   }
-  for (const auto& [name, value] : values) result["metric." + name] = at::scalar_tensor(value, at::kDouble);
+  for (const auto& [name, value] : values) result["metric." + name] = at::scalar_tensor(value.value(), at::kDouble);
   return result;
 }
 
@@ -373,7 +373,7 @@ TEST(Tasks, FiguresOfARegressionAreThoseOfAllSamplesTogether) {
   const MetricValues whole = metrics.values(sums(0, 12));
   const MetricValues parts = metrics.values(sums(0, 5) + sums(5, 1) + sums(6, 6));
   for (std::size_t i = 0; i < whole.size(); ++i) {
-    EXPECT_NEAR(whole[i].second, parts[i].second, 1e-6 * std::abs(whole[i].second)) << whole[i].first;
+    EXPECT_NEAR(*whole[i].second, *parts[i].second, 1e-6 * std::abs(*whole[i].second)) << whole[i].first;
   }
   const auto r2 = [&](const at::Tensor& guess, const at::Tensor& truth) {
     const TensorDict batch = {{"target", truth}};
@@ -417,6 +417,24 @@ TEST(Tasks, RegressionKeepsTheDigitsOfLargeTargets) {
   evaluation->add(raw, batch, outputs, std::array<std::uint64_t, 2>{0, 1});
   const auto model = make_model({.name = "linear"}, task->model_input());
   EXPECT_EQ(evaluation->findings(*model).worst.at(0).caption, "time is 1699999997, predicted 1699999999");
+}
+
+TEST(Tasks, MetricsOfNoSampleHaveNoValue) {
+  const auto none = [](const MetricValues& values) {
+    for (const auto& [name, value] : values) EXPECT_EQ(value, std::nullopt) << name;
+  };
+  for (const auto& [flags, data] : {std::pair("--task.name classification --task.classification.auc true",
+                                              image_data({.channels = 1, .height = 4, .width = 4}, 3)),
+                                    {"--task.name regression", regression_data()},
+                                    {"--task.name segmentation", segmentation_data()},
+                                    {"--task.name multi_label", labels_data()},
+                                    {"--task.name language_model", text_data()}}) {
+    const auto task = make_task(configured(flags).task, data, at::kCPU);
+    const MetricSet metrics(task->metrics(Phase::evaluate));
+    none(metrics.values(at::zeros({metrics.size()}, at::kDouble)));
+    const CollectedMetrics collected(task->collected_metrics());
+    none(collected.values(at::zeros({0, collected.columns()})));
+  }
 }
 
 TEST(Tasks, ATableHasNoImagesToMix) {

@@ -70,5 +70,15 @@ TEST(Evaluate, WithALossThatIsNotFiniteIsWorseThanAnyOther) {
   EXPECT_FALSE(is_better(scores(1, NAN), scores(2, -7), monitor));
 }
 
+TEST(Evaluate, WithoutAValueOfTheMonitoredMetricIsNeverTheBest) {
+  const Monitor monitor{.metric = "auc", .higher_is_better = true};
+  EXPECT_TRUE(can_be_best({{"loss", 1}, {"auc", 0}}, monitor));
+  EXPECT_FALSE(can_be_best({{"loss", 1}, {"auc", std::nullopt}}, monitor));
+  EXPECT_FALSE(can_be_best({{"loss", 1}, {"auc", NAN}}, monitor));
+  EXPECT_FALSE(can_be_best({{"loss", NAN}, {"auc", 0.5}}, monitor));
+  EXPECT_FALSE(is_better({{"loss", 1}, {"auc", std::nullopt}}, {{"loss", 2}, {"auc", 0.5}}, monitor));
+  EXPECT_TRUE(is_finite({{"loss", std::nullopt}}));
+}
+
 }  // namespace
 }  // namespace trainyard
