@@ -10,6 +10,7 @@
 #include "commands/machine.h"
 #include "loader/open_pool.h"
 #include "util/json_text.h"
+#include "util/log.h"
 #include "util/output.h"
 #include "util/printable.h"
 
@@ -40,6 +41,9 @@ class EvalCommand : public Command {
       const Split split = split_.empty() ? judging_split(pool) : split_ == "val" ? Split::val : Split::test;
       return evaluate_checkpoint(resolve_checkpoint(checkpoint_), pool, split, config, device, max_wrong, mirror_);
     });
+    for (const std::string& warning : result.scores.warnings) {
+      log_warning("[data] {}: {}", to_string(result.split), warning);
+    }
     if (json_) {
       write_output(json_text(to_json(result), 2) + "\n");
     } else {

@@ -6,8 +6,8 @@
 
 namespace trainyard {
 
-std::string classes_without_samples(std::span<const std::uint64_t> counts,
-                                    const std::vector<std::string>& class_names) {
+std::string classes_without_samples(std::span<const std::uint64_t> counts, const std::vector<std::string>& class_names,
+                                    std::string_view unit) {
   constexpr std::size_t max_named = 10;
   std::vector<std::string> named;
   std::size_t empty = 0;
@@ -16,7 +16,7 @@ std::string classes_without_samples(std::span<const std::uint64_t> counts,
     if (++empty <= max_named) named.push_back(printable(class_names[i]));
   }
   if (empty == 0) return "";
-  return fmt::format("{} of {} classes have no samples: {}{}", empty, counts.size(), fmt::join(named, ", "),
+  return fmt::format("{} of {} classes have no {}: {}{}", empty, counts.size(), unit, fmt::join(named, ", "),
                      empty > max_named ? ", ..." : "");
 }
 

@@ -55,16 +55,32 @@ std::vector<std::string> MetricSet::names() const {
   return names;
 }
 
-MetricValues MetricSet::values(const at::Tensor& sums) const {
+template <typename Use>
+void MetricSet::for_each(const at::Tensor& sums, Use use) const {
   const at::Tensor on_cpu = sums.cpu();
   const std::span<const double> all(on_cpu.const_data_ptr<double>(), static_cast<std::size_t>(size_));
-  MetricValues result;
   std::size_t begin = 0;
   for (const Metric& metric : metrics_) {
     const auto size = static_cast<std::size_t>(metric.size);
-    for (auto& value : metric.values(all.subspan(begin, size))) result.push_back(std::move(value));
+    use(metric, all.subspan(begin, size));
     begin += size;
   }
+}
+
+MetricValues MetricSet::values(const at::Tensor& sums) const {
+  MetricValues result;
+  for_each(sums, [&](const Metric& metric, std::span<const double> own) {
+    for (auto& value : metric.values(own)) result.push_back(std::move(value));
+  });
+  return result;
+}
+
+std::vector<std::string> MetricSet::warnings(const at::Tensor& sums) const {
+  std::vector<std::string> result;
+  for_each(sums, [&](const Metric& metric, std::span<const double> own) {
+    std::string warning = metric.warning ? metric.warning(own) : "";
+    if (!warning.empty()) result.push_back(std::move(warning));
+  });
   return result;
 }
 

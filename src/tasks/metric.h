@@ -40,17 +40,19 @@ struct Metric {
   std::function<at::Tensor(const MetricInput&)> sums;
   /// Computes the values to show from the sums.
   std::function<MetricValues(std::span<const double>)> values;
+  /// Says what is wrong with the data, from the sums over a whole split; empty: nothing.
+  std::function<std::string(std::span<const double>)> warning = nullptr;
 };
 
 /// A metric that is one ratio. `sums` returns numerator and denominator as two scalars; it has no value if the
 /// denominator is 0.
 Metric ratio(const std::string& name, std::function<std::pair<at::Tensor, at::Tensor>(const MetricInput&)> sums);
 
-/// For ratio(): the number of true elements of `is_true`, and the number of elements.
-std::pair<at::Tensor, at::Tensor> share_of(const at::Tensor& is_true);
 /// numerator / denominator; nullopt if the denominator is 0.
 std::optional<double> quotient(double numerator, double denominator);
 
+/// For ratio(): the number of true elements of `is_true`, and the number of elements.
+std::pair<at::Tensor, at::Tensor> share_of(const at::Tensor& is_true);
 
 /// The metrics of a run: the loss, the number of samples, and those of its task. Immutable; safe to share.
 class MetricSet {
@@ -66,12 +68,18 @@ class MetricSet {
   std::vector<std::string> names() const;
   /// Computes the values from a vector of sums_of(), or from a sum of such vectors. Waits for the device.
   MetricValues values(const at::Tensor& sums) const;
+  /// The warnings of the metrics about a vector that sums a whole split. Waits for the device.
+  std::vector<std::string> warnings(const at::Tensor& sums) const;
   /// The number of samples in such a vector. Waits for the device.
   std::int64_t samples(const at::Tensor& sums) const;
   /// The parts of such a vector under the metrics' names; they share its memory.
   NamedTensors by_name(const at::Tensor& sums) const;
 
  private:
+  // Calls use(metric, its sums) for each metric.
+  template <typename Use>
+  void for_each(const at::Tensor& sums, Use use) const;
+
   std::vector<Metric> metrics_;
   std::int64_t size_ = 0;
 };
@@ -91,6 +99,7 @@ class MetricSums {
   // These wait for the device.
   MetricValues values() const { return metrics_->values(sums_); }
   std::int64_t samples() const { return metrics_->samples(sums_); }
+  std::vector<std::string> warnings() const { return metrics_->warnings(sums_); }
   /// For a checkpoint; a resume copies into these tensors.
   NamedTensors state() const { return metrics_->by_name(sums_); }
 

@@ -3,6 +3,8 @@
 
 #include <cmath>
 
+#include <fmt/ranges.h>
+
 #include <ATen/ops/cat.h>
 #include <ATen/ops/huber_loss.h>
 #include <ATen/ops/l1_loss.h>
@@ -14,6 +16,7 @@
 #include "tasks/regression_evaluation.h"
 #include "tasks/task.h"
 #include "util/error.h"
+#include "util/printable.h"
 
 namespace trainyard {
 namespace {
@@ -92,7 +95,8 @@ class Regression final : public Task {
                return {{"r2", mean(&TargetFigures::r2)},
                        {"mae", mean(&TargetFigures::mae)},
                        {"rmse", mean(&TargetFigures::rmse)}};
-             }}};
+             },
+             .warning = [this](std::span<const double> sums) { return warning_about(figures_of(sums, targets_)); }}};
   }
 
   Monitor monitor() const override { return {.metric = "r2", .higher_is_better = true}; }
@@ -120,6 +124,16 @@ class Regression final : public Task {
       targets[i].name = targets.size() == 1 ? "target" : fmt::format("target {}", i);
     }
     return targets;
+  }
+
+  std::string warning_about(const std::vector<TargetFigures>& figures) const {
+    std::vector<std::string> constant;
+    for (std::size_t k = 0; k < figures.size(); ++k) {
+      if (figures[k].is_constant) constant.push_back(fmt::format("'{}'", printable(targets_[k].name)));
+    }
+    return constant.empty()
+               ? ""
+               : fmt::format("the target {} is constant, so that r2 means nothing", fmt::join(constant, ", "));
   }
 
   at::Tensor standardized(const TensorDict& batch) const { return (batch.at("target").to(at::kDouble) - mean_) / std_; }

@@ -131,7 +131,8 @@ std::vector<TargetFigures> figures_of(std::span<const double> sums, const std::v
     const bool is_constant = variation <= 1e-12 * samples;  // zero up to rounding
     figures.push_back({.mae = targets[k].std * sums[k] / samples,
                        .rmse = targets[k].std * std::sqrt(squared_error / samples),
-                       .r2 = is_constant ? (squared_error == 0 ? 1.0 : 0.0) : 1 - squared_error / variation});
+                       .r2 = is_constant ? (squared_error == 0 ? 1.0 : 0.0) : 1 - squared_error / variation,
+                       .is_constant = is_constant});
   }
   return figures;
 }

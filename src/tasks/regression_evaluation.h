@@ -13,9 +13,10 @@ namespace trainyard {
 
 /// The errors of the predictions of one target, in the target's units.
 struct TargetFigures {
-  double mae = 0;   ///< mean absolute error
-  double rmse = 0;  ///< root mean squared error
-  double r2 = 0;    ///< coefficient of determination, as scikit-learn's r2_score: at most 1
+  double mae = 0;            ///< mean absolute error
+  double rmse = 0;           ///< root mean squared error
+  double r2 = 0;             ///< coefficient of determination, as scikit-learn's r2_score: at most 1
+  bool is_constant = false;  ///< the target has no variance
 };
 
 /// sums: over all samples, of standardized predictions and targets: |error| of each target, then error² of each, target

@@ -4,6 +4,7 @@
 #include <ATen/ops/one_hot.h>
 
 #include "config/component.h"
+#include "datasets/class_counts.h"
 #include "tasks/class_weights.h"
 #include "tasks/confusion.h"
 #include "tasks/findings.h"
@@ -77,7 +78,8 @@ class Segmentation final : public Task {
                  },
              .values = [classes = classes()](std::span<const double> sums) -> MetricValues {
                return {{"miou", mean_iou(sums, classes)}, {"pixel_accuracy", pixel_accuracy(sums, classes)}};
-             }}};
+             },
+             .warning = [this](std::span<const double> sums) { return warning_about(sums); }}};
   }
 
   Monitor monitor() const override { return {.metric = "miou", .higher_is_better = true}; }
@@ -111,6 +113,15 @@ class Segmentation final : public Task {
                      "segmentation needs a mask of the image's size with at least two classes; the data have {} and "
                      "{} classes",
                      describe(data.fields), classes);
+  }
+
+  std::string warning_about(std::span<const double> confusion) const {
+    std::string warning = classes_without_samples(labelled_pixels(confusion, classes()), class_names_, "pixels");
+    if (warning.empty() || ignored_ < 0) return warning;
+    return warning + fmt::format(
+                         "; a mask holds the index of each pixel's class, and {0} for none (in masks of 0 and "
+                         "{0}, write 1 for {0})",
+                         ignored_);
   }
 
   // Flattens the pixels, because LibTorch's loss for images is not deterministic on a GPU.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include <ATen/ops/cat.h>
 
@@ -100,7 +101,11 @@ Scores evaluate(EvaluationStep& step, DeviceLoader& batches, ProcessGroup& group
   MetricValues values = sums.values();
   const at::Tensor all_rows = collected.empty() ? rows : of_all_ranks(rows.narrow(0, 0, filled), group);
   for (auto& value : collected.values(all_rows)) values.push_back(std::move(value));
-  return {.values = std::move(values), .samples = sums.samples()};
+  const std::int64_t samples = sums.samples();
+  const bool is_whole = std::cmp_equal(samples, batches.split().size);
+  return {.values = std::move(values),
+          .samples = samples,
+          .warnings = is_whole ? sums.warnings() : std::vector<std::string>()};
 }
 
 }  // namespace trainyard

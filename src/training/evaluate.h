@@ -16,8 +16,9 @@ namespace trainyard {
 
 /// The result of an evaluation.
 struct Scores {
-  MetricValues values;       ///< "loss" first, then the task's metrics, then its collected metrics
-  std::int64_t samples = 0;  ///< that were evaluated
+  MetricValues values;                  ///< "loss" first, then the task's metrics, then its collected metrics
+  std::int64_t samples = 0;             ///< that were evaluated
+  std::vector<std::string> warnings{};  ///< about the split, of the task's metrics; none if only a part was evaluated
 };
 
 /// The names of Scores::values, in the same order.
@@ -26,10 +27,10 @@ std::vector<std::string> score_names(const Task& task);
 /// Whether the loss of an evaluation is finite, or has no value. If it is not, the metrics may be NaN or mean nothing.
 bool is_finite(const MetricValues& values);
 
-/// Whether an evaluation is better than an earlier one: compares the monitored metric, then the loss; if both are
 /// Whether an evaluation can be the best one: the monitored metric has a value, and the loss is finite.
 bool can_be_best(const MetricValues& values, const Monitor& monitor);
 
+/// Whether an evaluation is better than an earlier one: compares the monitored metric, then the loss; if both are
 /// equal, the later one is better. One that cannot be the best is worse than any that can.
 bool is_better(const MetricValues& later, const MetricValues& earlier, const Monitor& monitor);
 

@@ -325,6 +325,7 @@ void Trainer::finish_epoch() {
                 value_of(val.values, monitor.metric) ? "outputs of the model are not finite"
                                                      : "no sample of val decides it, see trainyard data");
   }
+  if (!warned_of_splits_) warn_of_splits(val);
   ++place_.epoch;
   place_.batch = 0;
   epoch_sums_.reset();
@@ -349,6 +350,17 @@ void Trainer::finish_epoch() {
   print_message(fmt::format("epoch {}/{}  {}  {}{}  {:.0f}/s  {}", place_.epoch, config_.train.epochs,
                             listed("train", train, extras.empty() ? "" : fmt::format(" (with {})", extras)),
                             listed("val", val.values), best ? " (best)" : "", rate, format_duration(epoch_seconds_)));
+}
+
+// Once in a process, after its first epoch, whose samples have all been counted by then.
+void Trainer::warn_of_splits(const Scores& val) {
+  warned_of_splits_ = true;
+  if (!group_.rank().is_first()) return;
+  const bool whole = std::cmp_equal(epoch_sums_.samples(), dataset_.size);
+  for (const std::string& warning : whole ? epoch_sums_.warnings() : std::vector<std::string>()) {
+    log_warning("[data] train: {}", warning);
+  }
+  for (const std::string& warning : val.warnings) log_warning("[data] val: {}", warning);
 }
 
 std::vector<double> Trainer::wait_of_ranks() {

@@ -91,6 +91,7 @@ class Trainer {
   void keep_data_on_device();
   bool train_epoch();
   void finish_epoch();
+  void warn_of_splits(const Scores& val);
   std::vector<double> wait_of_ranks();
   void take_time();
   MetricValues read(const MetricSums& sums);
@@ -160,6 +161,7 @@ class Trainer {
   double epoch_waited_ = 0;
   std::int64_t epoch_samples_ = 0;
   RunResult result_;
+  bool warned_of_splits_ = false;
   // Rank 0 only:
   std::optional<CheckpointWriter> checkpoints_;
   std::optional<MetricsFiles> files_;

@@ -9,6 +9,8 @@ TEST(ClassCounts, NamesClassesWithoutSamples) {
   const std::vector<std::uint64_t> counts{3, 0, 1, 0};
   EXPECT_EQ(classes_without_samples(counts, {"cat", "dog", "fish", "a\nb"}),
             "2 of 4 classes have no samples: dog, a\\nb");
+  EXPECT_EQ(classes_without_samples(std::vector<std::uint64_t>(1), {"cat"}, "pixels"),
+            "1 of 1 classes have no pixels: cat");
   EXPECT_EQ(classes_without_samples({}, {"cat"}), "");
   EXPECT_EQ(classes_without_samples(std::vector<std::uint64_t>{1}, {"cat"}), "");
 }

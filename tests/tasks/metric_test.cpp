@@ -72,5 +72,13 @@ TEST(MetricSet, OfNothingHasNoValues) {
               ElementsAre(Pair("loss", std::nullopt), Pair("accuracy", std::nullopt)));
 }
 
+TEST(MetricSet, PassesOnTheWarningsOfItsMetrics) {
+  Metric strict = accuracy();
+  strict.warning = [](std::span<const double> sums) { return sums[0] < sums[1] ? "not all are right" : ""; };
+  const MetricSet metrics({accuracy(), strict});
+  EXPECT_THAT(metrics.warnings(batch_sums(metrics, 3, {0, 1}, {0, 0})), ElementsAre("not all are right"));
+  EXPECT_THAT(metrics.warnings(batch_sums(metrics, 3, {0, 1}, {0, 1})), ElementsAre());
+}
+
 }  // namespace
 }  // namespace trainyard

@@ -25,6 +25,7 @@ namespace trainyard {
 namespace {
 
 using nlohmann::json;
+using testing::AllOf;
 using testing::HasSubstr;
 
 constexpr int classes = 7;
@@ -435,6 +436,33 @@ TEST(Tasks, MetricsOfNoSampleHaveNoValue) {
     const CollectedMetrics collected(task->collected_metrics());
     none(collected.values(at::zeros({0, collected.columns()})));
   }
+}
+
+TEST(Tasks, SegmentationWarnsOfClassesWithoutPixels) {
+  const auto task = make_task({.name = "segmentation"}, segmentation_data(), at::kCPU);
+  const MetricSet metrics(task->metrics(Phase::evaluate));
+  const TensorDict outputs = {{"logits", at::zeros({2, classes, 6, 5})}};
+  const auto warnings = [&](const at::Tensor& mask) {
+    const TensorDict batch = {{"mask", mask}};
+    return metrics.warnings(metrics.sums_of(outputs, batch, task->loss(outputs, batch, Phase::evaluate), 2));
+  };
+  const at::Tensor all = at::arange(60, at::kLong).remainder(classes).view({2, 6, 5});
+  EXPECT_THAT(warnings(all), testing::IsEmpty());
+  const at::Tensor binary = all.gt(0).to(at::kLong) * ignored;
+  ASSERT_EQ(warnings(binary).size(), 1u);
+  EXPECT_THAT(warnings(binary)[0], AllOf(HasSubstr("classes have no pixels: "), HasSubstr("write 1 for 255")));
+}
+
+TEST(Tasks, RegressionWarnsOfAConstantTarget) {
+  const auto task = make_task({.name = "regression"}, regression_data(), at::kCPU);
+  const MetricSet metrics(task->metrics(Phase::evaluate));
+  const TensorDict outputs = {{"logits", at::zeros({3, 2})}};
+  const auto warnings = [&](std::vector<float> targets) {
+    const TensorDict batch = {{"target", at::tensor(targets).view({3, 2})}};
+    return metrics.warnings(metrics.sums_of(outputs, batch, task->loss(outputs, batch, Phase::evaluate), 3));
+  };
+  EXPECT_THAT(warnings({1, 2, 3, 4, 5, 6}), testing::IsEmpty());
+  EXPECT_THAT(warnings({1, 2, 3, 2, 5, 2}), testing::ElementsAre(HasSubstr("the target 'age' is constant")));
 }
 
 TEST(Tasks, ATableHasNoImagesToMix) {
