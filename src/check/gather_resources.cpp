@@ -58,6 +58,8 @@ FolderFacts gather_folder(const std::string& purpose, const std::string& path, b
   fs::path nearest = fs::absolute(path, error);
   // A folder that does not exist yet can be created if its nearest existing parent is writable.
   while (written && !fs::exists(nearest, error) && nearest.has_relative_path()) nearest = nearest.parent_path();
+  if (written && fs::exists(nearest, error) && !fs::is_directory(nearest, error))
+    folder.error = anonymous(nearest) + " is a file";
   const int rights = is_file ? R_OK : (written ? W_OK : R_OK) | X_OK;
   folder.usable = (is_file || fs::is_directory(nearest, error)) && access(nearest.c_str(), rights) == 0;
   if (struct stat there{}; stat(nearest.c_str(), &there) == 0) {
@@ -112,7 +114,7 @@ std::vector<FolderFacts> gather_folders(const Needs& needs, const std::string& d
   std::vector<FolderFacts> folders;
   if (!needs.run_dir.empty()) {
     folders.push_back(gather_folder("runs", needs.run_dir, true));
-    folders.back().error = anonymous(saving_error);
+    if (folders.back().usable) folders.back().error = anonymous(saving_error);
   }
   if (!needs.data_root.empty() || !data_error.empty()) {
     folders.push_back(gather_folder("data", needs.data_root, false));

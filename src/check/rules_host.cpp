@@ -172,10 +172,17 @@ Result open_files_low(const Facts& facts, const Needs& needs) {
 Result run_dir_unwritable(const Facts& facts, const Needs& needs) {
   const FolderFacts* runs = folder(facts, "runs");
   if (!runs || runs->usable) return {};
+  const bool is_file = !runs->error.empty();  // the path, or a folder above it
   const std::string what = "run.dir" + (runs->path.empty() ? "" : " = " + runs->path) +
-                           (runs->exists ? " cannot be written" : " does not exist and cannot be made");
+                           (is_file        ? " cannot be a folder"
+                            : runs->exists ? " cannot be written"
+                                           : " does not exist and cannot be made");
   Remedy remedy(facts, needs);
   remedy.add("choose another folder with --run.dir");
+  if (is_file) {
+    remedy.add("move that file away");
+    return finding(error, what, runs->error, remedy);
+  }
   if (runs->read_only) {
     remedy.add("mount it writable");
     return finding(error, what, "it is mounted read-only", remedy);

@@ -175,6 +175,8 @@ fs::path resolve_checkpoint(const fs::path& path) {
     if (is_there(place / Manifest::file_name)) return fs::canonical(place);
   }
   if (!is_there(path)) throw UsageError(where, "there is no checkpoint {}: no such file or folder", path.string());
+  if (!fs::is_directory(path))
+    throw UsageError(where, "{} is a file; give a checkpoint's or a run's folder", path.string());
   std::vector<std::string> names = names_in(is_there(path / "checkpoints") ? path / "checkpoints" : path);
   std::erase_if(names, [](const std::string& name) { return name.starts_with("."); });
   throw UsageError(where, "{} is neither a checkpoint nor a run that has one; there: {}", path.string(),

@@ -19,6 +19,7 @@
 #include "datasets/csv_reader.h"
 #include "datasets/dataset.h"
 #include "datasets/fingerprint.h"
+#include "datasets/locate.h"
 #include "datasets/validation_split.h"
 #include "util/error.h"
 #include "util/nearest.h"
@@ -337,7 +338,7 @@ class Csv final : public Dataset {
 };
 
 std::unique_ptr<Dataset> make_csv(const DataConfig& config, Split split) {
-  const fs::path root = config.root.empty() ? "data/csv" : config.root;
+  const fs::path root = root_folder(config.root, "data/csv");
   const auto path_of = [&](Split one) { return (root / fmt::format("{}.csv", to_string(one))).string(); };
   const auto exists = [&](Split one) {
     std::error_code ignored;  // opening it reports the error

@@ -8,6 +8,7 @@
 
 #include "datasets/class_folders.h"
 #include "datasets/file_index.h"
+#include "datasets/locate.h"
 #include "datasets/read_file.h"
 #include "datasets/stored_images.h"
 #include "util/error.h"
@@ -18,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path root_of(const DataConfig& config) { return config.root.empty() ? "data/image_folder" : config.root; }
+fs::path root_of(const DataConfig& config) { return root_folder(config.root, "data/image_folder"); }
 
 // Returns nullopt if it does not exist.
 std::optional<fs::path> split_folder(const fs::path& root, Split split) {

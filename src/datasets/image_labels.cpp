@@ -16,6 +16,7 @@
 #include "datasets/dataset.h"
 #include "datasets/file_index.h"
 #include "datasets/fingerprint.h"
+#include "datasets/locate.h"
 #include "datasets/read_file.h"
 #include "datasets/stored_images.h"
 #include "util/error.h"
@@ -28,7 +29,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* file_column = "file";
 
-fs::path root_of(const DataConfig& config) { return config.root.empty() ? "data/image_labels" : config.root; }
+fs::path root_of(const DataConfig& config) { return root_folder(config.root, "data/image_labels"); }
 
 fs::path csv_of(const DataConfig& config, Split split) { return root_of(config) / to_string(split) / "labels.csv"; }
 

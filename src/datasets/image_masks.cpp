@@ -15,6 +15,7 @@
 #include "config/component.h"
 #include "datasets/class_folders.h"
 #include "datasets/file_index.h"
+#include "datasets/locate.h"
 #include "datasets/read_file.h"
 #include "datasets/stored_images.h"
 #include "util/error.h"
@@ -38,7 +39,7 @@ struct ImageMaskSettings {
 };
 const ComponentSettings<ImageMaskSettings> settings{"data.image_masks", {"image_masks"}, __FILE__};
 
-fs::path root_of(const DataConfig& config) { return config.root.empty() ? "data/image_masks" : config.root; }
+fs::path root_of(const DataConfig& config) { return root_folder(config.root, "data/image_masks"); }
 
 std::vector<std::string> read_classes(const fs::path& root) {
   const fs::path file = root / "classes.txt";

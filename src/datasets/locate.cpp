@@ -29,10 +29,20 @@ std::string find_in(const fs::path& folder, const FileNames& names, std::error_c
 
 }  // namespace
 
+fs::path root_folder(const std::string& root, const char* standard) {
+  if (root.empty()) return standard;
+  std::error_code ignored;  // reading it reports the error
+  const fs::file_type type = fs::status(root, ignored).type();
+  const bool may_be_folder =
+      type == fs::file_type::directory || type == fs::file_type::not_found || type == fs::file_type::none;
+  if (!may_be_folder) throw UsageError("data.root", "{} is a file; give the folder of the data", root);
+  return root;
+}
+
 std::vector<std::string> locate_files(const Places& places, const std::string& root,
                                       const std::vector<FileNames>& wanted) {
   std::error_code ignored;
-  if (!root.empty() && !fs::is_directory(root, ignored)) {
+  if (!root.empty() && !fs::is_directory(root_folder(root, ""), ignored)) {
     throw UsageError("data.root", "there is no folder {}; set data.root to the folder of {}, or leave it empty", root,
                      places.title);
   }

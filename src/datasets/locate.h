@@ -1,10 +1,14 @@
 /// Finds a dataset's files on disk.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
 namespace trainyard {
+
+/// Returns `root`, which is data.root, or `standard` if it is empty. Throws UsageError if it is a file.
+std::filesystem::path root_folder(const std::string& root, const char* standard);
 
 /// Where a dataset may be stored, and what to advise if it is not found.
 struct Places {

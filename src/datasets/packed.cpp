@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <numeric>
 
+#include "datasets/locate.h"
 #include "datasets/packed_file.h"
 #include "datasets/stored_images.h"
 #include "util/error.h"
@@ -112,7 +113,7 @@ class Packed final : public Dataset {
 };
 
 std::unique_ptr<Dataset> make_packed(const DataConfig& config, Split split) {
-  const std::filesystem::path root = config.root.empty() ? "data/packed" : config.root;
+  const std::filesystem::path root = root_folder(config.root, "data/packed");
   const std::filesystem::path path = root / fmt::format("{}.packed", to_string(split));
   std::error_code ignored;  // opening it reports the error
   if (std::filesystem::symlink_status(path, ignored).type() == std::filesystem::file_type::not_found) {

@@ -11,6 +11,7 @@
 
 #include <sys/resource.h>
 
+#include "datasets/locate.h"
 #include "datasets/shard_index.h"
 #include "datasets/stored_images.h"
 #include "util/error.h"
@@ -21,7 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path root_of(const DataConfig& config) { return config.root.empty() ? "data/tar_shards" : config.root; }
+fs::path root_of(const DataConfig& config) { return root_folder(config.root, "data/tar_shards"); }
 
 // Raises the limit of open files by the number of shards, which stay open, so that the rest of the program can open as
 // many files as before.

@@ -14,6 +14,7 @@
 #include <fmt/ranges.h>
 
 #include "config/component.h"
+#include "datasets/locate.h"
 #include "datasets/token_windows.h"
 #include "util/error.h"
 
@@ -81,7 +82,7 @@ TokenFile open_tokens(const fs::path& path) {
   return file;
 }
 
-fs::path root_of(const DataConfig& config) { return config.root.empty() ? "data/tokens" : config.root; }
+fs::path root_of(const DataConfig& config) { return root_folder(config.root, "data/tokens"); }
 
 std::vector<fs::path> paths_of(const fs::path& root, Split split) {
   const std::string name = to_string(split);

@@ -338,6 +338,11 @@ std::vector<Fault> host_faults() {
              f.folders[0].usable = f.folders[0].exists = false;
              f.folders[0].read_only = true;
            }),
+      make("run-dir-unwritable", e,
+           [](Facts& f) {
+             f.folders[0].usable = f.folders[0].exists = false;
+             f.folders[0].error = "runs is a file";
+           }),
       make("saving-refused", e, [](Facts& f) { f.folders[0].error = "[checkpoint] symlink: not permitted"; }),
       make("data-missing", w,
            [](Facts& f) {

@@ -81,6 +81,18 @@ TEST(Gather, AFolderHasAnOwnerAndItsNewestEntry) {
   EXPECT_FALSE(folder.read_only);
 }
 
+TEST(Gather, AFileInPlaceOfTheFolderOfRunsIsNamed) {
+  const TempDir dir;
+  dir.write("file", "");
+  for (const char* const below : {"file", "file/runs/mine"}) {
+    Needs needs;
+    needs.run_dir = dir / below;
+    const FolderFacts folder = gather_folders(needs)[0];
+    EXPECT_FALSE(folder.usable);
+    EXPECT_EQ(folder.error, dir / "file" + " is a file");
+  }
+}
+
 TEST(Gather, WhyTheDatasetCannotBeReadComesAlong) {
   const auto folders = gather_folders(Needs{}, "[data.root] nothing in data/mnist");
   ASSERT_EQ(folders.size(), 1u);
@@ -113,6 +125,7 @@ TEST(Gather, AFolderOfRunsMayBeMadeAFolderOfDataMustBeThere) {
   EXPECT_FALSE(folders[0].exists);
   EXPECT_GT(folders[0].free, 0u);
   EXPECT_FALSE(folders[1].usable);
+  EXPECT_EQ(folders[0].error, "");
   needs.run_dir = "/proc/runs";
   EXPECT_FALSE(gather_folders(needs)[0].usable && geteuid() != 0);
 }

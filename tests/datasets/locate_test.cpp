@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include "datasets/splits.h"
+#include "support/configured.h"
 #include "support/error_of.h"
 #include "support/temp_dir.h"
 #include "util/error.h"
@@ -40,6 +42,17 @@ TEST_F(LocateFiles, LooksOnlyInTheRootThatIsGiven) {
   EXPECT_THAT(locate_files(places_, dir_ / "root", {{"a"}}), ElementsAre(dir_ / "root/below/a"));
   EXPECT_THAT(error_of<UsageError>([&] { locate_files(places_, dir_ / "root/below", {{"b"}}); }),
               AllOf(HasSubstr(dir_ / "root/below (lacks b)"), Not(HasSubstr("first"))));
+}
+
+TEST_F(LocateFiles, AFileAsRootIsRefusedByEveryDatasetOfAFolder) {
+  dir_.write("file", "");
+  for (const std::string dataset : {"cifar10", "csv --data.csv.target y", "fashion_mnist", "image_folder",
+                                    "image_labels", "image_masks", "mnist", "packed", "tar_shards", "tokens"}) {
+    const DataConfig config = configured("--data.name " + dataset + " --data.root " + (dir_ / "file")).data;
+    EXPECT_THAT(error_of<UsageError>([&] { make_splits(config); }),
+                HasSubstr("[data.root] " + (dir_ / "file") + " is a file; give the folder"))
+        << dataset;
+  }
 }
 
 TEST_F(LocateFiles, ListsTheFoldersItLookedInAndWhatToDo) {
