@@ -232,8 +232,8 @@ class TrainCommand : public Command {
   void print_result(const RunResult& result, const Config& config, const RunFolder& folder,
                     const Judged& judged) const {
     if (result.signal != 0) {
-      print("stopped by signal {} after step {}: rerun the same command to resume there\n", result.signal,
-            result.steps);
+      print("stopped by signal {} after step {}: {} to resume there\n", result.signal, result.steps,
+            how_to_resume(config, folder.path));
     }
     if (result.samples == 0 && result.signal == 0) {
       print("{} is finished already, after {} epochs{}: nothing left to train. More: {}, or another --run.name\n",

@@ -167,15 +167,19 @@ void remove_temporaries(const fs::path& run) {
   }
 }
 
+std::string resuming_flags(const fs::path& run) {
+  return fmt::format("--run.resume auto --run.dir {} --run.name {}", run.parent_path().string(),
+                     run.filename().string());
+}
+
 // A run whose checkpoints belong to two histories would resume from the wrong one.
 void refuse_second_history(const Config& config, const fs::path& run, const fs::path& checkpoint) {
   const std::vector<fs::path> steps = step_folders(run / "checkpoints");
   if (steps.empty()) return;
   std::error_code ignored;
   if (fs::equivalent(steps.back(), checkpoint, ignored)) return;
-  throw UsageError("run.resume",
-                   "is {}, but {} has gone on to {}: leave it out to resume there, or choose another run.name",
-                   config.run.resume, run.string(), steps.back().filename().string());
+  throw UsageError("run.resume", "is {}, but {} has gone on to {}: to resume there, {}; or choose another run.name",
+                   config.run.resume, run.string(), steps.back().filename().string(), resuming_flags(run));
 }
 
 }  // namespace
@@ -191,6 +195,11 @@ RunFolder choose_run_folder(const Config& config) {
     return resumed(config, run, checkpoint);
   }
   return config.run.name.empty() ? choose_unnamed(config) : choose_named(config);
+}
+
+std::string how_to_resume(const Config& config, const fs::path& run) {
+  if (config.run.resume == "auto") return "rerun the same command";
+  return fmt::format("rerun the same command with {} in place of its own run.*", resuming_flags(run));
 }
 
 std::string run_name(const Config& config) {
@@ -223,9 +232,8 @@ void require_not_moved(const fs::path& run, const UniqueFd& held) {
                    run.string());
   }
   throw RunError("run",
-                 "{} was moved to {} while it was trained: the run ends here. To resume from its last checkpoint: "
-                 "--run.dir {} --run.name {}",
-                 run.string(), now.string(), now.parent_path().string(), now.filename().string());
+                 "{} was moved to {} while it was trained: the run ends here. To resume from its last checkpoint: {}",
+                 run.string(), now.string(), resuming_flags(now));
 }
 
 }  // namespace trainyard

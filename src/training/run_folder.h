@@ -42,6 +42,10 @@ struct RunFolder {
 /// checkpoint's. Throws RunError if the run to resume has checkpoints but none of them can be read.
 RunFolder choose_run_folder(const Config& config);
 
+/// How to resume `run`, which was started with `config`, from its newest checkpoint: "rerun the same command", and with
+/// which flags if run.resume would refuse that.
+std::string how_to_resume(const Config& config, const std::filesystem::path& run);
+
 /// run.name, or <data.name>-<model.name> if it is empty.
 std::string run_name(const Config& config);
 

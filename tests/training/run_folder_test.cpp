@@ -95,7 +95,8 @@ TEST_F(RunChoice, RefusesANamedCheckpointIfItsRunHasANewerOne) {
   leave_run("a", config_, 4);
   config_.run.resume = dir_ / "a/checkpoints/step-00000002";
   EXPECT_THAT(error_of<UsageError>([&] { choose_run_folder(config_); }),
-              AllOf(HasSubstr("[run.resume]"), HasSubstr("has gone on to step-00000004: leave it out")));
+              AllOf(HasSubstr("[run.resume]"),
+                    HasSubstr("has gone on to step-00000004: to resume there, --run.resume auto --run.dir ")));
   config_.run.name = "b";
   EXPECT_EQ(choose_run_folder(config_).path, dir_ / "b");
   leave_run("b", config_, 3);
@@ -103,6 +104,15 @@ TEST_F(RunChoice, RefusesANamedCheckpointIfItsRunHasANewerOne) {
   config_.run.name = "";
   config_.run.resume = dir_ / "a/checkpoints/step-00000004";
   EXPECT_EQ(choose_run_folder(config_).path, dir_ / "a");
+}
+
+TEST_F(RunChoice, SaysWhichFlagsResumeARunBegunFromACheckpoint) {
+  EXPECT_EQ(how_to_resume(config_, dir_ / "a"), "rerun the same command");
+  for (const std::string& resume : {dir_ / "a/checkpoints/step-00000002", std::string("never")}) {
+    config_.run.resume = resume;
+    EXPECT_EQ(how_to_resume(config_, dir_ / "b"), "rerun the same command with --run.resume auto --run.dir " +
+                                                      dir_.path() + " --run.name b in place of its own run.*");
+  }
 }
 
 TEST_F(RunChoice, ARunThatAnotherProcessTrainsIsRefusedByName) {
