@@ -10,12 +10,12 @@
 #include <c10/util/Exception.h>
 
 #include "commands/command_line.h"
-#include "distributed/errors.h"
 #include "distributed/outcome.h"
 #include "distributed/rank.h"
 #include "util/error.h"
 #include "util/log.h"
 #include "util/output.h"
+#include "util/secondary_error.h"
 #include "util/text_lines.h"
 
 namespace trainyard {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <initializer_list>
 
-#include <fmt/format.h>
 
 #include "check/rules.h"
 

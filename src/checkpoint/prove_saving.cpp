@@ -12,7 +12,6 @@
 #include "checkpoint/temporary_folder.h"
 #include "util/file_system.h"
 #include "util/folder_lock.h"
-#include "util/printable.h"
 #include "util/system_error.h"
 
 namespace trainyard {

@@ -11,7 +11,6 @@
 #include "check/render.h"
 #include "commands/command.h"
 #include "commands/machine.h"
-#include "config/config_file.h"
 #include "loader/open_pool.h"
 #include "training/saved_run.h"
 #include "training/trained_model.h"

@@ -1,7 +1,6 @@
 #include "distributed/fault_watch.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <chrono>
 #include <cmath>

@@ -1,6 +1,5 @@
 #include "tasks/palette.h"
 
-#include <algorithm>
 
 namespace trainyard {
 namespace {

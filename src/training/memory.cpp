@@ -1,6 +1,5 @@
 #include "training/memory.h"
 
-#include <algorithm>
 #include <atomic>
 
 #include <malloc.h>

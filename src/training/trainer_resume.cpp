@@ -15,11 +15,9 @@
 #include "config/paths.h"
 #include "models/check_forward.h"
 #include "models/tensor_fit.h"
-#include "training/saved_run.h"
 #include "training/trained_model.h"
 #include "training/trainer.h"
 #include "util/printable.h"
-#include "util/torch_errors.h"
 
 namespace trainyard {
 namespace {
