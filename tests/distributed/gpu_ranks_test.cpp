@@ -118,6 +118,37 @@ TEST_F(GpuRanks, AKilledRankCostsNothingButTime) {
   expect_equal("killed", "whole");
 }
 
+TEST_F(GpuRanks, DataThatFitsOnNoGpuAloneIsSpreadOverThem) {
+  // 1.68 GiB. A rank takes about half a GiB of what is left free.
+  const Flags flags = {"--model.name",
+                       "linear",
+                       "--data.synthetic.samples",
+                       "12000",
+                       "--data.synthetic.shape",
+                       "224,224,3",
+                       "--loader.workers",
+                       "4",
+                       "--optimizer.lr",
+                       "1e-4",
+                       "--data.val",
+                       "64"};
+  train("loaded", "cuda:0,1", flags);
+  const Subprocess other({TRAINYARD_PYTHON, "-c",
+                          "import time, torch\n"
+                          "held = [torch.empty(torch.cuda.mem_get_info(gpu)[0] - (1900 << 20), dtype=torch.uint8,\n"
+                          "                    device=f'cuda:{gpu}') for gpu in (0, 1)]\n"
+                          "print('ready', flush=True)\n"
+                          "time.sleep(3600)"});
+  ASSERT_TRUE(comes_true([&] { return other.output_so_far().find("ready") != std::string::npos; }))
+      << other.output_so_far();
+  Flags kept = flags;
+  kept.insert(kept.end(), {"--loader.cache", "gpu"});
+  const Outcome outcome = run_program(command("spread", "cuda:0,1", "4", kept));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, HasSubstr("put on the 2 GPUs of each host"));
+  expect_equal("spread", "loaded");
+}
+
 // After a kernel traps, e.g. on an out-of-range read, all later CUDA calls of its process fail, even in destructors;
 // the other rank waits in NCCL.
 TEST_F(GpuRanks, ATrappingKernelIsNamedWithItsRank) {

@@ -14,7 +14,7 @@ LOG = """# ninja log v5
 10\t1510\t1\ttests/CMakeFiles/tests.dir/loader/arena_test.cpp.o\tddd
 10\t7010\t1\tsrc/CMakeFiles/core.dir/gone.cpp.o\teee
 10\t210\t1\ttests/CMakeFiles/rank_program.dir/__/src/main.cpp.o\tggg
-10\t410\t1\ttests/CMakeFiles/classify.dir/__/examples/classify/main.cpp.o\thhh
+10\t410\t1\ttests/CMakeFiles/mine.dir/__/examples/mine/main.cpp.o\thhh
 20\t3020\t1\tlibfirst.a\tfff
 20\t3020\t1\tlibsecond.a\tfff
 """
@@ -41,7 +41,7 @@ class BuildTimes(unittest.TestCase):
         self.assertIn(["tests/loader", "1", "1.5"], rows)
         self.assertIn(["other", "2", "3.0"], rows)  # one command builds both libraries
         self.assertIn(["src", "1", "0.2"], rows)  # a file from beside tests/
-        self.assertIn(["examples/classify", "1", "0.4"], rows)
+        self.assertIn(["examples/mine", "1", "0.4"], rows)
         self.assertIn(["all", "7", "11.6"], rows)
         self.assertEqual(rows[-2:], [["src/loader/arena.cpp", "4.0"], ["libfirst.a", "3.0"]])
 
