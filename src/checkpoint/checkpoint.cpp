@@ -21,8 +21,9 @@ void check_space(const fs::path& checkpoints, const Checkpoint& contents) {
   const std::optional<FileSystemSpace> space = space_at(checkpoints.string());
   if (!space) throw_system_error(where, "statfs", checkpoints.string(), errno);
   if (space->size > 0 && space->free < needed) {  // some FUSE file systems do not report their size
-    throw SystemError(ENOSPC, where, "{}: step {} needs {} bytes, the disk has {} free", checkpoints.string(),
-                      contents.manifest.step, needed, space->free);
+    throw SystemError(ENOSPC, where,
+                      fmt::format("{}: step {} needs {} bytes, the disk has {} free", checkpoints.string(),
+                                  contents.manifest.step, needed, space->free));
   }
 }
 

@@ -25,7 +25,7 @@ constexpr std::size_t chunk_bytes = std::size_t{8} << 20;
 std::filesystem::path fresh_temporary(const std::filesystem::path& path) {
   auto temporary = path.parent_path() / fmt::format(".tmp-{}-{}", path.filename().string(), getpid());
   if (unlink(temporary.c_str()) == -1 && errno != ENOENT) {
-    throw_system_error(where, "unlink", temporary.string(), errno);
+    throw_system_error(where, "write", path.string(), errno);
   }
   return temporary;
 }
@@ -58,10 +58,10 @@ std::uint32_t crc32_of(std::span<const std::byte> bytes, std::uint32_t so_far) {
   return static_cast<std::uint32_t>(crc32_z(so_far, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
-FileWriter::FileWriter(const std::filesystem::path& path)
-    : path_(path),
+FileWriter::FileWriter(const std::filesystem::path& path, const std::filesystem::path& shown)
+    : path_(shown.empty() ? path : shown),
       fd_(check_call(retry_on_eintr([&] { return open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); }),
-                     where, "create", path.string())) {}
+                     where, "create", path_.string())) {}
 
 void FileWriter::write(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
@@ -83,7 +83,7 @@ FileDigest FileWriter::finish() {
 FileDigest write_file_atomically(const std::filesystem::path& path, const std::function<void(FileWriter&)>& fill) {
   const auto temporary = fresh_temporary(path);
   const TemporaryGuard guard(temporary);
-  FileWriter file(temporary);
+  FileWriter file(temporary, path);
   fill(file);
   const FileDigest sum = file.finish();
   rename_durably(temporary, path);

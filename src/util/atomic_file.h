@@ -26,8 +26,8 @@ std::uint32_t crc32_of(std::span<const std::byte> bytes, std::uint32_t so_far = 
 /// Writes a new file sequentially.
 class FileWriter {
  public:
-  /// Creates `path`, which must not exist.
-  explicit FileWriter(const std::filesystem::path& path);
+  /// Creates `path`, which must not exist. Errors name `shown` instead of it, unless that is empty.
+  explicit FileWriter(const std::filesystem::path& path, const std::filesystem::path& shown = {});
 
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text) { write(std::as_bytes(std::span(text))); }

@@ -15,10 +15,34 @@
 
 namespace trainyard {
 
+namespace {
+
+// What to do about a path that a user may have given; empty for all other errors.
+std::string_view hint_on_path(int error) {
+  switch (error) {
+    case ENOENT:
+      return "check the path";
+    case ENOTDIR:
+      return "a part of the path is a file: check it";
+    case EACCES:
+    case EPERM:
+      return "check the permissions";
+    case EROFS:
+      return "choose another place, or mount it writable";
+    case ENOSPC:
+    case EDQUOT:
+      return "make room, or choose another place";
+    default:
+      return "";
+  }
+}
+
+}  // namespace
+
 void throw_system_error(std::string_view where, std::string_view call, std::string_view subject, int error,
                         std::string_view hint) {
-  throw SystemError(error, where, "{} ({}): {}{}{}", call, subject, std::strerror(error), hint.empty() ? "" : "; ",
-                    hint);
+  throw SystemError(error, where, fmt::format("{} ({}): {}", call, subject, std::strerror(error)),
+                    hint.empty() ? hint_on_path(error) : hint);
 }
 
 void UniqueFd::reset(int fd) noexcept {

@@ -1,7 +1,9 @@
 /// Reports failed system calls: a RunError that keeps errno, for callers whose advice depends on it.
 #pragma once
 
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include "util/error.h"
 
@@ -10,14 +12,17 @@ namespace trainyard {
 /// Thrown by check_call() and throw_system_error().
 class SystemError : public RunError {
  public:
-  template <typename... Args>
-  SystemError(int error, std::string_view where, fmt::format_string<Args...> format, Args&&... args)
-      : RunError(where, format, std::forward<Args>(args)...), error_(error) {}
+  /// what() is `[where] cause; hint`; `hint` may be empty.
+  SystemError(int error, std::string_view where, std::string cause, std::string_view hint = {})
+      : RunError(where, "{}{}{}", cause, hint.empty() ? "" : "; ", hint), error_(error), cause_(std::move(cause)) {}
 
   int error() const { return error_; }  ///< errno
+  /// To be quoted in another error with another hint.
+  const std::string& cause() const { return cause_; }
 
  private:
   int error_;
+  std::string cause_;
 };
 
 /// Returns what a user can do if writing a file fails with errno `error`, as part of a sentence: "make room on the

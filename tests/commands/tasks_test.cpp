@@ -333,5 +333,16 @@ TEST_F(TaskCommands, AModelOfAnotherTaskIsRefusedWithTheShapes) {
                                         "floating-point scores of [1, 3, 16, 16]"));
 }
 
+TEST_F(TaskCommands, AModelThatNoMemoryHoldsIsAnErrorThatSaysWhatToLower) {
+  dir_.write("tokens/train.bin", std::string(4000, '\0'));
+  const Outcome outcome =
+      train("large", {"--task.name", "language_model", "--data.name", "tokens", "--data.root", dir_ / "tokens",
+                      "--data.tokens.vocabulary", "2000000000", "--data.tokens.context", "8", "--data.val", "100",
+                      "--model.name", "gpt", "--model.gpt.width", "4096"});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.output, AllOf(HasSubstr("[libtorch] there is no memory for a tensor of 32768000000000 bytes"),
+                                    HasSubstr("lower loader.batch_size")));
+}
+
 }  // namespace
 }  // namespace trainyard

@@ -127,7 +127,7 @@ TEST_F(ImageLabels, NamesTheLineOfWhatIsWrong) {
   EXPECT_THAT(refusal("file,cat\na.jpg,\n"), HasSubstr("the label 'cat' is ''"));
   EXPECT_THAT(refusal("file,cat\n../train/a.jpg,1\n"), HasSubstr("'../train/a.jpg' is not the path of an image"));
   EXPECT_THAT(refusal("file,cat\n/etc/passwd,1\n"), HasSubstr("'/etc/passwd' is not the path of an image"));
-  EXPECT_THAT(refusal("file,cat\n,1\n"), HasSubstr("'' is no path"));
+  EXPECT_THAT(refusal("file,cat\n,1\n"), HasSubstr("'' is not the path of an image"));
   EXPECT_THAT(refusal("file,cat\ntown,1\n"), HasSubstr("there is no file"));
   EXPECT_THAT(refusal("file,cat\na.jpg,1,0\n"), HasSubstr("labels.csv:2] the row has 3 fields"));
   EXPECT_THAT(refusal("file,cat\n"), HasSubstr("the header has no rows"));

@@ -64,7 +64,8 @@ TEST_F(LocateFiles, ListsTheFoldersItLookedInAndWhatToDo) {
 
 TEST_F(LocateFiles, ARootMustBeAFolder) {
   const std::string file = dir_.write("file", "");
-  EXPECT_THAT(error_of<UsageError>([&] { locate_files(places_, file, {{"a"}}); }), HasSubstr("no folder " + file));
+  EXPECT_THAT(error_of<UsageError>([&] { locate_files(places_, file, {{"a"}}); }),
+              HasSubstr(file + " is a file; give the folder"));
 }
 
 TEST_F(LocateFiles, SaysWhyAFolderCannotBeRead) {

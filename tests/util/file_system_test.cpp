@@ -34,7 +34,7 @@ TEST(FileSystemSpace, WhereNothingCanBeWrittenThereIsNone) { EXPECT_EQ(free_byte
 TEST(FileSystemSpace, AMissingPathIsNamed) {
   EXPECT_FALSE(space_at("/no/such/folder"));
   EXPECT_EQ(error_of<RunError>([] { free_bytes("/no/such/folder", "test"); }),
-            "[test] statfs (/no/such/folder): No such file or directory");
+            "[test] statfs (/no/such/folder): No such file or directory; check the path");
 }
 
 }  // namespace

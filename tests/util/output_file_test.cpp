@@ -48,7 +48,7 @@ TEST(OutputFile, WritesIntoADeviceAndLeavesIt) {
   EXPECT_TRUE(fs::is_character_file("/dev/null"));
   fs::create_symlink("/dev/full", dir / "full");
   EXPECT_EQ(error_of<RunError>([&] { write_output_file(dir / "full", "x", "test"); }),
-            "[test] write (" + dir / "full" + "): No space left on device");
+            "[test] write (" + dir / "full" + "): No space left on device; make room, or choose another place");
 }
 
 TEST(OutputFile, WritesIntoANamedPipe) {

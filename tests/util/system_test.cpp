@@ -23,7 +23,7 @@ TEST(OpenRegularFile, RefusesEverythingElseByKindWithoutWaiting) {
   EXPECT_EQ(error_of<RunError>([] { open_regular_file("/dev/zero", "test"); }),
             "[test] /dev/zero is a device, not a regular file");
   EXPECT_EQ(error_of<RunError>([] { open_regular_file("/no/such/file", "test"); }),
-            "[test] open (/no/such/file): No such file or directory");
+            "[test] open (/no/such/file): No such file or directory; check the path");
 }
 
 TEST(ReadTextFile, IsBounded) {
