@@ -10,6 +10,8 @@
 #include <array>
 #include <cstring>
 #include <filesystem>
+#include <limits>
+#include <utility>
 
 #include <fmt/ranges.h>
 
@@ -52,32 +54,38 @@ struct Format {
   std::int64_t vocabulary;
 };
 constexpr std::array formats = {Format{20240520, 1, 2, 50'257}, Format{20240801, 7, 4, 128'256}};
-constexpr std::size_t header_ints = 256;
+constexpr std::size_t header_bytes = 256 * sizeof(std::int32_t);
 
 /// A mapped file of tokens.
 struct TokenFile {
+  fs::path path;
   std::shared_ptr<const Mapping> mapping;
   const Format* format = nullptr;  ///< null: no header
+
+  std::size_t begin() const { return format != nullptr ? header_bytes : 0; }
 };
 
 TokenFile open_tokens(const fs::path& path) {
-  TokenFile file{std::make_shared<const Mapping>(Mapping::read_only_file(path.string(), where))};
+  TokenFile file{path, std::make_shared<const Mapping>(Mapping::read_only_file(path.string(), where))};
   const std::span<const std::byte> bytes = file.mapping->bytes();
   std::array<std::int32_t, 3> header{};
-  if (bytes.size() < header_ints * sizeof(std::int32_t)) return file;
+  if (bytes.size() < sizeof header) return file;
   std::memcpy(header.data(), bytes.data(), sizeof header);
-  const auto found =
-      std::find_if(formats.begin(), formats.end(), [&](const Format& f) { return f.magic == header[0]; });
+  const auto [magic, version, tokens] = header;
+  const auto* const found =
+      std::find_if(formats.begin(), formats.end(), [&](const Format& f) { return f.magic == magic; });
   if (found == formats.end()) return file;
-  file.format = &*found;
-  if (header[1] != found->version) {
+  file.format = found;
+  if (version != found->version) {
     throw RunError(where, "{}: version {} of llm.c's format, expected {}: write it with a current llm.c", path.string(),
-                   header[1], found->version);
+                   version, found->version);
   }
-  const std::size_t tokens = (bytes.size() - header_ints * sizeof(std::int32_t)) / found->token_bytes;
-  if (header[2] < 0 || static_cast<std::size_t>(header[2]) != tokens) {
-    throw RunError(where, "{}: its header says {} tokens, it holds {}: it has been cut off, write it again",
-                   path.string(), header[2], tokens);
+  const auto token_bytes = static_cast<std::int64_t>(found->token_bytes);
+  const std::int64_t expected = static_cast<std::int64_t>(header_bytes) + tokens * token_bytes;
+  if (std::ssize(bytes) != expected) {
+    throw RunError(where, "{}: its header says {} tokens, {} bytes in all, and it has {}: it {}; write it again",
+                   path.string(), tokens, expected, bytes.size(),
+                   std::ssize(bytes) < expected ? "has been cut off" : "is longer than its header says");
   }
   return file;
 }
@@ -98,6 +106,47 @@ std::vector<fs::path> paths_of(const fs::path& root, Split split) {
   return paths;
 }
 
+// Returns the place of the first token that is not below `limit`, or the number of tokens.
+template <typename T>
+std::size_t first_not_below(std::span<const std::byte> bytes, T limit) {
+  const std::size_t tokens = bytes.size() / sizeof(T);
+  constexpr std::size_t block = 4096;
+  std::array<T, block> values;
+  for (std::size_t begin = 0; begin < tokens; begin += block) {
+    const std::span<T> part = std::span(values).first(std::min(block, tokens - begin));
+    std::memcpy(part.data(), bytes.data() + begin * sizeof(T), part.size_bytes());
+    T largest = 0;  // found without a branch, which the compiler vectorizes
+    for (const T value : part) largest = std::max(largest, value);
+    if (largest < limit) continue;
+    const auto found = std::find_if(part.begin(), part.end(), [limit](T value) { return value >= limit; });
+    return begin + static_cast<std::size_t>(found - part.begin());
+  }
+  return tokens;
+}
+
+// Reads every token once: training draws windows at random and would meet a wrong one only epochs later.
+template <typename T>
+void require_allowed(const TokenFile& file, std::int64_t vocabulary) {
+  if (std::cmp_greater(vocabulary, std::numeric_limits<T>::max())) return;
+  const std::span<const std::byte> bytes = file.mapping->bytes().subspan(file.begin());
+  const std::size_t place = first_not_below(bytes, static_cast<T>(vocabulary));
+  if (place == bytes.size() / sizeof(T)) return;
+  T token{};
+  std::memcpy(&token, bytes.data() + place * sizeof(T), sizeof token);
+  throw RunError(where,
+                 "{}: token {}, counted from 0, is {}; allowed: 0 to {}: write the file again, or correct "
+                 "data.tokens.vocabulary or data.tokens.type",
+                 file.path.string(), place, token, vocabulary - 1);
+}
+
+void require_whole_tokens(const TokenFile& file, std::size_t token_bytes) {
+  const std::size_t bytes = file.mapping->bytes().size();
+  if (bytes == file.begin()) throw RunError(where, "{} is empty: it has no token; write it again", file.path.string());
+  if (bytes % token_bytes == 0) return;
+  throw RunError(where, "{} has {} bytes, no multiple of {}: it has been cut off, or data.tokens.type is another",
+                 file.path.string(), bytes, token_bytes);
+}
+
 TokenSequence read_all(const std::vector<fs::path>& paths, const TokenSettings& own, std::int64_t& vocabulary) {
   std::vector<TokenFile> files;
   for (const fs::path& path : paths) files.push_back(open_tokens(path));
@@ -115,9 +164,13 @@ TokenSequence read_all(const std::vector<fs::path>& paths, const TokenSettings& 
                      "50257",
                      paths.front().string());
   }
-  TokenSequence tokens(format != nullptr ? format->token_bytes : own.type == TokenType::uint32 ? 4 : 2);
+  const std::size_t token_bytes = format != nullptr ? format->token_bytes : own.type == TokenType::uint32 ? 4 : 2;
+  TokenSequence tokens(token_bytes);
   for (TokenFile& file : files) {
-    tokens.add(std::move(file.mapping), format != nullptr ? header_ints * sizeof(std::int32_t) : 0);
+    require_whole_tokens(file, token_bytes);
+    token_bytes == 2 ? require_allowed<std::uint16_t>(file, vocabulary)
+                     : require_allowed<std::uint32_t>(file, vocabulary);
+    tokens.add(std::move(file.mapping), file.begin());
   }
   return tokens;
 }

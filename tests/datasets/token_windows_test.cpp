@@ -17,6 +17,7 @@ using testing::AllOf;
 using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 std::vector<std::int32_t> tokens_of(const Dataset& dataset, std::size_t index, std::uint64_t epoch = 0) {
   Sample sample;
@@ -188,19 +189,68 @@ TEST_F(TokenFiles, ReadsFourBytes) {
   EXPECT_THAT(tokens_of(*train, 0), ElementsAre(100'000, 1, 2, 3));
   dir_.write("train.bin", bytes_of<std::uint32_t>({9, 8, 7, 6, 5, 4, 3, 70'000}));
   const auto val =
-      make_dataset(config("--data.val 0.5 --data.tokens.type uint32 --data.tokens.vocabulary 100"), Split::val);
+      make_dataset(config("--data.val 0.5 --data.tokens.type uint32 --data.tokens.vocabulary 70001"), Split::val);
   EXPECT_THAT(tokens_of(*val, 0), ElementsAre(6, 5, 4, 3));
-  EXPECT_THAT(tokens_of(*val, 1), ElementsAre(3, 70'000, -1, -1)) << "what is out of the vocabulary, workers refuse";
+  EXPECT_THAT(tokens_of(*val, 1), ElementsAre(3, 70'000, -1, -1));
 }
 
-TEST_F(TokenFiles, NamesWhatIsMissingOrCutOff) {
+TEST_F(TokenFiles, NamesTheFirstTokenOutsideTheVocabulary) {
+  const auto refused = [&](const std::string& flags, Split split = Split::train) {
+    return error_of<RunError>([&] { make_dataset(config(flags), split); });
+  };
+  std::vector<std::uint16_t> tokens(1'000, 99);
+  tokens[900] = 100;
+  tokens[950] = 101;
+  dir_.write("train.bin", bytes_of(tokens));
+  dir_.write("val.bin", bytes_of(std::vector<std::uint16_t>(20, 99)));
+  const std::string expected = "train.bin: token 900, counted from 0, is 100; allowed: 0 to 99:";
+  EXPECT_THAT(refused("--data.tokens.vocabulary 100"), HasSubstr(expected));
+  EXPECT_NE(make_dataset(config("--data.tokens.vocabulary 100"), Split::val), nullptr) << "val has none";
+  EXPECT_NE(make_dataset(config("--data.tokens.vocabulary 102"), Split::train), nullptr);
+  EXPECT_NE(make_dataset(config("--data.tokens.vocabulary 65536"), Split::train), nullptr) << "each uint16 is allowed";
+
+  std::vector<std::uint32_t> wide(20, 1);
+  wide[19] = 4'000'000'000;  // negative as int32
+  dir_.write("val.bin", bytes_of(wide));
+  EXPECT_THAT(refused("--data.tokens.type uint32 --data.tokens.vocabulary 100", Split::val),
+              AllOf(HasSubstr("token 19, counted from 0, is 4000000000;"), Not(HasSubstr("-1"))));
+
+  dir_.write("train.bin", llmc<std::uint16_t>(20240520, 1, {1, 2, 50'257, 4}));
+  EXPECT_THAT(refused(""), HasSubstr("token 2, counted from 0, is 50257; allowed: 0 to 50256:"));
+}
+
+TEST_F(TokenFiles, NamesWhatIsMissingOrHasAnotherSize) {
   EXPECT_THAT(error_of<UsageError>([&] { make_dataset(config(), Split::train); }), HasSubstr("has no train.bin"));
+  const auto refused = [&](const std::string& content, const std::string& flags = "") {
+    dir_.write("train.bin", content);
+    return error_of<RunError>([&] { make_dataset(config(flags), Split::train); });
+  };
   const std::string whole = llmc<std::uint16_t>(20240520, 1, {1, 2, 3, 4, 5});
-  dir_.write("train.bin", whole.substr(0, whole.size() - 2));
-  EXPECT_THAT(error_of<RunError>([&] { make_dataset(config(), Split::train); }),
-              AllOf(HasSubstr("train.bin"), HasSubstr("says 5 tokens, it holds 4")));
-  dir_.write("train.bin", llmc<std::uint16_t>(20240520, 2, {1, 2, 3, 4, 5}));
-  EXPECT_THAT(error_of<RunError>([&] { make_dataset(config(), Split::train); }), HasSubstr("version 2"));
+  for (const std::size_t bytes : {whole.size() - 2, whole.size() - 1, std::size_t{1000}}) {
+    EXPECT_THAT(refused(whole.substr(0, bytes)),
+                AllOf(HasSubstr("train.bin: its header says 5 tokens, 1034 bytes in all, and it has "),
+                      HasSubstr(fmt::format("has {}: it has been cut off", bytes))));
+  }
+  for (const std::size_t more : {1, 2}) {
+    EXPECT_THAT(refused(whole + std::string(more, '\0')), HasSubstr("it is longer than its header says"));
+  }
+  EXPECT_THAT(refused(llmc<std::uint16_t>(20240520, 2, {1, 2, 3, 4, 5})), HasSubstr("version 2"));
+
+  const std::string odd(12'001, '\0');
+  EXPECT_THAT(refused(odd, "--data.tokens.vocabulary 9"),
+              HasSubstr("train.bin has 12001 bytes, no multiple of 2: it has been cut off, or data.tokens.type is "
+                        "another"));
+  EXPECT_THAT(refused(odd, "--data.tokens.vocabulary 9 --data.tokens.type uint32"), HasSubstr("no multiple of 4"));
+}
+
+TEST_F(TokenFiles, NamesAFileThatIsEmpty) {
+  const std::string flags = "--data.tokens.vocabulary 9";
+  dir_.write("train.bin", bytes_of(std::vector<std::uint16_t>(20, 1)));
+  for (const std::string& empty : {std::string(), llmc<std::uint16_t>(20240520, 1, {})}) {
+    dir_.write("val.bin", empty);
+    EXPECT_THAT(error_of<RunError>([&] { make_dataset(config(flags), Split::val); }),
+                HasSubstr("val.bin is empty: it has no token"));
+  }
 }
 
 }  // namespace
