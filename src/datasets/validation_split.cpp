@@ -68,11 +68,12 @@ TrainAndVal take_validation(std::span<const std::uint64_t> classes, double val, 
   const std::uint64_t wanted = wanted_of(val, samples);
   const std::uint64_t most = samples - strata.size();
   if (wanted > most) {
-    throw UsageError(
-        "data.val",
-        "takes {} of {} training samples; at most {} can be taken, as each of {} classes keeps one to learn "
-        "from: lower it, add samples, or give the data a val split",
-        wanted, samples, most, strata.size());
+    const std::string kept =
+        strata.size() == 1 ? "one is kept" : fmt::format("each of {} classes keeps one", strata.size());
+    throw UsageError("data.val",
+                     "takes {} of {} training samples; at most {} can be taken, as {} to learn from: lower it, add "
+                     "samples, or give the data a val split",
+                     wanted, samples, most, kept);
   }
   share_out(wanted, samples, strata);
   std::vector<bool> is_taken(samples);

@@ -86,8 +86,11 @@ TEST(ValidationSplit, LeavesEveryClassASample) {
   const TrainAndVal parts = take_validation(Classes(labels), 52, 0);
   EXPECT_THAT(counts_in(labels, parts.train), ElementsAre(1, 1, 1, 1));
   EXPECT_THAT(error_of<UsageError>([&] { take_validation(Classes(labels), 53, 0); }),
-              AllOf(HasSubstr("[data.val]"), HasSubstr("takes 53 of 56"), HasSubstr("at most 52")));
-  EXPECT_THAT(error_of<UsageError>([&] { take_validation(Classes({0}), 0.1, 0); }), HasSubstr("at most 0"));
+              AllOf(HasSubstr("[data.val]"), HasSubstr("takes 53 of 56"),
+                    HasSubstr("at most 52 can be taken, as each of 4 classes keeps one to learn from")));
+  EXPECT_THAT(error_of<UsageError>([&] { take_validation(Classes({0}), 0.1, 0); }),
+              HasSubstr("at most 0 can be taken, as one is kept to learn from"))
+      << "samples without classes, too";
 }
 
 TEST(ValidationSplit, DependsOnDataAndSeedAlone) {
