@@ -41,6 +41,8 @@ class EvalCommand : public Command {
       const Split split = split_.empty() ? judging_split(pool) : split_ == "val" ? Split::val : Split::test;
       return evaluate_checkpoint(resolve_checkpoint(checkpoint_), pool, split, config, device, max_wrong, mirror_);
     });
+    const std::string& warning_of_data = pool.splits().at(static_cast<std::size_t>(result.split)).warning;
+    if (!warning_of_data.empty()) log_warning("[data] {}: {}", to_string(result.split), warning_of_data);
     for (const std::string& warning : result.scores.warnings) {
       log_warning("[data] {}: {}", to_string(result.split), warning);
     }

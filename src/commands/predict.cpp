@@ -27,6 +27,7 @@
 #include "training/forward.h"
 #include "training/trained_model.h"
 #include "util/json_text.h"
+#include "util/log.h"
 #include "util/output.h"
 #include "util/output_file.h"
 #include "util/printable.h"
@@ -192,6 +193,10 @@ class PredictCommand : public Command {
         if (rows.size() == batch_size) predict_rows(fields, std::exchange(rows, {}));
       }
       predict_rows(fields, rows);
+      for (const ColumnReader& reader : columns) {
+        const std::string unknown = reader.unknown_categories();
+        if (!unknown.empty()) log_warning("[predict] {}: {}", path, unknown);
+      }
     } catch (const OutputError&) {  // not an error of the file
       throw;
     } catch (const Error& error) {

@@ -40,10 +40,14 @@ void write_element(std::span<std::byte> out, std::size_t index, T value) {
 
 }  // namespace
 
-std::optional<double> number_in(std::string_view text) {
+std::string_view trimmed(std::string_view text) {
   constexpr std::string_view spaces = " \t";
   text.remove_prefix(std::min(text.find_first_not_of(spaces), text.size()));
-  text = text.substr(0, text.find_last_not_of(spaces) + 1);
+  return text.substr(0, text.find_last_not_of(spaces) + 1);
+}
+
+std::optional<double> number_in(std::string_view text) {
+  text = trimmed(text);
   if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -62,23 +66,39 @@ ColumnReader::ColumnReader(const CsvReader& file, const Field& field) : field_(f
     places_.push_back(*place);
     if (field.dtype != DType::int64) continue;
     begins_.push_back(begin);
+    unknown_.emplace_back();
     std::unordered_map<std::string, std::int64_t>& values = categories_.emplace_back();
     for (const std::string& category : column.categories) values.emplace(category, begin + 1 + std::ssize(values));
     begin += values_of(column);
   }
 }
 
-void ColumnReader::read(const CsvReader& file, std::span<std::byte> out) const {
+void ColumnReader::read(const CsvReader& file, std::span<std::byte> out) {
+  ++rows_;
   for (std::size_t i = 0; i < places_.size(); ++i) {
     if (field_.dtype == DType::float32) {
       write_element(out, i, standardized_number_of(file, places_[i], field_.columns[i]));
     } else if (field_.dtype == DType::float64) {
       write_element(out, i, number_of(file, places_[i], field_.columns[i]));
     } else {
-      const auto found = categories_[i].find(file.fields()[places_[i]]);
-      write_element(out, i, found == categories_[i].end() ? begins_[i] : found->second);
+      const std::string category(trimmed(file.fields()[places_[i]]));
+      const auto found = categories_[i].find(category);
+      const bool is_unknown = found == categories_[i].end();
+      write_element(out, i, is_unknown ? begins_[i] : found->second);
+      if (is_unknown && unknown_[i].rows++ == 0) unknown_[i].first = category;
     }
   }
+}
+
+std::string ColumnReader::unknown_categories() const {
+  std::vector<std::string> parts;
+  for (std::size_t i = 0; i < unknown_.size(); ++i) {
+    const auto& [rows, first] = unknown_[i];
+    if (rows == 0) continue;
+    parts.push_back(fmt::format("the column '{}' has {} of {} rows with values that train lacks, e.g. '{}'",
+                                printable(field_.columns[i].name), rows, rows_, printable(first, shown_bytes)));
+  }
+  return parts.empty() ? "" : fmt::format("{}; they count as unknown", fmt::join(parts, "; "));
 }
 
 }  // namespace trainyard

@@ -69,7 +69,8 @@ struct TrainColumn {
   std::vector<std::string> categories{};
   std::unordered_map<std::string, std::uint32_t> known{};
 
-  void add_category(const std::string& text) {
+  void add_category(std::string_view field) {
+    const std::string text(trimmed(field));
     const auto [value, is_new] = known.emplace(text, static_cast<std::uint32_t>(categories.size()));
     if (is_new) categories.push_back(text);
     values.push_back(value->second);
@@ -158,7 +159,7 @@ class TrainTable {
 
   void add(TrainColumn& column, const std::string& text, const CsvReader& file) const {
     if (column.role == Role::ignored) return;
-    const bool is_empty = text.find_first_not_of(" \t") == std::string::npos;
+    const bool is_empty = trimmed(text).empty();
     if (is_empty && column.empty_line == 0) column.empty_line = file.line();
     if (column.role == Role::undecided && is_empty) return;
     if (column.role == Role::label && is_empty) {
@@ -272,12 +273,14 @@ class Csv final : public Dataset {
       }
     }
     if (lines_.empty()) throw RunError(path, "there is no row: add rows, or remove the file");
+    for (const ColumnReader& reader : readers) warning_ += reader.unknown_categories();  // one field has categories
   }
 
   std::size_t size() const override { return lines_.size(); }
   const std::vector<Field>& fields() const override { return fields_; }
   const std::vector<std::string>& class_names() const override { return class_names_; }
   bool is_taken_from_train() const override { return from_train_; }
+  std::string warning() const override { return warning_; }
   std::string name(std::size_t index) const override { return fmt::format("{}:{}", path_, lines_[index]); }
 
   void read(std::size_t index, RandomStream /*random*/, Sample& sample) const override {
@@ -322,7 +325,7 @@ class Csv final : public Dataset {
   }
 
   std::int64_t class_of(const CsvReader& file, std::size_t place) const {
-    const std::string& name = file.fields()[place];
+    const std::string_view name = trimmed(file.fields()[place]);
     const auto found = std::lower_bound(class_names_.begin(), class_names_.end(), name);
     if (found != class_names_.end() && *found == name) return found - class_names_.begin();
     throw RunError(file.place(), "the class '{}' is in no row that is trained on: correct it or leave the row out",
@@ -335,6 +338,7 @@ class Csv final : public Dataset {
   bool from_train_;
   std::vector<std::vector<std::byte>> columns_;  ///< for each field the elements of all rows
   std::vector<std::size_t> lines_;               ///< lines on which the rows begin
+  std::string warning_;
 };
 
 std::unique_ptr<Dataset> make_csv(const DataConfig& config, Split split) {

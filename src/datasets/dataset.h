@@ -98,6 +98,9 @@ class Dataset {
 
   /// Files or entries among the data that are not samples.
   virtual std::span<const LeftOut> left_out() const { return {}; }
+
+  /// One line on what is probably wrong with the samples although they can be read; empty: nothing.
+  virtual std::string warning() const { return {}; }
 };
 
 /// Maximum number of fields of a dataset.

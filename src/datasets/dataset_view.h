@@ -34,6 +34,7 @@ class DatasetView : public Dataset {
     return source_->class_counts_among(indices);
   }
   std::span<const LeftOut> left_out() const override { return source_->left_out(); }
+  std::string warning() const override { return source_->warning(); }
 
  protected:
   explicit DatasetView(std::shared_ptr<const Dataset> source) : source_(std::move(source)) {}

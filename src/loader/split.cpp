@@ -73,6 +73,7 @@ std::vector<SplitInfo> describe(const std::vector<LoadedSplit>& splits) {
                       .channel_std = dataset.channel_std(),
                       .class_counts = dataset.class_counts(),
                       .left_out = {left_out.begin(), left_out.end()},
+                      .warning = dataset.warning(),
                       .from_train = split.from_train,
                       .mirror = split.transforms.mirror(),
                       .by_class = split.by_class});

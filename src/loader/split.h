@@ -48,6 +48,7 @@ struct SplitInfo {
   std::vector<float> channel_std;
   std::vector<std::uint64_t> class_counts;  ///< samples of each class; empty if unknown without reading
   std::vector<LeftOut> left_out;            ///< of the split's own source: none if it was taken from train
+  std::string warning{};                    ///< see Dataset::warning()
   bool from_train = false;                  ///< see SplitDataset
   std::optional<RandomMirror> mirror;       ///< its last transform, if that is random_horizontal_flip
   SamplesByClass by_class;                  ///< see LoadedSplit

@@ -73,6 +73,7 @@ std::vector<std::string> warnings_about(const std::string& name, const SplitInfo
   }
   const std::string empty = classes_without_samples(split.class_counts, split.class_names);
   if (!empty.empty()) lines.push_back(fmt::format("[data] {}: {}", name, empty));
+  if (!split.warning.empty()) lines.push_back(fmt::format("[data] {}: {}", name, split.warning));
   return lines;
 }
 

@@ -18,8 +18,8 @@ std::string summary_of(const SplitInfo& split);
 /// classes about 400 times per epoch: a sample of eel 4.00 times, one of cat 0.50 times"; empty if it is uniform.
 std::string sampling_of(const SplitInfo& train);
 
-/// Warnings about the split called `name`, one per line: the files that are left out (except litter) and the classes
-/// without samples.
+/// Warnings about the split called `name`, one per line: the files that are left out (except litter), the classes
+/// without samples, and the dataset's own warning.
 std::vector<std::string> warnings_about(const std::string& name, const SplitInfo& split);
 
 /// What to print instead of the test split if there is none; empty if there is one.

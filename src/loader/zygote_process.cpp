@@ -324,6 +324,7 @@ std::vector<std::uint8_t> encode(const Hello& hello) {
                       {"mean", split.channel_mean},
                       {"std", split.channel_std},
                       {"class_counts", split.class_counts},
+                      {"warning", split.warning},
                       {"from_train", split.from_train},
                       {"left_out", nlohmann::json::array()}});
     for (const Field& field : split.fields) splits.back()["fields"].push_back(encoded(field));
@@ -359,6 +360,7 @@ Hello decode_hello(std::span<const std::byte> bytes) {
                             .channel_std = split.at("std"),
                             .class_counts = split.at("class_counts"),
                             .left_out = {},
+                            .warning = split.at("warning"),
                             .from_train = split.at("from_train"),
                             .mirror = std::nullopt,
                             .by_class = {}});

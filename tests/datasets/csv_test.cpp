@@ -51,8 +51,8 @@ class Csv : public testing::Test {
 };
 
 TEST_F(Csv, NumbersAreStandardizedAndCategoriesNumbered) {
-  dir_.write("train.csv", "n,kind,y,code\n1, b,10,7\n3,a,20,9\n 5 ,a,60,7\n");
-  dir_.write("val.csv", "code,y,n,kind,more\n9,30,7,a,z\n8,31,3,c,z\n");
+  dir_.write("train.csv", "n,kind,y,code\n1, b,10, 7\n3,a,20,9\n 5 ,a,60,7\n");
+  dir_.write("val.csv", "code,y,n,kind,more\n9,30,7,\ta ,z\n8,31,3,c,z\n");
   const std::vector<SplitDataset> splits = make_splits(config("--data.csv.target y --data.csv.categorical code"));
   ASSERT_EQ(splits.size(), 2u);
   EXPECT_FALSE(splits[1].from_train);
@@ -66,7 +66,7 @@ TEST_F(Csv, NumbersAreStandardizedAndCategoriesNumbered) {
        .dtype = DType::int64,
        .shape = {2},
        .values = ValueRange{6},
-       .columns = {{.name = "kind", .categories = {" b", "a"}}, {.name = "code", .categories = {"7", "9"}}}},
+       .columns = {{.name = "kind", .categories = {"a", "b"}}, {.name = "code", .categories = {"7", "9"}}}},
       {.name = "target",
        .dtype = DType::float64,
        .shape = {1},
@@ -74,17 +74,38 @@ TEST_F(Csv, NumbersAreStandardizedAndCategoriesNumbered) {
   EXPECT_EQ(train.fields(), expected);
   const auto two = static_cast<float>(2 / std::sqrt(8.0 / 3));
   EXPECT_THAT(elements<float>(train, "numeric", 0), ElementsAre(-two));
-  EXPECT_THAT(elements<std::int64_t>(train, "categorical", 0), ElementsAre(1, 4));
-  EXPECT_THAT(elements<std::int64_t>(train, "categorical", 1), ElementsAre(2, 5));
+  EXPECT_THAT(elements<std::int64_t>(train, "categorical", 0), ElementsAre(2, 4));
+  EXPECT_THAT(elements<std::int64_t>(train, "categorical", 1), ElementsAre(1, 5));
   EXPECT_THAT(elements<double>(train, "target", 2), ElementsAre(60));
 
   const Dataset& val = *splits[1].dataset;
   EXPECT_EQ(val.fields(), expected) << "with the statistics and categories of train";
   EXPECT_THAT(elements<float>(val, "numeric", 0), ElementsAre(2 * two));
-  EXPECT_THAT(elements<std::int64_t>(val, "categorical", 0), ElementsAre(2, 5));
+  EXPECT_THAT(elements<std::int64_t>(val, "categorical", 0), ElementsAre(1, 5));
   EXPECT_THAT(elements<std::int64_t>(val, "categorical", 1), ElementsAre(0, 3))
       << "categories that train does not have";
   EXPECT_EQ(val.name(1), dir_ / "val.csv" + ":3");
+}
+
+TEST_F(Csv, CategoriesThatTrainLacksAreCountedInAWarning) {
+  dir_.write("train.csv", "k,c,y\n1,a,2\n2,b,3\n1,a,4\n");
+  dir_.write("val.csv", "k,c,y\n1.0,a,2\n 2, b ,3\n01,a,4\n");
+  dir_.write("test.csv", "k,c,y\n1 ,A,2\n3,a,3\n");
+  const std::vector<SplitDataset> splits = make_splits(config("--data.csv.target y --data.csv.categorical k"));
+  EXPECT_EQ(splits[0].dataset->warning(), "");
+  EXPECT_EQ(splits[1].dataset->warning(),
+            "the column 'k' has 2 of 3 rows with values that train lacks, e.g. '1.0'; they count as unknown");
+  EXPECT_EQ(splits[2].dataset->warning(),
+            "the column 'k' has 1 of 2 rows with values that train lacks, e.g. '3'; the column 'c' has 1 of 2 rows "
+            "with values that train lacks, e.g. 'A'; they count as unknown");
+}
+
+TEST_F(Csv, SpacesAroundAClassDoNotMakeAnother) {
+  dir_.write("train.csv", "a,k\n1,x\n2, y\n3,x \n4,y\n");
+  dir_.write("val.csv", "a,k\n1,\tx\n");
+  const std::vector<SplitDataset> splits = make_splits(config("--data.csv.label k"));
+  EXPECT_THAT(splits[0].dataset->class_names(), ElementsAre("x", "y"));
+  EXPECT_THAT(splits[1].dataset->class_counts(), ElementsAre(1, 0));
 }
 
 TEST_F(Csv, ATargetKeepsAllDigits) {

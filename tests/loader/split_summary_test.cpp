@@ -48,6 +48,12 @@ TEST(SplitSummary, WarnsOfClassesWithoutSamples) {
               ElementsAre("[data] test: 2 of 3 classes have no samples: dog, eel"));
 }
 
+TEST(SplitSummary, PassesTheWarningOfTheDatasetOn) {
+  SplitInfo split = split_of({1, 1, 1});
+  split.warning = "the column 'k' is odd";
+  EXPECT_THAT(warnings_about("val", split), ElementsAre("[data] val: the column 'k' is odd"));
+}
+
 TEST(SplitSummary, SaysThatValIsPartOfTrainAndThatTestIsMissing) {
   SplitInfo val = split_of({1, 1, 1});
   val.from_train = true;
