@@ -7,6 +7,7 @@
 #include "commands/command.h"
 #include "datasets/class_counts.h"
 #include "datasets/packed_file.h"
+#include "training/stop_signal.h"
 #include "transforms/pack_dataset.h"
 #include "util/atomic_file.h"
 #include "util/output.h"
@@ -37,18 +38,7 @@ class PackCommand : public Command {
   int run(const Config& config) override {
     options_.as = as_ == "keep" ? PackAs::keep : as_ == "jpeg" ? PackAs::jpeg : PackAs::raw;
     options_.workers = config.loader.workers;
-    std::vector<Made> splits = verify_ ? packed_before() : splits_of(config.data);
-    for (const auto& [split, dataset] : splits) {
-      const fs::path path = path_of(split);
-      if (dataset) pack_dataset(*dataset, options_, replaceable_file(path, "pack"));
-      const PackedFile file(path.string());
-      if (verify_) file.verify();
-      print("{}: {} records, {} bytes{}\n", path.string(), file.samples(), file.bytes(),
-            verify_ ? ", all checksums right" : "");
-      flush_output();
-    }
-    if (!verify_) print("train on it with --data.name packed --data.root {}\n", folder_);
-    return 0;
+    return verify_ ? verify() : pack(splits_of(config.data));
   }
 
  private:
@@ -57,17 +47,41 @@ class PackCommand : public Command {
     std::unique_ptr<Dataset> dataset;
   };
 
-  fs::path path_of(Split split) const { return fs::path(folder_) / fmt::format("{}.packed", to_string(split)); }
+  int pack(const std::vector<Made>& splits) {
+    const StopSignal stop_signal;
+    options_.stop = stop_signal.token();
+    try {
+      for (const auto& [split, dataset] : splits) {
+        pack_dataset(*dataset, options_, replaceable_file(path_of(split), "pack"));
+        print_file(PackedFile(path_of(split).string()), "");
+      }
+    } catch (const RunError& error) {
+      if (!options_.stop.stop_requested()) throw;
+      print_error(error.what());
+      return 128 + options_.stop.signal();
+    }
+    print("train on it with --data.name packed --data.root {}\n", folder_);
+    return 0;
+  }
 
-  std::vector<Made> packed_before() const {
-    std::vector<Made> splits;
+  int verify() const {
     for (const Split split : all_splits) {
       std::error_code ignored;
       const bool is_there = fs::symlink_status(path_of(split), ignored).type() != fs::file_type::not_found;
-      if (is_there || split == Split::train) splits.push_back({split, nullptr});
+      if (!is_there && split != Split::train) continue;
+      const PackedFile file(path_of(split).string());
+      file.verify();
+      print_file(file, ", all checksums right");
     }
-    return splits;
+    return 0;
   }
+
+  static void print_file(const PackedFile& file, std::string_view more) {
+    print("{}: {} records, {} bytes{}\n", file.path(), file.samples(), file.bytes(), more);
+    flush_output();
+  }
+
+  fs::path path_of(Split split) const { return fs::path(folder_) / fmt::format("{}.packed", to_string(split)); }
 
   // Opens the source's own splits before the first is packed, so that no work is lost if one cannot be read. Refuses a
   // leftover file of a split that the source lacks, because it would later be taken for part of the dataset.
@@ -75,6 +89,7 @@ class PackCommand : public Command {
     std::vector<Made> splits;
     for (const Split split : all_splits) {
       if (std::unique_ptr<Dataset> dataset = make_dataset(config, split)) {
+        require_packable(*dataset, options_);
         print_what_is_missing(*dataset, to_string(split));
         splits.push_back({split, std::move(dataset)});
       } else if (fs::exists(path_of(split))) {
@@ -92,6 +107,7 @@ class PackCommand : public Command {
     if (!left_out.empty()) print("{}: left out: {}\n", split, left_out);
     const std::string empty = classes_without_samples(dataset.class_counts(), dataset.class_names());
     if (!empty.empty()) print("{}: {}\n", split, empty);
+    if (!dataset.warning().empty()) print("{}: {}\n", split, dataset.warning());
   }
 
   std::string folder_;

@@ -10,6 +10,7 @@
 #include "transforms/pipeline.h"
 #include "util/error.h"
 #include "util/ordered_producers.h"
+#include "util/process_end.h"
 
 namespace trainyard {
 namespace {
@@ -122,13 +123,22 @@ class SampleMaker {
 
 }  // namespace
 
+void require_packable(const Dataset& dataset, const PackOptions& options) { SampleMaker(dataset, options); }
+
 FileDigest pack_dataset(const Dataset& dataset, const PackOptions& options, const std::filesystem::path& path) {
+  remove_leftovers(path);
   return write_file_atomically(path, [&](FileWriter& file) {
     SampleMaker maker(dataset, options);
     OrderedProducers samples(
         dataset.size(), options.workers, [&](std::size_t index) { return maker.make(index); }, "pack");
     PackedWriter writer(file, dataset.fields());
-    for (std::size_t index = 0; index < dataset.size(); ++index) writer.add(SampleMaker::fields_of(samples.next()));
+    for (std::size_t index = 0; index < dataset.size(); ++index) {
+      if (options.stop.stop_requested()) {
+        throw RunError("pack", "{}: stopped by {} after {} of {} samples: nothing is kept of them, pack again",
+                       path.string(), signal_text(options.stop.signal()), index, dataset.size());
+      }
+      writer.add(SampleMaker::fields_of(samples.next()));
+    }
     writer.finish(dataset.class_names(), dataset.channel_mean(), dataset.channel_std());
   });
 }

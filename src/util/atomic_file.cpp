@@ -1,6 +1,8 @@
 #include "util/atomic_file.h"
 
 #include <algorithm>
+#include <charconv>
+#include <csignal>
 #include <cstring>
 #include <mutex>
 #include <string>
@@ -20,10 +22,22 @@ namespace {
 constexpr const char* where = "file";
 constexpr std::size_t chunk_bytes = std::size_t{8} << 20;
 
+// The names of temporary files; the id of the process follows.
+std::string temporary_prefix(const std::filesystem::path& path) {
+  return fmt::format(".tmp-{}-", path.filename().string());
+}
+
+bool is_id_of_dead_process(std::string_view text) {
+  pid_t pid = 0;
+  const char* const end = text.data() + text.size();
+  const auto [reached, error] = std::from_chars(text.data(), end, pid);
+  return error == std::errc() && reached == end && pid > 0 && kill(pid, 0) == -1 && errno == ESRCH;
+}
+
 // Returns a hidden path in the same folder, unique to this process. A file left there by a dead process with the same
 // id is removed.
 std::filesystem::path fresh_temporary(const std::filesystem::path& path) {
-  auto temporary = path.parent_path() / fmt::format(".tmp-{}-{}", path.filename().string(), getpid());
+  auto temporary = path.parent_path() / fmt::format("{}{}", temporary_prefix(path), getpid());
   if (unlink(temporary.c_str()) == -1 && errno != ENOENT) {
     throw_system_error(where, "write", path.string(), errno);
   }
@@ -88,6 +102,18 @@ FileDigest write_file_atomically(const std::filesystem::path& path, const std::f
   const FileDigest sum = file.finish();
   rename_durably(temporary, path);
   return sum;
+}
+
+void remove_leftovers(const std::filesystem::path& path) {
+  const std::string prefix = temporary_prefix(path);
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  std::error_code error;  // what cannot be listed or removed may stay
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (name.starts_with(prefix) && is_id_of_dead_process(std::string_view(name).substr(prefix.size()))) {
+      unlink(entry->path().c_str());
+    }
+  }
 }
 
 void replace_link_atomically(const std::filesystem::path& link, const std::filesystem::path& target) {

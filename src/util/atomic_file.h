@@ -46,6 +46,10 @@ class FileWriter {
 /// per path.
 FileDigest write_file_atomically(const std::filesystem::path& path, const std::function<void(FileWriter&)>& fill);
 
+/// Removes the temporary files that processes of this machine left of write_file_atomically() to `path`, when they were
+/// killed. Lists the folder, so it is for large files only.
+void remove_leftovers(const std::filesystem::path& path);
+
 /// Makes `link` a symbolic link to `target` (relative to the link's folder), replacing an existing link.
 void replace_link_atomically(const std::filesystem::path& link, const std::filesystem::path& target);
 

@@ -54,6 +54,16 @@ TEST_F(DataCommand, ShowsValTakenOutOfTrainAndAMissingTest) {
                                     HasSubstr("taken out of train (data.val)"), HasSubstr("test    none: ")));
 }
 
+TEST_F(DataCommand, CountsCategoriesThatTrainLacks) {
+  dir_.write("table/train.csv", "k,y\n1,2\n2,3\n");
+  dir_.write("table/val.csv", "k,y\n1.0,2\n 2,3\n");
+  const Outcome outcome = run_program({TRAINYARD_BINARY, "data", "--data.name", "csv", "--data.root", dir_ / "table",
+                                       "--data.csv.target", "y", "--data.csv.categorical", "k"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, HasSubstr("[data] val: the column 'k' has 1 of 2 rows with values that train lacks, e.g. "
+                                        "'1.0'; they count as unknown"));
+}
+
 TEST_F(DataCommand, ListsEverySampleThatCannotBeRead) {
   const std::string jpeg = jpeg_file(noisy_ramp(16, 16, 3), 90);
   dir_.write("train/cat/0.jpg", jpeg.substr(0, jpeg.size() / 2));

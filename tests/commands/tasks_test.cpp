@@ -163,7 +163,10 @@ TEST_F(TaskCommands, RegressionOfATableTrainsIsEvaluatedAndPredictsRows) {
   dir_.write("rows.csv", "d,c,b,a\n1,y,120,0.5\n9,?,120,0.5\n1,y,,0.5\n1,z,110,1\n");
   const Outcome predicted = run({"predict", dir_ / "runs/r", dir_ / "rows.csv", "--json"});
   EXPECT_EQ(predicted.exit_code, 1) << predicted.output;
-  EXPECT_THAT(predicted.output, HasSubstr("rows.csv:4] the column 'b' has '', which is no number"));
+  EXPECT_THAT(
+      predicted.output,
+      AllOf(HasSubstr("rows.csv:4] the column 'b' has '', which is no number"),
+            HasSubstr("rows.csv: the column 'c' has 1 of 3 rows with values that train lacks, e.g. '?'; they")));
   std::vector<json> rows;
   std::istringstream lines(predicted.output);
   for (std::string line; std::getline(lines, line);) {

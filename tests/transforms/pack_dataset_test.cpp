@@ -1,6 +1,7 @@
 #include "transforms/pack_dataset.h"
 
 #include <array>
+#include <csignal>
 #include <cstring>
 
 #include <gmock/gmock.h>
@@ -67,6 +68,17 @@ class PackDataset : public testing::Test {
 
 std::string bytes_of(const StoredImage& image) {
   return {reinterpret_cast<const char*>(image.bytes.data()), image.bytes.size()};
+}
+
+TEST_F(PackDataset, StopsOnRequestAndLeavesNothing) {
+  StopRequests requests;
+  requests.signal = SIGTERM;
+  const auto stopped = [&] {
+    pack_dataset(*synthetic(), {.workers = 1, .stop = StopToken(requests)}, dir_ / "packed/train.packed");
+  };
+  std::filesystem::create_directory(dir_ / "packed");
+  EXPECT_THAT(error_of<RunError>(stopped), HasSubstr("stopped by signal 15 (Terminated) after 0 of 20 samples"));
+  EXPECT_TRUE(std::filesystem::is_empty(dir_ / "packed"));
 }
 
 TEST_F(PackDataset, GivesBackSamplesAndLabels) {

@@ -1,6 +1,9 @@
 #include "util/atomic_file.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "checkpoint/test_folder.h"
 
@@ -43,6 +46,22 @@ TEST(AtomicFile, KeepsTheOldFileAndLeavesNothingWhenFillingFails) {
   EXPECT_THROW(write_file_atomically(folder / "f", fill), RunError);
   EXPECT_EQ(read_text(folder / "f"), "old");
   EXPECT_THAT(names_in(folder.path()), testing::ElementsAre("f"));
+}
+
+TEST(AtomicFile, RemovesWhatDeadProcessesLeftOfAFile) {
+  const TestFolder folder;
+  const pid_t dead = fork();
+  if (dead == 0) _exit(0);
+  ASSERT_EQ(waitpid(dead, nullptr, 0), dead);
+  const std::vector<std::string> kept = {"f",                                  // the file itself
+                                         fmt::format(".tmp-f-{}", getpid()),   // of a process that still writes it
+                                         fmt::format(".tmp-f-{}x", dead),      // not a temporary file
+                                         fmt::format(".tmp-other-{}", dead)};  // of another file
+  for (const std::string& name : kept) write_text(folder / name, "");
+  write_text(folder / fmt::format(".tmp-f-{}", dead), "half");
+  remove_leftovers(folder / "f");
+  EXPECT_THAT(names_in(folder.path()), testing::UnorderedElementsAreArray(kept));
+  remove_leftovers(folder.path() / "no" / "f");
 }
 
 TEST(AtomicFile, NamesAFolderThatIsMissing) {

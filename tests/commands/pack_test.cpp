@@ -1,0 +1,78 @@
+// What `trainyard pack` leaves behind if it is stopped or refuses.
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <thread>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include "support/subprocess.h"
+#include "support/temp_dir.h"
+
+namespace trainyard {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class PackCommand : public testing::Test {
+ protected:
+  // Makes a million images: it does not end within the test.
+  std::vector<std::string> endless() const {
+    return {
+        TRAINYARD_BINARY,   "pack", dir_ / "packed", "--data.name", "synthetic", "--data.synthetic.samples", "1000000",
+        "--loader.workers", "2"};
+  }
+
+  std::vector<std::string> names() const {
+    std::vector<std::string> found;
+    for (const auto& entry : fs::directory_iterator(dir_ / "packed")) found.push_back(entry.path().filename().string());
+    return found;
+  }
+
+  void wait_until_it_writes(const Subprocess& pack) const {
+    const std::string name = fmt::format("packed/.tmp-train.packed-{}", pack.pid());
+    while (pack.is_running() && !fs::exists(dir_ / name)) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+
+  TempDir dir_;
+};
+
+TEST_F(PackCommand, LeavesNothingWhenASignalStopsIt) {
+  for (const int signal : {SIGINT, SIGTERM}) {
+    Subprocess pack(endless());
+    wait_until_it_writes(pack);
+    pack.signal(signal);
+    const Outcome outcome = pack.wait();
+    EXPECT_EQ(outcome.exit_code, 128 + signal) << outcome.output;
+    EXPECT_THAT(outcome.output, AllOf(HasSubstr(fmt::format("stopped by signal {}", signal)), HasSubstr("pack again")));
+    EXPECT_THAT(names(), IsEmpty());
+  }
+}
+
+TEST_F(PackCommand, RemovesWhatAKilledOneLeft) {
+  Subprocess killed(endless());
+  wait_until_it_writes(killed);
+  killed.signal(SIGKILL);
+  killed.wait();
+  EXPECT_EQ(names().size(), 1U);
+  Subprocess pack(endless());
+  wait_until_it_writes(pack);
+  EXPECT_THAT(names(), testing::ElementsAre(fmt::format(".tmp-train.packed-{}", pack.pid())));
+}
+
+TEST_F(PackCommand, MakesNoFolderForWhatCannotBePacked) {
+  dir_.write("text", std::string(10'000, 'x'));
+  const Outcome outcome =
+      run_program({TRAINYARD_BINARY, "pack", dir_ / "packed", "--data.name", "text", "--data.root", dir_ / "text"});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.output, HasSubstr("draws its samples"));
+  EXPECT_FALSE(fs::exists(dir_ / "packed"));
+}
+
+}  // namespace
+}  // namespace trainyard
