@@ -1,16 +1,12 @@
 #include "commands/image_names.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
-#include <climits>
 #include <filesystem>
-
-#include <unistd.h>
 
 #include "datasets/litter.h"
 #include "util/error.h"
-#include "util/printable.h"
-#include "util/system.h"
 #include "util/text_lines.h"
 
 namespace trainyard {
@@ -68,38 +64,19 @@ class Walk {
 
 }  // namespace
 
-bool NameReader::fill() {
-  before_read_();
-  const ssize_t count = retry_on_eintr([&] { return read(file_, buffer_.data(), buffer_.size()); });
-  check_call(count, "predict", "read", "the names on standard input");
-  begin_ = 0;
-  end_ = static_cast<std::size_t>(count);
-  const auto filled = buffer_.begin() + count;
-  if (!std::exchange(started_, true)) zero_ended_ = std::find(buffer_.begin(), filled, '\0') != filled;
-  return count > 0;
-}
-
 std::optional<std::string> NameReader::next_raw() {
-  std::string name;
-  while (begin_ < end_ || fill()) {
-    const char* const first = buffer_.data() + begin_;
-    const char* const last = buffer_.data() + end_;
-    const char* const ended = std::find(first, last, zero_ended_ ? '\0' : '\n');
-    name.append(first, ended);
-    begin_ = static_cast<std::size_t>(ended - buffer_.data()) + (ended < last ? 1 : 0);
-    if (name.size() > PATH_MAX) {
-      throw RunError("predict", "a name on standard input is longer than {} bytes: {}", PATH_MAX, printable(name, 80));
-    }
-    if (ended < last) return name;
+  if (!end_) {
+    const std::span<const char> first = lines_.arrived();
+    if (first.empty()) return std::nullopt;
+    end_ = std::find(first.begin(), first.end(), '\0') != first.end() ? '\0' : '\n';
   }
-  if (name.empty()) return std::nullopt;
-  return name;
+  return lines_.next(*end_);
 }
 
 std::optional<std::string> NameReader::next() {
   std::size_t empty = 0;
   while (std::optional<std::string> name = next_raw()) {
-    if (!zero_ended_) {
+    if (*end_ == '\n') {
       const std::vector<std::string> lines = text_lines(*name);
       name = lines.empty() ? "" : lines.front();
     }

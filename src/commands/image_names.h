@@ -1,13 +1,14 @@
 /// Reads the names of the images that `predict` classifies.
 #pragma once
 
-#include <array>
-#include <cstddef>
+#include <climits>
 #include <functional>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "commands/line_reader.h"
 
 namespace trainyard {
 
@@ -18,23 +19,17 @@ class NameReader {
   /// Calls `before_read` before each read of the file, which may block until more is written.
   explicit NameReader(
       int file, std::function<void()> before_read = [] {})
-      : file_(file), before_read_(std::move(before_read)) {}
+      : lines_(file, "name", PATH_MAX, std::move(before_read)) {}
 
   /// Returns the next name, or none at the end. Throws RunError "predict" if the file cannot be read, if a name is
   /// longer than a path may be, or if all names are empty.
   std::optional<std::string> next();
 
  private:
-  bool fill();
   std::optional<std::string> next_raw();
 
-  int file_;
-  std::function<void()> before_read_;
-  std::array<char, std::size_t{64} << 10> buffer_{};
-  std::size_t begin_ = 0;
-  std::size_t end_ = 0;
-  bool zero_ended_ = false;
-  bool started_ = false;
+  LineReader lines_;
+  std::optional<char> end_;  ///< of each name; none: no byte has arrived yet
 };
 
 struct ImagesBelow {

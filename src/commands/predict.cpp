@@ -17,6 +17,7 @@
 #include "commands/command.h"
 #include "commands/evaluate_checkpoint.h"
 #include "commands/image_names.h"
+#include "commands/line_reader.h"
 #include "commands/machine.h"
 #include "commands/named_image_reader.h"
 #include "datasets/column_reader.h"
@@ -38,6 +39,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int batch_size = 32;
+constexpr std::size_t longest_prompt = (std::size_t{128} << 10) - 1;  // as Linux limits an argument
 
 PoolOptions predict_pool_options(const Config& config) {
   PoolOptions options = pool_options(config);
@@ -143,8 +145,8 @@ class PredictCommand : public Command {
         answer(input);
         continue;
       }
-      NameReader lines(STDIN_FILENO);
-      while (const std::optional<std::string> line = lines.next()) answer(*line);
+      LineReader prompts(STDIN_FILENO, "prompt", longest_prompt);
+      while (const std::optional<std::string> prompt = prompts.next()) answer(*prompt);
     }
   }
 

@@ -314,6 +314,15 @@ TEST_F(TaskCommands, LanguageModelTrainsIsEvaluatedAndContinuesPrompts) {
   const Outcome refused = run({"predict", dir_ / "runs/t", "abc", "--top", "3"});
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_THAT(refused.output, HasSubstr("--top means nothing to language_model, which takes --tokens, --temperature"));
+
+  dir_.write("prompts", "dog \n\n" + std::string(10'000, 'x') + "\n");
+  const Outcome piped = run_program(
+      {"sh", "-c",
+       std::string(TRAINYARD_BINARY) + " predict " + dir_ / "runs/t" + " - --tokens 1 --json < " + dir_ / "prompts"});
+  EXPECT_EQ(piped.exit_code, 0) << piped.output;
+  EXPECT_THAT(piped.output, AllOf(HasSubstr(R"({"prompt":"dog ","text":"dog )"), HasSubstr(R"({"prompt":"","text":")"),
+                                  HasSubstr(std::string(10'000, 'x'))));
+  EXPECT_EQ(std::count(piped.output.begin(), piped.output.end(), '\n'), 3);
 }
 
 TEST_F(TaskCommands, ATaskThatTheDataDoNotFitIsRefusedBeforeTraining) {
