@@ -132,11 +132,15 @@ class PredictCommand : public Command {
 
   void answer_prompts(const PredictOptions& options) {
     const auto answer = [&](const std::string& prompt) {
-      const Prediction prediction = trained_->task->answer(*trained_->model, prompt, options);
-      if (json_) {
-        print_line(named("prompt", prompt), prediction.json);
-      } else {
-        print("{}\n", printable_lines(prediction.text));
+      try {
+        const Prediction prediction = trained_->task->answer(*trained_->model, prompt, options);
+        if (json_) {
+          print_line(named("prompt", prompt), prediction.json);
+        } else {
+          print("{}\n", printable_lines(prediction.text));
+        }
+      } catch (const UsageError& error) {  // of this prompt; the others are answered
+        report_failure(prompt, error.what(), "prompt");
       }
       flush_output();
     };
@@ -353,10 +357,10 @@ class PredictCommand : public Command {
     return path.string();
   }
 
-  void report_failure(const std::string& file, const std::string& error) {
+  void report_failure(const std::string& input, const std::string& error, const std::string& kind = "file") {
     ++failed_;
     print_error(error);
-    if (json_) print_line(named("file", file), {{"error", printable(error, std::size_t{2} * PATH_MAX)}});
+    if (json_) print_line(named(kind, input), {{"error", printable(error, std::size_t{2} * PATH_MAX)}});
   }
 
   // JSON supports only UTF-8: any other name is shown as printable(), with its bytes in hexadecimal.

@@ -325,6 +325,24 @@ TEST_F(TaskCommands, LanguageModelTrainsIsEvaluatedAndContinuesPrompts) {
   EXPECT_EQ(std::count(piped.output.begin(), piped.output.end(), '\n'), 3);
 }
 
+TEST_F(TaskCommands, ABadPromptOfTokensDoesNotEndTheOthers) {
+  std::string tokens;
+  for (int i = 0; i < 2000; ++i) tokens += {static_cast<char>(i % 7), '\0'};
+  dir_.write("tokens/train.bin", tokens);
+  std::vector<std::string> flags = language_model();
+  for (std::string& flag : flags)
+    flag = flag == "text" ? "tokens" : flag == "--data.text.context" ? "--data.tokens.context" : flag;
+  *(std::find(flags.begin(), flags.end(), "--data.root") + 1) = dir_ / "tokens";
+  flags.insert(flags.end(), {"--data.tokens.vocabulary", "7"});
+  const Outcome trained = train("k", flags);
+  ASSERT_EQ(trained.exit_code, 0) << trained.output;
+  const Outcome outcome = run({"predict", dir_ / "runs/k", "1", "zz", "4", "--tokens", "2", "--json"});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.output, AllOf(HasSubstr(R"({"prompt":"1","text":"1 )"),
+                                    HasSubstr(R"({"prompt":"zz","error":"[predict] 'zz' is no token)"),
+                                    HasSubstr(R"({"prompt":"4","text":"4 )")));
+}
+
 TEST_F(TaskCommands, ATaskThatTheDataDoNotFitIsRefusedBeforeTraining) {
   const Outcome outcome = train("x", {"--task.name", "segmentation", "--model.name", "unet"});
   EXPECT_EQ(outcome.exit_code, 2);
