@@ -22,6 +22,19 @@ CLI::Validator one_of(const std::vector<std::string>& allowed) {
       "");
 }
 
+// CLI::Range accepts NaN, which compares as neither below nor above.
+CLI::Validator number_from(std::int64_t least, std::int64_t most) {
+  return CLI::Validator(
+      [least, most](std::string& text) {
+        double given = 0;
+        const bool is_number = CLI::detail::lexical_cast(text, given);
+        if (is_number && given >= static_cast<double>(least) && given <= static_cast<double>(most))
+          return std::string();
+        return fmt::format("is '{}'; allowed: a number from {} to {}", printable(text), least, most);
+      },
+      "");
+}
+
 enum class Number : std::uint8_t { whole, fractional };
 
 void apply(const ArgumentRules& rules, CLI::App& subcommand, CLI::Option& option, Number number = Number::whole) {
@@ -29,8 +42,7 @@ void apply(const ArgumentRules& rules, CLI::App& subcommand, CLI::Option& option
   if (!rules.one_of.empty()) option.check(one_of(rules.one_of));
   if (rules.range) {
     const auto [least, most] = *rules.range;
-    option.check(number == Number::whole ? CLI::Range(least, most)
-                                         : CLI::Range(static_cast<double>(least), static_cast<double>(most)));
+    option.check(number == Number::whole ? CLI::Range(least, most) : number_from(least, most));
   }
   if (!rules.excludes.empty()) option.excludes(subcommand.get_option(rules.excludes));
 }
