@@ -36,10 +36,11 @@ class ClassificationEvaluation final : public Evaluation {
     const auto guess = guess_of.accessor<std::int64_t, 1>();
     const auto highest = highest_of.accessor<double, 1>();
     const auto loss = loss_of.accessor<double, 1>();
+    const DeviceField* const image = raw.find("image");
+    are_images_ = image != nullptr;
     for (std::int64_t i = 0; i < labels.size(0); ++i) {
       ++confusion_[{label[i], guess[i]}];
       if (label[i] == guess[i] || !worst_.takes(loss[i])) continue;
-      const DeviceField* const image = raw.find("image");
       worst_.add(loss[i], mistake(indices[static_cast<std::size_t>(i)], label[i], guess[i], std::exp(highest[i]),
                                   std::exp(-loss[i]), image == nullptr ? Image() : sample_image(*image, i)));
     }
@@ -70,6 +71,7 @@ class ClassificationEvaluation final : public Evaluation {
                                 {"precision", share(right, guesses)},
                                 {"f1", share(2 * right, samples + guesses)}});
     }
+    if (are_images_) result.unit = "images";
     result.ranked_by = "recall";
     result.worst_title = "most wrong";
     result.worst = worst_.take();
@@ -93,6 +95,7 @@ class ClassificationEvaluation final : public Evaluation {
   std::function<at::Tensor(const TensorDict&)> labels_of_;
   std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t> confusion_;  // (label, guess) to samples
   Worst<ShownSample> worst_;
+  bool are_images_ = false;
 };
 
 }  // namespace

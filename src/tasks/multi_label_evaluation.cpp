@@ -52,6 +52,7 @@ class MultiLabelEvaluation final : public Evaluation {
   Findings findings(Model& /*model*/) override {
     Findings result{.classes = Json::array(), .confusion = Json::array()};
     if (!scores_.empty()) add_labels(at::cat(scores_), at::cat(labels_), result.classes);
+    result.unit = "images";
     result.ranked_by = "average_precision";
     result.worst_title = "most wrong";
     result.worst = worst_.take();

@@ -91,7 +91,6 @@ class RegressionEvaluation final : public Evaluation {
                                 {"prediction", list_of(predictions.select(1, column).index_select(0, shown))},
                                 {"errors", distribution(predictions.select(1, column) - truths.select(1, column))}});
     }
-    result.unit = "samples";
     result.worst_title = "largest errors";
     result.worst = worst_.take();
     return result;

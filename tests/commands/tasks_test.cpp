@@ -262,7 +262,9 @@ TEST_F(TaskCommands, ATableIsClassifiedToo) {
   *(std::find(flags.begin(), flags.end(), "--data.csv.ignore") + 1) = "price";
   const Outcome trained = train("c", flags);
   ASSERT_EQ(trained.exit_code, 0) << trained.output;
-  EXPECT_EQ(run({"eval", dir_ / "runs/c"}).exit_code, 0);
+  const Outcome evaluated = run({"eval", dir_ / "runs/c", "--json"});
+  EXPECT_EQ(evaluated.exit_code, 0);
+  EXPECT_THAT(evaluated.output, HasSubstr(R"("unit": "samples")"));
   const Outcome predicted = run({"predict", dir_ / "runs/c", dir_ / "table/train.csv"});
   ASSERT_EQ(predicted.exit_code, 0) << predicted.output;
   EXPECT_THAT(predicted.output, AllOf(HasSubstr("train.csv:301\n"), HasSubstr("%  large\n")));
@@ -299,6 +301,7 @@ TEST_F(TaskCommands, LanguageModelTrainsIsEvaluatedAndContinuesPrompts) {
   EXPECT_EQ(evaluated["metrics"], json({"loss", "perplexity", "bits_per_byte"}));
   EXPECT_NEAR(evaluated["val/perplexity"].get<double>(), std::exp(evaluated["val/loss"].get<double>()), 1e-6);
   EXPECT_EQ(evaluated["texts"].size(), 1u);
+  EXPECT_EQ(evaluated["unit"], "samples");
 
   const Outcome mirrored = run({"eval", dir_ / "runs/t", "--mirror"});
   EXPECT_EQ(mirrored.exit_code, 2);
