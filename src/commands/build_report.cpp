@@ -8,6 +8,7 @@
 #include "checkpoint/checkpoint_folder.h"
 #include "images/encode_png.h"
 #include "report/thumbnail.h"
+#include "util/log.h"
 #include "util/output_file.h"
 
 namespace trainyard {
@@ -38,6 +39,7 @@ std::optional<fs::path> checkpoint_to_report(const fs::path& run) {
 
 RunReport build_report(const fs::path& run, const std::function<CheckpointEvaluation()>& evaluate) {
   RunReport result{.record = read_run(run), .evaluation = nullptr, .note = ""};
+  for (const std::string& warning : result.record.warnings) log_warning(warning);
   try {
     const CheckpointEvaluation evaluated = evaluate();
     result.evaluation = to_json(evaluated);

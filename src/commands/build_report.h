@@ -17,8 +17,8 @@ inline constexpr std::size_t max_reported_mistakes = 30;
 /// The run's best checkpoint, or its last one if no epoch has ended yet; none if it has no checkpoint.
 std::optional<std::filesystem::path> checkpoint_to_report(const std::filesystem::path& run);
 
-/// Reads the run's folder and adds the evaluation of its checkpoint, with images of the worst samples. If `evaluate`
-/// throws, the error message becomes the note that is shown instead.
+/// Reads the run's folder, logs what is damaged in it, and adds the evaluation of its checkpoint, with images of the
+/// worst samples. If `evaluate` throws, the error message becomes the note that is shown instead.
 RunReport build_report(const std::filesystem::path& run, const std::function<CheckpointEvaluation()>& evaluate);
 
 /// Writes the page for `runs` to `path`.

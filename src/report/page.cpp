@@ -56,6 +56,7 @@ std::string report_page(const std::vector<RunReport>& runs, const std::string& c
                             {"ranks", run.record.ranks},
                             {"check", run.record.check},
                             {"config", run.record.config},
+                            {"warnings", run.record.warnings},
                             {"evaluation", run.evaluation},
                             {"note", run.note}});
   }

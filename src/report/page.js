@@ -240,13 +240,17 @@ function curves() {
     chart('Training samples per second', one('samples_per_second', 'samples/s'), {format: count, zero: true}),
     chart('Waiting for data', one('data_wait', 'of the time'), {format: shortPercent, zero: true, top: 1}),
   ].filter((card) => card !== null);
-  if (cards.length === 0) return section('Curves', element('p', {class: 'soft'}, 'No step has been logged yet.'));
+  const warnings = runs.flatMap((run) => run.warnings.map((text) => element('p', {class: 'finding'}, text)));
+  if (cards.length === 0) {
+    return section('Curves', ...(warnings.length > 0 ? warnings : [element('p', {class: 'soft'}, 'No step has been logged yet.')]));
+  }
   const sample = (kind, text) => element('span', {}, drawing('svg', {viewBox: '0 0 26 10'},
       drawing('line', {x1: 0, x2: 26, y1: 5, y2: 5, 'stroke-width': kind === 'after' ? 2.25 : 1.25})), text);
   section('Curves',
       element('div', {class: 'legend'}, ...(runs.length > 1 ? runs.map((run, i) => element('span', {}, chip(i), run.name)) : []),
           sample('while', 'while training'), sample('after', 'after each epoch, on val'),
           element('span', {}, 'across: epochs')),
+      ...warnings,
       ...runs.filter(extraLoss).map((run) => element('p', {class: 'soft small'},
           `${runs.length > 1 ? `${run.name}: the` : 'The'} training loss includes ${extraLoss(run)}; the val loss does not.`)),
       element('div', {class: 'grid curves'}, ...cards));

@@ -35,6 +35,16 @@ TEST_F(ReportCommand, ShowsSeveralRunsAndOneWithoutACheckpoint) {
               AllOf(HasSubstr("\"name\":\"a\""), HasSubstr("\"name\":\"young\"")));
 }
 
+TEST_F(ReportCommand, NamesDamageOfTheMetricsHereAndOnThePage) {
+  const TempDir dir;
+  dir.write("hurt/config.toml", "[model]\nname = \"convnet\"\n");
+  dir.write("hurt/metrics.csv", "garbage\n1,2\n");
+  const Outcome outcome = run_program({TRAINYARD_BINARY, "report", dir / "hurt"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, HasSubstr("hurt/metrics.csv:1: the first line is not the header"));
+  EXPECT_THAT(read_text_file(dir / "hurt/report.html", "test"), HasSubstr("hurt/metrics.csv:1: the first line"));
+}
+
 TEST_F(ReportCommand, RefusesAFolderThatIsNoRun) {
   const TempDir dir;
   const Outcome outcome = run_program({TRAINYARD_BINARY, "report", dir.path()});

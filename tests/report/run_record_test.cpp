@@ -9,6 +9,9 @@
 namespace trainyard {
 namespace {
 
+using testing::AllOf;
+using testing::HasSubstr;
+
 TEST(ReadRun, ReadsWhatIsThereAndPassesOverWhatIsTorn) {
   const TempDir dir;
   dir.write("config.toml", "[model]\n");
@@ -26,6 +29,33 @@ TEST(ReadRun, ReadsWhatIsThereAndPassesOverWhatIsTorn) {
   ASSERT_EQ(run.ranks.size(), 2u);
   EXPECT_EQ(run.ranks[1]["data_wait"], 0.25);
   EXPECT_TRUE(run.check.is_null());
+  EXPECT_THAT(run.warnings, testing::IsEmpty()) << "a run in progress may be writing its last line";
+}
+
+TEST(ReadRun, NamesTheFileAndLineOfDamage) {
+  const TempDir dir;
+  dir.write("config.toml", "[model]\n");
+  dir.write("metrics.csv", "epoch,step,val/loss,lr\n1,10,abc,0.1\n2,20,,nan\n3\n4,40,0.5,0.1\n");
+  dir.write("metrics.jsonl", "{\"step\":1}\n\x01garbage\n{\"step\":3}\n");
+  dir.write("ranks.csv", "garbage\n1,10,0,0.5\n");
+  const RunRecord run = read_run(dir.path());
+  EXPECT_EQ(run.epochs.size(), 3u);
+  EXPECT_EQ(run.steps.size(), 2u);
+  EXPECT_EQ(run.ranks.size(), 0u);
+  ASSERT_EQ(run.warnings.size(), 3u);
+  EXPECT_THAT(run.warnings[0],
+              AllOf(HasSubstr("metrics.csv:2: val/loss is 'abc', which is no number"), HasSubstr("1 more")));
+  EXPECT_THAT(run.warnings[1], HasSubstr("metrics.jsonl:2: the line is no JSON object; what cannot be read"));
+  EXPECT_THAT(run.warnings[2], HasSubstr("ranks.csv:1: the first line is not the header"));
+}
+
+TEST(ReadRun, MissesTheMetricsOfARunWithCheckpoints) {
+  const TempDir dir;
+  dir.write("checkpoints/step-00000001/manifest.json", "");
+  const RunRecord run = read_run(dir.path());
+  ASSERT_EQ(run.warnings.size(), 2u);
+  EXPECT_THAT(run.warnings[0], HasSubstr("metrics.csv is missing"));
+  EXPECT_THAT(run.warnings[1], HasSubstr("metrics.jsonl is missing"));
 }
 
 TEST(ReadRun, LeavesOutTheFolderThatTheRunWasStartedIn) {
