@@ -5,7 +5,9 @@
 #include <fmt/ranges.h>
 
 #include "checkpoint/checkpoint_writer.h"
+#include "checkpoint/run_config.h"
 #include "commands/command.h"
+#include "report/run_record.h"
 #include "util/output.h"
 
 namespace trainyard {
@@ -25,12 +27,10 @@ class AverageCommand : public Command {
 
   int run(const Config& /*config*/) override {
     if (!fs::exists(run_)) throw UsageError("average", "there is no run {}: no such file or folder", run_);
+    require_run_folder(run_, "average");
     std::vector<fs::path> checkpoints = step_folders(fs::path(run_) / "checkpoints");
     const std::size_t least = last_ == unset ? 2 : static_cast<std::size_t>(last_);
-    if (checkpoints.size() < least) {
-      throw UsageError("average", "{} has {} checkpoints, {} are to be averaged; train with checkpoint.keep = {}", run_,
-                       checkpoints.size(), least, least);
-    }
+    require_enough(checkpoints, least);
     if (last_ != unset) checkpoints.erase(checkpoints.begin(), checkpoints.end() - last_);
     const fs::path output = fs::path(run_) / "averaged";
     save_checkpoint(output, average_of(checkpoints), /*best=*/false, {.keep = 1});
@@ -42,6 +42,17 @@ class AverageCommand : public Command {
   }
 
  private:
+  void require_enough(const std::vector<fs::path>& checkpoints, std::size_t least) const {
+    const std::size_t count = checkpoints.size();
+    if (count >= least) return;
+    const bool keeps_enough = count == 0 || read_config(checkpoints.back()).checkpoint.keep >= static_cast<int>(least);
+    throw UsageError("average", "{} has {}, {} are to be averaged; train {}", run_,
+                     count == 0   ? "no checkpoint"
+                     : count == 1 ? "1 checkpoint"
+                                  : fmt::format("{} checkpoints", count),
+                     least, keeps_enough ? "more epochs" : fmt::format("with checkpoint.keep = {}", least));
+  }
+
   static constexpr int unset = -1;
 
   std::string run_;

@@ -55,5 +55,19 @@ TEST_F(AverageCommand, RefusesMoreCheckpointsThanThereAre) {
   EXPECT_THAT(nowhere.output, HasSubstr("there is no run"));
 }
 
+TEST_F(AverageCommand, SaysWhetherEpochsOrCheckpointsAreMissing) {
+  ASSERT_EQ(train("short", {}, "1").exit_code, 0);
+  const Outcome alone = run_program({TRAINYARD_BINARY, "average", *dir_ / "short"});
+  EXPECT_EQ(alone.exit_code, 2);
+  EXPECT_THAT(alone.output, HasSubstr("short has 1 checkpoint, 2 are to be averaged; train more epochs"));
+}
+
+TEST_F(AverageCommand, RefusesAFolderThatIsNoRun) {
+  const TempDir dir;
+  const Outcome outcome = run_program({TRAINYARD_BINARY, "average", dir.path()});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.output, HasSubstr("[average] " + std::string(dir.path()) + " is no run's folder"));
+}
+
 }  // namespace
 }  // namespace trainyard
