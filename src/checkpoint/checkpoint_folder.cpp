@@ -46,6 +46,15 @@ bool is_there(const fs::path& path) {
   return fs::exists(path, error);
 }
 
+// The checkpoint that resolve_checkpoint() returns.
+std::optional<fs::path> find_checkpoint(const fs::path& path) {
+  for (const fs::path& link : {path, path / "last", path / "checkpoints" / "last"}) {
+    const fs::path place = follow_link(link);
+    if (is_there(place / Manifest::file_name)) return fs::canonical(place);
+  }
+  return std::nullopt;
+}
+
 // The name of the step folder that a text file contains; none if it is not such a file.
 std::optional<std::string> step_name_in(const fs::path& file) {
   constexpr std::size_t most = 64;
@@ -170,13 +179,13 @@ void prune(const fs::path& checkpoints, std::size_t keep) {
 }
 
 fs::path resolve_checkpoint(const fs::path& path) {
-  for (const fs::path& link : {path, path / "last", path / "checkpoints" / "last"}) {
-    const fs::path place = follow_link(link);
-    if (is_there(place / Manifest::file_name)) return fs::canonical(place);
-  }
+  if (const std::optional<fs::path> found = find_checkpoint(path)) return *found;
   if (!is_there(path)) throw UsageError(where, "there is no checkpoint {}: no such file or folder", path.string());
-  if (!fs::is_directory(path))
-    throw UsageError(where, "{} is a file; give a checkpoint's or a run's folder", path.string());
+  if (!fs::is_directory(path)) {
+    const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
+    throw UsageError(where, "{} is a file; give {}", path.string(),
+                     find_checkpoint(folder) ? "its folder, " + folder.string() : "a checkpoint's or a run's folder");
+  }
   std::vector<std::string> names = names_in(is_there(path / "checkpoints") ? path / "checkpoints" : path);
   std::erase_if(names, [](const std::string& name) { return name.starts_with("."); });
   throw UsageError(where, "{} is neither a checkpoint nor a run that has one; there: {}", path.string(),

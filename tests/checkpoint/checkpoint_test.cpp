@@ -203,6 +203,18 @@ TEST(Checkpoint, WhatIsNoCheckpointIsAUsageErrorThatListsWhatIsThere) {
   EXPECT_THAT(message(folder.path()), HasSubstr("there: step-00000001"));
 }
 
+TEST(Checkpoint, AFileInItsPlaceIsAUsageErrorThatNamesItsFolder) {
+  const TestFolder folder;
+  const auto message = [](const fs::path& path) { return message_of<UsageError>([&] { resolve_checkpoint(path); }); };
+  const fs::path step = write_checkpoint(folder / "checkpoints", example(1));
+  EXPECT_THAT(message(step / "model.safetensors"),
+              HasSubstr("model.safetensors is a file; give its folder, " + step.string()));
+  std::ofstream(folder / "config.toml") << "[model]\n";
+  EXPECT_THAT(message(folder / "config.toml"), HasSubstr("is a file; give a checkpoint's or a run's folder"));
+  point_link(folder / "checkpoints", "last", step);
+  EXPECT_THAT(message(folder / "config.toml"), HasSubstr("is a file; give its folder, " + folder.path().string()));
+}
+
 TEST(Checkpoint, ReadersSeeWholeCheckpointsInOrderWhileOneWrites) {
   const TestFolder folder;
   point_link(folder.path(), "last", write_checkpoint(folder.path(), example(0, 10'000)));
