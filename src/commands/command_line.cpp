@@ -30,10 +30,12 @@ constexpr const char* where = "trainyard";
 
 bool asks_for_help(const std::string& word) { return word == "-h" || word == "--help"; }
 
-// What an unknown word was probably meant to be: one of `flags`, or a setting.
+// What an unknown word was probably meant to be: one of `flags`, or a setting; first of all one that lacks its section.
 std::string nearest_flag(const std::string& flag, std::vector<std::string> flags) {
   const std::string key = flag.substr(std::min(flag.find_first_not_of('-'), flag.size()));
   flags.push_back("--" + nearest_keys(key).front());
+  const auto whole = std::ranges::find_if(flags, [&](const std::string& known) { return known.ends_with("." + key); });
+  if (whole != flags.end()) return *whole;
   return nearest_first(flag, flags).front();
 }
 

@@ -103,7 +103,9 @@ std::vector<std::string> nearest_keys(const std::string& key) {
         std::min(edit_distance(key, setting.key), edit_distance(field(key), field(setting.key)) + wrong_section),
         setting.key);
   }
-  std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  // Of equally near ones, a setting of every run comes before one of a component.
+  const auto rank = [](const auto& one) { return std::pair(one.first, std::ranges::count(one.second, '.')); };
+  std::stable_sort(ranked.begin(), ranked.end(), [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
   std::vector<std::string> keys;
   for (auto& [distance, name] : ranked) keys.push_back(std::move(name));
   return keys;

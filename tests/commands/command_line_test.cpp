@@ -1,0 +1,32 @@
+#include "commands/command_line.h"
+
+#include <gmock/gmock.h>
+
+#include "support/error_of.h"
+#include "util/error.h"
+
+namespace trainyard {
+namespace {
+
+using testing::HasSubstr;
+
+std::string refusal_of(const char* flag) {
+  const char* const words[] = {"trainyard", "train", flag, "3"};
+  return error_of<UsageError>([&] { parse_command_line(4, words); });
+}
+
+TEST(CommandLine, FlagWithoutItsSectionGetsTheWholeFlag) {
+  EXPECT_THAT(refusal_of("--epochs"), HasSubstr("did you mean '--train.epochs'?"));
+  EXPECT_THAT(refusal_of("--lr"), HasSubstr("did you mean '--optimizer.lr'?"));
+  EXPECT_THAT(refusal_of("--device"), HasSubstr("did you mean '--train.device'?"));
+  EXPECT_THAT(refusal_of("--seed"), HasSubstr("did you mean '--train.seed'?"));
+  EXPECT_THAT(refusal_of("--dry_run"), HasSubstr("did you mean '--train.dry_run'?"));
+}
+
+TEST(CommandLine, MisspeltFlagGetsTheNearestOne) {
+  EXPECT_THAT(refusal_of("--hepl"), HasSubstr("did you mean '--help'?"));
+  EXPECT_THAT(refusal_of("--train.epoch"), HasSubstr("did you mean '--train.epochs'?"));
+}
+
+}  // namespace
+}  // namespace trainyard
