@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <fstream>
 #include <map>
 
 #include "checkpoint/checkpoint_folder.h"
@@ -68,6 +69,33 @@ void require_free(const fs::path& run) {
   if (fs::exists(run) && !try_to_lock(run)) refuse_in_use(run);
 }
 
+// A run writes its config.toml before any other file, with run.started_in, which nobody gives.
+bool has_config_of_a_run(const fs::path& run) {
+  std::ifstream config(run / "config.toml");
+  for (std::string line; std::getline(config, line);) {
+    if (line.starts_with("started_in = ")) return true;
+  }
+  return false;
+}
+
+// A file of the user's in `run` that a new run would replace; empty: none.
+std::string file_in_the_way(const fs::path& run) {
+  if (has_config_of_a_run(run)) return {};
+  for (const char* const name : {"config.toml", "metrics.csv", "metrics.jsonl", "loading.csv", "ranks.csv",
+                                 "check.json", "data.json", "report.html", "trace.json"}) {
+    std::error_code ignored;
+    if (fs::exists(run / name, ignored)) return name;
+  }
+  return {};
+}
+
+void require_nothing_in_the_way(const fs::path& run) {
+  const std::string file = file_in_the_way(run);
+  if (file.empty()) return;
+  throw UsageError("run.name", "{} already holds {} but no checkpoint; choose another run.name or remove the folder",
+                   run.string(), file);
+}
+
 RunFolder choose_named(const Config& config) {
   const fs::path run = fs::path(config.run.dir) / config.run.name;
   require_free(run);
@@ -76,7 +104,10 @@ RunFolder choose_named(const Config& config) {
                      run.string());
   }
   const std::optional<fs::path> newest = newest_checkpoint(run);
-  if (!newest) return {.path = run, .checkpoint = std::nullopt};
+  if (!newest) {
+    require_nothing_in_the_way(run);
+    return {.path = run, .checkpoint = std::nullopt};
+  }
   refuse_another_run(config, *newest);
   return resumed(config, run, *newest);
 }
@@ -153,7 +184,9 @@ RunFolder choose_unnamed(const Config& config) {
     }
   }
   int number = 1;
-  const auto is_taken = [&](const fs::path& path) { return fs::exists(path / "checkpoints") || is_in_use(path); };
+  const auto is_taken = [&](const fs::path& path) {
+    return fs::exists(path / "checkpoints") || is_in_use(path) || !file_in_the_way(path).empty();
+  };
   while (is_taken(parent / numbered(base, number))) ++number;
   return {.path = parent / numbered(base, number), .checkpoint = std::nullopt, .notes = std::move(notes)};
 }
@@ -192,6 +225,7 @@ RunFolder choose_run_folder(const Config& config) {
     const fs::path run = config.run.name.empty() ? own : fs::path(config.run.dir) / config.run.name;
     require_free(run);
     refuse_second_history(config, run, checkpoint);
+    if (step_folders(run / "checkpoints").empty()) require_nothing_in_the_way(run);
     return resumed(config, run, checkpoint);
   }
   return config.run.name.empty() ? choose_unnamed(config) : choose_named(config);

@@ -124,6 +124,35 @@ TEST_F(RunChoice, ARunThatAnotherProcessTrainsIsRefusedByName) {
   EXPECT_THAT(error_of<UsageError>([&] { choose_run_folder(config_); }), HasSubstr("another process is training"));
 }
 
+TEST_F(RunChoice, AFolderWithTheUsersFilesIsLeftAlone) {
+  dir_.write("a/metrics.csv", "x");
+  dir_.write("b/config.toml", "[model]\nname = \"convnet\"\n");
+  dir_.write("synthetic-convnet/report.html", "x");
+  EXPECT_EQ(choose_run_folder(config_).path, dir_ / "synthetic-convnet-2");
+  for (const std::string resume : {"auto", "never"}) {
+    config_.run.resume = resume;
+    config_.run.name = "a";
+    EXPECT_THAT(error_of<UsageError>([&] { choose_run_folder(config_); }),
+                HasSubstr("[run.name] " + dir_ / "a" + " already holds metrics.csv but no checkpoint; choose another"));
+    config_.run.name = "b";
+    EXPECT_THAT(error_of<UsageError>([&] { choose_run_folder(config_); }), HasSubstr("already holds config.toml"));
+  }
+  leave_run("c", config_, 2);
+  config_.run.resume = dir_ / "c/checkpoints/step-00000002";
+  EXPECT_THAT(error_of<UsageError>([&] { choose_run_folder(config_); }), HasSubstr("already holds config.toml"));
+}
+
+TEST_F(RunChoice, ARunKilledBeforeItsFirstCheckpointStartsAgain) {
+  config_.run.started_in = "/home";
+  dir_.write("a/config.toml", to_toml(config_));
+  dir_.write("a/metrics.csv", "epoch,step\n");
+  dir_.write("b/notes.txt", "hypothesis");
+  for (const char* const name : {"a", "b"}) {
+    config_.run.name = name;
+    EXPECT_EQ(choose_run_folder(config_).path, dir_ / name);
+  }
+}
+
 TEST_F(RunChoice, AFinishedRunIsNotedAndANewOneStarts) {
   leave_run("synthetic-convnet", config_, 5, RunEnd::finished);
   const RunFolder run = choose_run_folder(config_);
