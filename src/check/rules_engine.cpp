@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <initializer_list>
 
-
 #include "check/rules.h"
 
 namespace trainyard::rules {

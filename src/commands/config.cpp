@@ -1,6 +1,5 @@
 // trainyard config: prints every setting with its value, allowed values and default, as a configuration file.
 
-
 #include <fmt/format.h>
 
 #include "commands/command.h"

@@ -1,6 +1,5 @@
 #include "tasks/palette.h"
 
-
 namespace trainyard {
 namespace {
 

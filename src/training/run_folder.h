@@ -34,8 +34,8 @@ struct RunFolder {
 ///   the highest number that is unfinished, has the same configuration and is not being trained by another process. If
 ///   there is none, or with "never", the first free number is used; a note mentions a finished run of the same
 ///   configuration.
-/// - A folder without checkpoints that holds files by the names of a run's, but no config.toml that a run has written, is
-///   refused or, without run.name, passed over: they are the user's.
+/// - A folder without checkpoints that holds files by the names of a run's, but no config.toml that a run has written,
+///   is refused or, without run.name, passed over: they are the user's.
 /// - With a path in run.resume: resumes from that checkpoint, in the folder of run.name or, without a name, in the
 ///   checkpoint's own folder.
 ///
