@@ -58,7 +58,7 @@ std::uint64_t bytes_of(const NamedTensors& tensors) {
 }
 
 std::uint64_t bytes_of(const Checkpoint& contents) {
-  std::uint64_t bytes = 64 * 1024 + contents.manifest.config.size();
+  std::uint64_t bytes = std::uint64_t{64} * 1024 + contents.manifest.config.size();
   for (const std::string& name : contents.manifest.class_names) bytes += 2 * name.size() + 8;
   return bytes + bytes_of(contents.model) + bytes_of(contents.ema) + bytes_of(contents.state);
 }

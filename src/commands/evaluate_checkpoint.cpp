@@ -1,5 +1,7 @@
 #include "commands/evaluate_checkpoint.h"
 
+#include <fmt/format.h>
+
 #include "config/config_file.h"
 #include "datasets/splits.h"
 #include "loader_torch/registered_memory.h"
@@ -108,7 +110,7 @@ Json to_json(const CheckpointEvaluation& evaluated) {
                {"metrics", Json::array()}};
   for (const auto& [name, value] : evaluated.scores.values) {
     json["metrics"].push_back(name);
-    json[split + "/" + name] = value ? Json(*value) : Json();
+    json[fmt::format("{}/{}", split, name)] = value ? Json(*value) : Json();
   }
   if (!findings.classes.empty()) json["classes"] = findings.classes;
   if (!findings.confusion.empty()) json["confusion"] = findings.confusion;

@@ -5,9 +5,7 @@
 #include <cstring>
 
 #include "datasets/read_file.h"
-#include "datasets/stored_images.h"
 #include "transforms/pipeline.h"
-#include "util/error.h"
 
 namespace trainyard {
 namespace {
