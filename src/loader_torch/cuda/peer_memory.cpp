@@ -1,6 +1,7 @@
 #include "loader_torch/peer_memory.h"
 
 #include <array>
+#include <bit>
 #include <memory>
 #include <string>
 #include <vector>
@@ -65,6 +66,8 @@ const Driver& driver() {
   return functions;
 }
 
+int ordinal_of(at::Device device) { return static_cast<std::uint8_t>(device.index()); }
+
 // A handle of physical memory, which lives until all handles and mappings of it in all processes are gone.
 class PhysicalMemory {
  public:
@@ -74,12 +77,12 @@ class PhysicalMemory {
     kind.type = CU_MEM_ALLOCATION_TYPE_PINNED;
     kind.requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
     kind.location.type = CU_MEM_LOCATION_TYPE_DEVICE;
-    kind.location.id = device.index();
+    kind.location.id = ordinal_of(device);
     driver().create(&handle_, bytes, &kind, 0ULL);
   }
   // That of another process, which has exported it.
   explicit PhysicalMemory(const UniqueFd& exported) {
-    driver().import_handle(&handle_, reinterpret_cast<void*>(static_cast<std::intptr_t>(exported.get())),
+    driver().import_handle(&handle_, std::bit_cast<void*>(std::intptr_t{exported.get()}),
                            CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR);
   }
   ~PhysicalMemory() { driver().release.ignoring_errors(handle_); }
@@ -122,12 +125,12 @@ class AddressRange {
   void make_accessible() const {
     CUmemAccessDesc access{};
     access.location.type = CU_MEM_LOCATION_TYPE_DEVICE;
-    access.location.id = device_.index();
+    access.location.id = ordinal_of(device_);
     access.flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
     driver().set_access(begin_, part_bytes_ * parts_, &access, std::size_t{1});
   }
 
-  void* data() const { return reinterpret_cast<void*>(begin_); }
+  void* data() const { return std::bit_cast<void*>(begin_); }
 
  private:
   CUdeviceptr place_of(std::size_t part) const { return begin_ + part * part_bytes_; }
