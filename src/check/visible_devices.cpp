@@ -5,14 +5,10 @@
 
 #include <fmt/format.h>
 
+#include "util/text_lines.h"
+
 namespace trainyard::rules {
 namespace {
-
-std::string_view trimmed(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
 
 bool is_identifier(std::string_view entry) { return entry.starts_with("GPU-") || entry.starts_with("MIG-"); }
 

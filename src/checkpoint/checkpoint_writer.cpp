@@ -84,7 +84,7 @@ std::optional<CheckpointWriter::Failure> write_snapshot(const Snapshot& snapshot
     }
     save_checkpoint(folder, snapshot.contents, best, config);
   } catch (const SystemError& error) {
-    failure = {.step = snapshot.contents.manifest.step, .cause = "[file] " + error.cause(), .error = error.error()};
+    failure = {.step = snapshot.contents.manifest.step, .cause = error.what_without_hint(), .error = error.error()};
   } catch (const std::exception& error) {
     failure = {.step = snapshot.contents.manifest.step, .cause = error.what(), .error = 0};
   }

@@ -120,8 +120,8 @@ SavingProof prove_saving(const fs::path& checkpoints, const Checkpoint& contents
                        config);
     return proof;
   } catch (const SystemError& error) {
-    throw RunError(where, "{}: this run could not save its checkpoints: {}; {}", checkpoints.string(), error.cause(),
-                   remedy_of(error.error()));
+    throw RunError(where, "{}: this run could not save its checkpoints: {}; {}", checkpoints.string(),
+                   without_where(error.what_without_hint()), remedy_of(error.error()));
   } catch (const RunError& error) {
     throw RunError(where, "{}: this run could not save its checkpoints: {}", checkpoints.string(),
                    without_where(error.what()));

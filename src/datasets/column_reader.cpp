@@ -8,6 +8,7 @@
 #include "util/error.h"
 #include "util/nearest.h"
 #include "util/printable.h"
+#include "util/text_lines.h"
 
 namespace trainyard {
 namespace {
@@ -39,12 +40,6 @@ void write_element(std::span<std::byte> out, std::size_t index, T value) {
 }
 
 }  // namespace
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view spaces = " \t";
-  text.remove_prefix(std::min(text.find_first_not_of(spaces), text.size()));
-  return text.substr(0, text.find_last_not_of(spaces) + 1);
-}
 
 std::optional<double> number_in(std::string_view text) {
   text = trimmed(text);

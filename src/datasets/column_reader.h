@@ -15,9 +15,6 @@
 
 namespace trainyard {
 
-/// Returns `text` without the spaces and tabs around it.
-std::string_view trimmed(std::string_view text);
-
 /// Parses a finite number, which may be surrounded by spaces; nullopt if `text` is anything else.
 std::optional<double> number_in(std::string_view text);
 

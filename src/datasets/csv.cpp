@@ -24,6 +24,7 @@
 #include "util/error.h"
 #include "util/nearest.h"
 #include "util/printable.h"
+#include "util/text_lines.h"
 
 namespace trainyard {
 namespace {

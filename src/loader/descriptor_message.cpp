@@ -3,8 +3,9 @@
 #include <array>
 #include <cstring>
 
-#include <sys/socket.h>
 #include <unistd.h>
+
+#include "util/error.h"
 
 namespace trainyard {
 namespace {
@@ -16,6 +17,13 @@ using Control = std::array<char, CMSG_SPACE(max_descriptors * sizeof(int))>;
 UniqueFd new_message_socket(int flags) {
   return UniqueFd(check_call(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0), "loader", "socket",
                              "the ranks of this host", "see `ulimit -n` where too many files are open"));
+}
+
+AbstractAddress::AbstractAddress(std::string_view name)
+    : size_(static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size())) {
+  if (size_ > sizeof address_) throw RunError("loader", "a socket's name has {} bytes: it is too long", name.size());
+  address_.sun_family = AF_UNIX;
+  name.copy(address_.sun_path + 1, name.size());  // the zero before it makes it abstract
 }
 
 bool is_of_this_user(int socket) {

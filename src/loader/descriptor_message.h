@@ -3,7 +3,11 @@
 
 #include <cstddef>
 #include <span>
+#include <string_view>
 #include <vector>
+
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "util/system.h"
 
@@ -18,6 +22,20 @@ struct DescriptorMessage {
 
 /// Returns a new SOCK_SEQPACKET socket with these additional flags. Throws RunError.
 UniqueFd new_message_socket(int flags = 0);
+
+/// A Unix socket's address in the abstract namespace: it has no file and disappears with the process that listens.
+class AbstractAddress {
+ public:
+  /// Throws RunError if the name is too long.
+  explicit AbstractAddress(std::string_view name);
+
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&address_); }
+  socklen_t size() const { return size_; }
+
+ private:
+  sockaddr_un address_{};
+  socklen_t size_;
+};
 
 /// Whether the process at the other end of a connected socket belongs to this user.
 bool is_of_this_user(int socket);

@@ -1,12 +1,9 @@
 #include "loader/exchange_descriptors.h"
 
 #include <array>
-#include <cstring>
 
 #include <fcntl.h>
-#include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/un.h>
 
 #include "loader/descriptor_message.h"
 #include "util/error.h"
@@ -28,15 +25,10 @@ std::string bind_to_new_name(int socket) {
 }
 
 UniqueFd connect_to(const std::string& name) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (name.size() + 1 > sizeof address.sun_path)
-    throw RunError("loader", "a rank's socket has a name that is too long");
-  std::memcpy(address.sun_path + 1, name.data(), name.size());
-  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  const AbstractAddress address(name);
   UniqueFd socket = new_message_socket();
-  check_call(retry_on_eintr([&] { return connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), size); }),
-             "loader", "connect", subject, "the ranks of a host must share one network namespace");
+  check_call(retry_on_eintr([&] { return connect(socket.get(), address.get(), address.size()); }), "loader", "connect",
+             subject, "the ranks of a host must share one network namespace");
   return socket;
 }
 

@@ -2,11 +2,9 @@
 
 #include <array>
 #include <cerrno>
-#include <cstring>
 
 #include <fmt/format.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "loader/descriptor_message.h"
@@ -25,18 +23,9 @@ struct Wanted {
   cpu_set_t cores;
 };
 
-struct Address {
-  sockaddr_un name{};
-  socklen_t size = 0;
-
-  explicit Address(const LocalRanks& ranks) {
-    const std::string text = fmt::format("trainyard-{}-{:016x}", geteuid(), key_of(ranks.run));
-    name.sun_family = AF_UNIX;
-    std::memcpy(name.sun_path + 1, text.data(), text.size());  // the zero before it makes it abstract
-    size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + text.size());
-  }
-  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&name); }
-};
+AbstractAddress address_of(const LocalRanks& ranks) {
+  return AbstractAddress(fmt::format("trainyard-{}-{:016x}", geteuid(), key_of(ranks.run)));
+}
 
 // Throws RunError if the request is incomplete.
 ZygoteRequest receive_request(int socket) {
@@ -58,11 +47,11 @@ ZygoteRequest receive_request(int socket) {
 
 UniqueFd connect_to_first(const LocalRanks& ranks) {
   constexpr int milliseconds_between_tries = 20;
-  const Address address(ranks);
+  const AbstractAddress address = address_of(ranks);
   const auto deadline = monotonic_ns() + static_cast<std::int64_t>(ranks.timeout_seconds * 1e9);
   for (;; usleep(milliseconds_between_tries * 1000)) {
     UniqueFd socket = new_message_socket();
-    if (retry_on_eintr([&] { return connect(socket.get(), address.get(), address.size); }) == 0) return socket;
+    if (retry_on_eintr([&] { return connect(socket.get(), address.get(), address.size()); }) == 0) return socket;
     if (errno != ECONNREFUSED) {
       throw_system_error("loader", "connect", "local rank 0, which reads the data of this host", errno);
     }
@@ -80,8 +69,8 @@ UniqueFd connect_to_first(const LocalRanks& ranks) {
 
 HostSocket::HostSocket(const LocalRanks& ranks)
     : listener_(new_message_socket(SOCK_NONBLOCK)), to_come_(ranks.count - 1) {
-  const Address address(ranks);
-  check_call(bind(listener_.get(), address.get(), address.size), "loader", "bind", "the socket of local rank 0",
+  const AbstractAddress address = address_of(ranks);
+  check_call(bind(listener_.get(), address.get(), address.size()), "loader", "bind", "the socket of local rank 0",
              "where the address is in use, another process of this run has the same local rank");
   check_call(listen(listener_.get(), to_come_), "loader", "listen", "the socket of local rank 0");
 }

@@ -20,8 +20,6 @@ ImageDecoder::ImageDecoder(at::Device device, Unit) : device_(device) {
 ImageDecoder::~ImageDecoder() = default;
 at::Tensor ImageDecoder::decode(const Batch&, std::size_t) { return {}; }
 
-std::uint64_t free_gpu_memory(at::Device) { return 0; }
-
 at::Tensor empty_on_peers(at::IntArrayRef, at::ScalarType, at::Device, const HostGroup&) {
   throw MachineError("loader", "loader.cache = gpu needs a build with CUDA; set it to none or shm");
 }

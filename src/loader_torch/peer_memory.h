@@ -8,9 +8,6 @@
 
 namespace trainyard {
 
-/// Free memory of a GPU in bytes. REQUIRES a build with CUDA.
-std::uint64_t free_gpu_memory(at::Device device);
-
 /// Bytes on each of `gpus` GPUs of a tensor of `bytes` that empty_on_peers() has spread over them: whole blocks of 2
 /// MiB.
 std::uint64_t peer_share(std::uint64_t bytes, int gpus);

@@ -13,6 +13,9 @@ namespace trainyard {
 /// Peak bytes of GPU memory allocated by tensors in this process; 0 on the CPU. Does not wait for the GPU.
 std::uint64_t peak_gpu_memory(at::Device device);
 
+/// Bytes of a GPU that no process has allocated; 0 in a build without CUDA. REQUIRES that `device` is a GPU.
+std::uint64_t free_gpu_memory(at::Device device);
+
 /// During its lifetime, counts the bytes that tensors on `device` hold beyond those held at construction, in this
 /// thread and in the autograd threads that work for it.
 class MemoryCount {

@@ -3,7 +3,6 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "util/error.h"
 
@@ -13,16 +12,18 @@ namespace trainyard {
 class SystemError : public RunError {
  public:
   /// what() is `[where] cause; hint`; `hint` may be empty.
-  SystemError(int error, std::string_view where, std::string cause, std::string_view hint = {})
-      : RunError(where, "{}{}{}", cause, hint.empty() ? "" : "; ", hint), error_(error), cause_(std::move(cause)) {}
+  SystemError(int error, std::string_view where, std::string_view cause, std::string_view hint = {})
+      : RunError(where, "{}{}{}", cause, hint.empty() ? "" : "; ", hint),
+        error_(error),
+        what_without_hint_(fmt::format("[{}] {}", where, cause)) {}
 
   int error() const { return error_; }  ///< errno
-  /// To be quoted in another error with another hint.
-  const std::string& cause() const { return cause_; }
+  /// `[where] cause`, to be quoted in another error with another hint.
+  const std::string& what_without_hint() const { return what_without_hint_; }
 
  private:
   int error_;
-  std::string cause_;
+  std::string what_without_hint_;
 };
 
 /// Returns what a user can do if writing a file fails with errno `error`, as part of a sentence: "make room on the

@@ -61,13 +61,9 @@ TEST(ExchangeDescriptors, AMessageThatIsNoRanksIsAnError) {
   const UniqueFd own = file_of(1);
   const HostGroup group{.rank = 0, .count = 2, .timeout_seconds = 5, .all_gather = [&](const std::string& text) {
                           // In place of rank 1, sends a message of one byte without a descriptor.
-                          sockaddr_un address{};
-                          address.sun_family = AF_UNIX;
-                          text.copy(address.sun_path + 1, text.size());
-                          const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + text.size());
+                          const AbstractAddress address(text);
                           const UniqueFd socket = new_message_socket();
-                          check_call(connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), size), "test",
-                                     "connect", "rank 0");
+                          check_call(connect(socket.get(), address.get(), address.size()), "test", "connect", "rank 0");
                           const std::byte byte{};
                           send_with_descriptors(socket.get(), {&byte, 1}, {});
                           return std::vector{text, text};

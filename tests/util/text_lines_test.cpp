@@ -21,5 +21,12 @@ TEST(TextLines, DropsMarksSpacesAndEmptyEnds) {
   EXPECT_THAT(text_lines(""), ElementsAre());
 }
 
+TEST(Trimmed, DropsSpacesAndTabsAroundTheText) {
+  EXPECT_EQ(trimmed(" \tcat and dog\t "), "cat and dog");
+  EXPECT_EQ(trimmed("cat"), "cat");
+  EXPECT_EQ(trimmed(" \t "), "");
+  EXPECT_EQ(trimmed(""), "");
+}
+
 }  // namespace
 }  // namespace trainyard

@@ -169,14 +169,6 @@ void require_access_to_peers(at::Device device, const HostGroup& group) {
 
 }  // namespace
 
-std::uint64_t free_gpu_memory(at::Device device) {
-  std::size_t free = 0;
-  std::size_t total = 0;
-  C10_CUDA_CHECK(cudaSetDevice(device.index()));
-  C10_CUDA_CHECK(cudaMemGetInfo(&free, &total));
-  return free;
-}
-
 at::Tensor empty_on_peers(at::IntArrayRef shape, at::ScalarType type, at::Device device, const HostGroup& group) {
   require_access_to_peers(device, group);
   std::uint64_t bytes = c10::elementSize(type);

@@ -8,6 +8,7 @@
 #include <c10/cuda/CUDAGuard.h>
 #include <cuda_runtime_api.h>
 
+#include "training/memory.h"
 #include "util/error.h"
 #include "util/text_lines.h"
 
@@ -67,10 +68,7 @@ bool has_room_for_cuda_graph(at::Device device) {
   const auto cached =
       stats.reserved_bytes[0].current - stats.allocated_bytes[0].current;  // [0]: small and large blocks together
   allocator::emptyCache();
-  std::size_t free = 0;
-  std::size_t total = 0;
-  C10_CUDA_CHECK(cudaMemGetInfo(&free, &total));
-  return free / 2 >= static_cast<std::size_t>(cached);
+  return free_gpu_memory(device) / 2 >= static_cast<std::uint64_t>(cached);
 }
 
 std::unique_ptr<CudaGraph> capture_cuda_graph(at::Device device, const std::function<void()>& work,
