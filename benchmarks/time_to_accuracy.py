@@ -1,8 +1,8 @@
 """Measures how long a configuration trains until it has reached an accuracy on test, in turns with the same recipe in
-PyTorch: eager and compiled.
+PyTorch: eager, compiled, and compiled with CUDA graphs.
 
 usage: python benchmarks/time_to_accuracy.py TRAINYARD CONFIG TARGET [--rounds 3] [--data.root FOLDER]
-           [--contenders trainyard,eager,compiled]
+           [--contenders trainyard,eager,compiled,graphs]
 
 The whole recipe is run, with another seed in each round. It reaches the target if the mean of its accuracies on test
 does. Two times are given: from the shell's prompt to the command's end, and "warm", the recipe's epochs at the median
@@ -45,7 +45,7 @@ def run_of_pytorch(mode):
     return run
 
 
-CONTENDERS = {"trainyard": run_of_trainyard, "eager": run_of_pytorch("eager"), "compiled": run_of_pytorch("compiled")}
+CONTENDERS = {"trainyard": run_of_trainyard} | {mode: run_of_pytorch(mode) for mode in ("eager", "compiled", "graphs")}
 
 
 def measure(contender, arguments, seed):

@@ -1,7 +1,8 @@
 """PyTorch's side of benchmarks/time_to_accuracy.py: trains by the recipe of a configuration.
 
-usage: python benchmarks/peers/recipe.py eager|compiled CONFIG ROOT SEED
+usage: python benchmarks/peers/recipe.py eager|compiled|graphs CONFIG ROOT SEED
 
+graphs: torch.compile with CUDA graphs (mode="reduce-overhead").
 Prints the seconds of each epoch's training, then the accuracy on test of the averaged weights after the last epoch. Of
 the settings it knows those that the recipes in configs/ for ResNets on Fashion-MNIST and CIFAR-10 use, and refuses
 other transforms, optimizers and schedules. All samples are on the GPU, where they are also augmented.
@@ -21,7 +22,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests/pari
 import reference_nets
 import torch
 from torch.nn import functional as F
-
 
 
 def read_fashion_mnist(root, split):
@@ -163,8 +163,8 @@ def main(mode, config, root, seed):
             logits = net(batch)
         return F.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
 
-    if mode == "compiled":
-        forward = torch.compile(forward)
+    if mode != "eager":  # not dynamic: the last batch of an epoch is smaller, and gets kernels of its own
+        forward = torch.compile(forward, dynamic=False, mode="reduce-overhead" if mode == "graphs" else None)
     size = config["loader"]["batch_size"]
     per_epoch = math.ceil(len(images) / size)
     steps = train["epochs"] * per_epoch
@@ -176,6 +176,8 @@ def main(mode, config, root, seed):
         for chosen in torch.randperm(len(images), device=device).split(size):
             for group in sgd.param_groups:
                 group["lr"] = optimizer["lr"] * share_of_peak(config["schedule"], step, steps, warmup)
+            if mode == "graphs":
+                torch.compiler.cudagraph_mark_step_begin()
             loss = forward(augment(images[chosen]), labels[chosen])
             sgd.zero_grad()
             loss.backward()
