@@ -152,7 +152,8 @@ void Launcher::become_torchrun(const std::vector<std::string>& command, const st
 }
 
 void Launcher::take_signal() {
-  // The timeout passes the signal on to ranks that start to take signals only after it has arrived.
+  // Without a signal it returns after a moment, to pass the stop on to ranks that start to take signals only now; and,
+  // at any time, after this process was stopped and continued.
   constexpr timespec moment{.tv_sec = 0, .tv_nsec = 100'000'000};
   const int number = stop_ == 0 ? sigwaitinfo(&watched_, nullptr) : sigtimedwait(&watched_, nullptr, &moment);
   if (number == SIGCHLD) {
@@ -163,7 +164,7 @@ void Launcher::take_signal() {
     for (const int pid : ranks_that_take_signals()) kill(pid, SIGUSR1);
   } else if (number > 0) {
     stop_by(number);
-  } else {
+  } else if (stop_ != 0) {
     pass_on_stop();
   }
 }

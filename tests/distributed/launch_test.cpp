@@ -46,6 +46,15 @@ std::vector<pid_t> pids_in(const std::string& output) {
   return pids;
 }
 
+// Returns e.g. "S" for a process that sleeps and "T" for one that is stopped.
+std::string state_of(pid_t pid) {
+  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(stat, text);
+  const std::size_t name_end = text.rfind(") ");
+  return name_end == std::string::npos ? "" : text.substr(name_end + 2, 1);
+}
+
 void expect_none_left(const std::vector<pid_t>& pids) {
   ASSERT_FALSE(pids.empty());
   for (const pid_t pid : pids) EXPECT_TRUE(comes_true([&] { return has_ended(pid); }, seconds(10))) << pid;
@@ -165,16 +174,23 @@ TEST(Launch, PausesTheRanksWithTheTerminal) {
   Subprocess launcher(launch_of({"train", "train"}));
   ASSERT_TRUE(wait_for(launcher, "training", 2)) << launcher.output_so_far();
   const std::vector<pid_t> ranks = pids_in(launcher.output_so_far());
-  const auto is_stopped = [](pid_t pid) {
-    std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
-    std::string text;
-    std::getline(stat, text);
-    return text.find(") T") != std::string::npos;
-  };
   launcher.signal(SIGTSTP);
-  for (const pid_t rank : ranks) EXPECT_TRUE(comes_true([&] { return is_stopped(rank); }, seconds(30)));
+  for (const pid_t rank : ranks) EXPECT_TRUE(comes_true([&] { return state_of(rank) == "T"; }, seconds(30)));
   launcher.signal(SIGCONT);
   launcher.signal(SIGTERM);
+  EXPECT_EQ(launcher.wait().exit_code, 128 + SIGTERM);
+}
+
+// A process that was stopped and continued returns from its wait for signals without one.
+TEST(Launch, PassesTheFirstSignalOnAfterItWasStopped) {
+  Subprocess launcher(launch_of({"train", "train"}));
+  ASSERT_TRUE(wait_for(launcher, "training", 2)) << launcher.output_so_far();
+  launcher.signal(SIGSTOP);
+  ASSERT_TRUE(comes_true([&] { return state_of(launcher.pid()) == "T"; }));
+  launcher.signal(SIGCONT);
+  ASSERT_TRUE(comes_true([&] { return state_of(launcher.pid()) == "S"; }));
+  launcher.signal(SIGTERM);
+  ASSERT_TRUE(wait_for(launcher, "stopped by 15", 2)) << launcher.output_so_far();
   EXPECT_EQ(launcher.wait().exit_code, 128 + SIGTERM);
 }
 
