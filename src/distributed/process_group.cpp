@@ -229,7 +229,7 @@ std::vector<std::string> ProcessGroup::all_gather(const std::string& text) {
 }
 
 std::vector<std::string> ProcessGroup::all_gather_on_host(const std::string& text) {
-  const std::string host = fmt::format("{} ", rank_.node);
+  const std::string host = fmt::format("{} {} ", host_name(), rank_.node);  // Slurm and Open MPI do not number hosts
   std::vector<std::string> result;
   for (const std::string& one : all_gather(host + text)) {
     if (one.starts_with(host)) result.push_back(one.substr(host.size()));

@@ -1,8 +1,9 @@
-// trainyard with two more commands and a model, for tests of training on several ranks:
+// trainyard with three more commands and a model, for tests of training on several ranks:
 //
 //   train_in_float64   trains in float64, where several ranks and one process differ only by rounding, and writes
 //                      the result of each rank
 //   train_on_cpus      trains as train does on several GPUs, through the launcher, but on the CPU
+//   ranks_of_host      prints the ranks on this one's host
 //   trapping           a model whose third forward pass on rank 1 reads out of range
 #include <cmath>
 #include <memory>
@@ -24,6 +25,7 @@
 #include "training/train_step.h"
 #include "training/trained_model.h"
 #include "training/trainer.h"
+#include "util/output.h"
 
 namespace trainyard {
 namespace {
@@ -118,6 +120,19 @@ class TrainOnCpus : public Command {
   std::unique_ptr<Command> train_ = CommandRegistry::make("train");
 };
 
+class RanksOfHost : public Command {
+ public:
+  void bind(Arguments& /*arguments*/) override {}
+
+  int run(const Config& config) override {
+    ProcessGroup group(rank_of_process(), at::kCPU, config.distributed.timeout);
+    for (const std::string& rank : group.all_gather_on_host(std::to_string(group.rank().rank)))
+      print("rank {}\n", rank);
+    group.shut_down();
+    return 0;
+  }
+};
+
 class Trapping : public ModelModule {
  public:
   explicit Trapping(const ModelInput& input) : rank_(rank_of_process().rank) {
@@ -144,6 +159,8 @@ const ModelRegistry::Registration trapping{
     [](const ModelConfig&, const ModelInput& input) { return std::make_shared<Trapping>(input); }, __FILE__};
 const CommandRegistry::Registration in_float64{"train_in_float64", "train in float64",
                                                [] { return std::make_unique<TrainInFloat64>(); }, __FILE__};
+const CommandRegistry::Registration ranks_of_host{"ranks_of_host", "print the ranks on this one's host",
+                                                  [] { return std::make_unique<RanksOfHost>(); }, __FILE__};
 const CommandRegistry::Registration on_cpus{"train_on_cpus", "train as on several GPUs, on the CPU",
                                             [] { return std::make_unique<TrainOnCpus>(); }, __FILE__};
 

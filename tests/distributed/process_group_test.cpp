@@ -1,0 +1,37 @@
+// Ranks on two hosts: two names of one host simulate them, each in a namespace of its own.
+
+#include <gtest/gtest.h>
+
+#include "support/ranks.h"
+
+namespace trainyard {
+namespace {
+
+std::vector<std::string> on_host(const std::string& name, const std::vector<std::string>& command) {
+  std::vector<std::string> words = {"unshare", "--uts", "sh", "-ec", "hostname " + name + "; exec \"$@\"", "sh"};
+  words.insert(words.end(), command.begin(), command.end());
+  return words;
+}
+
+class RanksOnTwoHosts : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (run_program(on_host("any", {"true"})).exit_code != 0) {
+      GTEST_SKIP() << "needs util-linux and the right to make namespaces";
+    }
+  }
+
+  // The outcome of rank 0 on host-a and of rank 1 on host-b.
+  static std::vector<Outcome> run(const std::vector<std::string>& command) {
+    return Ranks({on_host("host-a", command), on_host("host-b", command)}).wait();
+  }
+};
+
+TEST_F(RanksOnTwoHosts, GatherOnTheirOwnHostAlone) {
+  const std::vector<Outcome> ranks = run({TRAINYARD_RANK_PROGRAM, "ranks_of_host", "--train.device", "cpu"});
+  EXPECT_EQ(ranks[0].output, "rank 0\n");
+  EXPECT_EQ(ranks[1].output, "rank 1\n");
+}
+
+}  // namespace
+}  // namespace trainyard
