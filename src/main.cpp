@@ -7,8 +7,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <c10/util/Exception.h>
-
 #include "commands/command_line.h"
 #include "distributed/outcome.h"
 #include "distributed/rank.h"
@@ -17,6 +15,7 @@
 #include "util/output.h"
 #include "util/secondary_error.h"
 #include "util/text_lines.h"
+#include "util/torch_errors.h"
 
 namespace trainyard {
 namespace {
@@ -77,26 +76,11 @@ int fail_with_another_rank(const SecondaryError& error) {
 
 // While the error of a failed GPU propagates, destructors of tensors and events encounter the same error, and one that
 // throws ends the program. Any other cause is a bug: abort, which leaves a core file.
-// LibTorch's error without its stack; of an allocation that failed, only what a user needs.
-std::string explained(const c10::Error& error) {
-  const std::string words = error.what_without_backtrace();
-  constexpr std::string_view allocation = "you tried to allocate ";
-  const std::size_t found = words.find(allocation);
-  if (found == std::string::npos || words.find("DefaultCPUAllocator") == std::string::npos) {
-    return fmt::format("[libtorch] {}", words);
-  }
-  const std::size_t begin = found + allocation.size();
-  return fmt::format(
-      "[libtorch] there is no memory for a tensor of {} bytes; lower loader.batch_size, or the size of the model or of "
-      "its inputs and outputs",
-      words.substr(begin, words.find_first_not_of("0123456789", begin) - begin));
-}
-
 [[noreturn]] void end_by_terminate() {
   try {
     if (const std::exception_ptr error = std::current_exception()) std::rethrow_exception(error);
   } catch (const c10::Error& error) {
-    _exit(fail(ExitCode::run_failed, std::string(first_line(explained(error)))));
+    _exit(fail(ExitCode::run_failed, std::string(first_line(message_of(error)))));
   } catch (const std::exception& error) {
     print_error(fmt::format("[trainyard] terminated by an exception: {}", error.what()));
   } catch (...) {
@@ -126,7 +110,7 @@ int main(int argc, char** argv) {
   } catch (const Error& error) {
     return fail(error.code(), error.what());
   } catch (const c10::Error& error) {
-    return fail(ExitCode::run_failed, explained(error));
+    return fail(ExitCode::run_failed, message_of(error));
   } catch (const std::filesystem::filesystem_error& error) {
     return fail(ExitCode::run_failed, fmt::format("[trainyard] {}", error.what()));
   } catch (const std::system_error& error) {

@@ -12,6 +12,7 @@
 
 #include "util/log.h"
 #include "util/system_error.h"
+#include "util/torch_errors.h"
 
 namespace trainyard {
 namespace {
@@ -86,7 +87,7 @@ std::optional<CheckpointWriter::Failure> write_snapshot(const Snapshot& snapshot
   } catch (const SystemError& error) {
     failure = {.step = snapshot.contents.manifest.step, .cause = error.what_without_hint(), .error = error.error()};
   } catch (const std::exception& error) {
-    failure = {.step = snapshot.contents.manifest.step, .cause = error.what(), .error = 0};
+    failure = {.step = snapshot.contents.manifest.step, .cause = message_of(error), .error = 0};
   }
   if (failure) {
     log_error("{}; step {} is not saved, {}, training continues{}", failure->cause, failure->step, what_is_left(folder),

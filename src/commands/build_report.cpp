@@ -10,6 +10,7 @@
 #include "report/thumbnail.h"
 #include "util/log.h"
 #include "util/output_file.h"
+#include "util/torch_errors.h"
 
 namespace trainyard {
 namespace {
@@ -47,7 +48,7 @@ RunReport build_report(const fs::path& run, const std::function<CheckpointEvalua
     add_images(result.evaluation["worst"], evaluated.findings.worst);
   } catch (const std::exception& error) {
     result.evaluation = nullptr;
-    result.note = error.what();
+    result.note = message_of(error);
   }
   return result;
 }

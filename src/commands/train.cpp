@@ -28,6 +28,7 @@
 #include "util/output.h"
 #include "util/process_name.h"
 #include "util/system.h"
+#include "util/torch_errors.h"
 
 namespace trainyard {
 namespace {
@@ -171,7 +172,7 @@ class TrainCommand : public Command {
       return {.best = evaluate_checkpoint(*best, pool, judging_split(pool), config, device, max_reported_mistakes),
               .error = ""};
     } catch (const std::exception& error) {
-      return {.best = std::nullopt, .error = error.what()};
+      return {.best = std::nullopt, .error = message_of(error)};
     }
   }
 

@@ -14,6 +14,7 @@
 #include "distributed/store_text.h"
 #include "util/printable.h"
 #include "util/text_lines.h"
+#include "util/torch_errors.h"
 
 namespace trainyard {
 namespace {
@@ -255,7 +256,8 @@ void ProcessGroup::report_progress() {
 void ProcessGroup::rethrow_first_cause(const std::exception& error) {
   if (!connections_) throw;
   const bool lost = dynamic_cast<const RanksLost*>(&error) != nullptr;
-  const FaultWatch::Cause cause = connections_->watch->report_end(error.what(), lost);
+  const std::string message = message_of(error);  // this rank prints the whole of it
+  const FaultWatch::Cause cause = connections_->watch->report_end(std::string(first_line(message)), lost);
   const auto* const usage = dynamic_cast<const UsageError*>(&error);
   if (cause.own || usage != nullptr) throw;  // all ranks detect the same usage errors
   throw SecondaryError(where, fmt::format("{}; rank {} ends with it", printable(cause.text, 4096), rank_.rank),

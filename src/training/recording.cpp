@@ -7,6 +7,7 @@
 #include <torch/csrc/autograd/profiler_kineto.h>
 
 #include "util/log.h"
+#include "util/torch_errors.h"
 
 namespace trainyard {
 
@@ -34,7 +35,7 @@ Recording::~Recording() {
   try {
     if (recording_) stop();
   } catch (const std::exception& error) {
-    log_warning(error.what());
+    log_warning(message_of(error));
   }
 }
 

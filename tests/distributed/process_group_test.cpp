@@ -1,11 +1,17 @@
 // Ranks on two hosts: two names of one host simulate them, each in a namespace of its own.
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include "support/ranks.h"
+#include "support/temp_dir.h"
+#include "support/tiny_training.h"
 
 namespace trainyard {
 namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
 
 std::vector<std::string> on_host(const std::string& name, const std::vector<std::string>& command) {
   std::vector<std::string> words = {"unshare", "--uts", "sh", "-ec", "hostname " + name + "; exec \"$@\"", "sh"};
@@ -25,12 +31,25 @@ class RanksOnTwoHosts : public testing::Test {
   static std::vector<Outcome> run(const std::vector<std::string>& command) {
     return Ranks({on_host("host-a", command), on_host("host-b", command)}).wait();
   }
+
+  TempDir dir_;
 };
 
 TEST_F(RanksOnTwoHosts, GatherOnTheirOwnHostAlone) {
   const std::vector<Outcome> ranks = run({TRAINYARD_RANK_PROGRAM, "ranks_of_host", "--train.device", "cpu"});
   EXPECT_EQ(ranks[0].output, "rank 0\n");
   EXPECT_EQ(ranks[1].output, "rank 1\n");
+}
+
+TEST_F(RanksOnTwoHosts, AnErrorOfLibTorchReachesTheOtherWithoutItsStack) {
+  std::vector<std::string> command = tiny_training(dir_ / "runs", "trapped", "4", {"--model.name", "trapping"});
+  command[0] = TRAINYARD_RANK_PROGRAM;
+  const std::vector<Outcome> ranks = run(command);
+  for (const Outcome& rank : ranks) {
+    EXPECT_EQ(rank.exit_code, 1);
+    EXPECT_THAT(rank.output,
+                AllOf(HasSubstr("rank 1 of 2 on host-b: "), HasSubstr("is out of bounds"), Not(HasSubstr("frame #"))));
+  }
 }
 
 }  // namespace
