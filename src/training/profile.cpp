@@ -6,6 +6,7 @@
 
 #include "util/error.h"
 #include "util/log.h"
+#include "util/torch_errors.h"
 
 namespace trainyard {
 namespace {
@@ -32,34 +33,38 @@ StepRange parse_step_range(const std::string& text) {
 
 Profile::Profile(std::optional<StepRange> range, std::filesystem::path trace, at::Device device)
     : range_(range), trace_(std::move(trace)), device_(device) {
-  start_where_due();
+  start_if_due();
 }
 
 Profile::~Profile() {
   try {
-    if (recording_) write();
-    if (range_ && done_ + 1 < range_->first) {
-      log_warning("[train.profile] {} steps were made, so there is no trace of steps {} to {}", done_, range_->first,
-                  range_->last);
+    if (range_ && done_ < range_->first) {
+      log_warning("[train.profile] step {} was not reached, so there is no trace", range_->first);
+    } else if (recording_) {
+      write();
     }
   } catch (const std::exception& error) {
-    log_warning(error.what());
+    log_warning(message_of(error));
   }
 }
 
 void Profile::step_done() {
   ++done_;
   if (recording_ && done_ == range_->last) write();
-  start_where_due();
+  start_if_due();
 }
 
-void Profile::start_where_due() {
+void Profile::start_if_due() {
   if (range_ && done_ + 1 == range_->first) recording_.emplace(device_, InputShapes::recorded);
 }
 
 void Profile::write() {
   const auto recorded = recording_->stop();
   recording_.reset();
+  // Kineto only logs that it cannot write: an older trace must not pass for this one.
+  std::error_code error;
+  std::filesystem::remove(trace_, error);
+  if (error) throw RunError("train.profile", "cannot replace {}: {}", trace_.string(), error.message());
   recorded->save(trace_.string());
   if (!std::filesystem::exists(trace_)) {
     throw RunError("train.profile", "cannot write {}; is the disk full?", trace_.string());

@@ -21,8 +21,9 @@ struct StepRange {
 /// Parses "10:15" or "10". Throws UsageError "train.profile", with the allowed format, for anything else.
 StepRange parse_step_range(const std::string& text);
 
-/// Records the steps of a range and then writes the file. If the run ends within the range, writes the steps recorded
-/// so far. Used from one thread. At most one at a time.
+/// Records the steps of a range and then writes the file, in place of an older one. If the run ends within the range,
+/// writes the steps recorded so far; if it ends before, warns that there is no trace. Used from one thread. At most one
+/// at a time.
 class Profile {
  public:
   /// Without a range the object does nothing.
@@ -35,7 +36,7 @@ class Profile {
   void step_done();
 
  private:
-  void start_where_due();
+  void start_if_due();
   void write();
 
   std::optional<StepRange> range_;
