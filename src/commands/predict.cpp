@@ -173,7 +173,6 @@ class PredictCommand : public Command {
     std::string error;
   };
 
-  // A row that cannot be read does not end the file; text that is not CSV does.
   void predict_table(const std::string& path) {
     try {
       CsvReader file(path);
@@ -186,19 +185,7 @@ class PredictCommand : public Command {
         }
         columns.emplace_back(file, field);
       }
-      std::vector<Row> rows;
-      while (file.next()) {
-        Row& row = rows.emplace_back(Row{.name = file.place(), .elements = {}, .error = ""});
-        try {
-          for (std::size_t i = 0; i < fields.size(); ++i) {
-            columns[i].read(file, row.elements.emplace_back(fields[i].bytes()));
-          }
-        } catch (const RunError& error) {
-          row.error = error.what();
-        }
-        if (rows.size() == batch_size) predict_rows(fields, std::exchange(rows, {}));
-      }
-      predict_rows(fields, rows);
+      predict_rows_of(file, fields, columns);
       for (const ColumnReader& reader : columns) {
         const std::string unknown = reader.unknown_categories();
         if (!unknown.empty()) log_warning("[predict] {}: {}", path, unknown);
@@ -209,6 +196,36 @@ class PredictCommand : public Command {
       report_failure(path, error.what());
       flush_output();
     }
+  }
+
+  // A row that cannot be read does not end the file. Text that is not CSV does, after the rows before it.
+  void predict_rows_of(CsvReader& file, const std::vector<Field>& fields, std::vector<ColumnReader>& columns) {
+    std::vector<Row> rows;
+    const auto has_next = [&] {
+      try {
+        return file.next();
+      } catch (const RunError&) {
+        predict_rows(fields, rows);
+        throw;
+      }
+    };
+    while (has_next()) {
+      rows.push_back(read_row(file, fields, columns));
+      if (rows.size() == batch_size) predict_rows(fields, std::exchange(rows, {}));
+    }
+    predict_rows(fields, rows);
+  }
+
+  static Row read_row(const CsvReader& file, const std::vector<Field>& fields, std::vector<ColumnReader>& columns) {
+    Row row{.name = file.place(), .elements = {}, .error = ""};
+    try {
+      for (std::size_t i = 0; i < fields.size(); ++i) {
+        columns[i].read(file, row.elements.emplace_back(fields[i].bytes()));
+      }
+    } catch (const RunError& error) {
+      row.error = error.what();
+    }
+    return row;
   }
 
   void predict_rows(const std::vector<Field>& fields, const std::vector<Row>& rows) {

@@ -22,6 +22,7 @@ namespace {
 using nlohmann::json;
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 class TaskCommands : public testing::Test {
@@ -177,6 +178,13 @@ TEST_F(TaskCommands, RegressionOfATableTrainsIsEvaluatedAndPredictsRows) {
   EXPECT_EQ(rows[1]["predictions"][0]["target"], "price") << "of categories that train does not have, too";
   EXPECT_TRUE(rows[2].contains("error"));
   EXPECT_TRUE(rows[3]["predictions"][0]["value"].is_number());
+
+  dir_.write("broken.csv", "d,c,b,a\n1,y,120,0.5\n1,z,110,1\n1,z\n1,y,120,0.5\n");
+  const Outcome broken = run({"predict", dir_ / "runs/r", dir_ / "broken.csv"});
+  EXPECT_EQ(broken.exit_code, 1);
+  EXPECT_THAT(broken.output, AllOf(HasSubstr("broken.csv:2\n"), HasSubstr("broken.csv:3\n"),
+                                   HasSubstr("broken.csv:4] "), Not(HasSubstr("broken.csv:5"))))
+      << "the rows before the one that is broken are predicted";
 
   const std::string cut = R"({ sleep 0.2; "$0" predict "$1" "$2"; } | true; echo ${PIPESTATUS[0]})";
   EXPECT_EQ(run_program({"bash", "-c", cut, TRAINYARD_BINARY, dir_ / "runs/r", dir_ / "table/test.csv"}).output,
