@@ -141,7 +141,7 @@ RunResult Trainer::run() {
   result_.monitor = task_->monitor().metric;
   result_.best = value_of(place_.best, result_.monitor).value_or(0);
   result_.best_epoch = place_.best_epoch;
-  result_.early_stopped = stops_early();
+  result_.early_stopped = end() == RunEnd::early_stopped;
   return result_;
 }
 

@@ -93,5 +93,19 @@ TEST(Trainer, SavesAfterTheNextStepIfAskedBetweenTwoEpochs) {
   EXPECT_TRUE(std::filesystem::exists(folder.checkpoints() / "step-00000001"));
 }
 
+// The weights overflow, so no epoch is the best.
+TEST(Trainer, IsNotStoppedEarlyIfItsLastEpochEndsItsPatience) {
+  const TempDir dir;
+  const Config config = configured(
+      "--model.name linear --loader.batch_size 5 --optimizer.lr 1e6 --optimizer.weight_decay 1e3 --train.on_nonfinite "
+      "skip --train.epochs 2 --train.patience 2");
+  WorkerPool pool({.workers = 0, .batch_size = 5}, named(nullptr));
+  const RunFolder folder{.path = dir / "run", .checkpoint = std::nullopt};
+  const RunResult result = Trainer(config, pool, at::kCPU, alone, folder).run();
+  EXPECT_EQ(result.best_epoch, 0);
+  EXPECT_EQ(result.epochs, 2);
+  EXPECT_FALSE(result.early_stopped);
+}
+
 }  // namespace
 }  // namespace trainyard
