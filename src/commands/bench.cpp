@@ -3,7 +3,9 @@
 #include "commands/bench.h"
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
+#include <iostream>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -115,6 +117,21 @@ std::string rates_text(const std::vector<double>& rates, const std::string& unit
   const Spread spread = spread_of(rates);
   return fmt::format("{} {} ({} to {} in {})", rate_text(spread.median), unit, rate_text(spread.least),
                      rate_text(spread.most), counted(static_cast<std::int64_t>(rates.size()), "round"));
+}
+
+void take_turns(const std::function<double(std::int64_t)>& run, bool answers) {
+  for (std::string line; std::getline(std::cin, line);) {
+    std::int64_t steps = 0;
+    const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), steps);
+    if (error != std::errc() || end != line.data() + line.size() || steps < 1 || steps > most_steps) {
+      throw UsageError("bench", "--turns: standard input has the line '{}'; allowed: a number of steps from 1 to {}",
+                       printable(line), most_steps);
+    }
+    const double seconds = run(steps);
+    if (!answers) continue;
+    print("{}\n", seconds);
+    flush_output();
+  }
 }
 
 void bench_row(const BenchOptions& options, const std::string& name, const std::string& value) {

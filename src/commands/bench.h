@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,8 @@
 #include "config/config.h"
 
 namespace trainyard {
+
+constexpr std::int64_t most_steps = 1'000'000;  ///< of a round
 
 struct BenchOptions {
   int rounds = 5;
@@ -39,6 +42,10 @@ std::string rates_text(const std::vector<double>& rates, const std::string& unit
 
 /// Prints a row of a table, aligned and flushed, unless `options.quiet`.
 void bench_row(const BenchOptions& options, const std::string& name, const std::string& value);
+
+/// Lets `run` take turns with other programs: reads numbers of steps from standard input, one per line, until it ends,
+/// and calls `run`, which returns the mean seconds per step. Prints them if this rank `answers`.
+void take_turns(const std::function<double(std::int64_t steps)>& run, bool answers);
 
 // Each stage prints its rows and returns the same figures as JSON. (bench_step.cpp etc.)
 

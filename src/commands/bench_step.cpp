@@ -1,9 +1,7 @@
 // trainyard bench step: measures the training step on a random batch, and splits its time by kind of operation.
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
-#include <iostream>
 #include <optional>
 
 #include <fmt/format.h>
@@ -26,14 +24,11 @@
 #include "training/step_benchmark.h"
 #include "training/step_times.h"
 #include "training/trained_model.h"
-#include "util/output.h"
-#include "util/printable.h"
 
 namespace trainyard {
 namespace {
 
 constexpr std::size_t most_operations = 50;  // in the JSON
-constexpr std::int64_t most_steps = 1'000'000;
 
 struct Measured {
   std::int64_t samples = 0;     // per step
@@ -73,23 +68,6 @@ Measured measure(const Config& config, const SplitInfo& data, at::Device device,
   constexpr std::int64_t enough_to_record = 10;
   measured.times = record(benchmark, device, std::min(measured.steps, enough_to_record));
   return measured;
-}
-
-// Answers lines of standard input until it ends.
-void take_turns(const Config& config, const SplitInfo& data, at::Device device, ProcessGroup& group) {
-  StepBenchmark benchmark(config, data, device, group);
-  for (std::string line; std::getline(std::cin, line);) {
-    std::int64_t steps = 0;
-    const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), steps);
-    if (error != std::errc() || end != line.data() + line.size() || steps < 1 || steps > most_steps) {
-      throw UsageError("bench", "--turns: standard input has the line '{}'; allowed: a number of steps from 1 to {}",
-                       printable(line), most_steps);
-    }
-    const double seconds = benchmark.run(steps);
-    if (!group.rank().is_first()) continue;
-    write_output(fmt::format("{}\n", seconds));
-    flush_output();
-  }
 }
 
 std::vector<double> rates_of(const Measured& measured) {
@@ -167,7 +145,8 @@ nlohmann::ordered_json bench_step(const Config& config, const BenchOptions& opti
       if (!group.alone()) require_same(group, rank_facts(config, splits));
       Measured result;
       if (options.turns) {
-        take_turns(config, data, device, group);
+        StepBenchmark benchmark(config, data, device, group);
+        take_turns([&](std::int64_t steps) { return benchmark.run(steps); }, /*answers=*/rank.is_first());
       } else {
         result = measure(config, data, device, group, options);
       }

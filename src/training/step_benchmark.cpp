@@ -12,9 +12,6 @@
 namespace trainyard {
 namespace {
 
-// So small that the loss stays finite on any model, because arithmetic with NaN takes another time on some hardware.
-constexpr double small_learning_rate = 1e-3;
-
 // Integers without a range are pixels if they are bytes; otherwise nothing says which are allowed, except 0.
 std::int64_t values_of(const Field& field) {
   if (field.values) return field.values->count;
@@ -76,7 +73,7 @@ double StepBenchmark::run(std::int64_t steps) {
   const std::int64_t start = monotonic_ns();
   for (std::int64_t step = 0; step < steps; ++step) {
     for (std::int64_t part = 0; part < config_.train.accumulate; ++part) {
-      step_(batch_, small_learning_rate,
+      step_(batch_, benchmark_learning_rate,
             {.first = part == 0, .last = part + 1 == config_.train.accumulate, .samples = config_.loader.batch_size});
     }
     if (ema_) ema_->update(++steps_);

@@ -15,6 +15,9 @@
 
 namespace trainyard {
 
+/// So small that the loss stays finite on any model, because arithmetic with NaN takes another time on some hardware.
+constexpr double benchmark_learning_rate = 1e-3;
+
 /// Returns `count` random samples of `data` on `device`, as the loader would deliver them: any values that the fields
 /// allow. Samples that vary in length have their maximum length.
 DeviceBatch random_batch(const SplitInfo& data, std::int64_t count, at::Device device);
