@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Measures the training step on one, two, four and more GPUs: Trainyard and PyTorch's DistributedDataParallel.
+"""Measures the training step on one, two, four and more GPUs: Trainyard and PyTorch's DistributedDataParallel, and
+Trainyard's net with the class behind that, c10d::Reducer.
 
     python3 benchmarks/scaling.py --python PYTHON --gpus 1,2,4 --work resnet50,224,256 --json scaling.json
 
 Every contender trains on one batch that stays on the device, with one process per GPU. For each number of GPUs the
 processes of all contenders exist at the same time, but only one contender works at a time: they take turns, round after
 round, so that other load affects all alike. The numbers of GPUs are measured one after another. The peers need a PYTHON
-with torch; with --device cpu the ranks are processes on the CPU. peers/ddp.py describes the peers.
+with torch; with --device cpu the ranks are processes on the CPU. peers/ddp.py and reducer_step.cpp describe the others.
 """
 
 import argparse
@@ -21,11 +22,14 @@ import time
 
 import ranks
 import scaling_plot
-from step_command import step_command
+from step_command import step_command, step_flags
 
 HERE = pathlib.Path(__file__).resolve().parent
+BUILT = HERE.parent / "build/release"
 OURS = "trainyard"
+REDUCER = "c10d::Reducer (C++)"
 PEERS = {"DDP eager": "eager", "DDP compiled": "compiled", "DDP compiled, one graph": "graph"}
+CONTENDERS = [OURS, REDUCER, *PEERS]
 WARM_UP_STEPS = 20  # the first steps compile, select kernels and capture
 MACHINE = """
 import torch, torch.distributed
@@ -46,7 +50,8 @@ def numbers(text):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--python", default=sys.executable, help="imports torch, for the peers")
-    parser.add_argument("--ours", default=str(HERE.parent / "build/release/trainyard"), metavar="PROGRAM")
+    parser.add_argument("--ours", default=str(BUILT / "trainyard"), metavar="PROGRAM")
+    parser.add_argument("--reducer", default=str(BUILT / "benchmarks/reducer_step"), metavar="PROGRAM")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--gpus", type=numbers, default=[1, 2], metavar="N,N", help="numbers of GPUs (default: 1,2)")
     parser.add_argument(
@@ -57,7 +62,7 @@ def arguments():
         help="may be repeated (default: resnet50,224,256 and resnet18,32,512)",
     )
     parser.add_argument("--strong", action="store_true", help="BATCH is divided among the GPUs, not per GPU")
-    parser.add_argument("--contenders", type=lambda text: text.split(";"), default=[OURS, *PEERS], metavar="NAME;NAME")
+    parser.add_argument("--contenders", type=lambda text: text.split(";"), default=CONTENDERS, metavar="NAME;NAME")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=20, help="of a contender in a round")
     parser.add_argument("--json", metavar="FILE", help="receives all rounds, after each row")
@@ -65,8 +70,8 @@ def arguments():
     options = parser.parse_args()
     options.work = options.work or [work("resnet50,224,256"), work("resnet18,32,512")]
     for name in options.contenders:
-        if name != OURS and name not in PEERS:
-            parser.error(f"unknown contender '{name}'; known: {'; '.join([OURS, *PEERS])}")
+        if name not in CONTENDERS:
+            parser.error(f"unknown contender '{name}'; known: {'; '.join(CONTENDERS)}")
     if min(options.rounds, options.steps, *options.gpus) < 1:
         parser.error("--rounds, --steps and --gpus are numbers from 1 on")
     for model, _, batch in options.work if options.strong else ():
@@ -99,8 +104,11 @@ def machine(options):
 def command(options, name, model, size, batch, gpus):
     precision = "bf16" if options.device == "cuda" else "fp32"
     threads = max(1, len(os.sched_getaffinity(0)) // options.gpus[-1])  # the same for each number of GPUs
+    measured = (options.device, precision, model, size, 3, batch * gpus, threads)
     if name == OURS:
-        return step_command(options.ours, options.device, precision, model, size, 3, batch * gpus, threads)
+        return step_command(options.ours, *measured)
+    if name == REDUCER:
+        return [*options.reducer.split(), "reducer", *step_flags(*measured)]
     step = [options.device, precision, model, str(size), "3", str(batch), str(threads)]
     return [options.python, str(HERE / "peers/ddp.py"), PEERS[name], *step]
 

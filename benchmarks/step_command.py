@@ -15,8 +15,8 @@ def write_tokens(folder, context, vocabulary):
         pathlib.Path(folder, f"{split}.bin").write_bytes(tokens.tobytes())
 
 
-def step_command(program, device, precision, model, size, channels, batch, threads, folder=None):
-    """`batch` is the number of samples over all ranks, of random images of 10 classes.
+def step_flags(device, precision, model, size, channels, batch, threads, folder=None):
+    """Returns the settings as flags. `batch` is the number of samples over all ranks, of random images of 10 classes.
 
     For the model gpt2, samples have `size` random tokens of a vocabulary of `channels`, and `folder` is one that
     write_tokens() has filled; it is read before the first answer.
@@ -48,5 +48,9 @@ def step_command(program, device, precision, model, size, channels, batch, threa
             "optimizer.weight_decay": 0.1,
             "optimizer.decay_bias_norm": "false",
         }
-    flags = [word for key, value in settings.items() for word in (f"--{key}", str(value))]
-    return [*program.split(), "bench", "step", "--turns", *flags]
+    return [word for key, value in settings.items() for word in (f"--{key}", str(value))]
+
+
+def step_command(program, *measured):
+    """`measured` are the arguments of step_flags()."""
+    return [*program.split(), "bench", "step", "--turns", *step_flags(*measured)]

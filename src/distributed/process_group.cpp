@@ -94,7 +94,7 @@ c10d::AllreduceOptions reduce_options(bool largest) {
 }  // namespace
 
 struct ProcessGroup::Connections {
-  c10d::Backend& backend_of(const at::Tensor& tensor) { return tensor.is_cpu() ? *gloo : *nccl; }
+  const c10::intrusive_ptr<c10d::Backend>& backend_of(at::Device device) const { return device.is_cpu() ? gloo : nccl; }
 
   c10::intrusive_ptr<c10d::Store> whole_store;
   c10::intrusive_ptr<c10d::Store> store;  // the keys of this attempt
@@ -133,11 +133,15 @@ ProcessGroup::~ProcessGroup() {
   if (connections_ && connections_->nccl) connections_->nccl->abort();
 }
 
+c10::intrusive_ptr<c10d::Backend> ProcessGroup::backend_of(at::Device device) const {
+  return connections_ ? connections_->backend_of(device) : nullptr;
+}
+
 void ProcessGroup::reduce(const at::Tensor& tensor, bool largest) {
   if (alone()) return;
   with_errors_of_ranks(rank_, "a sum", [&] {
     std::vector<at::Tensor> tensors = {tensor};
-    wait_for(connections_->backend_of(tensor).allreduce(tensors, reduce_options(largest)));
+    wait_for(connections_->backend_of(tensor.device())->allreduce(tensors, reduce_options(largest)));
   });
 }
 
@@ -157,7 +161,7 @@ void ProcessGroup::broadcast(const at::Tensor& tensor) {
     std::vector<at::Tensor> tensors = {tensor};
     c10d::BroadcastOptions options;
     options.asyncOp = false;
-    wait_for(connections_->backend_of(tensor).broadcast(tensors, options));
+    wait_for(connections_->backend_of(tensor.device())->broadcast(tensors, options));
   });
 }
 
@@ -169,7 +173,7 @@ std::vector<at::Tensor> ProcessGroup::all_gather(const at::Tensor& tensor) {
     for (int i = 0; i < rank_.world_size; ++i) gathered[0].push_back(at::empty(tensor.sizes(), tensor.options()));
     c10d::AllgatherOptions options;
     options.asyncOp = false;
-    wait_for(connections_->backend_of(tensor).allgather(gathered, tensors, options));
+    wait_for(connections_->backend_of(tensor.device())->allgather(gathered, tensors, options));
     return gathered[0];
   });
 }
@@ -178,7 +182,7 @@ void ProcessGroup::begin_all_reduce(const at::Tensor& tensor) {
   if (alone()) return;
   with_errors_of_ranks(rank_, "a sum", [&] {
     std::vector<at::Tensor> tensors = {tensor};
-    auto work = connections_->backend_of(tensor).allreduce(tensors, reduce_options(/*largest=*/false));
+    auto work = connections_->backend_of(tensor.device())->allreduce(tensors, reduce_options(/*largest=*/false));
     if (tensor.is_cpu()) connections_->begun.push_back(std::move(work));
   });
 }

@@ -10,6 +10,10 @@
 #include "distributed/rank.h"
 #include "util/torch.h"
 
+namespace c10d {
+class Backend;
+}
+
 namespace trainyard {
 
 /// All ranks call every collective, in the same order; a single rank sends nothing and waits for nothing. Used from one
@@ -74,6 +78,10 @@ class ProcessGroup {
   std::string saved_text() const;
   /// Returns when all ranks have called it.
   void barrier();
+
+  /// c10d's backend for tensors on `device`, for LibTorch's classes that send tensors themselves; null for a single
+  /// rank.
+  c10::intrusive_ptr<c10d::Backend> backend_of(at::Device device) const;
 
   /// Reports that this rank has completed one more step: a rank that makes no progress while others do counts as
   /// hanging.

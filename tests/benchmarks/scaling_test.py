@@ -1,5 +1,6 @@
 """Tests benchmarks/scaling.py with stand-ins for the contenders."""
 
+import argparse
 import json
 import os
 import pathlib
@@ -12,6 +13,10 @@ import unittest
 import xml.dom.minidom
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+from scaling import OURS, REDUCER, command
+
 STAND_IN = str(ROOT / "tests/benchmarks/stand_in.py")
 SCALING = [sys.executable, str(ROOT / "benchmarks/scaling.py"), "--python", STAND_IN, "--work", "resnet50,224,256"]
 
@@ -36,7 +41,8 @@ class Scaling(unittest.TestCase):
     def measured(self, *arguments):
         """Returns the lines of the table, by GPUs and contender, and the JSON."""
         file = self.folder / "results.json"
-        done = scaling("--ours", f"{STAND_IN} ours", "--rounds", "3", "--json", str(file), *arguments)
+        programs = ["--ours", f"{STAND_IN} ours", "--reducer", f"{STAND_IN} eager"]
+        done = scaling(*programs, "--rounds", "3", "--json", str(file), *arguments)
         self.assertEqual(done.returncode, 0, done.stderr)
         rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if line.startswith("| resnet")]
         return {(row[1], row[2]): row for row in rows}, json.loads(file.read_text())
@@ -47,8 +53,15 @@ class Scaling(unittest.TestCase):
         self.assertEqual(rows["4", "trainyard"][3:6], ["1.40 (1.40 to 1.40)", "731,429", "3.14"])
         self.assertEqual(rows["4", "DDP eager"][3:5], ["2.80 (2.80 to 2.80)", "365,714"])
         self.assertEqual(rows["4", "DDP eager"][6], "0.500 (0.500 to 0.500)")
+        self.assertEqual(rows["4", "c10d::Reducer (C++)"][6], "0.500 (0.500 to 0.500)")
         self.assertEqual((results["torch"], results["gpu"], results["scaling"]), ("2.14.0", "a GPU", "weak"))
         self.assertEqual(results["rows"][1]["contenders"]["trainyard"], {"seconds": [0.0014] * 3})
+
+    def test_gives_the_reducer_the_settings_of_trainyard(self):
+        options = argparse.Namespace(ours="trainyard", reducer="reducer_step", device="cpu", gpus=[1, 2])
+        ours, reducer = (command(options, name, "convnet", 28, 16, 2) for name in (OURS, REDUCER))
+        self.assertEqual(ours[:4], ["trainyard", "bench", "step", "--turns"])
+        self.assertEqual(reducer, ["reducer_step", "reducer", *ours[4:]])
 
     def test_reports_failed_contenders_and_continues(self):
         rows, results = self.measured("--gpus", "2")

@@ -2,8 +2,8 @@
 """A stand-in for the contenders of benchmarks/scaling.py and for a Python with torch. HOW determines how it answers
 steps.
 
-stand_in.py HOW bench step --turns ...
-stand_in.py benchmarks/peers/ddp.py HOW ...      stand_in.py -c CODE
+stand_in.py HOW bench step --turns ...       stand_in.py HOW reducer ...
+stand_in.py benchmarks/peers/ddp.py HOW ...  stand_in.py -c CODE
 """
 
 import os
