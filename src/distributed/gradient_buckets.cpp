@@ -1,7 +1,5 @@
 #include "distributed/gradient_buckets.h"
 
-#include <fmt/ranges.h>
-
 #include <ATen/ops/_foreach_add.h>
 #include <ATen/ops/_foreach_copy.h>
 #include <ATen/ops/_foreach_zero.h>
@@ -9,6 +7,7 @@
 #include <torch/csrc/autograd/variable.h>
 
 #include "util/error.h"
+#include "util/first_few.h"
 #include "util/log.h"
 
 namespace trainyard {
@@ -18,13 +17,7 @@ namespace {
 constexpr std::size_t first_bucket_bytes = std::size_t{1} << 20;
 constexpr std::size_t bucket_bytes = std::size_t{25} << 20;
 
-std::string listed(const std::vector<std::string>& names) {
-  constexpr std::size_t most = 5;
-  const std::size_t count = std::min(names.size(), most);
-  const std::string text =
-      fmt::format("{}", fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(count), ", "));
-  return count < names.size() ? fmt::format("{} and {} more", text, names.size() - count) : text;
-}
+constexpr std::size_t most_named = 5;  // parameters in a warning
 
 // Returns `gradient` with the strides of `view` if they differ only in dimensions of size 1: _foreach functions use
 // their fast path only for equal strides.
@@ -192,7 +185,7 @@ void GradientBuckets::agree_on_used() {
   agreed_ = true;
   if (unused.empty() || !group_.rank().is_first()) return;
   log_warning("[distributed] {} parameters have no gradient on any rank and are not trained: {}", unused.size(),
-              listed(unused));
+              first_few(unused, most_named));
 }
 
 void GradientBuckets::require_known_gradients() const {

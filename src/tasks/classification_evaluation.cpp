@@ -15,11 +15,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Null if `whole` is 0.
-Json share(std::int64_t part, std::int64_t whole) {
-  return whole == 0 ? Json() : Json(static_cast<double>(part) / static_cast<double>(whole));
-}
-
 class ClassificationEvaluation final : public Evaluation {
  public:
   ClassificationEvaluation(const std::vector<std::string>& class_names,

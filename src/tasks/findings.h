@@ -12,6 +12,13 @@
 
 namespace trainyard {
 
+/// A figure of a row: part / whole, or null if `whole` is 0.
+template <typename Number>
+nlohmann::ordered_json share(Number part, Number whole) {
+  if (whole == 0) return nullptr;
+  return static_cast<double>(part) / static_cast<double>(whole);
+}
+
 /// A sample that eval and the report show.
 struct ShownSample {
   std::uint64_t index;             ///< in the split

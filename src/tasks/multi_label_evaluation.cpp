@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include <ATen/ops/binary_cross_entropy_with_logits.h>
@@ -12,6 +11,7 @@
 #include "tasks/ranking.h"
 #include "tasks/sample_image.h"
 #include "tasks/worst.h"
+#include "util/first_few.h"
 #include "util/printable.h"
 
 namespace trainyard {
@@ -20,11 +20,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::size_t max_named = 5;  // labels named in a caption
-
-// Null if `whole` is 0.
-Json share(std::int64_t part, std::int64_t whole) {
-  return whole == 0 ? Json() : Json(static_cast<double>(part) / static_cast<double>(whole));
-}
 
 class MultiLabelEvaluation final : public Evaluation {
  public:
@@ -108,12 +103,8 @@ class MultiLabelEvaluation final : public Evaluation {
             .image = std::move(image)};
   }
 
-  static std::string listed(const char* what, const std::vector<std::string>& names) {
-    if (names.empty()) return "";
-    const std::size_t count = std::min(names.size(), max_named);
-    const auto first = names.begin();
-    return fmt::format("{} {}{}", what, fmt::join(first, first + static_cast<std::ptrdiff_t>(count), ", "),
-                       count < names.size() ? fmt::format(", and {} more", names.size() - count) : "");
+  static std::string listed(const std::string& what, const std::vector<std::string>& names) {
+    return names.empty() ? "" : what + " " + first_few(names, max_named);
   }
 
   std::vector<std::string> class_names_;

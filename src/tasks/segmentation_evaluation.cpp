@@ -42,8 +42,6 @@ std::span<const double> values_of(const at::Tensor& confusion) {
   return {confusion.const_data_ptr<double>(), static_cast<std::size_t>(confusion.numel())};
 }
 
-Json share(double part, double whole) { return whole == 0 ? Json() : Json(part / whole); }
-
 // mask: int64, height × width, on the CPU; values that do not fit in a byte are not classes.
 Image mask_image(const at::Tensor& mask) {
   const at::Tensor bytes = mask.to(at::kByte).contiguous();
