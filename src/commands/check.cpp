@@ -12,6 +12,7 @@
 #include "commands/command.h"
 #include "commands/machine.h"
 #include "loader/open_pool.h"
+#include "training/run_folder.h"
 #include "training/saved_run.h"
 #include "training/trained_model.h"
 #include "util/output.h"
@@ -54,10 +55,9 @@ std::string why_not_saved(const Config& config, const std::vector<SplitInfo>& sp
   const auto task = make_task(config.task, task_data(data), at::kCPU);
   const auto model = new_model(config.model, task->model_input(), at::kCPU);
   const auto optimizer = make_optimizer(config.optimizer, *model);
-  const std::string name = config.run.name.empty() ? config.data.name + "-" + config.model.name : config.run.name;
   try {
     prove_saving_of(config, splits, task->monitor(), *model, *optimizer,
-                    fs::path(config.run.dir) / name / "checkpoints");
+                    fs::path(config.run.dir) / run_name(config) / "checkpoints");
     return {};
   } catch (const Error& error) {
     return error.what();

@@ -7,6 +7,11 @@
 
 namespace trainyard {
 
+at::ScalarType product_type(Precision precision) {
+  if (precision == Precision::bf16) return at::kBFloat16;
+  return precision == Precision::fp16 ? at::kHalf : at::kFloat;
+}
+
 void set_float32_arithmetic(Precision precision) {
   const bool allow_tf32 = precision != Precision::fp32;
   at::globalContext().setAllowTF32CuBLAS(allow_tf32);
@@ -22,12 +27,12 @@ void set_deterministic() {
 }
 
 Autocast::Autocast(Precision precision, at::DeviceType device)
-    : active_(precision == Precision::bf16 || precision == Precision::fp16), device_(device) {
+    : active_(product_type(precision) != at::kFloat), device_(device) {
   if (!active_) return;
   was_enabled_ = at::autocast::is_autocast_enabled(device_);
   previous_dtype_ = at::autocast::get_autocast_dtype(device_);
   at::autocast::set_autocast_enabled(device_, true);
-  at::autocast::set_autocast_dtype(device_, precision == Precision::fp16 ? at::kHalf : at::kBFloat16);
+  at::autocast::set_autocast_dtype(device_, product_type(precision));
   at::autocast::increment_nesting();
 }
 

@@ -6,6 +6,9 @@
 
 namespace trainyard {
 
+/// The type to which autocast converts the operands of products: bfloat16 or float16; float32 without autocast.
+at::ScalarType product_type(Precision precision);
+
 /// Sets how the whole process computes float32 products on the GPU: every precision except fp32 allows TensorFloat-32
 /// (PyTorch's default would allow it in convolutions).
 void set_float32_arithmetic(Precision precision);

@@ -5,6 +5,7 @@
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/randn.h>
 
+#include "training/precision.h"
 #include "training/recording.h"
 #include "util/clock.h"
 
@@ -13,17 +14,12 @@ namespace {
 
 constexpr double seconds_to_measure = 0.5;
 
-at::ScalarType type_of(Precision precision) {
-  if (precision == Precision::bf16) return at::kBFloat16;
-  return precision == Precision::fp16 ? at::kHalf : at::kFloat;
-}
-
 }  // namespace
 
 double product_rate(at::Device device, Precision precision) {
   const at::NoGradGuard no_grad;
   const std::int64_t n = device.is_cpu() ? 1024 : 8192;
-  const at::TensorOptions options = at::TensorOptions(device).dtype(type_of(precision));
+  const at::TensorOptions options = at::TensorOptions(device).dtype(product_type(precision));
   const at::Tensor a = at::randn({n, n}, at::TensorOptions(device)).to(options);
   const at::Tensor b = a.t().contiguous();
   const auto seconds = [&] {
