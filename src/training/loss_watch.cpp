@@ -21,14 +21,21 @@ void LossWatch::add(const at::Tensor& loss, const Origin& origin) {
   entries_.push_back({origin, host, std::move(arrived)});
 }
 
-std::optional<LossWatch::Known> LossWatch::next(bool all) {
+std::optional<LossWatch::Known> LossWatch::next() {
   if (entries_.empty()) return std::nullopt;
   const std::optional<c10::Event>& arrived = entries_.front().arrived;
-  if (arrived && !arrived->query()) {
-    if (!all && entries_.size() <= max_in_flight) return std::nullopt;
-    arrived->synchronize();
-  }
-  const Known known{entries_.front().origin, entries_.front().loss.item<double>()};
+  if (arrived && !arrived->query() && entries_.size() <= max_in_flight) return std::nullopt;
+  return take();
+}
+
+std::optional<LossWatch::Known> LossWatch::wait_for_next() {
+  return entries_.empty() ? std::nullopt : std::optional(take());
+}
+
+LossWatch::Known LossWatch::take() {
+  const Entry& oldest = entries_.front();
+  if (oldest.arrived) oldest.arrived->synchronize();
+  const Known known{oldest.origin, oldest.loss.item<double>()};
   entries_.pop_front();
   return known;
 }

@@ -28,11 +28,14 @@ class LossWatch {
   /// loss: a float scalar on the CPU or a GPU.
   void add(const at::Tensor& loss, const Origin& origin);
 
-  /// Returns the oldest loss that has arrived and removes it; empty if there is none. With `all`, waits for losses that
-  /// have not yet arrived.
-  std::optional<Known> next(bool all = false);
+  /// Removes the oldest loss that has arrived and returns it; empty if none has. Waits if too many are on the way.
+  std::optional<Known> next();
+  /// The same, but waits until the oldest loss has arrived; empty only if there is none.
+  std::optional<Known> wait_for_next();
 
  private:
+  Known take();
+
   struct Entry {
     Origin origin;
     at::Tensor loss;  // on the CPU

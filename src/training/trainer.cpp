@@ -1,7 +1,6 @@
 #include "training/trainer.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <mutex>
 #include <utility>
@@ -16,24 +15,13 @@
 #include "training/lr_finder.h"
 #include "training/memory.h"
 #include "training/trained_model.h"
+#include "util/clock.h"
+#include "util/first_few.h"
 #include "util/log.h"
 #include "util/random.h"
 
 namespace trainyard {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-// Returns e.g. "17, 4, 291", with a few hundred numbers at most.
-std::string listed(const std::vector<std::uint64_t>& indices) {
-  constexpr std::size_t most = 512;
-  const std::size_t count = std::min(indices.size(), most);
-  const auto first = indices.begin();
-  return fmt::format("{}{}", fmt::join(first, first + static_cast<std::ptrdiff_t>(count), ", "),
-                     count < indices.size() ? fmt::format(", and {} more", indices.size() - count) : "");
-}
 
 DataLoaderOptions rank_loader_options(const Config& config, const Rank& rank) {
   return {.rank = rank.rank, .world_size = rank.world_size, .batch_size = config.loader.batch_size};
@@ -54,16 +42,6 @@ bool shapes_may_differ(const Config& config, const SplitInfo& split) {
 
 std::filesystem::path trace_file(const std::filesystem::path& folder, const Rank& rank) {
   return folder / (rank.is_first() ? "trace.json" : fmt::format("trace-rank{}.json", rank.rank));
-}
-
-// Returns e.g. "train/loss 0.3124 train/accuracy 0.8891", with `note` after the loss.
-std::string listed(const char* split, const MetricValues& values, const std::string& note = "") {
-  std::string text;
-  for (const auto& [name, value] : values) {
-    text += fmt::format("{}{}/{} {}{}", text.empty() ? "" : " ", split, name, metric_text(value),
-                        name == "loss" ? note : "");
-  }
-  return text;
 }
 
 }  // namespace
@@ -145,14 +123,6 @@ RunResult Trainer::run() {
   return result_;
 }
 
-void Trainer::print_batch_norm_mode() {
-  if (group_.alone() || model_->buffers().empty()) return;
-  print_message(
-      config_.distributed.sync_batch_norm
-          ? "ranks   batch norm uses the statistics of the whole batch"
-          : "ranks   batch norm uses the statistics of each rank's part of the batch (distributed.sync_batch_norm)");
-}
-
 bool Trainer::stops_early() const {
   if (debug_.lr_finder != nullptr && debug_.lr_finder->diverged()) return true;
   const std::int64_t patience = config_.train.patience;
@@ -160,7 +130,7 @@ bool Trainer::stops_early() const {
 }
 
 void Trainer::keep_data_on_device() {
-  const Clock::time_point start = Clock::now();
+  const std::int64_t start = monotonic_ns();
   HostGroup sharing;  // of one rank, if everything fits on each GPU
   if (!group_.alone() && !group_.all_agree(resident_bytes(splits_) <= free_gpu_memory(device_))) {
     sharing = {.rank = group_.rank().local_rank,
@@ -177,7 +147,7 @@ void Trainer::keep_data_on_device() {
 
 // Trains from the current place to the end of its epoch. Returns false if it was stopped before.
 bool Trainer::train_epoch() {
-  epoch_start_ = Clock::now();
+  epoch_start_ = monotonic_ns();
   train_loader_.follow_with(&val_loader_, 0);
   train_loader_.start_epoch(data_epoch(place_.epoch), place_.batch, batches_per_epoch());
   model_->train();
@@ -200,7 +170,7 @@ bool Trainer::train_epoch() {
     window_.sums.add(result.sums);
     group_.report_progress();
     losses_.add(result.loss, {place_.epoch, batch->number, place_.step + 1, lr});
-    check_losses(/*all=*/false);
+    check_losses();
     ++place_.batch;
     epoch_samples_ += group_.alone() ? batch->count : part.samples;
     take_time();
@@ -274,36 +244,37 @@ void Trainer::seed_generators(const DeviceBatch& batch) {
   }
 }
 
-void Trainer::print_message(const std::string& line) {
-  if (group_.rank().is_first()) progress_.print(line);
+// Those that have arrived.
+void Trainer::check_losses() {
+  while (const std::optional<LossWatch::Known> known = losses_.next()) check_loss(*known);
 }
 
-// Ends the run or warns if a loss that has arrived is not finite. With `all`, waits for all losses.
-void Trainer::check_losses(bool all) {
-  while (const std::optional<LossWatch::Known> known = losses_.next(all)) {
-    const LossWatch::Origin& origin = known->origin;
-    if (debug_.lr_finder != nullptr) {
-      debug_.lr_finder->add(origin.learning_rate, known->loss);
-      continue;
-    }
-    if (std::isfinite(known->loss)) continue;
-    const std::string what = fmt::format(
-        "the loss is {} at step {} (epoch {}, batch {} of {}, learning rate {}); samples of the batch: {}", known->loss,
-        origin.step, origin.epoch + 1, origin.batch + 1, batches_per_epoch(), origin.learning_rate,
-        listed(train_loader_.indices_of_batch(data_epoch(origin.epoch), origin.batch)));
-    if (config_.train.on_nonfinite == OnNonfinite::stop) {
-      throw RunError(
-          "training",
-          "{}. Nothing after the last checkpoint is saved. Try a lower optimizer.lr, a schedule.warmup_epochs, "
-          "train.clip_grad_norm, or train.on_nonfinite = skip",
-          what);
-    }
-    log_warning("[training] {}. The step changed nothing", what);
+void Trainer::check_all_losses() {
+  while (const std::optional<LossWatch::Known> known = losses_.wait_for_next()) check_loss(*known);
+}
+
+// Ends the run or warns if the loss is not finite.
+void Trainer::check_loss(const LossWatch::Known& known) {
+  constexpr std::size_t most_samples = 512;  // in the message
+  const auto& [origin, loss] = known;
+  if (debug_.lr_finder != nullptr) return debug_.lr_finder->add(origin.learning_rate, loss);
+  if (std::isfinite(loss)) return;
+  const std::string what =
+      fmt::format("the loss is {} at step {} (epoch {}, batch {} of {}, learning rate {}); samples of the batch: {}",
+                  loss, origin.step, origin.epoch + 1, origin.batch + 1, batches_per_epoch(), origin.learning_rate,
+                  first_few(train_loader_.indices_of_batch(data_epoch(origin.epoch), origin.batch), most_samples));
+  if (config_.train.on_nonfinite == OnNonfinite::stop) {
+    throw RunError(
+        "training",
+        "{}. Nothing after the last checkpoint is saved. Try a lower optimizer.lr, a schedule.warmup_epochs, "
+        "train.clip_grad_norm, or train.on_nonfinite = skip",
+        what);
   }
+  log_warning("[training] {}. The step changed nothing", what);
 }
 
 void Trainer::finish_epoch() {
-  check_losses(/*all=*/true);
+  check_all_losses();
   const MetricValues train = read(epoch_sums_);
   result_.training_seconds += epoch_seconds_;
   result_.data_wait += epoch_waited_;
@@ -314,22 +285,11 @@ void Trainer::finish_epoch() {
   val_loader_.follow_with(ends ? nullptr : &train_loader_, data_epoch(place_.epoch + 1));
   const Scores val = evaluate(*evaluation_step_, val_loader_, group_, debug_.val_batches());
 
-  const Monitor monitor = task_->monitor();
-  if (!is_finite(val.values)) {
-    log_warning(
-        "[training] val/loss is {} after epoch {}: the model has diverged, or a sample is far from all others "
-        "(trainyard eval names the worst); such an epoch is never the best",
-        value_of(val.values, "loss").value_or(0), place_.epoch + 1);
-  } else if (!can_be_best(val.values, monitor)) {
-    log_warning("[training] val/{} is {} after epoch {}: {}; such an epoch is never the best", monitor.metric,
-                metric_text(value_of(val.values, monitor.metric)), place_.epoch + 1,
-                value_of(val.values, monitor.metric) ? "outputs of the model are not finite"
-                                                     : "no sample of val decides it, see trainyard data");
-  }
-  if (!warned_of_splits_) warn_of_splits(val);
+  warn_of(val);
   ++place_.epoch;
   place_.batch = 0;
   epoch_sums_.reset();
+  const Monitor monitor = task_->monitor();
   const bool best =
       can_be_best(val.values, monitor) && (place_.best_epoch == 0 || is_better(val.values, place_.best, monitor));
   if (best) {
@@ -337,31 +297,7 @@ void Trainer::finish_epoch() {
     place_.best_epoch = place_.epoch;
   }
   result_.last = val;
-  const double rate = epoch_seconds_ > 0 ? static_cast<double>(epoch_samples_) / epoch_seconds_ : 0;
-  add_metrics(EpochMetrics{.epoch = place_.epoch,
-                           .step = place_.step,
-                           .train = train,
-                           .val = val.values,
-                           .lr = lr_of(place_.step - 1),
-                           .samples_per_second = rate,
-                           .data_wait = *std::max_element(result_.wait_of_ranks.begin(), result_.wait_of_ranks.end())});
-  add_metrics(RankMetrics{.epoch = place_.epoch, .step = place_.step, .data_wait = result_.wait_of_ranks});
-  add_metrics(LoadingMetrics{.epoch = place_.epoch, .step = place_.step, .stats = result_.loading});
-  const std::string extras = task_->training_extras();
-  print_message(fmt::format("epoch {}/{}  {}  {}{}  {:.0f}/s  {}", place_.epoch, config_.train.epochs,
-                            listed("train", train, extras.empty() ? "" : fmt::format(" (with {})", extras)),
-                            listed("val", val.values), best ? " (best)" : "", rate, format_duration(epoch_seconds_)));
-}
-
-// Once in a process, after its first epoch, whose samples have all been counted by then.
-void Trainer::warn_of_splits(const Scores& val) {
-  warned_of_splits_ = true;
-  if (!group_.rank().is_first()) return;
-  const bool whole = std::cmp_equal(epoch_sums_.samples(), dataset_.size);
-  for (const std::string& warning : whole ? epoch_sums_.warnings() : std::vector<std::string>()) {
-    log_warning("[data] train: {}", warning);
-  }
-  for (const std::string& warning : val.warnings) log_warning("[data] val: {}", warning);
+  log_epoch(train, val.values);
 }
 
 std::vector<double> Trainer::wait_of_ranks() {
@@ -369,61 +305,6 @@ std::vector<double> Trainer::wait_of_ranks() {
   std::vector<double> shares;
   for (const at::Tensor& share : group_.all_gather(own)) shares.push_back(share.item<double>());
   return shares;
-}
-
-// If the disk is full, lines of metrics are lost, but the run continues.
-template <typename Metrics>
-void Trainer::add_metrics(const Metrics& metrics) {
-  if (!group_.rank().is_first()) return;
-  require_not_moved(folder_.path, held_);
-  try {
-    files_->add(metrics);
-  } catch (const RunError& error) {
-    log_error("{}; step {} is missing there, training continues", error.what(), metrics.step);
-  }
-}
-
-void Trainer::log_window(double lr) {
-  const auto samples = static_cast<double>(window_.sums.samples());
-  const MetricValues train = read(window_.sums);
-  add_metrics(StepMetrics{.epoch = place_.epoch + 1,
-                          .step = place_.step,
-                          .train = train,
-                          .lr = lr,
-                          .samples_per_second = window_.seconds > 0 ? samples / window_.seconds : 0,
-                          .data_wait = window_.seconds > 0 ? window_.waited / window_.seconds : 0});
-  warn_of_small_share(samples);
-  window_.sums.reset();
-  window_.seconds = window_.waited = 0;
-}
-
-// The time of a step is the mean over the window. The first steps take longer, which at worst delays the warning.
-void Trainer::warn_of_small_share(double samples) {
-  if (!sum_times_ || samples == 0 || !group_.rank().is_first()) return;
-  const std::int64_t batch_size = config_.loader.batch_size;
-  const double steps = samples / static_cast<double>(batch_size * config_.train.accumulate);
-  const std::int64_t ranks = group_.rank().world_size;
-  const std::string warning =
-      warning_of_small_share(*sum_times_, window_.seconds / steps, (batch_size + ranks - 1) / ranks);
-  if (warning.empty()) return;
-  log_warning(warning);
-  sum_times_.reset();
-}
-
-ProgressState Trainer::progress(const MetricValues& values) const {
-  const std::int64_t batches = batches_per_epoch();
-  const double rate = static_cast<double>(epoch_samples_) / epoch_seconds_;
-  const auto samples_left =
-      static_cast<double>((config_.train.epochs - place_.epoch) * batches - place_.batch) * config_.loader.batch_size;
-  return {.epoch = place_.epoch + 1,
-          .epochs = config_.train.epochs,
-          .step = place_.batch,
-          .steps = batches,
-          .metrics = values,
-          .samples_per_second = rate,
-          .data_wait = epoch_waited_ / epoch_seconds_,
-          .seconds_left = samples_left / rate,
-          .gpu_memory = peak_gpu_memory(device_)};
 }
 
 // The epoch number that determines the batches and their augmentation.

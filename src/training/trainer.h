@@ -2,7 +2,7 @@
 /// checkpoint.
 #pragma once
 
-#include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 
@@ -91,7 +91,6 @@ class Trainer {
   void keep_data_on_device();
   bool train_epoch();
   void finish_epoch();
-  void warn_of_splits(const Scores& val);
   std::vector<double> wait_of_ranks();
   void take_time();
   MetricValues read(const MetricSums& sums);
@@ -99,18 +98,25 @@ class Trainer {
   bool checkpoint_is_due() const;
   StepPart part_of_step(const DeviceBatch& batch) const;
   void seed_generators(const DeviceBatch& batch);
-  void print_message(const std::string& line);
-  void print_batch_norm_mode();
-  void check_losses(bool all);
-  template <typename Metrics>
-  void add_metrics(const Metrics& metrics);
-  void log_window(double lr);
-  void warn_of_small_share(double samples);
-  ProgressState progress(const MetricValues& values) const;
+  void check_losses();
+  void check_all_losses();
+  void check_loss(const LossWatch::Known& known);
   std::uint64_t data_epoch(std::int64_t epoch) const;
   std::int64_t batches_per_epoch() const;
   std::int64_t steps_per_epoch() const;
   double lr_of(std::int64_t step) const;
+
+  // trainer_log.cpp
+  void print_message(const std::string& line);
+  void print_batch_norm_mode();
+  template <typename Metrics>
+  void add_metrics(const Metrics& metrics);
+  void log_window(double lr);
+  void warn_of_small_share(double samples);
+  void warn_of(const Scores& val);
+  void warn_of_splits(const Scores& val);
+  void log_epoch(const MetricValues& train, const MetricValues& val);
+  ProgressState progress(const MetricValues& values) const;
 
   // trainer_checkpoint.cpp
   void prove_saving();
@@ -155,9 +161,9 @@ class Trainer {
   Place place_;
   MetricSums epoch_sums_;
   Window window_;
-  std::chrono::steady_clock::time_point epoch_start_;
-  bool save_asked_ = false;   // by SIGUSR1, since the last step that was saved for it
-  double epoch_seconds_ = 0;  // of the current epoch, in this process
+  std::int64_t epoch_start_ = 0;  // monotonic_ns()
+  bool save_asked_ = false;       // by SIGUSR1, since the last step that was saved for it
+  double epoch_seconds_ = 0;      // of the current epoch, in this process
   double epoch_waited_ = 0;
   std::int64_t epoch_samples_ = 0;
   RunResult result_;

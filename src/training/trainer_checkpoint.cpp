@@ -19,7 +19,7 @@ void Trainer::prove_saving() {
 }
 
 void Trainer::save() {
-  check_losses(/*all=*/true);  // never save weights that a NaN loss has updated
+  check_all_losses();  // never save weights that a NaN loss has updated
   if (!group_.rank().is_first()) return;
   require_not_moved(folder_.path, held_);
   const bool best = place_.batch == 0 && place_.epoch > 0 && place_.best_epoch == place_.epoch;

@@ -1,0 +1,137 @@
+// Tells how the training of a Trainer goes: metrics files, messages, progress and warnings.
+
+#include <algorithm>
+#include <utility>
+
+#include "training/memory.h"
+#include "training/trainer.h"
+#include "util/log.h"
+
+namespace trainyard {
+namespace {
+
+// Returns e.g. "train/loss 0.3124 train/accuracy 0.8891", with `note` after the loss.
+std::string listed(const char* split, const MetricValues& values, const std::string& note = "") {
+  std::string text;
+  for (const auto& [name, value] : values) {
+    text += fmt::format("{}{}/{} {}{}", text.empty() ? "" : " ", split, name, metric_text(value),
+                        name == "loss" ? note : "");
+  }
+  return text;
+}
+
+}  // namespace
+
+void Trainer::print_message(const std::string& line) {
+  if (group_.rank().is_first()) progress_.print(line);
+}
+
+void Trainer::print_batch_norm_mode() {
+  if (group_.alone() || model_->buffers().empty()) return;
+  print_message(
+      config_.distributed.sync_batch_norm
+          ? "ranks   batch norm uses the statistics of the whole batch"
+          : "ranks   batch norm uses the statistics of each rank's part of the batch (distributed.sync_batch_norm)");
+}
+
+// If the disk is full, lines of metrics are lost, but the run continues.
+template <typename Metrics>
+void Trainer::add_metrics(const Metrics& metrics) {
+  if (!group_.rank().is_first()) return;
+  require_not_moved(folder_.path, held_);
+  try {
+    files_->add(metrics);
+  } catch (const RunError& error) {
+    log_error("{}; step {} is missing there, training continues", error.what(), metrics.step);
+  }
+}
+
+void Trainer::log_window(double lr) {
+  const auto samples = static_cast<double>(window_.sums.samples());
+  const MetricValues train = read(window_.sums);
+  add_metrics(StepMetrics{.epoch = place_.epoch + 1,
+                          .step = place_.step,
+                          .train = train,
+                          .lr = lr,
+                          .samples_per_second = window_.seconds > 0 ? samples / window_.seconds : 0,
+                          .data_wait = window_.seconds > 0 ? window_.waited / window_.seconds : 0});
+  warn_of_small_share(samples);
+  window_.sums.reset();
+  window_.seconds = window_.waited = 0;
+}
+
+// The time of a step is the mean over the window. The first steps take longer, which at worst delays the warning.
+void Trainer::warn_of_small_share(double samples) {
+  if (!sum_times_ || samples == 0 || !group_.rank().is_first()) return;
+  const std::int64_t batch_size = config_.loader.batch_size;
+  const double steps = samples / static_cast<double>(batch_size * config_.train.accumulate);
+  const std::int64_t ranks = group_.rank().world_size;
+  const std::string warning =
+      warning_of_small_share(*sum_times_, window_.seconds / steps, (batch_size + ranks - 1) / ranks);
+  if (warning.empty()) return;
+  log_warning(warning);
+  sum_times_.reset();
+}
+
+void Trainer::warn_of(const Scores& val) {
+  const Monitor monitor = task_->monitor();
+  const std::optional<double> monitored = value_of(val.values, monitor.metric);
+  if (!is_finite(val.values)) {
+    log_warning(
+        "[training] val/loss is {} after epoch {}: the model has diverged, or a sample is far from all others "
+        "(trainyard eval names the worst); such an epoch is never the best",
+        value_of(val.values, "loss").value_or(0), place_.epoch + 1);
+  } else if (!can_be_best(val.values, monitor)) {
+    log_warning("[training] val/{} is {} after epoch {}: {}; such an epoch is never the best", monitor.metric,
+                metric_text(monitored), place_.epoch + 1,
+                monitored ? "outputs of the model are not finite" : "no sample of val decides it, see trainyard data");
+  }
+  if (!std::exchange(warned_of_splits_, true)) warn_of_splits(val);
+}
+
+// Once in a process, after its first epoch, whose samples have all been counted by then.
+void Trainer::warn_of_splits(const Scores& val) {
+  if (!group_.rank().is_first()) return;
+  const bool whole = std::cmp_equal(epoch_sums_.samples(), dataset_.size);
+  for (const std::string& warning : whole ? epoch_sums_.warnings() : std::vector<std::string>()) {
+    log_warning("[data] train: {}", warning);
+  }
+  for (const std::string& warning : val.warnings) log_warning("[data] val: {}", warning);
+}
+
+void Trainer::log_epoch(const MetricValues& train, const MetricValues& val) {
+  const double rate = epoch_seconds_ > 0 ? static_cast<double>(epoch_samples_) / epoch_seconds_ : 0;
+  const std::vector<double>& waits = result_.wait_of_ranks;
+  add_metrics(EpochMetrics{.epoch = place_.epoch,
+                           .step = place_.step,
+                           .train = train,
+                           .val = val,
+                           .lr = lr_of(place_.step - 1),
+                           .samples_per_second = rate,
+                           .data_wait = *std::max_element(waits.begin(), waits.end())});
+  add_metrics(RankMetrics{.epoch = place_.epoch, .step = place_.step, .data_wait = waits});
+  add_metrics(LoadingMetrics{.epoch = place_.epoch, .step = place_.step, .stats = result_.loading});
+  const std::string extras = task_->training_extras();
+  print_message(fmt::format("epoch {}/{}  {}  {}{}  {:.0f}/s  {}", place_.epoch, config_.train.epochs,
+                            listed("train", train, extras.empty() ? "" : fmt::format(" (with {})", extras)),
+                            listed("val", val), place_.best_epoch == place_.epoch ? " (best)" : "", rate,
+                            format_duration(epoch_seconds_)));
+}
+
+ProgressState Trainer::progress(const MetricValues& values) const {
+  const std::int64_t batches = batches_per_epoch();
+  const double rate = static_cast<double>(epoch_samples_) / epoch_seconds_;
+  const auto samples_left =
+      static_cast<double>((config_.train.epochs - place_.epoch) * batches - place_.batch) * config_.loader.batch_size;
+  return {.epoch = place_.epoch + 1,
+          .epochs = config_.train.epochs,
+          .step = place_.batch,
+          .steps = batches,
+          .metrics = values,
+          .samples_per_second = rate,
+          .data_wait = epoch_waited_ / epoch_seconds_,
+          .seconds_left = samples_left / rate,
+          .gpu_memory = peak_gpu_memory(device_)};
+}
+
+}  // namespace trainyard
