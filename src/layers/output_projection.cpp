@@ -1,8 +1,9 @@
 #include "layers/output_projection.h"
 
-#include <ATen/autocast_mode.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/linear.h>
+
+#include "layers/autocast.h"
 
 namespace trainyard {
 namespace {
@@ -16,8 +17,7 @@ at::Tensor output_projection(const at::Tensor& x, const at::Tensor& weight) {
   const std::int64_t padding = (alignment - classes % alignment) % alignment;
   if (!x.is_cuda() || padding == 0) return at::linear(x, weight);
   // Padded after the conversion, not before it: half the bytes.
-  const bool converts = at::autocast::is_autocast_enabled(at::kCUDA) && weight.scalar_type() == at::kFloat;
-  const at::Tensor converted = converts ? weight.to(at::autocast::get_autocast_dtype(at::kCUDA)) : weight;
+  const at::Tensor converted = weight.to(autocast_type(weight.scalar_type()));
   return at::linear(x, at::constant_pad_nd(converted, {0, 0, 0, padding})).narrow(-1, 0, classes);
 }
 

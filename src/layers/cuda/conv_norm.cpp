@@ -17,6 +17,7 @@
 #include <c10/cuda/CUDAStream.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "layers/autocast.h"
 #include "layers/cuda/batch_norm_kernel.h"
 #include "layers/cuda/channels_last.h"
 #include "layers/cuda/convolution_plan.h"
@@ -57,11 +58,8 @@ bool may_measure(const torch::nn::Conv2dImpl& conv, const at::Tensor& x) {
   if (!x.is_cuda() || conv.weight.device() != x.device()) return false;
   const at::Context& context = at::globalContext();
   if (!context.userEnabledCuDNN() || !context.benchmarkCuDNN() || context.deterministicCuDNN()) return false;
-  const bool casts = at::autocast::is_autocast_enabled(at::kCUDA);
-  if (casts && at::autocast::get_autocast_dtype(at::kCUDA) != at::kHalf) return false;
-  const auto becomes_half = [&](const at::Tensor& tensor) {
-    const at::ScalarType type = tensor.scalar_type();
-    return (type == at::kHalf || (casts && type == at::kFloat)) && begins_at_a_vector(tensor);
+  const auto becomes_half = [](const at::Tensor& tensor) {
+    return autocast_type(tensor.scalar_type()) == at::kHalf && begins_at_a_vector(tensor);
   };
   return becomes_half(x) && becomes_half(conv.weight);
 }

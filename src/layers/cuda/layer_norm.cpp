@@ -1,6 +1,5 @@
 #include "layers/layer_norm.h"
 
-#include <ATen/autocast_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <c10/cuda/CUDAException.h>
@@ -8,6 +7,7 @@
 #include <c10/cuda/CUDAStream.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "layers/autocast.h"
 #include "layers/cuda/layer_norm_kernel.h"
 #include "layers/cuda/rows.h"
 #include "layers/fused.h"
@@ -18,9 +18,8 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-at::ScalarType output_type() {
-  return at::autocast::is_autocast_enabled(at::kCUDA) ? at::autocast::get_autocast_dtype(at::kCUDA) : at::kFloat;
-}
+// Of the branch and of the normalized sum.
+at::ScalarType output_type() { return autocast_type(at::kFloat); }
 
 // Mismatched shapes are left to LibTorch, which reports them.
 bool applies(const torch::nn::LayerNormImpl& layer, const at::Tensor& x, const PendingAdd& pending) {

@@ -1,6 +1,5 @@
 #include "layers/self_attention.h"
 
-#include <ATen/autocast_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/linear.h>
@@ -9,6 +8,7 @@
 #include <c10/cuda/CUDAStream.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "layers/autocast.h"
 #include "layers/cuda/rows.h"
 #include "layers/cuda/short_attention_kernel.h"
 #include "layers/fused.h"
@@ -23,8 +23,7 @@ using torch::autograd::variable_list;
 bool applies(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
              const SelfAttentionOptions& options) {
   if (!x.is_cuda() || x.dim() != 3 || x.numel() == 0 || x.size(1) > short_attention_max_tokens) return false;
-  const at::ScalarType type =
-      at::autocast::is_autocast_enabled(at::kCUDA) ? at::autocast::get_autocast_dtype(at::kCUDA) : x.scalar_type();
+  const at::ScalarType type = autocast_type(x.scalar_type());
   if (type != at::kHalf && type != at::kBFloat16) return false;
   const std::int64_t width = weight.dim() == 2 ? weight.size(0) / (3 * options.heads) : 0;
   const c10::cuda::CUDAGuard on_device(x.device());
