@@ -15,6 +15,11 @@ namespace {
 constexpr unsigned tile = 16;
 constexpr unsigned padding = 8;  // elements, for SharedMatrix
 
+template <typename T>
+struct Operands {
+  SharedMatrix<T> queries, keys, values;
+};
+
 template <typename T, unsigned tiles, unsigned width>
 class Head {
  public:
@@ -29,7 +34,6 @@ class Head {
   __device__ Head(const ShortAttention& shape, unsigned char* memory)
       : shape_(shape), sample_(blockIdx.x / shape.heads), head_(blockIdx.x % shape.heads), memory_(memory) {}
 
-  __device__ SharedMatrix<T> take_values() { return take(width); }
   __device__ SharedMatrix<T> take_weights() { return take(rows); }
 
   // The first row of this warp.
@@ -39,11 +43,18 @@ class Head {
     return (std::int64_t{sample_} * 3 + part) * shape_.heads * width + head_ * width + column;
   }
 
-  // Part 0, 1 or 2 of qkv: queries, keys or values.
-  __device__ void begin_reading(const SharedMatrix<T>& to, const void* qkv, unsigned part) const {
-    begin_reading(to, qkv, 3, part);
+  __device__ Operands<T> begin_reading_qkv(const void* qkv) {
+    const Operands<T> operands{take_values(), take_values(), take_values()};
+    begin_reading(operands.queries, qkv, 3, 0);
+    begin_reading(operands.keys, qkv, 3, 1);
+    begin_reading(operands.values, qkv, 3, 2);
+    return operands;
   }
-  __device__ void begin_reading(const SharedMatrix<T>& to, const void* y) const { begin_reading(to, y, 1, 0); }
+  __device__ SharedMatrix<T> begin_reading_y(const void* y) {
+    const SharedMatrix<T> matrix = take_values();
+    begin_reading(matrix, y, 1, 0);
+    return matrix;
+  }
 
   static __device__ void finish_reading() {
     __pipeline_commit();
@@ -134,6 +145,8 @@ class Head {
   static constexpr unsigned vector = 16 / sizeof(T);
   static constexpr unsigned vectors = width / vector;  // of a row
 
+  __device__ SharedMatrix<T> take_values() { return take(width); }
+
   static __device__ float scale() { return width == 64 ? 0.125F : 0.17677669529663687F; }
 
   __device__ SharedMatrix<T> take(unsigned columns) {
@@ -189,7 +202,7 @@ class Head {
     }
   }
 
-  // Calls call(number, column) for this thread's numbers of one of its two rows.
+  // Calls call(element, column) for this thread's elements of one of its two rows.
   template <typename Call>
   static __device__ void for_each(Weights& weights, unsigned half, const Call& call) {
 #pragma unroll
@@ -198,7 +211,7 @@ class Head {
       for (unsigned i = 0; i < 2; ++i) call(weights[n].at[2 * half + i], 8 * n + 2 * (tensor_cores::lane() % 4) + i);
     }
   }
-  // Calls call(number, number of `others` at the same place).
+  // Calls call(element, element of `others` at the same place).
   template <typename Call>
   static __device__ void for_each(Weights& weights, unsigned half, const Weights& others, const Call& call) {
 #pragma unroll
@@ -226,12 +239,7 @@ __global__ void __launch_bounds__(32 * tiles)
   extern __shared__ uint4 memory[];
   using Head = Head<T, tiles, width>;
   Head head(shape, reinterpret_cast<unsigned char*>(memory));
-  const SharedMatrix<T> queries = head.take_values();
-  const SharedMatrix<T> keys = head.take_values();
-  const SharedMatrix<T> values = head.take_values();
-  head.begin_reading(queries, params.qkv, 0);
-  head.begin_reading(keys, params.qkv, 1);
-  head.begin_reading(values, params.qkv, 2);
+  const auto [queries, keys, values] = head.begin_reading_qkv(params.qkv);
   head.finish_reading();
 
   typename Head::Weights weights;
@@ -250,17 +258,11 @@ __global__ void __launch_bounds__(32 * tiles)
   extern __shared__ uint4 memory[];
   using Head = Head<T, tiles, width>;
   Head head(shape, reinterpret_cast<unsigned char*>(memory));
-  const SharedMatrix<T> queries = head.take_values();
-  const SharedMatrix<T> keys = head.take_values();
-  const SharedMatrix<T> values = head.take_values();
-  const SharedMatrix<T> dy = head.take_values();
+  const auto [queries, keys, values] = head.begin_reading_qkv(params.qkv);
+  const SharedMatrix<T> dy = head.begin_reading_y(params.dy);
+  head.finish_reading();
   const SharedMatrix<T> weights = head.take_weights();
   const SharedMatrix<T> dscores = head.take_weights();
-  head.begin_reading(queries, params.qkv, 0);
-  head.begin_reading(keys, params.qkv, 1);
-  head.begin_reading(values, params.qkv, 2);
-  head.begin_reading(dy, params.dy);
-  head.finish_reading();
 
   typename Head::Output gradient;
   {

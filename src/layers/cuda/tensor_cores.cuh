@@ -1,6 +1,8 @@
-/// Products of 16 × 16 tiles of 16-bit numbers on the tensor cores, by one warp (PTX ISA, "Matrix multiply-accumulate
+/// Products of 16 × 16 tiles of 16-bit elements on the tensor cores, by one warp (PTX ISA, "Matrix multiply-accumulate
 /// instructions": mma.m16n8k16 and ldmatrix). The results are float32. Needs compute capability 8.0.
 #pragma once
+
+#include <type_traits>
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
@@ -48,6 +50,18 @@ __device__ Tile load(const void* from) {
   return tile;
 }
 
+// Where this lane points ldmatrix to: 8 adjacent elements of the 16 × 16 tile of `matrix` that begins at (row, column).
+// Eight lanes each point to one of its 8 × 8 quarters: upper left, lower left, upper right, lower right.
+template <typename T>
+__device__ const T* column_by_column(const SharedMatrix<T>& matrix, unsigned row, unsigned column) {
+  return matrix.row(row + lane() % 16) + column + lane() / 16 * 8;
+}
+// The same in the order upper left, upper right, lower left, lower right.
+template <typename T>
+__device__ const T* row_by_row(const SharedMatrix<T>& matrix, unsigned row, unsigned column) {
+  return matrix.row(row + lane() / 16 * 8 + lane() % 8) + column + lane() / 8 % 2 * 8;
+}
+
 inline __device__ unsigned pack(float low, float high, __half) {
   const __half2 both = __floats2half2_rn(low, high);
   return *reinterpret_cast<const unsigned*>(&both);
@@ -62,29 +76,25 @@ inline __device__ unsigned pack(float low, float high, __nv_bfloat16) {
 /// The tile of `matrix` that begins at (row, column), as the left operand.
 template <typename T>
 __device__ Tile left_tile(const SharedMatrix<T>& matrix, unsigned row, unsigned column) {
-  const unsigned lane = tensor_cores::lane();
-  return tensor_cores::load<false>(matrix.row(row + lane % 16) + column + lane / 16 * 8);
+  return tensor_cores::load<false>(tensor_cores::column_by_column(matrix, row, column));
 }
 
 /// The same of the transposed matrix: the tile begins at (column, row) of `matrix`.
 template <typename T>
 __device__ Tile left_tile_of_transposed(const SharedMatrix<T>& matrix, unsigned row, unsigned column) {
-  const unsigned lane = tensor_cores::lane();
-  return tensor_cores::load<true>(matrix.row(column + lane / 16 * 8 + lane % 8) + row + lane / 8 % 2 * 8);
+  return tensor_cores::load<true>(tensor_cores::row_by_row(matrix, column, row));
 }
 
 /// The tile of `matrix` that begins at (row, column), as the right operand.
 template <typename T>
 __device__ Tile right_tile(const SharedMatrix<T>& matrix, unsigned row, unsigned column) {
-  const unsigned lane = tensor_cores::lane();
-  return tensor_cores::load<true>(matrix.row(row + lane % 16) + column + lane / 16 * 8);
+  return tensor_cores::load<true>(tensor_cores::column_by_column(matrix, row, column));
 }
 
 /// The same of the transposed matrix: the tile begins at (column, row) of `matrix`.
 template <typename T>
 __device__ Tile right_tile_of_transposed(const SharedMatrix<T>& matrix, unsigned row, unsigned column) {
-  const unsigned lane = tensor_cores::lane();
-  return tensor_cores::load<false>(matrix.row(column + lane / 16 * 8 + lane % 8) + row + lane / 8 % 2 * 8);
+  return tensor_cores::load<false>(tensor_cores::row_by_row(matrix, column, row));
 }
 
 /// A product's 16 × 16 columns `left` and `right`, rounded to T, as the left operand.
@@ -95,7 +105,7 @@ __device__ Tile left_tile(const Sums& left, const Sums& right) {
            pack(right.at[2], right.at[3], T())}};
 }
 
-/// sums[0] and sums[1], the left and the right half of 16 × 16 numbers, += left · right.
+/// sums[0] and sums[1], the left and the right half of 16 × 16 elements, += left · right.
 template <typename T>
 __device__ void multiply(const Tile& left, const Tile& right, Sums* sums) {
 #if __CUDA_ARCH__ >= 800
@@ -119,11 +129,11 @@ __device__ void multiply(const Tile& left, const Tile& right, Sums* sums) {
     }
   }
 #else
-  __trap();  // short_attention_runs_on() is false
+  __trap();  // has_short_attention() is false
 #endif
 }
 
-/// Writes 16 × 8 numbers, rounded to T, to `matrix` from (row, column) on.
+/// Writes 16 × 8 elements, rounded to T, to `matrix` from (row, column) on.
 template <typename T>
 __device__ void store(const Sums& sums, const SharedMatrix<T>& matrix, unsigned row, unsigned column) {
   const unsigned lane = tensor_cores::lane();
