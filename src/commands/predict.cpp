@@ -5,12 +5,10 @@
 #include <climits>
 #include <filesystem>
 #include <limits>
-#include <map>
 #include <optional>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include "checkpoint/checkpoint_folder.h"
@@ -20,6 +18,7 @@
 #include "commands/line_reader.h"
 #include "commands/machine.h"
 #include "commands/named_image_reader.h"
+#include "commands/prediction_writer.h"
 #include "datasets/column_reader.h"
 #include "datasets/stored_images.h"
 #include "loader/open_pool.h"
@@ -27,11 +26,8 @@
 #include "tasks/findings.h"
 #include "training/forward.h"
 #include "training/trained_model.h"
-#include "util/json_text.h"
 #include "util/log.h"
 #include "util/output.h"
-#include "util/output_file.h"
-#include "util/printable.h"
 
 namespace trainyard {
 namespace {
@@ -75,6 +71,7 @@ class PredictCommand : public Command {
   std::string checkpoint() const override { return checkpoint_; }
 
   int run(const Config& config) override {
+    writer_.emplace(json_ ? PredictionFormat::json : PredictionFormat::text, output_);
     const fs::path checkpoint = resolve_checkpoint(checkpoint_);
     const Manifest manifest = read_manifest(checkpoint);
     const Field* const image = find_field(manifest.fields, "image");
@@ -99,11 +96,11 @@ class PredictCommand : public Command {
         predict_tables(options);
       }
     });
-    return failed_ == 0 ? 0 : static_cast<int>(ExitCode::run_failed);
+    return writer_->refused() == 0 ? 0 : static_cast<int>(ExitCode::run_failed);
   }
 
  private:
-  using Answers = std::vector<std::optional<Prediction>>;  // none: the model's output is not finite
+  using Predictions = std::vector<std::optional<Prediction>>;  // none: the model's output is not finite
 
   // Rejects options that the task does not use.
   PredictOptions options_for(const Task& task, const std::string& name) const {
@@ -133,14 +130,9 @@ class PredictCommand : public Command {
   void answer_prompts(const PredictOptions& options) {
     const auto answer = [&](const std::string& prompt) {
       try {
-        const Prediction prediction = trained_->task->answer(*trained_->model, prompt, options);
-        if (json_) {
-          print_line(named("prompt", prompt), prediction.json);
-        } else {
-          print("{}\n", printable_lines(prediction.text));
-        }
+        writer_->answer_prompt(prompt, trained_->task->answer(*trained_->model, prompt, options));
       } catch (const UsageError& error) {  // of this prompt; the others are answered
-        report_failure(prompt, error.what(), "prompt");
+        writer_->refuse_prompt(prompt, error.what());
       }
       flush_output();
     };
@@ -193,7 +185,7 @@ class PredictCommand : public Command {
     } catch (const OutputError&) {  // not an error of the file
       throw;
     } catch (const Error& error) {
-      report_failure(path, error.what());
+      writer_->refuse_file(path, error.what());
       flush_output();
     }
   }
@@ -240,13 +232,13 @@ class PredictCommand : public Command {
       raw.count = std::ssize(elements);
       if (raw.count > 0) raw.fields.push_back({.name = fields[i].name, .data = at::stack(elements).to(device_)});
     }
-    const Answers predictions = raw.count == 0 ? Answers() : predict(raw);
+    const Predictions predictions = raw.count == 0 ? Predictions() : predict(raw);
     auto next = predictions.begin();
     for (const Row& row : rows) {
       if (row.error.empty()) {
-        answer(row.name, *next++);
+        writer_->answer_file(row.name, *next++);
       } else {
-        report_failure(row.name, row.error);
+        writer_->refuse_file(row.name, row.error);
       }
     }
     flush_output();
@@ -296,7 +288,7 @@ class PredictCommand : public Command {
 
   void report_in_turn(const std::string& path, const std::string& error) {
     finish_added();
-    report_failure(path, error);
+    writer_->refuse_file(path, error);
     flush_output();
   }
 
@@ -307,89 +299,35 @@ class PredictCommand : public Command {
       if (!image.error.empty()) continue;
       pixels.push_back(at::from_blob(const_cast<std::byte*>(image.pixels.data()), shape, at::kByte));
     }
-    const Answers predictions = pixels.empty()
-                                    ? Answers()
-                                    : predict({.fields = {{.name = "image", .data = at::stack(pixels).to(device_)}},
-                                               .number = 0,
-                                               .count = std::ssize(pixels)});
+    const Predictions predictions = pixels.empty()
+                                        ? Predictions()
+                                        : predict({.fields = {{.name = "image", .data = at::stack(pixels).to(device_)}},
+                                                   .number = 0,
+                                                   .count = std::ssize(pixels)});
     auto next = predictions.begin();
     for (const NamedImage& image : batch.images) {
       if (image.error.empty()) {
-        answer(image.name, *next++);
+        writer_->answer_file(image.name, *next++);
       } else {
-        report_failure(image.name, image.error);
+        writer_->refuse_file(image.name, image.error);
       }
     }
     flush_output();
   }
 
-  Answers predict(const DeviceBatch& raw) {
+  Predictions predict(const DeviceBatch& raw) {
     const at::NoGradGuard no_grad;
     const TensorDict batch = trained_->task->prepare(raw);
     const TensorDict outputs = mirror_ ? forward_mirrored(*trained_->model, *trained_->task, batch, precision_)
                                        : forward(*trained_->model, *trained_->task, batch, precision_);
     at::Tensor finite = at::ones({raw.count}, at::kBool);
     for (const auto& [name, output] : outputs) finite = finite & output.isfinite().flatten(1).all(1).cpu();
-    Answers answers;
+    Predictions predictions;
     for (Prediction& prediction : trained_->task->predict(outputs, options_)) {
-      const bool is_finite = finite[std::ssize(answers)].item<bool>();
-      answers.push_back(is_finite ? std::optional(std::move(prediction)) : std::nullopt);
+      const bool is_finite = finite[std::ssize(predictions)].item<bool>();
+      predictions.push_back(is_finite ? std::optional(std::move(prediction)) : std::nullopt);
     }
-    return answers;
-  }
-
-  void answer(const std::string& file, const std::optional<Prediction>& prediction) {
-    if (prediction) return print_prediction(file, *prediction);
-    report_failure(file,
-                   fmt::format("[predict] {}: the model gives numbers that are not finite: it has diverged, or the "
-                               "input is far from all that it was trained on",
-                               printable(file, PATH_MAX)));
-  }
-
-  void print_prediction(const std::string& file, const Prediction& prediction) {
-    nlohmann::ordered_json json = prediction.json;
-    std::string text = prediction.text;
-    if (!prediction.image.pixels.empty()) {
-      const std::string path = write_image(file, prediction);
-      json["output"] = printable(path, PATH_MAX);
-      text += fmt::format("  {}\n", printable(path, PATH_MAX));
-    }
-    if (json_) return print_line(named("file", file), json);
-    print("{}\n{}", printable(file, PATH_MAX), text);
-  }
-
-  // Named after the input; if names repeat, the second gets the suffix -2, and so on.
-  std::string write_image(const std::string& file, const Prediction& prediction) {
-    const fs::path folder = output_.empty() ? "predictions" : output_;
-    std::error_code error;
-    fs::create_directories(folder, error);
-    if (error) throw RunError("predict", "{} cannot be made: {}", folder.string(), error.message());
-    const std::string stem = fs::path(file).stem().string();
-    const int number = ++written_[stem];
-    const fs::path path = folder / fmt::format("{}{}.png", stem, number == 1 ? "" : fmt::format("-{}", number));
-    write_output_file(
-        path,
-        prediction.palette.empty() ? encode_png(prediction.image) : encode_png(prediction.image, prediction.palette),
-        "predict");
-    return path.string();
-  }
-
-  void report_failure(const std::string& input, const std::string& error, const std::string& kind = "file") {
-    ++failed_;
-    print_error(error);
-    if (json_) print_line(named(kind, input), {{"error", printable(error, std::size_t{2} * PATH_MAX)}});
-  }
-
-  // JSON supports only UTF-8: any other name is shown as printable(), with its bytes in hexadecimal.
-  static nlohmann::ordered_json named(const std::string& key, const std::string& name) {
-    if (is_utf8(name)) return {{key, name}};
-    return {{key, printable(name, PATH_MAX)},
-            {key + "_bytes", fmt::format("{:02x}", fmt::join(std::as_bytes(std::span(name)), ""))}};
-  }
-
-  static void print_line(nlohmann::ordered_json line, const nlohmann::ordered_json& more) {
-    line.update(more);
-    write_output(json_text(line) + "\n");
+    return predictions;
   }
 
   static constexpr int unset = -1;
@@ -405,13 +343,12 @@ class PredictCommand : public Command {
   int top_k_ = unset;
   std::int64_t seed_ = unset;
 
+  std::optional<PredictionWriter> writer_;
   std::optional<NamedImageReader> reader_;
   std::optional<TrainedModel> trained_;
   at::Device device_ = at::kCPU;
   Precision precision_ = Precision::fp32;
   PredictOptions options_;
-  std::map<std::string, int> written_;  // stems of files in the output folder
-  int failed_ = 0;
 };
 
 const CommandRegistry::Registration registered{"predict", "predict classes, numbers, masks or text with a checkpoint",
