@@ -123,6 +123,56 @@ nlohmann::ordered_json times_json(const StepTimes& times, double step) {
   return {{"kinds", kinds}, {"operations", operations}};
 }
 
+// The time that the products of a step take at the rate of one large product.
+struct Floor {
+  double flops = 0;  // of a step on one rank
+  double flops_per_second = 0;
+
+  double seconds() const { return flops / flops_per_second; }
+};
+
+Floor floor_of(const Config& config, const SplitInfo& data, at::Device device, double samples) {
+  const auto task = make_task(config.task, task_data(data), at::kCPU);
+  const auto model = new_model(config.model, task->model_input(), at::kCPU);
+  return {.flops = 2 * static_cast<double>(training_multiply_adds(*model, task->model_input())) * samples,
+          .flops_per_second = product_rate(device, config.train.precision)};
+}
+
+void print_measured(const BenchOptions& options, const Measured& measured, const Floor& floor) {
+  const auto row = [&](const std::string& name, const std::string& value) { bench_row(options, name, value); };
+  const Spread step = spread_of(measured.seconds);
+  row("rate", rates_text(rates_of(measured), "samples/s"));
+  row("step", fmt::format("{:.3f} ms ({:.3f} to {:.3f}), rounds of {}", 1e3 * step.median, 1e3 * step.least,
+                          1e3 * step.most, counted(measured.steps, "step")));
+  row("memory", fmt::format("{:.1f} MiB of tensors at most", static_cast<double>(measured.peak_memory) / (1 << 20)));
+  row("floor", fmt::format("{:.3f} ms, {:.1f} % of the step: {:.3g} GFLOP of products", 1e3 * floor.seconds(),
+                           100 * floor.seconds() / step.median, floor.flops * 1e-9));
+  row("", fmt::format("at {}, the rate of one large product", speed_text(floor.flops_per_second)));
+  print_times(options, measured.times, step.median);
+}
+
+nlohmann::ordered_json figures_of(const Config& config, const Measured& measured, const Floor& floor,
+                                  const std::string& device, int ranks) {
+  const double step = spread_of(measured.seconds).median;
+  nlohmann::ordered_json figures = {{"benchmark", "step"},
+                                    {"model", config.model.name},
+                                    {"device", device},
+                                    {"precision", word(config.train.precision)},
+                                    {"ranks", ranks},
+                                    {"samples_per_step", measured.samples},
+                                    {"steps_per_round", measured.steps},
+                                    {"samples_per_second", spread_json(rates_of(measured))},
+                                    {"seconds_per_step", spread_json(measured.seconds)},
+                                    {"peak_memory_bytes", measured.peak_memory},
+                                    {"floor",
+                                     {{"flops_per_step", floor.flops},
+                                      {"flops_per_second", floor.flops_per_second},
+                                      {"seconds", floor.seconds()},
+                                      {"share", floor.seconds() / step}}}};
+  figures.update(times_json(measured.times, step));
+  return figures;
+}
+
 }  // namespace
 
 nlohmann::ordered_json bench_step(const Config& config, const BenchOptions& options) {
@@ -158,41 +208,9 @@ nlohmann::ordered_json bench_step(const Config& config, const BenchOptions& opti
   });
   if (options.turns || !rank.is_first()) return nullptr;
 
-  const Spread step = spread_of(measured.seconds);
-  const std::vector<double> rates = rates_of(measured);
-  row("rate", rates_text(rates, "samples/s"));
-  row("step", fmt::format("{:.3f} ms ({:.3f} to {:.3f}), rounds of {}", 1e3 * step.median, 1e3 * step.least,
-                          1e3 * step.most, counted(measured.steps, "step")));
-  row("memory", fmt::format("{:.1f} MiB of tensors at most", static_cast<double>(measured.peak_memory) / (1 << 20)));
-
-  const auto task = make_task(config.task, task_data(data), at::kCPU);
-  const auto model = new_model(config.model, task->model_input(), at::kCPU);
-  const double products = 2 * static_cast<double>(training_multiply_adds(*model, task->model_input())) *
-                          static_cast<double>(measured.samples) / rank.world_size;
-  const double speed = product_rate(device, config.train.precision);
-  const double floor = products / speed;
-  row("floor", fmt::format("{:.3f} ms, {:.1f} % of the step: {:.3g} GFLOP of products", 1e3 * floor,
-                           100 * floor / step.median, products * 1e-9));
-  row("", fmt::format("at {}, the rate of one large product", speed_text(speed)));
-  print_times(rank_options, measured.times, step.median);
-
-  nlohmann::ordered_json figures = {{"benchmark", "step"},
-                                    {"model", config.model.name},
-                                    {"device", device_name},
-                                    {"precision", word(config.train.precision)},
-                                    {"ranks", rank.world_size},
-                                    {"samples_per_step", measured.samples},
-                                    {"steps_per_round", measured.steps},
-                                    {"samples_per_second", spread_json(rates)},
-                                    {"seconds_per_step", spread_json(measured.seconds)},
-                                    {"peak_memory_bytes", measured.peak_memory},
-                                    {"floor",
-                                     {{"flops_per_step", products},
-                                      {"flops_per_second", speed},
-                                      {"seconds", floor},
-                                      {"share", floor / step.median}}}};
-  figures.update(times_json(measured.times, step.median));
-  return figures;
+  const Floor floor = floor_of(config, data, device, static_cast<double>(measured.samples) / rank.world_size);
+  print_measured(options, measured, floor);
+  return figures_of(config, measured, floor, device_name, rank.world_size);
 }
 
 }  // namespace trainyard
