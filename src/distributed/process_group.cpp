@@ -12,6 +12,7 @@
 #include "distributed/fault_watch.h"
 #include "distributed/nccl.h"
 #include "distributed/store_text.h"
+#include "util/log.h"
 #include "util/printable.h"
 #include "util/text_lines.h"
 #include "util/torch_errors.h"
@@ -130,7 +131,12 @@ ProcessGroup::ProcessGroup(const Rank& rank, at::Device device, double timeout_s
 ProcessGroup::ProcessGroup() = default;
 
 ProcessGroup::~ProcessGroup() {
-  if (connections_ && connections_->nccl) connections_->nccl->abort();
+  if (!connections_ || !connections_->nccl) return;
+  try {
+    connections_->nccl->abort();
+  } catch (const std::exception& error) {  // must not hide the error for which the group ends
+    log_warning("[distributed] the connections between the GPUs cannot be aborted: {}", first_line(error.what()));
+  }
 }
 
 c10::intrusive_ptr<c10d::Backend> ProcessGroup::backend_of(at::Device device) const {
@@ -243,12 +249,16 @@ std::vector<std::string> ProcessGroup::all_gather_on_host(const std::string& tex
 }
 
 void ProcessGroup::save_text(const std::string& text) {
-  if (!alone()) connections_->whole_store->set(memory_key, to_store(text));
+  if (alone()) return;
+  with_errors_of_ranks(rank_, "a text to keep", [&] { connections_->whole_store->set(memory_key, to_store(text)); });
 }
 
 std::string ProcessGroup::saved_text() const {
-  if (alone() || !connections_->whole_store->check({memory_key})) return "";
-  return from_store(connections_->whole_store->get(memory_key));
+  if (alone()) return "";
+  return with_errors_of_ranks(rank_, "the text that was kept", [&]() -> std::string {
+    if (!connections_->whole_store->check({memory_key})) return "";
+    return from_store(connections_->whole_store->get(memory_key));
+  });
 }
 
 void ProcessGroup::barrier() { all_gather(std::string(1, '1')); }
