@@ -1,6 +1,7 @@
 #include "training/step_graph.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <ATen/Context.h>
 #include <ATen/ops/empty_like.h>
@@ -31,8 +32,7 @@ StepResult StepGraph::operator()(const TensorDict& batch, const StepPart& part) 
 }
 
 void StepGraph::launch_without_graph(const char* reason) {
-  if (!enabled_) return;
-  enabled_ = false;
+  if (!std::exchange(enabled_, false) || !group_.rank().is_first()) return;
   log_warning("[training] {}: the steps are launched one kernel after another", reason);
 }
 
@@ -67,11 +67,10 @@ void StepGraph::capture(Kind& kind, const TensorDict& batch) {
   const at::Tensor before = random.get_state();
   kind.graph = capture_cuda_graph(device_, [&] { kind.result = step_(kind.input, kind.part); }, other);
   if (at::equal(random.get_state(), before)) return;
-  log_warning(
-      "[training] the model draws random numbers on the CPU, which a CUDA graph would repeat: its steps are launched "
-      "one kernel after another; draw them on the GPU, or set train.cuda_graph = false");
+  launch_without_graph(
+      "the model draws random numbers on the CPU, which a CUDA graph would repeat (draw them on the GPU, or set "
+      "train.cuda_graph = false)");
   random.set_state(before);
-  enabled_ = false;
   kinds_.clear();
 }
 

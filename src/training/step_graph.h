@@ -48,8 +48,8 @@ class StepGraph {
   /// the next call. Throws RunError if the step cannot be captured, and what `step` throws.
   StepResult operator()(const TensorDict& batch, const StepPart& part);
 
-  /// Captures nothing from now on; the first call logs a warning with `reason`. REQUIRES that nothing has been
-  /// captured.
+  /// Captures nothing from now on; the first call logs a warning with `reason` on rank 0. REQUIRES that nothing has
+  /// been captured.
   void launch_without_graph(const char* reason);
 
  private:

@@ -17,7 +17,6 @@
 #include "training/trained_model.h"
 #include "util/clock.h"
 #include "util/first_few.h"
-#include "util/log.h"
 #include "util/random.h"
 
 namespace trainyard {
@@ -270,7 +269,7 @@ void Trainer::check_loss(const LossWatch::Known& known) {
         "train.clip_grad_norm, or train.on_nonfinite = skip",
         what);
   }
-  log_warning("[training] {}. The step changed nothing", what);
+  warn(fmt::format("[training] {}. The step changed nothing", what));
 }
 
 void Trainer::finish_epoch() {

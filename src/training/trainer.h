@@ -108,6 +108,7 @@ class Trainer {
 
   // trainer_log.cpp
   void print_message(const std::string& line);
+  void warn(const std::string& message) const;
   void print_batch_norm_mode();
   template <typename Metrics>
   void add_metrics(const Metrics& metrics);

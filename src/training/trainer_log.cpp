@@ -26,6 +26,11 @@ void Trainer::print_message(const std::string& line) {
   if (group_.rank().is_first()) progress_.print(line);
 }
 
+// Of what all ranks find.
+void Trainer::warn(const std::string& message) const {
+  if (group_.rank().is_first()) log_warning(message);
+}
+
 void Trainer::print_batch_norm_mode() {
   if (group_.alone() || model_->buffers().empty()) return;
   print_message(
@@ -77,26 +82,26 @@ void Trainer::warn_of(const Scores& val) {
   const Monitor monitor = task_->monitor();
   const std::optional<double> monitored = value_of(val.values, monitor.metric);
   if (!is_finite(val.values)) {
-    log_warning(
+    warn(fmt::format(
         "[training] val/loss is {} after epoch {}: the model has diverged, or a sample is far from all others "
         "(trainyard eval names the worst); such an epoch is never the best",
-        value_of(val.values, "loss").value_or(0), place_.epoch + 1);
+        value_of(val.values, "loss").value_or(0), place_.epoch + 1));
   } else if (!can_be_best(val.values, monitor)) {
-    log_warning("[training] val/{} is {} after epoch {}: {}; such an epoch is never the best", monitor.metric,
-                metric_text(monitored), place_.epoch + 1,
-                monitored ? "outputs of the model are not finite" : "no sample of val decides it, see trainyard data");
+    warn(fmt::format(
+        "[training] val/{} is {} after epoch {}: {}; such an epoch is never the best", monitor.metric,
+        metric_text(monitored), place_.epoch + 1,
+        monitored ? "outputs of the model are not finite" : "no sample of val decides it, see trainyard data"));
   }
   if (!std::exchange(warned_of_splits_, true)) warn_of_splits(val);
 }
 
 // Once in a process, after its first epoch, whose samples have all been counted by then.
 void Trainer::warn_of_splits(const Scores& val) {
-  if (!group_.rank().is_first()) return;
   const bool whole = std::cmp_equal(epoch_sums_.samples(), dataset_.size);
   for (const std::string& warning : whole ? epoch_sums_.warnings() : std::vector<std::string>()) {
-    log_warning("[data] train: {}", warning);
+    warn(fmt::format("[data] train: {}", warning));
   }
-  for (const std::string& warning : val.warnings) log_warning("[data] val: {}", warning);
+  for (const std::string& warning : val.warnings) warn(fmt::format("[data] val: {}", warning));
 }
 
 void Trainer::log_epoch(const MetricValues& train, const MetricValues& val) {

@@ -233,6 +233,17 @@ TEST_F(SeveralRanks, ALossOfNanOnOneRankChangesNothingOnAll) {
   EXPECT_TRUE(are_equal(ranks[0], ranks[1]));
 }
 
+// The weights overflow.
+TEST_F(SeveralRanks, AWarningThatAllRanksFindIsPrintedOnce) {
+  const Flags diverging = {"--train.on_nonfinite",     "skip", "--optimizer.lr",    "1e6",
+                           "--optimizer.weight_decay", "1e3",  "--train.ema_decay", "0",
+                           "--train.clip_grad_norm",   "0"};
+  const Outcome outcome = run_ranks(2, command(tasks()[0], "diverged", "4", diverging));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_EQ(count_of(outcome.output, "after epoch 4: the model has diverged"), 1) << outcome.output;
+  EXPECT_EQ(count_of(outcome.output, "(epoch 4, batch 12 of 12, "), 1) << outcome.output;
+}
+
 // Each rank normalizes by its own samples. With a learning rate of 0 the weights do not change, so the running mean of
 // the first layer equals that of one process; the running variances are close to it.
 TEST_F(SeveralRanks, RunningStatisticsAreThoseOfAllRanks) {
