@@ -39,7 +39,8 @@ class EvalCommand : public Command {
     const at::Device device = prepare_device(config, check);
     const CheckpointEvaluation result = with_explained_errors(check, device, [&] {
       const Split split = split_.empty() ? judging_split(pool) : split_ == "val" ? Split::val : Split::test;
-      return evaluate_checkpoint(resolve_checkpoint(checkpoint_), pool, split, config, device, max_wrong, mirror_);
+      return evaluate_checkpoint(resolve_checkpoint(checkpoint_), pool, split, config, device,
+                                 {.worst = max_wrong, .mirror = mirror_});
     });
     const std::string& warning_of_data = pool.splits().at(static_cast<std::size_t>(result.split)).warning;
     if (!warning_of_data.empty()) log_warning("[data] {}: {}", to_string(result.split), warning_of_data);

@@ -50,7 +50,8 @@ Split judging_split(const WorkerPool& pool) {
 }
 
 CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint, WorkerPool& pool, Split split,
-                                         const Config& config, at::Device device, std::size_t worst, bool mirror) {
+                                         const Config& config, at::Device device,
+                                         const CheckpointEvaluationOptions& options) {
   TrainedModel trained = load_trained_model(checkpoint, device);
   require_trained_settings(trained.config, config);
   if (pool.splits().size() <= static_cast<std::size_t>(split)) {
@@ -66,9 +67,9 @@ CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint
   set_float32_arithmetic(config.train.precision);
   const RegisteredMemory registered(device.is_cuda() ? pool.memory() : std::span<std::byte>());
   DeviceLoader batches(pool, split, {}, device);
-  const std::unique_ptr<Evaluation> evaluation = trained.task->evaluation(worst);
+  const std::unique_ptr<Evaluation> evaluation = trained.task->evaluation(options.worst);
   ProcessGroup alone;
-  EvaluationStep step(*trained.model, *trained.task, config.train.precision, {.mirror = mirror});
+  EvaluationStep step(*trained.model, *trained.task, config.train.precision, {.mirror = options.mirror});
   Scores scores = evaluate(step, batches, alone, std::numeric_limits<std::int64_t>::max(), evaluation.get());
   Findings findings = evaluation->findings(*trained.model);
   std::vector<std::string> names;
@@ -85,7 +86,7 @@ CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint
           .device = device.str(),
           .precision = word(config.train.precision),
           .monitor = trained.task->monitor(),
-          .mirror = mirror,
+          .mirror = options.mirror,
           .scores = std::move(scores),
           .findings = std::move(findings),
           .worst_names = std::move(names)};

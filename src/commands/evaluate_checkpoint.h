@@ -1,6 +1,7 @@
 /// Evaluates a checkpoint on a split, for `eval`, `report` and the end of `train`.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -29,6 +30,11 @@ struct CheckpointEvaluation {
   std::vector<std::string> worst_names;  ///< the dataset's names of findings.worst, printable
 };
 
+struct CheckpointEvaluationOptions {
+  std::size_t worst = 0;  ///< the number of samples to show, at most
+  bool mirror = false;    ///< average predictions with those of the mirrored images (training/forward.h)
+};
+
 /// Throws UsageError for the first setting of the model or the task that differs from the trained one, because those
 /// come from the checkpoint.
 void require_trained_settings(const Config& trained, const Config& given);
@@ -36,13 +42,12 @@ void require_trained_settings(const Config& trained, const Config& given);
 /// The split on which a checkpoint is evaluated: test, or val if the data has no test.
 Split judging_split(const WorkerPool& pool);
 
-/// Loads the step folder `checkpoint` and evaluates it on a split of `pool`, in config.train.precision, keeping at most
-/// `worst` samples to show; with `mirror`, predictions are averaged with those of the mirrored images
-/// (training/forward.h). Throws UsageError if the task does not support these, or if the data has no such split, other
-/// classes, or samples with other fields than those the model was trained on.
+/// Loads the step folder `checkpoint` and evaluates it on a split of `pool`, in config.train.precision. Throws
+/// UsageError if the task does not support mirroring, or if the data has no such split, other classes, or samples with
+/// other fields than those the model was trained on.
 CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint, WorkerPool& pool, Split split,
-                                         const Config& config, at::Device device, std::size_t worst = 0,
-                                         bool mirror = false);
+                                         const Config& config, at::Device device,
+                                         const CheckpointEvaluationOptions& options);
 
 /// All of it, with the keys in reading order: {"checkpoint", ..., "split", ..., "mirror", ...,
 /// "metrics": ["loss", ...], "monitor", "<split>/loss", ..., and, if the task has them, "classes": [{"name", ...}],

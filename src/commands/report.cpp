@@ -78,7 +78,7 @@ class ReportCommand : public Command {
       reported.push_back(build_report(job.run, [&] {
         if (!job.pool) throw_error(ExitCode::run_failed, job.note);
         return evaluate_checkpoint(job.checkpoint, *job.pool, judging_split(*job.pool), job.config, device,
-                                   max_reported_mistakes);
+                                   {.worst = max_reported_mistakes});
       }));
       if (!reported.back().note.empty()) {
         print_error(fmt::format("{}\n  {} is shown without its predictions", reported.back().note,

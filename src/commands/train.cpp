@@ -169,7 +169,8 @@ class TrainCommand : public Command {
     try {
       const std::optional<fs::path> best = checkpoint_to_report(folder.path);
       if (!best) throw RunError("report", "{} has no checkpoint to report on", folder.path.string());
-      return {.best = evaluate_checkpoint(*best, pool, judging_split(pool), config, device, max_reported_mistakes),
+      return {.best = evaluate_checkpoint(*best, pool, judging_split(pool), config, device,
+                                          {.worst = max_reported_mistakes}),
               .error = ""};
     } catch (const std::exception& error) {
       return {.best = std::nullopt, .error = message_of(error)};
