@@ -10,6 +10,7 @@
 #include "config/config_file.h"
 #include "config/paths.h"
 #include "util/atomic_file.h"
+#include "util/count_of.h"
 #include "util/error.h"
 #include "util/folder_lock.h"
 #include "util/log.h"
@@ -78,9 +79,37 @@ bool has_config_of_a_run(const fs::path& run) {
   return false;
 }
 
-// A file of the user's in `run` that a new run would replace; empty: none.
-std::string file_in_the_way(const fs::path& run) {
-  if (has_config_of_a_run(run)) return {};
+// What interrupted writes and prove_saving() (checkpoint/prove_saving.h) leave.
+bool is_temporary(const fs::directory_entry& entry) { return entry.path().filename().string().starts_with(".tmp-"); }
+
+bool is_empty_but_for_temporaries(const fs::path& folder) {
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    if (!is_temporary(*entry)) return false;
+  }
+  return !error;
+}
+
+// The epochs in its metrics.csv.
+std::size_t trained_epochs(const fs::path& run) {
+  std::ifstream metrics(run / "metrics.csv");
+  std::size_t lines = 0;
+  for (std::string line; std::getline(metrics, line);) ++lines;
+  return std::max<std::size_t>(lines, 1) - 1;
+}
+
+// Whether `run` ended before it had saved anything. A run creates checkpoints/ before its config.toml, and a third
+// epoch ends only after the checkpoint of the first is saved: if the folder says otherwise, its checkpoints were
+// removed.
+bool ended_before_its_first_checkpoint(const fs::path& run) {
+  return has_config_of_a_run(run) && is_empty_but_for_temporaries(run / "checkpoints") && trained_epochs(run) < 3;
+}
+
+// What a new run in `run`, which has no checkpoint, would replace: a file of the user's, or what is left of a run whose
+// checkpoints were removed. Empty: nothing.
+std::string in_the_way(const fs::path& run) {
+  if (ended_before_its_first_checkpoint(run)) return {};
+  if (has_config_of_a_run(run)) return fmt::format("a run ({} in metrics.csv)", count_of(trained_epochs(run), "epoch"));
   for (const char* const name : {"config.toml", "metrics.csv", "metrics.jsonl", "loading.csv", "ranks.csv",
                                  "check.json", "data.json", "report.html", "trace.json"}) {
     std::error_code ignored;
@@ -90,10 +119,19 @@ std::string file_in_the_way(const fs::path& run) {
 }
 
 void require_nothing_in_the_way(const fs::path& run) {
-  const std::string file = file_in_the_way(run);
-  if (file.empty()) return;
-  throw UsageError("run.name", "{} already holds {} but no checkpoint; choose another run.name or remove the folder",
-                   run.string(), file);
+  const std::string found = in_the_way(run);
+  if (found.empty()) return;
+  throw UsageError("run.name", "{} already holds {} but no checkpoint; {}choose another run.name or remove the folder",
+                   run.string(), found, has_config_of_a_run(run) ? "put its checkpoints/ back, " : "");
+}
+
+// A run that starts from the beginning in `run`.
+RunFolder begun(const fs::path& run, std::vector<std::string> notes) {
+  require_nothing_in_the_way(run);
+  if (ended_before_its_first_checkpoint(run)) {
+    notes.push_back(fmt::format("{} ended before its first checkpoint was saved: it begins again", run.string()));
+  }
+  return {.path = run, .checkpoint = std::nullopt, .notes = std::move(notes)};
 }
 
 RunFolder choose_named(const Config& config) {
@@ -104,10 +142,7 @@ RunFolder choose_named(const Config& config) {
                      run.string());
   }
   const std::optional<fs::path> newest = newest_checkpoint(run);
-  if (!newest) {
-    require_nothing_in_the_way(run);
-    return {.path = run, .checkpoint = std::nullopt};
-  }
+  if (!newest) return begun(run, {});
   refuse_another_run(config, *newest);
   return resumed(config, run, *newest);
 }
@@ -172,6 +207,10 @@ RunFolder choose_unnamed(const Config& config) {
       notes.push_back(fmt::format("{} is in use: another process trains there", path.string()));
       continue;
     }
+    if (step_folders(path / "checkpoints").empty() && !in_the_way(path).empty()) {
+      notes.push_back(
+          fmt::format("{} holds {} but no checkpoint: it is left as it is", path.string(), in_the_way(path)));
+    }
     const std::optional<RunEnd> end = end_of_same_run(config, path);
     if (!end) continue;
     if (*end == RunEnd::finished || *end == RunEnd::early_stopped) {
@@ -185,18 +224,18 @@ RunFolder choose_unnamed(const Config& config) {
   }
   int number = 1;
   const auto is_taken = [&](const fs::path& path) {
-    return fs::exists(path / "checkpoints") || is_in_use(path) || !file_in_the_way(path).empty();
+    return is_in_use(path) || !in_the_way(path).empty() ||
+           (fs::exists(path / "checkpoints") && !ended_before_its_first_checkpoint(path));
   };
   while (is_taken(parent / numbered(base, number))) ++number;
-  return {.path = parent / numbered(base, number), .checkpoint = std::nullopt, .notes = std::move(notes)};
+  return begun(parent / numbered(base, number), std::move(notes));
 }
 
-// Removes leftovers of interrupted writes and of prove_saving() (checkpoint/prove_saving.h).
 void remove_temporaries(const fs::path& run) {
   std::error_code error;
   for (fs::directory_iterator entry(run, error), end; !error && entry != end; entry.increment(error)) {
     std::error_code ignored;
-    if (entry->path().filename().string().starts_with(".tmp-")) fs::remove_all(entry->path(), ignored);
+    if (is_temporary(*entry)) fs::remove_all(entry->path(), ignored);
   }
 }
 

@@ -35,7 +35,8 @@ struct RunFolder {
 ///   there is none, or with "never", the first free number is used; a note mentions a finished run of the same
 ///   configuration.
 /// - A folder without checkpoints that holds files by the names of a run's, but no config.toml that a run has written,
-///   is refused or, without run.name, passed over: they are the user's.
+///   is refused or, without run.name, passed over: they are the user's. So is one whose run saved checkpoints that are
+///   gone. A run that ended before its first checkpoint begins again.
 /// - With a path in run.resume: resumes from that checkpoint, in the folder of run.name or, without a name, in the
 ///   checkpoint's own folder.
 ///

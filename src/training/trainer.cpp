@@ -91,7 +91,8 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, Proc
   checkpoints_.emplace(folder.checkpoints(), config.checkpoint);
   held_ = lock_run_folder(folder_.path);
   if (finished()) return;  // the existing files describe the run as it was trained
-  // First of the files: choose_run_folder() knows a run by it.
+  // choose_run_folder() knows a run by the folder and the file, and by the folder that checkpoints were never removed.
+  make_folders(folder_.checkpoints());
   const std::string resolved = to_toml(config_);
   write_file_atomically(folder_.path / "config.toml", [&](FileWriter& file) { file.write(resolved); });
   files_.emplace(folder_.path, place_.step, MetricNames{.train = metrics_.names(), .val = score_names(*task_)});

@@ -72,6 +72,15 @@ class RunChoice : public testing::Test {
     write_checkpoint(dir_ / (name + "/checkpoints"), checkpoint);
   }
 
+  // Creates the folder of a run without checkpoints, with the metrics of `epochs` epochs.
+  void leave_metrics(const std::string& name, int epochs) {
+    config_.run.started_in = "/home";
+    dir_.write(name + "/config.toml", to_toml(config_));
+    std::string metrics = "epoch,step\n";
+    for (int epoch = 1; epoch <= epochs; ++epoch) metrics += fmt::format("{},{}\n", epoch, 10 * epoch);
+    dir_.write(name + "/metrics.csv", metrics);
+  }
+
   TempDir dir_;
   Config config_;
 };
@@ -143,14 +152,44 @@ TEST_F(RunChoice, AFolderWithTheUsersFilesIsLeftAlone) {
 }
 
 TEST_F(RunChoice, ARunKilledBeforeItsFirstCheckpointStartsAgain) {
-  config_.run.started_in = "/home";
-  dir_.write("a/config.toml", to_toml(config_));
-  dir_.write("a/metrics.csv", "epoch,step\n");
   dir_.write("b/notes.txt", "hypothesis");
+  for (const char* const name : {"a", "synthetic-convnet"}) {
+    leave_metrics(name, 1);
+    make_folders(dir_ / name + "/checkpoints/.tmp-step-00000001");
+  }
   for (const char* const name : {"a", "b"}) {
     config_.run.name = name;
     EXPECT_EQ(choose_run_folder(config_).path, dir_ / name);
+    EXPECT_THAT(choose_run_folder(config_).notes.size(), name == std::string("a") ? 1 : 0);
   }
+  config_.run.name = "";
+  EXPECT_EQ(choose_run_folder(config_).path, dir_ / "synthetic-convnet");
+  EXPECT_THAT(choose_run_folder(config_).notes, ElementsAre(HasSubstr("ended before its first checkpoint was saved")));
+}
+
+TEST_F(RunChoice, ARunWhoseCheckpointsWereRemovedIsLeftAlone) {
+  leave_metrics("no_folder", 1);
+  leave_metrics("synthetic-convnet", 1);
+  leave_metrics("emptied", 5);
+  make_folders(dir_ / "emptied/checkpoints");
+  leave_metrics("dangling", 1);
+  make_folders(dir_ / "dangling/checkpoints");
+  std::filesystem::create_symlink("step-00000001", std::string(dir_ / "dangling/checkpoints/last"));
+  for (const char* const resume : {"auto", "never"}) {
+    config_.run.resume = resume;
+    for (const auto& [name, epochs] :
+         {std::pair("no_folder", "1 epoch"), {"emptied", "5 epochs"}, {"dangling", "1 "}}) {
+      config_.run.name = name;
+      EXPECT_THAT(
+          error_of<UsageError>([&] { choose_run_folder(config_); }),
+          AllOf(HasSubstr(std::string("already holds a run (") + epochs), HasSubstr("put its checkpoints/ back")));
+    }
+    config_.run.name = "";
+    EXPECT_EQ(choose_run_folder(config_).path, dir_ / "synthetic-convnet-2");
+  }
+  config_.run.resume = "auto";
+  EXPECT_THAT(choose_run_folder(config_).notes,
+              ElementsAre(HasSubstr("synthetic-convnet holds a run (1 epoch in metrics.csv) but no checkpoint")));
 }
 
 TEST_F(RunChoice, AFinishedRunIsNotedAndANewOneStarts) {
