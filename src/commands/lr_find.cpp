@@ -46,10 +46,13 @@ class LrFindCommand : public Command {
     const CheckResult check = run_check(needs_of(config));
     const at::Device device = prepare_device(config, check);
     require_room_for_cache(config, pool.splits(), device);
-    const StopSignal stop_signal;
     ProcessGroup alone;
-    const RunResult result = with_explained_errors(
-        check, device, [&] { return Trainer(config, pool, device, alone, folder, debug, stop_signal.token()).run(); });
+    const RunResult result = with_explained_errors(check, device, [&] {
+      Trainer trainer(config, pool, device, alone, folder, debug);
+      const StopSignal stop_signal;
+      trainer.open_folder();
+      return trainer.run(stop_signal.token());
+    });
     fs::remove_all(folder.checkpoints());  // the trained weights are useless
     if (result.signal != 0) return 128 + result.signal;
     print_curve(finder);

@@ -134,16 +134,18 @@ class TrainCommand : public Command {
 
   RunResult train(const Config& config, WorkerPool& pool, at::Device device, ProcessGroup& group,
                   const RunFolder& folder, const CheckResult& check) const {
+    Trainer trainer(config, pool, device, group, folder, debug_);
+    // Up to here a signal ends the process at once: there is nothing to save.
     const StopSignal stop_signal;
     const TakesSignals takes_signals;
-    Trainer trainer(config, pool, device, group, folder, debug_, stop_signal.token());
+    trainer.open_folder();
     if (group.rank().is_first() && !trainer.finished()) {
       const std::string found = to_json_text(check);
       write_file_atomically(folder.path / "check.json", [&](FileWriter& file) { file.write(found); });
       const std::string data = json_text(to_json(pool.splits()), 2) + "\n";
       write_file_atomically(folder.path / "data.json", [&](FileWriter& file) { file.write(data); });
     }
-    return trainer.run();
+    return trainer.run(stop_signal.token());
   }
 
   static void print_data(const std::vector<SplitInfo>& splits) {
@@ -233,9 +235,11 @@ class TrainCommand : public Command {
 
   void print_result(const RunResult& result, const Config& config, const RunFolder& folder,
                     const Judged& judged) const {
-    if (result.signal != 0) {
+    if (result.signal != 0 && result.steps > 0) {
       print("stopped by signal {} after step {}: {} to resume there\n", result.signal, result.steps,
             how_to_resume(config, folder.path));
+    } else if (result.signal != 0) {
+      print("stopped by signal {} before the first step: nothing to save\n", result.signal);
     }
     if (result.samples == 0 && result.signal == 0) {
       print("{} is finished already, after {} epochs{}: nothing left to train. More: {}, or another --run.name\n",
@@ -260,7 +264,7 @@ class TrainCommand : public Command {
     }
     if (result.wait_of_ranks.size() > 1) row("ranks", ranks_line(result));
     row("run", folder.path.string());
-    row("checkpoint", (folder.checkpoints() / "last").string());
+    if (result.steps > 0) row("checkpoint", (folder.checkpoints() / "last").string());
     flush_output();
   }
 

@@ -57,12 +57,10 @@ PoolOptions rank_pool_options(const Config& config, const Rank& rank) {
 }
 
 Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, ProcessGroup& group,
-                 const RunFolder& folder, const DebugOptions& debug, StopToken stop)
+                 const RunFolder& folder, const DebugOptions& debug)
     : config_(config),
       debug_(debug),
-      stop_(stop),
       group_(group),
-      agreement_(group, stop),
       folder_(folder),
       device_(device),
       registered_(device.is_cuda() ? pool.memory() : std::span<std::byte>()),
@@ -86,9 +84,12 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, Proc
     train_step_.launch_without_graph(
         "samples vary in length, or single ones may be skipped, so that the ranks cannot know one another's shapes");
   }
+}
+
+void Trainer::open_folder() {
   if (!group_.rank().is_first()) return;
   if (!finished()) prove_saving();
-  checkpoints_.emplace(folder.checkpoints(), config.checkpoint);
+  checkpoints_.emplace(folder_.checkpoints(), config_.checkpoint);
   held_ = lock_run_folder(folder_.path);
   if (finished()) return;  // the existing files describe the run as it was trained
   // choose_run_folder() knows a run by the folder and the file, and by the folder that checkpoints were never removed.
@@ -98,14 +99,16 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, Proc
   files_.emplace(folder_.path, place_.step, MetricNames{.train = metrics_.names(), .val = score_names(*task_)});
 }
 
-RunResult Trainer::run() {
+RunResult Trainer::run(StopToken stop) {
+  stop_ = stop;
+  agreement_.emplace(group_, stop);
   if (!finished()) print_batch_norm_mode();
   const std::string frozen = finished() ? "" : describe_frozen(*model_);
   if (!frozen.empty()) print_message("frozen  " + frozen);
   if (config_.loader.cache == SampleCache::gpu && !finished()) keep_data_on_device();
   if (!group_.alone() && !finished()) sum_times_ = train_step_.time_sums();
   while (!finished()) {
-    const StopAgreement::Requests asked = agreement_.now();
+    const StopAgreement::Requests asked = agreement_->now();
     result_.signal = asked.signal;
     if (asked.signal != 0) break;
     save_asked_ = save_asked_ || asked.save;
@@ -181,7 +184,7 @@ bool Trainer::train_epoch() {
     if (line_is_due()) log_window(lr);
     if (group_.rank().is_first() && progress_.due()) progress_.show(progress(read(epoch_sums_)));
     profile_.step_done();
-    const StopAgreement::Requests asked = agreement_.in_step();
+    const StopAgreement::Requests asked = agreement_->in_step();
     result_.signal = asked.signal;
     if (asked.signal != 0 || stops_early()) return false;
     save_asked_ = save_asked_ || asked.save;

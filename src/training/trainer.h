@@ -55,16 +55,20 @@ PoolOptions rank_pool_options(const Config& config, const Rank& rank);
 /// The ranks of `group` train together, each on its own `device`: rank 0 reads checkpoints, and writes and prints for
 /// all; `pool` loads each rank's part of the batches (rank_pool_options). On the CPU, and on a GPU with
 /// train.deterministic, the same configuration yields bit-identical losses, with any number of workers, in one run or
-/// resumed. Used from one thread; a stop requested through `stop` ends it at the next step. Throws UsageError if
-/// another process is training in `folder`, and what prove_saving() throws if the run could not be saved there, both
-/// before the first step and with nothing written.
+/// resumed. Used from one thread.
 class Trainer {
  public:
-  /// `pool` and `group` must outlive it.
+  /// Builds the model, or reads it from a checkpoint; writes nothing. `pool` and `group` must outlive it.
   Trainer(const Config& config, WorkerPool& pool, at::Device device, ProcessGroup& group, const RunFolder& folder,
-          const DebugOptions& debug = {}, StopToken stop = {});
+          const DebugOptions& debug = {});
 
-  RunResult run();
+  /// Locks the folder and writes config.toml, unless the run is finished. Call it once, before run(). Throws UsageError
+  /// if another process is training in the folder, and what prove_saving() throws if the run could not be saved there,
+  /// both with nothing written.
+  void open_folder();
+
+  /// A stop requested through `stop` ends it at the next step.
+  RunResult run(StopToken stop = {});
 
   /// Whether all epochs are trained, or train.patience has ended the run. If true from the start, nothing is written.
   bool finished() const { return place_.epoch >= config_.train.epochs || stops_early(); }
@@ -137,9 +141,7 @@ class Trainer {
 
   const Config config_;
   const DebugOptions debug_;
-  const StopToken stop_;
   ProcessGroup& group_;
-  StopAgreement agreement_;
   RunFolder folder_;
   UniqueFd held_;  // rank 0: the lock on the folder
   at::Device device_;
@@ -169,6 +171,8 @@ class Trainer {
   std::int64_t epoch_samples_ = 0;
   RunResult result_;
   bool warned_of_splits_ = false;
+  StopToken stop_;
+  std::optional<StopAgreement> agreement_;  // while running
   // Rank 0 only:
   std::optional<CheckpointWriter> checkpoints_;
   std::optional<MetricsFiles> files_;

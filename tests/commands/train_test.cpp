@@ -15,6 +15,7 @@
 #include "checkpoint/safetensors_torch.h"
 #include "datasets/dataset.h"
 #include "support/idx_files.h"
+#include "support/processes.h"
 #include "support/read_field.h"
 #include "support/step_losses.h"
 #include "support/subprocess.h"
@@ -143,6 +144,20 @@ TEST_F(TrainCommand, ResumesMidEpochBitForBit) {
   EXPECT_THAT(resumed.output, HasSubstr("resuming from step-"));
   EXPECT_EQ(losses("parts"), losses("whole"));
   EXPECT_EQ(file("parts", "checkpoints/last/model.safetensors"), file("whole", "checkpoints/last/model.safetensors"));
+}
+
+// A model of 1.2 GB, whose weights take seconds.
+TEST(TrainSignals, EndItAtOnceWhileWeightsAreInitialized) {
+  const TempDir dir;
+  Subprocess child({TRAINYARD_BINARY, "train", "--data.name", "csv", "--data.root", TRAINYARD_SOURCE_DIR "/data/houses",
+                    "--data.csv.target", "price", "--model.name", "mlp", "--model.mlp.width", "10000",
+                    "--model.mlp.depth", "4", "--train.device", "cpu", "--run.dir", dir / "runs"});
+  ASSERT_TRUE(comes_true([&] { return child.output_so_far().find("\ndata ") != std::string::npos; }));
+  child.signal(SIGTERM);
+  const Outcome stopped = child.wait();
+  EXPECT_EQ(stopped.exit_code, 128 + SIGTERM);
+  EXPECT_THAT(stopped.output, Not(HasSubstr("stopped by signal")));
+  EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
 }
 
 TEST_F(TrainCommand, FirstLineAfterAResumeAveragesSinceTheLineBefore) {

@@ -58,7 +58,9 @@ class TrainerResume : public testing::Test {
 
   static RunResult train(const Config& config, const RunFolder& folder) {
     WorkerPool pool(pool_options(config), dataset_factory(config));
-    return Trainer(config, pool, at::kCPU, alone, folder).run();
+    Trainer trainer(config, pool, at::kCPU, alone, folder);
+    trainer.open_folder();
+    return trainer.run();
   }
 
   // Step 4, one batch into the second epoch; each test has its own copy.

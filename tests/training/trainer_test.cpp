@@ -40,7 +40,8 @@ TEST(Trainer, RefusesAClassThatNoManifestCanHoldBeforeAStep) {
   config.model.name = "resnet18";
   WorkerPool pool({.workers = 0, .batch_size = 1}, checkable(100, 100));
   const std::string message = error_of<RunError>([&] {
-    const Trainer trainer(config, pool, at::kCPU, alone, {.path = dir / "runs/a", .checkpoint = std::nullopt});
+    Trainer trainer(config, pool, at::kCPU, alone, {.path = dir / "runs/a", .checkpoint = std::nullopt});
+    trainer.open_folder();
   });
   EXPECT_THAT(message, testing::AllOf(testing::HasSubstr("could not save its checkpoints"),
                                       testing::HasSubstr("the class '\\xff not UTF-8' is not UTF-8")));
@@ -74,8 +75,9 @@ TEST(Trainer, StopsBeforeTheFirstStepWhileSplitsAreRead) {
                     if (++read == 3) requests.signal = SIGTERM;
                   }));
   const RunFolder folder{.path = dir / "run", .checkpoint = std::nullopt};
-  Trainer trainer(config, pool, at::kCPU, alone, folder, {}, StopToken(requests));
-  const RunResult result = trainer.run();
+  Trainer trainer(config, pool, at::kCPU, alone, folder);
+  trainer.open_folder();
+  const RunResult result = trainer.run(StopToken(requests));
   EXPECT_EQ(result.signal, SIGTERM);
   EXPECT_EQ(result.steps, 0);
   EXPECT_LT(read, 50);
@@ -88,8 +90,9 @@ TEST(Trainer, SavesAfterTheNextStepIfAskedBetweenTwoEpochs) {
   StopRequests requests;
   requests.save = true;
   const RunFolder folder{.path = dir / "run", .checkpoint = std::nullopt};
-  Trainer trainer(config, pool, at::kCPU, alone, folder, {}, StopToken(requests));
-  EXPECT_EQ(trainer.run().steps, 2);
+  Trainer trainer(config, pool, at::kCPU, alone, folder);
+  trainer.open_folder();
+  EXPECT_EQ(trainer.run(StopToken(requests)).steps, 2);
   EXPECT_TRUE(std::filesystem::exists(folder.checkpoints() / "step-00000001"));
 }
 
@@ -101,7 +104,9 @@ TEST(Trainer, IsNotStoppedEarlyIfItsLastEpochEndsItsPatience) {
       "skip --train.epochs 2 --train.patience 2");
   WorkerPool pool({.workers = 0, .batch_size = 5}, named(nullptr));
   const RunFolder folder{.path = dir / "run", .checkpoint = std::nullopt};
-  const RunResult result = Trainer(config, pool, at::kCPU, alone, folder).run();
+  Trainer trainer(config, pool, at::kCPU, alone, folder);
+  trainer.open_folder();
+  const RunResult result = trainer.run();
   EXPECT_EQ(result.best_epoch, 0);
   EXPECT_EQ(result.epochs, 2);
   EXPECT_FALSE(result.early_stopped);
