@@ -29,7 +29,7 @@ std::vector<ProbeProcess> start_gpu_probes(const Facts& facts, const Needs& need
   std::vector<ProbeProcess> processes;
   if (needs.device == "cpu" || !facts.torch.cuda_linked) return processes;
   for (const DeviceFacts& device : facts.devices) {
-    if (!rules::is_wanted(needs, device.index)) continue;
+    if (!rules::is_wanted(needs, device.index) || !device.error.empty()) continue;
     processes.emplace_back(fmt::format("cuda:{}", device.index), probe_command(options, {device.index}), options.limit);
   }
   return processes;

@@ -20,8 +20,11 @@ std::vector<int> selected_gpus(const std::string& device, const std::vector<Devi
     };
     if (std::all_of(listed->begin(), listed->end(), is_visible)) selected = *listed;
   } else if (device != "cpu") {
+    const DeviceFacts* first = nullptr;
     for (const DeviceFacts& each : visible) {
-      if (each.name == visible.front().name) selected.push_back(each.index);
+      if (!each.error.empty()) continue;
+      if (first == nullptr) first = &each;
+      if (each.name == first->name) selected.push_back(each.index);
     }
   }
   return selected;

@@ -22,8 +22,8 @@ struct Device {
 void check_device_name(const std::string& text);
 
 /// The GPUs that a run on `device` (train.device) uses, one per process, as N of cuda:N. For a list, its GPUs in its
-/// order; for auto and cuda, all `visible` GPUs with the same name as the first one. Empty for cpu, and if a listed GPU
-/// is not visible.
+/// order; for auto and cuda, all `visible` GPUs without an error that have the name of the first such one. Empty for
+/// cpu, and if a listed GPU is not visible.
 std::vector<int> selected_gpus(const std::string& device, const std::vector<DeviceFacts>& visible);
 
 /// What one of several processes on this host requires: `needs` with the device "cuda:N" of its local rank. Unchanged

@@ -127,6 +127,7 @@ struct DeviceFacts {
   std::uint64_t memory = 0;
   std::uint64_t memory_free = 0;  ///< 0: unknown
   std::string pci;                ///< identifies its CardFacts
+  std::string error = {};         ///< why CUDA, which counts this GPU, does not open it; then only `index` is known
 };
 
 struct SharedMemoryFacts {

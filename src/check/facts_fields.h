@@ -72,7 +72,7 @@ void fields(Visitor& v, Of<LibraryFacts> auto& f) {
 template <typename Visitor>
 void fields(Visitor& v, Of<DeviceFacts> auto& f) {
   v("index", f.index), v("name", f.name), v("major", f.major), v("minor", f.minor), v("memory", f.memory);
-  v("memory_free", f.memory_free), v("pci", f.pci);
+  v("memory_free", f.memory_free), v("pci", f.pci), v("error", f.error);
 }
 
 template <typename Visitor>

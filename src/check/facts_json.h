@@ -12,7 +12,7 @@
 namespace trainyard {
 
 /// The version of the layout, "schema" in the file. Any change to a key's name, type or meaning increments it.
-inline constexpr int facts_schema = 4;
+inline constexpr int facts_schema = 5;
 
 /// Every field of the facts under its name; an unlimited `Limit` and non-finite numbers are null.
 nlohmann::json facts_to_json(const Facts& facts);

@@ -42,14 +42,18 @@ void gather_devices(const DriverLibrary& cuda, std::vector<DeviceFacts>& devices
   int count = 0;
   if (!count_of || !get || !name_of || !memory_of || !attribute_of || count_of(&count) != 0) return;
   for (int index = 0; index < count; ++index) {
+    DeviceFacts device;
+    device.index = index;
     CuDevice handle = 0;
-    if (get(&handle, index) != 0) continue;
+    if (const int code = get(&handle, index); code != 0) {
+      device.error = cuda_error_text(cuda, code);
+      devices.push_back(std::move(device));
+      continue;
+    }
     const auto attribute = [&](int which) {
       int value = 0;
       return attribute_of(&value, which, handle) == 0 ? value : 0;
     };
-    DeviceFacts device;
-    device.index = index;
     std::array<char, 256> name{};
     if (name_of(name.data(), static_cast<int>(name.size()) - 1, handle) == 0) device.name = anonymous(name.data());
     std::size_t memory = 0;

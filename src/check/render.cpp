@@ -119,6 +119,7 @@ std::string device_text(const Facts& facts, const DeviceFacts& device, bool verb
   const CardFacts* card = rules::card_of(facts, device);
   return Pieces()
       .add(device.name)
+      .add(device.error)
       .add(device.major > 0, fmt::format("compute capability {}.{}", device.major, device.minor))
       .add(device.memory > 0, size_text(device.memory))
       .add(device.memory_free > 0, size_text(device.memory_free) + " free")

@@ -261,11 +261,14 @@ Result gpu_lost(const Facts& facts, const Needs&, const DeviceFacts& device) {
                {"GPU is lost", "fallen off the bus", "unspecified launch failure", "hardware stack error",
                 "uncorrectable ECC error", "Unable to determine the device handle", "launch timed out",
                 "over nvlink or a hardware error"});
-  if (!probe) return {};
-  return finding(error, fmt::format("{} stopped working{}", name_of(device), quoted_message(probe->message)),
-                 "a fault of the card, its power supply or its slot, or the driver gave a kernel up",
-                 kernel_log(facts, "xid") + "; " + reset_gpu(facts) +
-                     "; the same command resumes from the last checkpoint; if it comes back, have the card examined");
+  if (!probe && device.error.empty()) return {};
+  return finding(
+      error,
+      probe ? fmt::format("{} stopped working{}", name_of(device), quoted_message(probe->message))
+            : fmt::format("CUDA counts {}, but does not open it{}", name_of(device), quoted_message(device.error)),
+      "a fault of the card, its power supply or its slot, or the driver gave a kernel up",
+      kernel_log(facts, "xid") + "; " + reset_gpu(facts) +
+          "; the same command resumes from the last checkpoint; if it comes back, have the card examined");
 }
 
 Result probe_crashed(const Facts& facts, const Needs&, const DeviceFacts& device) {

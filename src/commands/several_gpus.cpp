@@ -11,7 +11,9 @@
 #include "check/visible_gpus.h"
 #include "distributed/launch.h"
 #include "util/device_list.h"
+#include "util/log.h"
 #include "util/output.h"
+#include "util/printable.h"
 
 namespace trainyard {
 namespace {
@@ -27,6 +29,11 @@ void print_gpus(const std::vector<DeviceFacts>& visible, const std::vector<int>&
   std::vector<DeviceFacts> left_out;
   for (const DeviceFacts& gpu : visible) {
     const bool is_used = std::find(selected.begin(), selected.end(), gpu.index) != selected.end();
+    if (!is_used && !gpu.error.empty()) {
+      log_warning("[check] cuda:{} is left out: CUDA does not open it: {}; `trainyard check` says what to do",
+                  gpu.index, printable(gpu.error));
+      continue;
+    }
     (is_used ? used : left_out).push_back(gpu);
   }
   print("gpus    {} processes, one each on {}\n", used.size(), names_of(used));

@@ -73,6 +73,10 @@ TEST(SelectedGpus, AreAllOfTheFirstGpusModelOrThoseListed) {
   EXPECT_EQ(selected_gpus("cuda:2,1", visible), (Indices{2, 1}));
   EXPECT_EQ(selected_gpus("cuda:0,3", visible), Indices());
   EXPECT_EQ(selected_gpus("cpu", visible), Indices());
+  std::vector<DeviceFacts> first_lost = visible;
+  first_lost[0].error = "CUDA_ERROR_DEVICE_UNAVAILABLE";
+  EXPECT_EQ(selected_gpus("auto", first_lost), (Indices{1}));
+  EXPECT_EQ(selected_gpus("cuda:0,2", first_lost), (Indices{0, 2})) << "the rank on it says why it cannot be used";
   EXPECT_EQ(selected_gpus("auto", {}), Indices());
 }
 

@@ -106,7 +106,8 @@ ProbeFacts& group(Facts& facts, std::string_view name) {
 }
 
 std::vector<Fault> gpu_faults() {
-  using machines::docker, machines::with_gpus, machines::without_devices, machines::wsl2, machines::mig;
+  using machines::docker, machines::unopened, machines::with_gpus, machines::without_devices, machines::wsl2,
+      machines::mig;
   const auto w = Severity::warning;
   const auto e = Severity::error;
   return {
@@ -264,6 +265,8 @@ std::vector<Fault> gpu_faults() {
       {"illegal-access", e, "cuda", with_words("CUDA error: an illegal memory access was encountered")},
       {"gpu-lost", e, "cuda", with_words("CUDA error: unspecified launch failure")},
       {"gpu-lost", e, "cuda", with_words("CUDA error: uncorrectable ECC error encountered")},
+      {"gpu-lost", e, "cuda", changed(with_gpus(1), [](Facts& f) { f.devices[0] = unopened(0); })},
+      {"gpu-lost", w, "auto", changed(with_gpus(2), [](Facts& f) { f.devices[0] = unopened(0); })},
       {"probe-crashed", e, "cuda", changed(with_gpus(1), [](Facts& f) { f.probes[2].outcome = "crashed"; })},
       {"probe-hung", e, "cuda", changed(with_gpus(1), [](Facts& f) { f.probes[2].outcome = "hung"; })},
       {"probe-wrong", e, "cuda", changed(with_gpus(1), [](Facts& f) { f.probes[2].outcome = "wrong"; })},

@@ -85,8 +85,8 @@ TEST(FactsJson, OtherFilesAreRefusedByTheirKind) {
       {R"({"config": "a", "epoch": 3, "format": 2})", "is JSON of another kind (its keys: config, epoch, format)"},
       {R"({"facts": 3})", "facts is 3; it must be an object"},
       {changed("/schema", facts_schema + 1),
-       "is of a newer trainyard (schema 5, this one reads 4); read it with that one"},
-      {changed("/schema", 3), "is of an older trainyard (schema 3, this one reads 4); write it again"},
+       "is of a newer trainyard (schema 6, this one reads 5); read it with that one"},
+      {changed("/schema", 3), "is of an older trainyard (schema 3, this one reads 5); write it again"},
       {changed("/schema", "3"), "facts.schema is \"3\"; it must be a whole number in range"},
   };
   for (const auto& [text, words] : files) EXPECT_NE(refusal(text).find(words), std::string::npos) << refusal(text);

@@ -50,6 +50,11 @@ inline Facts cpu_only() {
   return facts;
 }
 
+/// A GPU that CUDA counts but does not open.
+inline DeviceFacts unopened(int index) {
+  return {.index = index, .name = "", .pci = "", .error = "CUDA_ERROR_DEVICE_UNAVAILABLE: busy or unavailable"};
+}
+
 /// Adds a driver and `count` working GPUs.
 inline Facts with_gpus(int count, const std::string& name = "NVIDIA H200", int major = 9, int minor = 0) {
   Facts facts = cpu_only();

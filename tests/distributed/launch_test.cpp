@@ -306,6 +306,16 @@ TEST_F(TrainOnStandIns, ARankForEachOfAKindAndOneCause) {
               MatchesRegex(R"(\[distributed\] rank ([01]) of 2 on [^ ]+: \[check\] train.device = cuda:[01]: .*)"));
 }
 
+TEST_F(TrainOnStandIns, AGpuThatCannotBeOpenedIsLeftOutAndNamed) {
+  const std::string error = "CUDA_ERROR_DEVICE_UNAVAILABLE";
+  const Outcome several = train_on("auto", "lost,Card A,Card A");
+  EXPECT_THAT(several.output, AllOf(HasSubstr("gpus    2 processes, one each on cuda:1 Card A, cuda:2 Card A\n"),
+                                    HasSubstr("cuda:0 is left out: CUDA does not open it: " + error)));
+  const std::string said = "CUDA counts cuda:1, but does not open it: " + error;
+  EXPECT_THAT(train_on("auto", "Card A,lost").output, AllOf(HasSubstr(said), Not(HasSubstr("gpus "))));
+  EXPECT_THAT(train_on("cuda:0,1", "Card A,lost").output, HasSubstr(said));
+}
+
 TEST_F(TrainOnStandIns, ARankForEachOfAList) {
   const Outcome outcome = train_on("cuda:0,2", "Card A,Card A,Card B");
   EXPECT_EQ(outcome.exit_code, 3);

@@ -1,4 +1,5 @@
-// A libcuda.so.1 that reports GPUs but cannot compute: one for each name in STAND_IN_GPUS, e.g. "Card A,Card A".
+// A libcuda.so.1 that reports GPUs but cannot compute: one for each name in STAND_IN_GPUS, e.g. "Card A,Card A". One
+// named "lost" cannot be opened.
 #include <cstdlib>
 #include <cstring>
 #include <sstream>
@@ -32,7 +33,13 @@ int cuDeviceGetCount(int* count) {
 }
 
 int cuDeviceGet(int* device, int index) {
+  constexpr int device_unavailable = 46;
   *device = index;
+  return names().at(static_cast<std::size_t>(index)) == "lost" ? device_unavailable : 0;
+}
+
+int cuGetErrorName(int, const char** name) {
+  *name = "CUDA_ERROR_DEVICE_UNAVAILABLE";
   return 0;
 }
 
