@@ -114,7 +114,9 @@ class TrainCommand : public Command {
 
   // The first attempt may have created the folder, whatever run.resume says.
   RunFolder folder_after_restart(const Config& config, const ProcessGroup& group) const {
-    print("restart {}, after a process of the run was lost\n", group.rank().restarts);
+    const Rank& rank = group.rank();
+    print("restart {}, after {}\n", rank.restarts,
+          rank.launcher == "Slurm" ? "Slurm requeued the job" : "a process of the run was lost");
     const fs::path before = group.saved_text();
     Config same_run = config;
     if (!before.empty()) {

@@ -7,8 +7,8 @@
 
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
-#include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include "distributed/connect_store.h"
 #include "distributed/fault_watch.h"
 #include "distributed/nccl.h"
 #include "distributed/store_text.h"
@@ -23,8 +23,6 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr const char* where = "distributed";
-// A rank may take minutes to build its datasets while another is already done.
-constexpr milliseconds patience_at_start = std::chrono::minutes(30);
 
 [[noreturn]] void throw_lost(const Rank& rank, const char* what, std::string_view why) {
   throw RanksLost(where,
@@ -48,15 +46,6 @@ auto with_errors_of_ranks(const Rank& rank, const char* what, Work work) {
 }
 
 constexpr const char* memory_key = "trainyard/remembered";
-
-c10::intrusive_ptr<c10d::Store> connect(const Rank& rank, bool hosts_store) {
-  c10d::TCPStoreOptions options;
-  options.port = static_cast<std::uint16_t>(rank.port);
-  options.isServer = hosts_store;
-  options.waitWorkers = false;
-  options.timeout = patience_at_start;
-  return c10::make_intrusive<c10d::TCPStore>(rank.address, options);
-}
 
 // A separate key space per restart, so that values of earlier attempts are not read.
 c10::intrusive_ptr<c10d::Store> of_this_attempt(const Rank& rank, const c10::intrusive_ptr<c10d::Store>& store) {
@@ -110,10 +99,10 @@ ProcessGroup::ProcessGroup(const Rank& rank, at::Device device, double timeout_s
   connections_ = std::make_unique<Connections>();
   const auto timeout = milliseconds(static_cast<std::int64_t>(timeout_seconds * 1000));
   with_errors_of_ranks(rank_, "the store", [&] {
-    connections_->whole_store = connect(rank_, rank_.hosts_store);
+    connections_->whole_store = connect_store(rank_);
     connections_->store = of_this_attempt(rank_, connections_->whole_store);
     connections_->watch =
-        std::make_unique<FaultWatch>(rank_, of_this_attempt(rank_, connect(rank_, false)), timeout_seconds);
+        std::make_unique<FaultWatch>(rank_, of_this_attempt(rank_, connect_store_again(rank_)), timeout_seconds);
   });
   with_errors_of_ranks(rank_, "Gloo", [&] {
     auto options = c10d::ProcessGroupGloo::Options::create(timeout);
