@@ -9,7 +9,9 @@
 #include "check/version.h"
 #include "checkpoint/checkpoint_folder.h"
 #include "checkpoint/run_config.h"
+#include "commands/columns.h"
 #include "commands/help.h"
+#include "commands/page.h"
 #include "commands/topics.h"
 #include "config/flags.h"
 #include "config/settings.h"
@@ -119,7 +121,8 @@ void require_components(const Config& config) {
 bool print_page(const std::string& topic, const std::vector<std::string>& commands) {
   if (std::ranges::find(commands, topic) != commands.end() || topic.starts_with("-")) return false;
   if (const std::string_view page = help_page(topic); !page.empty()) {
-    write_output(page);
+    const std::optional<std::size_t> columns = known_columns();
+    write_output(columns ? fitted_page(page, *columns) : page);  // a file gets the page as it is in docs/
     return true;
   }
   std::vector<std::string> known = help_topics();

@@ -1,13 +1,11 @@
 #include "commands/help.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
+#include "commands/columns.h"
 #include "commands/command.h"
 #include "commands/topics.h"
 #include "config/component.h"
@@ -15,42 +13,6 @@
 
 namespace trainyard {
 namespace {
-
-constexpr std::size_t least_columns = 40;
-
-// Wraps `text` to lines of at most `columns`, all but the first indented; the first starts at column `at`. Only a word
-// longer than a line exceeds the limit.
-std::string wrapped(const std::string& text, std::size_t indent, std::size_t at, std::size_t columns) {
-  std::string result;
-  std::size_t column = at;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find(' ', begin), text.size());
-    const std::size_t length = end - begin;
-    if (column > indent && column + 1 + length > columns) {
-      result += "\n" + std::string(indent, ' ');
-      column = indent;
-    } else if (begin > 0) {
-      result += ' ';
-      ++column;
-    }
-    result += text.substr(begin, length);
-    column += length;
-    begin = end + 1;
-  }
-  return result;
-}
-
-// A name and its meaning, next to it, or below it if the terminal is narrow or the name is long.
-std::string row(const std::string& name, const std::string& meaning, std::size_t name_columns, std::size_t columns) {
-  const std::size_t indent = columns < 80 ? 6 : name_columns + 4;
-  std::string line = "  " + name;
-  if (columns < 80 || line.size() + 2 > indent) {
-    line += "\n" + std::string(indent, ' ');
-  } else {
-    line.resize(indent, ' ');
-  }
-  return line + wrapped(meaning, indent, indent, columns) + "\n";
-}
 
 std::string paragraph(const std::string& text, std::size_t columns) { return wrapped(text, 0, 0, columns) + "\n"; }
 
@@ -90,18 +52,6 @@ std::string settings_rows(std::size_t columns) {
 }
 
 }  // namespace
-
-std::size_t terminal_columns() {
-  std::size_t columns = 100;
-  winsize size{};
-  const char* const variable = std::getenv("COLUMNS");
-  if (const long given = variable ? std::strtol(variable, nullptr, 10) : 0; given > 0) {
-    columns = static_cast<std::size_t>(given);
-  } else if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
-    columns = std::min<std::size_t>(size.ws_col, 120);
-  }
-  return std::max(columns, least_columns);
-}
 
 std::string overview(std::size_t columns) {
   std::string text = paragraph("Trains neural networks with LibTorch.", columns);

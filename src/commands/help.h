@@ -9,9 +9,6 @@
 
 namespace trainyard {
 
-/// Columns of the terminal: from COLUMNS, else from the terminal on standard output, else 100. At least 40.
-std::size_t terminal_columns();
-
 /// All commands, and where to read more.
 std::string overview(std::size_t columns);
 

@@ -1,6 +1,7 @@
 // trainyard list: lists the available components.
 
 #include "commands/catalog.h"
+#include "commands/columns.h"
 #include "commands/command.h"
 #include "models/model.h"
 #include "models/stages.h"
@@ -12,7 +13,7 @@ namespace {
 
 void print_entries(const CatalogSection& section) {
   print("{}\n", section.kind);
-  for (const auto& [name, description] : section.entries) print("  {:<24}{}\n", name, description);
+  for (const auto& [name, description] : section.entries) print_text(row(name, description, 22, terminal_columns()));
 }
 
 // Images as in the tables of torchvision and timm; a table's row; texts with GPT-2's vocabulary.
@@ -46,15 +47,18 @@ ExampleModel example_model(const std::string& name) {
 }
 
 void print_models_with_sizes() {
-  print("models, for {}×{} images of {} classes, rows of {} columns, or texts of {} tokens\n  {:<20}{:>14}{:>18}\n",
-        image_net.height, image_net.width, image_net_classes, table_columns, text_tokens, "", "parameters",
-        "multiply-adds");
+  const std::size_t columns = terminal_columns();
+  const std::string heading =
+      fmt::format("models, for {}×{} images of {} classes, rows of {} columns, or texts of {} tokens", image_net.height,
+                  image_net.width, image_net_classes, table_columns, text_tokens);
+  print("{}\n  {:<20}{:>14}{:>18}\n", wrapped(heading, 0, 0, columns), "", "parameters", "multiply-adds");
   for (const std::string& name : ModelRegistry::names()) {
     const auto [model, input] = example_model(name);
     const std::int64_t parameters = parameter_count(*model);
-    print("  {:<20}{:>12.2f} M{:>16.2f} G  {}\n", name, static_cast<double>(parameters) / 1e6,
-          static_cast<double>(multiply_adds(*model, input)) / 1e9, ModelRegistry::find(name).description);
-    print("  {:<20}  stages {}\n", "", names_of(model->stages()));
+    const std::string sizes = fmt::format("{:<20}{:>12.2f} M{:>16.2f} G", name, static_cast<double>(parameters) / 1e6,
+                                          static_cast<double>(multiply_adds(*model, input)) / 1e9);
+    print_text(row(sizes, ModelRegistry::find(name).description, sizes.size(), columns));
+    print_text(row("", "stages " + names_of(model->stages()), 20, columns));
   }
 }
 

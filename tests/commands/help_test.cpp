@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "commands/page.h"
 #include "commands/topics.h"
 #include "support/subprocess.h"
 #include "util/system.h"
@@ -28,6 +29,8 @@ TEST(Help, PrintsAPageAndNamesAllInTheOverview) {
   const Outcome outcome = run_program({TRAINYARD_BINARY, "help", "settings"});
   EXPECT_EQ(outcome.exit_code, 0);
   EXPECT_EQ(outcome.output, help_page("settings"));
+  EXPECT_EQ(run_program({TRAINYARD_BINARY, "help", "editor"}, {"COLUMNS=60"}).output,
+            fitted_page(help_page("editor"), 60));
   const Outcome overview = run_program({TRAINYARD_BINARY, "help"}, {"COLUMNS=1000"});
   for (const std::string& topic : help_topics()) EXPECT_THAT(overview.output, HasSubstr(topic));
 }

@@ -393,11 +393,15 @@ TEST(TrainyardProgram, HelpNamesEveryCommandAndSection) {
 TEST(TrainyardProgram, HelpFitsTheTerminal) {
   for (const std::size_t columns : {40, 80, 100}) {
     const std::vector<std::string> environment = {"COLUMNS=" + std::to_string(columns)};
-    std::istringstream lines(run_program({TRAINYARD_BINARY, "train", "--help"}, environment).output);
-    for (std::string line; std::getline(lines, line);) {
-      // A flag and its values stay on one line.
-      if (line.starts_with("  --")) continue;
-      EXPECT_LE(line.size(), columns) << line;
+    for (const auto& words : {std::vector<std::string>{"train", "--help"}, {"list"}}) {
+      std::vector<std::string> command = {TRAINYARD_BINARY};
+      command.insert(command.end(), words.begin(), words.end());
+      std::istringstream lines(run_program(command, environment).output);
+      for (std::string line; std::getline(lines, line);) {
+        // A flag and its values stay on one line.
+        if (line.starts_with("  --")) continue;
+        EXPECT_LE(line.size(), columns) << line;
+      }
     }
   }
 }
