@@ -41,14 +41,16 @@ std::string nearest_flag(const std::string& flag, std::vector<std::string> flags
   return nearest_first(flag, flags).front();
 }
 
-UsageError unknown_word(const std::string& word, const std::string& command, const std::vector<std::string>& flags) {
+UsageError unknown_word(const std::string& word, const std::string& command, const std::vector<std::string>& flags,
+                        bool takes_words) {
   const std::string flag = word.substr(0, word.find('='));
   if (flag.starts_with("-")) {
     return {where,
-            "{} has no flag '{}'; did you mean '{}'? See trainyard {} --help",
+            "{} has no flag '{}'; did you mean '{}'? {}See trainyard {} --help",
             command,
             printable(flag),
             nearest_flag(flag, flags),
+            takes_words ? "Words that begin with a dash and are no flags stand after --. " : "",
             command};
   }
   constexpr std::size_t probably_meant = 3;
@@ -92,13 +94,17 @@ class ParsedCommand {
 
  private:
   void refuse_unknown() const {
-    const std::vector<std::string> unknown = app_.remaining();
+    std::vector<std::string> unknown = app_.remaining();
+    // CLI11 also leaves the -- behind which all words are positional.
+    if (const auto mark = std::ranges::find(unknown, "--"); mark != unknown.end()) unknown.erase(mark);
     if (unknown.empty()) return;
     std::vector<std::string> flags = {"--config", "--help"};
+    bool takes_words = false;
     for (const CLI::Option* option : app_.get_options()) {
+      takes_words = takes_words || option->get_positional();
       for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
     }
-    throw unknown_word(unknown.front(), name_, flags);
+    throw unknown_word(unknown.front(), name_, flags, takes_words);
   }
 
   std::string name_;

@@ -50,7 +50,7 @@ class PredictCommand : public Command {
     arguments.add("checkpoint", checkpoint_, "a run's folder, or one of its checkpoints", {.required = true});
     arguments.add("inputs", inputs_,
                   "JPEG or PNG images, folders of them, or - for names from standard input; for tables, CSV files; for "
-                  "a language model, prompts, or - for one prompt per line",
+                  "a language model, prompts, or - for one prompt per line; after --, they may begin with a dash",
                   {.required = true});
     arguments.add("--json", json_, "print a JSON object for each input, one per line");
     arguments.add("--mirror", mirror_, "average each image's logits with those of its mirror image");

@@ -23,6 +23,16 @@ TEST(CommandLine, FlagWithoutItsSectionGetsTheWholeFlag) {
   EXPECT_THAT(refusal_of("--dry_run"), HasSubstr("did you mean '--train.dry_run'?"));
 }
 
+TEST(CommandLine, WordsAfterTwoDashesAreNoFlags) {
+  const auto parse = [](const std::vector<const char*>& words) {
+    parse_command_line(static_cast<int>(words.size()), words.data());
+  };
+  parse({"trainyard", "report", "--", "--first", "-s"});
+  EXPECT_THAT(error_of<UsageError>([&] { parse({"trainyard", "report", "--first"}); }),
+              HasSubstr("Words that begin with a dash and are no flags stand after --."));
+  EXPECT_THAT(error_of<UsageError>([&] { parse({"trainyard", "train", "--", "--x"}); }), HasSubstr("'--x'"));
+}
+
 TEST(CommandLine, MisspeltFlagGetsTheNearestOne) {
   EXPECT_THAT(refusal_of("--hepl"), HasSubstr("did you mean '--help'?"));
   EXPECT_THAT(refusal_of("--train.epoch"), HasSubstr("did you mean '--train.epochs'?"));
