@@ -40,6 +40,7 @@ void EpochMeter::add(double waited_seconds, std::uint64_t samples, std::uint64_t
 
 EpochStats EpochMeter::stats(const WorkerPool& pool) const {
   EpochStats stats = sums_;
+  stats.batches = waits_.size();
   std::vector<float> waits = waits_;
   stats.wait_p50 = percentile(waits, 0.5);
   stats.wait_p99 = percentile(waits, 0.99);
@@ -70,6 +71,9 @@ std::string faults_line(const FaultCounts& faults) {
 std::string loading_advice(const EpochStats& stats, const PoolOptions& options, int cores) {
   constexpr double worth_a_word = 0.05;
   constexpr double always_busy = 0.8;
+  constexpr double least_seconds = 1;
+  constexpr std::uint64_t least_batches = 50;
+  if (stats.seconds < least_seconds || stats.batches < least_batches) return "";
   if (options.cache == SampleCache::gpu || stats.wait_share() < worth_a_word) return "";
   const std::string waited = fmt::format("data: {:.0f} % of the time the step waited for it", 100 * stats.wait_share());
   if (options.workers == 0) return waited + "; set loader.workers, 0 reads in the training process itself";

@@ -15,7 +15,8 @@ struct EpochStats {
   double waited_seconds = 0;
   double wait_p50 = 0;  ///< seconds per next(), median over the batches
   double wait_p99 = 0;
-  std::uint64_t samples = 0;  ///< delivered
+  std::uint64_t batches = 0;  ///< delivered
+  std::uint64_t samples = 0;  ///< of these batches
   std::uint64_t bytes = 0;    ///< of these samples, before normalization
   double busy_share = 0;      ///< fraction of the workers' time spent reading samples, for any loader; 0 to 1
   FaultCounts faults;         ///< since the pool was created
@@ -47,7 +48,8 @@ std::string loading_line(const EpochStats& stats, const PoolOptions& options);
 std::string faults_line(const FaultCounts& faults);
 
 /// A sentence that names the bottleneck and the setting to change; empty if the step waited for less than a twentieth
-/// of the time. `cores`: the number of usable cores.
+/// of the time, or if the epoch was too short to tell: there, most of the wait may be that for the first batches.
+/// `cores`: the number of usable cores.
 std::string loading_advice(const EpochStats& stats, const PoolOptions& options, int cores);
 
 }  // namespace trainyard

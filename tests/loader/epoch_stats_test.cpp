@@ -51,7 +51,7 @@ TEST(LoadingLines, SayWhatHappenedAndNothingWhereNothingDid) {
 }
 
 TEST(LoadingAdvice, NamesWhatToTurn) {
-  EpochStats stats{.seconds = 100, .waited_seconds = 40, .busy_share = 0.95};
+  EpochStats stats{.seconds = 100, .waited_seconds = 40, .batches = 900, .busy_share = 0.95};
   EXPECT_THAT(loading_advice(stats, {.workers = 2}, 8), HasSubstr("raise loader.workers (now 2, there are 8 cores)"));
   EXPECT_THAT(loading_advice(stats, {.workers = 8}, 8), HasSubstr("cheaper to read"));
   EXPECT_THAT(loading_advice(stats, {.workers = 0}, 8), HasSubstr("set loader.workers"));
@@ -60,6 +60,17 @@ TEST(LoadingAdvice, NamesWhatToTurn) {
   EXPECT_THAT(loading_advice(stats, {.workers = 2}, 8), HasSubstr("raise loader.prefetch (now 4)"));
   stats.waited_seconds = 4;
   EXPECT_EQ(loading_advice(stats, {.workers = 2}, 8), "");
+}
+
+TEST(LoadingAdvice, NeedsAnEpochThatIsLongEnough) {
+  const EpochStats stats{.seconds = 100, .waited_seconds = 40, .batches = 900, .busy_share = 0.3};
+  EpochStats brief = stats;
+  brief.seconds = 0.8;
+  brief.waited_seconds = 0.4;
+  EXPECT_EQ(loading_advice(brief, {.workers = 2}, 8), "");
+  EpochStats few = stats;
+  few.batches = 12;
+  EXPECT_EQ(loading_advice(few, {.workers = 2}, 8), "");
 }
 
 }  // namespace
