@@ -21,10 +21,11 @@ namespace fs = std::filesystem;
 class PackCommand : public Command {
  public:
   void bind(Arguments& arguments) override {
-    arguments.add(
-        "folder", folder_,
-        "folder for train.packed, val.packed and test.packed; only splits that the data itself has are written",
-        {.required = true});
+    arguments.add("folder", folder_,
+                  "folder for train.packed, val.packed and test.packed; without val or test of its own, the data has "
+                  "none there, but "
+                  "tables, texts and tokens divide train by themselves (data.val)",
+                  {.required = true});
     arguments.add("--as", as_, "keep (files unchanged), jpeg (re-encoded) or raw (pixels)",
                   {.one_of = {"keep", "jpeg", "raw"}});
     arguments.add("--transform", options_.transforms,
@@ -108,6 +109,7 @@ class PackCommand : public Command {
     const std::string empty = classes_without_samples(dataset.class_counts(), dataset.class_names());
     if (!empty.empty()) print("{}: {}\n", split, empty);
     if (!dataset.warning().empty()) print("{}: {}\n", split, dataset.warning());
+    if (dataset.is_taken_from_train()) print("{}: taken out of train (data.val)\n", split);
   }
 
   std::string folder_;

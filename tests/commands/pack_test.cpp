@@ -65,6 +65,14 @@ TEST_F(PackCommand, RemovesWhatAKilledOneLeft) {
   EXPECT_THAT(names(), testing::ElementsAre(fmt::format(".tmp-train.packed-{}", pack.pid())));
 }
 
+TEST_F(PackCommand, SaysThatATableWithoutValGivesPartOfTrain) {
+  const Outcome packed = run_program({TRAINYARD_BINARY, "pack", dir_ / "packed", "--data.name", "csv", "--data.root",
+                                      TRAINYARD_SOURCE_DIR "/data/houses", "--data.csv.target", "price"});
+  EXPECT_EQ(packed.exit_code, 0) << packed.output;
+  EXPECT_THAT(packed.output,
+              AllOf(HasSubstr("val: taken out of train (data.val)\n"), HasSubstr("val.packed: 300 records")));
+}
+
 TEST_F(PackCommand, MakesNoFolderForWhatCannotBePacked) {
   dir_.write("text", std::string(10'000, 'x'));
   const Outcome outcome =
