@@ -124,13 +124,15 @@ std::size_t first_not_below(std::span<const std::byte> bytes, T limit) {
   return tokens;
 }
 
-// Reads every token once: training draws windows at random and would meet a wrong one only epochs later.
+// `range` counts from the file's first token.
 template <typename T>
-void require_allowed(const TokenFile& file, std::int64_t vocabulary) {
+void require_allowed(const TokenFile& file, TokenRange range, std::int64_t vocabulary) {
   if (std::cmp_greater(vocabulary, std::numeric_limits<T>::max())) return;
   const std::span<const std::byte> bytes = file.mapping->bytes().subspan(file.begin());
-  const std::size_t place = first_not_below(bytes, static_cast<T>(vocabulary));
-  if (place == bytes.size() / sizeof(T)) return;
+  const std::size_t place =
+      range.begin +
+      first_not_below(bytes.subspan(range.begin * sizeof(T), range.size() * sizeof(T)), static_cast<T>(vocabulary));
+  if (place == range.end) return;
   T token{};
   std::memcpy(&token, bytes.data() + place * sizeof(T), sizeof token);
   throw RunError(where,
@@ -147,8 +149,30 @@ void require_whole_tokens(const TokenFile& file, std::size_t token_bytes) {
                  file.path.string(), bytes, token_bytes);
 }
 
-TokenSequence read_all(const std::vector<fs::path>& paths, const TokenSettings& own, std::int64_t& vocabulary) {
-  std::vector<TokenFile> files;
+// The files of a split, which follow one another.
+struct TokenFiles {
+  std::vector<TokenFile> files{};
+  std::size_t token_bytes = 0;
+  std::int64_t vocabulary = 0;
+
+  std::uint64_t tokens_of(const TokenFile& file) const {
+    return (file.mapping->bytes().size() - file.begin()) / token_bytes;
+  }
+  std::uint64_t tokens() const {
+    std::uint64_t tokens = 0;
+    for (const TokenFile& file : files) tokens += tokens_of(file);
+    return tokens;
+  }
+  TokenSequence sequence() const {
+    TokenSequence tokens(token_bytes);
+    for (const TokenFile& file : files) tokens.add(file.mapping, file.begin());
+    return tokens;
+  }
+};
+
+TokenFiles open_all(const std::vector<fs::path>& paths, const TokenSettings& own) {
+  TokenFiles opened;
+  std::vector<TokenFile>& files = opened.files;
   for (const fs::path& path : paths) files.push_back(open_tokens(path));
   const Format* const format = files.front().format;
   for (std::size_t i = 0; i < files.size(); ++i) {
@@ -156,6 +180,7 @@ TokenSequence read_all(const std::vector<fs::path>& paths, const TokenSettings& 
     throw RunError(where, "{} and {} have tokens of different formats: they are not of one set", paths.front().string(),
                    paths[i].string());
   }
+  std::int64_t& vocabulary = opened.vocabulary;
   vocabulary = own.vocabulary;
   if (vocabulary == 0 && format != nullptr) vocabulary = format->vocabulary;
   if (vocabulary == 0) {
@@ -164,15 +189,24 @@ TokenSequence read_all(const std::vector<fs::path>& paths, const TokenSettings& 
                      "50257",
                      paths.front().string());
   }
-  const std::size_t token_bytes = format != nullptr ? format->token_bytes : own.type == TokenType::uint32 ? 4 : 2;
-  TokenSequence tokens(token_bytes);
-  for (TokenFile& file : files) {
-    require_whole_tokens(file, token_bytes);
-    token_bytes == 2 ? require_allowed<std::uint16_t>(file, vocabulary)
-                     : require_allowed<std::uint32_t>(file, vocabulary);
-    tokens.add(std::move(file.mapping), file.begin());
+  opened.token_bytes = format != nullptr ? format->token_bytes : own.type == TokenType::uint32 ? 4 : 2;
+  for (const TokenFile& file : files) require_whole_tokens(file, opened.token_bytes);
+  return opened;
+}
+
+// Reads every token of the split's range once, and the one before it, which is an input: training draws windows at
+// random and would meet a wrong one only epochs later.
+void require_allowed(const TokenFiles& opened, const TokenRange& range) {
+  std::uint64_t begin = range.begin - std::min<std::uint64_t>(range.begin, 1);
+  std::uint64_t end = range.end;
+  for (const TokenFile& file : opened.files) {
+    const std::uint64_t tokens = opened.tokens_of(file);
+    const TokenRange in_file{std::min(begin, tokens), std::min(end, tokens)};
+    opened.token_bytes == 2 ? require_allowed<std::uint16_t>(file, in_file, opened.vocabulary)
+                            : require_allowed<std::uint32_t>(file, in_file, opened.vocabulary);
+    begin -= in_file.begin;
+    end -= in_file.end;
   }
-  return tokens;
 }
 
 std::unique_ptr<Dataset> make_tokens(const DataConfig& config, Split split) {
@@ -190,14 +224,14 @@ std::unique_ptr<Dataset> make_tokens(const DataConfig& config, Split split) {
         "llm.c write them",
         root.string());
   }
-  std::int64_t vocabulary = 0;
-  TokenSequence tokens = read_all(paths, own, vocabulary);
-  TokenRange range{0, tokens.size()};
-  if (cut) range = divided(tokens.size(), config.val, 0, own.context)[static_cast<std::size_t>(split)];
-  return std::make_unique<TokenWindows>(std::move(tokens), range,
+  const TokenFiles opened = open_all(paths, own);
+  TokenRange range{0, opened.tokens()};
+  if (cut) range = divided(opened.tokens(), config.val, 0, own.context)[static_cast<std::size_t>(split)];
+  require_allowed(opened, range);
+  return std::make_unique<TokenWindows>(opened.sequence(), range,
                                         TokenWindowsOptions{.name = "tokens",
                                                             .context = own.context,
-                                                            .vocabulary = vocabulary,
+                                                            .vocabulary = opened.vocabulary,
                                                             .random = split == Split::train,
                                                             .from_train = cut && split == Split::val});
 }

@@ -219,6 +219,24 @@ TEST_F(TokenFiles, NamesTheFirstTokenOutsideTheVocabulary) {
   EXPECT_THAT(refused(""), HasSubstr("token 2, counted from 0, is 50257; allowed: 0 to 50256:"));
 }
 
+TEST_F(TokenFiles, EachPartOfADividedFileIsReadOnce) {
+  std::vector<std::uint16_t> tokens(1'000, 9);
+  tokens[10] = 70;
+  tokens[990] = 80;
+  dir_.write("train.bin", bytes_of(tokens));
+  const auto refused = [&](const std::string& vocabulary, Split split) {
+    return error_of<RunError>(
+        [&] { make_dataset(config("--data.val 0.5 --data.tokens.vocabulary " + vocabulary), split); });
+  };
+  EXPECT_THAT(refused("70", Split::train), HasSubstr("train.bin: token 10, "));
+  EXPECT_THAT(refused("70", Split::val), HasSubstr("train.bin: token 990, "));
+  EXPECT_NE(make_dataset(config("--data.val 0.5 --data.tokens.vocabulary 71"), Split::train), nullptr);
+  tokens[990] = 9;
+  tokens[499] = 80;  // the input of the first token of val
+  dir_.write("train.bin", bytes_of(tokens));
+  EXPECT_THAT(refused("71", Split::val), HasSubstr("train.bin: token 499, "));
+}
+
 TEST_F(TokenFiles, NamesWhatIsMissingOrHasAnotherSize) {
   EXPECT_THAT(error_of<UsageError>([&] { make_dataset(config(), Split::train); }), HasSubstr("has no train.bin"));
   const auto refused = [&](const std::string& content, const std::string& flags = "") {
