@@ -59,7 +59,7 @@ class Folder {
     check_call(fstat(fd.get(), &status_), where, "fstat", printable(path, shown));
     stream_.reset(fdopendir(fd.get()));
     if (stream_ == nullptr) throw_system_error(where, "fdopendir", printable(path, shown), errno);
-    fd.release();
+    fd_ = fd.release();
     for (errno = 0; const dirent* const entry = readdir(stream_.get()); errno = 0) {
       const std::string_view listed = entry->d_name;
       if (listed != "." && listed != "..") listed_.push_back({std::string(listed), entry->d_type});
@@ -68,7 +68,7 @@ class Folder {
     std::sort(listed_.begin(), listed_.end(), [](const Listed& a, const Listed& b) { return a.name < b.name; });
   }
 
-  int fd() const { return dirfd(stream_.get()); }
+  int fd() const { return fd_; }
   const struct stat& status() const { return status_; }
   const std::vector<Listed>& listed() const { return listed_; }
 
@@ -79,6 +79,7 @@ class Folder {
     void operator()(DIR* stream) const { closedir(stream); }
   };
   std::unique_ptr<DIR, Close> stream_;
+  int fd_ = -1;  // the stream's
   struct stat status_{};
   std::vector<Listed> listed_;
 };
