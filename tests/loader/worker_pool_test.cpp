@@ -279,17 +279,20 @@ TEST(WorkerPool, WorkersHaveNamesAndNoDescriptorsOfTheTrainer) {
 }
 
 TEST(WorkerPool, LeavesNoProcessAndNoFileBehind) {
-  const auto files = files_in("/dev/shm");
+  std::string directory = "/dev/shm/trainyard-test-XXXXXX";
+  ASSERT_NE(mkdtemp(directory.data()), nullptr);
+  const auto files = files_in(directory);
   std::vector<pid_t> pids;
   {
-    WorkerPool pool({.workers = 3, .batch_size = 8}, checkable(100));
+    WorkerPool pool({.workers = 3, .batch_size = 8, .directory = directory}, checkable(100));
     pids = processes_of(pool);
     DataLoader loader(pool, Split::train);
     loader.start_epoch(0);
     EXPECT_TRUE(loader.next());
-    EXPECT_EQ(files_in("/dev/shm"), files) << "the arena must have no name that could be left behind";
+    EXPECT_EQ(files_in(directory), files) << "the arena must have no name that could be left behind";
   }
   for (const pid_t pid : pids) EXPECT_FALSE(exists(pid));
+  EXPECT_EQ(rmdir(directory.c_str()), 0) << "something is left in it";
 }
 
 TEST(WorkerPool, EndsEvenWhileAWorkerHangs) {

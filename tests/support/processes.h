@@ -38,6 +38,19 @@ inline std::vector<pid_t> children_of(pid_t parent) {
   return children;
 }
 
+/// Returns the lines of /proc/PID/maps that map a named file in /dev/shm, for `process` and its descendants.
+inline std::vector<std::string> named_shared_memory(pid_t process) {
+  std::vector<std::string> named;
+  std::ifstream maps("/proc/" + std::to_string(process) + "/maps");
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find(" /dev/shm/") != std::string::npos && !line.ends_with(" (deleted)")) named.push_back(line);
+  }
+  for (const pid_t child : children_of(process)) {
+    for (const std::string& line : named_shared_memory(child)) named.push_back(line);
+  }
+  return named;
+}
+
 /// Counts the occurrences of `words` in `text`.
 inline int count_of(const std::string& text, const std::string& words) {
   int count = 0;
