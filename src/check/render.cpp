@@ -11,6 +11,7 @@
 #include "check/group_probes.h"
 #include "check/rules.h"
 #include "check/terminal.h"
+#include "util/count_of.h"
 
 namespace trainyard {
 namespace {
@@ -61,7 +62,7 @@ std::string host_text(const HostFacts& host) {
 
 std::string cpu_text(const HostFacts& host) {
   return Pieces()
-      .add(host.cores > 0, fmt::format("{} cores usable", host.cores))
+      .add(host.cores > 0, count_of(host.cores, "usable core"))
       .add(host.physical_cores > 0, fmt::format("the machine has {}", host.physical_cores))
       .add(host.logical_cores > 0, fmt::format("with hyper-threads {}", host.logical_cores))
       .add(host.cpu_quota > 0, fmt::format("the cgroup's quota is {:.1f}", host.cpu_quota))
@@ -320,7 +321,7 @@ std::string render_short(const CheckResult& result, bool colour) {
   const SharedMemoryFacts& shared = facts.shared_memory;
   const std::string machine =
       Pieces()
-          .add(facts.host.cores > 0, fmt::format("{} cores", facts.host.cores))
+          .add(facts.host.cores > 0, count_of(facts.host.cores, "core"))
           .add(memory > 0, size_text(memory))
           .add(shared.size > 0,
                fmt::format("{} {} free", shared.path.empty() ? "shared memory" : shared.path, size_text(shared.free)))
@@ -340,7 +341,7 @@ std::string verdict(const CheckResult& result) {
   }
   const Device device = resolve_device(result.needs, result.facts);
   const int cores = result.facts.host.cores;
-  if (!device.cuda) return cores > 0 ? fmt::format("ready: cpu, {} cores", cores) : "ready: cpu";
+  if (!device.cuda) return cores > 0 ? "ready: cpu, " + count_of(cores, "core") : "ready: cpu";
   const auto facts = std::find_if(result.facts.devices.begin(), result.facts.devices.end(),
                                   [&](const DeviceFacts& each) { return each.index == device.index; });
   return "ready: " + device.name() + (facts->name.empty() ? "" : " " + facts->name) +

@@ -5,6 +5,7 @@
 
 #include "check/place.h"
 #include "check/rules.h"
+#include "util/count_of.h"
 
 namespace trainyard::rules {
 namespace {
@@ -30,12 +31,13 @@ Result ecc_errors(const Facts& facts, const Needs&, const DeviceFacts& device) {
                    fmt::format("cuda:{} has broken memory rows and no spare ones left for them", device.index),
                    "its memory is failing; results may be wrong", "have the card replaced; train on another one");
   }
-  return finding(Severity::warning,
-                 card->repair_pending
-                     ? fmt::format("cuda:{} has broken memory that is replaced only at a reset", device.index)
-                     : fmt::format("cuda:{} counts {} uncorrected memory errors", device.index, card->ecc_uncorrected),
-                 "its memory is failing; results since the driver was loaded may be wrong",
-                 reset_gpu(facts) + "; if they come back, have it replaced");
+  return finding(
+      Severity::warning,
+      card->repair_pending
+          ? fmt::format("cuda:{} has broken memory that is replaced only at a reset", device.index)
+          : fmt::format("cuda:{} counts {}", device.index, count_of(card->ecc_uncorrected, "uncorrected memory error")),
+      "its memory is failing; results since the driver was loaded may be wrong",
+      reset_gpu(facts) + "; if they come back, have it replaced");
 }
 
 Result gpu_slowed(const Facts& facts, const Needs&, const DeviceFacts& device) {

@@ -4,6 +4,7 @@
 
 #include <ATen/ops/zeros_like.h>
 
+#include "util/count_of.h"
 #include "util/error.h"
 #include "util/printable.h"
 #include "util/torch.h"
@@ -29,7 +30,8 @@ void require_same_model(const fs::path& first_path, const Manifest& first, const
 
 void require_same_tensors(const NamedTensors& sums, const NamedTensors& weights, const fs::path& path) {
   if (sums.size() != weights.size()) {
-    throw UsageError("average", "{} has {} tensors, those before it {}", path.string(), weights.size(), sums.size());
+    throw UsageError("average", "{} has {}, those before it {}", path.string(), count_of(weights.size(), "tensor"),
+                     sums.size());
   }
   for (std::size_t i = 0; i < sums.size(); ++i) {
     const auto& [name, tensor] = weights[i];

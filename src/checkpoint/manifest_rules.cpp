@@ -6,6 +6,7 @@
 
 #include <fmt/ranges.h>
 
+#include "util/count_of.h"
 #include "util/error.h"
 #include "util/printable.h"
 
@@ -135,7 +136,7 @@ void check_data(const Manifest& manifest, std::string_view path) {
        {std::pair{"channel_mean", &manifest.channel_mean}, std::pair{"channel_std", &manifest.channel_std}}) {
     const bool known = !manifest.channel_mean.empty() || !manifest.channel_std.empty();
     if (values->size() != (known ? channels : 0))
-      refuse(path, "'{}' has {} values for {} channels", key, values->size(), channels);
+      refuse(path, "'{}' has {} for {}", key, count_of(values->size(), "value"), count_of(channels, "channel"));
     for (const float value : *values) {
       if (!std::isfinite(value)) refuse(path, "'{}' holds {}; allowed: finite numbers", key, value);
     }
@@ -148,7 +149,7 @@ void check_data(const Manifest& manifest, std::string_view path) {
   if (classes > max_classes) refuse(path, "'class_names' has {} names; allowed: 0 to {}", classes, max_classes);
   const std::size_t counts = manifest.class_counts.size();
   if (counts != 0 && counts != classes) {
-    refuse(path, "'class_counts' has {} numbers for {} classes", counts, classes);
+    refuse(path, "'class_counts' has {} for {}", count_of(counts, "number"), count_of(classes, "class", "classes"));
   }
 }
 

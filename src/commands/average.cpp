@@ -8,6 +8,7 @@
 #include "checkpoint/run_config.h"
 #include "commands/command.h"
 #include "report/run_record.h"
+#include "util/count_of.h"
 #include "util/output.h"
 
 namespace trainyard {
@@ -36,7 +37,7 @@ class AverageCommand : public Command {
     save_checkpoint(output, average_of(checkpoints), /*best=*/false, {.keep = 1});
     std::vector<std::string> names;
     for (const fs::path& path : checkpoints) names.push_back(path.filename().string());
-    print("averaged {} checkpoints: {}\n  {}\n", names.size(), fmt::format("{}", fmt::join(names, ", ")),
+    print("averaged {}: {}\n  {}\n", count_of(names.size(), "checkpoint"), fmt::format("{}", fmt::join(names, ", ")),
           (output / "last").string());
     return 0;
   }
@@ -47,10 +48,8 @@ class AverageCommand : public Command {
     if (count >= least) return;
     const bool keeps_enough = count == 0 || read_config(checkpoints.back()).checkpoint.keep >= static_cast<int>(least);
     throw UsageError("average", "{} has {}, {} are to be averaged; train {}", run_,
-                     count == 0   ? "no checkpoint"
-                     : count == 1 ? "1 checkpoint"
-                                  : fmt::format("{} checkpoints", count),
-                     least, keeps_enough ? "more epochs" : fmt::format("with checkpoint.keep = {}", least));
+                     count == 0 ? "no checkpoint" : count_of(count, "checkpoint"), least,
+                     keeps_enough ? "more epochs" : fmt::format("with checkpoint.keep = {}", least));
   }
 
   static constexpr int unset = -1;

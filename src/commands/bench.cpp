@@ -14,6 +14,7 @@
 #include "commands/command.h"
 #include "commands/several_gpus.h"
 #include "distributed/rank.h"
+#include "util/count_of.h"
 #include "util/json_text.h"
 #include "util/output.h"
 #include "util/output_file.h"
@@ -109,14 +110,10 @@ nlohmann::ordered_json spread_json(const std::vector<double>& rounds) {
   return {{"median", spread.median}, {"least", spread.least}, {"most", spread.most}, {"rounds", rounds}};
 }
 
-std::string counted(std::int64_t count, const std::string& noun) {
-  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
-}
-
 std::string rates_text(const std::vector<double>& rates, const std::string& unit) {
   const Spread spread = spread_of(rates);
   return fmt::format("{} {} ({} to {} in {})", rate_text(spread.median), unit, rate_text(spread.least),
-                     rate_text(spread.most), counted(static_cast<std::int64_t>(rates.size()), "round"));
+                     rate_text(spread.most), count_of(rates.size(), "round"));
 }
 
 void take_turns(const std::function<double(std::int64_t)>& run, bool answers) {

@@ -34,9 +34,6 @@ Spread spread_of(std::vector<double> rounds);
 /// {"median", "least", "most", "rounds"}
 nlohmann::ordered_json spread_json(const std::vector<double>& rounds);
 
-/// "1 thread", "2 threads".
-std::string counted(std::int64_t count, const std::string& noun);
-
 /// "12,345 samples/s (12,001 to 12,400 in 5 rounds)".
 std::string rates_text(const std::vector<double>& rates, const std::string& unit);
 

@@ -11,6 +11,7 @@
 #include "loader/open_pool.h"
 #include "loader/sample_order.h"
 #include "util/clock.h"
+#include "util/count_of.h"
 #include "util/error.h"
 #include "util/printable.h"
 
@@ -83,7 +84,8 @@ Files read_files(const Dataset& dataset, std::size_t field, std::size_t channels
     if (result.files.empty() && result.unreadable == most_files) break;
   }
   if (!result.files.empty()) return result;
-  throw RunError("bench", "none of {} images can be decoded; the first: {}", result.unreadable, result.first_error);
+  throw RunError("bench", "none of {} can be decoded; the first: {}", count_of(result.unreadable, "image"),
+                 result.first_error);
 }
 
 // Calls `work` for one file after another for at least `seconds`, and for one file. Returns files per second.

@@ -10,6 +10,7 @@
 #include "loader/process_usage.h"
 #include "loader/split_summary.h"
 #include "util/clock.h"
+#include "util/count_of.h"
 #include "util/error.h"
 #include "util/system.h"
 
@@ -81,7 +82,7 @@ nlohmann::ordered_json bench_loader(const Config& config, const BenchOptions& op
   row("data", fmt::format("{}, {}", config.data.name, summary_of(loader.split())));
   row("batch", fmt::format("{} x {}", config.loader.batch_size, describe(loader.split().fields)));
   row("first batch", fmt::format("{:.3f} s, including opening the data and starting {}", first_batch,
-                                 counted(config.loader.workers, "worker")));
+                                 count_of(config.loader.workers, "worker")));
   warm_up(batches, loader, config, options.seconds);
 
   const std::vector<pid_t> processes = processes_of(pool);

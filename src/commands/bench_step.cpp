@@ -24,6 +24,7 @@
 #include "training/step_benchmark.h"
 #include "training/step_times.h"
 #include "training/trained_model.h"
+#include "util/count_of.h"
 
 namespace trainyard {
 namespace {
@@ -78,7 +79,7 @@ std::vector<double> rates_of(const Measured& measured) {
 
 std::string device_text(at::Device device, const CheckResult& check, const Rank& rank) {
   std::string name = device.str();
-  if (device.is_cpu()) name += " with " + counted(at::get_num_threads(), "thread");
+  if (device.is_cpu()) name += " with " + count_of(at::get_num_threads(), "thread");
   for (const DeviceFacts& gpu : check.facts.devices) {
     if (device.is_cuda() && gpu.index == device.index()) name += " " + gpu.name;
   }
@@ -143,7 +144,7 @@ void print_measured(const BenchOptions& options, const Measured& measured, const
   const Spread step = spread_of(measured.seconds);
   row("rate", rates_text(rates_of(measured), "samples/s"));
   row("step", fmt::format("{:.3f} ms ({:.3f} to {:.3f}), rounds of {}", 1e3 * step.median, 1e3 * step.least,
-                          1e3 * step.most, counted(measured.steps, "step")));
+                          1e3 * step.most, count_of(measured.steps, "step")));
   row("memory", fmt::format("{:.1f} MiB of tensors at most", static_cast<double>(measured.peak_memory) / (1 << 20)));
   row("floor", fmt::format("{:.3f} ms, {:.1f} % of the step: {:.3g} GFLOP of products", 1e3 * floor.seconds(),
                            100 * floor.seconds() / step.median, floor.flops * 1e-9));

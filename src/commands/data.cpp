@@ -9,6 +9,7 @@
 #include "commands/command.h"
 #include "datasets/splits.h"
 #include "loader/split_summary.h"
+#include "util/count_of.h"
 #include "util/json_text.h"
 #include "util/log.h"
 #include "util/ordered_producers.h"
@@ -147,9 +148,9 @@ class DataCommand : public Command {
 
   static void print_bad(const char* split, std::uint64_t samples, const std::vector<BadSample>& bad) {
     if (bad.empty()) {
-      print("{:<8}all {} samples can be read\n", split, samples);
+      print("{:<8}all {} can be read\n", split, count_of(samples, "sample"));
     } else {
-      print("{:<8}{} of {} samples cannot be read:\n", split, bad.size(), samples);
+      print("{:<8}{} of {} cannot be read:\n", split, bad.size(), count_of(samples, "sample"));
     }
     for (const auto& [index, name, error] : bad) print("  {:>8}  {}\n", index, describe_bad(name, error));
     flush_output();

@@ -9,6 +9,7 @@
 #include "commands/evaluate_checkpoint.h"
 #include "commands/machine.h"
 #include "loader/open_pool.h"
+#include "util/count_of.h"
 #include "util/json_text.h"
 #include "util/log.h"
 #include "util/output.h"
@@ -66,7 +67,7 @@ class EvalCommand : public Command {
     for (const auto& [name, value] : result.scores.values) {
       const bool monitored = name == result.monitor.metric;
       print("  {:<{}}  {}{}\n", fmt::format("{}/{}", split, name), width, metric_text(value),
-            monitored ? fmt::format(" on all {} samples", result.scores.samples) : "");
+            monitored ? fmt::format(" on all {}", count_of(result.scores.samples, "sample")) : "");
     }
     print_classes(result.findings);
     print_targets(result.findings);

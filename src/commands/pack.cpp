@@ -10,6 +10,7 @@
 #include "training/stop_signal.h"
 #include "transforms/pack_dataset.h"
 #include "util/atomic_file.h"
+#include "util/count_of.h"
 #include "util/output.h"
 #include "util/output_file.h"
 
@@ -22,9 +23,8 @@ class PackCommand : public Command {
  public:
   void bind(Arguments& arguments) override {
     arguments.add("folder", folder_,
-                  "folder for train.packed, val.packed and test.packed; without val or test of its own, the data has "
-                  "none there, but "
-                  "tables, texts and tokens divide train by themselves (data.val)",
+                  "folder for train.packed, val.packed and test.packed; a split that the data lacks is not written, "
+                  "but tables, texts and tokens without val divide train by themselves (data.val)",
                   {.required = true});
     arguments.add("--as", as_, "keep (files unchanged), jpeg (re-encoded) or raw (pixels)",
                   {.one_of = {"keep", "jpeg", "raw"}});
@@ -78,7 +78,7 @@ class PackCommand : public Command {
   }
 
   static void print_file(const PackedFile& file, std::string_view more) {
-    print("{}: {} records, {} bytes{}\n", file.path(), file.samples(), file.bytes(), more);
+    print("{}: {}, {} bytes{}\n", file.path(), count_of(file.samples(), "record"), file.bytes(), more);
     flush_output();
   }
 

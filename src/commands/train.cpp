@@ -23,6 +23,7 @@
 #include "training/stop_signal.h"
 #include "training/trainer.h"
 #include "util/atomic_file.h"
+#include "util/count_of.h"
 #include "util/json_text.h"
 #include "util/log.h"
 #include "util/output.h"
@@ -201,8 +202,8 @@ class TrainCommand : public Command {
   }
 
   static std::string early_stop(const Config& config, const RunResult& result) {
-    return fmt::format(" (stopped early: none of {} epochs after epoch {} was better)", config.train.patience,
-                       result.best_epoch);
+    return fmt::format(" (stopped early: none of {} after epoch {} was better)",
+                       count_of(config.train.patience, "epoch"), result.best_epoch);
   }
 
   // All ranks run at the speed of the slowest.
@@ -222,8 +223,8 @@ class TrainCommand : public Command {
     for (const auto& [name, value] : scores.values) {
       if (name != monitor) others += fmt::format(", {}/{} {}", split, name, metric_text(value));
     }
-    row(split + "/" + monitor, fmt::format("{} on {} {} samples{}{}", metric_text(value_of(scores.values, monitor)),
-                                           which, scores.samples, others, rest));
+    row(split + "/" + monitor, fmt::format("{} on {} {}{}{}", metric_text(value_of(scores.values, monitor)), which,
+                                           count_of(scores.samples, "sample"), others, rest));
   }
 
   static void print_judged(const CheckpointEvaluation& best) {
@@ -244,12 +245,13 @@ class TrainCommand : public Command {
       print("stopped by signal {} before the first step: nothing to save\n", result.signal);
     }
     if (result.samples == 0 && result.signal == 0) {
-      print("{} is finished already, after {} epochs{}: nothing left to train. More: {}, or another --run.name\n",
-            folder.path.string(), result.epochs, result.early_stopped ? early_stop(config, result) : "",
+      print("{} is finished already, after {}{}: nothing left to train. More: {}, or another --run.name\n",
+            folder.path.string(), count_of(result.epochs, "epoch"),
+            result.early_stopped ? early_stop(config, result) : "",
             result.early_stopped ? "--train.patience N" : "--train.epochs N");
     }
     print("\n");
-    row("epochs", fmt::format("{} of {}, {} steps{}", result.epochs, config.train.epochs, result.steps,
+    row("epochs", fmt::format("{} of {}, {}{}", result.epochs, config.train.epochs, count_of(result.steps, "step"),
                               result.early_stopped ? early_stop(config, result) : ""));
     if (result.last) row_of("val", *result.last, result.monitor, debug_.fast_dev_run ? "the first" : "all");
     if (result.best_epoch > 0) {

@@ -5,6 +5,7 @@
 
 #include "config/component.h"
 #include "config/settings.h"
+#include "util/count_of.h"
 #include "util/error.h"
 #include "util/printable.h"
 
@@ -62,8 +63,8 @@ void validate(const Config& config) {
                      printable(config.loader.cache_name));
   }
   if (config.schedule.warmup_epochs >= config.train.epochs) {
-    throw UsageError("schedule.warmup_epochs", "is {}, but the whole run has {} epochs (train.epochs)",
-                     config.schedule.warmup_epochs, config.train.epochs);
+    throw UsageError("schedule.warmup_epochs", "is {}, but the whole run has {} (train.epochs)",
+                     config.schedule.warmup_epochs, count_of(config.train.epochs, "epoch"));
   }
   validate_components(config);
 }

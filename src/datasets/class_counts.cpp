@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 
+#include "util/count_of.h"
 #include "util/printable.h"
 
 namespace trainyard {
@@ -16,8 +17,8 @@ std::string classes_without_samples(std::span<const std::uint64_t> counts, const
     if (++empty <= max_named) named.push_back(printable(class_names[i]));
   }
   if (empty == 0) return "";
-  return fmt::format("{} of {} classes have no {}: {}{}", empty, counts.size(), unit, fmt::join(named, ", "),
-                     empty > max_named ? ", ..." : "");
+  return fmt::format("{} of {} {} no {}: {}{}", empty, count_of(counts.size(), "class", "classes"),
+                     empty == 1 ? "has" : "have", unit, fmt::join(named, ", "), empty > max_named ? ", ..." : "");
 }
 
 }  // namespace trainyard

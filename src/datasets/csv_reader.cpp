@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "util/count_of.h"
 #include "util/error.h"
 #include "util/printable.h"
 #include "util/system.h"
@@ -71,8 +72,8 @@ std::string CsvReader::place() const { return fmt::format("{}:{}", printable(pat
 bool CsvReader::next() {
   if (!read_row()) return false;
   if (fields_.size() == header_.size()) return true;
-  refuse(path_, row_line_, "the row has {} fields, the header {} columns: quote a field that has a comma in it",
-         fields_.size(), header_.size());
+  refuse(path_, row_line_, "the row has {}, the header {}: quote a field that has a comma in it",
+         count_of(fields_.size(), "field"), count_of(header_.size(), "column"));
 }
 
 bool CsvReader::read_row() {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "datasets/fingerprint.h"
+#include "util/count_of.h"
 #include "util/error.h"
 #include "util/random.h"
 
@@ -27,9 +28,9 @@ IdxImages::IdxImages(const Kind& kind, const DataConfig& config, Split split) : 
 
   if (images_.dims[0] != labels_.dims[0]) {
     throw RunError(kind.name,
-                   "{} has {} images and {} has {} labels (byte 4 of each), expected equal counts: they are "
+                   "{} has {} and {} has {} (byte 4 of each), expected equal counts: they are "
                    "not of one set",
-                   images_path, images_.dims[0], labels_path, labels_.dims[0]);
+                   images_path, count_of(images_.dims[0], "image"), labels_path, count_of(labels_.dims[0], "label"));
   }
   const auto bad = std::find_if(labels_.values.begin(), labels_.values.end(), [&](std::byte label) {
     return std::to_integer<std::size_t>(label) >= kind.class_names.size();

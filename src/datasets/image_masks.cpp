@@ -18,6 +18,7 @@
 #include "datasets/locate.h"
 #include "datasets/read_file.h"
 #include "datasets/stored_images.h"
+#include "util/count_of.h"
 #include "util/error.h"
 #include "util/printable.h"
 #include "util/system.h"
@@ -54,7 +55,7 @@ std::vector<std::string> read_classes(const fs::path& root) {
   if (names.empty() || names.size() > 256 || empty != names.end()) {
     throw UsageError("data.root", "{}: {}; expected 1 to 256 lines, each the name of a class", file.string(),
                      empty != names.end() ? fmt::format("line {} is empty", empty - names.begin() + 1)
-                                          : fmt::format("{} lines", names.size()));
+                                          : count_of(names.size(), "line"));
   }
   return names;
 }

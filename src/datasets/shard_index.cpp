@@ -10,6 +10,7 @@
 
 #include "datasets/litter.h"
 #include "datasets/shard_samples.h"
+#include "util/count_of.h"
 #include "util/error.h"
 #include "util/printable.h"
 #include "util/system.h"
@@ -89,8 +90,8 @@ void name_classes(FileIndex& index, const fs::path& root, Split split) {
     index.class_names = read_class_names(file);
     index.sources.push_back(source_of(file.string()));
     if (largest.label < index.class_names.size()) return;
-    throw UsageError("data.root", "{} has class {}, but {} has {} lines", largest.name, largest.label, file.string(),
-                     index.class_names.size());
+    throw UsageError("data.root", "{} has class {}, but {} has {}", largest.name, largest.label, file.string(),
+                     count_of(index.class_names.size(), "line"));
   }
   index.sources.push_back(source_of(file.parent_path().string()));  // changes if classes.txt is added
   if (split == Split::train) refuse_odd_number(index, largest);

@@ -14,6 +14,7 @@
 #include "distributed/outcome.h"
 #include "distributed/store_text.h"
 #include "util/clock.h"
+#include "util/count_of.h"
 #include "util/error.h"
 #include "util/log.h"
 #include "util/output.h"
@@ -178,8 +179,8 @@ std::optional<FaultWatch::Silent> FaultWatch::silent_peer(double now) {
     if (slowest == nullptr || peer.moves < slowest->moves) slowest = &peer;
   }
   if (!found && rank_.is_first() && slowest != nullptr && slowest->moves < furthest && now - last_move > timeout_) {
-    found = {slowest, fmt::format(" hangs: the others are {} steps further, and it has not moved for {:.0f} s",
-                                  furthest - slowest->moves, timeout_)};
+    found = {slowest, fmt::format(" hangs: the others are {} further, and it has not moved for {:.0f} s",
+                                  count_of(furthest - slowest->moves, "step"), timeout_)};
   }
   return found;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "util/count_of.h"
 #include "util/error.h"
 #include "util/file_system.h"
 
@@ -63,11 +64,11 @@ Arena Arena::create(const ArenaShape& shape, const std::string& directory) {
 
 void Arena::refuse(const ArenaShape& shape, const std::string& directory) {
   throw MachineError("loader",
-                     "{} has {} bytes free, {} are needed for two batches of {} samples; start the container with "
+                     "{} has {} bytes free, {} are needed for two batches of {}; start the container with "
                      "--ipc=host or --shm-size={}m, or lower loader.batch_size, or set loader.workers = 0 "
                      "(shared-memory-small)",
-                     directory, free_bytes(directory, "loader"), least_bytes(shape), shape.batch_size,
-                     round_up(bytes(shape), 1 << 20) >> 20);
+                     directory, free_bytes(directory, "loader"), least_bytes(shape),
+                     count_of(shape.batch_size, "sample"), round_up(bytes(shape), 1 << 20) >> 20);
 }
 
 Arena Arena::create_private(const ArenaShape& shape) {

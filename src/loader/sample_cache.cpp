@@ -9,6 +9,7 @@
 #include "datasets/dataset_view.h"
 #include "datasets/stored_images.h"
 #include "loader/shared_file.h"
+#include "util/count_of.h"
 #include "util/error.h"
 #include "util/file_system.h"
 
@@ -34,9 +35,9 @@ std::string path_of(const CachePlace& place) { return place.directory + "/" + pl
 
 [[noreturn]] void throw_no_room(std::size_t samples, std::uint64_t needed, const CachePlace& place) {
   throw MachineError("loader",
-                     "{} has {} bytes free, loader.cache = shm needs {} for {} samples; start the container with "
+                     "{} has {} bytes free, loader.cache = shm needs {} for {}; start the container with "
                      "--ipc=host or a larger --shm-size, or set loader.cache = none",
-                     place.directory, free_bytes(place.directory, "loader"), needed, samples);
+                     place.directory, free_bytes(place.directory, "loader"), needed, count_of(samples, "sample"));
 }
 
 /// The file: a header, one entry per sample, and the samples' bytes.
@@ -79,8 +80,8 @@ class Store {
     if (found.magic != header_magic) return false;
     if (found != header) {
       throw UsageError("loader.cache_name",
-                       "{} holds {} samples of other data; choose another name, or remove it if no run uses it",
-                       path_of(place), found.samples);
+                       "{} holds {} of other data; choose another name, or remove it if no run uses it", path_of(place),
+                       count_of(found.samples, "sample"));
     }
     return regular_file_size(file.get(), "loader", path_of(place)) == needed;
   }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "datasets/class_counts.h"
+#include "util/count_of.h"
 #include "util/printable.h"
 
 namespace trainyard {
@@ -33,12 +34,14 @@ Json to_json(const Field& field) {
 
 std::string summary_of(const SplitInfo& split) {
   std::string line = split.class_names.empty()
-                         ? fmt::format("{} samples: {}", split.size, describe(split.fields))
-                         : fmt::format("{} samples of {} classes", split.size, split.class_names.size());
+                         ? fmt::format("{}: {}", count_of(split.size, "sample"), describe(split.fields))
+                         : fmt::format("{} of {}", count_of(split.size, "sample"),
+                                       count_of(split.class_names.size(), "class", "classes"));
   if (!split.class_counts.empty()) {
     const auto [fewest, most] = std::minmax_element(split.class_counts.begin(), split.class_counts.end());
-    line += *fewest == *most ? fmt::format(", {} each", *most)
-                             : fmt::format(", from {} to {}", named(split, fewest), named(split, most));
+    line += split.class_counts.size() == 1 ? ""
+            : *fewest == *most             ? fmt::format(", {} each", *most)
+                                           : fmt::format(", from {} to {}", named(split, fewest), named(split, most));
   }
   if (split.from_train) line += ", taken out of train (data.val)";
   return line;

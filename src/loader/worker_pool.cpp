@@ -7,6 +7,7 @@
 
 #include "loader/load_splits.h"
 #include "util/clock.h"
+#include "util/count_of.h"
 #include "util/error.h"
 #include "util/log.h"
 
@@ -261,7 +262,7 @@ std::vector<std::uint32_t> WorkerPool::close_gaps(const PublishedBatch& batch) {
     log_warning("[loader] sample {} of {} is left out: {}", error.sample, split_name(request.split), error.text);
     ++named;
   }
-  if (missing > named) log_warning("[loader] {} more samples of the same batch are left out", missing - named);
+  if (missing > named) log_warning("[loader] left out of the same batch: {}", count_of(missing - named, "more sample"));
   return kept;
 }
 

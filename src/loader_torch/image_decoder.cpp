@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "util/count_of.h"
+
 namespace trainyard {
 
 std::string describe(const DecodeCounts& counts) {
@@ -20,7 +22,7 @@ std::string describe(const DecodeCounts& counts) {
   add(DecodedBy::worker_size, "too large for their place in the batch");
   add(DecodedBy::worker_transform, "scaled twice by the transforms");
   add(DecodedBy::trainer, "refused by nvJPEG");
-  return fmt::format("the CPU decoded {} of {} images{}", all - on_gpu, all, text);
+  return fmt::format("the CPU decoded {} of {}{}", all - on_gpu, count_of(all, "image"), text);
 }
 
 }  // namespace trainyard

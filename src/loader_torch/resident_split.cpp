@@ -9,6 +9,7 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 #include "loader_torch/slot_tensors.h"
+#include "util/count_of.h"
 #include "util/error.h"
 
 namespace trainyard {
@@ -141,9 +142,10 @@ void require_room_for(const std::vector<SplitInfo>& splits, std::uint64_t free_b
   std::uint64_t samples = 0;
   for (const SplitInfo& split : kept(splits)) samples += split.size;
   throw MachineError("loader",
-                     "loader.cache = gpu needs {} bytes of {} memory for {} samples, {} are free; set loader.cache "
+                     "loader.cache = gpu needs {} bytes of {} memory for {}, {} are free; set loader.cache "
                      "= none or shm, or let transform.train and transform.test make smaller images",
-                     needed, gpus > 1 ? fmt::format("each of {} GPUs'", gpus) : "the GPU's", samples, free_bytes);
+                     needed, gpus > 1 ? fmt::format("each of {} GPUs'", gpus) : "the GPU's",
+                     count_of(samples, "sample"), free_bytes);
 }
 
 }  // namespace trainyard

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include "models/stages.h"
+#include "util/count_of.h"
 #include "util/error.h"
 #include "util/nearest.h"
 #include "util/printable.h"
@@ -30,8 +31,8 @@ std::vector<std::string> known_names(const Model& model, const std::vector<Stage
 
 void freeze_stages(const NamedTensors& parameters, const std::vector<Stage>& stages, std::size_t count) {
   if (count >= stages.size()) {
-    throw UsageError("model.freeze_stages", "is {}, but the model has {} stages, of which one has to be trained: {}",
-                     count, stages.size(), names_of(stages));
+    throw UsageError("model.freeze_stages", "is {}, but the model has {}, of which one has to be trained: {}", count,
+                     count_of(stages.size(), "stage"), names_of(stages));
   }
   for (const auto& [name, parameter] : parameters) {
     if (stage_of(stages, name) < count) parameter.set_requires_grad(false);
@@ -86,8 +87,9 @@ std::string describe_frozen(const Model& model) {
   for (std::size_t i = 0; i < stages.size(); ++i) {
     if (is_frozen[i]) frozen.push_back(stages[i]);
   }
-  return fmt::format("{} of {} stages{}, {} of {} parameters", frozen.size(), stages.size(),
-                     frozen.empty() ? "" : " (" + names_of(frozen) + ")", count, parameter_count(model));
+  return fmt::format("{} of {}{}, {} of {}", frozen.size(), count_of(stages.size(), "stage"),
+                     frozen.empty() ? "" : " (" + names_of(frozen) + ")", count,
+                     count_of(parameter_count(model), "parameter"));
 }
 
 }  // namespace trainyard

@@ -24,6 +24,7 @@
 #include "layers/self_attention.h"
 #include "models/model_module.h"
 #include "models/residual.h"
+#include "util/count_of.h"
 #include "util/error.h"
 
 namespace trainyard {
@@ -232,9 +233,9 @@ class Gpt : public ModelModule {
     const at::Tensor& tokens = batch.at("tokens");
     if (tokens.size(1) > context_) {
       throw RunError("model",
-                     "the model has positions for {} tokens, not for {}: give it fewer, or train one with a "
+                     "the model has positions for {}, not for {}: give it fewer, or train one with a "
                      "larger model.gpt.context",
-                     context_, tokens.size(1));
+                     count_of(context_, "token"), tokens.size(1));
     }
     return {{"logits", transformer->forward(tokens)}};
   }
@@ -290,9 +291,8 @@ auto factory(const Size& size) {
                        chosen.width);
     }
     if (tokens > chosen.context) {
-      throw UsageError("model.gpt.context",
-                       "{} is less than the {} tokens of a sample: raise it, or make samples shorter", chosen.context,
-                       tokens);
+      throw UsageError("model.gpt.context", "{} is less than the {} of a sample: raise it, or make samples shorter",
+                       chosen.context, count_of(tokens, "token"));
     }
     return std::make_shared<Gpt>(chosen, input);
   };

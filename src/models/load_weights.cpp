@@ -10,6 +10,7 @@
 
 #include "models/model.h"
 #include "models/tensor_fit.h"
+#include "util/count_of.h"
 #include "util/error.h"
 #include "util/log.h"
 #include "util/printable.h"
@@ -112,10 +113,11 @@ std::string head_advice(const Model& model, const NamedTensors& wanted, const Na
     const at::Tensor* const found = find(given, name);
     if (found != nullptr && found->sizes() == tensor.sizes()) continue;
     const bool other_classes = found != nullptr && found->dim() > 0 && found->size(0) != tensor.size(0);
-    const std::string what = found == nullptr ? fmt::format("it has no {}", name)
-                             : other_classes  ? fmt::format("its head '{}' is for {} classes, the data have {}", head,
-                                                            found->size(0), tensor.size(0))
-                                              : fmt::format("its head '{}' does not fit", head);
+    const std::string classes = other_classes ? count_of(found->size(0), "class", "classes") : "";
+    const std::string what =
+        found == nullptr ? fmt::format("it has no {}", name)
+        : other_classes  ? fmt::format("its head '{}' is for {}, the data have {}", head, classes, tensor.size(0))
+                         : fmt::format("its head '{}' does not fit", head);
     return fmt::format("{}: give --model.reset_head true to draw a new head; ", what);
   }
   return "";

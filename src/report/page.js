@@ -46,6 +46,7 @@ const percent = orDash((v) => `${(100 * v).toFixed(2)}\u00a0%`);
 const shortPercent = orDash((v) => `${+(Math.abs(v) < 0.01 ? (100 * v).toPrecision(2) : (100 * v).toFixed(1))}\u00a0%`);
 const loss = orDash((v) => v.toFixed(4));
 const count = orDash((v) => Math.round(v).toLocaleString('en'));
+const countOf = (v, noun) => `${count(v)} ${noun}${v === 1 ? '' : 's'}`;
 const rate = orDash((v) => v.toLocaleString('en', {maximumSignificantDigits: 3}));
 const plain = orDash((v) => v === 0 ? '0' : Math.abs(v) < 1e-3 || Math.abs(v) >= 1e5 ? v.toExponential(1) : `${+v.toPrecision(3)}`);
 const bytes = orDash((v) => v >= 2 ** 30 ? `${(v / 2 ** 30).toFixed(1)} GiB` : `${(v / 2 ** 20).toFixed(0)} MiB`);
@@ -94,9 +95,9 @@ function heading() {
         element('div', {class: 'more'}, more));
     main.append(element('div', {class: 'tiles'},
         ...s.metrics.map(([name, value], i) => tile(`${s.split}/${name}`, figure(name, value),
-            i === 0 ? (s.samples ? `on all ${count(s.samples)} samples` : `epoch ${s.best ?? '–'}`) :
+            i === 0 ? (s.samples ? `on all ${countOf(s.samples, 'sample')}` : `epoch ${s.best ?? '–'}`) :
             i === 1 && s.best ? `best after epoch ${s.best}` : '', i === 0 ? 'first' : '')),
-        tile('Trained', `${count(s.epochs)} epoch${s.epochs === 1 ? '' : 's'}`, `${count(s.steps)} steps`),
+        tile('Trained', countOf(s.epochs, 'epoch'), countOf(s.steps, 'step')),
         tile('Throughput', `${rate(s.rate)}/s`, 'training samples'),
         tile('Data wait', shortPercent(s.wait), 'of the training time')));
     return;
@@ -439,7 +440,7 @@ function predictions() {
     if (!e) return element('div', {class: 'stack'}, runTitle(index), element('p', {class: 'card soft'}, run.note));
     return element('div', {class: 'stack'},
         element('div', {}, runTitle(index), element('p', {class: 'soft small', style: {margin: '0'}},
-            `${e.checkpoint}, after epoch ${e.epoch}, on all ${count(e.samples)} samples of ${e.split} of ${e.dataset}, ${e.precision}`)),
+            `${e.checkpoint}, after epoch ${e.epoch}, on all ${countOf(e.samples, 'sample')} of ${e.split} of ${e.dataset}, ${e.precision}`)),
         e.targets ? element('div', {class: 'grid runs'}, ...targetCards(e, index)) : null,
         ...(runs.length > 1 ? [confusionCard(e), pairsCard(e), classCard(e), wrongCard(e), textCard(e)] : [
           element('div', {class: 'grid runs'}, ...[confusionCard(e), element('div', {class: 'stack'}, classCard(e), pairsCard(e))]

@@ -5,6 +5,7 @@
 #include <functional>
 #include <numeric>
 
+#include "util/count_of.h"
 #include "util/error.h"
 #include "util/printable.h"
 
@@ -39,7 +40,8 @@ at::Tensor weights_of(const std::string& key, const std::vector<std::string>& wo
     for (const std::string& word : words) weights.push_back(number(key, word));
   }
   if (static_cast<std::int64_t>(weights.size()) != classes) {
-    throw UsageError(key, "has {} numbers; the data have {} classes: give one for each", weights.size(), classes);
+    throw UsageError(key, "has {}; the data have {}: give one number for each", count_of(weights.size(), "number"),
+                     count_of(classes, "class", "classes"));
   }
   return at::tensor(weights, at::kFloat).to(device);
 }

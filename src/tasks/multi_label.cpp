@@ -12,6 +12,7 @@
 #include "tasks/multi_label_evaluation.h"
 #include "tasks/ranking.h"
 #include "tasks/task.h"
+#include "util/count_of.h"
 #include "util/error.h"
 
 namespace trainyard {
@@ -145,8 +146,8 @@ class MultiLabel final : public Task {
     if (fits && classes > 0) return;
     throw UsageError("task.name",
                      "multi_label needs labels (uint8, 0 or 1 for each of at least one class); the data have {} and "
-                     "{} classes",
-                     describe(data.fields), classes);
+                     "{}",
+                     describe(data.fields), count_of(classes, "class", "classes"));
   }
 
   at::Tensor guesses(const TensorDict& outputs) const { return outputs.at("logits").sigmoid().gt(config_.threshold); }

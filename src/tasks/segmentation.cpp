@@ -10,6 +10,7 @@
 #include "tasks/findings.h"
 #include "tasks/segmentation_evaluation.h"
 #include "tasks/task.h"
+#include "util/count_of.h"
 #include "util/error.h"
 
 namespace trainyard {
@@ -111,8 +112,8 @@ class Segmentation final : public Task {
     if (fits) return;
     throw UsageError("task.name",
                      "segmentation needs a mask of the image's size with at least two classes; the data have {} and "
-                     "{} classes",
-                     describe(data.fields), classes);
+                     "{}",
+                     describe(data.fields), count_of(classes, "class", "classes"));
   }
 
   std::string warning_about(std::span<const double> confusion) const {

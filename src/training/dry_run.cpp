@@ -18,6 +18,7 @@
 #include "training/train_step.h"
 #include "training/trained_model.h"
 #include "util/atomic_file.h"
+#include "util/count_of.h"
 #include "util/output_file.h"
 
 namespace trainyard {
@@ -92,8 +93,8 @@ std::string dry_run(const Config& config, WorkerPool& pool, at::Device device, c
       fmt::format("{}, state of {}", config.optimizer.name, mib(static_cast<double>(memory_of(optimizer->state())))));
   row("one step", fmt::format("loss {:.4f}, at most {} beside the weights, on {}", loss,
                               mib(static_cast<double>(memory.peak())), device.str()));
-  row("batch", fmt::format("{} samples of {}, {}; {} batches per epoch", config.loader.batch_size,
-                           describe(data.fields), mib(batch_bytes), batches.batches()));
+  row("batch", fmt::format("{} of {}, {}; {} per epoch", count_of(config.loader.batch_size, "sample"),
+                           describe(data.fields), mib(batch_bytes), count_of(batches.batches(), "batch", "batches")));
   const Monitor monitor = task->monitor();
   row("monitor", fmt::format("val/{}, {} is better", monitor.metric, monitor.higher_is_better ? "higher" : "lower"));
   if (has_images) row("images", (run / "batch.png").string());

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "util/count_of.h"
+
 namespace trainyard {
 namespace {
 
@@ -24,10 +26,10 @@ std::string warning_of_small_share(const SumTimes& sums, double step_seconds, st
   const double share = least_share_of_sums(sums, step_seconds);
   if (share <= most_allowed) return "";
   return fmt::format(
-      "[distributed] {} samples per rank: at least {:.0f} % of a step of {:.2f} ms waits for sums over the ranks; "
+      "[distributed] {} per rank: at least {:.0f} % of a step of {:.2f} ms waits for sums over the ranks; "
       "raise "
       "loader.batch_size, or train on fewer GPUs, which may be as fast (docs/many-gpus.md)",
-      samples_per_rank, 100 * share, 1000 * step_seconds);
+      count_of(samples_per_rank, "sample"), 100 * share, 1000 * step_seconds);
 }
 
 }  // namespace trainyard

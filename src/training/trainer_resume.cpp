@@ -17,6 +17,7 @@
 #include "models/tensor_fit.h"
 #include "training/trained_model.h"
 #include "training/trainer.h"
+#include "util/count_of.h"
 #include "util/printable.h"
 
 namespace trainyard {
@@ -113,9 +114,9 @@ void Trainer::require_batches() const {
   const std::int64_t batch_size = config_.loader.batch_size;
   if (train_loader_.batches() == 0) {
     throw UsageError("loader.drop_last",
-                     "the training split has {} samples, fewer than one batch of {}, and loader.drop_last leaves out "
+                     "the training split has {}, fewer than one batch of {}, and loader.drop_last leaves out "
                      "incomplete batches: lower loader.batch_size",
-                     size, batch_size);
+                     count_of(size, "sample"), batch_size);
   }
   const bool is_last_reached = batches_per_epoch() == train_loader_.batches();
   const std::int64_t rest = config_.loader.drop_last || !is_last_reached ? 0 : size % batch_size;
@@ -123,18 +124,18 @@ void Trainer::require_batches() const {
   const std::int64_t smallest = rest == 0 ? batch_size : rest;
   if (config_.distributed.sync_batch_norm && smallest < ranks) {
     throw UsageError("distributed.sync_batch_norm",
-                     "{} samples in batches of {} leave a batch of {} for {} ranks, and a rank without samples has no "
+                     "{} in batches of {} leave a batch of {} for {} ranks, and a rank without samples has no "
                      "statistics: set loader.drop_last = true, or change loader.batch_size",
-                     size, batch_size, smallest, ranks);
+                     count_of(size, "sample"), batch_size, smallest, ranks);
   }
   const auto has_lone_sample = [&](std::int64_t samples) { return samples > 0 && samples / ranks <= 1; };
   if (!has_lone_sample(batch_size) && !has_lone_sample(rest)) return;
   const std::string failure = failure_on_one_sample(*model_, task_->model_input());
   if (failure.empty()) return;
   throw UsageError("loader.batch_size",
-                   "{} samples in batches of {} leave a batch of one sample, on which {} cannot be trained ({}): set "
+                   "{} in batches of {} leave a batch of one sample, on which {} cannot be trained ({}): set "
                    "loader.drop_last = true, or change loader.batch_size",
-                   size, batch_size, config_.model.name, failure);
+                   count_of(size, "sample"), batch_size, config_.model.name, failure);
 }
 
 void Trainer::start_from_weights(const std::string& given) {
@@ -165,9 +166,10 @@ void Trainer::restore(const std::filesystem::path& path) {
   const SplitInfo& val = splits_.at(static_cast<std::size_t>(Split::val));
   if (manifest.val.fingerprint != val.fingerprint) {
     throw UsageError("run.resume",
-                     "{} was judged by another val split, of {} samples with the fingerprint {:016x}; it is of {} now, "
+                     "{} was judged by another val split, of {} with the fingerprint {:016x}; it is of {} now, "
                      "with {:016x}: choose another run.name, or restore the data, data.val and data.val_seed",
-                     path.string(), manifest.val.samples, manifest.val.fingerprint, val.size, val.fingerprint);
+                     path.string(), count_of(manifest.val.samples, "sample"), manifest.val.fingerprint, val.size,
+                     val.fingerprint);
   }
   if (checkpoint.state.empty()) {
     throw UsageError(
@@ -200,8 +202,9 @@ Trainer::Place Trainer::checked_place(const Manifest& manifest, const std::files
   }
   const std::int64_t steps = place.epoch * steps_per_epoch() + (place.batch + accumulate - 1) / accumulate;
   if (place.step != steps) {
-    throw RunError(where, "{}: its manifest says step {}; {} epochs of {} steps and {} batches are {} steps",
-                   path.string(), place.step, place.epoch, steps_per_epoch(), place.batch, steps);
+    throw RunError(where, "{}: its manifest says step {}; {} of {} and {} are {}", path.string(), place.step,
+                   count_of(place.epoch, "epoch"), count_of(steps_per_epoch(), "step"),
+                   count_of(place.batch, "batch", "batches"), count_of(steps, "step"));
   }
   return place;
 }

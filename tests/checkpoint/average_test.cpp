@@ -70,7 +70,7 @@ TEST_F(Average, RefusesOtherModelsAndOtherShapes) {
   EXPECT_THAT(message_of<UsageError>([&] { average_of(std::vector{first, other_shape}); }),
               AllOf(HasSubstr("step-00000020"), HasSubstr("'weight' is of 3×2"), HasSubstr("2×3")));
   const fs::path fewer = write(30, {weights(1, 1)[0]});
-  EXPECT_THAT(message_of<UsageError>([&] { average_of(std::vector{first, fewer}); }), HasSubstr("has 1 tensors"));
+  EXPECT_THAT(message_of<UsageError>([&] { average_of(std::vector{first, fewer}); }), HasSubstr("has 1 tensor,"));
   Manifest manifest = valid_manifest(40);
   manifest.model = "resnet18";
   const fs::path other_model = write(manifest, weights(1, 1));

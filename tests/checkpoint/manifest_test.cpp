@@ -165,10 +165,10 @@ TEST(Manifest, ValuesOutOfRangeAreRefusedByKeyBehindARightChecksum) {
   EXPECT_THAT(refusal("/val/from_train", 1), HasSubstr("'from_train' is not true or false"));
   EXPECT_THAT(refusal("/val/fingerprint", "g"), HasSubstr("'fingerprint'"));
   EXPECT_THAT(refusal("/channel_std/0", 0), HasSubstr("'channel_std' holds 0"));
-  EXPECT_THAT(refusal("/channel_std", {1, 1}), HasSubstr("'channel_std' has 2 values for 1 channels"));
+  EXPECT_THAT(refusal("/channel_std", {1, 1}), HasSubstr("'channel_std' has 2 values for 1 channel"));
   EXPECT_THAT(refusal("/channel_mean", nlohmann::json::array()), HasSubstr("'channel_mean' has 0 values"));
   EXPECT_THAT(refusal("/fields", nlohmann::json::array()), HasSubstr("'fields' has 0 fields"));
-  EXPECT_THAT(refusal("/fields/0/name", "photo"), HasSubstr("'channel_mean' has 1 values for 0 channels"));
+  EXPECT_THAT(refusal("/fields/0/name", "photo"), HasSubstr("'channel_mean' has 1 value for 0 channels"));
   EXPECT_THAT(refusal("/fields/0/is_picture", 1), HasSubstr("'is_picture' is not true or false"));
   EXPECT_THAT(refusal("/fields/1/values/count", 0), HasSubstr("the field 'label' of int64 has 0 values"));
   EXPECT_THAT(refusal("/fields/2/values/ignored", 0.5), HasSubstr("'ignored' is not a whole number"));
@@ -179,7 +179,7 @@ TEST(Manifest, ValuesOutOfRangeAreRefusedByKeyBehindARightChecksum) {
   EXPECT_THAT(refusal("/fields/3/shape", {2}), HasSubstr("'target' has another number of columns than of elements"));
   EXPECT_THAT(refusal("/fields/4/columns/0/categories", {"x"}), HasSubstr("another number of values than of categ"));
   EXPECT_THAT(refusal("/task", ""), HasSubstr("'task' has 0 bytes"));
-  EXPECT_THAT(refusal("/class_counts", {1}), HasSubstr("'class_counts' has 1 numbers for 2 classes"));
+  EXPECT_THAT(refusal("/class_counts", {1}), HasSubstr("'class_counts' has 1 number for 2 classes"));
   EXPECT_THAT(refusal("/fields/1/name", "image"), HasSubstr("the field 'image' is there twice"));
   EXPECT_THAT(refusal("/fields/1/dtype", "float16"),
               HasSubstr("'dtype' is not uint8, int32, int64, float32 or float64"));

@@ -235,7 +235,7 @@ TEST_F(BenchDecode, FailsIfNoFileCanBeDecoded) {
   for (const char* name : {"train/a/0.jpg", "val/a/0.jpg"}) dir.write(name, file.substr(0, file.size() / 2));
   const Outcome outcome = run_bench("decode --data.name image_folder --data.root " + dir.path());
   EXPECT_EQ(outcome.exit_code, 1);
-  EXPECT_THAT(outcome.output, AllOf(HasSubstr("[bench] none of 1 images can be decoded; the first: [image] "),
+  EXPECT_THAT(outcome.output, AllOf(HasSubstr("[bench] none of 1 image can be decoded; the first: [image] "),
                                     HasSubstr("truncated JPEG")));
 }
 

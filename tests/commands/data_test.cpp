@@ -124,7 +124,7 @@ TEST_F(DataCommand, TrainSaysWhatItLeavesOutAndKeepsIt) {
   EXPECT_THAT(outcome.output, AllOf(HasSubstr("data    train 8 samples of 2 classes, 4 each"),
                                     HasSubstr("[data] train: left out: unread format WebP: 1 (cat/w.webp); dangling "
                                               "link: 1 (cat/z.jpg)"),
-                                    HasSubstr("[data] test: 1 of 2 classes have no samples: dog")));
+                                    HasSubstr("[data] test: 1 of 2 classes has no samples: dog")));
   const nlohmann::json data = nlohmann::json::parse(read_text_file(runs / "scratch/a/data.json", "test"));
   EXPECT_EQ(data["splits"][0]["left_out"][1]["reason"], "dangling link");
   const Outcome evaluated = run_program({TRAINYARD_BINARY, "eval", runs / "scratch/a", "--json"});

@@ -222,7 +222,7 @@ TEST_F(TrainCommand, FinishedRunHasNothingLeftToDo) {
   ASSERT_EQ(train("a", {"--train.epochs", "1"}).exit_code, 0);
   const Outcome again = train("a", {"--train.epochs", "1"});
   EXPECT_EQ(again.exit_code, 0);
-  EXPECT_THAT(again.output, AllOf(HasSubstr("is finished already, after 1 epochs: nothing left to train"),
+  EXPECT_THAT(again.output, AllOf(HasSubstr("is finished already, after 1 epoch: nothing left to train"),
                                   HasSubstr("--train.epochs N")));
   EXPECT_EQ(losses("a").size(), 6u) << "the metrics must still be there";
 }

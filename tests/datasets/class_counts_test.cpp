@@ -10,7 +10,7 @@ TEST(ClassCounts, NamesClassesWithoutSamples) {
   EXPECT_EQ(classes_without_samples(counts, {"cat", "dog", "fish", "a\nb"}),
             "2 of 4 classes have no samples: dog, a\\nb");
   EXPECT_EQ(classes_without_samples(std::vector<std::uint64_t>(1), {"cat"}, "pixels"),
-            "1 of 1 classes have no pixels: cat");
+            "1 of 1 class has no pixels: cat");
   EXPECT_EQ(classes_without_samples({}, {"cat"}), "");
   EXPECT_EQ(classes_without_samples(std::vector<std::uint64_t>{1}, {"cat"}), "");
 }

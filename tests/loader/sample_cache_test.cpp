@@ -239,7 +239,7 @@ TEST(SampleCache, ImagesThatDoNotFitAreCounted) {
                             {"/proc", ""});
   };
   EXPECT_THAT(error_of<MachineError>(no_room),
-              testing::HasSubstr("/proc has 0 bytes free, loader.cache = shm needs 30008 for 1 samples"));
+              testing::HasSubstr("/proc has 0 bytes free, loader.cache = shm needs 30008 for 1 sample;"));
   unsetenv("XDG_CACHE_HOME");
 }
 

@@ -169,7 +169,7 @@ TEST_F(TrainerResume, PlacesThatTheRunDoesNotHaveAreRefused) {
   change_manifest("/batch", 4);
   EXPECT_THAT(refusal(), HasSubstr("4 batches of an epoch are done; an epoch has 3"));
   change_manifest("/batch", 2);
-  EXPECT_THAT(refusal(), HasSubstr("step 4; 1 epochs of 3 steps and 2 batches are 5 steps"));
+  EXPECT_THAT(refusal(), HasSubstr("step 4; 1 epoch of 3 steps and 2 batches are 5 steps"));
   change_manifest("/batch", 1);
   change_manifest("/epoch", 2);
   EXPECT_THAT(refusal(), HasSubstr("contradicts itself: epoch is 2 with 1 batches of the next, train.epochs"));

@@ -12,6 +12,7 @@
 #include "images/upright_reader.h"
 #include "loader_torch/cuda/frame_kernels.h"
 #include "loader_torch/cuda/nvjpeg.h"
+#include "util/count_of.h"
 #include "util/error.h"
 #include "util/log.h"
 
@@ -255,7 +256,8 @@ at::Tensor ImageDecoder::decode(const Batch& batch, std::size_t index) {
     const std::span<const Job> some(jobs.data() + begin, end - begin);
     if (const int status = library_->decode(some, channels)) {
       if (counts_.at(static_cast<std::size_t>(DecodedBy::trainer)) == 0) {
-        log_warning("[loader] nvJPEG refuses {} images with status {}; the CPU decodes them", some.size(), status);
+        log_warning("[loader] nvJPEG refuses {} with status {}; the CPU decodes them", count_of(some.size(), "image"),
+                    status);
       }
       refused.insert(refused.end(), some.begin(), some.end());
     }
