@@ -21,9 +21,9 @@ SampleOrder::SampleOrder(std::uint64_t seed, std::uint64_t epoch, std::uint64_t 
   low_bits_ = bits - bits / 2;
   low_mask_ = (std::uint64_t{1} << low_bits_) - 1;
   high_mask_ = (std::uint64_t{1} << (bits / 2)) - 1;
-  for (int round = 0; round < rounds; ++round) {
-    keys_[round] = key_of({seed, epoch, key_of("sample order"), static_cast<std::uint64_t>(round)});
-  }
+  constexpr std::uint64_t name_key = key_of("sample order");
+  const std::uint64_t key = key_of({seed, epoch, name_key});
+  for (int round = 0; round < rounds; ++round) keys_[round] = mix64(key ^ static_cast<std::uint64_t>(round));
 }
 
 std::uint64_t SampleOrder::operator()(std::uint64_t position) const {
