@@ -30,7 +30,7 @@ std::vector<std::uint64_t> Dataset::class_counts_among(std::span<const std::uint
 void require_filled(const Dataset& dataset, std::size_t index, const Sample& sample) {
   const std::vector<Field>& fields = dataset.fields();
   for (std::size_t i = 0; i < fields.size(); ++i) {
-    if (fields[i].is_stored_image ? sample.is_stored(i) : sample.is_filled(i)) continue;
+    if (sample.is_filled(i)) continue;
     throw RunError("data",
                    "read() has not filled the field {} of sample {}: a dataset fills all fields(), each with its type",
                    fields[i].name, index);
@@ -45,9 +45,14 @@ void check_values(const Dataset& dataset, std::size_t index, std::size_t place, 
 
 void read_sample(const Dataset& dataset, std::size_t index, Sample& sample, RandomStream random) {
   const std::vector<Field>& fields = dataset.fields();
+  sample.begin(fields.size());
   for (std::size_t i = 0; i < fields.size(); ++i) {
-    const std::size_t rows = fields[i].varies ? static_cast<std::size_t>(dataset.rows(i, index)) : 1;
-    sample.expect(i, fields[i].is_stored_image ? 0 : rows * fields[i].row_bytes());
+    if (fields[i].is_stored_image) {
+      sample.expect_image(i);
+    } else {
+      const std::size_t rows = fields[i].varies ? static_cast<std::size_t>(dataset.rows(i, index)) : 1;
+      sample.expect(i, rows * fields[i].row_bytes());
+    }
   }
   dataset.read(index, random, sample);
   require_filled(dataset, index, sample);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <optional>
 #include <span>
@@ -26,8 +27,8 @@ class Sample {
   /// Returns where to write the elements of the field: exactly Field::bytes() bytes, or the sample's rows if it varies.
   /// If no processing follows, this is the batch itself, which may be shared memory.
   std::span<std::byte> elements(std::size_t field) {
-    parts_[field].is_filled = true;
-    return parts_[field].place;
+    missing_elements_ &= ~bit(field);
+    return places_[field];
   }
   /// The same as values of the field's type.
   template <typename T>
@@ -38,51 +39,62 @@ class Sample {
   /// Fills a field of a single value. REQUIRES that T is its type.
   template <typename T>
   void set(std::size_t field, T value) {
-    const std::span<std::byte> place = elements(field);
-    if (place.size() == sizeof value) {
-      std::memcpy(place.data(), &value, sizeof value);
-    } else {
-      parts_[field].is_filled = false;  // the reader refuses a field that is not filled
-    }
+    if (places_[field].size() != sizeof value) return;  // the reader refuses a field that is not filled
+    std::memcpy(elements(field).data(), &value, sizeof value);
   }
   /// Sets the image of a field that is_stored_image: a view of the dataset's own memory or of scratch(field).
   void store(std::size_t field, const StoredImage& image) {
+    missing_images_ &= ~bit(field);
     parts_[field].stored = image;
-    parts_[field].is_stored = true;
   }
   /// Memory for an image's file, valid until the field's next sample.
   Scratch& scratch(std::size_t field) { return parts_[field].scratch; }
 
   // For readers.
 
-  /// Call before read(): the elements of the field are to be written to `place`; for an image, `place` is empty.
-  void expect(std::size_t field, std::span<std::byte> place) {
-    if (field >= parts_.size()) parts_.resize(field + 1);
-    parts_[field].place = place;
-    parts_[field].stored = {};
-    parts_[field].is_filled = false;
-    parts_[field].is_stored = false;
+  /// Call before read(): the elements of each field are to be written to its place; `places` must outlive read().
+  void expect(std::span<const std::span<std::byte>> places) {
+    if (parts_.size() < places.size()) parts_.resize(places.size());
+    places_ = places;
+    missing_elements_ = bit(places.size()) - 1;
+    missing_images_ = 0;
   }
-  /// The same with memory owned by the sample.
-  void expect(std::size_t field, std::size_t bytes) {
-    if (field >= parts_.size()) parts_.resize(field + 1);
-    expect(field, parts_[field].own.take(bytes));
+  /// The same one by one: begins a sample of `fields` fields, for each of which one of the next three is called.
+  void begin(std::size_t fields) {
+    own_places_.resize(fields);
+    expect(own_places_);
   }
-  bool is_filled(std::size_t field) const { return parts_[field].is_filled; }
-  bool is_stored(std::size_t field) const { return parts_[field].is_stored; }
-  std::span<std::byte> place(std::size_t field) const { return parts_[field].place; }
+  void expect(std::size_t field, std::span<std::byte> place) { own_places_[field] = place; }
+  /// In memory owned by the sample.
+  void expect(std::size_t field, std::size_t bytes) { expect(field, parts_[field].own.take(bytes)); }
+  /// The field is to be stored as an image.
+  void expect_image(std::size_t field) {
+    own_places_[field] = {};
+    missing_elements_ &= ~bit(field);
+    missing_images_ |= bit(field);
+  }
+  /// Whether all fields have been filled, each as expected.
+  bool is_filled() const { return (missing_elements_ | missing_images_) == 0; }
+  bool is_filled(std::size_t field) const { return ((missing_elements_ | missing_images_) & bit(field)) == 0; }
+  std::span<std::byte> place(std::size_t field) const { return places_[field]; }
+  /// REQUIRES that the field has been filled by store().
   const StoredImage& stored(std::size_t field) const { return parts_[field].stored; }
 
  private:
   struct Part {
-    std::span<std::byte> place;
     StoredImage stored;
-    bool is_filled = false;  ///< by elements() or set()
-    bool is_stored = false;  ///< by store()
     Scratch scratch;
     Scratch own;
   };
+
+  static std::uint64_t bit(std::size_t field) { return std::uint64_t{1} << field; }
+
+  std::span<const std::span<std::byte>> places_;
+  std::vector<std::span<std::byte>> own_places_;  ///< since begin()
   std::vector<Part> parts_;
+  // One bit per field that is not filled yet.
+  std::uint64_t missing_elements_ = 0;
+  std::uint64_t missing_images_ = 0;
 };
 
 }  // namespace trainyard

@@ -16,7 +16,8 @@ RandomStream stream_of(std::uint64_t seed, std::uint64_t epoch, std::uint64_t in
 }
 
 // Returns the random stream for Dataset::read().
-RandomStream stream_of_reading(const Dataset& dataset, std::uint64_t seed, std::uint64_t epoch, std::uint64_t index) {
+inline RandomStream stream_of_reading(const Dataset& dataset, std::uint64_t seed, std::uint64_t epoch,
+                                      std::uint64_t index) {
   constexpr std::uint64_t name_key = key_of("read");
   return RandomStream(dataset.is_deterministic() ? 0 : key_of({seed, epoch, index, name_key}));
 }
@@ -215,6 +216,7 @@ LazyImage TransformPipeline::lazy(const Field& field, Spatial& spatial) const {
 // Prepares the spatial fields of the sample just read for the transforms.
 void TransformPipeline::open(const Dataset& dataset, std::size_t index) const {
   const std::vector<Field>& fields = dataset.fields();
+  if (memory_->spatial.size() < fields.size()) memory_->spatial.resize(fields.size());
   std::optional<std::size_t> first;
   for (std::size_t i = 0; i < fields.size(); ++i) {
     const Field& field = fields[i];
@@ -241,28 +243,38 @@ void TransformPipeline::open(const Dataset& dataset, std::size_t index) const {
 
 void TransformPipeline::read(const Dataset& dataset, std::size_t index, std::uint64_t seed, std::uint64_t epoch,
                              std::span<const std::span<std::byte>> out, bool unmirrored) const {
-  const std::vector<Field>& given = dataset.fields();
+  const std::span<const Field> given = dataset.fields();
   Sample& sample = memory_->sample;
-  bool has_work = !stages_.empty();
-  if (memory_->spatial.size() < given.size()) memory_->spatial.resize(given.size());
+  const auto is_image = [](const Field& field) { return field.is_stored_image; };
+  const bool has_work = !stages_.empty() || std::any_of(given.begin(), given.end(), is_image);
+  if (has_work) {
+    expect(given, out);
+  } else {
+    sample.expect(out);
+  }
+  dataset.read(index, stream_of_reading(dataset, seed, epoch, index), sample);
+  if (!sample.is_filled()) require_filled(dataset, index, sample);
+  if (has_work) transform(dataset, index, seed, epoch, out, unmirrored);
+}
+
+// Lets the dataset write to `out` what is not transformed, or only in place.
+void TransformPipeline::expect(std::span<const Field> given, std::span<const std::span<std::byte>> out) const {
+  Sample& sample = memory_->sample;
+  sample.begin(given.size());
   for (std::size_t i = 0; i < given.size(); ++i) {
     if (given[i].is_stored_image) {
-      has_work = true;
-      sample.expect(i, std::span<std::byte>());
+      sample.expect_image(i);
     } else if (framed_ > 0 && given[i].is_spatial()) {
-      sample.expect(i, memory_->spatial[i].untransformed.take(given[i].bytes()));
+      sample.expect(i, given[i].bytes());
     } else {
       sample.expect(i, out[i]);
     }
   }
-  dataset.read(index, stream_of_reading(dataset, seed, epoch, index), sample);
-  bool is_whole = true;
-  for (std::size_t i = 0; i < given.size(); ++i) {
-    is_whole &= given[i].is_stored_image ? sample.is_stored(i) : sample.is_filled(i);
-  }
-  if (!is_whole) require_filled(dataset, index, sample);
-  if (!has_work) return;
+}
 
+// Transforms the sample just read.
+void TransformPipeline::transform(const Dataset& dataset, std::size_t index, std::uint64_t seed, std::uint64_t epoch,
+                                  std::span<const std::span<std::byte>> out, bool unmirrored) const {
   open(dataset, index);
   const std::vector<Field>& fields = this->fields(dataset);
   const Draws draws(seed, epoch, index);
@@ -281,7 +293,7 @@ void TransformPipeline::read(const Dataset& dataset, std::size_t index, std::uin
     if (field.encoded_bytes > 0 && spatial.reader) layout = spatial.reader->layout_for_gpu();
     frame(image, field, draws, field.is_stored_image ? dataset.name(index) : "a sample");
     if (field.encoded_bytes > 0) {
-      leave_to_gpu(image, layout, sample.stored(i), field, draws, end, out[i]);
+      leave_to_gpu(image, layout, memory_->sample.stored(i), field, draws, end, out[i]);
     } else {
       finish(image, field, draws, end, out[i].data());
     }
@@ -299,7 +311,6 @@ Field field_of(const Field& field, const FieldContent& content) {
 std::vector<FieldContent> TransformPipeline::read_any_size(const Dataset& dataset, std::size_t index,
                                                            std::uint64_t seed, std::uint64_t epoch) const {
   const std::vector<Field>& fields = dataset.fields();
-  if (memory_->spatial.size() < fields.size()) memory_->spatial.resize(fields.size());
   read_sample(dataset, index, memory_->sample, stream_of_reading(dataset, seed, epoch, index));
   open(dataset, index);
   const Draws draws(seed, epoch, index);

@@ -86,7 +86,6 @@ class TransformPipeline {
   struct Spatial {
     std::unique_ptr<ImageReader> reader;  ///< null: the sample's pixels
     ConstImageView pixels;
-    Scratch untransformed;
     LazyImage::Memory image;
 
     ImageSize size() const { return reader ? reader->size() : pixels.size(); }
@@ -98,6 +97,9 @@ class TransformPipeline {
   /// The stages' random numbers for one sample.
   class Draws;
 
+  void expect(std::span<const Field> given, std::span<const std::span<std::byte>> out) const;
+  void transform(const Dataset& dataset, std::size_t index, std::uint64_t seed, std::uint64_t epoch,
+                 std::span<const std::span<std::byte>> out, bool unmirrored) const;
   void open(const Dataset& dataset, std::size_t index) const;
   LazyImage lazy(const Field& field, Spatial& spatial) const;
   void run(LazyImage& image, bool is_mask, std::size_t begin, std::size_t end, const Draws& draws) const;
