@@ -48,8 +48,4 @@ std::uint64_t SampleOrder::draw(std::uint64_t position) const {
   return samples[random.below(samples.size())];
 }
 
-std::uint64_t SampleOrder::random_key(std::uint64_t position) const {
-  return by_class_ == nullptr ? epoch_ : key_of({epoch_, key_of("draw"), position});
-}
-
 }  // namespace trainyard

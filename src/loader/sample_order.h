@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "loader/samples_by_class.h"
+#include "util/random.h"
 
 namespace trainyard {
 
@@ -27,7 +28,9 @@ class SampleOrder {
 
   /// What the sample's random numbers depend on besides the seed and the sample: the epoch. If samples are drawn with
   /// replacement, the epoch and the position, so that a sample drawn twice is augmented differently each time.
-  std::uint64_t random_key(std::uint64_t position) const;
+  std::uint64_t random_key(std::uint64_t position) const {
+    return by_class_ == nullptr ? epoch_ : key_of({epoch_, key_of("draw"), position});
+  }
 
  private:
   static constexpr int rounds = 8;

@@ -45,6 +45,7 @@ class ChunkReader {
         error_(arena.error(claim.slot, claim.chunk)),
         options_(options),
         record_(record),
+        tries_(options.on_worker_error == OnWorkerError::stop ? 1 : max_tries),
         begin_(claim.chunk * arena.shape().chunk_size()),
         end_(std::min(begin_ + arena.shape().chunk_size(), request_.count)) {
     const std::vector<Field>& fields = split_.fields();
@@ -195,13 +196,13 @@ class ChunkReader {
   }
 
   bool read_or_leave_out(std::uint32_t i) {
-    const std::uint64_t index = index_of(i);
+    const std::uint64_t position = position_of(i);
+    const std::uint64_t index = order_(position);
     record_.place.store(i, std::memory_order_relaxed);
     record_.sample.store(index, std::memory_order_relaxed);
-    const int tries = options_.on_worker_error == OnWorkerError::stop ? 1 : max_tries;
-    for (int left = tries;;) {
+    for (int left = tries_;;) {
       record_.started_ns.store(coarse_monotonic_ns(), std::memory_order_release);
-      if (try_to_read(i, index)) break;
+      if (try_to_read(i, position, index)) break;
       if (--left == 0) {
         note_error(error_, index, failure_);
         if (options_.on_worker_error != OnWorkerError::skip) return false;
@@ -224,17 +225,20 @@ class ChunkReader {
     return label >= 0 && label < part.field->values->count;
   }
 
-  bool try_to_read(std::uint32_t i, std::uint64_t index) {
+  bool try_to_read(std::uint32_t i, std::uint64_t position, std::uint64_t index) {
     try {
-      for (std::size_t field = 0; field < parts_.size(); ++field) {
-        const Part& part = parts_[field];
-        places_[field] = part.field->varies ? varying_part(field, i, index)
-                                            : part.elements.subspan(i * part.row_bytes, part.row_bytes);
+      // Locals, because a member would be read again after each write.
+      const std::span<const Part> parts = parts_;
+      const std::span<std::span<std::byte>> places = places_;
+      for (std::size_t field = 0; field < places.size(); ++field) {
+        const Part& part = parts[field];
+        places[field] = part.field->varies ? varying_part(field, i, index)
+                                           : part.elements.subspan(i * part.row_bytes, part.row_bytes);
       }
-      split_.read(index, options_.seed, order_.random_key(position_of(i)), places_, request_.unmirrored);
-      for (std::size_t field = 0; field < parts_.size(); ++field) {
-        if (is_surely_valid(parts_[field], places_[field])) continue;
-        check_values(*split_.dataset, index, field, *parts_[field].field, places_[field]);
+      split_.read(index, options_.seed, order_.random_key(position), places, request_.unmirrored);
+      for (std::size_t field = 0; field < places.size(); ++field) {
+        if (is_surely_valid(parts[field], places[field])) continue;
+        check_values(*split_.dataset, index, field, *parts[field].field, places[field]);
       }
       return true;
     } catch (const std::exception& e) {
@@ -256,6 +260,7 @@ class ChunkReader {
   ChunkError& error_;
   const PoolOptions& options_;
   WorkerRecord& record_;
+  int tries_;
   std::uint32_t begin_;
   std::uint32_t end_;
   std::string failure_;
