@@ -1,9 +1,9 @@
 #include "layers/resize.h"
 
-#include <ATen/autocast_mode.h>
-#include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/promote_types.h>
+#include <c10/core/DispatchKeySet.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
 
 namespace trainyard {
 namespace {
