@@ -86,6 +86,7 @@ CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint
           .device = device.str(),
           .precision = word(config.train.precision),
           .monitor = trained.task->monitor(),
+          .training_extras = trained.task->training_extras(),
           .mirror = options.mirror,
           .scores = std::move(scores),
           .findings = std::move(findings),
@@ -108,6 +109,7 @@ Json to_json(const CheckpointEvaluation& evaluated) {
                {"samples", evaluated.scores.samples},
                {"monitor", evaluated.monitor.metric},
                {"higher_is_better", evaluated.monitor.higher_is_better},
+               {"training_extras", evaluated.training_extras},
                {"metrics", Json::array()}};
   for (const auto& [name, value] : evaluated.scores.values) {
     json["metrics"].push_back(name);

@@ -24,7 +24,8 @@ struct CheckpointEvaluation {
   std::string device;
   std::string precision;
   Monitor monitor;
-  bool mirror;  ///< averaged with the mirrored images
+  std::string training_extras;  ///< of the task
+  bool mirror;                  ///< averaged with the mirrored images
   Scores scores;
   Findings findings;
   std::vector<std::string> worst_names;  ///< the dataset's names of findings.worst, printable
@@ -50,8 +51,9 @@ CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint
                                          const CheckpointEvaluationOptions& options);
 
 /// All of it, with the keys in reading order: {"checkpoint", ..., "split", ..., "mirror", ...,
-/// "metrics": ["loss", ...], "monitor", "<split>/loss", ..., and, if the task has them, "classes": [{"name", ...}],
-/// "confusion": [{"label", "guess", "samples"}], "worst": [{"index", "name", "caption", ...}], "texts": [...]}.
+/// "metrics": ["loss", ...], "monitor", "training_extras", "<split>/loss", ..., and, if the task has them, "classes":
+/// [{"name", ...}], "confusion": [{"label", "guess", "samples"}], "worst": [{"index", "name", "caption", ...}],
+/// "texts": [...]}.
 nlohmann::ordered_json to_json(const CheckpointEvaluation& evaluated);
 
 }  // namespace trainyard

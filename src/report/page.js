@@ -47,6 +47,7 @@ const shortPercent = orDash((v) => `${+(Math.abs(v) < 0.01 ? (100 * v).toPrecisi
 const loss = orDash((v) => v.toFixed(4));
 const count = orDash((v) => Math.round(v).toLocaleString('en'));
 const countOf = (v, noun) => `${count(v)} ${noun}${v === 1 ? '' : 's'}`;
+const compact = orDash((v) => v.toLocaleString('en', {notation: 'compact', maximumSignificantDigits: 3}));
 const rate = orDash((v) => v.toLocaleString('en', {maximumSignificantDigits: 3}));
 const plain = orDash((v) => v === 0 ? '0' : Math.abs(v) < 1e-3 || Math.abs(v) >= 1e5 ? v.toExponential(1) : `${+v.toPrecision(3)}`);
 const bytes = orDash((v) => v >= 2 ** 30 ? `${(v / 2 ** 30).toFixed(1)} GiB` : `${(v / 2 ** 20).toFixed(0)} MiB`);
@@ -63,7 +64,9 @@ const figure = (name, value) => isNumber(value) && isShare(name, [value]) ? perc
 
 function summary(run) {
   const last = run.epochs.at(-1) ?? {};
-  const mean = (key) => run.epochs.length ? run.epochs.reduce((sum, e) => sum + (e[key] ?? 0), 0) / run.epochs.length : null;
+  // Epochs have equally many samples, so the time of each is proportional to 1 / its rate.
+  const timed = run.epochs.filter((e) => e.samples_per_second > 0);
+  const time = (weight) => timed.reduce((sum, e) => sum + weight(e) / e.samples_per_second, 0);
   const e = run.evaluation ?? {};
   const names = e.metrics ?? metricNames(run, 'val');
   const monitor = e.monitor ?? names.find((name) => name !== 'loss') ?? 'loss';
@@ -79,7 +82,7 @@ function summary(run) {
   const metrics = [monitor, ...names.filter((name) => name !== monitor)].map((name) => [name, figures[`${split}/${name}`]]);
   return {
     split, metrics, samples: e.samples, best: best.epoch, epochs: last.epoch ?? 0, steps: last.step ?? run.steps.at(-1)?.step ?? 0,
-    rate: mean('samples_per_second'), wait: mean('data_wait'), checkpoint: e.checkpoint, classes: e.classes?.length ?? 0,
+    rate: timed.length / time(() => 1), wait: time((e) => e.data_wait ?? 0) / time(() => 1), checkpoint: e.checkpoint, classes: e.classes?.length ?? 0,
   };
 }
 
@@ -114,9 +117,10 @@ function heading() {
 
 // ---- Curves ---------------------------------------------------------------------------------------------------------
 
-// Round numbers that divide `low` to `high` into at most `parts` parts, and at least a third of that.
-function ticks(low, high, parts) {
-  const rough = (high - low) / parts || 1;
+// Round numbers, or whole ones, that divide `low` to `high` into at most `parts` parts, and if possible at least a third
+// of that.
+function ticks(low, high, parts, whole = false) {
+  const rough = Math.max((high - low) / parts || 1, whole ? 1 : 0);
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough * 0.999);
   const result = [];
@@ -166,7 +170,7 @@ function chart(title, lines, {format, zero, top, canLog = false}) {
       svg.append(drawing('line', {class: 'rule', x1: left, x2: width - right, y1: toY(y), y2: toY(y)}),
           drawing('text', {x: left - 8, y: toY(y) + 4, 'text-anchor': 'end'}, format(y)));
     }
-    for (const x of ticks(xLow, xHigh, Math.max(2, Math.floor(width / 90)))) {
+    for (const x of ticks(xLow, xHigh, Math.max(2, Math.floor(width / 90)), xHigh >= 1)) {
       svg.append(drawing('text', {x: toX(x), y: height - 6, 'text-anchor': 'middle'}, plain(x)));
     }
     for (const {points, index, kind} of lines) {
@@ -213,12 +217,7 @@ function curve(rows, stepsPerEpoch, key) {
 }
 
 // What a run's training loss includes but its val loss does not.
-function extraLoss(run) {
-  const all = settings(run.config);
-  return [['task.classification.label_smoothing', 'label smoothing'], ['task.classification.mixup', 'mixup'],
-    ['task.classification.cutmix', 'cutmix']]
-      .filter(([key]) => Number(all.get(key)) > 0).map(([, name]) => name).join(', ');
-}
+const extraLoss = (run) => run.evaluation?.training_extras;
 
 function curves() {
   const name = (index, what) => runs.length > 1 ? `${runs[index].name} ${what}` : what;
@@ -238,7 +237,7 @@ function curves() {
       return chart(name, both, share ? {format: shortPercent, top: 1} : {format: plain, canLog: name !== 'r2'});
     }),
     chart('Learning rate', one('lr', 'learning rate'), {format: plain, zero: true}),
-    chart('Training samples per second', one('samples_per_second', 'samples/s'), {format: count, zero: true}),
+    chart('Training samples per second', one('samples_per_second', 'samples/s'), {format: compact, zero: true}),
     chart('Waiting for data', one('data_wait', 'of the time'), {format: shortPercent, zero: true, top: 1}),
   ].filter((card) => card !== null);
   const warnings = runs.flatMap((run) => run.warnings.map((text) => element('p', {class: 'finding'}, text)));
@@ -387,15 +386,15 @@ function wrongCard(e) {
       element('div', {class: 'wrong'}, ...figures));
 }
 
-// Axes with a scale that fits the range of the values, and a function that draws into them.
-function plot(label, [xLow, xHigh], [yLow, yHigh], across, draw) {
+// Axes with a scale that fits the range of the values, and a function that draws into them. `counts`: whole numbers upwards.
+function plot(label, [xLow, xHigh], [yLow, yHigh], across, draw, counts = false) {
   const width = 480, height = 300, top = 8, bottom = 40, left = 60, right = 10;
   const toX = (x) => left + (x - xLow) / (xHigh - xLow) * (width - left - right);
   const toY = (y) => top + (1 - (y - yLow) / (yHigh - yLow)) * (height - top - bottom);
   const svg = drawing('svg', {role: 'img', 'aria-label': label, viewBox: `0 0 ${width} ${height}`});
-  for (const y of ticks(yLow, yHigh, 8)) {
+  for (const y of ticks(yLow, yHigh, 8, counts)) {
     svg.append(drawing('line', {class: 'rule', x1: left, x2: width - right, y1: toY(y), y2: toY(y)}),
-        drawing('text', {x: left - 8, y: toY(y) + 4, 'text-anchor': 'end'}, plain(y)));
+        drawing('text', {x: left - 8, y: toY(y) + 4, 'text-anchor': 'end'}, counts ? compact(y) : plain(y)));
   }
   for (const x of ticks(xLow, xHigh, 6)) svg.append(drawing('text', {x: toX(x), y: height - 22, 'text-anchor': 'middle'}, plain(x)));
   svg.append(drawing('text', {x: (left + width - right) / 2, y: height - 5, 'text-anchor': 'middle'}, across));
@@ -418,7 +417,7 @@ function targetCards(e, index) {
     const bars = plot(`Distribution of the errors of ${t.name}`, [low, high], range(samples, {zero: true}), 'predicted − true',
         (svg, toX, toY) => samples.forEach((n, i) => svg.append(drawing('rect', {x: toX(low + i * step) + 0.5, y: toY(n),
           width: toX(step) - toX(0) - 1, height: toY(0) - toY(n), style: {fill: colour(index)}},
-            drawing('title', {}, `${plain(low + i * step)} to ${plain(low + (i + 1) * step)}: ${count(n)}`)))));
+            drawing('title', {}, `${plain(low + i * step)} to ${plain(low + (i + 1) * step)}: ${count(n)}`)))), true);
     const few = t.truth.length < e.samples ? `, of ${count(t.truth.length)} of the ${count(e.samples)} samples` : '';
     return [
       element('div', {class: 'card'}, element('h3', {}, t.name), element('p', {class: 'soft small'},
@@ -469,7 +468,9 @@ function configuration() {
   const keys = [...new Set(all.flatMap((one) => [...one.keys()]))];
   const differs = (key) => all.some((one) => one.get(key) !== all[0].get(key));
   const code = (text) => element('code', {}, text ?? '–');
-  const rows = (keys) => keys.map((key) => [code(key), ...all.map((one) => code(one.get(key)))]);
+  // A key is broken between its words.
+  const keyCode = (key) => element('code', {class: 'key'}, ...key.split(/(?<=[._])/).flatMap((part) => [part, element('wbr')]));
+  const rows = (keys) => keys.map((key) => [keyCode(key), ...all.map((one) => code(one.get(key)))]);
   if (runs.length > 1) {
     const changed = keys.filter((key) => differs(key) && key !== 'run.name');
     const head = [['setting'], ...runs.map((run) => [run.name])];
@@ -483,7 +484,7 @@ function configuration() {
   section('Configuration', element('div', {class: 'columns'}, ...sections.map((name) =>
       element('div', {class: 'card'}, element('h3', {}, name),
           table([[''], ['']], keys.filter((key) => key.startsWith(`${name}.`)).map((key) =>
-              [code(key.slice(name.length + 1)), code(all[0].get(key))]))))));
+              [keyCode(key.slice(name.length + 1)), code(all[0].get(key))]))))));
 }
 
 function machine() {

@@ -24,6 +24,21 @@ PROBE = """(() => {
           rules: Math.min(...[...document.querySelectorAll('.chart svg')].map((svg) => svg.querySelectorAll('.rule').length)),
           cut: [...document.querySelectorAll('h3 + .scroll')].filter((node) => node.scrollWidth > node.clientWidth)
               .map((node) => node.previousSibling.textContent),
+          labels: [...document.querySelectorAll('.chart svg, .plot svg')].flatMap((svg) => {
+              const texts = [...svg.querySelectorAll('text')];
+              const words = (anchor) => texts.filter((text) => text.getAttribute('text-anchor') === anchor).map((text) => text.textContent);
+              const upwards = words('end');
+              return [texts.some((text) => text.getBBox().x < 0) ? 'cut off' : '',
+                      new Set(upwards).size < upwards.length ? 'equal: ' + upwards : '',
+                      svg.parentNode.className === 'chart' ? words('middle').filter((epoch) => epoch.includes('.')).join() : ''];
+          }).filter((problem) => problem),
+          broken: [...document.querySelectorAll('main th code')].filter((code) => [...code.childNodes].some((part) => {
+              const range = document.createRange();
+              range.selectNodeContents(part);
+              return range.getClientRects().length > 1;
+          })).map((code) => code.textContent),
+          throughput: [...document.querySelectorAll('.tile')].map((tile) => tile.innerText.split('\\n'))
+              .find(([label]) => label === 'Throughput')?.[1] ?? '',
           waits: document.querySelectorAll('.ranks .cell').length,
           footer: document.querySelector('footer')?.textContent ?? '', images: document.images.length,
           failed: document.body.innerText.includes('could not be drawn'), title: document.title,
@@ -121,6 +136,10 @@ def look(browser, page, size, scheme, screenshots):
         problems.append(f"does not show at one glance: {seen['cut']}")
     if seen["paths"] and seen["rules"] < 3:
         problems.append(f"has a chart with {seen['rules']} numbers on its axis")
+    if seen["labels"]:
+        problems.append(f"has numbers on its axes that do not help: {seen['labels']}")
+    if seen["broken"]:
+        problems.append(f"breaks keys within words: {seen['broken']}")
     if "asks the network for nothing" not in seen["footer"]:
         problems.append("is not drawn to its end")
     if seen["failed"]:
@@ -144,7 +163,7 @@ def look(browser, page, size, scheme, screenshots):
     (screenshots / f"{page.stem}-{size}-{scheme}.png").write_bytes(base64.b64decode(png))
     for problem in problems:
         print(f"{page.name}, {size}, {scheme}: {problem}")
-    print(f"{page.name}, {size}, {scheme}: {seen['paths']} curves, {seen['waits']} waits of ranks, {seen['images']} images, {seen['height']} pixels high")
+    print(f"{page.name}, {size}, {scheme}: {seen['paths']} curves, {seen['waits']} waits of ranks, {seen['throughput']}, {seen['images']} images, {seen['height']} pixels high")
     return len(problems)
 
 

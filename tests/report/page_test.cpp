@@ -38,21 +38,23 @@ json class_json(const std::string& name, int samples, int right) {
 // A run of three classes with everything that a page shows; one name is as hostile as possible.
 RunReport run(const std::string& name) {
   RunReport result;
-  result.record = {.name = name,
-                   .path = "runs/" + name,
-                   .epochs = json::array(),
-                   .steps = json::array(),
-                   .ranks = json::array(),
-                   .check = {{"ready", true},
-                             {"facts", {{"host", {{"cores", 2}, {"memory", 1 << 30}, {"distribution", hostile}}}}},
-                             {"findings", {{{"severity", "warning"}, {"what", hostile}, {"why", ""}, {"remedy", ""}}}}},
-                   .config = "[model]\nname = \"convnet\"\n\n[run]\nname = \"" + name + "\"\n"};
+  result.record = {
+      .name = name,
+      .path = "runs/" + name,
+      .epochs = json::array(),
+      .steps = json::array(),
+      .ranks = json::array(),
+      .check = {{"ready", true},
+                {"facts", {{"host", {{"cores", 2}, {"memory", 1 << 30}, {"distribution", hostile}}}}},
+                {"findings", {{{"severity", "warning"}, {"what", hostile}, {"why", ""}, {"remedy", ""}}}}},
+      .config = "[model]\nname = \"convnet\"\n\n[task.classification]\nlabel_smoothing = 0.1\n\n[run]\nname = \"" +
+                name + "\"\n"};
   for (int step = 1; step <= 40; ++step) {
     result.record.steps.push_back({{"step", step},
                                    {"train/loss", step == 7 ? json(nullptr) : json(30.0 / step)},
                                    {"train/accuracy", step / 50.0},
                                    {"lr", 0.1},
-                                   {"samples_per_second", 1000},
+                                   {"samples_per_second", step * 10000},
                                    {"data_wait", 0.01}});
   }
   for (int epoch = 1; epoch <= 2; ++epoch) {
@@ -60,7 +62,7 @@ RunReport run(const std::string& name) {
                                     {"step", 20 * epoch},
                                     {"val/loss", 1.0 / epoch},
                                     {"val/accuracy", 0.4 * epoch},
-                                    {"samples_per_second", 1000},
+                                    {"samples_per_second", epoch == 1 ? 100 : 900},
                                     {"data_wait", 0.01}});
   }
   for (const int rank : {0, 1, 2}) {
@@ -105,6 +107,7 @@ RunReport regression_run(const std::string& name) {
   RunReport result = run(name);
   json& evaluation = result.evaluation;
   for (const char* const key : {"classes", "confusion", "ranked_by"}) evaluation.erase(key);
+  for (json& row : result.record.steps) row["samples_per_second"] = 1.9;
   evaluation["monitor"] = "r2";
   evaluation["metrics"] = {"loss", "r2", "mae", "rmse"};
   evaluation["test/r2"] = 0.91;
@@ -117,7 +120,7 @@ RunReport regression_run(const std::string& name) {
                                      {"rmse", 0.7},
                                      {"truth", {1.0, 2.0, 4.0}},
                                      {"prediction", {1.5, 1.75, 4.25}},
-                                     {"errors", {{"low", -1.0}, {"high", 1.0}, {"samples", {1, 12, 16, 1}}}}});
+                                     {"errors", {{"low", -1.0}, {"high", 1.0}, {"samples", {1, 0, 2, 1}}}}});
   }
   return result;
 }
@@ -207,7 +210,7 @@ TEST(ReportPage, ABrowserDrawsItAtDesktopAndPhoneWidthInLightAndDark) {
        dir.write("regressions.html", report_page({regression_run("a"), regression_run("b")}, "now"))});
   if (outcome.exit_code == 77) GTEST_SKIP() << "no Chromium here";
   EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
-  EXPECT_THAT(outcome.output, HasSubstr("one.html, desktop, light: 7 curves, 6 waits of ranks"));
+  EXPECT_THAT(outcome.output, HasSubstr("one.html, desktop, light: 7 curves, 6 waits of ranks, 180/s"));
   EXPECT_THAT(outcome.output, HasSubstr("many_ranks.html, phone, dark: 7 curves, 850 waits of ranks"));
 }
 
