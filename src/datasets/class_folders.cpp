@@ -139,6 +139,12 @@ class Finder {
   explicit Finder(const std::string& folder) : folder_(folder) {
     index_.folder = folder;
     index_.sources.push_back(source_of(folder));
+    struct stat status{};
+    for (std::string above = folder; stat(above.c_str(), &status) == 0; above += "/..") {
+      const Identity identity(status.st_dev, status.st_ino);
+      if (!above_.empty() && above_.back() == identity) break;  // the root is its own parent
+      above_.push_back(identity);
+    }
   }
 
   FileIndex find(const std::vector<std::string>& class_names, Split split) {
@@ -188,7 +194,7 @@ class Finder {
   // Walks the folder `name` in `parent`, whose path relative to folder_ is `path`, recursively.
   void walk(int parent, const std::string& name, const std::string& path) {
     const std::string full = folder_ + "/" + path;
-    if (above_.size() > max_folder_depth || full.size() + NAME_MAX >= PATH_MAX) {
+    if (std::cmp_greater(std::ranges::count(path, '/'), max_folder_depth) || full.size() + NAME_MAX >= PATH_MAX) {
       throw UsageError("data.root", "{} lies deeper than {} folders below its class folder, or has too long a path",
                        printable(full, Folder::shown), max_folder_depth);
     }
@@ -266,7 +272,7 @@ class Finder {
 
   std::string folder_;
   FileIndex index_;
-  std::vector<Identity> above_;  ///< the ancestors of the current folder
+  std::vector<Identity> above_;  ///< the ancestors of the current folder, those of the split's folder included
   std::vector<Found> found_;     ///< of the current class
 };
 

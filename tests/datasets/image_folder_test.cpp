@@ -160,6 +160,16 @@ TEST_F(ImageFolder, FollowsLinksButNotInCircles) {
   EXPECT_EQ(names().size(), 7u);
 }
 
+TEST_F(ImageFolder, FollowsNoLinkToTheFolderOfTheClassesOrAboveIt) {
+  std::filesystem::create_directory_symlink("..", dir_ / "train/dog/all_classes");
+  std::filesystem::create_directory_symlink(dir_.path(), dir_ / "train/dog/all_splits");
+  std::filesystem::create_directory_symlink("/", dir_ / "train/dog/everything");
+  EXPECT_EQ(names().size(), 4u) << "no image of another class or split";
+  EXPECT_THAT(left_out(),
+              testing::Contains(
+                  LeftOut{"link to a folder above it", 3, {"dog/all_classes", "dog/all_splits", "dog/everything"}}));
+}
+
 TEST_F(ImageFolder, NamesALinkToAFolderAboveIt) {
   std::filesystem::create_directory_symlink(dir_ / "train/dog", dir_ / "train/dog/self");
   std::filesystem::create_directory_symlink("round", dir_ / "train/dog/round");
