@@ -80,7 +80,7 @@ std::string conversion_advice(std::string_view path) {
   std::filesystem::path converted(path);
   converted.replace_extension(".safetensors");
   return fmt::format(
-      "it is never unpickled here, as that can run any code; convert it in Python:\n"
+      "it is never unpickled here, as that can run any code; convert it with make weights FILE=..., or in Python:\n"
       "  import torch, safetensors.torch; weights = torch.load(\"{}\", map_location=\"cpu\", weights_only=True)\n"
       "  safetensors.torch.save_file(weights, \"{}\")\n"
       "If torch.load returns more than weights, pass the entry that holds them, such as weights[\"state_dict\"]",

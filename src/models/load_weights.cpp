@@ -2,7 +2,6 @@
 // their head may have other classes.
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <set>
 
@@ -18,22 +17,17 @@
 namespace trainyard {
 namespace {
 
-// Added by DataParallel; by torch.compile; by Lightning and timm's EMA.
-constexpr std::array prefixes = {"module.", "_orig_mod.", "model."};
-constexpr std::size_t max_prefixes = 8;
-
 constexpr std::size_t max_shown = 5;  // ignored names in the warning
 constexpr std::size_t longest_shown = 120;
+constexpr std::size_t max_prefix = 120;
 
-// Whether every name begins with `prefix` and is longer.
-bool all_begin_with(const NamedTensors& tensors, const std::string& prefix) {
-  return !tensors.empty() && std::all_of(tensors.begin(), tensors.end(), [&](const auto& entry) {
-    return entry.first.starts_with(prefix) && entry.first.size() > prefix.size();
-  });
+bool all_begin_with(const NamedTensors& tensors, std::string_view prefix) {
+  return std::all_of(tensors.begin(), tensors.end(),
+                     [&](const auto& entry) { return entry.first.starts_with(prefix); });
 }
 
-// Returns the sequence of known prefixes that all names share and whose removal makes the most names match the model's.
-// Empty if no removal improves on the unchanged names.
+// Returns the names of modules that all tensors share and whose removal makes the most names match the model's, e.g.
+// "module." of DataParallel or "net." of a LightningModule. Empty if no removal improves on the unchanged names.
 std::string foreign_prefix(const Model& model, const NamedTensors& state, const NamedTensors& wanted) {
   std::set<std::string> known;
   for (const auto& [name, tensor] : wanted) known.insert(name);
@@ -41,20 +35,19 @@ std::string foreign_prefix(const Model& model, const NamedTensors& state, const 
     return std::count_if(state.begin(), state.end(),
                          [&](const auto& entry) { return known.contains(model.own_name(entry.first.substr(prefix))); });
   };
-  std::string best;
-  std::string prefix;
+  if (state.empty()) return "";
+  const std::string_view first = state.front().first;
+  std::size_t best = 0;
   auto most = fitting(0);
-  for (std::size_t i = 0; i < max_prefixes; ++i) {
-    const auto* const next = std::find_if(prefixes.begin(), prefixes.end(),
-                                          [&](const char* one) { return all_begin_with(state, prefix + one); });
-    if (next == prefixes.end()) break;
-    prefix += *next;
-    if (const auto count = fitting(prefix.size()); count > most) {
+  for (std::size_t dot = first.find('.'); dot < max_prefix; dot = first.find('.', dot + 1)) {
+    const std::size_t prefix = dot + 1;
+    if (!all_begin_with(state, first.substr(0, prefix))) break;
+    if (const auto count = fitting(prefix); count > most) {
       most = count;
       best = prefix;
     }
   }
-  return best;
+  return std::string(first.substr(0, best));
 }
 
 const at::Tensor* find(const NamedTensors& tensors, const std::string& name) {
@@ -133,13 +126,14 @@ void load_weights(Model& model, const NamedTensors& state, bool reset_head, cons
   const TensorFit body(without_head(model, wanted), without_head(model, given), Types::same_kind);
   const TensorFit fit = reset_head ? body : TensorFit(wanted, given, Types::same_kind);
   if (!fit.whole()) {
-    const std::string without = prefix.empty() ? "" : fmt::format(" (without the prefix '{}' of all names)", prefix);
+    const std::string without =
+        prefix.empty() ? "" : fmt::format(" (without the prefix '{}' of all names)", printable(prefix));
     throw RunError("model.weights", "{}{}: {}{}", origin, without,
                    body.whole() ? head_advice(model, wanted, given) : "", fit.problems("the model"));
   }
   if (!prefix.empty()) {
     log_warning("[model.weights] {}: all names begin with '{}'; without it they are the model's and are used", origin,
-                prefix);
+                printable(prefix));
   }
   warn_of_ignored(ignored, origin);
   fit.copy();

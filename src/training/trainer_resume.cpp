@@ -138,18 +138,29 @@ void Trainer::require_batches() const {
                    count_of(size, "sample"), batch_size, config_.model.name, failure);
 }
 
+namespace {
+
+// What to do if `path`, which the user gave as `name`, is no file of weights; empty if it is not known.
+std::string advice_on_weights(const std::filesystem::path& name, const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) {
+    return "; for a run's weights, give the model.safetensors of one of its checkpoints, e.g. "
+           "RUN/checkpoints/best/model.safetensors";
+  }
+  const bool is_missing =
+      name.parent_path().string().ends_with(weights_folder) && !std::filesystem::exists(path, ignored);
+  return is_missing ? "; make weights NAME=" + name.stem().string() + " fetches published ones" : "";
+}
+
+}  // namespace
+
 void Trainer::start_from_weights(const std::string& given) {
   const std::filesystem::path name = given;
   const std::string path = follow_link(name.parent_path()) / name.filename();
   try {
     open_regular_file(path, "model.weights");
   } catch (const RunError& error) {  // a wrong setting, hence a usage error
-    std::error_code ignored;
-    const bool is_missing =
-        name.parent_path().string().ends_with(weights_folder) && !std::filesystem::exists(path, ignored);
-    const std::string advice =
-        is_missing ? "; make weights NAME=" + name.stem().string() + " fetches published ones" : "";
-    throw_error(ExitCode::usage, error.what() + advice);
+    throw_error(ExitCode::usage, error.what() + advice_on_weights(name, path));
   }
   load_weights(*model_, load_safetensors(path), config_.model.reset_head, path);
 }

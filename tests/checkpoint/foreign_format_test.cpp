@@ -26,7 +26,7 @@ struct Foreign {
 
 const std::vector<Foreign> foreign = {
     {"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 46830571\n", "Git LFS pointer", "git lfs pull"},
-    {"PK\x03\x04\0\0\x08\x08\0\0\0\0\0\0archive/data.pkl"s, "zip archive", "weights_only=True"},
+    {"PK\x03\x04\0\0\x08\x08\0\0\0\0\0\0archive/data.pkl"s, "zip archive", "make weights FILE="},
     {"\x80\x02\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19.", "a pickle", "safetensors.torch.save_file"},
     {"\x80\x05\x95\x04\0\0\0\0\0\0\0"s, "a pickle", "\"folder/w.safetensors\""},
     {"<!DOCTYPE html>\n<html><body>\x1b[31mSign in</body></html>", "web page: <!DOCTYPE html>\\n<html>", "download"},

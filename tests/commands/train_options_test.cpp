@@ -158,6 +158,13 @@ TEST_F(TrainOptions, NameOfWeightsThatAreNotThereIsAUsageErrorThatSaysHowToGetTh
                                     HasSubstr("make weights NAME=resnet50")));
 }
 
+TEST_F(TrainOptions, FolderAsWeightsIsAUsageErrorThatNamesTheFileToGive) {
+  const Outcome outcome = train("a", {"--model.weights", "/"});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.output, HasSubstr("/ is a folder, not a regular file; for a run's weights, give the "
+                                        "model.safetensors of one of its checkpoints"));
+}
+
 TEST_F(TrainOptions, AveragedWeightsAreEvaluatedAndSaved) {
   const Outcome trained = train("a", {"--train.ema_decay", "0.9"});
   ASSERT_EQ(trained.exit_code, 0) << trained.output;

@@ -140,7 +140,8 @@ TEST_F(LoadWeights, HeadIsNoRemedyIfTheRestDoesNotFitEither) {
 }
 
 TEST_F(LoadWeights, PrefixOfAllNamesIsLeftOut) {
-  for (const char* prefix : {"module.", "_orig_mod.", "model.", "module._orig_mod.", "model._orig_mod.module."}) {
+  for (const char* prefix : {"module.", "_orig_mod.", "model.", "net.", "module._orig_mod.", "model._orig_mod.module.",
+                             "student.encoder."}) {
     const auto source = make_model({.name = "convnet"}, input);
     state_ = source->state_dict();
     prepend(prefix);
