@@ -119,7 +119,7 @@ struct LoaderConfig {
     table.add("on_worker_error", on_worker_error,
               "if a worker is lost or a sample cannot be read: stop; retry, up to 3 times, then stop; skip, after 3 "
               "attempts leave the sample out",
-              Resume::fixed);
+              Resume::free);
   }
 };
 
