@@ -5,6 +5,7 @@
 #include <ATen/Context.h>
 #include <ATen/record_function.h>
 
+#include "models/gradient_leaves.h"
 #include "util/error.h"
 #include "util/text_lines.h"
 
@@ -121,9 +122,9 @@ TensorDict one_sample(const Model& model, const ModelInput& input) {
 
 std::string shape_text(at::IntArrayRef shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
-// Converts LibTorch's errors to errors that name the model and the layer.
+// Converts errors to errors that name the model and, for LibTorch's, the layer.
 TensorDict forward_one_sample(Model& model, const ModelInput& input, const std::string& name) {
-  const at::NoGradGuard no_grad;
+  const at::AutoGradMode with_gradients(true);  // for require_registered()
   const FailureWatch watch(model);
   try {
     return model.forward(one_sample(model, input));
@@ -135,6 +136,28 @@ TensorDict forward_one_sample(Model& model, const ModelInput& input, const std::
             : "";
     throw RunError("model", "'{}' fails on one sample of {}{}: {}; correct its layers or the size of the samples", name,
                    describe(input.fields), where, first_line(error.what_without_backtrace()));
+  } catch (const RunError& error) {  // e.g. of a field that the batch lacks
+    throw RunError("model", "'{}' fails on one sample of {}: {}", name, describe(input.fields), error.what());
+  }
+}
+
+std::string names_of(const TensorDict& outputs) {
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : outputs) names.push_back(fmt::format("'{}'", name));
+  return names.empty() ? "nothing" : fmt::format("{}", fmt::join(names, ", "));
+}
+
+// A layer that is only a member of a class is neither trained nor saved: Python registers members, C++ does not.
+void require_registered(const Model& model, const at::Tensor& logits, const std::string& name) {
+  std::unordered_set<const at::TensorImpl*> own;
+  for (const at::Tensor& parameter : model.parameters()) own.insert(parameter.unsafeGetTensorImpl());
+  for (const at::TensorImpl* const leaf : gradient_leaves(logits)) {
+    if (own.contains(leaf)) continue;
+    throw RunError(
+        "model",
+        "'{}' computes with a parameter of {} that it has not registered, so it would be neither trained nor "
+        "saved: pass each layer to register_module(), and each parameter to register_parameter()",
+        name, shape_text(leaf->sizes()));
   }
 }
 
@@ -145,16 +168,18 @@ void check_forward(Model& model, const ModelInput& input, const std::string& nam
   model.eval();
   const TensorDict outputs = forward_one_sample(model, input, name);
   const at::Tensor* const logits = outputs.find("logits");
+  if (logits == nullptr || !logits->defined()) {
+    throw RunError("model", "'{}' returns {}; forward() has to return its result as 'logits'", name, names_of(outputs));
+  }
   std::vector<std::int64_t> wanted = input.logits;
   wanted.insert(wanted.begin(), 1);
-  const bool is_tensor = logits != nullptr && logits->defined();
-  if (is_tensor && logits->sizes() == wanted && logits->is_floating_point()) return;
-  throw RunError("model",
-                 "'{}' returns {} as 'logits' for one sample; the task needs floating-point scores of {}: give its "
-                 "last layer {} outputs, or choose a model for this task",
-                 name,
-                 is_tensor ? fmt::format("{} {}", shape_text(logits->sizes()), logits->dtype().name()) : "nothing",
-                 shape_text(wanted), input.outputs);
+  if (logits->sizes() != wanted || !logits->is_floating_point()) {
+    throw RunError("model",
+                   "'{}' returns {} {} as 'logits' for one sample; the task needs floating-point scores of {}: give "
+                   "its last layer {} outputs, or choose a model for this task",
+                   name, shape_text(logits->sizes()), logits->dtype().name(), shape_text(wanted), input.outputs);
+  }
+  require_registered(model, *logits, name);
 }
 
 std::string failure_on_one_sample(Model& model, const ModelInput& input) {

@@ -1,6 +1,10 @@
 #include "training/train_step.h"
 
 #include <algorithm>
+#include <span>
+#include <utility>
+
+#include <fmt/ranges.h>
 
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
@@ -9,10 +13,12 @@
 #include <ATen/ops/zeros_like.h>
 
 #include "layers/recompute.h"
+#include "models/gradient_leaves.h"
 #include "training/forward.h"
 #include "training/recording.h"
 #include "util/clock.h"
 #include "util/error.h"
+#include "util/log.h"
 
 namespace trainyard {
 namespace {
@@ -101,6 +107,7 @@ StepResult TrainStep::run(const TensorDict& batch, const StepPart& part) {
     loss = {.sum = at::zeros({}, on_device), .weight = at::zeros({}, on_device)};
     sums = at::zeros({metrics_.size()}, on_device);
   }
+  if (has_samples && !std::exchange(has_checked_gradients_, true)) check_gradients(loss.sum);
   Loss whole{loss.sum.detach(), loss.weight.detach()};
   if (!group_.alone()) {
     add_up_ranks(whole, sums);
@@ -144,6 +151,23 @@ TensorDict TrainStep::recomputing_forward(const TensorDict& batch) {
         "second time");
   }
   return outputs;
+}
+
+// In the first step, before it is captured.
+void TrainStep::check_gradients(const at::Tensor& loss) const {
+  constexpr std::size_t max_listed = 5;
+  if (!loss.requires_grad()) {
+    throw RunError("training",
+                   "the loss depends on no trained parameter of the model: look for a detach() or a "
+                   "NoGradGuard in the model's forward() and the task's loss()");
+  }
+  const std::vector<std::string> names = parameters_without_gradient(model_, loss);
+  if (names.empty() || !group_.rank().is_first()) return;
+  log_warning(
+      "[model] the loss does not depend on {} of the model's parameters, which stay as they are: {}{}. Look for a "
+      "detach(), or set model.freeze",
+      names.size(), fmt::join(std::span(names).first(std::min(names.size(), max_listed)), ", "),
+      names.size() > max_listed ? ", ..." : "");
 }
 
 // Called before backward, so that each rank's gradient is already its part of the gradient of the whole batch's mean

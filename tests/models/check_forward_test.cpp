@@ -73,6 +73,41 @@ TEST(CheckForward, NamesTheShapeOfAWrongResult) {
               AllOf(HasSubstr("'mynet' returns [1, 7] float as 'logits'"), HasSubstr("[1, 10]")));
 }
 
+// A model with a layer that is a member and nothing else, which returns its result under a name of its own.
+class Careless : public ModelModule {
+ public:
+  Careless(std::string reads, std::string returns) : reads_(std::move(reads)), returns_(std::move(returns)) {}
+  TensorDict forward(const TensorDict& batch) override {
+    return {{returns_, head_(hidden_(batch.at(reads_).flatten(1)))}};
+  }
+
+ private:
+  std::string reads_;
+  std::string returns_;
+  torch::nn::Linear hidden_{64, 32};
+  torch::nn::Linear head_ = register_module("head", torch::nn::Linear(32, 10));
+};
+
+TEST(CheckForward, RefusesALayerThatIsNotRegistered) {
+  Careless model("image", "logits");
+  const at::NoGradGuard no_grad;  // as where models are made
+  EXPECT_THAT(error_of<RunError>([&] { check_forward(model, input, "mynet"); }),
+              AllOf(HasSubstr("[model] 'mynet' computes with a parameter of ["), HasSubstr("not registered"),
+                    HasSubstr("register_module()")));
+}
+
+TEST(CheckForward, NamesWhatIsReturnedInPlaceOfLogits) {
+  Careless model("image", "scores");
+  EXPECT_THAT(error_of<RunError>([&] { check_forward(model, input, "mynet"); }),
+              HasSubstr("'mynet' returns 'scores'; forward() has to return its result as 'logits'"));
+}
+
+TEST(CheckForward, NamesTheModelThatReadsAMissingField) {
+  Careless model("images", "logits");
+  EXPECT_THAT(error_of<RunError>([&] { check_forward(model, input, "mynet"); }),
+              AllOf(HasSubstr("[model] 'mynet' fails on one sample"), HasSubstr("there is no 'images' among: image")));
+}
+
 TEST(CheckForward, ChangesNothing) {
   const auto model = small_model();
   const at::Tensor mean = tensor_of(*model, "bn1.running_mean").clone();

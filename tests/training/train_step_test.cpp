@@ -10,6 +10,8 @@
 #include <ATen/ops/randn.h>
 
 #include "config/validate.h"
+#include "models/layers.h"
+#include "models/model_module.h"
 #include "models/tensor_fit.h"
 #include "support/configured.h"
 #include "support/error_of.h"
@@ -171,6 +173,45 @@ TEST(TrainStep, MixedTargetsWeighTheTwoLosses) {
   const double first = loss_with({}, 1);
   const double second = loss_with(other, 0);
   EXPECT_NEAR(loss_with(other, 0.3), 0.3 * first + 0.7 * second, 1e-5);
+}
+
+// Two layers, one or both of which get no gradient.
+class Detached : public ModelModule {
+ public:
+  explicit Detached(bool both) : both_(both) {}
+  TensorDict forward(const TensorDict& batch) override {
+    const at::Tensor logits = head_(body_(batch.at("image").flatten(1)).detach());
+    return {{"logits", both_ ? logits.detach() : logits}};
+  }
+
+ private:
+  bool both_;
+  torch::nn::Linear body_ = register_module("body", torch::nn::Linear(28 * 28, 8));
+  torch::nn::Linear head_ = register_module("fc", torch::nn::Linear(8, 10));
+};
+
+TEST(TrainStep, NamesTheParametersThatTheLossDoesNotDependOn) {
+  Detached model(/*both=*/false);
+  const auto optimizer = make_optimizer({.lr = 0.05}, model);
+  const TrainConfig config;
+  TaskStep step_with(model, *optimizer, small_task(), config);
+  testing::internal::CaptureStdout();  // of the log
+  step_with.step(random_batch(1, 28), 0.05);
+  step_with.step(random_batch(1, 28), 0.05);
+  const std::string log = testing::internal::GetCapturedStdout();
+  const std::string warning =
+      "does not depend on 2 of the model's parameters, which stay as they are: body.weight, body.bias";
+  EXPECT_THAT(log, testing::HasSubstr(warning));
+  EXPECT_EQ(log.find(warning), log.rfind(warning)) << "once";
+}
+
+TEST(TrainStep, LossWithoutAnyGradientIsRefused) {
+  Detached model(/*both=*/true);
+  const auto optimizer = make_optimizer({.lr = 0.05}, model);
+  const TrainConfig config;
+  TaskStep step_with(model, *optimizer, small_task(), config);
+  EXPECT_THAT(error_of<RunError>([&] { step_with.step(random_batch(1, 28), 0.05); }),
+              testing::HasSubstr("[training] the loss depends on no trained parameter of the model"));
 }
 
 TEST(Optimizer, StateGoesOnWhereItStopped) {
