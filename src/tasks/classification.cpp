@@ -172,7 +172,17 @@ class Classification final : public Task {
   static void check(const TaskData& data) {
     const auto classes = static_cast<std::int64_t>(data.class_names.size());
     if (classes == 0) throw UsageError("task.name", "classification needs class names; the data have none");
-    if (find_field(data.fields, "label") != nullptr) return;
+    if (const Field* const label = find_field(data.fields, "label")) {
+      if (label->dtype == DType::int64 && label->shape.empty() && label->values && label->values->count == classes) {
+        return;
+      }
+      throw UsageError(
+          "task.name",
+          "classification needs a field 'label' of type int64, a single value, with as many allowed values "
+          "as there are class names, {}; the data have {} with {}",
+          classes, describe(std::span(label, 1)),
+          label->values ? fmt::format("{} values", label->values->count) : "any values");
+    }
     const Field* const target = find_field(data.fields, "target");
     if (target != nullptr && target->dtype == DType::float32 && target->shape == std::vector{classes}) return;
     throw UsageError("task.name",

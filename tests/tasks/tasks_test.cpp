@@ -485,5 +485,21 @@ TEST(Tasks, AWindowOfTokensIsInputAndTarget) {
   EXPECT_DOUBLE_EQ(loss.weight.item<double>(), 5);
 }
 
+// Labels out of range would be computed with, and on a GPU end the process.
+TEST(Classification, RefusesLabelsThatAreNoClasses) {
+  using Change = void (*)(TaskData&);
+  for (const Change change : std::initializer_list<Change>{
+           [](TaskData& data) { data.fields[1].values.reset(); },
+           [](TaskData& data) { data.fields[1].dtype = DType::uint8; },
+           [](TaskData& data) { data.fields[1].shape = {1}; },
+           [](TaskData& data) { data.class_names.pop_back(); },
+       }) {
+    TaskData data = image_data({.channels = 1, .height = 8, .width = 8}, 3);
+    change(data);
+    EXPECT_THAT(error_of<UsageError>([&] { make_task(TaskConfig(), data, at::kCPU); }),
+                AllOf(HasSubstr("needs a field 'label' of type int64"), HasSubstr("the data have label")));
+  }
+}
+
 }  // namespace
 }  // namespace trainyard
