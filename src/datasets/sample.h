@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "images/image.h"
+#include "util/error.h"
 
 namespace trainyard {
 
@@ -27,6 +28,7 @@ class Sample {
   /// Returns where to write the elements of the field: exactly Field::bytes() bytes, or the sample's rows if it varies.
   /// If no processing follows, this is the batch itself, which may be shared memory.
   std::span<std::byte> elements(std::size_t field) {
+    require_field(field);
     missing_elements_ &= ~bit(field);
     return places_[field];
   }
@@ -39,16 +41,21 @@ class Sample {
   /// Fills a field of a single value. REQUIRES that T is its type.
   template <typename T>
   void set(std::size_t field, T value) {
+    require_field(field);
     if (places_[field].size() != sizeof value) return;  // the reader refuses a field that is not filled
     std::memcpy(elements(field).data(), &value, sizeof value);
   }
   /// Sets the image of a field that is_stored_image: a view of the dataset's own memory or of scratch(field).
   void store(std::size_t field, const StoredImage& image) {
+    require_field(field);
     missing_images_ &= ~bit(field);
     parts_[field].stored = image;
   }
   /// Memory for an image's file, valid until the field's next sample.
-  Scratch& scratch(std::size_t field) { return parts_[field].scratch; }
+  Scratch& scratch(std::size_t field) {
+    require_field(field);
+    return parts_[field].scratch;
+  }
 
   // For readers.
 
@@ -87,6 +94,11 @@ class Sample {
     Scratch own;
   };
 
+  void require_field(std::size_t field) const {
+    if (field < places_.size()) return;
+    throw RunError("data", "read() writes to field {}; the fields() of the dataset are 0 to {}", field,
+                   places_.size() - 1);
+  }
   static std::uint64_t bit(std::size_t field) { return std::uint64_t{1} << field; }
 
   std::span<const std::span<std::byte>> places_;

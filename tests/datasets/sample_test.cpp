@@ -2,7 +2,9 @@
 
 #include <array>
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
+
+#include "support/error_of.h"
 
 namespace trainyard {
 namespace {
@@ -48,6 +50,17 @@ TEST(Sample, WritesToThePlacesOfTheReader) {
   EXPECT_TRUE(sample.is_filled());
   EXPECT_EQ(first[1], std::byte{5});
   EXPECT_EQ(second, 6);
+}
+
+TEST(Sample, RefusesAFieldThatTheDatasetHasNot) {
+  Sample sample;
+  sample.begin(2);
+  for (const std::size_t field : {0, 1}) sample.expect(field, 8);
+  for (const std::size_t field : {std::size_t{2}, static_cast<std::size_t>(-1)}) {
+    EXPECT_THAT(error_of<RunError>([&] { sample.set(field, std::int64_t{1}); }),
+                testing::HasSubstr("the fields() of the dataset are 0 to 1"));
+  }
+  EXPECT_THAT(error_of<RunError>([&] { sample.elements(2); }), testing::HasSubstr("read() writes to field 2"));
 }
 
 TEST(Sample, ForgetsThePreviousSample) {
