@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
@@ -34,8 +35,15 @@ class Registry {
   };
 
   struct Registration {
-    /// A duplicate name ends the program and names both files: it can only be a mistake in the source.
+    /// A duplicate name ends the program and names both files: it can only be a mistake in the source. So does a name
+    /// that could not be part of a setting's key and of a run's folder.
     Registration(const std::string& name, std::string description, std::function<Signature> make, std::string file) {
+      constexpr std::string_view allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+      if (name.empty() || name.find_first_not_of(allowed) != std::string::npos) {
+        fmt::print(stderr, "[registry] {} '{}' in {} needs a name of letters, digits, _ and -\n", Kind::name, name,
+                   file);
+        std::abort();
+      }
       const auto [place, inserted] = entries().try_emplace(name, Entry{std::move(description), std::move(make), file});
       if (!inserted) {
         fmt::print(stderr, "[registry] {} '{}' is registered twice: in {} and in {}; rename one\n", Kind::name, name,
