@@ -22,7 +22,7 @@ void check_space(const fs::path& checkpoints, const Checkpoint& contents) {
   if (!space) throw_system_error(where, "statfs", checkpoints.string(), errno);
   if (space->size > 0 && space->free < needed) {  // some FUSE file systems do not report their size
     throw SystemError(ENOSPC, where,
-                      fmt::format("{}: step {} needs {} bytes, the disk has {} free", checkpoints.string(),
+                      fmt::format("{}: step {} needs {} bytes, the disk has {} free; make room", checkpoints.string(),
                                   contents.manifest.step, needed, space->free));
   }
 }

@@ -36,6 +36,10 @@ void require_text(std::string_view text, const std::string& path) {
 }
 
 void require_names(const std::vector<std::string>& header, const std::string& path, std::size_t line) {
+  if (header.size() == 1 && header[0].find_first_of(";\t") != std::string::npos) {
+    refuse(path, line, "the header has no comma, '{}': separate columns by commas, not by semicolons or tabs",
+           printable(header[0], shown_bytes));
+  }
   std::unordered_map<std::string_view, std::size_t> places;
   for (std::size_t i = 0; i < header.size(); ++i) {
     if (header[i].empty()) {

@@ -65,6 +65,7 @@ TrainAndVal take_validation(const Dataset& dataset, double val, std::uint64_t se
 TrainAndVal take_validation(std::span<const std::uint64_t> classes, double val, std::uint64_t seed) {
   std::vector<Stratum> strata = gathered(classes);
   const std::size_t samples = classes.size();
+  if (samples == 0) throw UsageError("data.name", "the training data have no samples");
   const std::uint64_t wanted = wanted_of(val, samples);
   const std::uint64_t most = samples - strata.size();
   if (wanted > most) {

@@ -295,7 +295,8 @@ TEST(Checkpoint, ADiskTooSmallIsFoundBeforeTheWriteAndLeavesTheOldOneWhole) {
   if (!disk.mounted()) GTEST_SKIP() << "this process may not mount a file system";
   write_checkpoint(folder.path(), example(1));
   const std::string message = message_of<RunError>([&] { write_checkpoint(folder.path(), example(2, 500'000)); });
-  EXPECT_THAT(message, AllOf(HasSubstr("step 2 needs 40"), HasSubstr("bytes, the disk has")));
+  EXPECT_THAT(message,
+              AllOf(HasSubstr("step 2 needs 40"), HasSubstr("bytes, the disk has"), HasSubstr("free; make room")));
   EXPECT_THAT(names_in(folder.path()), ElementsAre("step-00000001"));
   expect_holds(read_checkpoint(folder / "step-00000001"), 1);
 }

@@ -71,6 +71,8 @@ TEST(CsvReader, RefusesWhatIsNoTable) {
   EXPECT_THAT(refused_at(1, ""), HasSubstr("there is no line"));
   EXPECT_THAT(refused_at(1, "\n\n"), HasSubstr("there is no line"));
   EXPECT_THAT(refused_at(1, "a,,b\n1,2,3\n"), HasSubstr("column 2 has no name"));
+  EXPECT_THAT(refused_at(1, "a;b\n1;2\n"), HasSubstr("the header has no comma, 'a;b': separate columns by commas"));
+  EXPECT_THAT(refused_at(1, "a\tb\n1\t2\n"), HasSubstr("the header has no comma, 'a\\tb'"));
   EXPECT_THAT(refused_at(2, "\na,b,a\n"), HasSubstr("columns 1 and 3 are both named 'a'"));
   EXPECT_THAT(refused_at(3, "a,b\n1,2\n1,2,3\n"), HasSubstr("the row has 3 fields, the header 2 columns"));
   EXPECT_THAT(refused_at(2, "a,b\n1\n"), HasSubstr("the row has 1 field, "));

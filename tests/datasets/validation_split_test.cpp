@@ -99,6 +99,11 @@ TEST(ValidationSplit, DependsOnDataAndSeedAlone) {
   EXPECT_NE(take_validation(dataset, 0.1, 3).val, take_validation(dataset, 0.1, 4).val);
 }
 
+TEST(ValidationSplit, DataWithoutSamplesIsRefused) {
+  EXPECT_EQ(error_of<UsageError>([] { take_validation(Classes(labels_of({})), 0.1, 0); }),
+            "[data.name] the training data have no samples");
+}
+
 TEST(ValidationSplit, SpreadsOverTheDataset) {
   const TrainAndVal parts = take_validation(Classes(labels_of({1000}), /*in_memory=*/false), 100, 0);
   const auto middle = std::lower_bound(parts.val.begin(), parts.val.end(), 500);
