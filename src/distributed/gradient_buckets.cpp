@@ -7,8 +7,6 @@
 #include <torch/csrc/autograd/variable.h>
 
 #include "util/error.h"
-#include "util/first_few.h"
-#include "util/log.h"
 
 namespace trainyard {
 namespace {
@@ -16,8 +14,6 @@ namespace {
 // Like DistributedDataParallel: a small first bucket lets the sums start early; larger ones use the full bandwidth.
 constexpr std::size_t first_bucket_bytes = std::size_t{1} << 20;
 constexpr std::size_t bucket_bytes = std::size_t{25} << 20;
-
-constexpr std::size_t most_named = 5;  // parameters in a warning
 
 // Returns `gradient` with the strides of `view` if they differ only in dimensions of size 1: _foreach functions use
 // their fast path only for equal strides.
@@ -177,15 +173,8 @@ void GradientBuckets::agree_on_used() {
   at::Tensor used = at::zeros({static_cast<std::int64_t>(used_.size())}, at::kInt);
   for (std::size_t i = 0; i < used_.size(); ++i) used[static_cast<std::int64_t>(i)] = used_[i] ? 1 : 0;
   group_.all_reduce_max(used);
-  std::vector<std::string> unused;
-  for (std::size_t i = 0; i < used_.size(); ++i) {
-    used_[i] = used[static_cast<std::int64_t>(i)].item<int>() != 0;
-    if (!used_[i]) unused.push_back(parameters_[i].first);
-  }
+  for (std::size_t i = 0; i < used_.size(); ++i) used_[i] = used[static_cast<std::int64_t>(i)].item<int>() != 0;
   agreed_ = true;
-  if (unused.empty() || !group_.rank().is_first()) return;
-  log_warning("[distributed] {} parameters have no gradient on any rank and are not trained: {}", unused.size(),
-              first_few(unused, most_named));
 }
 
 void GradientBuckets::require_known_gradients() const {

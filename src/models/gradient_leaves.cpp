@@ -1,5 +1,7 @@
 #include "models/gradient_leaves.h"
 
+#include <vector>
+
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/accumulate_grad.h>
 
@@ -24,15 +26,6 @@ std::unordered_set<const at::TensorImpl*> gradient_leaves(const at::Tensor& resu
     for (const torch::autograd::Edge& edge : node->next_edges()) visit(edge.function.get());
   }
   return leaves;
-}
-
-std::vector<std::string> parameters_without_gradient(const Model& model, const at::Tensor& result) {
-  const auto leaves = gradient_leaves(result);
-  std::vector<std::string> names;
-  for (const auto& [name, parameter] : model.named_parameters()) {
-    if (parameter.requires_grad() && !leaves.contains(parameter.unsafeGetTensorImpl())) names.push_back(name);
-  }
-  return names;
 }
 
 }  // namespace trainyard

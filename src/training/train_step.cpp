@@ -1,10 +1,7 @@
 #include "training/train_step.h"
 
 #include <algorithm>
-#include <span>
 #include <utility>
-
-#include <fmt/ranges.h>
 
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
@@ -13,11 +10,11 @@
 #include <ATen/ops/zeros_like.h>
 
 #include "layers/recompute.h"
-#include "models/gradient_leaves.h"
 #include "training/forward.h"
 #include "training/recording.h"
 #include "util/clock.h"
 #include "util/error.h"
+#include "util/first_few.h"
 #include "util/log.h"
 
 namespace trainyard {
@@ -102,12 +99,16 @@ StepResult TrainStep::run(const TensorDict& batch, const StepPart& part) {
     outputs = recomputing_forward(batch);
     loss = task_.loss(outputs, batch, Phase::train);
     sums = metrics_.sums_of(outputs, batch, loss, samples_of(batch));
+    if (!loss.sum.requires_grad()) {
+      throw RunError("training",
+                     "the loss depends on no trained parameter of the model: look for a detach() or a NoGradGuard in "
+                     "the model's forward() and the task's loss()");
+    }
   } else {
     const at::TensorOptions on_device = at::TensorOptions(device_of(model_)).dtype(at::kDouble);
     loss = {.sum = at::zeros({}, on_device), .weight = at::zeros({}, on_device)};
     sums = at::zeros({metrics_.size()}, on_device);
   }
-  if (has_samples && !std::exchange(has_checked_gradients_, true)) check_gradients(loss.sum);
   Loss whole{loss.sum.detach(), loss.weight.detach()};
   if (!group_.alone()) {
     add_up_ranks(whole, sums);
@@ -115,6 +116,9 @@ StepResult TrainStep::run(const TensorDict& batch, const StepPart& part) {
                           static_cast<int>(std::min<std::int64_t>(part.samples, group_.rank().world_size)));
   }
   backward(loss.sum, whole.weight, part);
+  // Of a batch without samples, only buckets have gradients: those of other ranks.
+  const bool has_gradients = part.last && (has_samples || buckets_ != nullptr);
+  if (has_gradients && !std::exchange(warned_of_untrained_, true)) warn_of_untrained_parameters();
 
   const at::NoGradGuard no_grad;
   // A skipped batch counts in no metric.
@@ -153,21 +157,18 @@ TensorDict TrainStep::recomputing_forward(const TensorDict& batch) {
   return outputs;
 }
 
-// In the first step, before it is captured.
-void TrainStep::check_gradients(const at::Tensor& loss) const {
-  constexpr std::size_t max_listed = 5;
-  if (!loss.requires_grad()) {
-    throw RunError("training",
-                   "the loss depends on no trained parameter of the model: look for a detach() or a "
-                   "NoGradGuard in the model's forward() and the task's loss()");
+// After the backward pass of the first step, which is not captured.
+void TrainStep::warn_of_untrained_parameters() const {
+  constexpr std::size_t most_named = 5;
+  std::vector<std::string> names;
+  for (const auto& [name, parameter] : optimizer_.parameters()) {
+    if (!parameter.grad().defined()) names.push_back(name);
   }
-  const std::vector<std::string> names = parameters_without_gradient(model_, loss);
   if (names.empty() || !group_.rank().is_first()) return;
   log_warning(
-      "[model] the loss does not depend on {} of the model's parameters, which stay as they are: {}{}. Look for a "
-      "detach(), or set model.freeze",
-      names.size(), fmt::join(std::span(names).first(std::min(names.size(), max_listed)), ", "),
-      names.size() > max_listed ? ", ..." : "");
+      "[model] {} of the model's parameters have no gradient and stay as they are: {}; look for a detach(), or set "
+      "model.freeze",
+      names.size(), first_few(names, most_named));
 }
 
 // Called before backward, so that each rank's gradient is already its part of the gradient of the whole batch's mean

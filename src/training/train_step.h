@@ -46,7 +46,7 @@ class TrainStep {
   void make_buckets();
   StepResult run(const TensorDict& batch, const StepPart& part);
   TensorDict recomputing_forward(const TensorDict& batch);
-  void check_gradients(const at::Tensor& loss) const;
+  void warn_of_untrained_parameters() const;
   void add_up_ranks(Loss& loss, at::Tensor& sums);
   void backward(const at::Tensor& sum, const at::Tensor& weight, const StepPart& part);
   void update();
@@ -66,7 +66,7 @@ class TrainStep {
   BufferAverage buffer_average_;
   at::Tensor weight_;  // of the step's losses so far, over all ranks
   StepGraph graph_;
-  bool has_checked_gradients_ = false;
+  bool warned_of_untrained_ = false;
 };
 
 }  // namespace trainyard

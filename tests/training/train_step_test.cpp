@@ -190,7 +190,7 @@ class Detached : public ModelModule {
   torch::nn::Linear head_ = register_module("fc", torch::nn::Linear(8, 10));
 };
 
-TEST(TrainStep, NamesTheParametersThatTheLossDoesNotDependOn) {
+TEST(TrainStep, NamesTheParametersWithoutAGradient) {
   Detached model(/*both=*/false);
   const auto optimizer = make_optimizer({.lr = 0.05}, model);
   const TrainConfig config;
@@ -200,7 +200,7 @@ TEST(TrainStep, NamesTheParametersThatTheLossDoesNotDependOn) {
   step_with.step(random_batch(1, 28), 0.05);
   const std::string log = testing::internal::GetCapturedStdout();
   const std::string warning =
-      "does not depend on 2 of the model's parameters, which stay as they are: body.weight, body.bias";
+      "2 of the model's parameters have no gradient and stay as they are: body.weight, body.bias";
   EXPECT_THAT(log, testing::HasSubstr(warning));
   EXPECT_EQ(log.find(warning), log.rfind(warning)) << "once";
 }
