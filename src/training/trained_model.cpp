@@ -9,6 +9,7 @@
 #include "models/check_forward.h"
 #include "models/freeze.h"
 #include "models/memory_bound.h"
+#include "util/error.h"
 #include "util/torch_errors.h"
 
 namespace trainyard {
@@ -32,6 +33,15 @@ std::shared_ptr<Model> ready(std::shared_ptr<Model> model, const ModelConfig& co
   check_forward(*model, input, config.name);
   freeze(*model, config);
   return model;
+}
+
+std::unique_ptr<Task> task_of(const Manifest& manifest, const Config& config, const std::string& checkpoint,
+                              at::Device device) {
+  try {
+    return make_task(config.task, task_data(manifest), device);
+  } catch (const UsageError& error) {  // of the file, not of this command
+    throw RunError("checkpoint", "{}/manifest.json does not fit its task: {}", checkpoint, error.what());
+  }
 }
 
 // Limits the model that the manifest describes to about the size of its weights file; initialization takes some more.
@@ -68,7 +78,7 @@ TrainedModel load_trained_model(const std::filesystem::path& checkpoint, at::Dev
     throw RunError("checkpoint", "{}: its manifest names {} classes, too many for the {} bytes of {}",
                    checkpoint.string(), manifest.class_names.size(), file.bytes().size(), name);
   }
-  std::unique_ptr<Task> task = make_task(config.task, task_data(manifest), device);
+  std::unique_ptr<Task> task = task_of(manifest, config, checkpoint.string(), device);
   std::shared_ptr<Model> model = with_torch_errors("checkpoint", checkpoint.string() + ": its model", [&] {
     // On the CPU, so that an error here is due to the checkpoint, not to the device.
     const ModelInput input = task->model_input();

@@ -274,9 +274,14 @@ TEST_F(TrainerResume, TrainedModelThatDoesNotFitItsManifestIsRefused) {
   const auto refusal = [&] { return error_of<RunError>([&] { load_trained_model(checkpoint(), at::kCPU); }); };
   change_manifest("/class_counts", json::array());
   change_manifest("/class_names", {"a", "b"});
+  EXPECT_THAT(refusal(),
+              AllOf(HasSubstr("[checkpoint] "), HasSubstr("step-00000004/manifest.json does not fit its task: "),
+                    HasSubstr("there are class names, 2; the data have label (int64) with 3 values")));
+  change_manifest("/fields/1/values/count", 2);
   EXPECT_THAT(refusal(), AllOf(HasSubstr("step-00000004/model.safetensors: "),
                                HasSubstr("'fc.weight' is [3, 128], the model's is [2, 128]")));
   change_manifest("/class_names", {"a", "b", "c"});
+  change_manifest("/fields/1/values/count", 3);
   change_tensor("model.safetensors", "fc.weight", at::full({3, 128}, NAN));
   EXPECT_THAT(refusal(), HasSubstr("'fc.weight' holds NaN"));
   std::string config = manifest()["config"];
