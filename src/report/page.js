@@ -41,15 +41,21 @@ function table(head, rows, rowClass = () => '') {
 // ---- Numbers --------------------------------------------------------------------------------------------------------
 
 const isNumber = (value) => typeof value === 'number' && Number.isFinite(value);
-const orDash = (format) => (value) => isNumber(value) ? format(value) : '–';
+const orDash = (format) => (value, step) => isNumber(value) ? format(value, step) : '–';
+const power = (v) => Math.floor(Math.log10(Math.abs(v)) + 1e-6);
+// The decimals that tell multiples of `step` apart.
+const decimals = (step) => Math.max(0, -power(step));
 const percent = orDash((v) => `${(100 * v).toFixed(2)}\u00a0%`);
-const shortPercent = orDash((v) => `${+(Math.abs(v) < 0.01 ? (100 * v).toPrecision(2) : (100 * v).toFixed(1))}\u00a0%`);
+const shortPercent = orDash((v, step) => step ? `${(100 * v).toFixed(decimals(100 * step))}\u00a0%`
+    : `${+(Math.abs(v) < 0.01 ? (100 * v).toPrecision(2) : (100 * v).toFixed(1))}\u00a0%`);
 const loss = orDash((v) => v.toFixed(4));
 const count = orDash((v) => Math.round(v).toLocaleString('en'));
 const countOf = (v, noun) => `${count(v)} ${noun}${v === 1 ? '' : 's'}`;
 const compact = orDash((v) => v.toLocaleString('en', {notation: 'compact', maximumSignificantDigits: 3}));
 const rate = orDash((v) => v.toLocaleString('en', {maximumSignificantDigits: 3}));
-const plain = orDash((v) => v === 0 ? '0' : Math.abs(v) < 1e-3 || Math.abs(v) >= 1e5 ? v.toExponential(1) : `${+v.toPrecision(3)}`);
+const plain = orDash((v, step) => v === 0 ? '0'
+    : Math.abs(v) < 1e-3 || Math.abs(v) >= 1e5 ? v.toExponential(step ? Math.max(0, power(v) - power(step)) : 1)
+    : step ? v.toFixed(decimals(step)) : `${+v.toPrecision(3)}`);
 const bytes = orDash((v) => v >= 2 ** 30 ? `${(v / 2 ** 30).toFixed(1)} GiB` : `${(v / 2 ** 20).toFixed(0)} MiB`);
 
 // The names of a run's metrics for a split, "loss" first.
@@ -118,13 +124,12 @@ function heading() {
 // ---- Curves ---------------------------------------------------------------------------------------------------------
 
 // Round numbers, or whole ones, that divide `low` to `high` into at most `parts` parts, and if possible at least a third
-// of that.
+// of that. Returns [number, the distance between them] pairs.
 function ticks(low, high, parts, whole = false) {
   const rough = Math.max((high - low) / parts || 1, whole ? 1 : 0);
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough * 0.999);
+  const step = [1, 2, 5, 10].map((m) => m * 10 ** Math.floor(Math.log10(rough))).find((s) => s >= rough * 0.999);
   const result = [];
-  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; ++i) result.push(i * step || 0);
+  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; ++i) result.push([i * step || 0, step]);
   return result;
 }
 
@@ -151,27 +156,31 @@ function chart(title, lines, {format, zero, top, canLog = false}) {
   const svg = drawing('svg', {role: 'img', 'aria-label': `${title} over the epochs`});
   const tip = element('div', {class: 'tip', hidden: ''});
   const box = element('div', {class: 'chart'}, svg, tip);
-  const height = 230, top_ = 8, bottom = 26, left = 52, right = 10;
-  let width = 0;
+  const height = 230, top_ = 8, bottom = 26, right = 10;
+  let width = 0, left = 0;
   const toX = (x) => left + (x - xLow) / (xHigh - xLow) * (width - left - right);
   const scaled = (y) => log ? Math.log(y / yLow) / Math.log(yHigh / yLow) : (y - yLow) / (yHigh - yLow);
   const toY = (y) => top_ + (1 - scaled(y)) * (height - top_ - bottom);
   const logTicks = () => {
     const all = [];
     for (let p = Math.floor(Math.log10(yLow)); p <= Math.log10(yHigh); ++p) all.push(...[1, 2, 5].map((m) => m * 10 ** p));
-    return all.filter((y) => y >= yLow && y <= yHigh);
+    return all.filter((y) => y >= yLow && y <= yHigh).map((y) => [y]);
   };
 
   function draw() {
     width = svg.clientWidth || 600;
     svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
     svg.replaceChildren();
-    for (const y of log ? logTicks() : ticks(yLow, yHigh, 8)) {
-      svg.append(drawing('line', {class: 'rule', x1: left, x2: width - right, y1: toY(y), y2: toY(y)}),
-          drawing('text', {x: left - 8, y: toY(y) + 4, 'text-anchor': 'end'}, format(y)));
+    const marks = log ? logTicks() : ticks(yLow, yHigh, 8);
+    const labels = marks.map(([y, step]) => drawing('text', {y: toY(y) + 4, 'text-anchor': 'end'}, format(y, step)));
+    svg.append(...labels);
+    left = Math.max(40, ...labels.map((label) => label.getComputedTextLength())) + 12;
+    for (const label of labels) label.setAttribute('x', left - 8);
+    for (const [y] of marks) {
+      svg.append(drawing('line', {class: 'rule', x1: left, x2: width - right, y1: toY(y), y2: toY(y)}));
     }
-    for (const x of ticks(xLow, xHigh, Math.max(2, Math.floor(width / 90)), xHigh >= 1)) {
-      svg.append(drawing('text', {x: toX(x), y: height - 6, 'text-anchor': 'middle'}, plain(x)));
+    for (const [x, step] of ticks(xLow, xHigh, Math.max(2, Math.floor(width / 90)), xHigh >= 1)) {
+      svg.append(drawing('text', {x: toX(x), y: height - 6, 'text-anchor': 'middle'}, plain(x, step)));
     }
     for (const {points, index, kind} of lines) {
       const path = points.map(([x, y], i) => `${i ? 'L' : 'M'}${toX(x).toFixed(1)} ${toY(y).toFixed(1)}`).join('');
@@ -392,11 +401,13 @@ function plot(label, [xLow, xHigh], [yLow, yHigh], across, draw, counts = false)
   const toX = (x) => left + (x - xLow) / (xHigh - xLow) * (width - left - right);
   const toY = (y) => top + (1 - (y - yLow) / (yHigh - yLow)) * (height - top - bottom);
   const svg = drawing('svg', {role: 'img', 'aria-label': label, viewBox: `0 0 ${width} ${height}`});
-  for (const y of ticks(yLow, yHigh, 8, counts)) {
+  for (const [y, step] of ticks(yLow, yHigh, 8, counts)) {
     svg.append(drawing('line', {class: 'rule', x1: left, x2: width - right, y1: toY(y), y2: toY(y)}),
-        drawing('text', {x: left - 8, y: toY(y) + 4, 'text-anchor': 'end'}, counts ? compact(y) : plain(y)));
+        drawing('text', {x: left - 8, y: toY(y) + 4, 'text-anchor': 'end'}, counts ? compact(y) : plain(y, step)));
   }
-  for (const x of ticks(xLow, xHigh, 6)) svg.append(drawing('text', {x: toX(x), y: height - 22, 'text-anchor': 'middle'}, plain(x)));
+  for (const [x, step] of ticks(xLow, xHigh, 6)) {
+    svg.append(drawing('text', {x: toX(x), y: height - 22, 'text-anchor': 'middle'}, plain(x, step)));
+  }
   svg.append(drawing('text', {x: (left + width - right) / 2, y: height - 5, 'text-anchor': 'middle'}, across));
   draw(svg, toX, toY);
   return element('div', {class: 'plot'}, svg);
