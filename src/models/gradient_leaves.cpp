@@ -18,12 +18,12 @@ std::unordered_set<const at::TensorImpl*> gradient_leaves(const at::Tensor& resu
   if (result.requires_grad() && result.is_leaf()) return {result.unsafeGetTensorImpl()};
   visit(result.grad_fn().get());
   while (!open.empty()) {
-    const Node* const node = open.back();
+    const Node& node = *open.back();
     open.pop_back();
-    if (const auto* const leaf = dynamic_cast<const torch::autograd::AccumulateGrad*>(node)) {
+    if (const auto* const leaf = dynamic_cast<const torch::autograd::AccumulateGrad*>(&node)) {
       leaves.insert(leaf->variable.unsafeGetTensorImpl());
     }
-    for (const torch::autograd::Edge& edge : node->next_edges()) visit(edge.function.get());
+    for (const torch::autograd::Edge& edge : node.next_edges()) visit(edge.function.get());
   }
   return leaves;
 }

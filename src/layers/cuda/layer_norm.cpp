@@ -25,7 +25,8 @@ at::ScalarType output_type() { return autocast_type(at::kFloat); }
 bool applies(const torch::nn::LayerNormImpl& layer, const at::Tensor& x, const PendingAdd& pending) {
   const auto& shape = layer.options.normalized_shape();
   if (!x.is_cuda() || x.scalar_type() != at::kFloat || x.dim() == 0 || x.numel() == 0) return false;
-  if (shape.size() != 1 || x.size(-1) != shape[0] || shape[0] % 4 != 0 || shape[0] > layer_norm_max_C) return false;
+  if (shape.size() != 1 || x.size(-1) != shape[0] || shape[0] % 4 != 0 || shape[0] > layer_norm_max_channels)
+    return false;
   if (!element_of(output_type())) return false;
   const auto serves = [&](const at::Tensor& parameter) {
     return parameter.defined() && parameter.scalar_type() == at::kFloat && parameter.device() == x.device() &&

@@ -65,7 +65,7 @@ void dispatch_vectors_per_lane(std::uint32_t C, const Run& run) {
   if (needed == 3) return run(std::integral_constant<int, 3>());
   if (needed == 4) return run(std::integral_constant<int, 4>());
   if (needed <= 6) return run(std::integral_constant<int, 6>());
-  return run(std::integral_constant<int, layer_norm_max_C / (warp_size * 4)>());
+  return run(std::integral_constant<int, layer_norm_max_channels / (warp_size * 4)>());
 }
 
 }  // namespace trainyard::layer_norm

@@ -9,12 +9,12 @@
 
 namespace trainyard {
 
-constexpr std::uint32_t layer_norm_max_C = 1024;  ///< a warp keeps a row in registers
+constexpr std::uint32_t layer_norm_max_channels = 1024;  ///< a warp keeps a row in registers
 
 /// A row-major matrix of rows × C in GPU memory. All arrays below of C elements or more are aligned to 16 bytes.
 struct Tokens {
   std::int64_t rows;
-  std::uint32_t C;  ///< a multiple of 4, at most layer_norm_max_C
+  std::uint32_t C;  ///< a multiple of 4, at most layer_norm_max_channels
   Element element;  ///< type of branch and y; sums are float32
 };
 
