@@ -64,8 +64,7 @@ std::vector<DeviceFacts> visible_gpus() {
   if (pid < 0) {
     log_warning(
         "[check] the GPUs cannot be counted: fork: {}; at most one of them is used: see `ulimit -u` and the "
-        "container's "
-        "limit of processes, or name one with --train.device",
+        "container's limit of processes, or name one with --train.device",
         std::strerror(errno));  // NOLINT(concurrency-mt-unsafe): one thread
     return {};
   }

@@ -37,11 +37,10 @@ std::string summary_of(const SplitInfo& split) {
                          ? fmt::format("{}: {}", count_of(split.size, "sample"), describe(split.fields))
                          : fmt::format("{} of {}", count_of(split.size, "sample"),
                                        count_of(split.class_names.size(), "class", "classes"));
-  if (!split.class_counts.empty()) {
+  if (split.class_counts.size() > 1) {
     const auto [fewest, most] = std::minmax_element(split.class_counts.begin(), split.class_counts.end());
-    line += split.class_counts.size() == 1 ? ""
-            : *fewest == *most             ? fmt::format(", {} each", *most)
-                                           : fmt::format(", from {} to {}", named(split, fewest), named(split, most));
+    line += *fewest == *most ? fmt::format(", {} each", *most)
+                             : fmt::format(", from {} to {}", named(split, fewest), named(split, most));
   }
   if (split.from_train) line += ", taken out of train (data.val)";
   return line;

@@ -207,9 +207,8 @@ RunFolder choose_unnamed(const Config& config) {
       notes.push_back(fmt::format("{} is in use: another process trains there", path.string()));
       continue;
     }
-    if (step_folders(path / "checkpoints").empty() && !in_the_way(path).empty()) {
-      notes.push_back(
-          fmt::format("{} holds {} but no checkpoint: it is left as it is", path.string(), in_the_way(path)));
+    if (const std::string found = in_the_way(path); !found.empty() && step_folders(path / "checkpoints").empty()) {
+      notes.push_back(fmt::format("{} holds {} but no checkpoint: it is left as it is", path.string(), found));
     }
     const std::optional<RunEnd> end = end_of_same_run(config, path);
     if (!end) continue;

@@ -67,11 +67,11 @@ void StepGraph::capture(Kind& kind, const TensorDict& batch) {
   const at::Tensor before = random.get_state();
   kind.graph = capture_cuda_graph(device_, [&] { kind.result = step_(kind.input, kind.part); }, other);
   if (at::equal(random.get_state(), before)) return;
+  random.set_state(before);
+  kinds_.clear();
   launch_without_graph(
       "the model draws random numbers on the CPU, which a CUDA graph would repeat (draw them on the GPU, or set "
       "train.cuda_graph = false)");
-  random.set_state(before);
-  kinds_.clear();
 }
 
 }  // namespace trainyard

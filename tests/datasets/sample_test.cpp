@@ -9,12 +9,17 @@
 namespace trainyard {
 namespace {
 
-TEST(Sample, IsFilledOnceEachFieldIsFilledAsExpected) {
-  Sample sample;
+// Four bytes, a number and an image.
+void begin_three_fields(Sample& sample) {
   sample.begin(3);
   sample.expect(0, 4);
   sample.expect(1, sizeof(std::int64_t));
   sample.expect_image(2);
+}
+
+TEST(Sample, IsFilledOnceEachFieldIsFilledAsExpected) {
+  Sample sample;
+  begin_three_fields(sample);
   EXPECT_EQ(sample.elements(0).size(), 4U);
   sample.set(1, std::int64_t{7});
   EXPECT_TRUE(sample.is_filled(0));
@@ -28,10 +33,7 @@ TEST(Sample, IsFilledOnceEachFieldIsFilledAsExpected) {
 
 TEST(Sample, IsNotFilledByTheWrongKind) {
   Sample sample;
-  sample.begin(3);
-  sample.expect(0, 4);
-  sample.expect(1, sizeof(std::int64_t));
-  sample.expect_image(2);
+  begin_three_fields(sample);
   sample.store(0, {});
   sample.set(1, std::int32_t{7});
   EXPECT_TRUE(sample.elements(2).empty());
