@@ -50,7 +50,6 @@ at::Device prepare_device(const Config& config, const CheckResult& check) {
     c10::impl::VirtualGuardImpl(device.type()).setDevice(device);
   }
   set_float32_arithmetic(config.train.precision);
-  at::globalContext().setBenchmarkCuDNN(true);  // shapes are constant: benchmark the convolutions once
   if (config.train.deterministic) set_deterministic();
   return device;
 }

@@ -23,7 +23,6 @@ void set_deterministic() {
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
   at::globalContext().setDeterministicFillUninitializedMemory(false);  // a debugging aid that costs an extra pass
   at::globalContext().setDeterministicCuDNN(true);
-  at::globalContext().setBenchmarkCuDNN(false);  // the fastest algorithm may differ from run to run
 }
 
 Autocast::Autocast(Precision precision, at::DeviceType device)

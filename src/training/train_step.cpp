@@ -10,6 +10,7 @@
 #include <ATen/ops/zeros_like.h>
 
 #include "layers/recompute.h"
+#include "training/benchmark_convolutions.h"
 #include "training/forward.h"
 #include "training/recording.h"
 #include "util/clock.h"
@@ -54,6 +55,9 @@ TrainStep::TrainStep(Model& model, Optimizer& optimizer, const Task& task, const
 StepResult TrainStep::operator()(const TensorDict& batch, double learning_rate, const StepPart& part) {
   optimizer_.set_learning_rate(learning_rate);
   if (!buckets_ && !(group_.alone() && part.first && part.last)) make_buckets();
+  // A smaller batch comes once per epoch, at its end: measuring would take longer than it could save.
+  most_samples_ = std::max(most_samples_, part.samples);
+  const BenchmarkConvolutions benchmark(part.samples == most_samples_);
   return graph_(batch, part);
 }
 

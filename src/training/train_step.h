@@ -31,7 +31,8 @@ class TrainStep {
   /// and sums are those of the whole batch; outputs are those of this rank. Does not wait for the device, except to
   /// capture the step (StepGraph). With train.on_nonfinite = skip, a loss that is not finite changes nothing: not the
   /// weights, not the optimizer's state, not the running statistics. With fp16, gradients that overflow change only the
-  /// scaler. The result is valid until the next call.
+  /// scaler. The result is valid until the next call. On a GPU, cuDNN's algorithms are measured for the convolutions of
+  /// the largest batches (BenchmarkConvolutions).
   StepResult operator()(const TensorDict& batch, double learning_rate, const StepPart& part = {});
 
   /// Measures the sums over the ranks, in the time of a few steps' sums. Called by all ranks, before the first step.
@@ -66,6 +67,7 @@ class TrainStep {
   BufferAverage buffer_average_;
   at::Tensor weight_;  // of the step's losses so far, over all ranks
   StepGraph graph_;
+  std::int64_t most_samples_ = 0;  // of a batch, over all ranks
   bool warned_of_untrained_ = false;
 };
 

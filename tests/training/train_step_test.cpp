@@ -205,6 +205,35 @@ TEST(TrainStep, NamesTheParametersWithoutAGradient) {
   EXPECT_EQ(log.find(warning), log.rfind(warning)) << "once";
 }
 
+// Notes whether cuDNN's benchmark mode is on.
+class NotesBenchmarkMode : public ModelModule {
+ public:
+  TensorDict forward(const TensorDict& batch) override {
+    modes.push_back(at::globalContext().benchmarkCuDNN());
+    return {{"logits", fc_(batch.at("image").flatten(1))}};
+  }
+
+  std::vector<bool> modes;
+
+ private:
+  torch::nn::Linear fc_ = register_module("fc", torch::nn::Linear(28 * 28, 10));
+};
+
+TEST(TrainStep, MeasuresTheConvolutionsOfTheLargestBatches) {
+  NotesBenchmarkMode model;
+  const auto optimizer = make_optimizer({.lr = 0.05}, model);
+  const TrainConfig config;
+  TaskStep step_with(model, *optimizer, small_task(), config);
+  for (const std::int64_t samples : {16, 16, 7, 16}) {
+    step_with.step(random_batch(1, 28), 0.05, {.samples = samples});
+  }
+  at::globalContext().setDeterministicCuDNN(true);
+  step_with.step(random_batch(1, 28), 0.05, {.samples = 16});
+  at::globalContext().setDeterministicCuDNN(false);
+  EXPECT_THAT(model.modes, testing::ElementsAre(true, true, false, true, false));
+  EXPECT_FALSE(at::globalContext().benchmarkCuDNN());
+}
+
 TEST(TrainStep, LossWithoutAnyGradientIsRefused) {
   Detached model(/*both=*/true);
   const auto optimizer = make_optimizer({.lr = 0.05}, model);
