@@ -1,38 +1,14 @@
 // A thread computes one vector of a pixel's channels: forward of y, from the pixel's window; backward of dx, from all
 // windows that contain the pixel. So each element is written once, without atomics, and sums have a fixed order.
 
-#include <type_traits>
-
+#include "layers/cuda/max_pool_common.cuh"
 #include "layers/cuda/max_pool_kernel.h"
-#include "layers/cuda/vectors.cuh"
 
 namespace trainyard {
 namespace {
 
 constexpr unsigned forward_blocks = 3;  // resident per multiprocessor: more would leave too few registers
 constexpr unsigned backward_blocks = 4;
-
-// The index of the maximum within the window, a byte per element of a vector.
-template <typename T>
-struct ArgMax {
-  std::conditional_t<vector_size<T> == 8, uint2, std::uint32_t> bytes;
-
-  __device__ unsigned get(int i) const { return reinterpret_cast<const std::uint8_t*>(&bytes)[i]; }
-  __device__ void set(int i, unsigned tap) {
-    reinterpret_cast<std::uint8_t*>(&bytes)[i] = static_cast<std::uint8_t>(tap);
-  }
-};
-
-struct Pixel {
-  unsigned image, row, column;
-
-  __device__ Pixel(unsigned index, unsigned height, unsigned width)
-      : image(index / width / height), row(index / width % height), column(index % width) {}
-};
-
-__device__ std::int64_t pixel_at(unsigned image, unsigned row, unsigned column, unsigned height, unsigned width) {
-  return (std::int64_t{image} * height + row) * width + column;
-}
 
 template <typename T, unsigned size>
 __global__ void __launch_bounds__(block_threads, forward_blocks) max_pool_kernel(Pooling p, MaxPoolForward params) {
@@ -62,7 +38,7 @@ __global__ void __launch_bounds__(block_threads, forward_blocks) max_pool_kernel
 #pragma unroll
       for (int i = 0; i < vector_size<T>; ++i) {
         const float value = window[tap].get(i);
-        if (started && !(value > best.get(i)) && !isnan(value)) continue;  // the first of equal values; NaN wins
+        if (started && !replaces(value, best.get(i))) continue;
         best.set(i, value);
         argmax.set(i, tap);
       }
@@ -70,7 +46,7 @@ __global__ void __launch_bounds__(block_threads, forward_blocks) max_pool_kernel
     }
     const std::int64_t element = std::int64_t{index} * p.C + channel;
     store(params.y, element, best);
-    *reinterpret_cast<ArgMax<T>*>(params.argmax + element) = argmax;
+    store(params.argmax, element, argmax);
   }
 }
 
@@ -90,7 +66,7 @@ __global__ void __launch_bounds__(block_threads, backward_blocks)
       for (unsigned x = first_window(column); x <= min(column / p.stride, p.out_width - 1); ++x) {
         const std::int64_t element = pixel_at(pixel.image, y, x, p.out_height, p.out_width) * p.C + channel;
         const Vector<T> dy = load<T>(params.dy, element);
-        const ArgMax<T> argmax = *reinterpret_cast<const ArgMax<T>*>(params.argmax + element);
+        const auto argmax = load_argmax<T>(params.argmax, element);
         const unsigned tap = (row - y * p.stride) * size + column - x * p.stride;
 #pragma unroll
         for (int i = 0; i < vector_size<T>; ++i) sums[i] += argmax.get(i) == tap ? dy.get(i) : 0;
