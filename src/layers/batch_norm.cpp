@@ -1,6 +1,7 @@
 #include "layers/batch_norm.h"
 
 #include "layers/fused.h"
+#include "layers/max_pool.h"
 
 namespace trainyard {
 
@@ -21,9 +22,15 @@ Branches BatchNormImpl::add_relu(const at::Tensor& x, const at::Tensor& residual
   return {y, y};
 }
 
+Branches BatchNormImpl::relu_pool(const at::Tensor& x) {
+  if (const std::optional<Branches> fused = fused_batch_norm_pool(*this, x, all_reduce())) return *fused;
+  const at::Tensor y = max_pool(relu(x), /*size=*/3, /*stride=*/2, /*padding=*/1);
+  return {y, y};
+}
+
 std::optional<Branches> BatchNormImpl::fused_forward(const at::Tensor& x, const std::optional<at::Tensor>& residual,
                                                      bool relu) {
-  return fused_batch_norm(*this, x, residual, relu, is_synchronized() ? &all_reduce_ : nullptr);
+  return fused_batch_norm(*this, x, residual, relu, all_reduce());
 }
 
 }  // namespace trainyard

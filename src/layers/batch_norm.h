@@ -1,4 +1,4 @@
-/// Batch normalization with ReLU and residual add fused in, which saves passes over memory.
+/// Batch normalization with ReLU, residual add and max pooling fused in, which saves passes over memory.
 #pragma once
 
 #include <optional>
@@ -10,7 +10,7 @@
 
 namespace trainyard {
 
-/// The output of a residual block, once for each branch of the next block. Both tensors have the same values and share
+/// The input of a residual block, once for each branch. Both tensors have the same values and share
 /// memory, but each has its own gradient: the fused backward pass adds the two where it reads them, which saves a pass.
 struct Branches {
   at::Tensor main;      ///< for the convolutions
@@ -34,6 +34,9 @@ class BatchNormImpl : public torch::nn::BatchNorm2dImpl {
   /// (forward(x) + residual).relu(). residual: the shape and type of x.
   Branches add_relu(const at::Tensor& x, const at::Tensor& residual);
 
+  /// max_pool(relu(x), size 3, stride 2, padding 1)
+  Branches relu_pool(const at::Tensor& x);
+
   /// From now on its statistics in training are those of all processes (synchronized_batch_norm()). REQUIRES affine,
   /// track_running_stats and momentum.
   void synchronize(AllReduce all_reduce) { all_reduce_ = std::move(all_reduce); }
@@ -42,6 +45,7 @@ class BatchNormImpl : public torch::nn::BatchNorm2dImpl {
 
  private:
   std::optional<Branches> fused_forward(const at::Tensor& x, const std::optional<at::Tensor>& residual, bool relu);
+  const AllReduce* all_reduce() const { return is_synchronized() ? &all_reduce_ : nullptr; }
 
   AllReduce all_reduce_;
 };

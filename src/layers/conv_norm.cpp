@@ -39,4 +39,13 @@ Branches conv_norm_add_relu(torch::nn::Conv2d& conv, BatchNorm& norm, const at::
   return fused ? *fused : norm->add_relu(convolved.y, residual);
 }
 
+Branches conv_norm_relu_pool(torch::nn::Conv2d& conv, BatchNorm& norm, const at::Tensor& x) {
+  const SummedConvolution convolved = convolve(conv, norm, x);
+  std::optional<Branches> fused;
+  if (convolved.sums.defined()) {
+    fused = fused_batch_norm_pool(*norm, convolved.y, /*all_reduce=*/nullptr, convolved.sums);
+  }
+  return fused ? *fused : norm->relu_pool(convolved.y);
+}
+
 }  // namespace trainyard

@@ -26,4 +26,7 @@ at::Tensor conv_norm_relu(torch::nn::Conv2d& conv, BatchNorm& norm, const at::Te
 /// norm->add_relu(conv(x), residual)
 Branches conv_norm_add_relu(torch::nn::Conv2d& conv, BatchNorm& norm, const at::Tensor& x, const at::Tensor& residual);
 
+/// norm->relu_pool(conv(x))
+Branches conv_norm_relu_pool(torch::nn::Conv2d& conv, BatchNorm& norm, const at::Tensor& x);
+
 }  // namespace trainyard

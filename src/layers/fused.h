@@ -43,6 +43,11 @@ std::optional<Branches> fused_batch_norm(const torch::nn::BatchNorm2dImpl& layer
                                          const AllReduce* all_reduce,
                                          const std::optional<at::Tensor>& sums = std::nullopt);
 
+/// max_pool(relu(normalized x), 3, 2, 1), twice, in the passes of fused_batch_norm(): what is pooled is never written.
+std::optional<Branches> fused_batch_norm_pool(const torch::nn::BatchNorm2dImpl& layer, const at::Tensor& x,
+                                              const AllReduce* all_reduce,
+                                              const std::optional<at::Tensor>& sums = std::nullopt);
+
 /// bias_gelu()
 std::optional<at::Tensor> fused_bias_gelu(const at::Tensor& product, const at::Tensor& bias, Gelu form);
 

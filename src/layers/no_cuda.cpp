@@ -16,6 +16,11 @@ std::optional<Branches> fused_batch_norm(const torch::nn::BatchNorm2dImpl&, cons
   return std::nullopt;
 }
 
+std::optional<Branches> fused_batch_norm_pool(const torch::nn::BatchNorm2dImpl&, const at::Tensor&, const AllReduce*,
+                                              const std::optional<at::Tensor>&) {
+  return std::nullopt;
+}
+
 std::optional<at::Tensor> fused_bias_gelu(const at::Tensor&, const at::Tensor&, Gelu) { return std::nullopt; }
 
 std::optional<SummedConvolution> fused_convolution(const torch::nn::Conv2dImpl&, const at::Tensor&) {

@@ -3,7 +3,6 @@
 #include <torch/nn/init.h>
 
 #include "layers/conv_norm.h"
-#include "layers/max_pool.h"
 #include "layers/recompute.h"
 #include "models/convolution.h"
 
@@ -138,10 +137,14 @@ ResNetLayers::ResNetLayers(torch::nn::Module& owner, const ResNetShape& shape, s
   }
 }
 
+Branches ResNetLayers::stem(const at::Tensor& images) {
+  if (stem_ == Stem::standard) return conv_norm_relu_pool(conv1, bn1, images);
+  const at::Tensor x = conv_norm_relu(conv1, bn1, images);
+  return {x, x};
+}
+
 ResNetFeatures ResNetLayers::forward(const at::Tensor& images) {
-  at::Tensor x = conv_norm_relu(conv1, bn1, images);
-  if (stem_ == Stem::standard) x = max_pool(x, /*size=*/3, /*stride=*/2, /*padding=*/1);
-  Branches branches{x, x};
+  Branches branches = stem(images);
   for (std::size_t i = 0; i < 3; ++i) branches = forward_layer(*layers_[i], branches);
   const at::Tensor layer3 = branches.main;
   return {layer3, forward_layer(*layers_[3], branches).main};

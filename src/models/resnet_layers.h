@@ -50,6 +50,8 @@ class ResNetLayers {
   std::int64_t layer4_channels() const { return 512 * expansion_; }
 
  private:
+  Branches stem(const at::Tensor& images);
+
   Stem stem_;
   std::int64_t expansion_;
   torch::nn::Conv2d conv1;

@@ -9,6 +9,7 @@
 
 #include "layers/cuda/batch_norm_kernel.h"
 #include "layers/cuda/channels_last.h"
+#include "layers/cuda/pooling.h"
 #include "layers/fused.h"
 
 namespace trainyard {
@@ -40,16 +41,26 @@ at::Tensor uninitialized(const at::Tensor& x, at::IntArrayRef sizes, at::ScalarT
 at::Tensor floats(const at::Tensor& x, at::IntArrayRef sizes) { return uninitialized(x, sizes, at::kFloat); }
 at::Tensor doubles(const at::Tensor& x, at::IntArrayRef sizes) { return uninitialized(x, sizes, at::kDouble); }
 
+std::optional<Pooling> pooling_for(const at::Tensor& x) {
+  return pooling_of(x, /*size=*/3, /*stride=*/2, /*padding=*/1);
+}
+
+at::Tensor pooled(const at::Tensor& x, const Pooling& pooling, at::ScalarType type) {
+  return at::empty({x.size(0), x.size(1), pooling.out_height, pooling.out_width}, x.options().dtype(type),
+                   at::MemoryFormat::ChannelsLast);
+}
+
 class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
  public:
-  // Returns the result; with a residual, returns it twice.
+  // Returns the result; with a residual or pooling, returns it twice.
   static variable_list forward(AutogradContext* context, const at::Tensor& x, const std::optional<at::Tensor>& residual,
                                const at::Tensor& weight, const at::Tensor& bias,
-                               const torch::nn::BatchNorm2dImpl& layer, bool relu, const AllReduce* all_reduce,
+                               const torch::nn::BatchNorm2dImpl& layer, bool relu,
+                               const std::optional<Pooling>& pooling, const AllReduce* all_reduce,
                                const std::optional<at::Tensor>& sums) {
     const c10::cuda::CUDAGuard on_device(x.device());
     const Activations shape = shape_of(x);
-    const at::Tensor y = at::empty_like(x);
+    const at::Tensor y = pooling ? pooled(x, *pooling, x.scalar_type()) : at::empty_like(x);
     const at::Tensor statistics = floats(x, {2, x.size(1)});
     const at::Tensor workspace = floats(x, {batch_norm_workspace(shape)});
     BatchNormForward params{.x = x.const_data_ptr(),
@@ -65,12 +76,21 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
                             .mean = statistics.mutable_data_ptr<float>(),
                             .rstd = statistics.mutable_data_ptr<float>() + x.size(1),
                             .workspace = workspace.mutable_data_ptr<float>()};
-    at::Tensor added, relu_mask;
+    const bool returns_twice = residual || pooling;
+    at::Tensor added, relu_mask, maxima, argmax;
+    if (returns_twice) {
+      relu_mask = uninitialized(x, {y.numel() * y.element_size() / 16}, at::kByte);
+      params.relu_mask = relu_mask.mutable_data_ptr<std::uint8_t>();
+    }
     if (residual) {
       added = for_kernels(*residual);
-      relu_mask = uninitialized(x, {x.numel() * x.element_size() / 16}, at::kByte);
       params.residual = added.const_data_ptr();
-      params.relu_mask = relu_mask.mutable_data_ptr<std::uint8_t>();
+    }
+    if (pooling) {
+      maxima = at::empty_like(y);
+      argmax = pooled(x, *pooling, at::kByte);
+      params.maxima = maxima.mutable_data_ptr();
+      params.argmax = argmax.mutable_data_ptr<std::uint8_t>();
     }
     if (sums) params.sums = sums->const_data_ptr<float>();
     const auto stream = c10::cuda::getCurrentCUDAStream();
@@ -84,28 +104,32 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
       params.moments = moments.const_data_ptr<double>();
       context->saved_data["all_reduce"] = saved(*all_reduce);
     }
-    C10_CUDA_CHECK(launch_batch_norm(shape, params, stream));
+    C10_CUDA_CHECK(launch_batch_norm_statistics(shape, params, stream));
+    C10_CUDA_CHECK(pooling ? launch_batch_norm_pool(*pooling, params, stream)
+                           : launch_batch_norm_y(shape, params, stream));
     context->saved_data["relu"] = relu;
     context->set_materialize_grads(false);
-    context->save_for_backward({x, weight, bias, statistics, relu_mask, moments});
-    return residual ? variable_list{y, y.variable_data()} : variable_list{y};
+    context->save_for_backward({x, weight, bias, statistics, relu_mask, moments, maxima, argmax});
+    return returns_twice ? variable_list{y, y.variable_data()} : variable_list{y};
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     TORCH_CHECK(!at::GradMode::is_enabled(), "a fused batch norm has no second derivative");
     std::erase_if(gradients, [](const at::Tensor& gradient) { return !gradient.defined(); });
-    if (gradients.empty()) return variable_list(8);
+    if (gradients.empty()) return variable_list(9);
     for (at::Tensor& gradient : gradients) gradient = for_kernels(gradient);
     const variable_list kept = context->get_saved_variables();
     const at::Tensor &x = kept[0], &weight = kept[1], &bias = kept[2], &statistics = kept[3], &relu_mask = kept[4],
-                     &moments = kept[5];
+                     &moments = kept[5], &maxima = kept[6], &argmax = kept[7];
+    const bool pools = maxima.defined();
+    const at::Tensor& summed = pools ? maxima : x;
     const c10::cuda::CUDAGuard on_device(x.device());
-    const Activations shape = shape_of(x);
+    const Activations shape = shape_of(summed);
     const at::Tensor dweight = at::empty_like(weight);
     const at::Tensor dbias = at::empty_like(bias);
     const at::Tensor workspace = floats(x, {batch_norm_workspace(shape)});
     BatchNormBackward params{.dy = gradients[0].const_data_ptr(),
-                             .x = x.const_data_ptr(),
+                             .x = summed.const_data_ptr(),
                              .relu = context->saved_data["relu"].toBool(),
                              .weight = weight.const_data_ptr<float>(),
                              .bias = bias.const_data_ptr<float>(),
@@ -113,30 +137,34 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
                              .rstd = statistics.const_data_ptr<float>() + x.size(1),
                              .dweight = dweight.mutable_data_ptr<float>(),
                              .dbias = dbias.mutable_data_ptr<float>(),
+                             .batch = shape_of(x).rows,
                              .workspace = workspace.mutable_data_ptr<float>()};
-    at::Tensor dx, dresidual;
-    if (context->needs_input_grad(0)) {
-      dx = at::empty_like(x);
-      params.dx = dx.mutable_data_ptr();
-    }
+    at::Tensor masked_dy;
     if (relu_mask.defined()) {
-      dresidual = at::empty_like(x);
+      masked_dy = at::empty_like(summed);
       params.relu_mask = relu_mask.const_data_ptr<std::uint8_t>();
-      params.dresidual = dresidual.mutable_data_ptr();
+      params.masked_dy = masked_dy.mutable_data_ptr();
       if (gradients.size() == 2) params.dy_extra = gradients[1].const_data_ptr();
     }
-    const auto stream = c10::cuda::getCurrentCUDAStream();
+    at::Tensor sums;
     if (moments.defined()) {
-      const at::Tensor sums = doubles(x, {2 * x.size(1)});
+      sums = doubles(x, {2 * x.size(1)});
       params.sums = sums.mutable_data_ptr<double>();
       params.rows = moments.const_data_ptr<double>() + 2 * x.size(1);
-      C10_CUDA_CHECK(launch_batch_norm_sums(shape, params, stream));
-      all_reduce_of(context->saved_data["all_reduce"])(sums);
-      if (dx.defined()) C10_CUDA_CHECK(launch_batch_norm_dx(shape, params, stream));
-    } else {
-      C10_CUDA_CHECK(launch_batch_norm(shape, params, stream));
     }
-    return {dx, dresidual, dweight, dbias, {}, {}, {}, {}};
+    const auto stream = c10::cuda::getCurrentCUDAStream();
+    C10_CUDA_CHECK(launch_batch_norm_sums(shape, params, stream));
+    if (sums.defined()) all_reduce_of(context->saved_data["all_reduce"])(sums);
+    at::Tensor dx;
+    if (context->needs_input_grad(0)) {
+      dx = at::empty_like(x);
+      params.x = x.const_data_ptr();
+      params.dx = dx.mutable_data_ptr();
+      if (pools) params.argmax = argmax.const_data_ptr<std::uint8_t>();
+      C10_CUDA_CHECK(pools ? launch_batch_norm_pool(pooling_for(x).value(), params, stream)
+                           : launch_batch_norm_dx(shape, params, stream));
+    }
+    return {dx, pools ? at::Tensor() : masked_dy, dweight, dbias, {}, {}, {}, {}, {}};
   }
 };
 
@@ -146,8 +174,20 @@ std::optional<Branches> fused_batch_norm(const torch::nn::BatchNorm2dImpl& layer
                                          const std::optional<at::Tensor>& residual, bool relu,
                                          const AllReduce* all_reduce, const std::optional<at::Tensor>& sums) {
   if (!applies(layer, x, residual)) return std::nullopt;
-  const variable_list y = FusedBatchNorm::apply(x, residual, layer.weight, layer.bias, layer, relu, all_reduce, sums);
+  const variable_list y = FusedBatchNorm::apply(x, residual, layer.weight, layer.bias, layer, relu,
+                                                /*pooling=*/std::optional<Pooling>(), all_reduce, sums);
   return Branches{.main = y[0], .shortcut = residual ? y[1] : at::Tensor()};
+}
+
+std::optional<Branches> fused_batch_norm_pool(const torch::nn::BatchNorm2dImpl& layer, const at::Tensor& x,
+                                              const AllReduce* all_reduce, const std::optional<at::Tensor>& sums) {
+  const std::optional<at::Tensor> no_residual;
+  if (!applies(layer, x, no_residual)) return std::nullopt;
+  const std::optional<Pooling> pooling = pooling_for(x);
+  if (!pooling) return std::nullopt;
+  const variable_list y = FusedBatchNorm::apply(x, no_residual, layer.weight, layer.bias, layer,
+                                                /*relu=*/true, pooling, all_reduce, sums);
+  return Branches{.main = y[0], .shortcut = y[1]};
 }
 
 }  // namespace trainyard

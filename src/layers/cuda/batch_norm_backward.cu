@@ -37,7 +37,7 @@ __global__ void __launch_bounds__(block_threads, backward_blocks)
           return loaded;
         },
         [&](std::int64_t row, const Loaded& loaded) {
-          Vector<T> dresidual;
+          Vector<T> masked_dy;
 #pragma unroll
           for (int i = 0; i < vector_size<T>; ++i) {
             const float x = loaded.x.get(i);
@@ -46,12 +46,12 @@ __global__ void __launch_bounds__(block_threads, backward_blocks)
               dy = relu_backward<T>(dy, x, scaling, bias, i);
             } else if constexpr (epilogue == Epilogue::add_relu) {
               dy = (loaded.relu_mask >> i & 1) != 0 ? dy + loaded.dy_extra.get(i) : 0;
-              dresidual.set(i, dy);
+              masked_dy.set(i, dy);
             }
             sums[i] += dy;
             sums[vector_size<T> + i] = fmaf(dy, x - scaling.mean.at[i], sums[vector_size<T> + i]);
           }
-          if constexpr (epilogue == Epilogue::add_relu) store(params.dresidual, row * C + channel, dresidual);
+          if constexpr (epilogue == Epilogue::add_relu) store(params.masked_dy, row * C + channel, masked_dy);
         });
   }
   block_reduce_sum<block_threads>(sums);
@@ -64,15 +64,6 @@ __global__ void __launch_bounds__(block_threads, backward_blocks)
   }
 }
 
-// What is subtracted from the gradient: its mean, and its projection on x - mean.
-struct Correction {
-  float* mean;
-  float* slope;
-
-  Correction(float* workspace, unsigned C, unsigned blocks)
-      : mean(workspace + std::int64_t{2} * blocks * C), slope(mean + C) {}
-};
-
 __device__ void correct(const Correction& correction, const BatchNormBackward& params, unsigned channel, float sum_dy,
                         float sum_dy_x, float rows) {
   const float rstd = params.rstd[channel];
@@ -80,8 +71,7 @@ __device__ void correct(const Correction& correction, const BatchNormBackward& p
   correction.slope[channel] = sum_dy_x / rows * rstd * rstd * rstd * params.weight[channel];
 }
 
-__global__ void finish_gradients_kernel(BatchNormBackward params, std::int64_t rows, unsigned C, unsigned blocks,
-                                        Correction correction) {
+__global__ void finish_gradients_kernel(BatchNormBackward params, unsigned C, unsigned blocks, Correction correction) {
   const unsigned channel = blockIdx.x * tile_channels + threadIdx.x;
   const bool in_range = channel < C;
   float sums[2] = {};
@@ -98,7 +88,7 @@ __global__ void finish_gradients_kernel(BatchNormBackward params, std::int64_t r
   params.dbias[channel] = sums[0];
   params.dweight[channel] = sums[1] * params.rstd[channel];
   if (params.sums == nullptr) {
-    correct(correction, params, channel, sums[0], sums[1], static_cast<float>(rows));
+    correct(correction, params, channel, sums[0], sums[1], static_cast<float>(params.batch));
   } else {
     params.sums[channel] = sums[0];
     params.sums[C + channel] = sums[1];
@@ -117,11 +107,9 @@ __global__ void __launch_bounds__(block_threads, backward_blocks)
     input_gradient_kernel(BatchNormBackward params, std::int64_t rows, unsigned C, Correction correction) {
   const unsigned channel = first_channel<T>();
   if (channel >= C) return;
-  const Scaling<T> scaling(params, channel);
+  const InputGradient<T> input_gradient(params, correction, channel);
   const PerChannel<vector_size<T>> bias(params.bias + channel);
-  const PerChannel<vector_size<T>> mean_gradient(correction.mean + channel);
-  const PerChannel<vector_size<T>> slope(correction.slope + channel);
-  const void* const gradient = epilogue == Epilogue::add_relu ? params.dresidual : params.dy;
+  const void* const gradient = epilogue == Epilogue::add_relu ? params.masked_dy : params.dy;
   struct Loaded {
     Vector<T> dy, x;
   };
@@ -137,8 +125,8 @@ __global__ void __launch_bounds__(block_threads, backward_blocks)
         for (int i = 0; i < vector_size<T>; ++i) {
           const float x = loaded.x.get(i);
           float dy = loaded.dy.get(i);
-          if constexpr (epilogue == Epilogue::relu) dy = relu_backward<T>(dy, x, scaling, bias, i);
-          dx.set(i, fmaf(scaling.scale.at[i], dy - mean_gradient.at[i], (scaling.mean.at[i] - x) * slope.at[i]));
+          if constexpr (epilogue == Epilogue::relu) dy = relu_backward<T>(dy, x, input_gradient.scaling, bias, i);
+          dx.set(i, input_gradient.of(dy, x, i));
         }
         store(params.dx, row * C + channel, dx);
       });
@@ -150,17 +138,13 @@ void sum(const Activations& shape, const BatchNormBackward& params, cudaStream_t
   const Correction correction(params.workspace, shape.C, blocks.x);
   sum_gradients_kernel<T, epilogue><<<blocks, threads, 0, stream>>>(params, shape.rows, shape.C);
   finish_gradients_kernel<<<ceil_divide(shape.C, tile_channels), dim3(tile_channels, tile_rows), 0, stream>>>(
-      params, shape.rows, shape.C, blocks.x, correction);
+      params, shape.C, blocks.x, correction);
 }
 
 template <typename T, Epilogue epilogue>
 void input_gradient(const Activations& shape, const BatchNormBackward& params, cudaStream_t stream) {
   const auto [blocks, threads] = grid_for(shape, backward_blocks);
-  const Correction correction(params.workspace, shape.C, blocks.x);
-  if (params.sums != nullptr) {
-    correct_by_sums_kernel<<<ceil_divide(shape.C, block_threads), block_threads, 0, stream>>>(params, shape.C,
-                                                                                              correction);
-  }
+  const Correction correction = correction_of(shape, params, stream);
   input_gradient_kernel<T, epilogue><<<blocks, threads, 0, stream>>>(params, shape.rows, shape.C, correction);
 }
 
@@ -168,12 +152,22 @@ void input_gradient(const Activations& shape, const BatchNormBackward& params, c
 template <typename Run>
 cudaError_t dispatch(const Activations& shape, const BatchNormBackward& params, const Run& run) {
   dispatch_element(shape.element, [&](auto zero) {
-    dispatch_epilogue(params.relu, params.dresidual != nullptr, [&](auto epilogue) { run(zero, epilogue); });
+    dispatch_epilogue(params.relu, params.masked_dy != nullptr, [&](auto epilogue) { run(zero, epilogue); });
   });
   return cudaGetLastError();
 }
 
 }  // namespace
+
+Correction correction_of(const Activations& shape, const BatchNormBackward& params, cudaStream_t stream) {
+  const Correction correction(params.workspace, shape.C, grid_for(shape, backward_blocks).blocks.x);
+  if (params.sums != nullptr) {
+    correct_by_sums_kernel<<<ceil_divide(shape.C, block_threads), block_threads, 0, stream>>>(params, shape.C,
+                                                                                              correction);
+  }
+  return correction;
+}
+
 }  // namespace batch_norm
 
 cudaError_t launch_batch_norm_sums(const Activations& shape, const BatchNormBackward& params, cudaStream_t stream) {
@@ -186,11 +180,6 @@ cudaError_t launch_batch_norm_dx(const Activations& shape, const BatchNormBackwa
   return batch_norm::dispatch(shape, params, [&](auto zero, auto epilogue) {
     batch_norm::input_gradient<decltype(zero), decltype(epilogue)::value>(shape, params, stream);
   });
-}
-
-cudaError_t launch_batch_norm(const Activations& shape, const BatchNormBackward& params, cudaStream_t stream) {
-  const cudaError_t error = launch_batch_norm_sums(shape, params, stream);
-  return error == cudaSuccess && params.dx != nullptr ? launch_batch_norm_dx(shape, params, stream) : error;
 }
 
 }  // namespace trainyard

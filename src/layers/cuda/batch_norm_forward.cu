@@ -162,7 +162,7 @@ __global__ void __launch_bounds__(block_threads, forward_blocks)
         for (int i = 0; i < vector_size<T>; ++i) {
           float value = normalize(loaded.x.get(i), scaling.mean.at[i], scaling.scale.at[i], bias.at[i]);
           if constexpr (epilogue == Epilogue::add_relu) value += loaded.residual.get(i);
-          if (epilogue != Epilogue::none && value < 0) value = 0;  // NaN stays NaN
+          if constexpr (epilogue != Epilogue::none) value = relu(value);
           y.set(i, value);
           relu_mask |= relu_passes(y.get(i)) << i;
         }
@@ -173,21 +173,20 @@ __global__ void __launch_bounds__(block_threads, forward_blocks)
       });
 }
 
-template <typename T, Epilogue epilogue>
+template <typename T>
 void launch(const Activations& shape, const BatchNormForward& params, cudaStream_t stream) {
-  const auto [blocks, threads] = grid_for(shape, forward_blocks);
   if (params.moments != nullptr) {
     statistics_of_moments_kernel<<<ceil_divide(shape.C, block_threads), block_threads, 0, stream>>>(params, shape.C);
   } else if (params.sums != nullptr) {
     statistics_of_sums_kernel<<<ceil_divide(shape.C, block_threads), block_threads, 0, stream>>>(params, shape.rows,
                                                                                                  shape.C);
   } else {
+    const auto [blocks, threads] = grid_for(shape, forward_blocks);
     const RowPartition partition(shape.rows, blocks, threads);
     sum_rows_kernel<T><<<blocks, threads, 0, stream>>>(params.x, shape.rows, shape.C, partition, params.workspace);
     finish_statistics_kernel<<<ceil_divide(shape.C, tile_channels), dim3(tile_channels, tile_rows), 0, stream>>>(
         params, shape.rows, shape.C, partition, blocks.x);
   }
-  normalize_kernel<T, epilogue><<<blocks, threads, 0, stream>>>(params, shape.rows, shape.C);
 }
 
 template <typename T>
@@ -207,10 +206,18 @@ std::int64_t batch_norm_workspace(const Activations& shape) {
   return std::int64_t{2} * (blocks + 1) * shape.C;  // the blocks' two sums, then backward's Correction
 }
 
-cudaError_t launch_batch_norm(const Activations& shape, const BatchNormForward& params, cudaStream_t stream) {
+cudaError_t launch_batch_norm_statistics(const Activations& shape, const BatchNormForward& params,
+                                         cudaStream_t stream) {
+  dispatch_element(shape.element, [&](auto zero) { batch_norm::launch<decltype(zero)>(shape, params, stream); });
+  return cudaGetLastError();
+}
+
+cudaError_t launch_batch_norm_y(const Activations& shape, const BatchNormForward& params, cudaStream_t stream) {
+  const auto [blocks, threads] = grid_for(shape, batch_norm::forward_blocks);
   dispatch_element(shape.element, [&](auto zero) {
     batch_norm::dispatch_epilogue(params.relu, params.residual != nullptr, [&](auto epilogue) {
-      batch_norm::launch<decltype(zero), decltype(epilogue)::value>(shape, params, stream);
+      batch_norm::normalize_kernel<decltype(zero), decltype(epilogue)::value>
+          <<<blocks, threads, 0, stream>>>(params, shape.rows, shape.C);
     });
   });
   return cudaGetLastError();

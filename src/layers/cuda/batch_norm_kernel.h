@@ -6,11 +6,15 @@
 #include <cuda_runtime_api.h>
 
 #include "layers/cuda/activations.h"
+#include "layers/cuda/max_pool_kernel.h"
 
 namespace trainyard {
 
 // A batch over several processes: each writes the sums of its rows, the sums are added up over the processes, and the
-// second call normalizes with them.
+// next calls normalize with them.
+//
+// With max pooling of y, over windows of 3 × 3 with stride 2 and padding 1, y itself is never written. Only the maxima
+// of the windows have a gradient, so the sums of backward are sums over the windows.
 
 /// The sums of forward.
 struct BatchNormMoments {
@@ -19,15 +23,18 @@ struct BatchNormMoments {
   float* workspace;  ///< batch_norm_workspace() floats
 };
 
-/// y = normalized x, plus the residual if there is one, then ReLU if `relu`. Arrays have C elements unless noted.
+/// y = normalized x, plus the residual if there is one, then ReLU if `relu`; with max pooling always a ReLU and no
+/// residual. Arrays have C elements unless noted.
 struct BatchNormForward {
   const void* x;            ///< rows × C; at least two rows
   const double* moments;    ///< of the whole batch; null: it is x
   const float* sums;        ///< C sums of x, C sums of x * x; null: computed here. Not with `moments`
   const void* residual;     ///< rows × C; null: none. REQUIRES `relu` if set
-  void* y;                  ///< rows × C
-  std::uint8_t* relu_mask;  ///< written if there is a residual: one byte per 16 bytes of y, bit i set if element i
-                            ///< passed the ReLU
+  void* y;                  ///< rows × C; with max pooling windows × C
+  void* maxima;             ///< written with max pooling: the x that each y comes from
+  std::uint8_t* argmax;     ///< written with max pooling: as by MaxPoolForward
+  std::uint8_t* relu_mask;  ///< written with a residual or max pooling: one byte per 16 bytes of y, bit i set if
+                            ///< element i passed the ReLU
   bool relu;
   const float* weight;
   const float* bias;
@@ -41,35 +48,44 @@ struct BatchNormForward {
   float* workspace;         ///< batch_norm_workspace() floats
 };
 
-/// The gradients of a BatchNormForward. A batch over several processes takes launch_batch_norm_sums(), which writes
-/// `sums`, dresidual, dweight and dbias, then launch_batch_norm_dx(), which writes dx.
+/// The gradients of a BatchNormForward. launch_batch_norm_sums() writes masked_dy, dweight, dbias and, for a batch over
+/// several processes, `sums`; then the others write dx. With max pooling, the rows of the sums are the windows, and
+/// their x is BatchNormForward::maxima.
 struct BatchNormBackward {
   const void* dy;                 ///< rows × C
-  const void* dy_extra;           ///< rows × C, added to dy; null: none. Only with a residual
+  const void* dy_extra;           ///< rows × C, added to dy; null: none. Only with masked_dy
   const void* x;                  ///< rows × C
   const std::uint8_t* relu_mask;  ///< as written by BatchNormForward
+  const std::uint8_t* argmax;     ///< as written by BatchNormForward
   bool relu;
   const float* weight;
   const float* bias;
   const float* mean;
   const float* rstd;
-  void* dx;            ///< rows × C; null: not needed
-  void* dresidual;     ///< rows × C; null: no residual
+  void* dx;            ///< rows × C
+  void* masked_dy;     ///< rows × C, the gradient of the ReLU's input; null: the ReLU's mask is not stored
   float* dweight;      ///< of these rows
   float* dbias;        ///< of these rows
+  std::int64_t batch;  ///< the number of rows of BatchNormForward::x; not used with `sums`
   double* sums;        ///< C sums of the gradient of the normalized x, C sums of its product with x - mean
-  const double* rows;  ///< one element, the number of rows of the whole batch
+  const double* rows;  ///< with `sums`: one element, the number of rows of the whole batch
   float* workspace;    ///< batch_norm_workspace() floats
 };
 
 /// The size of `workspace` in floats on the current device, for both directions.
 std::int64_t batch_norm_workspace(const Activations& shape);
 
-/// Asynchronous on `stream` of the current device; return the error of the launch.
-cudaError_t launch_batch_norm(const Activations& shape, const BatchNormForward& params, cudaStream_t stream);
-cudaError_t launch_batch_norm(const Activations& shape, const BatchNormBackward& params, cudaStream_t stream);
+// Asynchronous on `stream` of the current device; return the error of the launch.
+
 cudaError_t launch_batch_norm_moments(const Activations& shape, const BatchNormMoments& params, cudaStream_t stream);
+
+/// The first writes everything but what has the size of y, which one of the others then writes.
+cudaError_t launch_batch_norm_statistics(const Activations& shape, const BatchNormForward& params, cudaStream_t stream);
+cudaError_t launch_batch_norm_y(const Activations& shape, const BatchNormForward& params, cudaStream_t stream);
+cudaError_t launch_batch_norm_pool(const Pooling& pooling, const BatchNormForward& params, cudaStream_t stream);
+
 cudaError_t launch_batch_norm_sums(const Activations& shape, const BatchNormBackward& params, cudaStream_t stream);
 cudaError_t launch_batch_norm_dx(const Activations& shape, const BatchNormBackward& params, cudaStream_t stream);
+cudaError_t launch_batch_norm_pool(const Pooling& pooling, const BatchNormBackward& params, cudaStream_t stream);
 
 }  // namespace trainyard
