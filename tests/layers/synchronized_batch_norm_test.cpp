@@ -149,7 +149,8 @@ TEST_P(SynchronizedBatchNorm, GpuKernelsOfTwoSharesMatchTheWholeBatch) {
   if (GetParam() == at::kDouble) GTEST_SKIP() << "has no kernels";
   const at::Device device(at::kCUDA);
   at::manual_seed(1);
-  const std::vector<std::vector<std::int64_t>> shapes = {{8, 5, 7}, {264, 9, 9}, {2048, 7, 7}, {64, 56, 56}};
+  const std::vector<std::vector<std::int64_t>> shapes = {
+      {8, 5, 7}, {264, 9, 9}, {2048, 7, 7}, {64, 56, 56}, {64, 128, 128}};
   for (const auto& shape : shapes) {
     SCOPED_TRACE(fmt::format("{} channels", shape[0]));
     expect_whole_batch({random_share(9, shape, GetParam(), device), random_share(4, shape, GetParam(), device)}, device,

@@ -104,9 +104,8 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
       params.moments = moments.const_data_ptr<double>();
       context->saved_data["all_reduce"] = saved(*all_reduce);
     }
-    C10_CUDA_CHECK(launch_batch_norm_statistics(shape, params, stream));
     C10_CUDA_CHECK(pooling ? launch_batch_norm_pool(*pooling, params, stream)
-                           : launch_batch_norm_y(shape, params, stream));
+                           : launch_batch_norm(shape, params, stream));
     context->saved_data["relu"] = relu;
     context->set_materialize_grads(false);
     context->save_for_backward({x, weight, bias, statistics, relu_mask, moments, maxima, argmax});
@@ -146,6 +145,11 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
       params.masked_dy = masked_dy.mutable_data_ptr();
       if (gradients.size() == 2) params.dy_extra = gradients[1].const_data_ptr();
     }
+    at::Tensor dx;
+    if (context->needs_input_grad(0)) {
+      dx = at::empty_like(x);
+      params.dx = dx.mutable_data_ptr();
+    }
     at::Tensor sums;
     if (moments.defined()) {
       sums = doubles(x, {2 * x.size(1)});
@@ -155,11 +159,8 @@ class FusedBatchNorm : public torch::autograd::Function<FusedBatchNorm> {
     const auto stream = c10::cuda::getCurrentCUDAStream();
     C10_CUDA_CHECK(launch_batch_norm_sums(shape, params, stream));
     if (sums.defined()) all_reduce_of(context->saved_data["all_reduce"])(sums);
-    at::Tensor dx;
-    if (context->needs_input_grad(0)) {
-      dx = at::empty_like(x);
+    if (dx.defined()) {
       params.x = x.const_data_ptr();
-      params.dx = dx.mutable_data_ptr();
       if (pools) params.argmax = argmax.const_data_ptr<std::uint8_t>();
       C10_CUDA_CHECK(pools ? launch_batch_norm_pool(pooling_for(x).value(), params, stream)
                            : launch_batch_norm_dx(shape, params, stream));

@@ -1,4 +1,4 @@
-#include "layers/cuda/batch_norm_common.cuh"
+#include "layers/cuda/batch_norm_input_gradient.cuh"
 
 namespace trainyard {
 namespace batch_norm {
@@ -19,7 +19,7 @@ __global__ void __launch_bounds__(block_threads, backward_blocks)
   const bool in_range = channel < C;
   float sums[2 * vector_size<T>] = {};
   if (in_range) {
-    const Scaling<T> scaling(params, channel);
+    const Scaling<T> scaling = scaling_of<T>(params, channel);
     const PerChannel<vector_size<T>> bias(params.bias + channel);
     struct Loaded {
       Vector<T> dy, dy_extra, x;
@@ -64,50 +64,27 @@ __global__ void __launch_bounds__(block_threads, backward_blocks)
   }
 }
 
-__device__ void correct(const Correction& correction, const BatchNormBackward& params, unsigned channel, float sum_dy,
-                        float sum_dy_x, float rows) {
-  const float rstd = params.rstd[channel];
-  correction.mean[channel] = sum_dy / rows;
-  correction.slope[channel] = sum_dy_x / rows * rstd * rstd * rstd * params.weight[channel];
-}
-
-__global__ void finish_gradients_kernel(BatchNormBackward params, unsigned C, unsigned blocks, Correction correction) {
-  const unsigned channel = blockIdx.x * tile_channels + threadIdx.x;
-  const bool in_range = channel < C;
-  float sums[2] = {};
-  if (in_range) {
-#pragma unroll 4
-    for (unsigned block = threadIdx.y; block < blocks; block += tile_rows) {
-      const float* const partials = params.workspace + std::int64_t{2} * block * C + channel;
-      sums[0] += partials[0];
-      sums[1] += partials[C];
-    }
-  }
-  block_reduce_sum<tile_channels * tile_rows>(sums);
-  if (!in_range || threadIdx.y != 0) return;
-  params.dbias[channel] = sums[0];
-  params.dweight[channel] = sums[1] * params.rstd[channel];
-  if (params.sums == nullptr) {
-    correct(correction, params, channel, sums[0], sums[1], static_cast<float>(params.batch));
-  } else {
-    params.sums[channel] = sums[0];
-    params.sums[C + channel] = sums[1];
-  }
-}
-
-__global__ void correct_by_sums_kernel(BatchNormBackward params, unsigned C, Correction correction) {
-  const unsigned channel = blockIdx.x * blockDim.x + threadIdx.x;
-  if (channel >= C) return;
-  correct(correction, params, channel, static_cast<float>(params.sums[channel]),
-          static_cast<float>(params.sums[C + channel]), static_cast<float>(*params.rows));
+// Leaves the sums of all rows in params.sums, or in the place of the first block's.
+__global__ void finish_gradients_kernel(BatchNormBackward params, unsigned C, unsigned blocks) {
+  combine_partials<combine_threads>(params.workspace, combined_tile(C), C, blocks,
+                                    [&](unsigned channel, const float (&sums)[2]) {
+                                      store_gradients(params, channel, sums);
+                                      if (params.sums == nullptr) {
+                                        params.workspace[channel] = sums[0];
+                                        params.workspace[C + channel] = sums[1];
+                                      } else {
+                                        params.sums[channel] = sums[0];
+                                        params.sums[C + channel] = sums[1];
+                                      }
+                                    });
 }
 
 template <typename T, Epilogue epilogue>
 __global__ void __launch_bounds__(block_threads, backward_blocks)
-    input_gradient_kernel(BatchNormBackward params, std::int64_t rows, unsigned C, Correction correction) {
+    input_gradient_kernel(BatchNormBackward params, std::int64_t rows, unsigned C, unsigned partials) {
   const unsigned channel = first_channel<T>();
+  const InputGradient<T> input_gradient = input_gradient_of_block<T>(params, C, partials);
   if (channel >= C) return;
-  const InputGradient<T> input_gradient(params, correction, channel);
   const PerChannel<vector_size<T>> bias(params.bias + channel);
   const void* const gradient = epilogue == Epilogue::add_relu ? params.masked_dy : params.dy;
   struct Loaded {
@@ -132,20 +109,25 @@ __global__ void __launch_bounds__(block_threads, backward_blocks)
       });
 }
 
+// Whether a kernel between the passes adds up the partial sums.
+bool finishes(const Activations& shape, const BatchNormBackward& params) {
+  return !is_small(shape) || params.dx == nullptr || params.sums != nullptr;
+}
+
 template <typename T, Epilogue epilogue>
 void sum(const Activations& shape, const BatchNormBackward& params, cudaStream_t stream) {
-  const auto [blocks, threads] = grid_for(shape, backward_blocks);
-  const Correction correction(params.workspace, shape.C, blocks.x);
+  const auto [blocks, threads] = grid_of_passes(shape, backward_blocks);
   sum_gradients_kernel<T, epilogue><<<blocks, threads, 0, stream>>>(params, shape.rows, shape.C);
-  finish_gradients_kernel<<<ceil_divide(shape.C, tile_channels), dim3(tile_channels, tile_rows), 0, stream>>>(
-      params, shape.C, blocks.x, correction);
+  if (!finishes(shape, params)) return;
+  finish_gradients_kernel<<<ceil_divide(shape.C, combine_channels), combine_threads, 0, stream>>>(params, shape.C,
+                                                                                                  blocks.x);
 }
 
 template <typename T, Epilogue epilogue>
 void input_gradient(const Activations& shape, const BatchNormBackward& params, cudaStream_t stream) {
-  const auto [blocks, threads] = grid_for(shape, backward_blocks);
-  const Correction correction = correction_of(shape, params, stream);
-  input_gradient_kernel<T, epilogue><<<blocks, threads, 0, stream>>>(params, shape.rows, shape.C, correction);
+  const auto [blocks, threads] = grid_of_passes(shape, backward_blocks);
+  input_gradient_kernel<T, epilogue>
+      <<<blocks, threads, 0, stream>>>(params, shape.rows, shape.C, partial_sums(shape, params));
 }
 
 // Calls run(zero of the element's type, std::integral_constant<Epilogue, ...>()).
@@ -159,13 +141,8 @@ cudaError_t dispatch(const Activations& shape, const BatchNormBackward& params, 
 
 }  // namespace
 
-Correction correction_of(const Activations& shape, const BatchNormBackward& params, cudaStream_t stream) {
-  const Correction correction(params.workspace, shape.C, grid_for(shape, backward_blocks).blocks.x);
-  if (params.sums != nullptr) {
-    correct_by_sums_kernel<<<ceil_divide(shape.C, block_threads), block_threads, 0, stream>>>(params, shape.C,
-                                                                                              correction);
-  }
-  return correction;
+unsigned partial_sums(const Activations& shape, const BatchNormBackward& params) {
+  return finishes(shape, params) ? 1 : grid_of_passes(shape, backward_blocks).blocks.x;
 }
 
 }  // namespace batch_norm

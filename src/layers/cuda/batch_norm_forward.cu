@@ -1,31 +1,15 @@
-#include "layers/cuda/batch_norm_common.cuh"
+#include "layers/cuda/batch_norm_normalization.cuh"
 
 namespace trainyard {
 namespace batch_norm {
 namespace {
 
-// The number of rows that for_each_row gives to each block.
-struct RowPartition {
-  std::int64_t rows_per_block;  // of every block
-  std::int64_t remainder;       // given to blocks from block 0 on
-  std::int64_t rows_per_step;
-
-  RowPartition(std::int64_t rows, dim3 blocks, dim3 threads)
-      : rows_per_block(rows / (std::int64_t{blocks.x} * threads.y) * threads.y),
-        remainder(rows % (std::int64_t{blocks.x} * threads.y)),
-        rows_per_step(threads.y) {}
-
-  __device__ float count(unsigned block) const {
-    return static_cast<float>(rows_per_block +
-                              min(max(remainder - block * rows_per_step, std::int64_t{0}), rows_per_step));
-  }
-};
-
 // Each block computes the mean of its rows and the sum of squared deviations from it. Subtracting the block's first row
 // before squaring avoids catastrophic cancellation: the loss is bounded by the number of rows, not by the squared mean.
 template <typename T>
 __global__ void __launch_bounds__(block_threads, forward_blocks)
-    sum_rows_kernel(const void* x, std::int64_t rows, unsigned C, RowPartition partition, float* partials) {
+    sum_rows_kernel(const void* x, unsigned C, RowPartition partition, float* partials) {
+  const std::int64_t rows = partition.rows;
   const unsigned channel = first_channel<T>();
   const bool in_range = channel < C;
   Vector<T> first{};
@@ -55,89 +39,34 @@ __global__ void __launch_bounds__(block_threads, forward_blocks)
   }
 }
 
-// A channel's mean, and the sum of squared deviations from it.
-struct Statistics {
-  float mean, squares;
-};
-
-// Combines the blocks' statistics in the same way. Called by whole blocks; the result is that of threadIdx.y == 0.
-__device__ Statistics combine_blocks(const float* partials, std::int64_t rows, unsigned C, unsigned channel,
-                                     const RowPartition& partition, unsigned blocks) {
-  const bool in_range = channel < C;
-  const float first = in_range ? partials[channel] : 0;
-  float sums[2] = {};
-  if (in_range) {
-#pragma unroll 4
-    for (unsigned block = threadIdx.y; block < blocks; block += tile_rows) {
-      const float* const means = partials + std::int64_t{2} * block * C + channel;
-      const float distance = means[0] - first;
-      const float weighted = partition.count(block) * distance;
-      sums[0] += weighted;
-      sums[1] += fmaf(weighted, distance, means[C]);
-    }
-  }
-  block_reduce_sum<tile_channels * tile_rows>(sums);
-  const float offset = sums[0] / static_cast<float>(rows);
-  return {first + offset, sums[1] - sums[0] * offset};
-}
-
-__device__ void store_statistics(const BatchNormForward& params, unsigned channel, float mean, float squares,
-                                 float rows) {
-  if (squares < 0) squares = 0;  // due to rounding; NaN stays NaN
-  params.mean[channel] = mean;
-  params.rstd[channel] = 1 / sqrtf(squares / rows + params.eps);
-  const auto update = [&](float& running, float now) { running += params.momentum * (now - running); };
-  update(params.running_mean[channel], mean);
-  update(params.running_variance[channel], squares / (rows - 1));
-  if (channel == 0) ++*params.batches;
-}
-
-__global__ void finish_statistics_kernel(BatchNormForward params, std::int64_t rows, unsigned C, RowPartition partition,
-                                         unsigned blocks) {
-  const unsigned channel = blockIdx.x * tile_channels + threadIdx.x;
-  const Statistics statistics = combine_blocks(params.workspace, rows, C, channel, partition, blocks);
-  if (channel >= C || threadIdx.y != 0) return;
-  store_statistics(params, channel, statistics.mean, statistics.squares, static_cast<float>(rows));
+// Leaves the statistics of all rows in the place of the first block's.
+__global__ void combine_partials_kernel(float* partials, unsigned C, RowPartition partition) {
+  combine_partials<combine_threads>(partials, combined_tile(C), C, partition,
+                                    [&](unsigned channel, const Statistics& statistics) {
+                                      partials[channel] = statistics.mean;
+                                      partials[C + channel] = statistics.squares;
+                                    });
 }
 
 // In float64, the mean of squares minus the squared mean is precise enough.
-__global__ void store_moments_kernel(BatchNormMoments params, std::int64_t rows, unsigned C, RowPartition partition,
-                                     unsigned blocks) {
-  const unsigned channel = blockIdx.x * tile_channels + threadIdx.x;
-  const Statistics statistics = combine_blocks(params.workspace, rows, C, channel, partition, blocks);
-  if (channel >= C || threadIdx.y != 0) return;
-  const auto count = static_cast<double>(rows);
-  const double mean = statistics.mean;
-  params.moments[channel] = count * mean;
-  params.moments[C + channel] = statistics.squares + count * mean * mean;
-  if (channel == 0) params.moments[2 * C] = count;
-}
-
-// Sum is float or double.
-template <typename Sum>
-__device__ void statistics_of_sums(const BatchNormForward& params, const Sum* sums, double rows, unsigned C) {
-  const unsigned channel = blockIdx.x * blockDim.x + threadIdx.x;
-  if (channel >= C) return;
-  const double mean = sums[channel] / rows;
-  const double squares = sums[C + channel] - rows * mean * mean;
-  store_statistics(params, channel, static_cast<float>(mean), static_cast<float>(squares), static_cast<float>(rows));
-}
-
-__global__ void statistics_of_moments_kernel(BatchNormForward params, unsigned C) {
-  statistics_of_sums(params, params.moments, params.moments[2 * C], C);
-}
-
-__global__ void statistics_of_sums_kernel(BatchNormForward params, std::int64_t rows, unsigned C) {
-  statistics_of_sums(params, params.sums, static_cast<double>(rows), C);
+__global__ void store_moments_kernel(BatchNormMoments params, unsigned C, RowPartition partition) {
+  combine_partials<combine_threads>(params.workspace, combined_tile(C), C, partition,
+                                    [&](unsigned channel, const Statistics& statistics) {
+                                      const auto count = static_cast<double>(partition.rows);
+                                      const double mean = statistics.mean;
+                                      params.moments[channel] = count * mean;
+                                      params.moments[C + channel] = statistics.squares + count * mean * mean;
+                                      if (channel == 0) params.moments[2 * C] = count;
+                                    });
 }
 
 template <typename T, Epilogue epilogue>
 __global__ void __launch_bounds__(block_threads, forward_blocks)
-    normalize_kernel(BatchNormForward params, std::int64_t rows, unsigned C) {
+    normalize_kernel(BatchNormForward params, unsigned C, RowPartition partition) {
+  const std::int64_t rows = partition.rows;
   const unsigned channel = first_channel<T>();
+  const Normalization<T> normalization = normalization_of_block<T>(params, C, partition);
   if (channel >= C) return;
-  const Scaling<T> scaling(params, channel);
-  const PerChannel<vector_size<T>> bias(params.bias + channel);
   struct Loaded {
     Vector<T> x, residual;
   };
@@ -160,7 +89,7 @@ __global__ void __launch_bounds__(block_threads, forward_blocks)
         unsigned relu_mask = 0;
 #pragma unroll
         for (int i = 0; i < vector_size<T>; ++i) {
-          float value = normalize(loaded.x.get(i), scaling.mean.at[i], scaling.scale.at[i], bias.at[i]);
+          float value = normalization.of(loaded.x.get(i), i);
           if constexpr (epilogue == Epilogue::add_relu) value += loaded.residual.get(i);
           if constexpr (epilogue != Epilogue::none) value = relu(value);
           y.set(i, value);
@@ -173,51 +102,51 @@ __global__ void __launch_bounds__(block_threads, forward_blocks)
       });
 }
 
-template <typename T>
-void launch(const Activations& shape, const BatchNormForward& params, cudaStream_t stream) {
-  if (params.moments != nullptr) {
-    statistics_of_moments_kernel<<<ceil_divide(shape.C, block_threads), block_threads, 0, stream>>>(params, shape.C);
-  } else if (params.sums != nullptr) {
-    statistics_of_sums_kernel<<<ceil_divide(shape.C, block_threads), block_threads, 0, stream>>>(params, shape.rows,
-                                                                                                 shape.C);
-  } else {
-    const auto [blocks, threads] = grid_for(shape, forward_blocks);
-    const RowPartition partition(shape.rows, blocks, threads);
-    sum_rows_kernel<T><<<blocks, threads, 0, stream>>>(params.x, shape.rows, shape.C, partition, params.workspace);
-    finish_statistics_kernel<<<ceil_divide(shape.C, tile_channels), dim3(tile_channels, tile_rows), 0, stream>>>(
-        params, shape.rows, shape.C, partition, blocks.x);
-  }
+// What is not given is added up before.
+bool sums_rows(const BatchNormForward& params) { return params.moments == nullptr && params.sums == nullptr; }
+
+Grid grid_of_forward(const Activations& shape, const BatchNormForward& params) {
+  return sums_rows(params) ? grid_of_passes(shape, forward_blocks) : grid_for(shape, forward_blocks);
 }
 
 template <typename T>
 void launch(const Activations& shape, const BatchNormMoments& params, cudaStream_t stream) {
-  const auto [blocks, threads] = grid_for(shape, forward_blocks);
-  const RowPartition partition(shape.rows, blocks, threads);
-  sum_rows_kernel<T><<<blocks, threads, 0, stream>>>(params.x, shape.rows, shape.C, partition, params.workspace);
-  store_moments_kernel<<<ceil_divide(shape.C, tile_channels), dim3(tile_channels, tile_rows), 0, stream>>>(
-      params, shape.rows, shape.C, partition, blocks.x);
+  const auto [blocks, threads] = grid_of_passes(shape, forward_blocks);
+  const RowPartition partition(shape.rows, blocks.x, threads);
+  sum_rows_kernel<T><<<blocks, threads, 0, stream>>>(params.x, shape.C, partition, params.workspace);
+  store_moments_kernel<<<ceil_divide(shape.C, combine_channels), combine_threads, 0, stream>>>(params, shape.C,
+                                                                                               partition);
 }
 
 }  // namespace
+
+RowPartition sum_rows(const Activations& shape, const BatchNormForward& params, cudaStream_t stream) {
+  const auto [blocks, threads] = grid_of_forward(shape, params);
+  const RowPartition partition(shape.rows, blocks.x, threads);
+  if (!sums_rows(params)) return partition;
+  dispatch_element(shape.element, [&](auto zero) {
+    sum_rows_kernel<decltype(zero)><<<blocks, threads, 0, stream>>>(params.x, shape.C, partition, params.workspace);
+  });
+  if (is_small(shape)) return partition;
+  combine_partials_kernel<<<ceil_divide(shape.C, combine_channels), combine_threads, 0, stream>>>(params.workspace,
+                                                                                                  shape.C, partition);
+  return RowPartition(shape.rows, 1, threads);
+}
+
 }  // namespace batch_norm
 
 std::int64_t batch_norm_workspace(const Activations& shape) {
-  const unsigned blocks = grid_for(shape, std::max(batch_norm::forward_blocks, batch_norm::backward_blocks)).blocks.x;
-  return std::int64_t{2} * (blocks + 1) * shape.C;  // the blocks' two sums, then backward's Correction
+  using namespace batch_norm;
+  return std::int64_t{2} * grid_of_passes(shape, std::max(forward_blocks, backward_blocks)).blocks.x * shape.C;
 }
 
-cudaError_t launch_batch_norm_statistics(const Activations& shape, const BatchNormForward& params,
-                                         cudaStream_t stream) {
-  dispatch_element(shape.element, [&](auto zero) { batch_norm::launch<decltype(zero)>(shape, params, stream); });
-  return cudaGetLastError();
-}
-
-cudaError_t launch_batch_norm_y(const Activations& shape, const BatchNormForward& params, cudaStream_t stream) {
-  const auto [blocks, threads] = grid_for(shape, batch_norm::forward_blocks);
+cudaError_t launch_batch_norm(const Activations& shape, const BatchNormForward& params, cudaStream_t stream) {
+  const batch_norm::RowPartition partition = batch_norm::sum_rows(shape, params, stream);
+  const auto [blocks, threads] = batch_norm::grid_of_forward(shape, params);
   dispatch_element(shape.element, [&](auto zero) {
     batch_norm::dispatch_epilogue(params.relu, params.residual != nullptr, [&](auto epilogue) {
       batch_norm::normalize_kernel<decltype(zero), decltype(epilogue)::value>
-          <<<blocks, threads, 0, stream>>>(params, shape.rows, shape.C);
+          <<<blocks, threads, 0, stream>>>(params, shape.C, partition);
     });
   });
   return cudaGetLastError();

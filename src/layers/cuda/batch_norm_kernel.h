@@ -48,9 +48,9 @@ struct BatchNormForward {
   float* workspace;         ///< batch_norm_workspace() floats
 };
 
-/// The gradients of a BatchNormForward. launch_batch_norm_sums() writes masked_dy, dweight, dbias and, for a batch over
-/// several processes, `sums`; then the others write dx. With max pooling, the rows of the sums are the windows, and
-/// their x is BatchNormForward::maxima.
+/// The gradients of a BatchNormForward. launch_batch_norm_sums() writes masked_dy and, for a batch over several
+/// processes, `sums`; then one of the others writes dx. One of the two calls writes dweight and dbias: the first if dx
+/// is not needed. With max pooling, the rows of the sums are the windows, and their x is BatchNormForward::maxima.
 struct BatchNormBackward {
   const void* dy;                 ///< rows × C
   const void* dy_extra;           ///< rows × C, added to dy; null: none. Only with masked_dy
@@ -62,7 +62,7 @@ struct BatchNormBackward {
   const float* bias;
   const float* mean;
   const float* rstd;
-  void* dx;            ///< rows × C
+  void* dx;            ///< rows × C; null: not needed. The same in both calls
   void* masked_dy;     ///< rows × C, the gradient of the ReLU's input; null: the ReLU's mask is not stored
   float* dweight;      ///< of these rows
   float* dbias;        ///< of these rows
@@ -79,9 +79,7 @@ std::int64_t batch_norm_workspace(const Activations& shape);
 
 cudaError_t launch_batch_norm_moments(const Activations& shape, const BatchNormMoments& params, cudaStream_t stream);
 
-/// The first writes everything but what has the size of y, which one of the others then writes.
-cudaError_t launch_batch_norm_statistics(const Activations& shape, const BatchNormForward& params, cudaStream_t stream);
-cudaError_t launch_batch_norm_y(const Activations& shape, const BatchNormForward& params, cudaStream_t stream);
+cudaError_t launch_batch_norm(const Activations& shape, const BatchNormForward& params, cudaStream_t stream);
 cudaError_t launch_batch_norm_pool(const Pooling& pooling, const BatchNormForward& params, cudaStream_t stream);
 
 cudaError_t launch_batch_norm_sums(const Activations& shape, const BatchNormBackward& params, cudaStream_t stream);

@@ -2,7 +2,8 @@
 // Window (i, j) covers rows 2i - 1 to 2i + 1 and columns 2j - 1 to 2j + 1 of the pixels. Pixel (2i, 2j), which always
 // exists, is the middle of window (i, j) and in no other one.
 
-#include "layers/cuda/batch_norm_common.cuh"
+#include "layers/cuda/batch_norm_input_gradient.cuh"
+#include "layers/cuda/batch_norm_normalization.cuh"
 #include "layers/cuda/max_pool_common.cuh"
 
 namespace trainyard {
@@ -44,36 +45,28 @@ struct WindowRow {
   }
 };
 
+// The maximum of a row's normalized pixels. The ReLU is left to the window's maximum: below zero, it makes no
+// difference which of the pixels that is.
 template <typename T>
-struct Normalizer {
-  Scaling<T> scaling;
-  PerChannel<vector_size<T>> bias;
-
-  __device__ Normalizer(const BatchNormForward& params, unsigned channel)
-      : scaling(params, channel), bias(params.bias + channel) {}
-
-  // The ReLU is left to the window's maximum: below zero, it makes no difference which of the pixels that is.
-  __device__ Maximum maximum(const WindowRow<T>& row, int i) const {
-    const auto pixel = [&](unsigned k) -> Maximum {
-      const float x = row.pixels[k].get(i);
-      const float value = rounded<T>(normalize(x, scaling.mean.at[i], scaling.scale.at[i], bias.at[i]));
-      return {row.within[k] ? value : -INFINITY, x, k};
-    };
-    Maximum result = pixel(0);
-    result.add(pixel(1), 0);
-    result.add(pixel(2), 0);
-    return result;
-  }
-};
+__device__ Maximum maximum_of(const WindowRow<T>& row, const Normalization<T>& normalization, int i) {
+  const auto pixel = [&](unsigned k) -> Maximum {
+    const float x = row.pixels[k].get(i);
+    return {row.within[k] ? rounded<T>(normalization.of(x, i)) : -INFINITY, x, k};
+  };
+  Maximum result = pixel(0);
+  result.add(pixel(1), 0);
+  result.add(pixel(2), 0);
+  return result;
+}
 
 // A thread computes one vector of channels for a strip of windows, each below the other: the last row of pixels of a
 // window is the first one of the next, so each row is read and normalized once.
 template <typename T>
 __global__ void __launch_bounds__(block_threads, pool_forward_blocks)
-    normalize_pool_kernel(Pooling p, BatchNormForward params, unsigned strips_of_image) {
+    normalize_pool_kernel(Pooling p, BatchNormForward params, RowPartition partition, unsigned strips_of_image) {
   const unsigned channel = first_channel<T>();
+  const Normalization<T> normalization = normalization_of_block<T>(params, p.C, partition);
   if (channel >= p.C) return;
-  const Normalizer<T> normalizer(params, channel);
   const unsigned strips = p.images * strips_of_image * p.out_width;
   for (unsigned index = blockIdx.x * blockDim.y + threadIdx.y; index < strips; index += gridDim.x * blockDim.y) {
     // First the pixels that the cache may still have, as in normalize_kernel.
@@ -83,7 +76,7 @@ __global__ void __launch_bounds__(block_threads, pool_forward_blocks)
     Maximum last[vector_size<T>];
     const WindowRow<T> above(p, params.x, window, 2 * window.row - 1, channel);
 #pragma unroll
-    for (int i = 0; i < vector_size<T>; ++i) last[i] = normalizer.maximum(above, i);
+    for (int i = 0; i < vector_size<T>; ++i) last[i] = maximum_of(above, normalization, i);
     for (; window.row < end; ++window.row) {
       const WindowRow<T> middle(p, params.x, window, 2 * window.row, channel);
       const WindowRow<T> below(p, params.x, window, 2 * window.row + 1, channel);
@@ -93,8 +86,8 @@ __global__ void __launch_bounds__(block_threads, pool_forward_blocks)
 #pragma unroll
       for (int i = 0; i < vector_size<T>; ++i) {
         Maximum maximum = last[i];
-        maximum.add(normalizer.maximum(middle, i), 3);
-        last[i] = normalizer.maximum(below, i);
+        maximum.add(maximum_of(middle, normalization, i), 3);
+        last[i] = maximum_of(below, normalization, i);
         maximum.add(last[i], 6);
         y.set(i, relu(maximum.value));
         maxima.set(i, maximum.x);
@@ -115,10 +108,10 @@ __global__ void __launch_bounds__(block_threads, pool_forward_blocks)
 // to (i + 1, j + 1) only.
 template <typename T>
 __global__ void __launch_bounds__(block_threads, pool_backward_blocks)
-    pool_input_gradient_kernel(Pooling p, BatchNormBackward params, unsigned windows, Correction correction) {
+    pool_input_gradient_kernel(Pooling p, BatchNormBackward params, unsigned windows, unsigned partials) {
   const unsigned channel = first_channel<T>();
+  const InputGradient<T> input_gradient = input_gradient_of_block<T>(params, p.C, partials);
   if (channel >= p.C) return;
-  const InputGradient<T> input_gradient(params, correction, channel);
   for (unsigned index = blockIdx.x * blockDim.y + threadIdx.y; index < windows; index += gridDim.x * blockDim.y) {
     const Pixel window(index, p.out_height, p.out_width);
     Vector<T> dy[2][2] = {};
@@ -172,22 +165,25 @@ __global__ void __launch_bounds__(block_threads, pool_backward_blocks)
 }  // namespace batch_norm
 
 cudaError_t launch_batch_norm_pool(const Pooling& p, const BatchNormForward& params, cudaStream_t stream) {
+  const Activations shape{std::int64_t{p.images} * p.height * p.width, p.C, p.element};
+  const batch_norm::RowPartition partition = batch_norm::sum_rows(shape, params, stream);
   const unsigned strips_of_image = ceil_divide(p.out_height, batch_norm::strip_windows);
   const std::int64_t strips = std::int64_t{p.images} * strips_of_image * p.out_width;
   const auto [blocks, threads] = grid_for({strips, p.C, p.element}, batch_norm::pool_forward_blocks);
   dispatch_element(p.element, [&](auto zero) {
-    batch_norm::normalize_pool_kernel<decltype(zero)><<<blocks, threads, 0, stream>>>(p, params, strips_of_image);
+    batch_norm::normalize_pool_kernel<decltype(zero)>
+        <<<blocks, threads, 0, stream>>>(p, params, partition, strips_of_image);
   });
   return cudaGetLastError();
 }
 
 cudaError_t launch_batch_norm_pool(const Pooling& p, const BatchNormBackward& params, cudaStream_t stream) {
   const Activations pooled{std::int64_t{p.images} * p.out_height * p.out_width, p.C, p.element};
-  const auto correction = batch_norm::correction_of(pooled, params, stream);
+  const unsigned partials = batch_norm::partial_sums(pooled, params);
   const auto [blocks, threads] = grid_for(pooled, batch_norm::pool_backward_blocks);
   dispatch_element(p.element, [&](auto zero) {
     batch_norm::pool_input_gradient_kernel<decltype(zero)>
-        <<<blocks, threads, 0, stream>>>(p, params, static_cast<unsigned>(pooled.rows), correction);
+        <<<blocks, threads, 0, stream>>>(p, params, static_cast<unsigned>(pooled.rows), partials);
   });
   return cudaGetLastError();
 }

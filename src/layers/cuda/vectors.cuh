@@ -50,14 +50,14 @@ struct Grid {
 inline unsigned ceil_divide(std::int64_t a, std::int64_t b) { return static_cast<unsigned>((a + b - 1) / b); }
 
 /// Uses the current device. As many blocks as are resident at once, fewer if a thread would get less than four rows.
-/// Each block gets at least one row.
-inline Grid grid_for(const Activations& shape, unsigned resident_on_a_multiprocessor) {
+/// Each block gets at least one row, of at most `most_vectors` vectors: 32 are 512 contiguous bytes per warp.
+inline Grid grid_for(const Activations& shape, unsigned resident_on_a_multiprocessor, unsigned most_vectors = 32) {
   int device = 0;
   int multiprocessors = 0;
   cudaGetDevice(&device);
   cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device);
   const unsigned vectors = shape.C / (shape.element == Element::float32 ? vector_size<float> : vector_size<__half>);
-  const unsigned columns = ceil_divide(vectors, 32);  // a warp reads up to 512 contiguous bytes
+  const unsigned columns = ceil_divide(vectors, most_vectors);
   const unsigned width = ceil_divide(vectors, columns);
   const unsigned height = block_threads / width;
   const unsigned useful = ceil_divide(shape.rows, std::int64_t{height} * 4);
