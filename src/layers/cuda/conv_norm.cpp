@@ -12,6 +12,7 @@
 #include <ATen/ops/convolution.h>
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
@@ -95,17 +96,29 @@ at::Tensor convolve(const ConvolutionShape& shape, const at::Tensor& x, const at
                          /*output_padding=*/{0, 0}, /*groups=*/1);
 }
 
-// What a batch norm does without the sums, except for the pass that normalizes.
-void convolve_then_sum(const ConvolutionShape& shape, const at::Tensor& x, const at::Tensor& weight) {
-  const at::Tensor y = convolve(shape, x, weight);
-  const Activations activations = shape_of(y);
-  const at::Tensor moments = uninitialized(x, {2 * shape.y[1] + 1}, at::kDouble);
-  const at::Tensor workspace = uninitialized(x, {batch_norm_workspace(activations)}, at::kFloat);
-  C10_CUDA_CHECK(launch_batch_norm_moments(activations,
-                                           {.x = y.const_data_ptr(),
-                                            .moments = moments.mutable_data_ptr<double>(),
-                                            .workspace = workspace.mutable_data_ptr<float>()},
-                                           c10::cuda::getCurrentCUDAStream()));
+// What a batch norm launches for the output of a convolution.
+void normalize(const SummedConvolution& convolved) {
+  const Activations shape = shape_of(convolved.y);
+  const at::Tensor y = at::empty_like(convolved.y);
+  const at::Tensor values = uninitialized(y, {6, shape.C}, at::kFloat);
+  const at::Tensor batches = uninitialized(y, {1}, at::kLong);
+  const at::Tensor workspace = uninitialized(y, {batch_norm_workspace(shape)}, at::kFloat);
+  const auto channels = [&](std::int64_t i) { return values.mutable_data_ptr<float>() + i * shape.C; };
+  BatchNormForward params{.x = convolved.y.const_data_ptr(),
+                          .y = y.mutable_data_ptr(),
+                          .relu = true,
+                          .weight = channels(0),
+                          .bias = channels(1),
+                          .eps = 1,
+                          .momentum = 1,
+                          .running_mean = channels(2),
+                          .running_variance = channels(3),
+                          .batches = batches.mutable_data_ptr<std::int64_t>(),
+                          .mean = channels(4),
+                          .rstd = channels(5),
+                          .workspace = workspace.mutable_data_ptr<float>()};
+  if (convolved.sums.defined()) params.sums = convolved.sums.const_data_ptr<float>();
+  C10_CUDA_CHECK(launch_batch_norm(shape, params, c10::cuda::getCurrentCUDAStream()));
 }
 
 // The least time that several calls of `work` take on the current stream. Waits for the device.
@@ -129,13 +142,13 @@ float least_time(const Work& work) {
   return least;
 }
 
-// The fastest way to convolve and to sum up the output, measured once per shape and device. Plans are not thread-safe:
-// the caller holds `mutex` while it uses one.
+// The fastest way to convolve and to normalize the output, measured once per shape and device. Plans are not
+// thread-safe: the caller holds `mutex` while it uses one.
 class FastestPlans {
  public:
   using Measured = std::map<std::pair<ConvolutionShape, at::DeviceIndex>, std::optional<ConvolutionPlan>>;
 
-  // Null if no plan is faster than LibTorch's convolution and a pass over its output, or if nothing is known.
+  // Null if LibTorch's convolution and a norm that sums up its output are faster, or if nothing is known.
   const ConvolutionPlan* of(const ConvolutionShape& shape, const at::Tensor& x, const at::Tensor& weight) {
     const std::pair key(shape, x.device().index());
     auto found = measured_.find(key);
@@ -155,12 +168,12 @@ class FastestPlans {
     std::optional<ConvolutionPlan> best;
     float least = std::numeric_limits<float>::infinity();
     for (ConvolutionPlan& plan : ConvolutionPlan::recommended(shape)) {
-      const float time = least_time([&] { run(plan, shape, x, weight); });
+      const float time = least_time([&] { normalize(run(plan, shape, x, weight)); });
       if (time >= least) continue;
       least = time;
       best = std::move(plan);
     }
-    if (best && least_time([&] { convolve_then_sum(shape, x, weight); }) <= least) best.reset();
+    if (best && least_time([&] { normalize({convolve(shape, x, weight), {}}); }) <= least) best.reset();
     return best;
   }
 
