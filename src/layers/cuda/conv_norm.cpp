@@ -7,8 +7,6 @@
 
 #include <ATen/Context.h>
 #include <ATen/autocast_mode.h>
-#include <ATen/cuda/CUDAEvent.h>
-#include <ATen/cuda/Sleep.h>
 #include <ATen/ops/convolution.h>
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
@@ -22,6 +20,7 @@
 #include "layers/cuda/batch_norm_kernel.h"
 #include "layers/cuda/channels_last.h"
 #include "layers/cuda/convolution_plan.h"
+#include "layers/cuda/least_time.h"
 #include "layers/cuda/rows.h"
 #include "layers/fused.h"
 
@@ -119,27 +118,6 @@ void normalize(const SummedConvolution& convolved) {
                           .workspace = workspace.mutable_data_ptr<float>()};
   if (convolved.sums.defined()) params.sums = convolved.sums.const_data_ptr<float>();
   C10_CUDA_CHECK(launch_batch_norm(shape, params, c10::cuda::getCurrentCUDAStream()));
-}
-
-// The least time that several calls of `work` take on the current stream. Waits for the device.
-template <typename Work>
-float least_time(const Work& work) {
-  constexpr int rounds = 3;
-  constexpr int calls = 5;
-  constexpr std::int64_t cycles = 1'000'000;  // about half a millisecond, in which the CPU launches all calls
-  work();                                     // loads the kernels; LibTorch measures its algorithms
-  float least = std::numeric_limits<float>::infinity();
-  for (int round = 0; round < rounds; ++round) {
-    at::cuda::CUDAEvent begin(cudaEventDefault);
-    at::cuda::CUDAEvent end(cudaEventDefault);
-    at::cuda::sleep(cycles);
-    begin.record();
-    for (int call = 0; call < calls; ++call) work();
-    end.record();
-    end.synchronize();
-    least = std::min(least, begin.elapsed_time(end));
-  }
-  return least;
 }
 
 // The fastest way to convolve and to normalize the output, measured once per shape and device. Plans are not
