@@ -102,15 +102,17 @@ endif()
 find_library(TRAINYARD_CUDART NAMES libcudart.so.${_torch_cuda_major}
              PATHS ${_wheel_lib_dirs} ${CMAKE_CUDA_COMPILER}/../../lib64 ${CMAKE_CUDA_COMPILER}/../../lib
              NO_DEFAULT_PATH REQUIRED)
-# The one that LibTorch loads: the wheel's before one of the system.
+# Those that LibTorch loads: the wheels' before those of the system.
 find_library(TRAINYARD_CUDNN NAMES libcudnn.so.9 HINTS ${_wheel_lib_dirs} REQUIRED)
+find_library(TRAINYARD_CUBLASLT NAMES libcublasLt.so.${_torch_cuda_major}
+             HINTS ${_wheel_lib_dirs} ${CMAKE_CUDA_COMPILER}/../../lib64 REQUIRED)
 
 # LibTorch's CUDA headers include those of cuBLAS, cuSPARSE and cuSOLVER. A compiler without a whole toolkit lacks them,
 # but the wheels next to LibTorch have them. The compiler's own headers take precedence.
 file(GLOB _wheel_include_dirs LIST_DIRECTORIES true ${TORCH_DIR}/../nvidia/*/include)
 target_include_directories(LibTorch::LibTorch INTERFACE
   ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES} ${_wheel_include_dirs})
-target_link_libraries(LibTorch::LibTorch INTERFACE ${TRAINYARD_CUDART} ${TRAINYARD_CUDNN})
+target_link_libraries(LibTorch::LibTorch INTERFACE ${TRAINYARD_CUDART} ${TRAINYARD_CUDNN} ${TRAINYARD_CUBLASLT})
 target_compile_definitions(trainyard_c10d INTERFACE USE_C10D_NCCL)
 message(STATUS "LibTorch ${TORCH_VERSION}, CUDA ${TORCH_CUDA_VERSION}, in ${TORCH_DIR}")
 message(STATUS "CUDA compiler ${CMAKE_CUDA_COMPILER} (${CMAKE_CUDA_COMPILER_VERSION}), "

@@ -66,6 +66,11 @@ std::optional<SummedConvolution> fused_convolution(const torch::nn::Conv2dImpl& 
 std::optional<at::Tensor> fused_cross_entropy(const at::Tensor& logits, const at::Tensor& target, std::int64_t ignored,
                                               double label_smoothing);
 
+/// gelu_mlp(), if products that apply GELU are faster. The first call with each shape measures this and waits for the
+/// device; shapes that are first seen during the capture of a CUDA graph are not supported.
+std::optional<at::Tensor> fused_gelu_mlp(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                                         const at::Tensor& projection);
+
 /// Adds `pending`, if defined, to `x` and normalizes the sum in the same pass. The sum is float32; the normalized
 /// sum has autocast's type, float32 without autocast. With nothing to add the sum shares the memory of `x`.
 std::optional<AddNorm> fused_layer_norm(const torch::nn::LayerNormImpl& layer, const at::Tensor& x,

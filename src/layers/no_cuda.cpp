@@ -31,6 +31,10 @@ std::optional<at::Tensor> fused_cross_entropy(const at::Tensor&, const at::Tenso
   return std::nullopt;
 }
 
+std::optional<at::Tensor> fused_gelu_mlp(const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&) {
+  return std::nullopt;
+}
+
 std::optional<AddNorm> fused_layer_norm(const torch::nn::LayerNormImpl&, const at::Tensor&, const PendingAdd&) {
   return std::nullopt;
 }

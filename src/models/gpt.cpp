@@ -17,8 +17,8 @@
 #include <ATen/ops/linear.h>
 
 #include "config/component.h"
-#include "layers/bias_gelu.h"
 #include "layers/drop_path.h"
+#include "layers/gelu_mlp.h"
 #include "layers/layer_norm.h"
 #include "layers/output_projection.h"
 #include "layers/self_attention.h"
@@ -127,7 +127,7 @@ class Mlp : public torch::nn::Module {
         c_proj(register_module("c_proj", to_residual(4 * size.width, size))) {}
 
   PendingAdd forward(const at::Tensor& x) {
-    return output_of(*c_proj, bias_gelu(at::linear(x, c_fc->weight()), c_fc->bias, Gelu::tanh));
+    return {gelu_mlp(x, c_fc->weight(), c_fc->bias, c_proj->weight()), c_proj->bias};
   }
 
  private:
