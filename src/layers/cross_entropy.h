@@ -17,6 +17,8 @@ namespace trainyard {
 /// once and writes their gradient once, and there is no float32 copy. The loss is NaN for a target that is no class.
 /// Everything else uses LibTorch's operators. If the logits are a view of the first columns of a contiguous matrix, as
 /// those of output_projection() may be, the gradient is computed for the matrix and does not pass through the view.
+/// If they are bfloat16 scores of output_projection() and many, forward also computes the gradient, in one pass, and
+/// backward neither reads nor writes the logits: their gradient passes to the operands of the projection directly.
 /// Results are bit-identical from run to run. The fused gradient has no second derivative.
 at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& target, std::int64_t ignored,
                          double label_smoothing = 0);

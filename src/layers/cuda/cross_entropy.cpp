@@ -3,7 +3,10 @@
 #include <limits>
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/empty_strided.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/mul.h>
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
@@ -12,6 +15,7 @@
 #include "layers/cuda/cross_entropy_kernel.h"
 #include "layers/cuda/rows.h"
 #include "layers/fused.h"
+#include "layers/output_projection.h"
 
 namespace trainyard {
 namespace {
@@ -37,7 +41,8 @@ at::Tensor matrix_of(const at::Tensor& logits) {
                             matrix.is_contiguous() && matrix.numel() == logits.size(0) * width &&
                             logits.storage_offset() == matrix.storage_offset() && logits.size(1) <= width &&
                             logits.stride(1) == 1 && logits.stride(0) == width;
-  return has_its_rows ? matrix.view({-1, width}) : logits;
+  if (!has_its_rows) return logits;
+  return matrix.dim() == 2 ? matrix : matrix.view({-1, width});
 }
 
 at::Tensor with_aligned_memory(const at::Tensor& matrix) {
@@ -45,12 +50,19 @@ at::Tensor with_aligned_memory(const at::Tensor& matrix) {
   return has_rows && begins_at_a_vector(matrix) ? matrix : rows_of(matrix);
 }
 
+Logits shape_of(const at::Tensor& matrix, std::int64_t classes) {
+  return {.rows = matrix.size(0),
+          .stride = matrix.stride(0),
+          .C = static_cast<std::uint32_t>(classes),
+          .padded = static_cast<std::uint32_t>(matrix.size(1)),
+          .element = *element_of(matrix.scalar_type())};
+}
+
 class CrossEntropy : public torch::autograd::Function<CrossEntropy> {
  public:
   // The first `classes` columns of `matrix` are the logits.
   static at::Tensor forward(AutogradContext* context, const at::Tensor& matrix, std::int64_t classes,
                             const at::Tensor& target, std::int64_t ignored, double label_smoothing) {
-    const c10::cuda::CUDAGuard on_device(matrix.device());
     const at::TensorOptions floats = matrix.options().dtype(at::kFloat);
     const at::Tensor losses = at::empty({matrix.size(0)}, floats);
     const at::Tensor statistics = at::empty({2, matrix.size(0)}, floats);
@@ -92,14 +104,54 @@ class CrossEntropy : public torch::autograd::Function<CrossEntropy> {
     C10_CUDA_CHECK(launch_cross_entropy(shape, params, c10::cuda::getCurrentCUDAStream()));
     return {dmatrix, {}, {}, {}, {}};
   }
+};
 
- private:
-  static Logits shape_of(const at::Tensor& matrix, std::int64_t classes) {
-    return {.rows = matrix.size(0),
-            .stride = matrix.stride(0),
-            .C = static_cast<std::uint32_t>(classes),
-            .padded = static_cast<std::uint32_t>(matrix.size(1)),
-            .element = *element_of(matrix.scalar_type())};
+// Whether to compute the gradient with the loss. float16 could not represent gradients that are not scaled yet. Shorter
+// rows take too little time to matter.
+bool computes_both(const at::Tensor& matrix, std::int64_t classes) {
+  constexpr std::int64_t least_classes = 4096;
+  return at::GradMode::is_enabled() && matrix.scalar_type() == at::kBFloat16 && classes >= least_classes &&
+         matrix.is_contiguous() && matrix.size(1) % 8 == 0 && begins_at_a_vector(matrix) &&
+         matrix.size(0) <= std::numeric_limits<std::int32_t>::max() && has_memory_for_row(shape_of(matrix, classes));
+}
+
+// The loss as a function of the operands of a Projection. Its gradient by the logits is computed with the loss, before
+// the losses' own gradients are known: these scale a row of the gradient, and so a row of either product with it.
+class ProjectedCrossEntropy : public torch::autograd::Function<ProjectedCrossEntropy> {
+ public:
+  // matrix = x · weightᵀ; its first `classes` columns are the logits.
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
+                            const at::Tensor& matrix, std::int64_t classes, const at::Tensor& target,
+                            std::int64_t ignored, double label_smoothing) {
+    const at::Tensor losses = at::empty({matrix.size(0)}, matrix.options().dtype(at::kFloat));
+    const at::Tensor dmatrix = at::empty_like(matrix);
+    const CrossEntropyWithGradient params{.logits = matrix.const_data_ptr(),
+                                          .target = target.const_data_ptr<std::int64_t>(),
+                                          .ignored = ignored,
+                                          .smoothing = static_cast<float>(label_smoothing),
+                                          .loss = losses.mutable_data_ptr<float>(),
+                                          .dlogits = dmatrix.mutable_data_ptr()};
+    C10_CUDA_CHECK(launch_cross_entropy(shape_of(matrix, classes), params, c10::cuda::getCurrentCUDAStream()));
+    context->save_for_backward({x, weight, target, dmatrix});
+    context->saved_data["ignored"] = ignored;
+    return losses;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    TORCH_CHECK(!at::GradMode::is_enabled(), "cross_entropy() has no second derivative");
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor &x = saved[0], &weight = saved[1], &target = saved[2], &dmatrix = saved[3];
+    const c10::cuda::CUDAGuard on_device(x.device());
+    // The gradient of an ignored row's loss may be infinite: that of a mean of no losses.
+    const at::Tensor is_ignored = target.eq(context->saved_data["ignored"].toInt());
+    const at::Tensor scale = gradients[0].masked_fill(is_ignored, 0).unsqueeze(1);
+    variable_list results(7);
+    if (context->needs_input_grad(0)) results[0] = at::mm(dmatrix, weight).mul_(scale);
+    if (context->needs_input_grad(1)) {
+      at::Tensor scaled = at::empty_like(x);
+      results[1] = at::mm(dmatrix.t(), at::mul_out(scaled, x, scale));
+    }
+    return results;
   }
 };
 
@@ -108,8 +160,16 @@ class CrossEntropy : public torch::autograd::Function<CrossEntropy> {
 std::optional<at::Tensor> fused_cross_entropy(const at::Tensor& logits, const at::Tensor& target, std::int64_t ignored,
                                               double label_smoothing) {
   if (!applies(logits, target, label_smoothing)) return std::nullopt;
-  return CrossEntropy::apply(with_aligned_memory(matrix_of(logits)), logits.size(1), target.contiguous(), ignored,
-                             label_smoothing);
+  const c10::cuda::CUDAGuard on_device(logits.device());
+  const at::Tensor matrix = matrix_of(logits);
+  const std::int64_t classes = logits.size(1);
+  const at::Tensor targets = target.contiguous();
+  if (const std::optional<Projection> projection = projection_of(matrix);
+      projection && computes_both(matrix, classes)) {
+    return ProjectedCrossEntropy::apply(projection->x, projection->weight, matrix.detach(), classes, targets, ignored,
+                                        label_smoothing);
+  }
+  return CrossEntropy::apply(with_aligned_memory(matrix), classes, targets, ignored, label_smoothing);
 }
 
 }  // namespace trainyard

@@ -4,6 +4,8 @@
 #include <cfloat>
 #include <type_traits>
 
+#include <cuda_pipeline.h>
+
 #include "layers/cuda/cross_entropy_kernel.h"
 #include "layers/cuda/vectors.cuh"
 
@@ -117,6 +119,44 @@ __device__ Sums reduce(Sums sums) {
   return sums;
 }
 
+template <typename T>
+__device__ float loss_of(const Sums& sums, const T* logits, unsigned C, std::int64_t target, float smoothing) {
+  const bool is_class = target >= 0 && target < C;
+  const float of_target = is_class ? static_cast<float>(logits[target]) : NAN;
+  const float loss = logf(sums.exp) + (sums.max - of_target);
+  return smoothing > 0 ? loss + smoothing * (of_target - sums.x / static_cast<float>(C)) : loss;
+}
+
+// The gradient of a row is of_exp · exp(logits - max) - of_all, and less by of_target at the target.
+struct RowGradient {
+  std::int64_t target;
+  bool ignored;  // the gradient is zero
+  float max, of_exp, of_target, of_all;
+};
+
+template <typename T, unsigned threads>
+__device__ void write_gradient(const RowGradient& row, const Logits& shape, const T* logits, T* dlogits) {
+  for_each_element<T, threads>(logits, shape.C, [&](unsigned c, const auto& x) {
+    constexpr unsigned n = sizeof(x) / sizeof(float);
+    float dx[n];
+#pragma unroll
+    for (int i = 0; i < n; ++i) dx[i] = row.ignored ? 0 : fmaf(fast_exp(x[i] - row.max), row.of_exp, -row.of_all);
+    if (!row.ignored && row.target - c >= 0 && row.target - c < n) {
+#pragma unroll
+      for (int i = 0; i < n; ++i) dx[i] -= row.target - c == i ? row.of_target : 0;
+    }
+    if constexpr (n == 1) {
+      dlogits[c] = static_cast<T>(dx[0]);
+    } else {
+      Vector<T> vector;
+#pragma unroll
+      for (int i = 0; i < n; ++i) vector.set(i, dx[i]);
+      store(dlogits, c, vector);
+    }
+  });
+  for (unsigned c = shape.C + threadIdx.x; c < shape.padded; c += threads) dlogits[c] = static_cast<T>(0.0F);
+}
+
 // A block is threads × (block_threads / threads) rows.
 __device__ std::int64_t row_of_thread() { return std::int64_t{blockIdx.x} * blockDim.y + threadIdx.y; }
 
@@ -136,11 +176,7 @@ __global__ void __launch_bounds__(block_threads) cross_entropy_kernel(Logits sha
   if (threadIdx.x != 0) return;
   params.max[row] = sums.max;
   params.reciprocal_sum[row] = 1 / sums.exp;
-  const bool is_class = target >= 0 && target < shape.C;
-  const float of_target = is_class ? static_cast<float>(logits[target]) : NAN;
-  float loss = logf(sums.exp) + (sums.max - of_target);
-  if (params.smoothing > 0) loss += params.smoothing * (of_target - sums.x / static_cast<float>(shape.C));
-  params.loss[row] = loss;
+  params.loss[row] = loss_of(sums, logits, shape.C, target, params.smoothing);
 }
 
 template <typename T, unsigned threads>
@@ -151,31 +187,53 @@ __global__ void __launch_bounds__(block_threads)
   const std::int64_t target = params.target[row];
   const bool ignored = target == params.ignored;
   const float dloss = params.dloss[row * params.dloss_stride];
-  const float max = ignored ? 0 : params.max[row];
-  const float of_exp = ignored ? 0 : dloss * params.reciprocal_sum[row];
-  const float of_target = dloss * (1 - params.smoothing);
-  const float of_all = dloss * params.smoothing / static_cast<float>(shape.C);
-  const T* const logits = static_cast<const T*>(params.logits) + row * shape.stride;
-  T* const dlogits = static_cast<T*>(params.dlogits) + row * params.dlogits_stride;
-  for_each_element<T, threads>(logits, shape.C, [&](unsigned c, const auto& x) {
-    constexpr unsigned n = sizeof(x) / sizeof(float);
-    float dx[n];
-#pragma unroll
-    for (int i = 0; i < n; ++i) dx[i] = ignored ? 0 : fmaf(fast_exp(x[i] - max), of_exp, -of_all);
-    if (!ignored && target - c >= 0 && target - c < n) {
-#pragma unroll
-      for (int i = 0; i < n; ++i) dx[i] -= target - c == i ? of_target : 0;
+  const RowGradient gradient{.target = target,
+                             .ignored = ignored,
+                             .max = ignored ? 0 : params.max[row],
+                             .of_exp = ignored ? 0 : dloss * params.reciprocal_sum[row],
+                             .of_target = dloss * (1 - params.smoothing),
+                             .of_all = dloss * params.smoothing / static_cast<float>(shape.C)};
+  write_gradient<T, threads>(gradient, shape, static_cast<const T*>(params.logits) + row * shape.stride,
+                             static_cast<T*>(params.dlogits) + row * params.dlogits_stride);
+}
+
+using Kept = __nv_bfloat16;  // what a CrossEntropyWithGradient keeps
+
+// While one block of a multiprocessor waits for its row, another computes.
+constexpr unsigned kept_row_threads = 512;
+constexpr int kept_rows = 2;
+
+unsigned vectors_of_row(const Logits& shape) { return ceil_divide(shape.C, vector_size<Kept>); }
+
+__global__ void __launch_bounds__(kept_row_threads, kept_rows)
+    cross_entropy_with_gradient_kernel(Logits shape, CrossEntropyWithGradient params, unsigned vectors) {
+  extern __shared__ uint4 kept[];
+  const std::int64_t row = blockIdx.x;
+  const std::int64_t target = params.target[row];
+  const auto* const logits = reinterpret_cast<const Kept*>(kept);
+  RowGradient gradient{.target = target, .ignored = target == params.ignored};
+  if (!gradient.ignored) {
+    const auto* const from =
+        reinterpret_cast<const uint4*>(static_cast<const Kept*>(params.logits) + row * shape.stride);
+    for (unsigned i = threadIdx.x; i < vectors; i += kept_row_threads) {
+      __pipeline_memcpy_async(&kept[i], &from[i], sizeof(uint4));
     }
-    if constexpr (n == 1) {
-      dlogits[c] = static_cast<T>(dx[0]);
-    } else {
-      Vector<T> vector;
-#pragma unroll
-      for (int i = 0; i < n; ++i) vector.set(i, dx[i]);
-      store(dlogits, c, vector);
-    }
-  });
-  for (unsigned c = shape.C + threadIdx.x; c < shape.padded; c += threads) dlogits[c] = static_cast<T>(0.0F);
+    __pipeline_commit();
+    __pipeline_wait_prior(0);
+    __syncthreads();
+    Sums sums;
+    for_each_element<Kept, kept_row_threads>(logits, shape.C, [&](unsigned, const auto& x) { sums.add(x); });
+    sums = reduce<kept_row_threads>(sums);
+    gradient.max = sums.max;
+    gradient.of_exp = 1 / sums.exp;
+    gradient.of_target = 1 - params.smoothing;
+    gradient.of_all = params.smoothing / static_cast<float>(shape.C);
+    if (threadIdx.x == 0) params.loss[row] = loss_of(sums, logits, shape.C, target, params.smoothing);
+  } else if (threadIdx.x == 0) {
+    params.loss[row] = 0;
+  }
+  write_gradient<Kept, kept_row_threads>(gradient, shape, logits,
+                                         static_cast<Kept*>(params.dlogits) + row * shape.stride);
 }
 
 // Calls run(T(), std::integral_constant<unsigned, threads of a row>()).
@@ -188,6 +246,15 @@ void dispatch(const Logits& shape, const Run& run) {
 }
 
 }  // namespace
+
+bool has_memory_for_row(const Logits& shape) {
+  constexpr unsigned for_sums = 1024;
+  int device = 0;
+  int most = 0;
+  cudaGetDevice(&device);
+  cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+  return vectors_of_row(shape) * sizeof(uint4) + for_sums <= static_cast<unsigned>(most);
+}
 
 cudaError_t launch_cross_entropy(const Logits& shape, const CrossEntropyForward& params, cudaStream_t stream) {
   dispatch(shape, [&](auto zero, auto threads) {
@@ -204,6 +271,17 @@ cudaError_t launch_cross_entropy(const Logits& shape, const CrossEntropyBackward
     cross_entropy_gradient_kernel<decltype(zero), threads>
         <<<ceil_divide(shape.rows, rows), dim3(threads, rows), 0, stream>>>(shape, params);
   });
+  return cudaGetLastError();
+}
+
+cudaError_t launch_cross_entropy(const Logits& shape, const CrossEntropyWithGradient& params, cudaStream_t stream) {
+  const unsigned vectors = vectors_of_row(shape);
+  const unsigned bytes = vectors * sizeof(uint4);
+  const cudaError_t error = cudaFuncSetAttribute(cross_entropy_with_gradient_kernel,
+                                                 cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
+  if (error != cudaSuccess) return error;
+  cross_entropy_with_gradient_kernel<<<static_cast<unsigned>(shape.rows), kept_row_threads, bytes, stream>>>(
+      shape, params, vectors);
   return cudaGetLastError();
 }
 

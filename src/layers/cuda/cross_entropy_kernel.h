@@ -43,8 +43,23 @@ struct CrossEntropyBackward {
   std::int64_t dlogits_stride;  ///< REQUIRES the same remainder as that of logits modulo the elements per 16 bytes
 };
 
+/// The loss as of a CrossEntropyForward and its gradient in one pass over the logits, which a block keeps in its shared
+/// memory. The elements are bfloat16, and the rows are aligned to 16 bytes.
+struct CrossEntropyWithGradient {
+  const void* logits;
+  const std::int64_t* target;  ///< rows
+  std::int64_t ignored;
+  float smoothing;
+  float* loss;    ///< rows
+  void* dlogits;  ///< each row's gradient of its loss; strided like the logits; padding is set to zero
+};
+
+/// Whether the current device has the shared memory for a CrossEntropyWithGradient.
+bool has_memory_for_row(const Logits& shape);
+
 /// Asynchronous on `stream` of the current device; return the error of the launch.
 cudaError_t launch_cross_entropy(const Logits& shape, const CrossEntropyForward& params, cudaStream_t stream);
 cudaError_t launch_cross_entropy(const Logits& shape, const CrossEntropyBackward& params, cudaStream_t stream);
+cudaError_t launch_cross_entropy(const Logits& shape, const CrossEntropyWithGradient& params, cudaStream_t stream);
 
 }  // namespace trainyard
