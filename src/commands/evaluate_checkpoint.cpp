@@ -70,7 +70,7 @@ CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint
   const std::unique_ptr<Evaluation> evaluation = trained.task->evaluation(options.worst);
   ProcessGroup alone;
   EvaluationStep step(*trained.model, *trained.task, config.train.precision, {.mirror = options.mirror});
-  Scores scores = evaluate(step, batches, alone, std::numeric_limits<std::int64_t>::max(), evaluation.get());
+  Scores scores = evaluate(step, batches, alone, {.evaluation = evaluation.get()}).value();
   Findings findings = evaluation->findings(*trained.model);
   std::vector<std::string> names;
   if (!findings.worst.empty()) {

@@ -95,10 +95,11 @@ class TrainCommand : public Command {
       }
     });
     if (!rank.is_first()) return result.signal == 0 ? 0 : report_stop(result.signal);
-    const Judged judged = result.signal == 0 && result.samples > 0 ? judge(config, pool, device, folder) : Judged();
+    const bool ended_now = result.signal == 0 && result.last;
+    const Judged judged = ended_now ? judge(config, pool, device, folder) : Judged();
     print_result(result, config, folder, judged);
     print_loading(result.loading, pool);
-    if (result.signal == 0 && result.samples > 0) print_report(folder, judged);
+    if (ended_now) print_report(folder, judged);
     return result.signal == 0 ? 0 : report_stop(result.signal);
   }
 
@@ -244,7 +245,7 @@ class TrainCommand : public Command {
     } else if (result.signal != 0) {
       print("stopped by signal {} before the first step: nothing to save\n", result.signal);
     }
-    if (result.samples == 0 && result.signal == 0) {
+    if (!result.last && result.signal == 0) {
       print("{} is finished already, after {}{}: nothing left to train. More: {}, or another --run.name\n",
             folder.path.string(), count_of(result.epochs, "epoch"),
             result.early_stopped ? early_stop(config, result) : "",
@@ -260,7 +261,7 @@ class TrainCommand : public Command {
       row("best", fmt::format("none: no epoch has a finite val/loss and a value of val/{}", result.monitor));
     }
     if (judged.best) print_judged(*judged.best);
-    if (result.training_seconds > 0) {
+    if (result.samples > 0) {
       row("training",
           fmt::format("{}, {:.0f} samples/s, {:.1f} % of it waiting for data", format_duration(result.training_seconds),
                       static_cast<double>(result.samples) / result.training_seconds,

@@ -73,8 +73,8 @@ StepResult EvaluationStep::run(const TensorDict& batch) const {
   return result;
 }
 
-Scores evaluate(EvaluationStep& step, DeviceLoader& batches, ProcessGroup& group, std::int64_t max_batches,
-                Evaluation* evaluation) {
+std::optional<Scores> evaluate(EvaluationStep& step, DeviceLoader& batches, ProcessGroup& group,
+                               const EvaluateOptions& options) {
   const at::NoGradGuard no_grad;
   Model& model = step.model();
   const bool was_training = model.is_training();
@@ -85,27 +85,33 @@ Scores evaluate(EvaluationStep& step, DeviceLoader& batches, ProcessGroup& group
   const at::Tensor rows = at::empty({static_cast<std::int64_t>(batches.split().size), collected.columns()},
                                     at::TensorOptions(batches.device()).dtype(at::kFloat));
   std::int64_t filled = 0;
-  batches.start_epoch(0, /*first_batch=*/0, max_batches);
-  while (const std::optional<DeviceBatch> raw = batches.next()) {
+  bool stopped = false;
+  batches.start_epoch(0, /*first_batch=*/0, options.max_batches);
+  while (const std::optional<DeviceBatch> raw = stopped ? std::nullopt : batches.next()) {
     group.report_progress();
-    if (raw->count == 0) continue;  // other ranks have samples of this batch
-    const TensorDict batch = step.task().prepare(*raw);
-    const StepResult result = step(batch);
-    sums.add(result.sums);
-    if (!collected.empty()) rows.narrow(0, filled, raw->count).copy_(result.rows);
-    if (evaluation != nullptr) evaluation->add(*raw, batch, result.outputs, batches.sample_indices(*raw));
-    filled += raw->count;
+    if (raw->count > 0) {  // otherwise only other ranks have samples of this batch
+      const TensorDict batch = step.task().prepare(*raw);
+      const StepResult result = step(batch);
+      sums.add(result.sums);
+      if (!collected.empty()) rows.narrow(0, filled, raw->count).copy_(result.rows);
+      if (options.evaluation != nullptr) {
+        options.evaluation->add(*raw, batch, result.outputs, batches.sample_indices(*raw));
+      }
+      filled += raw->count;
+    }
+    stopped = options.stop && options.stop();
   }
   model.train(was_training);
+  if (stopped) return std::nullopt;
   group.all_reduce(sums.tensor());
   MetricValues values = sums.values();
   const at::Tensor all_rows = collected.empty() ? rows : of_all_ranks(rows.narrow(0, 0, filled), group);
   for (auto& value : collected.values(all_rows)) values.push_back(std::move(value));
   const std::int64_t samples = sums.samples();
   const bool is_whole = std::cmp_equal(samples, batches.split().size);
-  return {.values = std::move(values),
-          .samples = samples,
-          .warnings = is_whole ? sums.warnings() : std::vector<std::string>()};
+  return Scores{.values = std::move(values),
+                .samples = samples,
+                .warnings = is_whole ? sums.warnings() : std::vector<std::string>()};
 }
 
 }  // namespace trainyard

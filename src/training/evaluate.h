@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -68,11 +70,17 @@ class EvaluationStep {
   StepGraph graph_;
 };
 
-/// Runs `step` on every sample of the split of `batches` once, or only on its first `max_batches` batches. The ranks
-/// of `group` share the batches, and each returns the scores over all of them. Puts the model in evaluation mode and
-/// then restores its previous mode. `evaluation`, which may be null, receives every batch of this rank. Throws what
-/// CollectedMetrics::require_memory() throws.
-Scores evaluate(EvaluationStep& step, DeviceLoader& batches, ProcessGroup& group,
-                std::int64_t max_batches = std::numeric_limits<std::int64_t>::max(), Evaluation* evaluation = nullptr);
+struct EvaluateOptions {
+  std::int64_t max_batches = std::numeric_limits<std::int64_t>::max();  ///< only this many of the first batches
+  Evaluation* evaluation = nullptr;  ///< receives every batch of this rank; may be null
+  /// Called after each batch: whether to stop there. Returns the same on all ranks. None: never stop.
+  std::function<bool()> stop{};
+};
+
+/// Runs `step` on every sample of the split of `batches` once. The ranks of `group` share the batches, and each returns
+/// the scores over all of them, or nothing if it was stopped. Puts the model in evaluation mode and then restores its
+/// previous mode. Throws what CollectedMetrics::require_memory() throws.
+std::optional<Scores> evaluate(EvaluationStep& step, DeviceLoader& batches, ProcessGroup& group,
+                               const EvaluateOptions& options = {});
 
 }  // namespace trainyard

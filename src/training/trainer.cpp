@@ -160,7 +160,7 @@ bool Trainer::train_epoch() {
   while (std::optional<DeviceBatch> batch = train_loader_.next()) {
     const double lr = lr_of(place_.step);
     const StepPart part = part_of_step(*batch);
-    seed_generators(*batch);
+    seed_generators(batch->number);
     TensorDict prepared;
     if (batch->count > 0) {
       prepared = task_->prepare(*batch);
@@ -184,10 +184,7 @@ bool Trainer::train_epoch() {
     if (line_is_due()) log_window(lr);
     if (group_.rank().is_first() && progress_.due()) progress_.show(progress(read(epoch_sums_)));
     profile_.step_done();
-    const StopAgreement::Requests asked = agreement_->in_step();
-    result_.signal = asked.signal;
-    if (asked.signal != 0 || stops_early()) return false;
-    save_asked_ = save_asked_ || asked.save;
+    if (stop_is_requested() || stops_early()) return false;
     if (save_asked_) print_message(fmt::format("SIGUSR1: saving step {}", place_.step));
     if (std::exchange(save_asked_, false) || checkpoint_is_due()) save();
   }
@@ -233,11 +230,11 @@ StepPart Trainer::part_of_step(const DeviceBatch& batch) const {
           .samples = train_loader_.samples_of(batch.number)};
 }
 
-// Makes the random numbers of a batch, e.g. for dropout, a function of its place in the run and of the rank.
-void Trainer::seed_generators(const DeviceBatch& batch) {
-  const std::uint64_t key =
-      key_of({config_.train.seed, key_of("step"), static_cast<std::uint64_t>(place_.epoch),
-              static_cast<std::uint64_t>(batch.number), static_cast<std::uint64_t>(group_.rank().rank)});
+// Makes the random numbers of a batch, e.g. for dropout, a function of its place in the run and of the rank. Those of
+// the evaluation follow the last batch's.
+void Trainer::seed_generators(std::int64_t batch) {
+  const std::uint64_t key = key_of({config_.train.seed, key_of("step"), static_cast<std::uint64_t>(place_.epoch),
+                                    static_cast<std::uint64_t>(batch), static_cast<std::uint64_t>(group_.rank().rank)});
   std::vector<at::Device> devices = {at::kCPU};
   if (device_.is_cuda()) devices.push_back(device_);
   for (const at::Device device : devices) {
@@ -276,6 +273,8 @@ void Trainer::check_loss(const LossWatch::Known& known) {
   warn(fmt::format("[training] {}. The step changed nothing", what));
 }
 
+// Evaluates and ends the epoch. If the evaluation is stopped, the place stays behind the epoch's last batch, so that a
+// resumed run begins with the evaluation.
 void Trainer::finish_epoch() {
   check_all_losses();
   const MetricValues train = read(epoch_sums_);
@@ -286,7 +285,12 @@ void Trainer::finish_epoch() {
   result_.wait_of_ranks = wait_of_ranks();
   const bool ends = place_.epoch + 1 == config_.train.epochs;  // an early stop only discards what was prefetched
   val_loader_.follow_with(ends ? nullptr : &train_loader_, data_epoch(place_.epoch + 1));
-  const Scores val = evaluate(*evaluation_step_, val_loader_, group_, debug_.val_batches());
+  seed_generators(batches_per_epoch());
+  const std::optional<Scores> scores =
+      evaluate(*evaluation_step_, val_loader_, group_,
+               {.max_batches = debug_.val_batches(), .stop = [this] { return stop_is_requested(); }});
+  if (!scores) return;
+  const Scores& val = *scores;
 
   warn_of(val);
   ++place_.epoch;
@@ -301,6 +305,14 @@ void Trainer::finish_epoch() {
   }
   result_.last = val;
   log_epoch(train, val.values);
+}
+
+// In every step, and in every batch of an evaluation.
+bool Trainer::stop_is_requested() {
+  const StopAgreement::Requests asked = agreement_->in_step();
+  result_.signal = asked.signal;
+  save_asked_ = save_asked_ || asked.save;
+  return asked.signal != 0;
 }
 
 std::vector<double> Trainer::wait_of_ranks() {

@@ -67,7 +67,7 @@ class Trainer {
   /// both with nothing written.
   void open_folder();
 
-  /// A stop requested through `stop` ends it at the next step.
+  /// A stop requested through `stop` ends it at the next step, or at the next batch of an evaluation.
   RunResult run(StopToken stop = {});
 
   /// Whether all epochs are trained, or train.patience has ended the run. If true from the start, nothing is written.
@@ -95,13 +95,14 @@ class Trainer {
   void keep_data_on_device();
   bool train_epoch();
   void finish_epoch();
+  bool stop_is_requested();
   std::vector<double> wait_of_ranks();
   void take_time();
   MetricValues read(const MetricSums& sums);
   bool line_is_due() const;
   bool checkpoint_is_due() const;
   StepPart part_of_step(const DeviceBatch& batch) const;
-  void seed_generators(const DeviceBatch& batch);
+  void seed_generators(std::int64_t batch);
   void check_losses();
   void check_all_losses();
   void check_loss(const LossWatch::Known& known);

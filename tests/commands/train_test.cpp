@@ -20,6 +20,7 @@
 #include "support/step_losses.h"
 #include "support/subprocess.h"
 #include "support/temp_dir.h"
+#include "support/tiny_training.h"
 #include "util/system.h"
 
 namespace trainyard {
@@ -144,6 +145,26 @@ TEST_F(TrainCommand, ResumesMidEpochBitForBit) {
   EXPECT_THAT(resumed.output, HasSubstr("resuming from step-"));
   EXPECT_EQ(losses("parts"), losses("whole"));
   EXPECT_EQ(file("parts", "checkpoints/last/model.safetensors"), file("whole", "checkpoints/last/model.safetensors"));
+}
+
+// Four steps, then an evaluation of seconds.
+TEST(TrainSignals, StopTheLastEvaluationWhichAResumeRepeats) {
+  const TempDir dir;
+  const std::vector<std::string> command = tiny_training(
+      dir / "runs", "a", "1", {"--data.synthetic.samples", "200000", "--data.val", "199936", "--train.log_every", "1"});
+  Subprocess child(command);
+  ASSERT_TRUE(comes_true([&] {
+    const std::string lines = dir / "runs/a/metrics.jsonl";
+    return std::filesystem::exists(lines) && read_text_file(lines, "test").find("\"step\":4") != std::string::npos;
+  })) << child.output_so_far();
+  child.signal(SIGINT);
+  const Outcome stopped = child.wait();
+  EXPECT_EQ(stopped.exit_code, 128 + SIGINT);
+  EXPECT_THAT(stopped.output, AllOf(HasSubstr("stopped by signal 2 after step 4"), HasSubstr("0 of 1, 4 steps")));
+  const Outcome resumed = run_program(command);
+  EXPECT_EQ(resumed.exit_code, 0) << resumed.output;
+  EXPECT_THAT(resumed.output, AllOf(HasSubstr("resuming from step-00000004"), HasSubstr("on all 199936 samples"),
+                                    HasSubstr("test/accuracy"), Not(HasSubstr("finished already"))));
 }
 
 // A model of 1.2 GB, whose weights take seconds.

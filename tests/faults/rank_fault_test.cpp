@@ -181,6 +181,23 @@ TEST_F(RankFault, ASignalToOneRankStopsAllAtOneStep) {
   expect_nothing_left();
 }
 
+// Four steps, then an evaluation of minutes.
+TEST_F(RankFault, ASignalToOneRankStopsTheEvaluationOfAll) {
+  Ranks ranks(
+      3, tiny_training(dir_ / "runs", "run", "1",
+                       {"--data.synthetic.samples", "3000000", "--data.val", "2999936", "--train.log_every", "1"}));
+  ASSERT_TRUE(comes_true([&] {
+    const std::string lines = dir_ / "runs/run/metrics.jsonl";
+    return fs::exists(lines) && read_text_file(lines, "test").find("\"step\":4") != std::string::npos;
+  })) << ranks[0].output_so_far();
+  ranks[2].signal(SIGTERM);
+  const std::vector<Outcome> outcomes = ranks.wait();
+  for (const Outcome& outcome : outcomes) EXPECT_EQ(outcome.exit_code, 128 + SIGTERM) << outcome.output;
+  EXPECT_EQ(count_of(outcomes[0].output, "stopped by signal 15 after step 4:"), 1) << outcomes[0].output;
+  EXPECT_TRUE(fs::exists(dir_ / "runs/run/checkpoints/step-00000004"));
+  expect_nothing_left();
+}
+
 TEST_F(RankFault, ASignalToTheLauncherStopsAllAndOneToARankSaves) {
   Subprocess launcher(with_launcher(long_training(dir_), 2));
   ASSERT_TRUE(trains(launcher)) << launcher.output_so_far();

@@ -31,7 +31,7 @@ Evaluated evaluated(int batch_size, int workers, std::int64_t max_batches = 1000
   const auto model = new_model(config.model, task->model_input(), at::kCPU);
   DeviceLoader batches(pool, Split::val, {}, at::kCPU);
   EvaluationStep step(*model, *task, Precision::fp32, {});
-  return {evaluate(step, batches, alone, max_batches), score_names(*task)};
+  return {evaluate(step, batches, alone, {.max_batches = max_batches}).value(), score_names(*task)};
 }
 
 TEST(Evaluate, CollectedMetricsAreThoseOfTheWholeSplit) {

@@ -25,11 +25,11 @@ class NamedDataset : public CheckableDataset {
   std::vector<std::string> names_ = {"a", "b", "c", "d", "e"};
 };
 
-DatasetFactory named(const ReadHook& hook) {
-  return [hook] {
+DatasetFactory named(const ReadHook& train_hook, const ReadHook& val_hook = nullptr) {
+  return [=] {
     std::vector<LoadedSplit> splits(2);
-    splits[0].dataset = std::make_unique<NamedDataset>(100, hook, 37, /*varying=*/false);
-    splits[1].dataset = std::make_unique<NamedDataset>(100, nullptr, 37, /*varying=*/false);
+    splits[0].dataset = std::make_unique<NamedDataset>(100, train_hook, 37, /*varying=*/false);
+    splits[1].dataset = std::make_unique<NamedDataset>(100, val_hook, 37, /*varying=*/false);
     return splits;
   };
 }
@@ -81,6 +81,51 @@ TEST(Trainer, StopsBeforeTheFirstStepWhileSplitsAreRead) {
   EXPECT_EQ(result.signal, SIGTERM);
   EXPECT_EQ(result.steps, 0);
   EXPECT_LT(read, 50);
+}
+
+std::string saved(const RunFolder& folder, const char* file) {
+  return read_text_file(folder.checkpoints() / "last" / file, "test");
+}
+
+// For each epoch: the last one has nothing left to train after the resume.
+TEST(Trainer, StoppedEvaluationIsRepeatedBitForBitAfterAResume) {
+  const Config config = configured(
+      "--model.name linear --loader.batch_size 10 --train.epochs 2 --train.ema_decay 0.9 --train.log_every 7");
+  const PoolOptions options{.workers = 0, .batch_size = 10};
+  const TempDir dir;
+  const RunFolder whole{.path = dir / "whole", .checkpoint = std::nullopt};
+  {
+    WorkerPool pool(options, named(nullptr));
+    Trainer trainer(config, pool, at::kCPU, alone, whole);
+    trainer.open_folder();
+    EXPECT_EQ(trainer.run().epochs, 2);
+  }
+  for (const int epoch : {1, 2}) {
+    RunFolder parts{.path = dir / fmt::format("parts-{}", epoch), .checkpoint = std::nullopt};
+    StopRequests requests;
+    int read = 0;
+    WorkerPool pool(options, named(nullptr, [&](std::size_t) {
+                      if (++read == 100 * epoch - 50) requests.signal = SIGTERM;
+                    }));
+    {
+      Trainer trainer(config, pool, at::kCPU, alone, parts);
+      trainer.open_folder();
+      const RunResult result = trainer.run(StopToken(requests));
+      EXPECT_EQ(result.signal, SIGTERM);
+      EXPECT_EQ(result.epochs, epoch - 1);
+      EXPECT_EQ(result.steps, 10 * epoch);
+      EXPECT_LT(read, 100 * epoch) << "the evaluation went on";
+    }
+    parts.checkpoint = parts.checkpoints() / fmt::format("step-{:08}", 10 * epoch);
+    Trainer trainer(config, pool, at::kCPU, alone, parts);
+    trainer.open_folder();
+    const RunResult result = trainer.run();
+    EXPECT_EQ(result.epochs, 2);
+    EXPECT_TRUE(result.last);
+    EXPECT_EQ(saved(parts, "model.safetensors"), saved(whole, "model.safetensors"));
+    EXPECT_EQ(saved(parts, "state.safetensors"), saved(whole, "state.safetensors"));
+    EXPECT_EQ(saved(parts, "../best/ema.safetensors"), saved(whole, "../best/ema.safetensors"));
+  }
 }
 
 TEST(Trainer, SavesAfterTheNextStepIfAskedBetweenTwoEpochs) {
