@@ -14,6 +14,7 @@
 #include "util/log.h"
 #include "util/output.h"
 #include "util/secondary_error.h"
+#include "util/signals.h"
 #include "util/text_lines.h"
 #include "util/torch_errors.h"
 
@@ -95,6 +96,7 @@ int fail_with_another_rank(const SecondaryError& error) {
 int main(int argc, char** argv) {
   using namespace trainyard;
   prepare_standard_streams();
+  prepare_signals();
   // Read when CUDA's driver is initialized. By default all streams share 8 queues, and what waits in one for the step
   // keeps nvJPEG, which uses 14 streams, from decoding the next batch beside the step.
   setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", /*overwrite=*/0);

@@ -23,6 +23,7 @@
 #include "distributed/torchrun_py.h"
 #include "util/error.h"
 #include "util/process_end.h"
+#include "util/signals.h"
 #include "util/system.h"
 #include "util/text_lines.h"
 
@@ -71,6 +72,15 @@ sigset_t set_of(std::span<const int> signals) {
   return set;
 }
 
+// A blocked signal is received even if it is ignored.
+sigset_t signals_to_watch() {
+  sigset_t set = set_of(watched_signals);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    if (is_ignored(number)) sigdelset(&set, number);
+  }
+  return set;
+}
+
 // Reads the line "PPid:"; returns 0 if there is no such process.
 int parent_of(int pid) {
   std::ifstream status(fmt::format("/proc/{}/status", pid));
@@ -98,6 +108,7 @@ class Launcher {
   void take_signal();
   void stop_by(int number);
   void pass_on_stop();
+  void pass_on_save();
   void pause() const;
   void reap();
   void end_all();
@@ -108,11 +119,12 @@ class Launcher {
   LaunchOptions options_;
   OutcomeChannel channel_;
   ProcessEnds ends_;
-  const sigset_t watched_ = set_of(watched_signals);
+  const sigset_t watched_ = signals_to_watch();
   sigset_t given_mask_{};
   pid_t torchrun_ = -1;
   int torchrun_status_ = 0;
   int stop_ = 0;               // the signal to stop; 0: none yet
+  bool save_ = false;          // a save was requested, and no rank has been told
   bool stopped_hard_ = false;  // ranks were killed and may not have saved
   std::vector<int> stopping_;  // process ids of the ranks that were sent stop_
 };
@@ -152,20 +164,22 @@ void Launcher::become_torchrun(const std::vector<std::string>& command, const st
 }
 
 void Launcher::take_signal() {
-  // Without a signal it returns after a moment, to pass the stop on to ranks that start to take signals only now; and,
+  // Without a signal it returns after a moment, to pass a request on to ranks that start to take signals only now; and,
   // at any time, after this process was stopped and continued.
   constexpr timespec moment{.tv_sec = 0, .tv_nsec = 100'000'000};
-  const int number = stop_ == 0 ? sigwaitinfo(&watched_, nullptr) : sigtimedwait(&watched_, nullptr, &moment);
+  const int number = stop_ == 0 && !save_ ? sigwaitinfo(&watched_, nullptr) : sigtimedwait(&watched_, nullptr, &moment);
   if (number == SIGCHLD) {
     reap();
   } else if (number == SIGTSTP) {
     pause();
   } else if (number == SIGUSR1) {
-    for (const int pid : ranks_that_take_signals()) kill(pid, SIGUSR1);
+    save_ = true;
+    pass_on_save();
   } else if (number > 0) {
     stop_by(number);
-  } else if (stop_ != 0) {
-    pass_on_stop();
+  } else {
+    if (stop_ != 0) pass_on_stop();
+    if (save_) pass_on_save();
   }
 }
 
@@ -185,6 +199,13 @@ void Launcher::pass_on_stop() {
     stopping_.push_back(pid);
     kill(pid, stop_);
   }
+}
+
+// The ranks agree on it, so it reaches all if it reaches one.
+void Launcher::pass_on_save() {
+  const std::vector<int> ranks = ranks_that_take_signals();
+  for (const int pid : ranks) kill(pid, SIGUSR1);
+  save_ = ranks.empty();
 }
 
 // Each rank leads a process group that includes its workers.

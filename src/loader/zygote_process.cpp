@@ -42,10 +42,10 @@ void detach_from_trainer(pid_t trainer, int socket, int ready_fd) {
   }
   close_range(next, UINT_MAX, 0);
 
-  // Resets the trainer's signal handlers. Signals that ask a run to end reach the whole process group; only the trainer
-  // decides how to react, and its workers end with it.
+  // Resets the trainer's signal handlers. Signals that ask a run to end or to save reach the whole process group; only
+  // the trainer decides how to react, and its workers end with it.
   for (int number = 1; number < NSIG; ++number) signal(number, SIG_DFL);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ}) signal(number, SIG_IGN);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGPIPE, SIGXFSZ}) signal(number, SIG_IGN);
 }
 
 // Blocks SIGCHLD and returns a descriptor that receives it instead.

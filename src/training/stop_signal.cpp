@@ -4,24 +4,36 @@
 
 #include <signal.h>
 
+#include "util/signals.h"
 #include "util/system.h"
 
 namespace trainyard {
 namespace {
 
 constexpr std::array stop_signals = {SIGINT, SIGTERM, SIGHUP};
-constexpr std::array handled_signals = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
 
-StopRequests requests;  // static, because a handler may still run on another thread while a StopSignal ends
-std::array<struct sigaction, handled_signals.size()> previous_actions;
+// Static, because a handler may still run on another thread while a StopSignal ends.
+StopRequests requests;
+std::array<struct sigaction, stop_signals.size()> previous_stops;
+struct sigaction previous_save;
+sigset_t previous_mask;
 
-void handle(int signal) {
-  if (signal == SIGUSR1) {
-    requests.save = true;
-    return;
-  }
+void restore_stops() {
+  for (std::size_t i = 0; i < stop_signals.size(); ++i) sigaction(stop_signals[i], &previous_stops[i], nullptr);
+}
+
+void handle_stop(int signal) {
   requests.signal = signal;
-  for (const int other : stop_signals) ::signal(other, SIG_DFL);  // any second signal ends the process
+  restore_stops();  // any second signal ends the process
+}
+
+void handle_save(int /*signal*/) { requests.save = true; }
+
+void install(int signal, void (*handler)(int), struct sigaction& previous) {
+  struct sigaction action{};
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART;
+  check_call(sigaction(signal, &action, &previous), "training", "sigaction", "stop signals");
 }
 
 void clear_requests() {
@@ -33,16 +45,20 @@ void clear_requests() {
 
 StopSignal::StopSignal() {
   clear_requests();
-  struct sigaction action{};
-  action.sa_handler = handle;
-  action.sa_flags = SA_RESTART;
-  for (std::size_t i = 0; i < handled_signals.size(); ++i) {
-    check_call(sigaction(handled_signals[i], &action, &previous_actions[i]), "training", "sigaction", "stop signals");
+  for (std::size_t i = 0; i < stop_signals.size(); ++i) {
+    install(stop_signals[i], is_ignored(stop_signals[i]) ? SIG_IGN : handle_stop, previous_stops[i]);
   }
+  install(SIGUSR1, handle_save, previous_save);
+  sigset_t save;
+  sigemptyset(&save);
+  sigaddset(&save, SIGUSR1);
+  pthread_sigmask(SIG_UNBLOCK, &save, &previous_mask);
 }
 
 StopSignal::~StopSignal() {
-  for (std::size_t i = 0; i < handled_signals.size(); ++i) sigaction(handled_signals[i], &previous_actions[i], nullptr);
+  pthread_sigmask(SIG_SETMASK, &previous_mask, nullptr);
+  restore_stops();
+  sigaction(SIGUSR1, &previous_save, nullptr);
   clear_requests();
 }
 

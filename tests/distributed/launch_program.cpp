@@ -59,6 +59,12 @@ int act(const std::string& action, const Rank& rank) {
   if (action == "exit with 7") return 7;
   if (action == "crash") return raise(SIGSEGV);
   if (action == "train") return train_until_stopped();
+  if (action == "train after a second") {
+    print("waiting, pid {}\n", getpid());
+    flush_output();
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    return train_until_stopped();
+  }
   if (action == "wait") wait_for_ever();
   if (action == "end by signals") {
     const TakesSignals takes_signals;

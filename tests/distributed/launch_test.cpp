@@ -121,6 +121,28 @@ TEST(Launch, PassesSignalsOnAndReturnsTheOneThatStopped) {
   EXPECT_THAT(outcome.output, Not(HasSubstr("[")));
 }
 
+TEST(Launch, KeepsARequestToSaveUntilARankTakesSignals) {
+  Subprocess launcher(launch_of({"train after a second", "train after a second"}));
+  ASSERT_TRUE(wait_for(launcher, "waiting", 2)) << launcher.output_so_far();
+  launcher.signal(SIGUSR1);
+  EXPECT_TRUE(wait_for(launcher, "saved", 1)) << launcher.output_so_far();
+  ASSERT_TRUE(wait_for(launcher, "training", 2)) << launcher.output_so_far();
+  launcher.signal(SIGTERM);
+  EXPECT_EQ(launcher.wait().exit_code, 128 + SIGTERM);
+}
+
+TEST(Launch, KeepsIgnoringASignalThatItsCallerIgnores) {
+  std::vector<std::string> command = launch_of({"train", "train"});
+  command.insert(command.begin(), {"env", "--ignore-signal=HUP"});
+  Subprocess launcher(command);
+  ASSERT_TRUE(wait_for(launcher, "training", 2)) << launcher.output_so_far();
+  launcher.signal(SIGHUP);
+  launcher.signal(SIGUSR1);
+  EXPECT_TRUE(wait_for(launcher, "saved", 2)) << launcher.output_so_far();
+  launcher.signal(SIGTERM);
+  EXPECT_EQ(launcher.wait().exit_code, 128 + SIGTERM);
+}
+
 // Simulates an agreed stop: a signal to one rank stops all, and the launcher receives none.
 TEST(Launch, ReturnsTheSignalThatARankWasStoppedBy) {
   Subprocess launcher(launch_of({"train", "train"}));

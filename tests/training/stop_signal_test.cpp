@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include "util/signals.h"
+
 namespace trainyard {
 namespace {
 
@@ -35,6 +37,31 @@ TEST(StopSignal, SaveRequestIsTakenOnceAndStopsNothing) {
     EXPECT_FALSE(token.take_save_request());
   }
   EXPECT_FALSE(token.stop_requested());
+}
+
+TEST(StopSignal, TakesASaveRequestThatWasHeldBackBeforeIt) {
+  prepare_signals();
+  raise(SIGUSR1);
+  {
+    const StopSignal stop_signal;
+    EXPECT_TRUE(stop_signal.token().take_save_request());
+  }
+  raise(SIGUSR1);  // held back again: it would end the process
+  const StopSignal next;
+  EXPECT_TRUE(next.token().take_save_request());
+}
+
+TEST(StopSignal, SignalThatTheCallerIgnoresRequestsNothing) {
+  signal(SIGHUP, SIG_IGN);
+  {
+    const StopSignal stop_signal;
+    raise(SIGHUP);
+    EXPECT_FALSE(stop_signal.token().stop_requested());
+    raise(SIGTERM);
+    EXPECT_TRUE(stop_signal.token().stop_requested());
+    raise(SIGHUP);
+  }
+  EXPECT_EQ(signal(SIGHUP, SIG_DFL), SIG_IGN);
 }
 
 TEST(StopSignal, NextRunDoesNotSeeTheLastOnesSignal) {

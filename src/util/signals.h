@@ -1,0 +1,14 @@
+/// What signals do to this program before and between the times that something handles them.
+#pragma once
+
+namespace trainyard {
+
+/// Call it first in main, before there are threads. Holds back SIGUSR1, a request to save, for a StopSignal: without
+/// it, one that arrives before training would end the process. As process 1 of a container, which the kernel shields
+/// from default actions, SIGINT, SIGTERM and SIGHUP end the process with the exit code 128 + n, as they end any other.
+void prepare_signals();
+
+/// Whether the process ignores the signal, e.g. SIGHUP because nohup has started it: then nothing should handle it.
+bool is_ignored(int signal);
+
+}  // namespace trainyard
