@@ -31,6 +31,19 @@ TEST(MakeModel, UnknownNameListsTheKnownNearestFirst) {
   }
 }
 
+TEST(ZeroBatch, HasImagesOfEitherTypeAsTasksPrepareThem) {
+  for (const DType dtype : {DType::uint8, DType::float32}) {
+    const ModelInput images{
+        .fields = {{.name = "image", .dtype = dtype, .shape = {20, 24, 3}}}, .outputs = 2, .logits = {2}};
+    const at::Tensor image = zero_batch(images, 4, at::kCPU).at("image");
+    EXPECT_EQ(image.sizes(), (std::vector<std::int64_t>{4, 3, 20, 24}));
+    EXPECT_EQ(image.scalar_type(), at::kFloat);
+    const auto model = make_model(ModelConfig{.name = "convnet"}, images);
+    EXPECT_EQ(model->forward({{"image", image}}).at("logits").sizes(), (std::vector<std::int64_t>{4, 2}));
+    EXPECT_GT(multiply_adds(*model, images), 0);
+  }
+}
+
 TEST(ConvNet, GivesOneScoreAClassForAnySize) {
   const auto model = make_model(ModelConfig{.name = "convnet"}, input);
   EXPECT_EQ(model->forward({{"image", at::randn({3, 1, 28, 28})}}).at("logits").sizes(),
