@@ -110,6 +110,7 @@ class DataCommand : public Command {
           print("        {}: {} (first {})\n", one.reason, one.count, printable(one.first.front()));
       }
     }
+    for (const std::string& line : warnings_about(splits.front().fields)) log_warning(line);
     if (const std::string note = note_on_test(splits); !note.empty()) print("{:<8}{}\n", "test", note);
     const auto counted = [](const SplitInfo& split) { return !split.class_counts.empty(); };
     if (std::all_of(splits.begin(), splits.end(), counted)) print_classes(splits);

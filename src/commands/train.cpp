@@ -168,6 +168,7 @@ class TrainCommand : public Command {
     const std::string advice = loading_advice(stats, pool.options(), usable_cores());
     if (!advice.empty()) row("bottleneck", advice);
   }
+    for (const std::string& line : warnings_about(splits.front().fields)) log_warning(line);
 
   // The only time that test is read. A run that is trained and saved does not fail if this evaluation or the page
   // fails.

@@ -79,6 +79,21 @@ std::vector<std::string> warnings_about(const std::string& name, const SplitInfo
   return lines;
 }
 
+std::vector<std::string> warnings_about(std::span<const Field> fields) {
+  std::vector<std::string> lines;
+  for (const Field& field : fields) {
+    if (!field.is_image() && !field.is_float_image()) continue;
+    const std::int64_t first = field.shape[0];
+    const std::int64_t last = field.shape[2];
+    if ((first != 1 && first != 3 && first != 4) || last <= 4) continue;
+    lines.push_back(
+        fmt::format("[data] {} is read as height x width x channels, i.e. as {} x {} pixels of {} channels: if {} is "
+                    "the number of channels, the dataset must return {} x {} x {}",
+                    describe({&field, 1}), first, field.shape[1], last, first, field.shape[1], last, first));
+  }
+  return lines;
+}
+
 std::string note_on_test(std::span<const SplitInfo> splits) {
   if (splits.size() > static_cast<std::size_t>(Split::test)) return "";
   return "none: results are those on val, which the best checkpoint is chosen by";

@@ -22,6 +22,10 @@ std::string sampling_of(const SplitInfo& train);
 /// without samples, and the dataset's own warning.
 std::vector<std::string> warnings_about(const std::string& name, const SplitInfo& split);
 
+/// Warnings about fields, one per line: an image whose shape looks like channels x height x width. It is not an error:
+/// a signal may be an image of one row, and an image may have many channels.
+std::vector<std::string> warnings_about(std::span<const Field> fields);
+
 /// What to print instead of the test split if there is none; empty if there is one.
 std::string note_on_test(std::span<const SplitInfo> splits);
 

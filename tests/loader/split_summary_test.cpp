@@ -54,6 +54,20 @@ TEST(SplitSummary, PassesTheWarningOfTheDatasetOn) {
   EXPECT_THAT(warnings_about("val", split), ElementsAre("[data] val: the column 'k' is odd"));
 }
 
+TEST(SplitSummary, WarnsOfImagesWithTheirChannelsFirst) {
+  const auto warnings = [](const Field& field) { return warnings_about(std::vector{field}); };
+  EXPECT_THAT(
+      warnings({.name = "image", .shape = {3, 28, 32}}),
+      ElementsAre("[data] image (uint8, 3 x 28 x 32) is read as height x width x channels, i.e. as 3 x 28 pixels "
+                  "of 32 channels: if 3 is the number of channels, the dataset must return 28 x 32 x 3"));
+  EXPECT_THAT(warnings({.name = "image", .dtype = DType::float32, .shape = {1, 28, 28}}), testing::SizeIs(1));
+  for (const std::vector<std::int64_t>& shape :
+       std::vector<std::vector<std::int64_t>>{{28, 28, 3}, {28, 28, 28}, {3, 3, 3}, {1, 100, 4}, {3, 28}}) {
+    EXPECT_THAT(warnings({.name = "image", .shape = shape}), IsEmpty());
+  }
+  EXPECT_THAT(warnings({.name = "boxes", .dtype = DType::float32, .shape = {4, 28, 28}}), IsEmpty());
+}
+
 TEST(SplitSummary, SaysThatValIsPartOfTrainAndThatTestIsMissing) {
   SplitInfo val = split_of({1, 1, 1});
   val.from_train = true;
