@@ -390,7 +390,7 @@ function wrongCard(e) {
     });
     return figure;
   });
-  return element('div', {class: 'card'}, element('h3', {}, e.worst_title),
+  return element('div', {class: 'card'}, element('h3', {}, e.worst_images ? `${e.worst_title}: ${e.worst_images}` : e.worst_title),
       element('p', {class: 'soft small'}, `The samples of ${e.split} that the model does worst on, each with its name or number in the split.`),
       element('div', {class: 'wrong'}, ...figures));
 }

@@ -97,7 +97,8 @@ class SegmentationEvaluation final : public Evaluation {
     }
     result.unit = "pixels";
     result.ranked_by = "iou";
-    result.worst_title = "lowest mean IoU: image, mask, guess";
+    result.worst_title = "lowest mean IoU";
+    result.worst_images = "image, mask, guess";
     result.worst = worst_.take();
     return result;
   }

@@ -95,6 +95,10 @@ TEST_F(TaskCommands, SegmentationTrainsIsEvaluatedAndWritesMasks) {
   std::int64_t pixels = 0;
   for (const json& one : evaluated["classes"]) pixels += one["samples"].get<std::int64_t>();
   EXPECT_EQ(pixels, 8 * (16 * 16 - 6)) << "the corner has no class";
+  EXPECT_THAT(run({"eval", dir_ / "runs/s", "--split", "val"}).output, HasSubstr("\n  lowest mean IoU\n"));
+  EXPECT_THAT(
+      read_text_file(dir_ / "runs/s/report.html", "test"),
+      AllOf(HasSubstr(R"("worst_title":"lowest mean IoU")"), HasSubstr(R"("worst_images":"image, mask, guess")")));
 
   const Outcome predicted =
       run({"predict", dir_ / "runs/s", dir_ / "scenes/train/images/00.png", "--output", dir_ / "masks", "--json"});
