@@ -26,6 +26,7 @@
 #include "tasks/findings.h"
 #include "training/forward.h"
 #include "training/trained_model.h"
+#include "util/count_of.h"
 #include "util/log.h"
 #include "util/output.h"
 
@@ -320,10 +321,14 @@ class PredictCommand : public Command {
     const TensorDict batch = trained_->task->prepare(raw);
     const TensorDict outputs = mirror_ ? forward_mirrored(*trained_->model, *trained_->task, batch, precision_)
                                        : forward(*trained_->model, *trained_->task, batch, precision_);
-    at::Tensor finite = at::ones({raw.count}, at::kBool);
-    for (const auto& [name, output] : outputs) finite = finite & output.isfinite().flatten(1).all(1).cpu();
+    const at::Tensor finite = are_finite(outputs, raw.count);
+    std::vector<Prediction> predicted = trained_->task->predict(outputs, options_);
+    if (std::ssize(predicted) != raw.count) {
+      throw RunError("predict", "the task {} returns {} for {}: its predict() must return one for each",
+                     trained_->manifest.task, count_of(predicted.size(), "prediction"), count_of(raw.count, "sample"));
+    }
     Predictions predictions;
-    for (Prediction& prediction : trained_->task->predict(outputs, options_)) {
+    for (Prediction& prediction : predicted) {
       const bool is_finite = finite[std::ssize(predictions)].item<bool>();
       predictions.push_back(is_finite ? std::optional(std::move(prediction)) : std::nullopt);
     }

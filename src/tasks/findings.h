@@ -21,10 +21,10 @@ nlohmann::ordered_json share(Number part, Number whole) {
 
 /// A sample that eval and the report show.
 struct ShownSample {
-  std::uint64_t index;             ///< in the split
-  std::string caption;             ///< e.g. "is cat, taken for dog (98.1 %)"
-  nlohmann::ordered_json figures;  ///< keys and values for --json
-  Image image{};                   ///< for the report; empty: none
+  std::uint64_t index;                                                ///< in the split
+  std::string caption;                                                ///< e.g. "is cat, taken for dog (98.1 %)"
+  nlohmann::ordered_json figures = nlohmann::ordered_json::object();  ///< keys and values for --json
+  Image image{};                                                      ///< for the report; empty: none
 };
 
 /// What eval and the report show in addition to the metrics.
@@ -46,10 +46,10 @@ struct Findings {
 
 /// The answer of predict to one input.
 struct Prediction {
-  std::string text;             ///< human-readable lines, without the input's name
-  nlohmann::ordered_json json;  ///< keys and values for --json
-  Image image{};                ///< to be written as a PNG file; empty: none
-  Palette palette{};            ///< the colours of a mask in `image`; empty: `image` has its own colours
+  std::string text;                                                ///< human-readable lines, without the input's name
+  nlohmann::ordered_json json = nlohmann::ordered_json::object();  ///< keys and values for --json
+  Image image{};                                                   ///< to be written as a PNG file; empty: none
+  Palette palette{};  ///< the colours of a mask in `image`; empty: `image` has its own colours
 };
 
 }  // namespace trainyard

@@ -1,5 +1,6 @@
 #include "training/forward.h"
 
+#include <ATen/ops/ones.h>
 #include <ATen/ops/promote_types.h>
 
 #include "training/precision.h"
@@ -30,6 +31,16 @@ TensorDict forward_mirrored(Model& model, const Task& task, const TensorDict& ba
   TensorDict outputs = forward(model, task, batch, precision);
   for (auto& [name, tensor] : outputs) tensor = (tensor + other->at(name)) / 2;
   return outputs;
+}
+
+at::Tensor are_finite(const TensorDict& outputs, std::int64_t samples) {
+  at::Tensor finite = at::ones({samples}, at::kBool);
+  for (const auto& [name, output] : outputs) {
+    const bool is_of_each = output.dim() > 0 && output.size(0) == samples;
+    const at::Tensor elements = output.isfinite();
+    finite = finite & (is_of_each ? elements.reshape({samples, -1}).all(1) : elements.all()).cpu();
+  }
+  return finite;
 }
 
 std::int64_t samples_of(const TensorDict& batch) { return batch.begin()->second.size(0); }

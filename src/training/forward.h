@@ -16,6 +16,10 @@ TensorDict forward(Model& model, const Task& task, const TensorDict& batch, Prec
 /// mean of logits, not of probabilities. Throws UsageError if `task` does not support mirroring.
 TensorDict forward_mirrored(Model& model, const Task& task, const TensorDict& batch, Precision precision);
 
+/// Whether the outputs for each of `samples` samples are finite: bool, one per sample, on the CPU. An output that is
+/// not one of each sample, e.g. a scalar, counts for all of them.
+at::Tensor are_finite(const TensorDict& outputs, std::int64_t samples);
+
 /// The number of samples in a prepared batch.
 std::int64_t samples_of(const TensorDict& batch);
 

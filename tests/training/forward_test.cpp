@@ -1,8 +1,12 @@
 #include "training/forward.h"
 
+#include <array>
+#include <cmath>
+
 #include <gtest/gtest.h>
 
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randint.h>
 
@@ -38,6 +42,21 @@ TEST(Forward, ConvertsToFloat32UnlessTheTaskTakesHalfPrecision) {
   const Loss converted = language->loss({{"logits", outputs.at("logits").to(at::kFloat)}}, batch, Phase::train);
   EXPECT_EQ(loss.sum.scalar_type(), at::kFloat);
   EXPECT_TRUE(at::equal(loss.sum, converted.sum));
+}
+
+TEST(AreFinite, ForOutputsOfAnyShape) {
+  const at::Tensor numbers = at::zeros({3});
+  numbers[1] = NAN;
+  const at::Tensor scores = at::zeros({3, 2, 2});
+  scores[2][1][0] = INFINITY;
+  const auto finite = [](const TensorDict& outputs) {
+    const at::Tensor found = are_finite(outputs, 3);
+    return std::array{found[0].item<bool>(), found[1].item<bool>(), found[2].item<bool>()};
+  };
+  EXPECT_EQ(finite({{"logits", numbers}}), (std::array{true, false, true}));
+  EXPECT_EQ(finite({{"logits", numbers}, {"scores", scores}}), (std::array{true, false, false}));
+  EXPECT_EQ(finite({{"logits", scores}, {"balance", at::full({}, 1)}}), (std::array{true, true, false}));
+  EXPECT_EQ(finite({{"logits", scores}, {"balance", at::full({}, NAN)}}), (std::array{false, false, false}));
 }
 
 TEST(ForwardMirrored, IsTheMeanOfTheScoresOfImageAndMirrorImage) {
