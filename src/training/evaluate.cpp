@@ -60,7 +60,7 @@ EvaluationStep::EvaluationStep(Model& model, const Task& task, Precision precisi
       metrics_(task.metrics(Phase::evaluate)),
       collected_(task.collected_metrics()),
       graph_([this](const TensorDict& batch, const StepPart&) { return run(batch); }, alone_,
-             model.parameters().front().device(), options.cuda_graph) {}
+             model.parameters().front().device(), options.cuda_graph, options.warns) {}
 
 StepResult EvaluationStep::run(const TensorDict& batch) const {
   const std::int64_t samples = samples_of(batch);

@@ -43,6 +43,7 @@ class EvaluationStep {
   struct Options {
     bool mirror = false;      ///< outputs are those of forward_mirrored()
     bool cuda_graph = false;  ///< capture the step
+    bool warns = true;        ///< log why it is not captured; set for one of several ranks, which find the same
   };
   EvaluationStep(Model& model, const Task& task, Precision precision, const Options& options);
   EvaluationStep(const EvaluationStep&) = delete;

@@ -16,8 +16,12 @@ constexpr std::size_t max_kinds = 12;
 
 }  // namespace
 
-StepGraph::StepGraph(Step step, ProcessGroup& group, at::Device device, bool enabled)
-    : step_(std::move(step)), group_(group), device_(device), enabled_(enabled && device.is_cuda()) {
+StepGraph::StepGraph(Step step, ProcessGroup& group, at::Device device, bool enabled, bool warns)
+    : step_(std::move(step)),
+      group_(group),
+      device_(device),
+      enabled_(enabled && device.is_cuda()),
+      warns_(warns && group.rank().is_first()) {
   kinds_.reserve(max_kinds);
 }
 
@@ -32,7 +36,7 @@ StepResult StepGraph::operator()(const TensorDict& batch, const StepPart& part) 
 }
 
 void StepGraph::launch_without_graph(const char* reason) {
-  if (!std::exchange(enabled_, false) || !group_.rank().is_first()) return;
+  if (!std::exchange(enabled_, false) || !warns_) return;
   log_warning("[training] {}: the steps are launched one kernel after another", reason);
 }
 

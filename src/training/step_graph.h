@@ -38,8 +38,8 @@ class StepGraph {
   /// REQUIRES that `step` depends only on its arguments, with the batch on `device`, and on tensors on `device` that
   /// outlive this object and keep their addresses. Captures only if `enabled`. The ranks of `group`, which must outlive
   /// it, capture and replay in the same steps: with several ranks, REQUIRES that a batch's shapes are a function of its
-  /// part.
-  StepGraph(Step step, ProcessGroup& group, at::Device device, bool enabled);
+  /// part. `warns`: whether this rank, if it is the first of `group`, logs why nothing is captured.
+  StepGraph(Step step, ProcessGroup& group, at::Device device, bool enabled, bool warns = true);
 
   /// Each combination of a part and the batch's shapes is a kind of step. The first few steps of a kind call `step`
   /// directly, so that cuDNN can select its algorithms; then the kind is captured. There are usually few kinds: whole
@@ -77,6 +77,7 @@ class StepGraph {
   ProcessGroup& group_;
   at::Device device_;
   bool enabled_;
+  bool warns_;
   std::vector<Kind> kinds_;
 };
 

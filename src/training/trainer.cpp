@@ -78,8 +78,9 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, Proc
       profile_(debug.profile.empty() ? std::nullopt : std::optional(parse_step_range(debug.profile)),
                trace_file(folder.path, group.rank()), device) {
   begin();
-  evaluation_step_.emplace(averaged_model_ ? *averaged_model_ : *model_, *task_, config_.train.precision,
-                           EvaluationStep::Options{.cuda_graph = config_.train.cuda_graph});
+  evaluation_step_.emplace(
+      averaged_model_ ? *averaged_model_ : *model_, *task_, config_.train.precision,
+      EvaluationStep::Options{.cuda_graph = config_.train.cuda_graph, .warns = group_.rank().is_first()});
   if (!group_.alone() && shapes_may_differ(config_, dataset_)) {
     train_step_.launch_without_graph(
         "samples vary in length, or single ones may be skipped, so that the ranks cannot know one another's shapes");

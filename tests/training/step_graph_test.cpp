@@ -129,6 +129,17 @@ TEST_F(GpuStepGraph, RandomNumbersOfTheCpuAreNotFrozen) {
   EXPECT_THAT(testing::internal::GetCapturedStdout(), HasSubstr("draws random numbers on the CPU"));
 }
 
+TEST_F(GpuStepGraph, WarnsOnlyOnTheRankThatSpeaksForAll) {
+  testing::internal::CaptureStdout();
+  StepGraph step(
+      [](const TensorDict& batch, const StepPart&) {
+        return StepResult{.loss = batch.at("image").sum() + at::rand({1}).item<float>(), .outputs = {}, .sums = {}};
+      },
+      alone, gpu, /*enabled=*/true, /*warns=*/false);
+  for (int i = 0; i < 8; ++i) step({{"image", at::zeros({1}, gpu)}}, {});
+  EXPECT_EQ(testing::internal::GetCapturedStdout(), "");
+}
+
 constexpr const char* small_resnet = "--model.name resnet18 --model.resnet.stem small";
 
 struct Case {
