@@ -27,7 +27,7 @@ std::string row(const CheckResult& result, const Painter& paint, const std::func
   const std::string mark = good                                   ? paint.green("+")
                            : worst->severity == Severity::warning ? paint.severity(worst->severity, "!")
                                                                   : paint.severity(worst->severity, "x");
-  return fmt::format("{} {:<{}}{}\n", mark, name, indent - 2, wrapped(text, indent));
+  return fmt::format("{} {:<{}}{}\n", mark, name, indent - 2, paint.wrapped(text, indent));
 }
 
 std::string row(const CheckResult& result, const Painter& paint, const std::string& subject, const std::string& name,
@@ -217,7 +217,7 @@ std::string probe_row(const ProbeFacts& probe, const Painter& paint) {
   if (std::isfinite(probe.max_error)) line += fmt::format(", relative error {:.1e}", probe.max_error);
   if (const std::string more = measured(probe); !more.empty()) line += "," + more;
   return fmt::format("{} {:<7} {}\n", ok ? paint.green("+") : paint.severity(Severity::error, "x"), probe.device,
-                     wrapped(fmt::format("{:<17} {}", name_of(probe), line), 10));
+                     paint.wrapped(fmt::format("{:<17} {}", name_of(probe), line), 10));
 }
 
 std::string probe_rows(const CheckResult& result, const Painter& paint, bool verbose) {
@@ -227,7 +227,7 @@ std::string probe_rows(const CheckResult& result, const Painter& paint, bool ver
     if (!verbose && probe.device != last) {
       const std::string passed = passed_probes(result.facts.probes, probe.device);
       if (!passed.empty())
-        text += fmt::format("{} {:<15}{}\n", paint.green("+"), probe.device, wrapped(passed, indent));
+        text += fmt::format("{} {:<15}{}\n", paint.green("+"), probe.device, paint.wrapped(passed, indent));
     }
     last = probe.device;
     if (verbose || probe.outcome != "ok") text += probe_row(probe, paint);
@@ -235,13 +235,13 @@ std::string probe_rows(const CheckResult& result, const Painter& paint, bool ver
   return text;
 }
 
-std::string library_rows(const std::vector<LibraryFacts>& libraries) {
+std::string library_rows(const std::vector<LibraryFacts>& libraries, const Painter& paint) {
   std::string text;
   for (const LibraryFacts& library : libraries) {
     if (library.path.empty() && library.name.empty()) continue;
-    text += wrapped(fmt::format("  {}{}", library.path.empty() ? library.name : library.path,
-                                library.loaded ? ", loaded" : ""),
-                    4) +
+    text += paint.wrapped(fmt::format("  {}{}", library.path.empty() ? library.name : library.path,
+                                      library.loaded ? ", loaded" : ""),
+                          4) +
             "\n";
   }
   return text;
@@ -255,29 +255,31 @@ std::string shortened(const std::string& value, bool verbose) {
   return fmt::format("{}... ({} characters; --verbose shows all)", start, value.size());
 }
 
-std::string environment_rows(const std::map<std::string, std::string>& environment, bool verbose) {
+std::string environment_rows(const std::map<std::string, std::string>& environment, const Painter& paint,
+                             bool verbose) {
   std::string text;
   for (const auto& [name, value] : environment) {
-    text += wrapped(fmt::format("  {}={}", name, shortened(value, verbose)), 4) + "\n";
+    text += paint.wrapped(fmt::format("  {}={}", name, shortened(value, verbose)), 4) + "\n";
   }
   return text;
 }
 
 std::string painted_verdict(const CheckResult& result, const Painter& paint) {
-  const std::string text = wrapped(verdict(result), 0);
+  const std::string text = paint.wrapped(verdict(result), 0);
   return exit_code(result) == ExitCode::done ? paint("1;32", text) : paint("1;31", text);
 }
 
 }  // namespace
 
-std::string render_finding(const Finding& finding, bool colour) {
+std::string render_finding(const Finding& finding, const RenderOptions& options) {
+  const Painter paint(options.colour, options.columns);
   const std::string head = fmt::format("{} [{}]", name_of(finding.severity), finding.code);
-  return fmt::format("{}\n  {}\n  why: {}\n  fix: {}\n", Painter(colour).severity(finding.severity, head),
-                     wrapped(finding.what, 2), wrapped(finding.why, 7), wrapped(finding.remedy, 7));
+  return fmt::format("{}\n  {}\n  why: {}\n  fix: {}\n", paint.severity(finding.severity, head),
+                     paint.wrapped(finding.what, 2), paint.wrapped(finding.why, 7), paint.wrapped(finding.remedy, 7));
 }
 
 std::string render_full(const CheckResult& result, const RenderOptions& options) {
-  const Painter paint(options.colour);
+  const Painter paint(options.colour, options.columns);
   const bool verbose = options.verbose;
   const Facts& facts = result.facts;
   std::string text;
@@ -308,14 +310,14 @@ std::string render_full(const CheckResult& result, const RenderOptions& options)
     text += row(result, paint, about, fmt::format("cuda:{}", device.index), device_text(facts, device, verbose));
   }
   if (!facts.probes.empty()) text += "\n" + probe_rows(result, paint, verbose);
-  if (verbose && !facts.libraries.empty()) text += "\n" + library_rows(facts.libraries);
-  if (!facts.environment.empty()) text += "\n" + environment_rows(facts.environment, verbose);
-  for (const Finding& finding : result.findings) text += "\n" + render_finding(finding, options.colour);
+  if (verbose && !facts.libraries.empty()) text += "\n" + library_rows(facts.libraries, paint);
+  if (!facts.environment.empty()) text += "\n" + environment_rows(facts.environment, paint, verbose);
+  for (const Finding& finding : result.findings) text += "\n" + render_finding(finding, options);
   return text + "\n" + painted_verdict(result, paint) + "\n";
 }
 
-std::string render_short(const CheckResult& result, bool colour) {
-  const Painter paint(colour);
+std::string render_short(const CheckResult& result, const RenderOptions& options) {
+  const Painter paint(options.colour, options.columns);
   const Facts& facts = result.facts;
   const std::uint64_t memory = facts.host.memory_limit.value_or(facts.host.memory);
   const SharedMemoryFacts& shared = facts.shared_memory;
@@ -326,11 +328,11 @@ std::string render_short(const CheckResult& result, bool colour) {
           .add(shared.size > 0,
                fmt::format("{} {} free", shared.path.empty() ? "shared memory" : shared.path, size_text(shared.free)))
           .text();
-  std::string text = wrapped("machine: " + machine, 2) + "\n";
-  text += wrapped("LibTorch: " + torch_text(facts.torch), 2) + "\n";
+  std::string text = paint.wrapped("machine: " + machine, 2) + "\n";
+  text += paint.wrapped("LibTorch: " + torch_text(facts.torch), 2) + "\n";
   text += painted_verdict(result, paint) + "\n";
   for (const Finding& finding : result.findings) {
-    if (finding.severity != Severity::note) text += render_finding(finding, colour);
+    if (finding.severity != Severity::note) text += render_finding(finding, options);
   }
   return text;
 }

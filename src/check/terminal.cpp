@@ -12,7 +12,6 @@
 namespace trainyard {
 namespace {
 
-constexpr std::size_t columns = 80;
 constexpr std::size_t longest = 64 << 10;
 
 // The columns that a text occupies on the terminal: counts UTF-8 characters, not bytes.
@@ -30,7 +29,7 @@ std::string_view start_of(std::string_view text, std::size_t room) {
   return text.substr(0, bytes);
 }
 
-std::string wrapped(std::string_view raw, std::size_t margin) {
+std::string wrapped(std::string_view raw, std::size_t margin, std::size_t columns) {
   const std::string safe = printable(raw, longest);
   std::string_view text = safe;
   const std::size_t room = columns - std::min(margin, columns / 2);

@@ -9,6 +9,7 @@
 #include "check/facts_json.h"
 #include "check/probe_process.h"
 #include "check/render.h"
+#include "commands/columns.h"
 #include "commands/command.h"
 #include "commands/machine.h"
 #include "loader/open_pool.h"
@@ -85,12 +86,16 @@ class CheckCommand : public Command {
     if (json_) {
       write_output(to_json_text(result));
     } else {
-      write_output(render_full(result, {.colour = wants_colour(STDOUT_FILENO), .verbose = verbose_}));
+      write_output(render_full(result, render_options()));
     }
     return static_cast<int>(exit_code(result));
   }
 
  private:
+  RenderOptions render_options() const {
+    return {.colour = wants_colour(STDOUT_FILENO), .verbose = verbose_, .columns = terminal_columns()};
+  }
+
   CheckResult look(const Config& config) const {
     Needs needs = needs_of(config);
     const DataLook data = look_at_data(config);
@@ -124,7 +129,7 @@ class CheckCommand : public Command {
     if (!found)
       throw UsageError("check", "no rule knows the words '{}'; docs/troubleshooting.md has all rules",
                        printable(error_));
-    write_output(render_finding(*found, wants_colour(STDOUT_FILENO)));
+    write_output(render_finding(*found, render_options()));
     return static_cast<int>(ExitCode::machine_not_fit);
   }
 

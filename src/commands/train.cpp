@@ -8,6 +8,7 @@
 
 #include "check/render.h"
 #include "commands/build_report.h"
+#include "commands/columns.h"
 #include "commands/command.h"
 #include "commands/machine.h"
 #include "commands/rank_facts.h"
@@ -67,7 +68,9 @@ class TrainCommand : public Command {
     RunFolder folder;
     if (rank.is_first() && rank.restarts == 0) folder = choose_folder(config);
     const CheckResult check = run_check(needs_of(config, rank));
-    if (rank.is_first()) write_output(render_short(check, wants_colour(STDOUT_FILENO)));
+    if (rank.is_first()) {
+      write_output(render_short(check, {.colour = wants_colour(STDOUT_FILENO), .columns = terminal_columns()}));
+    }
     flush_output();
     const at::Device device = prepare_device(config, check);
     require_room_for_cache(config, pool.splits(), device, rank);

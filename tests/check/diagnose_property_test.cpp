@@ -131,7 +131,7 @@ TEST_P(RandomFacts, AreAlwaysDiagnosedWithRemediesAndInOrder) {
       EXPECT_EQ(exit_code(result), ExitCode::machine_not_fit) << json;
     }
     EXPECT_FALSE(render_full(result, {.colour = true, .verbose = true}).empty());
-    EXPECT_EQ(render_short(result, false).find('\033'), std::string::npos);
+    EXPECT_EQ(render_short(result).find('\033'), std::string::npos);
     EXPECT_FALSE(to_json_text(result).empty());
   }
 }
@@ -230,8 +230,7 @@ TEST_P(MissingFacts, AreLeftOutOfAllThatIsShown) {
   RandomStream random(GetParam());
   for (int i = 0; i < 120; ++i) {
     const CheckResult result = random_result(random, GetParam());
-    const std::string shown =
-        render_full(result, {.verbose = i % 2 == 0}) + render_short(result, false) + verdict(result);
+    const std::string shown = render_full(result, {.verbose = i % 2 == 0}) + render_short(result) + verdict(result);
     std::smatch match;
     ASSERT_FALSE(std::regex_search(shown, match, anywhere)) << '"' << match.str() << "\" in\n" << shown;
     for (const Finding& finding : result.findings) {

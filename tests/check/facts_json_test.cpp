@@ -118,12 +118,11 @@ TEST(FactsJson, EscapesBidiControlsInForeignFacts) {
   }
   json["environment"]["A" + evil] = "b";
   const CheckResult result = judge(recorded_from_json(json.dump()).facts, Needs{});
-  const std::string shown = render_full(result, {.verbose = true}) + render_short(result, false) + to_json_text(result);
+  const std::string shown = render_full(result, {.verbose = true}) + render_short(result) + to_json_text(result);
   EXPECT_EQ(shown.find("\u202e"), std::string::npos);
   EXPECT_NE(shown.find("\\xe2"), std::string::npos);
-  EXPECT_EQ(
-      render_finding(*explain_error(result.facts, Needs{}, "cuda:0", "CUDA error: " + evil), false).find("\u202e"),
-      std::string::npos);
+  EXPECT_EQ(render_finding(*explain_error(result.facts, Needs{}, "cuda:0", "CUDA error: " + evil)).find("\u202e"),
+            std::string::npos);
 }
 
 TEST(WithGiven, FlagsReplaceRecordedNeedsAndNothingElse) {

@@ -43,14 +43,20 @@ TEST(Render, TheVerdictIsTheLastLine) {
             "not ready: train.device = cuda, and this machine has no NVIDIA GPU (no-gpu)");
 }
 
-TEST(Render, EveryLineFitsEightyColumns) {
-  for (const Facts& facts : {troubled(), machines::with_gpus(8), machines::container_without_gpu()}) {
-    const auto result = result_of(facts);
-    for (const std::string& line :
-         lines_of(render_full(result) + render_full(result, {.verbose = true}) + render_short(result, false))) {
-      const auto columns = std::count_if(line.begin(), line.end(), [](char c) { return (c & 0xc0) != 0x80; });
-      EXPECT_LE(columns, 80) << line;
+TEST(Render, LinesFillTheWidthAndFitIt) {
+  for (const std::size_t width : {40, 80, 120}) {
+    std::size_t longest = 0;
+    for (const Facts& facts : {troubled(), machines::with_gpus(8), machines::container_without_gpu()}) {
+      const auto result = result_of(facts);
+      for (const std::string& line :
+           lines_of(render_full(result, {.columns = width}) + render_full(result, {.verbose = true, .columns = width}) +
+                    render_short(result, {.columns = width}))) {
+        const auto columns = std::count_if(line.begin(), line.end(), [](char c) { return (c & 0xc0) != 0x80; });
+        longest = std::max(longest, static_cast<std::size_t>(columns));
+        EXPECT_LE(static_cast<std::size_t>(columns), width) << line;
+      }
     }
+    EXPECT_GT(longest, width - 10);
   }
 }
 
@@ -74,12 +80,12 @@ TEST(Render, ALongVariableIsNotCutWithinACharacter) {
 TEST(Render, ColoursOnlyWhenAsked) {
   const auto result = result_of(troubled());
   EXPECT_EQ(render_full(result).find('\033'), std::string::npos);
-  EXPECT_EQ(render_short(result, false).find('\033'), std::string::npos);
+  EXPECT_EQ(render_short(result).find('\033'), std::string::npos);
   EXPECT_NE(render_full(result, {.colour = true}).find("\033[31m"), std::string::npos);
 }
 
 TEST(Render, TheShortFormOfAHealthyMachineHasThreeLines) {
-  EXPECT_EQ(lines_of(render_short(result_of(machines::docker()), false)).size(), 3u);
+  EXPECT_EQ(lines_of(render_short(result_of(machines::docker()))).size(), 3u);
 }
 
 TEST(Render, AFindingIsGivenWithCauseAndRemedyAndMarksItsLine) {

@@ -14,11 +14,11 @@ namespace trainyard {
 namespace {
 
 TEST(Terminal, LinesBreakAtBlanksAndLongWordsAreCut) {
-  EXPECT_EQ(wrapped("short", 2), "short");
+  EXPECT_EQ(wrapped("short", 2, 80), "short");
   const std::string a(50, 'a');
   const std::string b(50, 'b');
-  EXPECT_EQ(wrapped(fmt::format("{} {}", a, b), 4), fmt::format("{}\n    {}", a, b));
-  EXPECT_EQ(wrapped(std::string(90, 'c'), 0), fmt::format("{}\n{}", std::string(80, 'c'), std::string(10, 'c')));
+  EXPECT_EQ(wrapped(fmt::format("{} {}", a, b), 4, 80), fmt::format("{}\n    {}", a, b));
+  EXPECT_EQ(wrapped(std::string(90, 'c'), 0, 80), fmt::format("{}\n{}", std::string(80, 'c'), std::string(10, 'c')));
 }
 
 TEST(Terminal, ColoursAreForTerminalsThatWantThem) {

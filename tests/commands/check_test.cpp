@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <sstream>
+
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
@@ -18,6 +21,18 @@ TEST(CheckCommand, FactsAreJudgedByTheSettingsThatAreGiven) {
   const std::string facts = dir.write("facts.json", check({"--train.device", "cpu"}).dump());
   EXPECT_EQ(check({"--facts", facts})["needs"]["device"], "cpu");
   EXPECT_EQ(check({"--facts", facts, "--train.device", "auto"})["needs"]["device"], "auto");
+}
+
+TEST(CheckCommand, FillsTheWidthOfTheTerminal) {
+  const auto longest_line = [](const std::string& columns) {
+    std::istringstream lines(
+        run_program({TRAINYARD_BINARY, "check", "--verbose", "--train.device", "cpu"}, {"COLUMNS=" + columns}).output);
+    std::size_t longest = 0;
+    for (std::string line; std::getline(lines, line);) longest = std::max(longest, line.size());
+    return longest;
+  };
+  EXPECT_LE(longest_line("50"), 50U);
+  EXPECT_GT(longest_line("120"), 80U);
 }
 
 }  // namespace
