@@ -30,6 +30,7 @@ OURS = "trainyard"
 REDUCER = "c10d::Reducer (C++)"
 PEERS = {"DDP eager": "eager", "DDP compiled": "compiled", "DDP compiled, one graph": "graph"}
 CONTENDERS = [OURS, REDUCER, *PEERS]
+GPU_ONLY = "DDP compiled, one graph"  # a CUDA graph
 WARM_UP_STEPS = 20  # the first steps compile, select kernels and capture
 MACHINE = """
 import torch, torch.distributed
@@ -62,16 +63,25 @@ def arguments():
         help="may be repeated (default: resnet50,224,256 and resnet18,32,512)",
     )
     parser.add_argument("--strong", action="store_true", help="BATCH is divided among the GPUs, not per GPU")
-    parser.add_argument("--contenders", type=lambda text: text.split(";"), default=CONTENDERS, metavar="NAME;NAME")
+    parser.add_argument(
+        "--contenders",
+        type=lambda text: text.split(";"),
+        metavar="NAME;NAME",
+        help=f"default: all, on a CPU without {GPU_ONLY}",
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=20, help="of a contender in a round")
     parser.add_argument("--json", metavar="FILE", help="receives all rounds, after each row")
     parser.add_argument("--plot", metavar="FILE", help="receives a drawing as SVG")
     options = parser.parse_args()
     options.work = options.work or [work("resnet50,224,256"), work("resnet18,32,512")]
+    offered = [name for name in CONTENDERS if options.device == "cuda" or name != GPU_ONLY]
+    options.contenders = options.contenders or offered
     for name in options.contenders:
         if name not in CONTENDERS:
-            parser.error(f"unknown contender '{name}'; known: {'; '.join(CONTENDERS)}")
+            parser.error(f"unknown contender '{name}'; known: {'; '.join(offered)}")
+        if name not in offered:
+            parser.error(f"contender '{name}' needs --device cuda")
     if min(options.rounds, options.steps, *options.gpus) < 1:
         parser.error("--rounds, --steps and --gpus are numbers from 1 on")
     for model, _, batch in options.work if options.strong else ():

@@ -70,6 +70,13 @@ class Scaling(unittest.TestCase):
         self.assertIn("DDP eager", results["rows"][0]["contenders"])
         self.assertEqual(len(results["rows"][0]["contenders"]["trainyard"]["seconds"]), 3)
 
+    def test_leaves_out_on_a_cpu_what_needs_a_gpu(self):
+        rows, _ = self.measured("--gpus", "1", "--device", "cpu")
+        self.assertEqual({name for _, name in rows}, {"trainyard", "c10d::Reducer (C++)", "DDP eager", "DDP compiled"})
+        done = scaling("--gpus", "1", "--device", "cpu", "--contenders", "trainyard;DDP compiled, one graph")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertIn("contender 'DDP compiled, one graph' needs --device cuda", done.stderr)
+
     def test_reports_programs_that_are_missing(self):
         done = scaling("--ours", "/no/such/program", "--contenders", "trainyard", "--gpus", "1")
         self.assertEqual(done.returncode, 1)
