@@ -79,15 +79,16 @@ bool has_config_of_a_run(const fs::path& run) {
   return false;
 }
 
-// What interrupted writes and prove_saving() (checkpoint/prove_saving.h) leave.
 bool is_temporary(const fs::directory_entry& entry) { return entry.path().filename().string().starts_with(".tmp-"); }
 
-bool is_empty_but_for_temporaries(const fs::path& folder) {
+// Leftovers of interrupted writes and of prove_saving() (checkpoint/prove_saving.h), or the mark of mark_as_begun().
+bool holds_temporaries_alone(const fs::path& folder) {
   std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+  std::size_t found = 0;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error), ++found) {
     if (!is_temporary(*entry)) return false;
   }
-  return !error;
+  return !error && found > 0;
 }
 
 // The epochs in its metrics.csv.
@@ -98,11 +99,10 @@ std::size_t trained_epochs(const fs::path& run) {
   return std::max<std::size_t>(lines, 1) - 1;
 }
 
-// Whether `run` ended before it had saved anything. A run creates checkpoints/ before its config.toml, and a third
-// epoch ends only after the checkpoint of the first is saved: if the folder says otherwise, its checkpoints were
-// removed.
+// Whether `run` ended before it had saved anything: the first save removes what mark_as_begun() has created. Otherwise
+// its checkpoints were removed.
 bool ended_before_its_first_checkpoint(const fs::path& run) {
-  return has_config_of_a_run(run) && is_empty_but_for_temporaries(run / "checkpoints") && trained_epochs(run) < 3;
+  return has_config_of_a_run(run) && holds_temporaries_alone(run / "checkpoints");
 }
 
 // What a new run in `run`, which has no checkpoint, would replace: a file of the user's, or what is left of a run whose
@@ -293,6 +293,11 @@ UniqueFd lock_run_folder(const fs::path& run) {
   if (!held) refuse_in_use(run);
   remove_temporaries(run);
   return std::move(*held);
+}
+
+void mark_as_begun(const RunFolder& folder) {
+  const fs::path checkpoints = folder.checkpoints();
+  make_folders(step_folders(checkpoints).empty() ? checkpoints / ".tmp-none-yet" : checkpoints);
 }
 
 void require_not_moved(const fs::path& run, const UniqueFd& held) {

@@ -36,7 +36,7 @@ struct RunFolder {
 ///   configuration.
 /// - A folder without checkpoints that holds files by the names of a run's, but no config.toml that a run has written,
 ///   is refused or, without run.name, passed over: they are the user's. So is one whose run saved checkpoints that are
-///   gone. A run that ended before its first checkpoint begins again.
+///   gone. A run that ended before its first checkpoint begins again (mark_as_begun()).
 /// - With a path in run.resume: resumes from that checkpoint, in the folder of run.name or, without a name, in the
 ///   checkpoint's own folder.
 ///
@@ -60,6 +60,11 @@ RunFolder scratch_folder(const Config& config, const std::string& name);
 /// and removes the leftovers of interrupted writes. Throws UsageError if another process is training in it, RunError if
 /// it cannot be created.
 UniqueFd lock_run_folder(const std::filesystem::path& run);
+
+/// Creates checkpoints/ of a run that begins, with an entry that the first save removes: so choose_run_folder() can
+/// tell a run that ended before it from one whose checkpoints were removed. Call it before any file of the run is
+/// written.
+void mark_as_begun(const RunFolder& folder);
 
 /// Throws RunError if `run` is no longer the folder that is open as `held`, i.e. it was moved, removed or replaced.
 /// Files written to that path afterwards would be an incomplete run.

@@ -93,8 +93,7 @@ void Trainer::open_folder() {
   checkpoints_.emplace(folder_.checkpoints(), config_.checkpoint);
   held_ = lock_run_folder(folder_.path);
   if (finished()) return;  // the existing files describe the run as it was trained
-  // choose_run_folder() knows a run by the folder and the file, and by the folder that checkpoints were never removed.
-  make_folders(folder_.checkpoints());
+  mark_as_begun(folder_);
   const std::string resolved = to_toml(config_);
   write_file_atomically(folder_.path / "config.toml", [&](FileWriter& file) { file.write(resolved); });
   files_.emplace(folder_.path, place_.step, MetricNames{.train = metrics_.names(), .val = score_names(*task_)});

@@ -172,13 +172,20 @@ TEST_F(RunChoice, ARunWhoseCheckpointsWereRemovedIsLeftAlone) {
   leave_metrics("synthetic-convnet", 1);
   leave_metrics("emptied", 5);
   make_folders(dir_ / "emptied/checkpoints");
+  leave_metrics("emptied_early", 1);
+  make_folders(dir_ / "emptied_early/checkpoints");
+  leave_metrics("emptied_in_the_first_epoch", 0);
+  make_folders(dir_ / "emptied_in_the_first_epoch/checkpoints");
   leave_metrics("dangling", 1);
   make_folders(dir_ / "dangling/checkpoints");
   std::filesystem::create_symlink("step-00000001", std::string(dir_ / "dangling/checkpoints/last"));
   for (const char* const resume : {"auto", "never"}) {
     config_.run.resume = resume;
-    for (const auto& [name, epochs] :
-         {std::pair("no_folder", "1 epoch"), {"emptied", "5 epochs"}, {"dangling", "1 "}}) {
+    for (const auto& [name, epochs] : {std::pair("no_folder", "1 epoch"),
+                                       {"emptied", "5 epochs"},
+                                       {"emptied_early", "1 epoch"},
+                                       {"emptied_in_the_first_epoch", "0 epochs"},
+                                       {"dangling", "1 "}}) {
       config_.run.name = name;
       EXPECT_THAT(
           error_of<UsageError>([&] { choose_run_folder(config_); }),

@@ -128,6 +128,28 @@ TEST(Trainer, StoppedEvaluationIsRepeatedBitForBitAfterAResume) {
   }
 }
 
+TEST(Trainer, RunBeginsAgainUntilItHasSavedAndIsThenMissed) {
+  const TempDir dir;
+  Config config = configured("--model.name linear --loader.batch_size 50 --train.epochs 1 --run.name a");
+  config.run.dir = dir.path();
+  config.run.started_in = "/home";
+  WorkerPool pool({.workers = 0, .batch_size = 50}, named(nullptr));
+  const RunFolder folder = choose_run_folder(config);
+  {
+    Trainer trainer(config, pool, at::kCPU, alone, folder);
+    trainer.open_folder();
+  }
+  EXPECT_THAT(choose_run_folder(config).notes, testing::ElementsAre(testing::HasSubstr("it begins again")));
+  {
+    Trainer trainer(config, pool, at::kCPU, alone, folder);
+    trainer.open_folder();
+    trainer.run();
+  }
+  std::filesystem::remove_all(folder.checkpoints());
+  make_folders(folder.checkpoints());
+  EXPECT_THAT(error_of<UsageError>([&] { choose_run_folder(config); }), testing::HasSubstr("(1 epoch in metrics.csv)"));
+}
+
 TEST(Trainer, SavesAfterTheNextStepIfAskedBetweenTwoEpochs) {
   const TempDir dir;
   const Config config = configured("--model.name linear --loader.batch_size 50 --train.epochs 1 --checkpoint.keep 10");
