@@ -9,8 +9,10 @@
 #include "datasets/packed_file.h"
 #include "training/stop_signal.h"
 #include "transforms/pack_dataset.h"
+#include "transforms/pipeline.h"
 #include "util/atomic_file.h"
 #include "util/count_of.h"
+#include "util/log.h"
 #include "util/output.h"
 #include "util/output_file.h"
 
@@ -30,7 +32,7 @@ class PackCommand : public Command {
                   {.one_of = {"keep", "jpeg", "raw"}});
     arguments.add("--transform", options_.transforms,
                   "transform to apply to each sample first, e.g. \"resize(size=256)\"; may be given several times");
-    arguments.add("--quality", options_.quality, "quality of JPEGs", {.range = {{1, 100}}});
+    arguments.add("--quality", quality_, "quality of --as jpeg (90)", {.range = {{1, 100}}});
     arguments.add("--verify", verify_, "only verify the checksums of existing files");
   }
 
@@ -39,6 +41,10 @@ class PackCommand : public Command {
   int run(const Config& config) override {
     options_.as = as_ == "keep" ? PackAs::keep : as_ == "jpeg" ? PackAs::jpeg : PackAs::raw;
     options_.workers = config.loader.workers;
+    if (quality_ != unset) options_.quality = quality_;
+    if (quality_ != unset && options_.as != PackAs::jpeg) {
+      throw UsageError("pack", "--quality is that of JPEGs: add --as jpeg, or leave it out");
+    }
     return verify_ ? verify() : pack(splits_of(config.data));
   }
 
@@ -49,6 +55,12 @@ class PackCommand : public Command {
   };
 
   int pack(const std::vector<Made>& splits) {
+    for (const std::string& random : random_transforms(options_.transforms)) {
+      log_warning(
+          "[pack] {} is drawn once for each sample, so all epochs will get the same: to draw it anew, leave it to "
+          "transform.train",
+          random);
+    }
     const StopSignal stop_signal;
     options_.stop = stop_signal.token();
     try {
@@ -112,8 +124,11 @@ class PackCommand : public Command {
     if (dataset.is_taken_from_train()) print("{}: taken out of train (data.val)\n", split);
   }
 
+  static constexpr int unset = -1;
+
   std::string folder_;
   std::string as_ = "keep";
+  int quality_ = unset;
   PackOptions options_;
   bool verify_ = false;
 };

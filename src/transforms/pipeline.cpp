@@ -49,6 +49,15 @@ void check_transforms(const std::vector<std::string>& specs) {
   for (const std::string& spec : specs) make_transform(spec);
 }
 
+std::vector<std::string> random_transforms(const std::vector<std::string>& specs) {
+  std::vector<std::string> names;
+  for (const std::string& spec : specs) {
+    const auto [name, transform] = make_transform(spec);
+    if (!transform->is_deterministic()) names.push_back(name);
+  }
+  return names;
+}
+
 bool RandomMirror::operator()(std::uint64_t seed, std::uint64_t epoch, std::uint64_t index) const {
   return stream_of(seed, epoch, index, place, name_key).uniform() < p;
 }

@@ -26,6 +26,9 @@ struct RandomMirror {
 /// Throws UsageError for an unknown transform, or for an argument that its transform does not have or allow.
 void check_transforms(const std::vector<std::string>& specs);
 
+/// Those of `specs` that draw random numbers. Throws what check_transforms() throws.
+std::vector<std::string> random_transforms(const std::vector<std::string>& specs);
+
 /// The elements of one field of a sample.
 struct FieldContent {
   std::vector<std::byte> bytes;

@@ -128,7 +128,11 @@ void make_folders(const std::filesystem::path& folder) {
   if (folder.empty() || std::filesystem::is_directory(folder, error)) return;
   make_folders(folder.parent_path());
   const bool made = std::filesystem::create_directory(folder, error);
-  if (error) throw_system_error(where, "create folder", folder.string(), error.value());
+  if (error) {
+    const bool is_file = error == std::errc::file_exists;
+    throw_system_error(where, "create folder", folder.string(), error.value(),
+                       is_file ? "a file is in its place: move it, or choose another path" : "");
+  }
   if (made) fsync_directory(folder.parent_path());
 }
 

@@ -73,6 +73,34 @@ TEST_F(PackCommand, SaysThatATableWithoutValGivesPartOfTrain) {
               AllOf(HasSubstr("val: taken out of train (data.val)\n"), HasSubstr("val.packed: 300 records")));
 }
 
+TEST_F(PackCommand, WarnsOfATransformThatWouldNoLongerVary) {
+  const std::vector<std::string> pack = {
+      TRAINYARD_BINARY,           "pack", dir_ / "packed", "--data.name",         "synthetic",
+      "--data.synthetic.samples", "20",   "--transform",   "center_crop(size=24)"};
+  EXPECT_THAT(run_program(pack).output, testing::Not(HasSubstr("warning")));
+  std::vector<std::string> random = pack;
+  random.insert(random.end(), {"--transform", "random_horizontal_flip"});
+  const Outcome packed = run_program(random);
+  EXPECT_EQ(packed.exit_code, 0) << packed.output;
+  EXPECT_THAT(packed.output, HasSubstr("[pack] random_horizontal_flip is drawn once for each sample"));
+}
+
+TEST_F(PackCommand, RefusesAQualityThatNothingUses) {
+  const Outcome outcome = run_program({TRAINYARD_BINARY, "pack", dir_ / "packed", "--data.name", "synthetic",
+                                       "--data.synthetic.samples", "20", "--quality", "50"});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.output, HasSubstr("[pack] --quality is that of JPEGs: add --as jpeg"));
+  EXPECT_FALSE(fs::exists(dir_ / "packed"));
+}
+
+TEST_F(PackCommand, SaysThatItsFolderIsAFile) {
+  const Outcome outcome = run_program(
+      {TRAINYARD_BINARY, "pack", dir_.write("file", ""), "--data.name", "synthetic", "--data.synthetic.samples", "20"});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.output,
+              HasSubstr("/file): File exists; a file is in its place: move it, or choose another path"));
+}
+
 TEST_F(PackCommand, MakesNoFolderForWhatCannotBePacked) {
   dir_.write("text", std::string(10'000, 'x'));
   const Outcome outcome =
