@@ -1,6 +1,7 @@
 // trainyard report: writes the results of runs as one HTML page.
 
 #include <filesystem>
+#include <set>
 
 #include "checkpoint/run_config.h"
 #include "commands/build_report.h"
@@ -62,7 +63,13 @@ class ReportCommand : public Command {
   bool product_is_output() const override { return false; }
 
   int run(const Config& config) override {
-    for (const std::string& run : runs_) read_run(run);  // a mistyped name ends the command before anything expensive
+    std::set<fs::path> seen;
+    for (const std::string& run : runs_) {  // a mistyped name ends the command before anything expensive
+      read_run(run);
+      if (!seen.insert(fs::canonical(run)).second) {
+        throw UsageError("report", "{} is given twice; give each run once", run);
+      }
+    }
     std::vector<Job> jobs;
     for (const std::string& run : runs_) jobs.push_back(prepare(run, config));  // forks, so before CUDA and any thread
     const CheckResult check = run_check(device_needs_of(config));

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "util/error.h"
+#include "util/first_few.h"
 #include "util/json_text.h"
 #include "util/printable.h"
 #include "util/system.h"
@@ -130,11 +131,27 @@ std::string without_start_folder(std::string config) {
   return config.erase(begin, end - begin);
 }
 
+bool is_run_folder(const fs::path& folder) {
+  std::error_code ignored;
+  return fs::is_regular_file(folder / "config.toml", ignored) || fs::is_directory(folder / "checkpoints", ignored);
+}
+
 }  // namespace
 
 void require_run_folder(const fs::path& folder, const char* where) {
-  if (fs::is_regular_file(folder / "config.toml") || fs::is_directory(folder / "checkpoints")) return;
-  throw UsageError(where, "{} is no run's folder: it has neither a config.toml nor checkpoints", folder.string());
+  if (is_run_folder(folder)) return;
+  std::error_code error;
+  if (fs::is_regular_file(folder, error)) {
+    throw UsageError(where, "{} is no run's folder but a file; a run's folder is the one with its config.toml",
+                     folder.string());
+  }
+  std::vector<std::string> runs;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    if (is_run_folder(*entry)) runs.push_back(entry->path().string());
+  }
+  std::sort(runs.begin(), runs.end());
+  throw UsageError(where, "{} is no run's folder: it has neither a config.toml nor checkpoints{}", folder.string(),
+                   runs.empty() ? "" : "; runs there: " + first_few(runs, 10));
 }
 
 RunRecord read_run(const fs::path& folder) {

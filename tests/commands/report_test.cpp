@@ -45,6 +45,12 @@ TEST_F(ReportCommand, NamesDamageOfTheMetricsHereAndOnThePage) {
   EXPECT_THAT(read_text_file(dir / "hurt/report.html", "test"), HasSubstr("hurt/metrics.csv:1: the first line"));
 }
 
+TEST_F(ReportCommand, RefusesARunThatIsGivenTwice) {
+  const Outcome outcome = run_program({TRAINYARD_BINARY, "report", run(), run() + "/.", "-o", *dir_ / "twice.html"});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.output, HasSubstr("/. is given twice; give each run once"));
+}
+
 TEST_F(ReportCommand, RefusesAFolderThatIsNoRun) {
   const TempDir dir;
   const Outcome outcome = run_program({TRAINYARD_BINARY, "report", dir.path()});

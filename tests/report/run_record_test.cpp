@@ -66,7 +66,13 @@ TEST(ReadRun, LeavesOutTheFolderThatTheRunWasStartedIn) {
 
 TEST(ReadRun, RefusesAFolderThatIsNoRuns) {
   const TempDir dir;
-  EXPECT_THAT(error_of<UsageError>([&] { read_run(dir.path()); }), testing::HasSubstr("no run's folder"));
+  const auto refusal = [](const std::string& path) { return error_of<UsageError>([&] { read_run(path); }); };
+  EXPECT_THAT(refusal(dir.path()),
+              testing::EndsWith("is no run's folder: it has neither a config.toml nor checkpoints"));
+  EXPECT_THAT(refusal(dir.write("report.html", "x")), HasSubstr("report.html is no run's folder but a file"));
+  dir.write("b/config.toml", "");
+  dir.write("a/config.toml", "");
+  EXPECT_THAT(refusal(dir.path()), testing::EndsWith("; runs there: " + dir / "a" + ", " + dir / "b"));
 }
 
 }  // namespace
