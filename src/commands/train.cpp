@@ -56,6 +56,12 @@ class TrainCommand : public Command {
 
   int run(const Config& given) override {
     if (!debug_.profile.empty()) parse_step_range(debug_.profile);
+    if (debug_.writes_to_scratch() && given.run.resume != "auto" && given.run.resume != "never") {
+      throw UsageError("run.resume",
+                       "is {}, but --train.fast_dev_run and --train.overfit_batches always start from the beginning: "
+                       "leave it out; model.weights starts from the weights of a checkpoint",
+                       given.run.resume);
+    }
     const Rank rank = rank_of_process();
     end_with_launcher();
     if (rank.launcher.empty() && !debug_.dry_run) {
@@ -162,6 +168,7 @@ class TrainCommand : public Command {
       if (const std::string line = sampling_of(splits[i]); !line.empty()) print("{:<14}{}\n", "", line);
       for (const std::string& line : warnings_about(name, splits[i])) log_warning(line);
     }
+    for (const std::string& line : warnings_about(splits.front().fields)) log_warning(line);
     if (const std::string note = note_on_test(splits); !note.empty()) print("{:<8}{:<6}{}\n", "", "test", note);
   }
 
@@ -171,7 +178,6 @@ class TrainCommand : public Command {
     const std::string advice = loading_advice(stats, pool.options(), usable_cores());
     if (!advice.empty()) row("bottleneck", advice);
   }
-    for (const std::string& line : warnings_about(splits.front().fields)) log_warning(line);
 
   // The only time that test is read. A run that is trained and saved does not fail if this evaluation or the page
   // fails.

@@ -34,6 +34,12 @@ TEST_F(DebugOptions, FastDevRunExercisesEveryStageAndLeavesNoResumableRun) {
   }
 }
 
+TEST_F(DebugOptions, TrialsRefuseToResumeFromACheckpoint) {
+  const Outcome outcome = train("quick", {"--train.fast_dev_run", "--run.resume", "runs/a/checkpoints/last"});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.output, HasSubstr("[run.resume] is runs/a/checkpoints/last, but --train.fast_dev_run"));
+}
+
 TEST_F(DebugOptions, OverfitBatchesTrainsOnTheSameBatchesInEveryEpoch) {
   // The learning rate is 0 from the second step on, so the same batches have the same loss.
   const std::vector<std::string> words = {
