@@ -44,7 +44,7 @@ TEST(SignalsOfProcessOne, EndItAtOnceBeforeTraining) {
   }
 }
 
-TEST(SignalsOfProcessOne, SaveOnceItTrainsAndEndItIfRepeated) {
+TEST(SignalsOfProcessOne, SaveOnceItTrains) {
   if (!can_be_process_one()) GTEST_SKIP() << "no process may have a namespace of processes of its own here";
   const TempDir dir;
   const Outcome stopped = outcome_as_process_one(tiny_training(dir / "runs", "a", "100000"), SIGTERM, "epoch 1/");
