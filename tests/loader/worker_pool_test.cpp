@@ -250,7 +250,7 @@ TEST(WorkerPool, AFactoryThatCrashesIsAnErrorNotAHang) {
 TEST(WorkerPool, SignalsThatEndARunAreTheTrainersToHandle) {
   WorkerPool pool({.workers = 2, .batch_size = 8}, checkable(100));
   for (const pid_t pid : processes_of(pool)) {
-    for (const int number : {SIGINT, SIGTERM, SIGHUP}) kill(pid, number);
+    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) kill(pid, number);
   }
   DataLoader loader(pool, Split::train);
   EXPECT_EQ(error_of(loader, 3), std::nullopt);
