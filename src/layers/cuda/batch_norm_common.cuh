@@ -35,12 +35,14 @@ inline bool is_small(const Activations& shape) {
   return shape.rows * shape.C * element_size <= std::int64_t{16} << 20;
 }
 
+/// The width of blocks. The elementwise pass adds up partial sums in an order that depends on it.
+inline unsigned most_vectors(const Activations& shape) { return is_small(shape) ? 4 : 32; }
+
 /// The grid of two passes. blocks.x is the number of partial sums per channel.
 inline Grid grid_of_passes(const Activations& shape, unsigned resident_on_a_multiprocessor) {
-  if (!is_small(shape)) return grid_for(shape, resident_on_a_multiprocessor);
   constexpr unsigned most_partials = 64;
-  Grid grid = grid_for(shape, resident_on_a_multiprocessor, /*most_vectors=*/4);
-  grid.blocks.x = std::min(grid.blocks.x, most_partials);
+  Grid grid = grid_for(shape, resident_on_a_multiprocessor, most_vectors(shape));
+  if (is_small(shape)) grid.blocks.x = std::min(grid.blocks.x, most_partials);
   return grid;
 }
 

@@ -169,7 +169,8 @@ cudaError_t launch_batch_norm_pool(const Pooling& p, const BatchNormForward& par
   const batch_norm::RowPartition partition = batch_norm::sum_rows(shape, params, stream);
   const unsigned strips_of_image = ceil_divide(p.out_height, batch_norm::strip_windows);
   const std::int64_t strips = std::int64_t{p.images} * strips_of_image * p.out_width;
-  const auto [blocks, threads] = grid_for({strips, p.C, p.element}, batch_norm::pool_forward_blocks);
+  const auto [blocks, threads] =
+      grid_for({strips, p.C, p.element}, batch_norm::pool_forward_blocks, batch_norm::most_vectors(shape));
   dispatch_element(p.element, [&](auto zero) {
     batch_norm::normalize_pool_kernel<decltype(zero)>
         <<<blocks, threads, 0, stream>>>(p, params, partition, strips_of_image);
