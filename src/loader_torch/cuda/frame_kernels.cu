@@ -1,11 +1,16 @@
 // Compiled with -fmad=false: weights are rounded as on the CPU.
+#include <type_traits>
+
 #include "loader_torch/cuda/frame_kernels.h"
 
 namespace trainyard {
 namespace {
 
-constexpr unsigned threads = 256;
-constexpr unsigned blocks_per_image = 32;
+// A block's warps handle different rows, and the lanes of a warp adjacent columns.
+constexpr unsigned lanes = 32;
+constexpr unsigned warps = 8;
+constexpr unsigned blocks_per_image = 16;
+constexpr unsigned all_warps = blocks_per_image * warps;
 constexpr unsigned max_images = 65'535;  // the limit of gridDim.y
 constexpr int weight_bits = 22;          // as in images/resample.h
 
@@ -26,13 +31,12 @@ __device__ void find_weights(const ScaledAxis& axis, unsigned place, bool bicubi
   const double center = (axis.first + place + 0.5) * scale;
   const auto low = static_cast<unsigned>(fmax(center - radius + 0.5, 0.0));
   const auto high = min(static_cast<unsigned>(center + radius + 0.5), axis.inputs);
-  std::int32_t* const weights = axis.weights + static_cast<std::size_t>(place) * axis.most;
   const auto exact = [&](unsigned in) { return weight_at((in - center + 0.5) / stretch, bicubic); };
   double sum = 0;
   for (unsigned in = low; in < high; ++in) sum += exact(in);
   for (unsigned in = low; in < high; ++in) {
-    const double weight = exact(in) / sum;
-    weights[in - low] = static_cast<std::int32_t>(weight * (1 << weight_bits) + (weight < 0 ? -0.5 : 0.5));
+    const double weight = exact(in) / sum * (1 << weight_bits);
+    axis.weights[place + (in - low) * axis.count] = static_cast<std::int32_t>(weight + (weight < 0 ? -0.5 : 0.5));
   }
   axis.windows[place] = {low, high - low};
 }
@@ -40,127 +44,175 @@ __device__ void find_weights(const ScaledAxis& axis, unsigned place, bool bicubi
 __global__ void weights_kernel(const FrameTask* tasks) {
   const FrameTask& task = tasks[blockIdx.y];
   const unsigned outputs = task.rows.count + task.columns.count;
-  for (unsigned i = blockIdx.x * threads + threadIdx.x; i < outputs; i += gridDim.x * threads) {
+  for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < outputs; i += gridDim.x * blockDim.x) {
     const bool is_row = i < task.rows.count;
     find_weights(is_row ? task.rows : task.columns, is_row ? i : i - task.rows.count, task.bicubic);
   }
 }
 
-// A chroma plane of a JPEG at full size: libjpeg's "fancy" upsampling (jdsample.c).
-struct Chroma {
-  const std::uint8_t* plane;
-  std::uint32_t height, width;
-  bool down, across;  // whether it has half the height, half the width
+// A pixel between the passes: its channels are bytes of an integer, so that it is read and written at once.
+template <unsigned channels>
+using Pixel = std::conditional_t<channels == 3, std::uint32_t, std::uint8_t>;
 
-  __device__ int at(unsigned y, unsigned x) const {
-    const unsigned row = down ? y / 2 : y;
-    const unsigned column = across ? x / 2 : x;
-    const std::uint8_t* const near = plane + static_cast<std::size_t>(row) * width;
-    if (!down && !across) return near[column];
-    if (across && width <= 2) return near[column];
-    // The pixel lies a quarter of a chroma pixel from the nearest one towards another one.
-    const unsigned other_row = !down ? row : y % 2 == 0 ? (row == 0 ? 0 : row - 1) : min(row + 1, height - 1);
-    const std::uint8_t* const far = plane + static_cast<std::size_t>(other_row) * width;
-    const auto sum = [&](unsigned i) { return down ? 3 * near[i] + far[i] : static_cast<int>(near[i]); };
-    if (!across) return (sum(column) + (y % 2 == 0 ? 1 : 2)) >> 2;
-    const bool to_left = x % 2 == 0;
-    const bool at_edge = to_left ? column == 0 : column + 1 == width;
-    const int bits = down ? 4 : 2;
-    const int rounding = down ? (to_left ? 8 : 7) : (to_left ? 1 : 2);
-    if (at_edge) return down ? (4 * sum(column) + rounding) >> bits : near[column];
-    return (3 * sum(column) + sum(to_left ? column - 1 : column + 1) + rounding) >> bits;
+__device__ int channel(unsigned pixel, unsigned c) { return static_cast<int>(__byte_perm(pixel, 0, 0x4440 + c)); }
+
+__device__ int clamped(int value) { return __vimin_s32_relu(value, 255); }
+
+// libjpeg's integer conversion (jdcolor.c), with 16 fractional bits, of chroma from -128 to 127; with one channel, then
+// Pillow's convert("L").
+template <unsigned channels>
+__device__ Pixel<channels> converted(int luma, int blue, int red) {
+  constexpr int half = 1 << 15;
+  const unsigned r = clamped(luma + ((91881 * red + half) >> 16));
+  const unsigned g = clamped(luma + ((-22554 * blue - 46802 * red + half) >> 16));
+  const unsigned b = clamped(luma + ((116130 * blue + half) >> 16));
+  if (channels == 3) return r | g << 8 | b << 16;
+  return (r * 19595 + g * 38470 + b * 7471 + half) >> 16;
+}
+
+// A row of chroma at full size: libjpeg's "fancy" upsampling (jdsample.c), in which a pixel is 3/4 of the nearest
+// chroma pixel and 1/4 of the next one, in each direction of half the size.
+struct ChromaRow {
+  unsigned near, far;  // where the two rows of the plane begin
+  unsigned last;       // column
+  bool across;         // whether columns are mixed
+  int added[2];        // to even and odd columns before the division by 16: rounds, and subtracts 128
+
+  __device__ ChromaRow(const FrameTask& task, unsigned y) {
+    const unsigned half_height = task.down == 2 ? 1 : 0;
+    const unsigned half_width = task.across == 2 ? 1 : 0;
+    const unsigned width = (task.width + half_width) >> half_width;
+    const bool is_tiny = half_width && width <= 2;  // such planes are just repeated
+    const bool down = half_height && !is_tiny;
+    const bool is_odd = y % 2 == 1;
+    const unsigned row = y >> half_height;
+    const unsigned last_row = (task.height - 1) >> half_height;
+    near = row * width;
+    far = !down ? near : (is_odd ? min(row + 1, last_row) : max(row, 1U) - 1) * width;
+    last = width - 1;
+    across = half_width && !is_tiny;
+    added[0] = ((across ? down : is_odd) ? 8 : 4) - 128 * 16;
+    added[1] = (down ? 7 : 8) - 128 * 16;
+  }
+
+  struct Pair {
+    int even, odd;
+  };
+  // The pixels to which a column of the plane is the nearest. `odd` is one only if the width is halved.
+  __device__ Pair pixels(const std::uint8_t* plane, unsigned column) const {
+    const std::uint8_t* const near_pixel = plane + (near + column);
+    const std::uint8_t* const far_pixel = plane + (far + column);
+    const int here = 3 * near_pixel[0] + far_pixel[0];
+    const int before = 3 * near_pixel[-1] + far_pixel[-1];
+    const int after = 3 * near_pixel[1] + far_pixel[1];
+    return {(3 * here + (across && column > 0 ? before : here) + added[0]) >> 4,
+            (3 * here + (across && column < last ? after : here) + added[1]) >> 4};
   }
 };
-
-__device__ std::uint8_t clamped(int value) { return static_cast<std::uint8_t>(min(max(value, 0), 255)); }
-
-struct Rgb {
-  std::uint8_t red, green, blue;
-};
-
-// libjpeg's integer conversion (jdcolor.c), with 16 fractional bits.
-__device__ Rgb to_rgb(int luma, int blue, int red) {
-  blue -= 128;
-  red -= 128;
-  constexpr int half = 1 << 15;
-  return {clamped(luma + ((91881 * red + half) >> 16)), clamped(luma + ((-22554 * blue - 46802 * red + half) >> 16)),
-          clamped(luma + ((116130 * blue + half) >> 16))};
-}
 
 // Writes the pixels of the region, upright.
 template <unsigned channels>
 __global__ void colours_kernel(const FrameTask* tasks) {
-  const FrameTask& task = tasks[blockIdx.y];
-  const unsigned width = task.columns.inputs;
-  const unsigned pixels = task.rows.inputs * width;
-  const std::uint32_t chroma_height = (task.height + task.down - 1) / task.down;
-  const std::uint32_t chroma_width = (task.width + task.across - 1) / task.across;
-  for (unsigned i = blockIdx.x * threads + threadIdx.x; i < pixels; i += gridDim.x * threads) {
-    unsigned y = task.top + i / width;
-    unsigned x = task.left + i % width;
-    if (task.transpose) {
-      const unsigned swapped = y;
-      y = x;
-      x = swapped;
-    }
-    if (task.mirror_rows) y = task.height - 1 - y;
-    if (task.mirror_columns) x = task.width - 1 - x;
-    const int luma = task.luma[static_cast<std::size_t>(y) * task.width + x];
-    std::uint8_t* const out = task.region + static_cast<std::size_t>(i) * channels;
-    if (task.red == nullptr) {
-      for (unsigned c = 0; c < channels; ++c) out[c] = static_cast<std::uint8_t>(luma);
-      continue;
-    }
-    Chroma chroma{task.blue, chroma_height, chroma_width, task.down == 2, task.across == 2};
-    const int blue = chroma.at(y, x);
-    chroma.plane = task.red;
-    const Rgb rgb = to_rgb(luma, blue, chroma.at(y, x));
-    if (channels == 3) {
-      out[0] = rgb.red;
-      out[1] = rgb.green;
-      out[2] = rgb.blue;
-    } else {  // Pillow's convert("L")
-      out[0] = static_cast<std::uint8_t>((rgb.red * 19595U + rgb.green * 38470U + rgb.blue * 7471U + 0x8000U) >> 16);
+  const FrameTask task = tasks[blockIdx.y];
+  auto* const region = static_cast<Pixel<channels>*>(task.region);
+  const unsigned end = task.part_left + task.part_width;
+  for (unsigned row = blockIdx.x * warps + threadIdx.y; row < task.part_height; row += all_warps) {
+    const unsigned y = task.part_top + row;
+    const ChromaRow chroma(task, y);
+    const unsigned start = task.corner + row * task.step_down - task.part_left * task.step_right;
+    for (unsigned column = task.part_left / task.across + threadIdx.x; column * task.across < end; column += lanes) {
+      const unsigned x = column * task.across;
+      const std::uint8_t* const luma = task.luma + (y * task.width + x);
+      const int even = luma[0];
+      const int odd = luma[1];
+      ChromaRow::Pair blue{0, 0};
+      ChromaRow::Pair red{0, 0};
+      if (task.red != nullptr) {
+        blue = chroma.pixels(task.blue, column);
+        red = chroma.pixels(task.red, column);
+      }
+      const unsigned place = start + x * task.step_right;
+      if (x >= task.part_left) region[place] = converted<channels>(even, blue.even, red.even);
+      if (task.across == 2 && x + 1 < end) {
+        region[place + task.step_right] = converted<channels>(odd, blue.odd, red.odd);
+      }
     }
   }
 }
 
-template <unsigned channels>
-__global__ void resample_kernel(const FrameTask* tasks, bool second) {
-  const FrameTask& task = tasks[blockIdx.y];
-  const bool vertical = second != task.rows_first;
-  const std::uint8_t* const source = second ? task.between : task.region;
-  const unsigned source_width = second && !task.rows_first ? task.columns.count : task.columns.inputs;
-  const unsigned height = second || task.rows_first ? task.rows.count : task.rows.inputs;
-  const unsigned width = second || !task.rows_first ? task.columns.count : task.columns.inputs;
-  const ScaledAxis& axis = vertical ? task.rows : task.columns;
-  const std::size_t step = (vertical ? source_width : 1) * channels;
-  for (unsigned i = blockIdx.x * threads + threadIdx.x; i < height * width; i += gridDim.x * threads) {
-    const unsigned y = i / width;
-    const unsigned x = i % width;
-    const unsigned place = vertical ? y : x;
-    const ScaledAxis::Window window = axis.windows[place];
-    const std::int32_t* const weights = axis.weights + static_cast<std::size_t>(place) * axis.most;
-    const std::size_t first_row = vertical ? window.first : y;
-    const std::uint8_t* in = source + (first_row * source_width + (vertical ? x : window.first)) * channels;
-    int sums[channels];
-    for (unsigned c = 0; c < channels; ++c) sums[c] = 1 << (weight_bits - 1);
-    for (unsigned k = 0; k < window.count; ++k, in += step) {
-      for (unsigned c = 0; c < channels; ++c) sums[c] += weights[k] * in[c];
+// One pass. A thread computes several outputs that have the same weights.
+template <unsigned channels, bool second, bool vertical>
+__device__ void resample(const FrameTask& task) {
+  constexpr unsigned several = 4;
+  const ScaledAxis axis = vertical ? task.rows : task.columns;
+  const auto* const source = static_cast<const Pixel<channels>*>(second ? task.between : task.region);
+  auto* const between = static_cast<Pixel<channels>*>(task.between);
+  const unsigned source_width = vertical && second ? task.columns.count : task.columns.inputs;
+  const unsigned height = vertical || second ? task.rows.count : task.rows.inputs;
+  const unsigned width = vertical ? source_width : task.columns.count;
+  const unsigned step = vertical ? source_width : 1;  // from one input of an output to the next
+  // From one of the several outputs to the next.
+  constexpr unsigned down = vertical ? 0 : 1;
+  constexpr unsigned right = vertical ? lanes : 0;
+  constexpr unsigned rows_each = vertical ? 1 : several;
+  constexpr unsigned columns_each = vertical ? several * lanes : lanes;
+  for (unsigned y = (blockIdx.x * warps + threadIdx.y) * rows_each; y < height; y += all_warps * rows_each) {
+    for (unsigned x = threadIdx.x; x < width; x += columns_each) {
+      const unsigned place = vertical ? y : x;
+      const ScaledAxis::Window window = axis.windows[place];
+      unsigned in[several];
+      int sums[several][channels];
+      for (unsigned i = 0; i < several; ++i) {
+        const unsigned row = vertical ? window.first : min(y + i * down, height - 1);
+        const unsigned column = vertical ? min(x + i * right, width - 1) : window.first;
+        in[i] = row * source_width + column;
+        for (unsigned c = 0; c < channels; ++c) sums[i][c] = 1 << (weight_bits - 1);
+      }
+#pragma unroll 1  // windows are short
+      for (unsigned k = 0; k < window.count; ++k) {
+        const std::int32_t weight = __ldg(&axis.weights[place + k * axis.count]);
+        unsigned pixels[several];  // __ldg: all are loaded before one is used
+        for (unsigned i = 0; i < several; ++i) pixels[i] = __ldg(&source[in[i] + k * step]);
+        for (unsigned i = 0; i < several; ++i) {
+          for (unsigned c = 0; c < channels; ++c) sums[i][c] += weight * channel(pixels[i], c);
+        }
+      }
+      for (unsigned i = 0; i < several; ++i) {
+        const unsigned row = y + i * down;
+        const unsigned column = x + i * right;
+        if (row >= height || column >= width) break;
+        const auto value = [&](unsigned c) { return clamped(sums[i][c] >> weight_bits); };
+        if (second) {
+          std::uint8_t* const out = task.out + row * task.row_step + column * task.pixel_step;
+          for (unsigned c = 0; c < channels; ++c) out[c] = static_cast<std::uint8_t>(value(c));
+        } else {
+          unsigned pixel = 0;
+          for (unsigned c = 0; c < channels; ++c) pixel |= value(c) << 8 * c;
+          between[row * width + column] = static_cast<Pixel<channels>>(pixel);
+        }
+      }
     }
-    std::uint8_t* const out = second ? task.out + y * task.row_step + static_cast<std::int64_t>(x) * task.pixel_step
-                                     : task.between + static_cast<std::size_t>(i) * channels;
-    for (unsigned c = 0; c < channels; ++c) out[c] = clamped(sums[c] >> weight_bits);
+  }
+}
+
+template <unsigned channels, bool second>
+__global__ void resample_kernel(const FrameTask* tasks) {
+  const FrameTask task = tasks[blockIdx.y];
+  if (second != task.rows_first) {
+    resample<channels, second, true>(task);
+  } else {
+    resample<channels, second, false>(task);
   }
 }
 
 template <unsigned channels>
 void launch(const FrameTask* tasks, unsigned count, cudaStream_t stream) {
   const dim3 grid(blocks_per_image, count);
-  weights_kernel<<<dim3(2, count), threads, 0, stream>>>(tasks);
-  colours_kernel<channels><<<grid, threads, 0, stream>>>(tasks);
-  resample_kernel<channels><<<grid, threads, 0, stream>>>(tasks, false);
-  resample_kernel<channels><<<grid, threads, 0, stream>>>(tasks, true);
+  const dim3 block(lanes, warps);
+  weights_kernel<<<dim3(2, count), lanes * warps, 0, stream>>>(tasks);
+  colours_kernel<channels><<<grid, block, 0, stream>>>(tasks);
+  resample_kernel<channels, false><<<grid, block, 0, stream>>>(tasks);
+  resample_kernel<channels, true><<<grid, block, 0, stream>>>(tasks);
 }
 
 }  // namespace

@@ -95,21 +95,26 @@ FrameTask task_of(const Job& job, const JpegPlanes& planes, std::size_t channels
   task.width = static_cast<std::uint32_t>(layout.stored.width);
   task.down = layout.down;
   task.across = layout.across;
-  task.mirror_rows = turn.mirror_rows;
-  task.mirror_columns = turn.mirror_columns;
-  task.transpose = turn.transpose;
-  task.top = static_cast<std::uint32_t>(region.top);
-  task.left = static_cast<std::uint32_t>(region.left);
+  const Rect part = turn.stored_part(region, layout.stored);
+  task.part_top = static_cast<std::uint32_t>(part.top);
+  task.part_left = static_cast<std::uint32_t>(part.left);
+  task.part_height = static_cast<std::uint32_t>(part.height);
+  task.part_width = static_cast<std::uint32_t>(part.width);
+  task.region = parts.take(region.height * region.width * pixel_bytes(channels));
+  const auto width = static_cast<std::int32_t>(region.width);
+  task.step_down = (turn.transpose ? 1 : width) * (turn.mirror_rows ? -1 : 1);
+  task.step_right = (turn.transpose ? width : 1) * (turn.mirror_columns ? -1 : 1);
+  if (turn.mirror_rows) task.corner -= (task.part_height - 1) * task.step_down;
+  if (turn.mirror_columns) task.corner -= (task.part_width - 1) * task.step_right;
   task.rows = axis_of(region.height, scaled.height, window.top, window.height, bicubic, parts);
   task.columns = axis_of(region.width, scaled.width, window.left, window.width, bicubic, parts);
   task.bicubic = bicubic;
   // As in resample().
   const auto shrinks_by = [](const ScaledAxis& axis) { return std::int64_t{axis.inputs} - std::int64_t{axis.scaled}; };
   task.rows_first = shrinks_by(task.rows) > 0 && shrinks_by(task.rows) > 2 * shrinks_by(task.columns);
-  task.region = parts.take(region.height * region.width * channels);
   task.between = parts.take((task.rows_first ? std::size_t{task.rows.count} * region.width
                                              : region.height * std::size_t{task.columns.count}) *
-                            channels);
+                            pixel_bytes(channels));
   task.row_step = static_cast<std::int64_t>(window.width * channels);
   task.pixel_step = job.image.mirrored ? -static_cast<std::int64_t>(channels) : static_cast<std::int64_t>(channels);
   const std::int64_t top = std::max<std::int64_t>(-window.top, 0);
