@@ -1,7 +1,7 @@
 /// Runs the whole check, from facts to verdict, for `trainyard check` and the start of `train`.
 ///
 ///     gather.h ─ facts.h ─▶ diagnose.h ─ findings ─▶ render.h
-///     probes.h ─┘ (GPU probes through probe_process.h)
+///     probes.h ─┘ (all that uses CUDA in processes of its own: forked_process.h, probe_process.h)
 #pragma once
 
 #include <chrono>
@@ -10,6 +10,7 @@
 
 #include "check/diagnose.h"
 #include "check/facts.h"
+#include "check/probes.h"
 #include "util/error.h"
 
 namespace trainyard {
@@ -21,8 +22,8 @@ struct CheckOptions {
                                             ///< tried
   std::string saving_error;                 ///< why a checkpoint cannot be saved in run.dir; empty: it can, or was not
                                             ///< tried
-  std::string program = "/proc/self/exe";   ///< run as `program check --probe N [--full]` for each GPU
-  std::chrono::milliseconds limit{60'000};  ///< for each GPU's probes; GPUs are probed in parallel
+  GpuProbes gpu_probes = run_gpu_probes;    ///< what the process for each GPU runs; tests pass faulty ones
+  std::chrono::milliseconds limit{60'000};  ///< for the driver, and for each GPU's probes, which run in parallel
 };
 
 struct CheckResult {
@@ -31,10 +32,10 @@ struct CheckResult {
   std::vector<Finding> findings;  ///< in the order of `diagnose`
 };
 
-/// Gathers, probes and diagnoses. Call it on a single thread, before CUDA is used in this process and after all workers
-/// have been forked. GPUs that `needs.device` excludes, and those of other local ranks, are not probed; the result
-/// contains the needs of this local rank. Throws UsageError for an invalid `needs.device` and MachineError for a host
-/// with fewer GPUs than local ranks; any other problem of the machine is a finding, not an exception. (check_torch.cpp)
+/// Gathers, probes and diagnoses. Forks, so call it on a single thread and before CUDA is used in this process. GPUs
+/// that `needs.device` excludes, and those of other local ranks, are not probed; the result contains the needs of this
+/// local rank. Throws UsageError for an invalid `needs.device` and MachineError for a host with fewer GPUs than local
+/// ranks; any other problem of the machine is a finding, not an exception. (check_torch.cpp)
 CheckResult run_check(const Needs& needs, const CheckOptions& options = {});
 
 /// Diagnoses facts from elsewhere, e.g. from recorded_from_json. The texts in the result are safe to show anywhere

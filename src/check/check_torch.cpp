@@ -1,28 +1,33 @@
 #include "check/check.h"
 
-#include <cstdio>
+#include <cmath>
 #include <cstdlib>
 #include <utility>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
 
 #include "check/device.h"
-#include "check/facts_json.h"
 #include "check/gather.h"
+#include "check/gather_process.h"
 #include "check/probe_process.h"
-#include "check/probes.h"
 #include "check/rules.h"
-#include "util/json_text.h"
 
 namespace trainyard {
 namespace {
 
-std::vector<std::string> probe_command(const CheckOptions& options, const std::vector<int>& devices) {
-  std::vector<std::string> command = {options.program, "check", "--probe", fmt::format("{}", fmt::join(devices, ","))};
-  if (options.full) command.emplace_back("--full");
-  return command;
+// Everything that needs CUDA's libraries. Reading LibTorch's settings counts the GPUs, which initializes the driver.
+void gather_cuda(Facts& facts, const Needs& needs, bool names) {
+  facts.torch = gather_torch();
+  if (needs.device != "cpu") gather_driver(facts.driver, facts.devices, names);
+  const char* search_path = std::getenv("LD_LIBRARY_PATH");
+  facts.libraries = gather_libraries(search_path ? search_path : "");
+}
+
+// As the run does next, but while the process that keeps the driver initialized still lives.
+void initialize_driver() {
+  DriverFacts driver;
+  std::vector<DeviceFacts> devices;
+  gather_libcuda(driver, devices);
 }
 
 std::vector<ProbeProcess> start_gpu_probes(const Facts& facts, const Needs& needs, const CheckOptions& options) {
@@ -30,7 +35,10 @@ std::vector<ProbeProcess> start_gpu_probes(const Facts& facts, const Needs& need
   if (needs.device == "cpu" || !facts.torch.cuda_linked) return processes;
   for (const DeviceFacts& device : facts.devices) {
     if (!rules::is_wanted(needs, device.index) || !device.error.empty()) continue;
-    processes.emplace_back(fmt::format("cuda:{}", device.index), probe_command(options, {device.index}), options.limit);
+    processes.emplace_back(
+        fmt::format("cuda:{}", device.index),
+        [&](const ProbeListener& listener) { options.gpu_probes({device.index}, options.full, listener); },
+        options.limit);
   }
   return processes;
 }
@@ -44,7 +52,9 @@ void probe_group(Facts& facts, const Needs& needs, const CheckOptions& options) 
   if (!options.full) return;
   const std::vector<int> devices = usable_devices(facts, needs);
   if (devices.size() < 2) return;
-  ProbeProcess process("gpus", probe_command(options, devices), options.limit);
+  ProbeProcess process(
+      "gpus", [&](const ProbeListener& listener) { options.gpu_probes(devices, options.full, listener); },
+      options.limit);
   finish(process, facts);
 }
 
@@ -53,9 +63,11 @@ void probe_group(Facts& facts, const Needs& needs, const CheckOptions& options) 
 CheckResult run_check(const Needs& wanted, const CheckOptions& options) {
   check_device_name(wanted.device);
   Facts facts;
-  facts.torch = gather_torch();
   // Gathered before the probes start, so that their memory is not attributed to another process.
-  if (wanted.device != "cpu") gather_driver(facts.driver, facts.devices, options.names);
+  GatherProcess cuda("check of CUDA", [&](Facts& found) { gather_cuda(found, wanted, options.names); }, options.limit);
+  if (const auto failure = cuda.read(facts)) {
+    facts.probes.push_back({rules::driver_device, "start", failure->outcome, failure->message, 0, std::nan("")});
+  }
   const Needs needs = needs_of_local_rank(wanted, facts.devices);
   auto processes = start_gpu_probes(facts, needs, options);
   facts.host = gather_host(options.names);
@@ -63,28 +75,20 @@ CheckResult run_check(const Needs& wanted, const CheckOptions& options) {
   facts.limits = gather_limits();
   facts.folders = gather_folders(needs, options.data_error, options.saving_error);
   facts.environment = gather_environment();
-  const char* search_path = std::getenv("LD_LIBRARY_PATH");
-  facts.libraries = gather_libraries(search_path ? search_path : "");
   run_probes("cpu", options.full,
              {[](const std::string&) {}, [&](const ProbeFacts& probe) { facts.probes.push_back(probe); }});
   for (ProbeProcess& process : processes) finish(process, facts);
   probe_group(facts, needs, options);
+  if (!usable_devices(facts, needs).empty()) initialize_driver();  // only now: a GPU that hangs may block it
   return judge(std::move(facts), needs);
 }
 
-int run_probe_child(const std::vector<int>& devices, bool full, std::FILE* out) {
-  const auto line = [out](const std::string& text) {
-    fmt::print(out, "{}\n", text);
-    std::fflush(out);  // so that a crash can be located
-  };
-  const ProbeListener listener{[&](const std::string& name) { line("starting " + name); },
-                               [&](const ProbeFacts& probe) { line(json_text(probe_to_json(probe))); }};
+void run_gpu_probes(const std::vector<int>& devices, bool full, const ProbeListener& listener) {
   if (devices.size() == 1) {
     run_probes(fmt::format("cuda:{}", devices[0]), full, listener);
   } else {
     run_group_probes(devices, listener);
   }
-  return 0;
 }
 
 }  // namespace trainyard

@@ -165,7 +165,8 @@ struct FolderFacts {
 
 /// One small computation on one device, whose result is compared with the CPU's in double precision.
 struct ProbeFacts {
-  std::string device;   ///< "cpu", "cuda:0", "gpus" for several together, "engine" for messages of Docker or Podman
+  std::string device;   ///< "cpu", "cuda:0", "gpus" for several together, "driver" for a start of CUDA that failed,
+                        ///< "engine" for messages of Docker or Podman
   std::string name;     ///< "matmul bf16"
   std::string outcome;  ///< "ok", "error", "wrong", "crashed", "hung"
   std::string message;  ///< the error message; empty if ok

@@ -20,16 +20,4 @@ at::Tensor probe_numbers(at::IntArrayRef shape);
 /// `tolerance`. Throws c10::Error if the device fails.
 void compare(ProbeFacts& probe, const at::Tensor& result, const at::Tensor& expected, double tolerance);
 
-/// Sets LibTorch's thread count to 1. Probes are so small that waking threads would take longer than the computation.
-class OneThread {
- public:
-  OneThread();
-  ~OneThread();
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
-
- private:
-  int before_;
-};
-
 }  // namespace trainyard

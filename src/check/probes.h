@@ -31,6 +31,10 @@ void run_probes(const std::string& device, bool full, const ProbeListener& liste
 /// checks of the values and the speed. (probes_group_torch.cpp)
 void run_group_probes(const std::vector<int>& devices, const ProbeListener& listener);
 
+/// Runs the probes of the GPU, or, for several, the group probes. (check_torch.cpp)
+using GpuProbes = std::function<void(const std::vector<int>& devices, bool full, const ProbeListener& listener)>;
+void run_gpu_probes(const std::vector<int>& devices, bool full, const ProbeListener& listener);
+
 /// Computes y[i] = x[i] * x[i] + 1 on a GPU. Returns CUDA's error message, empty on success.
 using SquarePlusOne = std::function<std::string(int device, const std::vector<float>& x, std::vector<float>& y)>;
 

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "check/group_probes.h"
+#include "check/one_thread.h"
 #include "check/probe_body.h"
 #include "util/error.h"
 #include "util/system.h"

@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/exp.h>
 #include <ATen/ops/mm.h>
@@ -12,6 +11,7 @@
 #include <ATen/ops/tanh.h>
 
 #include "check/anonymous.h"
+#include "check/one_thread.h"
 #include "check/probe_body.h"
 #include "util/text_lines.h"
 #include "util/torch.h"
@@ -120,9 +120,6 @@ void compare(ProbeFacts& probe, const at::Tensor& result, const at::Tensor& expe
   probe.message = fmt::format("relative error {:.3g}, at most {:.3g} allowed", probe.max_error, tolerance);
 }
 
-OneThread::OneThread() : before_(at::get_num_threads()) { at::set_num_threads(1); }
-OneThread::~OneThread() { at::set_num_threads(before_); }
-
 ProbeFacts probe_kernel(int device, const SquarePlusOne& kernel) {
   return run_probe(fmt::format("cuda:{}", device), "own kernel", [&](ProbeFacts& probe) {
     const at::Tensor x = probe_numbers({1 << 14});
@@ -144,7 +141,7 @@ void run_probes(const std::string& device, bool full, const ProbeListener& liste
     listener.done(run_probe(device, name, body));
   };
 
-  const OneThread one_thread;
+  const OneThread one_thread;  // waking threads would take longer than the computations
   const at::Device where(device);
   if (where.is_cuda() && has_own_kernels()) {
     listener.starting("own kernel");

@@ -51,6 +51,9 @@ inline constexpr std::uint64_t least_free_memory = 512ull << 20;
 /// The `device` of a probe that holds a message of the container engine.
 inline constexpr const char* engine_device = "engine";
 
+/// The `device` of a probe that says how the start of CUDA's driver failed.
+inline constexpr const char* driver_device = "driver";
+
 inline Finding finding(Severity severity, std::string what, std::string why, std::string remedy) {
   return {severity, "", "", std::move(what), std::move(why), std::move(remedy), {}, {}};
 }

@@ -36,6 +36,38 @@ void add_own_libcuda(Remedy& remedy, const char* folders) {
   remedy.add("remove the copy that `ldconfig -p | grep libcuda` shows before the driver's");
 }
 
+const ProbeFacts* failed_start(const Facts& facts, std::string_view outcome) {
+  const auto found = std::find_if(facts.probes.begin(), facts.probes.end(), [&](const ProbeFacts& probe) {
+    return probe.device == driver_device && probe.outcome == outcome;
+  });
+  return found == facts.probes.end() ? nullptr : &*found;
+}
+
+// These come first: without the process that asks the driver nothing is known about CUDA.
+Result driver_not_asked(const Facts& facts, const Needs&) {
+  const ProbeFacts* start = failed_start(facts, "error");
+  if (!start) return {};
+  return finding(error, "no process can be started that asks CUDA's driver for GPUs" + quoted_message(start->message),
+                 "this user or the container has reached its limit of processes, or may not fork",
+                 "see `ulimit -u` and the container's limit of processes (--pids-limit)");
+}
+
+Result driver_crashed(const Facts& facts, const Needs&) {
+  const ProbeFacts* start = failed_start(facts, "crashed");
+  if (!start) return {};
+  return finding(error, "CUDA's driver crashed when it was started" + quoted_message(start->message),
+                 "a driver that does not fit its kernel module, a damaged installation, or a defective GPU",
+                 kernel_log(facts, "nvrm -e xid") + "; " + reboot(facts) + "; if it stays, reinstall the driver");
+}
+
+Result driver_hung(const Facts& facts, const Needs&) {
+  const ProbeFacts* start = failed_start(facts, "hung");
+  if (!start) return {};
+  return finding(error, "CUDA's driver hung when it was started" + quoted_message(start->message),
+                 "a GPU does not answer, or another process blocks the driver",
+                 "`nvidia-smi` shows whether it answers; " + kernel_log(facts, "nvrm -e xid") + "; " + reboot(facts));
+}
+
 // File permissions: EACCES, and NVML's code for it (4).
 Result device_permission(const Facts& facts, const Needs& needs) {
   const DeviceNode* node = closed_node(facts);
@@ -349,6 +381,9 @@ Result device_index(const Facts& facts, const Needs& needs) {
 }
 
 constexpr Rule table[] = {
+    {"driver-not-asked", "driver", driver_not_asked},
+    {"driver-crashed", "driver", driver_crashed},
+    {"driver-hung", "driver", driver_hung},
     {"device-permission", "driver", device_permission},
     {"devices-revoked", "driver", devices_revoked},
     {"driver-library-mismatch", "driver", driver_library_mismatch},

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "check/facts_json.h"
-#include "check/probe_process.h"
+#include "check/one_thread.h"
 #include "check/render.h"
 #include "commands/columns.h"
 #include "commands/command.h"
@@ -76,11 +76,9 @@ class CheckCommand : public Command {
                   {.excludes = "--full"});
     arguments.add("--error", error_, "explain an error message, e.g. a whole line printed by Docker",
                   {.excludes = "--json"});
-    arguments.add("--probe", probe_, "how the check runs itself for each GPU", {.hidden = true});
   }
 
   int run(const Config& config) override {
-    if (!probe_.empty()) return run_probe_child(probe_, full_, stdout);
     if (!error_.empty()) return explain(config);
     const CheckResult result = facts_.empty() ? look(config) : judge_recorded(config);
     if (json_) {
@@ -97,6 +95,7 @@ class CheckCommand : public Command {
   }
 
   CheckResult look(const Config& config) const {
+    const OneThread one_thread;  // because run_check forks
     Needs needs = needs_of(config);
     const DataLook data = look_at_data(config);
     add_shared_memory(config, data.splits, needs);
@@ -138,7 +137,6 @@ class CheckCommand : public Command {
   bool verbose_ = false;
   std::string facts_;
   std::string error_;
-  std::vector<int> probe_;
 };
 
 const CommandRegistry::Registration registered{"check", "check whether this machine is fit to train",

@@ -1,17 +1,18 @@
 #include "check/check.h"
 
-#include <cstdio>
+#include <fstream>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 #include "check/facts_json.h"
 #include "check/gather.h"
-#include "check/probe_process.h"
 #include "check/probes.h"
 #include "check/render.h"
 #include "check/version.h"
+#include "support/subprocess.h"
+#include "support/temp_dir.h"
 
 namespace trainyard {
 namespace {
@@ -38,19 +39,6 @@ TEST(Probes, AGpuThatIsNotThereGivesErrorsAndNoException) {
     EXPECT_EQ(probe.outcome, "error") << probe.name;
     EXPECT_FALSE(probe.message.empty()) << probe.name;
   }
-}
-
-TEST(Probes, TheChildWritesALineBeforeAndAfterEach) {
-  std::FILE* file = std::tmpfile();
-  ASSERT_NE(file, nullptr);
-  EXPECT_EQ(run_probe_child({63}, false, file), 0);
-  std::rewind(file);
-  std::vector<std::string> lines;
-  for (char line[4096]; std::fgets(line, sizeof line, file);) lines.emplace_back(line);
-  std::fclose(file);
-  ASSERT_EQ(lines.size(), has_own_kernels() ? 20u : 18u);
-  EXPECT_TRUE(lines[0].starts_with("starting ")) << lines[0];
-  EXPECT_EQ(probe_from_json(lines[1]).device, "cuda:63");
 }
 
 TEST(Probes, SeveralGpusThatAreNotThereGiveErrorsAndNoException) {
@@ -84,8 +72,43 @@ TEST(Check, OnTheCpuThisMachineIsReady) {
 }
 
 TEST(Check, FactsGatheredHereReadBack) {
-  const CheckResult result = run_check(Needs{}, {.full = false, .program = "/bin/false"});
+  const CheckResult result = run_check(Needs{});
   EXPECT_EQ(facts_to_json(recorded_from_json(facts_to_json(result.facts).dump()).facts), facts_to_json(result.facts));
+}
+
+// A check on this machine as it is, with a stand-in for libcuda that shows a GPU.
+class CheckOnStandIn : public testing::Test {
+ protected:
+  CheckResult check(const std::vector<std::string>& environment) {
+    std::vector<std::string> all = {std::string("LD_LIBRARY_PATH=") + TRAINYARD_STAND_IN_CUDA, "STAND_IN_GPUS=Card A",
+                                    "STAND_IN_LOG=" + (dir_ / "log")};
+    all.insert(all.end(), environment.begin(), environment.end());
+    Subprocess program({TRAINYARD_BINARY, "check", "--json", "--data.name", "synthetic"}, all);
+    pid_ = program.pid();
+    return judge(recorded_from_json(program.wait().output).facts, Needs{});
+  }
+
+  TempDir dir_;
+  pid_t pid_ = 0;
+};
+
+TEST_F(CheckOnStandIn, InitializesTheDriverInOtherProcessesFirst) {
+  const CheckResult result = check({});
+  ASSERT_EQ(result.facts.devices.size(), 1u);
+  EXPECT_EQ(result.facts.devices[0].name, "Card A");
+  std::ifstream log(dir_ / "log");
+  std::vector<pid_t> pids;
+  for (pid_t pid = 0; log >> pid;) pids.push_back(pid);
+  ASSERT_FALSE(pids.empty());
+  EXPECT_NE(pids[0], pid_);
+}
+
+TEST_F(CheckOnStandIn, ACrashOfTheDriverIsAFinding) {
+  const CheckResult result = check({"STAND_IN_CRASHES=1"});
+  ASSERT_FALSE(result.findings.empty());
+  EXPECT_EQ(result.findings[0].code, "driver-crashed");
+  EXPECT_THAT(result.findings[0].what, testing::HasSubstr("signal 11"));
+  EXPECT_TRUE(result.facts.devices.empty());
 }
 
 TEST(Check, ABadDeviceIsAUsageError) {

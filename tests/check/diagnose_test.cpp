@@ -85,6 +85,17 @@ Facts changed(Facts facts, Change change) {
   return facts;
 }
 
+// A machine with a GPU whose driver could not be asked.
+Facts failed_start(const std::string& outcome, const std::string& message) {
+  Facts facts = machines::with_gpus(1);
+  facts.torch = {};
+  facts.driver = {};
+  facts.devices.clear();
+  facts.libraries.clear();
+  facts.probes = {{"driver", "start", outcome, message, 0, 0}};
+  return facts;
+}
+
 // One GPU on which a probe failed with this message.
 Facts with_words(const std::string& words) {
   return changed(machines::with_gpus(1), [&](Facts& f) {
@@ -146,6 +157,9 @@ std::vector<Fault> gpu_faults() {
                  f.driver.nvml_code = 18;
                  f.driver.nvml_error = "Driver/library version mismatch";
                })},
+      {"driver-not-asked", w, "auto", failed_start("error", "fork: Resource temporarily unavailable")},
+      {"driver-crashed", w, "auto", failed_start("crashed", "signal 11 (Segmentation fault)")},
+      {"driver-hung", e, "cuda", failed_start("hung", "no answer within 60 s")},
       {"libcuda-stub", w, "auto", without_devices(with_gpus(1), 34, "CUDA_ERROR_STUB_LIBRARY")},
       {"libcuda-missing", w, "auto",
        changed(without_devices(docker(), -1, ""),

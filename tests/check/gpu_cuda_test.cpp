@@ -2,24 +2,24 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
+#include <functional>
+#include <optional>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <signal.h>
-#include <sys/stat.h>
 
 #include <cuda_runtime_api.h>
 
 #include "check/check.h"
 #include "check/gather.h"
+#include "check/gather_process.h"
 #include "check/probes.h"
 #include "check/render.h"
 #include "support/subprocess.h"
 #include "support/temp_dir.h"
-#include "util/system.h"
 
 namespace trainyard {
 
@@ -57,15 +57,35 @@ class TakenMemory {
   std::vector<void*> parts_;
 };
 
+/// Gathers facts in a process of their own: once this one has used CUDA, run_check() does not work in it.
+Facts gathered(const std::function<void(Facts&)>& gather) {
+  GatherProcess process("test", gather, std::chrono::minutes(2));
+  Facts facts;
+  const auto failure = process.read(facts);
+  EXPECT_FALSE(failure.has_value()) << failure->message;
+  return facts;
+}
+
 class GpuCheck : public testing::Test {
  protected:
   void SetUp() override {
-    gather_driver(facts_.driver, facts_.devices);
+    const auto libraries = gather_libraries("");
+    const bool is_used = std::any_of(libraries.begin(), libraries.end(), [](const LibraryFacts& library) {
+      return library.loaded && library.name.starts_with("libcuda.so");
+    });
+    if (is_used) GTEST_SKIP() << "another suite has used CUDA in this process: run this one by itself, as ctest does";
+    facts_ = gathered([](Facts& facts) {
+      facts.torch = gather_torch();
+      gather_driver(facts.driver, facts.devices);
+      facts.host = gather_host();
+    });
     if (facts_.devices.empty()) GTEST_SKIP() << "this machine has no GPU";
-    facts_.torch = gather_torch();
-    facts_.host = gather_host();
     needs_.device = "cuda:0";
     needs_.precision = "bf16";
+  }
+
+  CheckResult check(const CheckOptions& options = {}) const {
+    return judge(gathered([&](Facts& facts) { facts = run_check(needs_, options).facts; }), needs_);
   }
 
   // Returns the code of the first finding if these are the only probes.
@@ -75,16 +95,15 @@ class GpuCheck : public testing::Test {
     return findings.empty() ? "none" : findings[0].code;
   }
 
-  // Returns a program that passes on the output of trainyard and executes `then` when trainyard starts its first matrix
-  // product. The shell variable $pid is trainyard's process ID.
-  std::string program_that(const std::string& then) const {
-    const std::string path = dir_.write(
-        "program", "#!/bin/sh\nmkfifo " + dir_ / "fifo" + "\n" TRAINYARD_BINARY " \"$@\" > " + dir_ / "fifo" +
-                       " 2>&1 &\npid=$!\necho $pid > " + dir_ / "pid" +
-                       "\nwhile IFS= read -r line; do\n  echo \"$line\"\n  case $line in\n" +
-                       "    'starting matmul fp32') " + then + " ;;\n  esac\ndone < " + dir_ / "fifo" + "\n");
-    chmod(path.c_str(), 0700);
-    return path;
+  // The probes, of which one ends with a signal as it starts.
+  static GpuProbes probes_with(int signal, const std::string& name) {
+    return [=](const std::vector<int>& devices, bool full, const ProbeListener& listener) {
+      const auto starting = [&](const std::string& probe) {
+        listener.starting(probe);
+        if (probe == name) raise(signal);
+      };
+      run_gpu_probes(devices, full, {starting, listener.done});
+    };
   }
 
   static const ProbeFacts& last_of(const CheckResult& result, const std::string& device) {
@@ -99,7 +118,7 @@ class GpuCheck : public testing::Test {
 
 TEST_F(GpuCheck, AllProbesPass) {
   needs_.device = "cuda";
-  const CheckResult result = run_check(needs_, {.full = true, .program = TRAINYARD_BINARY});
+  const CheckResult result = check({.full = true});
   std::printf("%s", render_full(result, {.verbose = true}).c_str());
   EXPECT_EQ(exit_code(result), ExitCode::done);
   const auto outcome = [&](const std::string& device, const std::string& name) {
@@ -132,29 +151,32 @@ TEST_F(GpuCheck, TheDriverTellsOfEachCard) {
     EXPECT_FALSE(card->compute_mode.empty());
     EXPECT_TRUE(card->uuid.empty() && card->serial.empty()) << "names only when asked for";
   }
-  DriverFacts named;
-  gather_nvml(named, true);
+  DriverFacts named = gathered([](Facts& facts) { gather_nvml(facts.driver, true); }).driver;
   EXPECT_TRUE(named.cards.at(0).uuid.starts_with("GPU-"));
 }
 
 TEST_F(GpuCheck, AWrongKernelIsFound) {
-  const ProbeFacts probe = probe_kernel(0, wrong_square_plus_one);
+  const auto probe_of = [](const SquarePlusOne& kernel) {
+    return gathered([&](Facts& facts) { facts.probes = {probe_kernel(0, kernel)}; }).probes.at(0);
+  };
+  const ProbeFacts probe = probe_of(wrong_square_plus_one);
   EXPECT_EQ(probe.outcome, "wrong") << probe.message;
   EXPECT_EQ(first_code({probe}), "probe-wrong");
-  EXPECT_EQ(probe_kernel(0, square_plus_one).outcome, "ok");
+  EXPECT_EQ(probe_of(square_plus_one).outcome, "ok");
 }
 
 TEST_F(GpuCheck, AKernelForAnotherArchitectureOnlyIsFound) {
   if (facts_.devices[0].major == 7) GTEST_SKIP() << "the other architecture is this GPU's";
-  const ProbeFacts probe = probe_kernel(0, foreign_square_plus_one);
+  const Facts facts = gathered([](Facts& found) { found.probes = {probe_kernel(0, foreign_square_plus_one)}; });
+  const ProbeFacts& probe = facts.probes.at(0);
   EXPECT_EQ(probe.outcome, "error");
   EXPECT_THAT(probe.message, HasSubstr("no kernel image is available"));
   EXPECT_EQ(first_code({probe}), "own-kernels-missing");
 }
 
 TEST_F(GpuCheck, AChildThatIsKilledIsFound) {
-  const CheckResult result = run_check(needs_, {.program = program_that("kill -KILL $pid; kill -KILL $$")});
-  const ProbeFacts probe = last_of(result, "cuda:0");
+  const CheckResult result = check({.gpu_probes = probes_with(SIGKILL, "matmul fp32")});
+  const ProbeFacts& probe = last_of(result, "cuda:0");
   EXPECT_EQ(probe.outcome, "crashed");
   EXPECT_EQ(probe.name, "matmul fp32");
   EXPECT_THAT(probe.message, HasSubstr("signal 9"));
@@ -164,17 +186,19 @@ TEST_F(GpuCheck, AChildThatIsKilledIsFound) {
 
 TEST_F(GpuCheck, AChildThatHangsIsFoundWithinItsLimit) {
   const CheckResult result =
-      run_check(needs_, {.program = program_that("kill -STOP $pid"), .limit = std::chrono::seconds(12)});
-  kill(std::stoi(read_text_file(dir_ / "pid", "test")), SIGKILL);
-  const ProbeFacts probe = last_of(result, "cuda:0");
+      check({.gpu_probes = probes_with(SIGSTOP, "matmul fp32"), .limit = std::chrono::seconds(12)});
+  const ProbeFacts& probe = last_of(result, "cuda:0");
   EXPECT_EQ(probe.outcome, "hung");
   EXPECT_EQ(probe.name, "matmul fp32");
   EXPECT_EQ(result.findings.at(0).code, "probe-hung");
 }
 
 TEST_F(GpuCheck, MemoryTakenAwayIsFoundWithWhoHoldsIt) {
-  const TakenMemory taken;
-  const CheckResult result = run_check(needs_, {.program = TRAINYARD_BINARY});
+  std::optional<TakenMemory> taken;
+  GatherProcess other("test", [&](Facts&) { taken.emplace(); }, std::chrono::minutes(1));  // keeps it while it lives
+  Facts none;
+  ASSERT_FALSE(other.read(none).has_value());
+  const CheckResult result = check();
   EXPECT_EQ(result.findings.at(0).code, "gpu-out-of-memory") << render_full(result);
   EXPECT_THAT(result.findings.at(0).what, HasSubstr("is out of memory"));
   EXPECT_EQ(exit_code(result), ExitCode::machine_not_fit);

@@ -1,10 +1,15 @@
 // A libcuda.so.1 that reports GPUs but cannot compute: one for each name in STAND_IN_GPUS, e.g. "Card A,Card A". One
-// named "lost" cannot be opened.
+// named "lost" cannot be opened. Each process that initializes it adds a line with its ID to the file STAND_IN_LOG, and
+// crashes if STAND_IN_CRASHES is set.
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <sstream>
 #include <string>
 #include <vector>
+
+#include <unistd.h>
 
 namespace {
 
@@ -20,7 +25,11 @@ std::vector<std::string> names() {
 
 extern "C" {
 
-int cuInit(unsigned) { return 0; }
+int cuInit(unsigned) {
+  if (const char* const log = std::getenv("STAND_IN_LOG")) std::ofstream(log, std::ios::app) << getpid() << '\n';
+  if (std::getenv("STAND_IN_CRASHES") != nullptr) std::raise(SIGSEGV);
+  return 0;
+}
 
 int cuDriverGetVersion(int* version) {
   *version = 13'000;
