@@ -55,7 +55,7 @@ std::string hint_of(const ArgumentRules& rules, const char* type) {
 
 void describe(std::vector<ArgumentHelp>& all, const std::string& name, const std::string& help,
               const ArgumentRules& rules, const char* type, const std::string& standard = "") {
-  if (!rules.hidden) all.push_back({name, hint_of(rules, type), help, rules.group, standard, rules.one_of});
+  all.push_back({name, hint_of(rules, type), help, rules.group, standard, rules.one_of});
 }
 
 }  // namespace
@@ -93,12 +93,6 @@ void Arguments::add(const std::string& name, std::vector<std::string>& values, c
                                       // follow
   apply(rules, subcommand_, *option);
   describe(help_, name, help, rules, "TEXT");
-}
-
-void Arguments::add(const std::string& name, std::vector<int>& values, const std::string& help,
-                    const ArgumentRules& rules) {
-  apply(rules, subcommand_, *subcommand_.add_option(name, values)->delimiter(','));
-  describe(help_, name, help, rules, "NUMBER,...");
 }
 
 std::vector<ArgumentHelp> arguments_added_by(const std::function<void(Arguments&)>& bind) {

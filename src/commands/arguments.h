@@ -22,7 +22,6 @@ struct ArgumentRules {
   std::optional<std::pair<std::int64_t, std::int64_t>> range{};  ///< of a number, inclusive
   std::string excludes{};                                        ///< name of an argument that excludes this one
   std::string group{};                                           ///< its heading in --help; "Options" if empty
-  bool hidden = false;                                           ///< internal: omitted from --help
 };
 
 /// What --help shows about an argument.
@@ -50,10 +49,7 @@ class Arguments {
   void add(const std::string& name, std::vector<std::string>& values, const std::string& help,
            const ArgumentRules& rules = {});
 
-  /// A comma-separated list of numbers.
-  void add(const std::string& name, std::vector<int>& values, const std::string& help, const ArgumentRules& rules = {});
-
-  /// All arguments added, except hidden ones.
+  /// All arguments added.
   const std::vector<ArgumentHelp>& help() const { return help_; }
 
  private:
