@@ -176,7 +176,7 @@ TEST_F(GpuCheck, AKernelForAnotherArchitectureOnlyIsFound) {
 
 TEST_F(GpuCheck, AChildThatIsKilledIsFound) {
   const CheckResult result = check({.gpu_probes = probes_with(SIGKILL, "matmul fp32")});
-  const ProbeFacts& probe = last_of(result, "cuda:0");
+  const ProbeFacts probe = last_of(result, "cuda:0");
   EXPECT_EQ(probe.outcome, "crashed");
   EXPECT_EQ(probe.name, "matmul fp32");
   EXPECT_THAT(probe.message, HasSubstr("signal 9"));
@@ -187,7 +187,7 @@ TEST_F(GpuCheck, AChildThatIsKilledIsFound) {
 TEST_F(GpuCheck, AChildThatHangsIsFoundWithinItsLimit) {
   const CheckResult result =
       check({.gpu_probes = probes_with(SIGSTOP, "matmul fp32"), .limit = std::chrono::seconds(12)});
-  const ProbeFacts& probe = last_of(result, "cuda:0");
+  const ProbeFacts probe = last_of(result, "cuda:0");
   EXPECT_EQ(probe.outcome, "hung");
   EXPECT_EQ(probe.name, "matmul fp32");
   EXPECT_EQ(result.findings.at(0).code, "probe-hung");
