@@ -52,6 +52,12 @@ bool is_better(const MetricValues& later, const MetricValues& earlier, const Mon
   return rank(later, "loss", false) >= rank(earlier, "loss", false);
 }
 
+bool has_diverged(const MetricValues& later, const MetricValues& earlier) {
+  constexpr double many_times = 100;
+  const std::optional<double> before = value_of(earlier, "loss");
+  return before && value_of(later, "loss").value_or(0) > std::max(1.0, many_times * *before);
+}
+
 EvaluationStep::EvaluationStep(Model& model, const Task& task, Precision precision, const Options& options)
     : model_(model),
       task_(task),

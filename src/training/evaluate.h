@@ -36,6 +36,10 @@ bool can_be_best(const MetricValues& values, const Monitor& monitor);
 /// equal, the later one is better. One that cannot be the best is worse than any that can.
 bool is_better(const MetricValues& later, const MetricValues& earlier, const Monitor& monitor);
 
+/// Whether the loss is over 1 and more than a hundred times that of an earlier evaluation: training has diverged, even
+/// if it may recover. A loss that is almost zero varies as much without that. False without an earlier one.
+bool has_diverged(const MetricValues& later, const MetricValues& earlier);
+
 /// Computes outputs and metrics of one batch. On a GPU it is captured and replayed (StepGraph): reuse one object for
 /// all evaluations of a run. `model` and `task` must outlive it.
 class EvaluationStep {

@@ -91,6 +91,13 @@ void Trainer::warn_of(const Scores& val) {
         "[training] val/{} is {} after epoch {}: {}; such an epoch is never the best", monitor.metric,
         metric_text(monitored), place_.epoch + 1,
         monitored ? "outputs of the model are not finite" : "no sample of val decides it, see trainyard data"));
+  } else if (has_diverged(val.values, place_.best)) {
+    warn(fmt::format(
+        "[training] val/loss is {} after epoch {} and was {} after epoch {}: the model has diverged. If it recovers, "
+        "it "
+        "ends worse than it could: try a lower optimizer.lr, a longer schedule.warmup_epochs or train.clip_grad_norm",
+        metric_text(value_of(val.values, "loss")), place_.epoch + 1, metric_text(value_of(place_.best, "loss")),
+        place_.best_epoch));
   }
   if (!std::exchange(warned_of_splits_, true)) warn_of_splits(val);
 }

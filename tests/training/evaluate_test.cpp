@@ -70,6 +70,14 @@ TEST(Evaluate, WithALossThatIsNotFiniteIsWorseThanAnyOther) {
   EXPECT_FALSE(is_better(scores(1, NAN), scores(2, -7), monitor));
 }
 
+TEST(Evaluate, HasDivergedIfTheLossIsAHundredTimesAnEarlierOne) {
+  EXPECT_TRUE(has_diverged({{"loss", 41}}, {{"loss", 0.4}}));
+  EXPECT_FALSE(has_diverged({{"loss", 39}}, {{"loss", 0.4}}));
+  EXPECT_TRUE(has_diverged({{"loss", 2}}, {{"loss", 0}}));
+  EXPECT_FALSE(has_diverged({{"loss", 0.01}}, {{"loss", 1e-6}})) << "both are almost zero";
+  EXPECT_FALSE(has_diverged({{"loss", 1e9}}, {}));
+}
+
 TEST(Evaluate, WithoutAValueOfTheMonitoredMetricIsNeverTheBest) {
   const Monitor monitor{.metric = "auc", .higher_is_better = true};
   EXPECT_TRUE(can_be_best({{"loss", 1}, {"auc", 0}}, monitor));
