@@ -31,7 +31,7 @@ constexpr std::size_t longest_line = 4 << 20;  // the limit of recorded_from_jso
 
 // The child keeps nothing else of its parent open: a process that hangs in the driver may outlive it.
 void keep_only(int output) {
-  const int input = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  const int input = check_call(open("/dev/null", O_RDONLY | O_CLOEXEC), "check", "open", "/dev/null");
   dup2(input, STDIN_FILENO);
   dup2(output, STDOUT_FILENO);
   dup2(output, STDERR_FILENO);
@@ -43,8 +43,8 @@ void keep_only(int output) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(0);  // it ended before the previous line
   set_process_name(name);
-  keep_only(output);
   try {
+    keep_only(output);
     body();
   } catch (const std::exception& error) {
     fmt::print(stderr, "{}\n", error.what());
