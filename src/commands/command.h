@@ -24,6 +24,9 @@ class Command {
   /// that no flag has to be repeated. Empty: none. Valid once the command line is parsed.
   virtual std::string checkpoint() const { return {}; }
 
+  /// Whether settings make a difference to the command. If they do not, none may be given.
+  virtual bool takes_settings() const { return true; }
+
   /// The keys of all settings that were given, as flags or in a file, even if they equal the defaults. Valid when run()
   /// is called.
   std::vector<std::string> given_settings;

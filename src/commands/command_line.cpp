@@ -80,7 +80,7 @@ class ParsedCommand {
     try {
       app_.parse(words);
     } catch (const CLI::CallForHelp&) {
-      print_text(command_help(name_, arguments_.help(), terminal_columns()));
+      print_text(command_help(name_, arguments_.help(), command_->takes_settings(), terminal_columns()));
       return false;
     } catch (const CLI::ParseError& error) {
       refuse_unknown();  // the more likely cause
@@ -137,13 +137,17 @@ bool print_page(const std::string& topic, const std::vector<std::string>& comman
                    fmt::join(nearest_first(topic, known), ", "));
 }
 
-Config resolved_config(Command& command, const SettingFlags& flags) {
+Config resolved_config(const std::string& name, Command& command, const SettingFlags& flags) {
   Config config;
   if (const std::string given = command.checkpoint(); !given.empty()) {
     const std::filesystem::path checkpoint = resolve_checkpoint(given);
     config = read_config(checkpoint);
   }
   command.given_settings = flags.apply_to(config);
+  if (!command.takes_settings() && !command.given_settings.empty()) {
+    throw UsageError(where, "{} takes no settings, and {} was given; leave it out", name,
+                     command.given_settings.front());
+  }
   validate(config);
   require_components(config);
   return config;
@@ -180,7 +184,7 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
   ParsedCommand parsed(name);
   words.erase(words.begin());
   if (!parsed.parse(std::move(words))) return std::nullopt;
-  Config config = resolved_config(*parsed.command(), flags);
+  Config config = resolved_config(name, *parsed.command(), flags);
   return CommandLine{.command = std::move(parsed.command()), .config = std::move(config)};
 }
 

@@ -43,10 +43,12 @@ std::string values_of(const ArgumentHelp& argument) {
   return argument.hint == "TEXT" ? files : nothing;
 }
 
-// Adds the possible values of the command's arguments; returns its flags.
+// Adds the possible values of the command's arguments; returns its flags, and what stands for the settings if it takes
+// them.
 std::vector<std::string> take_arguments(const std::string& command, Values& values) {
   std::vector<std::string> flags = {"--help"};
   const std::unique_ptr<Command> made = CommandRegistry::make(command);
+  if (made->takes_settings()) flags.emplace_back("$_trainyard_settings");
   for (const ArgumentHelp& argument : arguments_added_by([&](Arguments& arguments) { made->bind(arguments); })) {
     if (!argument.name.starts_with("-")) {
       values.emplace(command, values_of(argument));
@@ -81,7 +83,7 @@ _trainyard() {
   elif [[ $word != -* && -n ${_trainyard_values[$command]+known} ]]; then
     words=${_trainyard_values[$command]}
   else
-    words="${_trainyard_flags[$command]-} $_trainyard_settings"
+    words=${_trainyard_flags[$command]-}
   fi
   if [[ $words == - ]]; then
     compopt +o default # no names of files either
@@ -125,6 +127,8 @@ class CompletionCommand : public Command {
   void bind(Arguments& arguments) override {
     arguments.add("shell", shell_, "for which shell", {.required = true, .one_of = {"bash"}});
   }
+
+  bool takes_settings() const override { return false; }
 
   int run(const Config&) override {
     write_output(bash_script());

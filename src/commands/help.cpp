@@ -63,12 +63,13 @@ std::string overview(std::size_t columns) {
   text += "\noptions:\n";
   text += row("-h,--help", "show this help", 10, columns);
   text += row("--version", "show the version, and those of the linked libraries", 10, columns);
-  text += "\n" + paragraph("trainyard COMMAND --help shows the arguments of a command and all settings.", columns);
+  text += "\n" + paragraph("trainyard COMMAND --help shows the arguments of a command and its settings.", columns);
   return text +
          paragraph(fmt::format("trainyard help TOPIC prints a page: {}.", fmt::join(help_topics(), ", ")), columns);
 }
 
-std::string command_help(const std::string& command, const std::vector<ArgumentHelp>& arguments, std::size_t columns) {
+std::string command_help(const std::string& command, const std::vector<ArgumentHelp>& arguments, bool takes_settings,
+                         std::size_t columns) {
   std::string usage = "trainyard " + command;
   std::vector<std::string> groups = {"arguments", "options"};
   for (const ArgumentHelp& argument : arguments) {
@@ -77,9 +78,11 @@ std::string command_help(const std::string& command, const std::vector<ArgumentH
       groups.push_back(argument.group);
     }
   }
-  std::string text = paragraph(usage + " [--config FILE] [--section.key VALUE ...]", columns);
+  if (takes_settings) usage += " [--config FILE] [--section.key VALUE ...]";
+  std::string text = paragraph(usage, columns);
   text += "\n" + paragraph(CommandRegistry::find(command).description, columns);
   for (const std::string& group : groups) text += argument_rows(group, arguments, columns);
+  if (!takes_settings) return text;
   text +=
       "\n" + paragraph("settings, as flags or in a TOML file with sections (--config FILE; a flag overrides the file):",
                        columns);

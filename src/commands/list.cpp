@@ -71,6 +71,8 @@ class ListCommand : public Command {
     arguments.add("-v,--verbose", verbose_, "also show the models' parameters, multiply-adds and stages");
   }
 
+  bool takes_settings() const override { return false; }
+
   int run(const Config&) override {
     for (const CatalogSection& section : catalog()) {
       if (!kind_.empty() && kind_ != section.kind) continue;

@@ -1,5 +1,6 @@
 #include "commands/command_line.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "support/error_of.h"
@@ -31,6 +32,17 @@ TEST(CommandLine, WordsAfterTwoDashesAreNoFlags) {
   EXPECT_THAT(error_of<UsageError>([&] { parse({"trainyard", "report", "--first"}); }),
               HasSubstr("Words that begin with a dash and are no flags stand after --."));
   EXPECT_THAT(error_of<UsageError>([&] { parse({"trainyard", "train", "--", "--x"}); }), HasSubstr("'--x'"));
+}
+
+TEST(CommandLine, SettingsOfACommandThatTakesNoneAreRefused) {
+  const std::vector<std::vector<const char*>> commands = {
+      {"trainyard", "average", "runs/a"}, {"trainyard", "completion", "bash"}, {"trainyard", "list"}};
+  for (std::vector<const char*> words : commands) {
+    const std::string expected = fmt::format("[trainyard] {} takes no settings, and optimizer.lr was given", words[1]);
+    words.insert(words.end(), {"--optimizer.lr", "1"});
+    EXPECT_THAT(error_of<UsageError>([&] { parse_command_line(static_cast<int>(words.size()), words.data()); }),
+                HasSubstr(expected));
+  }
 }
 
 TEST(CommandLine, MisspeltFlagGetsTheNearestOne) {

@@ -64,6 +64,7 @@ TEST_F(Completion, OffersSettingsAndFlagsOfTheCommand) {
   EXPECT_THAT(offered({"trainyard", "report", "--out"}), ElementsAre("--output"));
   EXPECT_THAT(offered({"trainyard", "bench", "step", "--roun"}), ElementsAre("--rounds"));
   EXPECT_THAT(offered({"trainyard", "train", ""}), Contains("--config"));
+  EXPECT_THAT(offered({"trainyard", "average", "--"}), ElementsAre("--help", "--last")) << "takes no settings";
 }
 
 TEST_F(Completion, OffersWhatAValueMayBe) {
