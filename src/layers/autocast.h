@@ -15,4 +15,10 @@ inline at::ScalarType autocast_type(at::ScalarType operand) {
   return converts ? at::autocast::get_autocast_dtype(at::kCUDA) : operand;
 }
 
+/// `tensor` in the type in which a product on a GPU takes it. Autocast caches the casts of weights.
+inline at::Tensor product_operand(const at::Tensor& tensor) {
+  if (!at::autocast::is_autocast_enabled(at::kCUDA)) return tensor;
+  return at::autocast::cached_cast(at::autocast::get_autocast_dtype(at::kCUDA), tensor, at::kCUDA);
+}
+
 }  // namespace trainyard

@@ -6,7 +6,6 @@
 #include <mutex>
 
 #include <ATen/Context.h>
-#include <ATen/autocast_mode.h>
 #include <ATen/ops/convolution.h>
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
@@ -62,12 +61,6 @@ bool may_measure(const torch::nn::Conv2dImpl& conv, const at::Tensor& x) {
     return autocast_type(tensor.scalar_type()) == at::kHalf && begins_at_a_vector(tensor);
   };
   return becomes_half(x) && becomes_half(conv.weight);
-}
-
-// The operand of a convolution under autocast, which caches casts of the weights.
-at::Tensor operand(const at::Tensor& tensor) {
-  return at::autocast::is_autocast_enabled(at::kCUDA) ? at::autocast::cached_cast(at::kHalf, tensor, at::kCUDA)
-                                                      : tensor;
 }
 
 at::Tensor uninitialized(const at::Tensor& x, at::IntArrayRef sizes, at::ScalarType type,
@@ -132,7 +125,7 @@ class FastestPlans {
     auto found = measured_.find(key);
     if (found == measured_.end()) {
       if (is_capturing(x.device())) return nullptr;
-      found = measured_.emplace(key, fastest(shape, operand(x), operand(weight))).first;
+      found = measured_.emplace(key, fastest(shape, product_operand(x), product_operand(weight))).first;
     }
     return found->second ? &*found->second : nullptr;
   }
@@ -201,7 +194,8 @@ std::optional<SummedConvolution> fused_convolution(const torch::nn::Conv2dImpl& 
   const std::lock_guard lock(plans.mutex);
   const ConvolutionPlan* const plan = plans.of(*shape, x, conv.weight);
   if (plan == nullptr) return std::nullopt;
-  const variable_list results = FusedConvolution::apply(operand(x), operand(conv.weight), *shape, *plan);
+  const variable_list results =
+      FusedConvolution::apply(product_operand(x), product_operand(conv.weight), *shape, *plan);
   return SummedConvolution{.y = results[0], .sums = results[1]};
 }
 

@@ -3,7 +3,6 @@
 #include <mutex>
 
 #include <ATen/Context.h>
-#include <ATen/autocast_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/linear.h>
@@ -53,12 +52,6 @@ bool applies(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bi
   };
   return serves(weight) && serves(bias) && serves(projection) && is_dense(weight) && is_dense(projection) &&
          bias.is_contiguous();
-}
-
-// The operand of a product under autocast, which caches casts of the weights.
-at::Tensor operand(const at::Tensor& tensor) {
-  if (!at::autocast::is_autocast_enabled(at::kCUDA)) return tensor;
-  return at::autocast::cached_cast(at::autocast::get_autocast_dtype(at::kCUDA), tensor, at::kCUDA);
 }
 
 // The operands of one call in the type of its products, except for the bias; x is a matrix.
@@ -258,7 +251,8 @@ std::optional<at::Tensor> fused_gelu_mlp(const at::Tensor& x, const at::Tensor& 
   if (!may_measure() || !applies(x, weight, bias, projection)) return std::nullopt;
   const c10::cuda::CUDAGuard on_device(x.device());
   const auto operands = [&] {
-    return Operands{rows_of(operand(x)).flatten(0, -2), operand(weight), bias, operand(projection)};
+    return Operands{rows_of(product_operand(x)).flatten(0, -2), product_operand(weight), bias,
+                    product_operand(projection)};
   };
   const Shape shape = shape_of(x, weight, projection, autocast_type(x.scalar_type()));
   const Products* const products = fastest_products().measured(shape, x.device(), operands);
