@@ -121,9 +121,10 @@ int ForkedProcess::reap(bool killed) {
 }
 
 std::optional<ProcessFailure> ForkedProcess::end() {
-  if (fork_error_ != 0)
-    return {
-        {"error", fmt::format("fork: {}", std::strerror(fork_error_))}};  // NOLINT(concurrency-mt-unsafe): one thread
+  if (fork_error_ != 0) {
+    const char* const why = std::strerror(fork_error_);  // NOLINT(concurrency-mt-unsafe): one thread
+    return {{"error", fmt::format("fork: {}", why)}};
+  }
   const int status = reap(!in_time_);
   const std::string words = last_words_.empty() ? "" : ": " + last_words_;
   if (!in_time_) {

@@ -1,5 +1,5 @@
 /// Runs a function in a forked process, so that a crash, a hang or a sticky CUDA error there is an outcome and does not
-/// end this program. Unlike a new program, the process need not load LibTorch, which takes over a second with CUDA's
+/// end this program. Unlike a new program, the process need not load LibTorch, which takes half a second with CUDA's
 /// libraries. REQUIRES that nothing has initialized CUDA's driver here: it does not work in a child then.
 #pragma once
 

@@ -94,8 +94,8 @@ void Trainer::warn_of(const Scores& val) {
   } else if (has_diverged(val.values, place_.best)) {
     warn(fmt::format(
         "[training] val/loss is {} after epoch {} and was {} after epoch {}: the model has diverged. If it recovers, "
-        "it "
-        "ends worse than it could: try a lower optimizer.lr, a longer schedule.warmup_epochs or train.clip_grad_norm",
+        "it ends worse than it could: try a lower optimizer.lr, a longer schedule.warmup_epochs or "
+        "train.clip_grad_norm",
         metric_text(value_of(val.values, "loss")), place_.epoch + 1, metric_text(value_of(place_.best, "loss")),
         place_.best_epoch));
   }

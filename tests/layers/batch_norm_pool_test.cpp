@@ -24,6 +24,7 @@
 #include "layers/max_pool.h"
 #include "support/error_of.h"
 #include "support/expect_close.h"
+#include "support/measuring_on_a_gpu.h"
 #include "training/cuda_graph.h"
 #include "training/precision.h"
 
@@ -346,18 +347,8 @@ TEST_P(BatchNormPoolOnAGpu, CallsTheLayersForUnsupportedInput) {
 INSTANTIATE_TEST_SUITE_P(BatchNormPool, BatchNormPoolOnAGpu, testing::Values(at::kFloat, at::kHalf, at::kBFloat16),
                          [](const auto& instance) { return c10::toString(instance.param); });
 
-class ConvNormPoolOnAGpu : public testing::Test {
+class ConvNormPoolOnAGpu : public MeasuringOnAGpu<> {
  protected:
-  void SetUp() override {
-    if (!at::hasCUDA()) GTEST_SKIP() << "needs a GPU";
-    at::manual_seed(1);
-    at::globalContext().setBenchmarkCuDNN(true);
-  }
-  void TearDown() override {
-    at::globalContext().setBenchmarkCuDNN(false);
-    at::globalContext().setDeterministicCuDNN(false);
-  }
-
   // The convolution returns its input, so that no rounding changes the order of values in a window. Its shape is one
   // for which a convolution that also computes the sums is fast.
   static torch::nn::Conv2d identity(at::ScalarType type) {

@@ -13,6 +13,7 @@
 
 #include "layers/fused.h"
 #include "support/expect_close.h"
+#include "support/measuring_on_a_gpu.h"
 #include "training/cuda_graph.h"
 #include "training/precision.h"
 
@@ -154,18 +155,8 @@ TEST(ConvNorm, CallsTheLayersOnTheCpu) {
   }
 }
 
-class ConvNormOnAGpu : public testing::Test {
+class ConvNormOnAGpu : public MeasuringOnAGpu<> {
  protected:
-  void SetUp() override {
-    if (!at::hasCUDA()) GTEST_SKIP() << "needs a GPU";
-    at::manual_seed(1);
-    at::globalContext().setBenchmarkCuDNN(true);
-  }
-  void TearDown() override {
-    at::globalContext().setBenchmarkCuDNN(false);
-    at::globalContext().setDeterministicCuDNN(false);
-  }
-
   // Large enough that the pass over the output takes as long as the convolution.
   static constexpr Shape wide{.images = 64, .in = 64, .out = 256, .height = 56, .width = 56, .kernel = 1};
 };

@@ -18,6 +18,7 @@
 
 #include "layers/fused.h"
 #include "support/expect_close.h"
+#include "support/measuring_on_a_gpu.h"
 #include "support/precision_of.h"
 #include "training/cuda_graph.h"
 #include "training/precision.h"
@@ -107,18 +108,8 @@ TEST(GeluMlp, UsesLibTorchsOperatorsOnTheCpu) {
   }
 }
 
-class GeluMlpOnAGpu : public testing::TestWithParam<at::ScalarType> {
+class GeluMlpOnAGpu : public MeasuringOnAGpu<testing::TestWithParam<at::ScalarType>> {
  protected:
-  void SetUp() override {
-    if (!at::hasCUDA()) GTEST_SKIP() << "needs a GPU";
-    at::manual_seed(1);
-    at::globalContext().setBenchmarkCuDNN(true);
-  }
-  void TearDown() override {
-    at::globalContext().setBenchmarkCuDNN(false);
-    at::globalContext().setDeterministicCuDNN(false);
-  }
-
   static Input random(const Shape& shape) { return random_input(shape, GetParam(), at::kCUDA); }
 
   static std::optional<at::Tensor> fused(const Input& input) {
