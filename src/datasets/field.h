@@ -67,9 +67,11 @@ struct Field {
 
   /// uint8, height × width × channels: transforms change its geometry and its colours.
   bool is_image() const { return dtype == DType::uint8 && shape.size() == 3 && !varies; }
-  /// The field "image" of float32, height × width × channels: tasks and models take it like an image, transforms do
-  /// not.
-  bool is_float_image() const { return name == "image" && dtype == DType::float32 && shape.size() == 3 && !varies; }
+  /// An image, or the field "image" of float32, height × width × channels: tasks and models take it like an image,
+  /// transforms do not.
+  bool has_pixels() const {
+    return is_image() || (name == "image" && dtype == DType::float32 && shape.size() == 3 && !varies);
+  }
   /// uint8, height × width: transforms change its geometry like that of the image, with nearest-neighbour sampling.
   bool is_mask() const { return dtype == DType::uint8 && shape.size() == 2 && !varies; }
 

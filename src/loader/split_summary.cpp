@@ -82,7 +82,7 @@ std::vector<std::string> warnings_about(const std::string& name, const SplitInfo
 std::vector<std::string> warnings_about(std::span<const Field> fields) {
   std::vector<std::string> lines;
   for (const Field& field : fields) {
-    if (!field.is_image() && !field.is_float_image()) continue;
+    if (!field.has_pixels()) continue;
     const std::int64_t first = field.shape[0];
     const std::int64_t last = field.shape[2];
     if ((first != 1 && first != 3 && first != 4) || last <= 4) continue;

@@ -32,7 +32,7 @@ const Field& ModelInput::field(std::string_view name) const {
 
 ImageShape ModelInput::image() const {
   const Field& image = field("image");
-  if (image.is_image() || image.is_float_image()) {
+  if (image.has_pixels()) {
     return {.channels = image.shape[2], .height = image.shape[0], .width = image.shape[1]};
   }
   throw UsageError("model", "the model takes images of height x width x channels, uint8 or float32; samples have {}",
@@ -49,10 +49,9 @@ TensorDict zero_batch(const ModelInput& input, std::int64_t count, at::Device de
   TensorDict batch;
   for (const Field& field : input.fields) {
     std::vector<std::int64_t> shape = field.shape;
-    const bool is_image = field.is_image() || field.is_float_image();  // normalized: float32, channels first
-    if (is_image) shape = {shape[2], shape[0], shape[1]};
+    if (field.has_pixels()) shape = {shape[2], shape[0], shape[1]};
     shape.insert(shape.begin(), count);
-    const bool is_float = is_image || field.dtype == DType::float32;
+    const bool is_float = field.has_pixels() || field.dtype == DType::float32;  // normalized pixels are float32
     batch.set(field.name, at::zeros(shape, at::TensorOptions(device).dtype(is_float ? at::kFloat : at::kLong)));
   }
   return batch;

@@ -36,7 +36,7 @@ const Field& required_field(const TaskData& data, std::string_view task, std::st
 
 const Field& required_image(const TaskData& data, std::string_view task) {
   const Field& image = required_field(data, task, "image");
-  if (image.is_image() || image.is_float_image()) return image;
+  if (image.has_pixels()) return image;
   throw UsageError("task.name", "{} needs images of height x width x channels, uint8 or float32; the data have {}",
                    task, describe(data.fields));
 }
