@@ -11,6 +11,7 @@
 #include "check/visible_gpus.h"
 #include "distributed/launch.h"
 #include "util/device_list.h"
+#include "util/error.h"
 #include "util/log.h"
 #include "util/output.h"
 #include "util/printable.h"
@@ -44,6 +45,16 @@ void print_gpus(const std::vector<DeviceFacts>& visible, const std::vector<int>&
   flush_output();
 }
 
+void require_opened(const std::vector<DeviceFacts>& visible, const std::vector<int>& listed) {
+  for (const DeviceFacts& gpu : visible) {
+    if (gpu.error.empty() || std::find(listed.begin(), listed.end(), gpu.index) == listed.end()) continue;
+    throw MachineError("train.device",
+                       "lists cuda:{0}, which CUDA does not open: {1}; leave it out, or see `trainyard check "
+                       "--train.device cuda:{0}`",
+                       gpu.index, printable(gpu.error));
+  }
+}
+
 }  // namespace
 
 std::optional<int> run_on_several_gpus(const Config& config, bool prints) {
@@ -51,6 +62,7 @@ std::optional<int> run_on_several_gpus(const Config& config, bool prints) {
   const auto listed = device_list(device);
   if (device == "cpu" || (listed && listed->size() == 1)) return std::nullopt;  // no GPUs to count
   const std::vector<DeviceFacts> visible = visible_gpus();
+  if (listed) require_opened(visible, *listed);
   const std::vector<int> selected = selected_gpus(device, visible);
   if (selected.size() < 2) return std::nullopt;
   if (prints) print_gpus(visible, selected, listed.has_value());

@@ -20,6 +20,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::MatchesRegex;
 using testing::Not;
+using testing::StartsWith;
 
 // launch_program.cpp defines the actions.
 std::vector<std::string> launch_of(const std::vector<std::string>& actions, int restarts = 0) {
@@ -335,7 +336,14 @@ TEST_F(TrainOnStandIns, AGpuThatCannotBeOpenedIsLeftOutAndNamed) {
                                     HasSubstr("cuda:0 is left out: CUDA does not open it: " + error)));
   const std::string said = "CUDA counts cuda:1, but does not open it: " + error;
   EXPECT_THAT(train_on("auto", "Card A,lost").output, AllOf(HasSubstr(said), Not(HasSubstr("gpus "))));
-  EXPECT_THAT(train_on("cuda:0,1", "Card A,lost").output, HasSubstr(said));
+}
+
+TEST_F(TrainOnStandIns, AListedGpuThatCannotBeOpenedIsAnErrorBeforeAnyRankStarts) {
+  const Outcome outcome = train_on("cuda:0,1", "Card A,lost");
+  EXPECT_EQ(outcome.exit_code, 3);
+  EXPECT_THAT(outcome.output,
+              StartsWith("[train.device] lists cuda:1, which CUDA does not open: CUDA_ERROR_DEVICE_UNAVAILABLE"));
+  EXPECT_EQ(count_of(outcome.output, "\n"), 1) << outcome.output;
 }
 
 TEST_F(TrainOnStandIns, ARankForEachOfAList) {
