@@ -273,6 +273,26 @@ void ProcessGroup::shut_down() {
   connections_->watch->stop();
   if (connections_->nccl) std::exchange(connections_->nccl, nullptr)->shutdown();
   barrier();
+  leave_store();
+}
+
+// A rank whose process has the store ends last: the others may still be reading what ends their barrier.
+void ProcessGroup::leave_store() {
+  constexpr std::chrono::seconds patience(5);  // everything is done: a rank that was killed meanwhile costs no more
+  const auto key = [](int rank) { return "left/" + std::to_string(rank); };
+  if (!rank_.hosts_store) {
+    with_errors_of_ranks(rank_, "the end", [&] { connections_->store->set(key(rank_.rank), to_store("1")); });
+    return;
+  }
+  std::vector<std::string> others;
+  for (int rank = 0; rank < rank_.world_size; ++rank) {
+    if (rank != rank_.rank) others.push_back(key(rank));
+  }
+  try {
+    connections_->store->wait(others, patience);
+  } catch (const std::exception& error) {  // from c10d
+    log_warning("[distributed] not all ranks have left the run: {}", first_line(message_of(error)));
+  }
 }
 
 }  // namespace trainyard

@@ -98,6 +98,7 @@ class ProcessGroup {
   struct Connections;
 
   void reduce(const at::Tensor& tensor, bool largest);
+  void leave_store();
 
   Rank rank_;
   std::unique_ptr<Connections> connections_;  // null: a single rank

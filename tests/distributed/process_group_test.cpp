@@ -1,4 +1,6 @@
-// Ranks on two hosts: two names of one host simulate them, each in a namespace of its own.
+#include "distributed/process_group.h"
+
+#include <thread>
 
 #include <gmock/gmock.h>
 
@@ -13,6 +15,34 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
+// Rank 1, a slow one, still reads from the store when rank 0 has passed its last barrier.
+TEST(ProcessGroup, KeepsItsStoreUntilTheOtherRanksHaveLeft) {
+  const int port = free_port();
+  const auto rank = [&](int index) {
+    return Rank{.rank = index,
+                .world_size = 2,
+                .local_rank = index,
+                .local_world_size = 2,
+                .address = "127.0.0.1",
+                .port = port,
+                .hosts_store = index == 0};
+  };
+  std::thread first([&] {
+    ProcessGroup group(rank(0), at::kCPU, /*timeout_seconds=*/60);
+    group.save_text("kept");
+    group.shut_down();
+  });
+  {
+    ProcessGroup group(rank(1), at::kCPU, /*timeout_seconds=*/60);
+    group.barrier();
+    group.barrier();
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    EXPECT_EQ(group.saved_text(), "kept");
+  }
+  first.join();
+}
+
+// Two names of one host simulate two hosts, each in a namespace of its own.
 std::vector<std::string> on_host(const std::string& name, const std::vector<std::string>& command) {
   std::vector<std::string> words = {"unshare", "--uts", "sh", "-ec", "hostname " + name + "; exec \"$@\"", "sh"};
   words.insert(words.end(), command.begin(), command.end());
