@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "loader/descriptor_message.h"
+#include "loader/hello.h"
 #include "loader/host_socket.h"
 #include "loader/zygote_process.h"
 #include "util/error.h"
@@ -59,7 +59,7 @@ Zygote::Zygote(const PoolOptions& options, const DatasetFactory& factory) {
   }
   zygote_end.reset();  // so that the socket closes when the zygote ends
   try {
-    receive_hello();
+    take_hello();
   } catch (...) {
     end();
     throw;
@@ -68,21 +68,14 @@ Zygote::Zygote(const PoolOptions& options, const DatasetFactory& factory) {
 
 Zygote::~Zygote() { end(); }
 
-void Zygote::receive_hello() {
-  std::uint64_t size = 0;
-  DescriptorMessage first = receive_with_descriptors(socket_.get(), std::as_writable_bytes(std::span(&size, 1)));
-  if (first.bytes != sizeof size) throw_zygote_ended();
-  std::vector<std::byte> text(size);
-  for (std::size_t begin = 0; begin < size; begin += hello_part) {
-    const std::span part = std::span(text).subspan(begin, std::min<std::size_t>(hello_part, size - begin));
-    const ssize_t count = retry_on_eintr([&] { return recv(socket_.get(), part.data(), part.size(), 0); });
-    if (count != std::ssize(part)) throw_zygote_ended();
-  }
-  Hello hello = decode_hello(text);
+void Zygote::take_hello() {
+  std::optional<ReceivedHello> received = receive_hello(socket_.get());
+  if (!received) throw_zygote_ended();
+  Hello& hello = received->hello;
   if (hello.code != ExitCode::done) throw_error(hello.code, hello.error);
   pid_ = hello.pid;
   splits_ = std::move(hello.splits);
-  arena_.emplace(Arena::attach(StripedFile(std::move(first.descriptors))));
+  arena_.emplace(Arena::attach(StripedFile(std::move(received->arena))));
 }
 
 void Zygote::wait(int milliseconds) {
@@ -125,7 +118,7 @@ void Zygote::throw_zygote_ended() {
     throw SecondaryError("loader",
                          "local rank 0, which reads the data for all ranks of this host, has ended before the data was "
                          "ready: see its error",
-                         /*tells=*/true);
+                         /*must_print=*/true);
   }
   int status = 0;
   if (lifeline_ || pid < 0 || retry_on_eintr([&] { return waitpid(pid, &status, 0); }) != pid) {

@@ -10,7 +10,6 @@
 ///
 /// With several ranks on a host (PoolOptions::local_ranks) the zygote of local rank 0 forks those of the other ranks,
 /// so that all share its datasets by copy-on-write. From then on each depends only on its own trainer.
-/// that all share its datasets by copy-on-write. From then on each depends on its own trainer alone.
 #pragma once
 
 #include <cstdint>
@@ -87,7 +86,7 @@ class Zygote {
  private:
   [[noreturn]] void throw_zygote_ended();
   void send_command(const ZygoteCommand& command);
-  void receive_hello();
+  void take_hello();
   void end() noexcept;
 
   pid_t pid_ = -1;
