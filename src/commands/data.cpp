@@ -48,7 +48,7 @@ class SampleReader {
 // Reads in separate processes, so that a decoder that crashes costs only the sample it was reading.
 std::vector<BadSample> bad_samples_of(const Dataset& dataset, int workers) {
   SampleReader reader(dataset);
-  OrderedProducers makers(
+  OrderedProducers producers(
       dataset.size(), std::max(workers, 1),
       [&](std::size_t index) {
         reader.read(index);
@@ -58,7 +58,7 @@ std::vector<BadSample> bad_samples_of(const Dataset& dataset, int workers) {
   std::vector<BadSample> bad;
   for (std::size_t index = 0; index < dataset.size(); ++index) {
     try {
-      makers.next();
+      producers.next();
     } catch (const Error& error) {
       bad.push_back({index, printable(dataset.name(index), 1024), error.what()});
     }

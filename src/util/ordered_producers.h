@@ -35,23 +35,25 @@ class OrderedProducers {
   std::span<const std::byte> next();
 
  private:
-  struct Maker {
+  struct Producer {
     pid_t pid;
     UniqueFd pipe;
   };
 
-  Maker fork_maker(std::size_t first);
-  void read_from(Maker& maker, std::span<std::byte> bytes);
-  [[noreturn]] void throw_death(Maker& maker);
+  Producer fork_producer(std::size_t first);
+  [[noreturn]] void produce_from(std::size_t first, int pipe) noexcept;
+  void send_item(std::size_t index, int pipe) const;
+  void read_from(Producer& producer, std::span<std::byte> bytes);
+  [[noreturn]] void throw_death(Producer& producer);
 
   std::size_t count_;
-  std::size_t step_;  ///< processes
+  std::size_t step_;  ///< number of processes
   std::size_t taken_ = 0;
   Make make_;
   std::string where_;
   ProcessEnds ends_;
-  std::vector<Maker> makers_;
-  std::vector<std::byte> thing_;
+  std::vector<Producer> producers_;  ///< empty: this process makes the items
+  std::vector<std::byte> item_;
 };
 
 }  // namespace trainyard
