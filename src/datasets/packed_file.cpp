@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
-#include <cstddef>
 #include <cstring>
 #include <optional>
 
 #include <nlohmann/json.hpp>
 
 #include "datasets/column_json.h"
+#include "datasets/dataset.h"
 #include "datasets/fingerprint.h"
 #include "util/error.h"
 #include "util/json_text.h"
@@ -19,44 +18,8 @@
 namespace trainyard {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "the structures of a packed file are read as they are");
-
 constexpr const char* where = "packed";
 constexpr std::size_t max_description = std::size_t{64} << 20;
-constexpr std::array kind_names = {"column", "elements", "pixels", "files"};
-
-std::uint32_t crc32_of_trailer(const PackedTrailer& trailer) {
-  return crc32_of(std::as_bytes(std::span(&trailer, 1)).first(offsetof(PackedTrailer, crc32)));
-}
-
-// Continues a CRC with more bytes. For no bytes, for which zlib would restart, the CRC is unchanged.
-std::uint32_t crc32_on(std::uint32_t so_far, std::span<const std::byte> bytes) {
-  return bytes.empty() ? so_far : crc32_of(bytes, so_far);
-}
-
-// A field is stored as a column if every sample has the same small number of bytes.
-bool is_column(const Field& field) {
-  return !field.varies && !field.is_stored_image && field.bytes() <= max_column_bytes && field.shape.size() < 2;
-}
-
-nlohmann::json to_json(const PackedField& packed) {
-  nlohmann::json json = {{"name", packed.field.name},
-                         {"kind", kind_names[static_cast<std::size_t>(packed.kind)]},
-                         {"dtype", to_string(packed.field.dtype)},
-                         {"shape", packed.field.shape},
-                         {"varies", packed.field.varies}};
-  if (packed.field.values) json["values"] = packed.field.values->count;
-  if (packed.field.values && packed.field.values->ignored) json["ignored"] = *packed.field.values->ignored;
-  if (!packed.field.columns.empty()) json["columns"] = packed.field.columns;
-  return json;
-}
-
-template <typename Names>
-std::size_t place_of(const Names& names, const nlohmann::json& name) {
-  const auto found = std::find_if(names.begin(), names.end(), [&](const auto& known) { return name == known; });
-  return static_cast<std::size_t>(found - names.begin());
-}
-
 std::optional<DType> dtype_in(const nlohmann::json& field) {
   const auto* const name = field.at("dtype").get_ptr<const std::string*>();
   return name == nullptr ? std::nullopt : dtype_of(*name);
@@ -64,14 +27,15 @@ std::optional<DType> dtype_in(const nlohmann::json& field) {
 
 // Returns nullopt if a word in it is unknown.
 std::optional<PackedField> field_from(const nlohmann::json& json) {
-  const std::size_t kind = place_of(kind_names, json.at("kind"));
+  constexpr auto& kinds = all_words<PackedKind>;
+  const auto kind = std::find(kinds.begin(), kinds.end(), json.at("kind"));
   const std::optional<DType> dtype = dtype_in(json);
-  if (kind == kind_names.size() || !dtype) return std::nullopt;
+  if (kind == kinds.end() || !dtype) return std::nullopt;
   PackedField packed{.field = {.name = json.at("name"),
                                .dtype = *dtype,
                                .shape = json.at("shape").get<std::vector<std::int64_t>>(),
                                .varies = json.at("varies").get<bool>()},
-                     .kind = static_cast<PackedKind>(kind)};
+                     .kind = static_cast<PackedKind>(kind - kinds.begin())};
   packed.field.is_stored_image = packed.kind == PackedKind::pixels || packed.kind == PackedKind::files;
   if (const auto count = json.find("values"); count != json.end()) {
     packed.field.values = ValueRange{count->get<std::int64_t>()};
@@ -168,7 +132,7 @@ void PackedFile::read_trailer() {
   read_at(file_.get(), std::as_writable_bytes(std::span(&trailer_, 1)), end, where, path_);
   if (std::memcmp(trailer_.magic, packed_magic, sizeof packed_magic) != 0) refuse("has been cut off");
   if (trailer_.version != 1 && trailer_.version != packed_version) refuse("is of another version of the format");
-  if (trailer_.crc32 != crc32_of_trailer(trailer_)) refuse("has a damaged trailer");
+  if (trailer_.crc32 != crc32_of(trailer_)) refuse("has a damaged trailer");
   if (trailer_.index_offset % packed_alignment != 0 || trailer_.index_offset > end ||
       trailer_.description_offset > end ||
       trailer_.description_size > std::min<std::uint64_t>(end - trailer_.description_offset, max_description)) {
@@ -231,31 +195,37 @@ void PackedFile::read_index() {
   const std::span<std::byte> records = std::as_writable_bytes(std::span(records_));
   read_at(file_.get(), records, trailer_.index_offset, where, path_);
   read_at(file_.get(), columns, trailer_.index_offset + records.size(), where, path_);
-  if (crc32_on(crc32_on(0, records), columns) != trailer_.index_crc32) refuse("has a damaged index");
+  if (crc32_of(columns, crc32_of(records)) != trailer_.index_crc32) refuse("has a damaged index");
   fingerprint_ = key_of({key_of("packed"), trailer_.samples, trailer_.index_crc32, trailer_.description_crc32,
                          trainyard::fingerprint(0, records)});
   if (!one) fingerprint_ = trainyard::fingerprint(fingerprint_, columns);
 
-  std::span<const std::byte> rest(columns);
+  take_columns(columns);
+}
+
+// Version 1 has no columns; its labels are in the records.
+void PackedFile::take_columns(std::span<const std::byte> bytes) {
   for (const PackedField& packed : description_.fields) {
     std::vector<std::byte>& column = columns_.emplace_back();
     if (packed.kind != PackedKind::column) continue;
     column.resize(trailer_.samples * packed.field.bytes());
-    if (one) {
+    if (trailer_.version == 1) {
       for (std::size_t i = 0; i < records_.size(); ++i) {
         const std::int64_t label = records_[i].label;
         std::memcpy(column.data() + i * sizeof label, &label, sizeof label);
       }
     } else {
-      std::memcpy(column.data(), rest.data(), column.size());
-      rest = rest.subspan(column.size());
+      std::memcpy(column.data(), bytes.data(), column.size());
+      bytes = bytes.subspan(column.size());
     }
-    for (std::size_t i = 0; i < trailer_.samples; ++i) {
-      const std::span<const std::byte> elements(column);
-      const std::string error =
-          values_error(packed.field, elements.subspan(i * packed.field.bytes(), packed.field.bytes()));
-      if (!error.empty()) refuse(fmt::format("sample {}: {}", i, error));
-    }
+    check_values(packed.field, column);
+  }
+}
+
+void PackedFile::check_values(const Field& field, std::span<const std::byte> column) const {
+  for (std::size_t i = 0; i < samples(); ++i) {
+    const std::string error = values_error(field, column.subspan(i * field.bytes(), field.bytes()));
+    if (!error.empty()) refuse(fmt::format("sample {}: {}", i, error));
   }
 }
 
@@ -314,90 +284,6 @@ void PackedFile::verify() const {
       }
     }
   }
-}
-
-PackedWriter::PackedWriter(FileWriter& file, std::vector<Field> fields)
-    : file_(file),
-      fields_(std::move(fields)),
-      columns_(fields_.size()),
-      is_encoded_(fields_.size()),
-      sizes_(fields_.size()),
-      sizes_differ_(fields_.size()) {
-  write(std::as_bytes(std::span(packed_magic)));
-}
-
-void PackedWriter::write(std::span<const std::byte> bytes) {
-  file_.write(bytes);
-  written_ += bytes.size();
-}
-
-void PackedWriter::pad() {
-  static constexpr std::array<std::byte, packed_alignment> zeros{};
-  write(std::span(zeros).first((packed_alignment - written_ % packed_alignment) % packed_alignment));
-}
-
-void PackedWriter::add(std::span<const FieldToPack> sample) {
-  for (std::size_t i = 0; i < fields_.size(); ++i) {
-    const auto& [bytes, size, is_encoded] = sample[i];
-    if (is_column(fields_[i])) {
-      columns_[i].insert(columns_[i].end(), bytes.begin(), bytes.end());
-      continue;
-    }
-    if (samples_ > 0 && is_encoded != is_encoded_[i]) {
-      throw RunError(where, "the field {} of sample {} is {}, those before are not: pack with --as raw or --as jpeg",
-                     fields_[i].name, samples_, is_encoded ? "a file" : "pixels");
-    }
-    is_encoded_[i] = is_encoded;
-    sizes_differ_[i] = sizes_differ_[i] || (sizes_[i] && *sizes_[i] != size);
-    sizes_[i] = size;
-    pad();
-    records_.push_back({written_, bytes.size(), crc32_of(bytes), 0, static_cast<std::uint32_t>(size.height),
-                        static_cast<std::uint32_t>(size.width)});
-    write(bytes);
-  }
-  ++samples_;
-}
-
-PackedField PackedWriter::description_of(std::size_t field) const {
-  PackedField packed{.field = fields_[field], .kind = PackedKind::elements};
-  if (is_column(packed.field)) {
-    packed.kind = PackedKind::column;
-  } else if (packed.field.is_spatial()) {
-    packed.kind = is_encoded_[field]     ? PackedKind::files
-                  : sizes_differ_[field] ? PackedKind::pixels
-                                         : PackedKind::elements;
-    const ImageSize size = packed.kind == PackedKind::elements ? sizes_[field].value_or(ImageSize()) : ImageSize();
-    packed.field.shape[0] = static_cast<std::int64_t>(size.height);
-    packed.field.shape[1] = static_cast<std::int64_t>(size.width);
-  }
-  return packed;
-}
-
-void PackedWriter::finish(const std::vector<std::string>& class_names, const std::vector<float>& mean,
-                          const std::vector<float>& std) {
-  nlohmann::json description = {
-      {"fields", nlohmann::json::array()}, {"class_names", class_names}, {"mean", mean}, {"std", std}};
-  for (std::size_t i = 0; i < fields_.size(); ++i) description["fields"].push_back(to_json(description_of(i)));
-  PackedTrailer trailer{};
-  pad();
-  trailer.samples = samples_;
-  trailer.index_offset = written_;
-  const auto index = std::as_bytes(std::span(records_));
-  trailer.index_crc32 = crc32_on(0, index);
-  write(index);
-  for (const std::vector<std::byte>& column : columns_) {
-    trailer.index_crc32 = crc32_on(trailer.index_crc32, column);
-    write(column);
-  }
-  const std::string text = json_text(description);
-  trailer.description_offset = written_;
-  trailer.description_size = text.size();
-  trailer.description_crc32 = crc32_of(std::as_bytes(std::span(text)));
-  write(std::as_bytes(std::span(text)));
-  trailer.version = packed_version;
-  trailer.crc32 = crc32_of_trailer(trailer);
-  std::memcpy(trailer.magic, packed_magic, sizeof packed_magic);
-  write(std::as_bytes(std::span(&trailer, 1)));
 }
 
 }  // namespace trainyard

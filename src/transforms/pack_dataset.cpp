@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "datasets/packed_file.h"
+#include "datasets/packed_writer.h"
 #include "datasets/stored_images.h"
 #include "images/encode_jpeg.h"
 #include "images/encode_png.h"

@@ -69,6 +69,7 @@ class TemporaryGuard {
 }  // namespace
 
 std::uint32_t crc32_of(std::span<const std::byte> bytes, std::uint32_t so_far) {
+  if (bytes.empty()) return so_far;  // for a null pointer zlib would begin anew
   return static_cast<std::uint32_t>(crc32_z(so_far, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 

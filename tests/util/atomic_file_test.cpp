@@ -101,5 +101,12 @@ TEST(AtomicFile, SumsUpMoreThanOneChunk) {
   EXPECT_EQ(read_text(folder / "f"), text);
 }
 
+TEST(Crc32, ContinuesWithMoreBytesAndWithNone) {
+  const auto bytes = [](std::string_view text) { return std::as_bytes(std::span(text)); };
+  const std::uint32_t begun = crc32_of(bytes("12345"));
+  EXPECT_EQ(crc32_of({}, begun), begun);
+  EXPECT_EQ(crc32_of(bytes("6789"), begun), crc32_of(bytes("123456789")));
+}
+
 }  // namespace
 }  // namespace trainyard
