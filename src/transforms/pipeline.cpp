@@ -43,6 +43,26 @@ void require_image_files(const std::vector<Field>& fields) {
                    transform);
 }
 
+// Who decodes the file, and what the GPU has to know for it; mirroring is not decided yet. `room`: bytes for the file.
+EncodedImage header_of(const StoredImage& stored, const std::optional<JpegLayout>& layout,
+                       const std::optional<Framing>& framing, std::size_t room) {
+  EncodedImage header;
+  if (!layout) {
+    header.decoded_by = is_jpeg(stored.bytes) ? DecodedBy::worker_kind : DecodedBy::worker_other;
+  } else if (!framing) {
+    header.decoded_by = DecodedBy::worker_transform;
+  } else if (stored.bytes.size() > room) {
+    header.decoded_by = DecodedBy::worker_size;
+  } else {
+    header = {.decoded_by = DecodedBy::gpu,
+              .mirrored = false,
+              .file_bytes = stored.bytes.size(),
+              .layout = *layout,
+              .framing = *framing};
+  }
+  return header;
+}
+
 }  // namespace
 
 void check_transforms(const std::vector<std::string>& specs) {
@@ -62,17 +82,16 @@ bool RandomMirror::operator()(std::uint64_t seed, std::uint64_t epoch, std::uint
   return stream_of(seed, epoch, index, place, name_key).uniform() < p;
 }
 
-class TransformPipeline::Draws {
- public:
-  Draws(std::uint64_t seed, std::uint64_t epoch, std::uint64_t index) : seed_(seed), epoch_(epoch), index_(index) {}
-  RandomStream of(std::size_t place, const Stage& stage) const {
-    return stream_of(seed_, epoch_, index_, place, stage.name_key);
-  }
+/// The stages that one sample passes through, and their random numbers.
+struct TransformPipeline::Pass {
+  std::uint64_t seed;
+  std::uint64_t epoch;
+  std::uint64_t index;
+  std::size_t end;  ///< number of stages; without mirror() it is one less
 
- private:
-  std::uint64_t seed_;
-  std::uint64_t epoch_;
-  std::uint64_t index_;
+  RandomStream random(std::size_t place, const Stage& stage) const {
+    return stream_of(seed, epoch, index, place, stage.name_key);
+  }
 };
 
 TransformPipeline::TransformPipeline(const std::vector<std::string>& specs, const std::vector<Field>& fields,
@@ -135,77 +154,42 @@ std::string TransformPipeline::first_random_transform() const {
   return "";
 }
 
-void TransformPipeline::run(LazyImage& image, bool is_mask, std::size_t begin, std::size_t end,
-                            const Draws& draws) const {
-  for (std::size_t place = begin; place < end; ++place) {
+// Applies a stage that does not crop or resize.
+void TransformPipeline::apply(std::size_t place, const ImageView& image, bool is_mask, const Pass& pass) const {
+  const Stage& stage = stages_[place];
+  if (is_mask) {
+    stage.transform->apply_to_mask(image, pass.random(place, stage));
+  } else {
+    stage.transform->apply(image, pass.random(place, stage));
+  }
+}
+
+// Applies the stages before `end`.
+void TransformPipeline::run(LazyImage& image, bool is_mask, const Pass& pass, std::size_t end) const {
+  for (std::size_t place = 0; place < end; ++place) {
     const Stage& stage = stages_[place];
     if (stage.frames) {
-      image.frame(*stage.transform->frame(image.size(), draws.of(place, stage)));
-    } else if (is_mask) {
-      stage.transform->apply_to_mask(image.pixels(), draws.of(place, stage));
+      image.frame(*stage.transform->frame(image.size(), pass.random(place, stage)));
     } else {
-      stage.transform->apply(image.pixels(), draws.of(place, stage));
+      apply(place, image.pixels(), is_mask, pass);
     }
   }
 }
 
 // Applies the stages after the last crop or resize, in place.
-void TransformPipeline::change(const ImageView& image, bool is_mask, const Draws& draws, std::size_t end) const {
-  for (std::size_t place = framed_; place < end; ++place) {
-    const RandomStream random = draws.of(place, stages_[place]);
-    if (is_mask) {
-      stages_[place].transform->apply_to_mask(image, random);
-    } else {
-      stages_[place].transform->apply(image, random);
-    }
-  }
+void TransformPipeline::change(const ImageView& image, bool is_mask, const Pass& pass) const {
+  for (std::size_t place = framed_; place < pass.end; ++place) apply(place, image, is_mask, pass);
 }
 
-// Applies the stages up to the last crop or resize.
-void TransformPipeline::frame(LazyImage& image, const Field& field, const Draws& draws, const std::string& name) const {
-  run(image, field.is_mask(), 0, framed_, draws);
-  if (image.size() != image_size(field)) throw_size_mismatch(name, image.size(), image_size(field));
-}
-
-// Writes the pixels, and applies the rest of the stages to them.
-void TransformPipeline::finish(LazyImage& image, const Field& field, const Draws& draws, std::size_t end,
-                               std::byte* out) const {
+// Writes the pixels, and applies the stages after the last crop or resize to them.
+void TransformPipeline::finish(LazyImage& image, bool is_mask, const Pass& pass, std::byte* out) const {
   const auto [height, width] = image.size();
   image.write_to(out);
-  change({out, height, width, image.channels()}, field.is_mask(), draws, end);
+  change({out, height, width, image.channels()}, is_mask, pass);
 }
 
-// Copies the file if the GPU can decode it; otherwise decodes it here.
-void TransformPipeline::leave_to_gpu(LazyImage& image, const std::optional<JpegLayout>& layout,
-                                     const StoredImage& stored, const Field& field, const Draws& draws, std::size_t end,
-                                     std::span<std::byte> out) const {
-  const std::span<std::byte> rest = out.subspan(encoded_image_start);
-  const std::optional<Framing> framing = image.framing();
-  EncodedImage header;
-  if (!layout) {
-    header.decoded_by = is_jpeg(stored.bytes) ? DecodedBy::worker_kind : DecodedBy::worker_other;
-  } else if (!framing) {
-    header.decoded_by = DecodedBy::worker_transform;
-  } else if (stored.bytes.size() > rest.size()) {
-    header.decoded_by = DecodedBy::worker_size;
-  } else {
-    header = {.decoded_by = DecodedBy::gpu,
-              .mirrored = false,
-              .file_bytes = stored.bytes.size(),
-              .layout = *layout,
-              .framing = *framing};
-    for (std::size_t place = framed_; place < end; ++place) {  // at most one, which mirrors
-      const double p = stages_[place].transform->mirrors().value_or(0);
-      header.mirrored = draws.of(place, stages_[place]).uniform() < p;
-    }
-    std::copy(stored.bytes.begin(), stored.bytes.end(), rest.begin());
-  }
-  write_header(header, out);
-  if (header.decoded_by != DecodedBy::gpu) finish(image, field, draws, end, rest.data());
-}
-
-Image TransformPipeline::finish(LazyImage& image, bool is_mask, const Draws& draws) const {
-  run(image, is_mask, 0, stages_.size(), draws);
+Image TransformPipeline::finish(LazyImage& image, bool is_mask, const Pass& pass) const {
+  run(image, is_mask, pass, pass.end);
   Image result{image.size().height, image.size().width, image.channels(), {}};
   result.pixels.resize(result.height * result.width * result.channels);
   image.write_to(result.pixels.data());
@@ -263,7 +247,9 @@ void TransformPipeline::read(const Dataset& dataset, std::size_t index, std::uin
   }
   dataset.read(index, stream_of_reading(dataset, seed, epoch, index), sample);
   if (!sample.is_filled()) require_filled(dataset, index, sample);
-  if (has_work) transform(dataset, index, seed, epoch, out, unmirrored);
+  if (!has_work) return;
+  const std::size_t end = stages_.size() - (unmirrored && mirror() ? 1 : 0);
+  transform(dataset, {.seed = seed, .epoch = epoch, .index = index, .end = end}, out);
 }
 
 // Lets the dataset write to `out` what is not transformed, or only in place.
@@ -282,31 +268,44 @@ void TransformPipeline::expect(std::span<const Field> given, std::span<const std
 }
 
 // Transforms the sample just read.
-void TransformPipeline::transform(const Dataset& dataset, std::size_t index, std::uint64_t seed, std::uint64_t epoch,
-                                  std::span<const std::span<std::byte>> out, bool unmirrored) const {
-  open(dataset, index);
+void TransformPipeline::transform(const Dataset& dataset, const Pass& pass,
+                                  std::span<const std::span<std::byte>> out) const {
+  open(dataset, pass.index);
   const std::vector<Field>& fields = this->fields(dataset);
-  const Draws draws(seed, epoch, index);
-  const std::size_t end = stages_.size() - (unmirrored && mirror() ? 1 : 0);
   for (std::size_t i = 0; i < fields.size(); ++i) {
-    const Field& field = fields[i];
-    if (!field.is_spatial()) continue;
-    if (!field.is_stored_image && framed_ == 0) {
-      const auto [height, width] = image_size(field);
-      change({out[i].data(), height, width, channels_of(field)}, field.is_mask(), draws, end);
-      continue;
-    }
-    Spatial& spatial = memory_->spatial[i];
-    LazyImage image = lazy(field, spatial);
-    std::optional<JpegLayout> layout;  // known only before decoding begins
-    if (field.encoded_bytes > 0 && spatial.reader) layout = spatial.reader->layout_for_gpu();
-    frame(image, field, draws, field.is_stored_image ? dataset.name(index) : "a sample");
-    if (field.encoded_bytes > 0) {
-      leave_to_gpu(image, layout, memory_->sample.stored(i), field, draws, end, out[i]);
-    } else {
-      finish(image, field, draws, end, out[i].data());
-    }
+    if (fields[i].is_spatial()) transform_field(dataset, i, pass, out[i]);
   }
+}
+
+void TransformPipeline::transform_field(const Dataset& dataset, std::size_t i, const Pass& pass,
+                                        std::span<std::byte> out) const {
+  const Field& field = fields(dataset)[i];
+  if (!field.is_stored_image && framed_ == 0) {
+    const auto [height, width] = image_size(field);
+    return change({out.data(), height, width, channels_of(field)}, field.is_mask(), pass);
+  }
+  Spatial& spatial = memory_->spatial[i];
+  LazyImage image = lazy(field, spatial);
+  std::optional<JpegLayout> layout;  // known only before decoding begins
+  if (field.encoded_bytes > 0 && spatial.reader) layout = spatial.reader->layout_for_gpu();
+  run(image, field.is_mask(), pass, framed_);
+  if (image.size() != image_size(field)) {
+    const std::string name = field.is_stored_image ? dataset.name(pass.index) : "a sample";
+    throw_size_mismatch(name, image.size(), image_size(field));
+  }
+  if (field.encoded_bytes == 0) return finish(image, field.is_mask(), pass, out.data());
+
+  const StoredImage& stored = memory_->sample.stored(i);
+  const std::span<std::byte> rest = out.subspan(encoded_image_start);
+  EncodedImage header = header_of(stored, layout, image.framing(), rest.size());
+  if (header.decoded_by == DecodedBy::gpu) {
+    const std::optional<RandomMirror> flip = pass.end == stages_.size() ? mirror() : std::nullopt;
+    header.mirrored = flip && (*flip)(pass.seed, pass.epoch, pass.index);
+    std::copy(stored.bytes.begin(), stored.bytes.end(), rest.begin());
+  } else {
+    finish(image, field.is_mask(), pass, rest.data());
+  }
+  write_header(header, out);
 }
 
 Field field_of(const Field& field, const FieldContent& content) {
@@ -322,7 +321,7 @@ std::vector<FieldContent> TransformPipeline::read_any_size(const Dataset& datase
   const std::vector<Field>& fields = dataset.fields();
   read_sample(dataset, index, memory_->sample, stream_of_reading(dataset, seed, epoch, index));
   open(dataset, index);
-  const Draws draws(seed, epoch, index);
+  const Pass pass{.seed = seed, .epoch = epoch, .index = index, .end = stages_.size()};
   std::vector<FieldContent> contents(fields.size());
   for (std::size_t i = 0; i < fields.size(); ++i) {
     if (!fields[i].is_spatial()) {
@@ -331,7 +330,7 @@ std::vector<FieldContent> TransformPipeline::read_any_size(const Dataset& datase
       continue;
     }
     LazyImage image = lazy(fields[i], memory_->spatial[i]);
-    Image result = finish(image, fields[i].is_mask(), draws);
+    Image result = finish(image, fields[i].is_mask(), pass);
     contents[i] = {std::move(result.pixels), {result.height, result.width}};
   }
   return contents;
@@ -341,7 +340,7 @@ Image TransformPipeline::apply(const ConstImageView& pixels, std::uint64_t seed,
                                std::uint64_t index) const {
   if (memory_->spatial.empty()) memory_->spatial.resize(1);
   LazyImage image(pixels, {.mode = decode_}, memory_->spatial[0].image);
-  return finish(image, /*is_mask=*/false, Draws(seed, epoch, index));
+  return finish(image, /*is_mask=*/false, {.seed = seed, .epoch = epoch, .index = index, .end = stages_.size()});
 }
 
 }  // namespace trainyard

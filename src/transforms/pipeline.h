@@ -97,21 +97,18 @@ class TransformPipeline {
     Sample sample;
     std::vector<Spatial> spatial;  ///< one per field
   };
-  /// The stages' random numbers for one sample.
-  class Draws;
+  struct Pass;
 
   void expect(std::span<const Field> given, std::span<const std::span<std::byte>> out) const;
-  void transform(const Dataset& dataset, std::size_t index, std::uint64_t seed, std::uint64_t epoch,
-                 std::span<const std::span<std::byte>> out, bool unmirrored) const;
+  void transform(const Dataset& dataset, const Pass& pass, std::span<const std::span<std::byte>> out) const;
+  void transform_field(const Dataset& dataset, std::size_t i, const Pass& pass, std::span<std::byte> out) const;
   void open(const Dataset& dataset, std::size_t index) const;
   LazyImage lazy(const Field& field, Spatial& spatial) const;
-  void run(LazyImage& image, bool is_mask, std::size_t begin, std::size_t end, const Draws& draws) const;
-  void change(const ImageView& image, bool is_mask, const Draws& draws, std::size_t end) const;
-  void frame(LazyImage& image, const Field& field, const Draws& draws, const std::string& name) const;
-  void finish(LazyImage& image, const Field& field, const Draws& draws, std::size_t end, std::byte* out) const;
-  void leave_to_gpu(LazyImage& image, const std::optional<JpegLayout>& layout, const StoredImage& stored,
-                    const Field& field, const Draws& draws, std::size_t end, std::span<std::byte> out) const;
-  Image finish(LazyImage& image, bool is_mask, const Draws& draws) const;
+  void apply(std::size_t place, const ImageView& image, bool is_mask, const Pass& pass) const;
+  void run(LazyImage& image, bool is_mask, const Pass& pass, std::size_t end) const;
+  void change(const ImageView& image, bool is_mask, const Pass& pass) const;
+  void finish(LazyImage& image, bool is_mask, const Pass& pass, std::byte* out) const;
+  Image finish(LazyImage& image, bool is_mask, const Pass& pass) const;
 
   std::vector<Stage> stages_;
   std::vector<Field> fields_;  ///< empty: the dataset's
