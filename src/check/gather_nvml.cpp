@@ -116,8 +116,7 @@ std::vector<std::string> reasons_of(unsigned long long bits) {
   return reasons;
 }
 
-CardFacts gather_card(const Card& card, bool names) {
-  CardFacts facts;
+void gather_identity(const Card& card, bool names, CardFacts& facts) {
   facts.name = anonymous(card.text("nvmlDeviceGetName"));
   if (names) {
     facts.uuid = card.text("nvmlDeviceGetUUID");
@@ -126,10 +125,9 @@ CardFacts gather_card(const Card& card, bool names) {
   if (NvmlPci pci{}; card.ask("nvmlDeviceGetPciInfo_v3", &pci)) {
     facts.pci = pci_address(pci.domain, pci.bus, pci.device);
   }
-  if (NvmlMemory memory{}; card.ask("nvmlDeviceGetMemoryInfo", &memory)) {
-    facts.memory = memory.total;
-    facts.memory_free = memory.free;
-  }
+}
+
+void gather_modes(const Card& card, CardFacts& facts) {
   unsigned now = 0;
   unsigned pending = 0;
   facts.mig = card.ask("nvmlDeviceGetMigMode", &now, &pending) && now == 1;
@@ -140,12 +138,21 @@ CardFacts gather_card(const Card& card, bool names) {
     constexpr const char* modes[] = {"default", "exclusive_thread", "prohibited", "exclusive_process"};
     facts.compute_mode = modes[mode];
   }
-  int ecc_pending = 0;
-  facts.ecc = card.ask("nvmlDeviceGetEccMode", &on, &ecc_pending) && on == 1;
+}
+
+void gather_memory(const Card& card, CardFacts& facts) {
+  if (NvmlMemory memory{}; card.ask("nvmlDeviceGetMemoryInfo", &memory)) {
+    facts.memory = memory.total;
+    facts.memory_free = memory.free;
+  }
+  int on = 0;
+  int on_after_reboot = 0;
+  facts.ecc = card.ask("nvmlDeviceGetEccMode", &on, &on_after_reboot) && on == 1;
   facts.ecc_corrected = card.ecc_errors(nvml_corrected);
   facts.ecc_uncorrected = card.ecc_errors(nvml_uncorrected);
   unsigned corrected = 0;
   unsigned uncorrected = 0;
+  unsigned pending = 0;
   unsigned failed = 0;
   if (card.ask("nvmlDeviceGetRemappedRows", &corrected, &uncorrected, &pending, &failed)) {
     facts.repair_pending = pending != 0;  // Ampere and newer
@@ -153,6 +160,9 @@ CardFacts gather_card(const Card& card, bool names) {
   } else if (card.ask("nvmlDeviceGetRetiredPagesPendingStatus", &on)) {
     facts.repair_pending = on == 1;
   }
+}
+
+void gather_clocks_and_power(const Card& card, CardFacts& facts) {
   if (unsigned long long bits = 0; card.ask("nvmlDeviceGetCurrentClocksThrottleReasons", &bits)) {
     facts.slowed_by = reasons_of(bits);
   }
@@ -160,6 +170,9 @@ CardFacts gather_card(const Card& card, bool names) {
   unsigned milliwatts = 0;
   if (card.ask("nvmlDeviceGetPowerUsage", &milliwatts)) facts.power = milliwatts / 1000.0;
   if (card.ask("nvmlDeviceGetEnforcedPowerLimit", &milliwatts)) facts.power_limit = milliwatts / 1000.0;
+}
+
+void gather_links(const Card& card, CardFacts& facts) {
   unsigned number = 0;
   if (card.ask("nvmlDeviceGetCurrPcieLinkGeneration", &number)) facts.pcie_generation = static_cast<int>(number);
   if (card.ask("nvmlDeviceGetCurrPcieLinkWidth", &number)) facts.pcie_width = static_cast<int>(number);
@@ -168,6 +181,15 @@ CardFacts gather_card(const Card& card, bool names) {
     constexpr const char* states[] = {"not started", "in progress", "completed"};
     facts.fabric = states[fabric.state - 1];
   }
+}
+
+CardFacts gather_card(const Card& card, bool names) {
+  CardFacts facts;
+  gather_identity(card, names, facts);
+  gather_modes(card, facts);
+  gather_memory(card, facts);
+  gather_clocks_and_power(card, facts);
+  gather_links(card, facts);
   facts.processes = card.processes();
   return facts;
 }
