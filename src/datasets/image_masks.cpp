@@ -69,46 +69,40 @@ std::string stem_of(std::string_view name) {
   return std::string(name.substr(0, has_ending ? dot : name.size()));
 }
 
+// Returns the entries of one of the two folders, by stem.
+std::map<std::string, std::size_t> entries_of(const FileIndex& found, std::string_view folder) {
+  std::map<std::string, std::size_t> entries;
+  for (std::size_t i = 0; i < found.entries.size(); ++i) {
+    if (found.class_names[found.entries[i].label] != folder) continue;
+    const auto [known, is_new] = entries.emplace(stem_of(found.name_of(i)), i);
+    if (is_new) continue;
+    throw UsageError("data.root", "{}: {} and {} have one name: an image has one mask; remove one of them",
+                     found.folder, printable(found.name_of(known->second)), printable(found.name_of(i)));
+  }
+  return entries;
+}
+
 /// Returns each image followed by its mask, where `found` is an index of both folders.
 FileIndex paired(const FileIndex& found) {
   FileIndex pairs = found;
   pairs.entries.clear();
   pairs.names.clear();
-  const auto folder = [&](const char* name) {
-    const auto place = std::find(found.class_names.begin(), found.class_names.end(), name);
-    return static_cast<std::uint32_t>(place - found.class_names.begin());
-  };
-  const std::uint32_t images = folder("images");
-  const std::uint32_t masks = folder("masks");
-  std::map<std::string, std::size_t> mask_of;
-  const auto add = [&](std::map<std::string, std::size_t>& to, std::size_t entry) {
-    const auto [known, is_new] = to.emplace(stem_of(found.name_of(entry)), entry);
-    if (is_new) return;
-    throw UsageError("data.root", "{}: {} and {} have one name: an image has one mask; remove one of them",
-                     found.folder, printable(found.name_of(known->second)), printable(found.name_of(entry)));
-  };
-  std::map<std::string, std::size_t> image_of;
+  const std::map<std::string, std::size_t> image_of = entries_of(found, "images");
+  const std::map<std::string, std::size_t> mask_of = entries_of(found, "masks");
   for (std::size_t i = 0; i < found.entries.size(); ++i) {
-    if (found.entries[i].label == images) {
-      add(image_of, i);
-    } else if (found.entries[i].label == masks) {
-      add(mask_of, i);
-    } else {
+    const std::string& folder = found.class_names[found.entries[i].label];
+    const std::string stem = stem_of(found.name_of(i));
+    if (folder == "masks") {
+      if (!image_of.contains(stem)) leave_out(pairs.left_out, "mask without an image", found.name_of(i));
+    } else if (folder != "images") {
       leave_out(pairs.left_out, "neither in images nor in masks", found.name_of(i));
-    }
-  }
-  for (std::size_t i = 0; i < found.entries.size(); ++i) {
-    if (found.entries[i].label != images) continue;
-    const auto mask = mask_of.find(stem_of(found.name_of(i)));
-    if (mask == mask_of.end()) {
+    } else if (const auto mask = mask_of.find(stem); mask == mask_of.end()) {
       leave_out(pairs.left_out, "image without a mask", found.name_of(i));
-      continue;
+    } else {
+      pairs.add(found.name_of(i), found.entries[i]);
+      pairs.add(found.name_of(mask->second), found.entries[mask->second]);
     }
-    pairs.add(found.name_of(i), found.entries[i]);
-    pairs.add(found.name_of(mask->second), found.entries[mask->second]);
-    mask_of.erase(mask);
   }
-  for (const auto& [stem, entry] : mask_of) leave_out(pairs.left_out, "mask without an image", found.name_of(entry));
   if (!pairs.entries.empty()) return pairs;
   throw UsageError("data.root", "{} has no image with a mask of the same name; left out: {}", found.folder,
                    list_left_out(pairs.left_out));
