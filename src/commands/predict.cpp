@@ -2,7 +2,6 @@
 // from the checkpoint.
 
 #include <algorithm>
-#include <climits>
 #include <filesystem>
 #include <limits>
 #include <optional>
@@ -15,19 +14,15 @@
 #include "commands/command.h"
 #include "commands/evaluate_checkpoint.h"
 #include "commands/image_names.h"
+#include "commands/image_predictor.h"
 #include "commands/line_reader.h"
 #include "commands/machine.h"
-#include "commands/named_image_reader.h"
 #include "commands/prediction_writer.h"
-#include "datasets/column_reader.h"
+#include "commands/predictor.h"
+#include "commands/table_predictor.h"
 #include "datasets/stored_images.h"
 #include "loader/open_pool.h"
-#include "loader_torch/slot_tensors.h"
-#include "tasks/findings.h"
-#include "training/forward.h"
 #include "training/trained_model.h"
-#include "util/count_of.h"
-#include "util/log.h"
 #include "util/output.h"
 
 namespace trainyard {
@@ -72,41 +67,41 @@ class PredictCommand : public Command {
   std::string checkpoint() const override { return checkpoint_; }
 
   int run(const Config& config) override {
-    writer_.emplace(json_ ? PredictionFormat::json : PredictionFormat::text, output_);
+    PredictionWriter writer(json_ ? PredictionFormat::json : PredictionFormat::text, output_);
     const fs::path checkpoint = resolve_checkpoint(checkpoint_);
     const Manifest manifest = read_manifest(checkpoint);
     const Field* const image = find_field(manifest.fields, "image");
+    std::optional<NamedImageReader> reader;
     if (image != nullptr) {
-      reader_.emplace(
+      reader.emplace(
           predict_pool_options(config),  // forks, so before CUDA and any thread
           NamedImageOptions{
               .shape = image->shape, .transforms = config.transform.test, .image = image_options(config.data)});
     }
     const CheckResult check = run_check(device_needs_of(config));
-    device_ = prepare_device(config, check);
-    precision_ = config.train.precision;
-    with_explained_errors(check, device_, [&] {
-      trained_.emplace(load_trained_model(checkpoint, device_));
-      require_trained_settings(trained_->config, config);
-      const PredictOptions options = options_for(*trained_->task, manifest.task);
-      if (trained_->task->answers_prompts()) {
-        answer_prompts(options);
-      } else if (reader_) {
-        predict_images(options);
+    const at::Device device = prepare_device(config, check);
+    with_explained_errors(check, device, [&] {
+      const TrainedModel trained = load_trained_model(checkpoint, device);
+      require_trained_settings(trained.config, config);
+      const PredictOptions options = options_for(*trained.task, manifest.task, image != nullptr);
+      if (trained.task->answers_prompts()) return answer_prompts(trained, options, writer);
+      const Predictor predict(trained, device, config.train.precision, options, mirror_);
+      if (reader) {
+        ImagePredictor images(predict, *reader, image->shape, writer);
+        predict_images(images);
       } else {
-        predict_tables(options);
+        TablePredictor tables(predict, writer);
+        predict_tables(tables);
       }
     });
-    return writer_->refused() == 0 ? 0 : static_cast<int>(ExitCode::run_failed);
+    return writer.refused() == 0 ? 0 : static_cast<int>(ExitCode::run_failed);
   }
 
  private:
-  using Predictions = std::vector<std::optional<Prediction>>;  // none: the model's output is not finite
-
   // Rejects options that the task does not use.
-  PredictOptions options_for(const Task& task, const std::string& name) const {
+  PredictOptions options_for(const Task& task, const std::string& name, bool of_images) const {
     std::vector<std::string> taken = task.predict_options();
-    if (reader_) taken.emplace_back("mirror");
+    if (of_images) taken.emplace_back("mirror");
     const auto refuse = [&](bool given, const std::string& flag) {
       if (!given || std::find(taken.begin(), taken.end(), flag) != taken.end()) return;
       throw UsageError("predict", "--{} means nothing to {}, which takes {}; leave it out", flag, name,
@@ -128,12 +123,12 @@ class PredictCommand : public Command {
     return options;
   }
 
-  void answer_prompts(const PredictOptions& options) {
+  void answer_prompts(const TrainedModel& trained, const PredictOptions& options, PredictionWriter& writer) const {
     const auto answer = [&](const std::string& prompt) {
       try {
-        writer_->answer_prompt(prompt, trained_->task->answer(*trained_->model, prompt, options));
+        writer.answer_prompt(prompt, trained.task->answer(*trained.model, prompt, options));
       } catch (const UsageError& error) {  // of this prompt; the others are answered
-        writer_->refuse_prompt(prompt, error.what());
+        writer.refuse_prompt(prompt, error.what());
       }
       flush_output();
     };
@@ -147,192 +142,28 @@ class PredictCommand : public Command {
     }
   }
 
-  void predict_tables(const PredictOptions& options) {
-    options_ = options;
+  void predict_tables(TablePredictor& tables) const {
     for (const std::string& input : inputs_) {
       if (input != "-") {
-        predict_table(input);
+        tables.predict_table(input);
         continue;
       }
       NameReader names(STDIN_FILENO);
-      while (const std::optional<std::string> name = names.next()) predict_table(*name);
+      while (const std::optional<std::string> name = names.next()) tables.predict_table(*name);
     }
   }
 
-  /// A row of a table: the elements of each field that the model reads, or why they cannot be read.
-  struct Row {
-    std::string name;
-    std::vector<std::vector<std::byte>> elements;
-    std::string error;
-  };
-
-  void predict_table(const std::string& path) {
-    try {
-      CsvReader file(path);
-      const std::vector<Field> fields = trained_->task->model_input().fields;
-      std::vector<ColumnReader> columns;
-      for (const Field& field : fields) {
-        if (field.columns.empty()) {
-          throw UsageError("predict", "the model reads {}, whose columns have no names: a file has nothing to match",
-                           describe({&field, 1}));
-        }
-        columns.emplace_back(file, field);
-      }
-      predict_rows_of(file, fields, columns);
-      for (const ColumnReader& reader : columns) {
-        const std::string unknown = reader.unknown_categories();
-        if (!unknown.empty()) log_warning("[predict] {}: {}", path, unknown);
-      }
-    } catch (const OutputError&) {  // not an error of the file
-      throw;
-    } catch (const Error& error) {
-      writer_->refuse_file(path, error.what());
-      flush_output();
-    }
-  }
-
-  // A row that cannot be read does not end the file. Text that is not CSV does, after the rows before it.
-  void predict_rows_of(CsvReader& file, const std::vector<Field>& fields, std::vector<ColumnReader>& columns) {
-    std::vector<Row> rows;
-    const auto has_next = [&] {
-      try {
-        return file.next();
-      } catch (const RunError&) {
-        predict_rows(fields, rows);
-        throw;
-      }
-    };
-    while (has_next()) {
-      rows.push_back(read_row(file, fields, columns));
-      if (rows.size() == batch_size) predict_rows(fields, std::exchange(rows, {}));
-    }
-    predict_rows(fields, rows);
-  }
-
-  static Row read_row(const CsvReader& file, const std::vector<Field>& fields, std::vector<ColumnReader>& columns) {
-    Row row{.name = file.place(), .elements = {}, .error = ""};
-    try {
-      for (std::size_t i = 0; i < fields.size(); ++i) {
-        columns[i].read(file, row.elements.emplace_back(fields[i].bytes()));
-      }
-    } catch (const RunError& error) {
-      row.error = error.what();
-    }
-    return row;
-  }
-
-  void predict_rows(const std::vector<Field>& fields, const std::vector<Row>& rows) {
-    DeviceBatch raw{.fields = {}, .number = 0, .count = 0};
-    for (std::size_t i = 0; i < fields.size(); ++i) {
-      const at::ScalarType dtype = scalar_type(fields[i].dtype);
-      std::vector<at::Tensor> elements;
-      for (const Row& row : rows) {
-        if (!row.error.empty()) continue;
-        elements.push_back(at::from_blob(const_cast<std::byte*>(row.elements[i].data()), fields[i].shape, dtype));
-      }
-      raw.count = std::ssize(elements);
-      if (raw.count > 0) raw.fields.push_back({.name = fields[i].name, .data = at::stack(elements).to(device_)});
-    }
-    const Predictions predictions = raw.count == 0 ? Predictions() : predict(raw);
-    auto next = predictions.begin();
-    for (const Row& row : rows) {
-      if (row.error.empty()) {
-        writer_->answer_file(row.name, *next++);
-      } else {
-        writer_->refuse_file(row.name, row.error);
-      }
-    }
-    flush_output();
-  }
-
-  void predict_images(const PredictOptions& options) {
-    options_ = options;
+  void predict_images(ImagePredictor& images) const {
     for (const std::string& input : inputs_) {
-      if (input == "-") {
-        add_names_from_input();
-      } else {
-        add_path(input);
+      if (input != "-") {
+        images.add(input);
+        continue;
       }
+      // If the writer of a name waits for the answer, it gets it before it writes the next name.
+      NameReader names(STDIN_FILENO, [&] { images.finish(); });
+      while (const std::optional<std::string> name = names.next()) images.add(*name);
     }
-    finish_added();
-  }
-
-  void add_path(const std::string& path) {
-    std::error_code ignored;
-    if (!fs::is_directory(path, ignored)) return add_file(path);
-    const ImagesBelow images = images_below(path);
-    for (const std::string& file : images.files) add_file(file);
-    for (const auto& [part, error] : images.errors) report_in_turn(part, error);
-    if (images.files.empty() && images.errors.empty()) {
-      report_in_turn(path, fmt::format("[predict] {} holds no images, such as .jpg, .jpeg or .png files", path));
-    }
-  }
-
-  // If the writer of a name waits for the answer, it gets it before it writes the next name.
-  void add_names_from_input() {
-    NameReader names(STDIN_FILENO, [this] { finish_added(); });
-    while (const std::optional<std::string> name = names.next()) add_path(*name);
-  }
-
-  void add_file(const std::string& file) {
-    if (file.size() > PATH_MAX) {
-      return report_in_turn(file, fmt::format("[predict] a name of {} bytes is too long: {}", file.size(), file));
-    }
-    while (reader_->is_full()) predict_batch(*reader_->take());
-    reader_->add(file);
-  }
-
-  void finish_added() {
-    reader_->flush();
-    while (const std::optional<ImageBatch> batch = reader_->take()) predict_batch(*batch);
-  }
-
-  void report_in_turn(const std::string& path, const std::string& error) {
-    finish_added();
-    writer_->refuse_file(path, error);
-    flush_output();
-  }
-
-  void predict_batch(const ImageBatch& batch) {
-    const std::vector<std::int64_t>& shape = find_field(trained_->manifest.fields, "image")->shape;
-    std::vector<at::Tensor> pixels;
-    for (const NamedImage& image : batch.images) {
-      if (!image.error.empty()) continue;
-      pixels.push_back(at::from_blob(const_cast<std::byte*>(image.pixels.data()), shape, at::kByte));
-    }
-    const Predictions predictions = pixels.empty()
-                                        ? Predictions()
-                                        : predict({.fields = {{.name = "image", .data = at::stack(pixels).to(device_)}},
-                                                   .number = 0,
-                                                   .count = std::ssize(pixels)});
-    auto next = predictions.begin();
-    for (const NamedImage& image : batch.images) {
-      if (image.error.empty()) {
-        writer_->answer_file(image.name, *next++);
-      } else {
-        writer_->refuse_file(image.name, image.error);
-      }
-    }
-    flush_output();
-  }
-
-  Predictions predict(const DeviceBatch& raw) {
-    const at::NoGradGuard no_grad;
-    const TensorDict batch = trained_->task->prepare(raw);
-    const TensorDict outputs = mirror_ ? forward_mirrored(*trained_->model, *trained_->task, batch, precision_)
-                                       : forward(*trained_->model, *trained_->task, batch, precision_);
-    const at::Tensor finite = are_finite(outputs, raw.count);
-    std::vector<Prediction> predicted = trained_->task->predict(outputs, options_);
-    if (std::ssize(predicted) != raw.count) {
-      throw RunError("predict", "the task {} returns {} for {}: its predict() must return one for each",
-                     trained_->manifest.task, count_of(predicted.size(), "prediction"), count_of(raw.count, "sample"));
-    }
-    Predictions predictions;
-    for (Prediction& prediction : predicted) {
-      const bool is_finite = finite[std::ssize(predictions)].item<bool>();
-      predictions.push_back(is_finite ? std::optional(std::move(prediction)) : std::nullopt);
-    }
-    return predictions;
+    images.finish();
   }
 
   static constexpr int unset = -1;
@@ -347,13 +178,6 @@ class PredictCommand : public Command {
   double temperature_ = unset;
   int top_k_ = unset;
   std::int64_t seed_ = unset;
-
-  std::optional<PredictionWriter> writer_;
-  std::optional<NamedImageReader> reader_;
-  std::optional<TrainedModel> trained_;
-  at::Device device_ = at::kCPU;
-  Precision precision_ = Precision::fp32;
-  PredictOptions options_;
 };
 
 const CommandRegistry::Registration registered{"predict", "predict classes, numbers, masks or text with a checkpoint",

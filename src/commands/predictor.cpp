@@ -1,0 +1,29 @@
+#include "commands/predictor.h"
+
+#include "training/forward.h"
+#include "util/count_of.h"
+#include "util/error.h"
+
+namespace trainyard {
+
+Predictions Predictor::operator()(const DeviceBatch& raw) const {
+  const at::NoGradGuard no_grad;
+  const Task& task = *trained_.task;
+  const TensorDict batch = task.prepare(raw);
+  const TensorDict outputs = mirror_ ? forward_mirrored(*trained_.model, task, batch, precision_)
+                                     : forward(*trained_.model, task, batch, precision_);
+  const at::Tensor finite = are_finite(outputs, raw.count);
+  std::vector<Prediction> predicted = task.predict(outputs, options_);
+  if (std::ssize(predicted) != raw.count) {
+    throw RunError("predict", "the task {} returns {} for {}: its predict() must return one for each",
+                   trained_.manifest.task, count_of(predicted.size(), "prediction"), count_of(raw.count, "sample"));
+  }
+  Predictions predictions;
+  for (Prediction& prediction : predicted) {
+    const bool is_finite = finite[std::ssize(predictions)].item<bool>();
+    predictions.push_back(is_finite ? std::optional(std::move(prediction)) : std::nullopt);
+  }
+  return predictions;
+}
+
+}  // namespace trainyard
