@@ -131,11 +131,6 @@ class Places {
     const auto [height, width] = size_of(sample, field);
     return height * width * channels_of(fields_[field]);
   }
-  /// Whether every image of the sample could be opened.
-  bool is_whole(std::size_t sample) const {
-    return std::none_of(images_.begin(), images_.end(),
-                        [&](std::size_t field) { return size_of(sample, field) == ImageSize(); });
-  }
 
  private:
   void measure(const Dataset& dataset, const CachePlace& place) {
@@ -179,7 +174,7 @@ class CachedDataset final : public DatasetView {
     if (store_.has(index)) return hand_over(index, sample);
     source().read(index, random, sample);
     require_filled(*this, index, sample);
-    if (!places_.is_whole(index) || !store_.claim(index) || !keep(index, sample)) return;
+    if (!store_.claim(index) || !keep(index, sample)) return;
     store_.keep(index);
     hand_over(index, sample);  // so that its images are not decoded again
   }
@@ -203,8 +198,8 @@ class CachedDataset final : public DatasetView {
     });
   }
 
-  // Returns false for an image that is damaged, perhaps in a part that no transform reads, or that changed since it was
-  // measured.
+  // Returns false for an image that cannot be opened, that is damaged, perhaps in a part that no transform reads, or
+  // that changed since it was measured.
   bool keep(std::size_t index, const Sample& sample) const {
     bool all = true;
     for_each(index, [&](std::size_t field, std::span<std::byte> kept) {
