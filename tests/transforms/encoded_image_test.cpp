@@ -119,6 +119,18 @@ TEST(EncodedImage, LeavesFilesThatAreTooLargeAndSecondScalingsToTheWorker) {
   EXPECT_EQ(decoded(left.fields(images)[0], other), read(TransformPipeline(twice, images.fields()), images, 0, 0));
 }
 
+TEST(EncodedImage, HasRoomForTheFileAndForThePixels) {
+  const std::vector<Field> fields = {{.name = "image", .shape = {4, 5, 3}, .is_stored_image = true},
+                                     {.name = "depth", .shape = {4, 5, 1}}};
+  const ImagesInMemory unused({jpeg_file(ramp(4, 5, 3))});
+  for (const std::size_t bytes : {10, 1000}) {
+    TransformPipeline pipeline({}, fields, DecodeMode::gpu);
+    pipeline.leave_files_to_gpu(bytes);
+    EXPECT_EQ(pipeline.fields(unused)[0].encoded_bytes, encoded_image_start + std::max<std::size_t>(bytes, 60));
+    EXPECT_EQ(pipeline.fields(unused)[1].encoded_bytes, 0u) << "has pixels, not a file";
+  }
+}
+
 TEST(EncodedImage, OfADamagedFileIsTheWorkersError) {
   const std::string whole = jpeg_file(noisy_ramp(75, 107, 3), 90);
   const std::string cut = whole.substr(0, whole.size() / 2);
