@@ -621,5 +621,12 @@ TEST(WorkerPool, KillLoop) {
               faults.hangs, faults.retries, epochs);
 }
 
+TEST(WorkerPool, PublishesAtMostPrefetchBatchesAhead) {
+  WorkerPool pool({.workers = 0, .batch_size = 4, .prefetch = 3}, checkable(100));
+  int published = 0;
+  for (; pool.can_publish() && published < 100; ++published) pool.publish({.first = 0, .stride = 1, .count = 4});
+  EXPECT_EQ(published, 3);
+}
+
 }  // namespace
 }  // namespace trainyard
