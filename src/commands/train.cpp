@@ -1,7 +1,5 @@
 // trainyard train: trains the model of a configuration in runs/<name>/.
 
-#include <algorithm>
-
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -13,23 +11,21 @@
 #include "commands/machine.h"
 #include "commands/rank_facts.h"
 #include "commands/several_gpus.h"
+#include "commands/train_summary.h"
 #include "distributed/outcome.h"
 #include "distributed/process_group.h"
 #include "distributed/rank.h"
 #include "distributed/require_same.h"
-#include "loader/epoch_stats.h"
 #include "loader/open_pool.h"
 #include "loader/split_summary.h"
 #include "training/dry_run.h"
 #include "training/stop_signal.h"
 #include "training/trainer.h"
 #include "util/atomic_file.h"
-#include "util/count_of.h"
 #include "util/json_text.h"
 #include "util/log.h"
 #include "util/output.h"
 #include "util/process_name.h"
-#include "util/system.h"
 #include "util/torch_errors.h"
 
 namespace trainyard {
@@ -56,12 +52,7 @@ class TrainCommand : public Command {
 
   int run(const Config& given) override {
     if (!debug_.profile.empty()) parse_step_range(debug_.profile);
-    if (debug_.writes_to_scratch() && given.run.resume != "auto" && given.run.resume != "never") {
-      throw UsageError("run.resume",
-                       "is {}, but --train.fast_dev_run and --train.overfit_batches always start from the beginning: "
-                       "leave it out; model.weights starts from the weights of a checkpoint",
-                       given.run.resume);
-    }
+    refuse_resume_in_scratch(given);
     const Rank rank = rank_of_process();
     end_with_launcher();
     if (rank.launcher.empty() && !debug_.dry_run) {
@@ -88,36 +79,20 @@ class TrainCommand : public Command {
     }
     const RunResult result = with_explained_errors(check, device, [&] {
       ProcessGroup group(rank, device, config.distributed.timeout);
-      try {
-        if (!group.alone()) require_same(group, rank_facts(config, pool.splits()));
-        if (rank.is_first()) {
-          if (rank.restarts > 0) folder = folder_after_restart(config, group);
-          group.save_text(folder.path);
-          print_start(folder, pool.splits());
-        }
-        folder.path = group.broadcast(folder.path.string());
-        const RunResult trained = train(config, pool, device, group, folder, check);
-        group.shut_down();
-        return trained;
-      } catch (const std::exception& error) {
-        group.rethrow_first_cause(error);
-      }
+      return train(config, pool, device, group, folder, check);
     });
-    if (!rank.is_first()) return result.signal == 0 ? 0 : report_stop(result.signal);
-    const bool ended_now = result.signal == 0 && result.last;
-    const Judged judged = ended_now ? judge(config, pool, device, folder) : Judged();
-    print_result(result, config, folder, judged);
-    print_loading(result.loading, pool);
-    if (ended_now) print_report(folder, judged);
+    if (rank.is_first()) print_outcome(result, config, pool, device, folder);
     return result.signal == 0 ? 0 : report_stop(result.signal);
   }
 
  private:
-  /// The best checkpoint on test (on val if there is no test), or why it is unknown.
-  struct Judged {
-    std::optional<CheckpointEvaluation> best;
-    std::string error;
-  };
+  void refuse_resume_in_scratch(const Config& given) const {
+    if (!debug_.writes_to_scratch() || given.run.resume == "auto" || given.run.resume == "never") return;
+    throw UsageError("run.resume",
+                     "is {}, but --train.fast_dev_run and --train.overfit_batches always start from the beginning: "
+                     "leave it out; model.weights starts from the weights of a checkpoint",
+                     given.run.resume);
+  }
 
   RunFolder choose_folder(const Config& config) const {
     return debug_.writes_to_scratch() ? scratch_folder(config, run_name(config)) : choose_run_folder(config);
@@ -145,8 +120,27 @@ class TrainCommand : public Command {
     flush_output();
   }
 
-  RunResult train(const Config& config, WorkerPool& pool, at::Device device, ProcessGroup& group,
-                  const RunFolder& folder, const CheckResult& check) const {
+  // Rank 0 tells the others its folder.
+  RunResult train(const Config& config, WorkerPool& pool, at::Device device, ProcessGroup& group, RunFolder& folder,
+                  const CheckResult& check) const {
+    try {
+      if (!group.alone()) require_same(group, rank_facts(config, pool.splits()));
+      if (group.rank().is_first()) {
+        if (group.rank().restarts > 0) folder = folder_after_restart(config, group);
+        group.save_text(folder.path);
+        print_start(folder, pool.splits());
+      }
+      folder.path = group.broadcast(folder.path.string());
+      const RunResult result = train_in(folder, config, pool, device, group, check);
+      group.shut_down();
+      return result;
+    } catch (const std::exception& error) {
+      group.rethrow_first_cause(error);
+    }
+  }
+
+  RunResult train_in(const RunFolder& folder, const Config& config, WorkerPool& pool, at::Device device,
+                     ProcessGroup& group, const CheckResult& check) const {
     Trainer trainer(config, pool, device, group, folder, debug_);
     // Up to here a signal ends the process at once: there is nothing to save.
     const StopSignal stop_signal;
@@ -161,6 +155,15 @@ class TrainCommand : public Command {
     return trainer.run(stop_signal.token());
   }
 
+  void print_outcome(const RunResult& result, const Config& config, WorkerPool& pool, at::Device device,
+                     const RunFolder& folder) const {
+    const bool ended_now = result.signal == 0 && result.last;
+    const Judged judged = ended_now ? judge(config, pool, device, folder) : Judged();
+    print_summary(result, config, folder, judged, debug_.fast_dev_run ? "the first" : "all");
+    print_loading(result.loading, pool);
+    if (ended_now) print_report(folder, judged);
+  }
+
   static void print_data(const std::vector<SplitInfo>& splits) {
     for (std::size_t i = 0; i < splits.size(); ++i) {
       const char* const name = to_string(static_cast<Split>(i));
@@ -170,13 +173,6 @@ class TrainCommand : public Command {
     }
     for (const std::string& line : warnings_about(splits.front().fields)) log_warning(line);
     if (const std::string note = note_on_test(splits); !note.empty()) print("{:<8}{:<6}{}\n", "", "test", note);
-  }
-
-  static void print_loading(const EpochStats& stats, const WorkerPool& pool) {
-    if (const std::string line = loading_line(stats, pool.options()); !line.empty()) row("loading", line);
-    if (const std::string line = faults_line(pool.faults()); !line.empty()) row("faults", line);
-    const std::string advice = loading_advice(stats, pool.options(), usable_cores());
-    if (!advice.empty()) row("bottleneck", advice);
   }
 
   // The only time that test is read. A run that is trained and saved does not fail if this evaluation or the page
@@ -202,85 +198,10 @@ class TrainCommand : public Command {
       });
       if (!report.note.empty()) print_error(report.note);
       write_report(page, {report});
-      row("report", page.string());
+      print_row("report", page.string());
     } catch (const Error& error) {
       print_error(error.what());
     }
-  }
-
-  static void row(const std::string& name, const std::string& value) {
-    print("  {:<15}{}{}\n", name, name.size() < 15 ? "" : "  ", value);
-  }
-
-  static std::string early_stop(const Config& config, const RunResult& result) {
-    return fmt::format(" (stopped early: none of {} after epoch {} was better)",
-                       count_of(config.train.patience, "epoch"), result.best_epoch);
-  }
-
-  // All ranks run at the speed of the slowest.
-  static std::string ranks_line(const RunResult& result) {
-    const std::vector<double>& waits = result.wait_of_ranks;
-    const auto [least, most] = std::minmax_element(waits.begin(), waits.end());
-    const double rate = static_cast<double>(result.samples) / result.training_seconds;
-    return fmt::format(
-        "{}, {:.0f} samples/s each, waiting for data {:.1f} to {:.1f} % of the last epoch, most on rank {}",
-        waits.size(), rate / static_cast<double>(waits.size()), 100 * *least, 100 * *most, most - waits.begin());
-  }
-
-  // "val/accuracy   0.9348 on all 6000 samples, val/loss 0.1800, val/top5 0.9990", followed by `rest`.
-  static void row_of(const std::string& split, const Scores& scores, const std::string& monitor, const char* which,
-                     const std::string& rest = "") {
-    std::string others;
-    for (const auto& [name, value] : scores.values) {
-      if (name != monitor) others += fmt::format(", {}/{} {}", split, name, metric_text(value));
-    }
-    row(split + "/" + monitor, fmt::format("{} on {} {}{}{}", metric_text(value_of(scores.values, monitor)), which,
-                                           count_of(scores.samples, "sample"), others, rest));
-  }
-
-  static void print_judged(const CheckpointEvaluation& best) {
-    if (best.split == Split::test) {
-      row_of("test", best.scores, best.monitor.metric, "all",
-             fmt::format(", of {}", best.checkpoint.filename().string()));
-    } else {
-      row("test", "none: the data has no test split, and the figures on val chose the best checkpoint");
-    }
-  }
-
-  void print_result(const RunResult& result, const Config& config, const RunFolder& folder,
-                    const Judged& judged) const {
-    if (result.signal != 0 && result.steps > 0) {
-      print("stopped by signal {} after step {}: {} to resume there\n", result.signal, result.steps,
-            how_to_resume(config, folder.path));
-    } else if (result.signal != 0) {
-      print("stopped by signal {} before the first step: nothing to save\n", result.signal);
-    }
-    if (!result.last && result.signal == 0) {
-      print("{} is finished already, after {}{}: nothing left to train. More: {}, or another --run.name\n",
-            folder.path.string(), count_of(result.epochs, "epoch"),
-            result.early_stopped ? early_stop(config, result) : "",
-            result.early_stopped ? "--train.patience N" : "--train.epochs N");
-    }
-    print("\n");
-    row("epochs", fmt::format("{} of {}, {}{}", result.epochs, config.train.epochs, count_of(result.steps, "step"),
-                              result.early_stopped ? early_stop(config, result) : ""));
-    if (result.last) row_of("val", *result.last, result.monitor, debug_.fast_dev_run ? "the first" : "all");
-    if (result.best_epoch > 0) {
-      row("best", fmt::format("val/{} {} after epoch {}", result.monitor, metric_text(result.best), result.best_epoch));
-    } else if (result.epochs > 0) {
-      row("best", fmt::format("none: no epoch has a finite val/loss and a value of val/{}", result.monitor));
-    }
-    if (judged.best) print_judged(*judged.best);
-    if (result.samples > 0) {
-      row("training",
-          fmt::format("{}, {:.0f} samples/s, {:.1f} % of it waiting for data", format_duration(result.training_seconds),
-                      static_cast<double>(result.samples) / result.training_seconds,
-                      100 * result.data_wait / result.training_seconds));
-    }
-    if (result.wait_of_ranks.size() > 1) row("ranks", ranks_line(result));
-    row("run", folder.path.string());
-    if (result.steps > 0) row("checkpoint", (folder.checkpoints() / "last").string());
-    flush_output();
   }
 
   DebugOptions debug_;
