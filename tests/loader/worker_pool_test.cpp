@@ -229,6 +229,21 @@ TEST(WorkerPool, NoticesAWorkerKilledWhileIdle) {
               HasSubstr("worker 2 (pid " + std::to_string(victim) + ") was killed by signal 9 (Killed) while it was"));
 }
 
+TEST(WorkerPool, AWorkerThatReadsBetweenItsDeathsIsReplacedEachTime) {
+  WorkerPool pool({.workers = 1, .batch_size = 1, .prefetch = 2, .on_worker_error = OnWorkerError::retry},
+                  checkable(100));
+  DataLoader loader(pool, Split::train);
+  loader.start_epoch(0);
+  const std::uint64_t ahead = pool.arena().shape().slots - slots_of_trainer;
+  std::uint64_t taken = 0;
+  for (int death = 0; death < 12; ++death) {
+    for (std::uint64_t i = 0; i <= ahead; ++i, ++taken) ASSERT_TRUE(loader.next());  // the last one is read meanwhile
+    while (pool.status()[0].samples < taken + ahead) usleep(1'000);
+    kill(pool.status()[0].pid, SIGKILL);
+  }
+  EXPECT_GE(pool.faults().deaths, 11u);
+}
+
 TEST(WorkerPool, NoticesThatTheZygoteWasKilled) {
   WorkerPool pool({.workers = 2, .batch_size = 8}, checkable(100));
   kill(pool.zygote_pid(), SIGKILL);
