@@ -34,9 +34,13 @@ class Average : public testing::Test {
 };
 
 TEST_F(Average, IsTheMeanOfWeightsAndTheLastOfCounters) {
-  const std::vector<fs::path> paths = {write(10, weights(1, 10)), write(20, weights(2, 20)), write(30, weights(6, 30))};
+  Manifest last = valid_manifest(30);
+  last.window.seconds = 5;
+  const std::vector<fs::path> paths = {write(10, weights(1, 10)), write(20, weights(2, 20)),
+                                       write(last, weights(6, 30))};
   const Checkpoint found = average_of(paths);
   EXPECT_EQ(found.manifest.step, 30);
+  EXPECT_EQ(found.manifest.window.seconds, 0) << "it has no state to resume from";
   ASSERT_EQ(found.model.size(), 2u);
   EXPECT_TRUE(at::equal(found.model[0].second, at::full({2, 3}, 3.f)));
   EXPECT_EQ(found.model[1].second.item<std::int64_t>(), 30);

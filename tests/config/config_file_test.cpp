@@ -142,6 +142,22 @@ TEST(ConfigFile, DeeplyNestedKeysAreRefusedBeforeTheyExhaustTheStack) {
   EXPECT_THAT(refusal(keys + "]\nx = 1\n"), HasSubstr("400000 dots"));
 }
 
+TEST(ConfigFile, DotsOfAnEllipsisNestNothing) {
+  EXPECT_EQ(read("# " + std::string(3'000, '.') + "\ntrain.epochs = 3\n").train.epochs, 3);
+}
+
+TEST(Differences, OfAComponentCountIfBothConfigurationsSelectIt) {
+  const Config synthetic = configured("--data.name synthetic --data.synthetic.samples 7");
+  const auto keys_of = [](const std::vector<Difference>& found) {
+    std::vector<std::string> keys;
+    for (const Difference& one : found) keys.push_back(one.key);
+    return keys;
+  };
+  EXPECT_THAT(keys_of(differences(configured(""), synthetic)), ElementsAre("data.name"));
+  EXPECT_THAT(keys_of(differences(synthetic, configured("--data.synthetic.samples 8", synthetic))),
+              ElementsAre("data.synthetic.samples"));
+}
+
 TEST(ConfigFile, EmptySectionChangesNothing) {
   EXPECT_THAT(differences(Config{}, read("[loader]\n[train]\n")), IsEmpty());
 }

@@ -226,7 +226,9 @@ TEST_P(DataLoaderWith, WhatFollowsHasTheSameOrder) {
 }
 
 TEST_P(DataLoaderWith, StartsTheAnnouncedEpochEarly) {
-  WorkerPool pool({.workers = GetParam(), .batch_size = 10, .prefetch = 4}, checkable(40));
+  const SharedCounter reads;
+  WorkerPool pool({.workers = GetParam(), .batch_size = 10, .prefetch = 4},
+                  checkable(40, 0, [=](std::size_t) { reads.add_one(); }));
   DataLoader loader(pool, Split::train, {.shuffle = true});
   loader.follow_with(&loader, 1);
   loader.start_epoch(0);
@@ -236,6 +238,7 @@ TEST_P(DataLoaderWith, StartsTheAnnouncedEpochEarly) {
   loader.start_epoch(1);
   EXPECT_EQ(flatten(rest_of_epoch(loader)), order_of(0, 1, 40));
   EXPECT_FALSE(pool.has_published());
+  EXPECT_EQ(reads.get(), 80) << "each sample is read once per epoch";
 }
 
 TEST_P(DataLoaderWith, DropsTheAnnouncedEpochIfAnotherIsStarted) {
@@ -444,20 +447,27 @@ TEST_P(DataLoaderWith, TheFactorysErrorKeepsItsKindAndText) {
 TEST_P(DataLoaderWith, ALabelOutsideTheClassesIsRefused) {
   class BadLabel : public CheckableDataset {
    public:
-    using CheckableDataset::CheckableDataset;
+    explicit BadLabel(std::int64_t label) : CheckableDataset(10, nullptr), label_(label) {}
     void read(std::size_t index, RandomStream random, Sample& sample) const override {
       CheckableDataset::read(index, random, sample);
-      sample.set(1, std::int64_t{5});
+      sample.set(1, label_);
     }
+
+   private:
+    std::int64_t label_;
   };
-  WorkerPool pool({.workers = GetParam()}, [] {
-    std::vector<LoadedSplit> splits(1);
-    splits[0].dataset = std::make_unique<BadLabel>(10, nullptr);
-    return splits;
-  });
-  DataLoader loader(pool, Split::train);
-  EXPECT_EQ(error_of(loader),
-            "[loader] sample 0 of train cannot be read: [data] 0: label has the value 5; allowed: 0 to 4");
+  for (const std::int64_t label : {5, -1}) {
+    WorkerPool pool({.workers = GetParam()}, [label] {
+      std::vector<LoadedSplit> splits(1);
+      splits[0].dataset = std::make_unique<BadLabel>(label);
+      return splits;
+    });
+    DataLoader loader(pool, Split::train);
+    EXPECT_EQ(
+        error_of(loader),
+        fmt::format("[loader] sample 0 of train cannot be read: [data] 0: label has the value {}; allowed: 0 to 4",
+                    label));
+  }
 }
 
 TEST_P(DataLoaderWith, WritingPastTheBatchIsDetected) {
