@@ -13,7 +13,7 @@ void log_to_stderr();
 
 /// May be called from any thread.
 void log_warning(const std::string& line);
-/// For a loss that does not end the run.
+/// For something that is lost although the run continues, e.g. a checkpoint that cannot be written.
 void log_error(const std::string& line);
 
 template <typename First, typename... More>

@@ -223,6 +223,22 @@ TEST_F(RunChoice, ARunOfAnotherVersionStopsNobody) {
   EXPECT_EQ(run.checkpoint, std::nullopt);
 }
 
+TEST_F(RunChoice, ARunInUseIsNotedAndLeftToItsProcess) {
+  leave_run("synthetic-convnet", config_, 2);
+  const UniqueFd held = lock_run_folder(dir_ / "synthetic-convnet");
+  const RunFolder run = choose_run_folder(config_);
+  EXPECT_EQ(run.path, dir_ / "synthetic-convnet-2");
+  EXPECT_EQ(run.checkpoint, std::nullopt);
+  EXPECT_THAT(run.notes, ElementsAre(HasSubstr("is in use: another process trains there")));
+}
+
+TEST_F(RunChoice, ADamagedCheckpointGivesWayToTheOneBefore) {
+  leave_run("synthetic-convnet", config_, 2);
+  leave_run("synthetic-convnet", config_, 4);
+  dir_.write(std::string("synthetic-convnet/checkpoints/step-00000004/") + Manifest::file_name, "{");
+  EXPECT_EQ(choose_run_folder(config_).checkpoint, dir_ / "synthetic-convnet/checkpoints/step-00000002");
+}
+
 TEST_F(RunChoice, ANamedRunListsEachChangedSetting) {
   config_.run.name = "a";
   leave_run("a", config_, 2);
