@@ -95,9 +95,8 @@ void save_and_read_back(const fs::path& checkpoints, const Checkpoint& contents,
                            .model = small(contents.model),
                            .ema = small(contents.ema),
                            .state = small(contents.state)};
-  for (int i = 0; i < 2; ++i)
-    save_checkpoint(checkpoints, example, /*best=*/true, config);  // the second replaces the
-                                                                   // first
+  // The second one replaces the first.
+  for (int i = 0; i < 2; ++i) save_checkpoint(checkpoints, example, /*best=*/true, config);
   read_checkpoint(resolve_checkpoint(checkpoints));
   reserve(checkpoints / Manifest::model_file, bytes_of(contents.model));
   reserve(checkpoints / Manifest::state_file, bytes_of(contents.state));

@@ -88,9 +88,8 @@ void Arguments::add(const std::string& name, std::string& value, const std::stri
 void Arguments::add(const std::string& name, std::vector<std::string>& values, const std::string& help,
                     const ArgumentRules& rules) {
   CLI::Option* const option = subcommand_.add_option(name, values);
-  if (name.starts_with("-"))
-    option->allow_extra_args(false);  // otherwise it would take the positional arguments that
-                                      // follow
+  // A flag would otherwise take the positional arguments that follow it.
+  if (name.starts_with("-")) option->allow_extra_args(false);
   apply(rules, subcommand_, *option);
   describe(help_, name, help, rules, "TEXT");
 }

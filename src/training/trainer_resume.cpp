@@ -25,13 +25,12 @@ namespace {
 
 constexpr const char* where = "checkpoint";
 
-// Removes the tensors of a group unless both sides have some: a resumed run may gain or lose them, e.g. with another
-// precision.
-void drop_unless_in_both(const std::string& prefix, NamedTensors& a, NamedTensors& b) {
-  const auto of_group = [&](const auto& entry) { return entry.first.starts_with(prefix); };
-  if (std::any_of(a.begin(), a.end(), of_group) && std::any_of(b.begin(), b.end(), of_group)) return;
-  std::erase_if(a, of_group);
-  std::erase_if(b, of_group);
+// Removes the tensors of the gradient scaler unless both sides have them: a resumed run may have another precision.
+void drop_scaler_unless_in_both(NamedTensors& a, NamedTensors& b) {
+  const auto is_scaler = [](const auto& entry) { return entry.first.starts_with("scaler."); };
+  if (std::any_of(a.begin(), a.end(), is_scaler) && std::any_of(b.begin(), b.end(), is_scaler)) return;
+  std::erase_if(a, is_scaler);
+  std::erase_if(b, is_scaler);
 }
 
 // The allowed values of a tensor in the state.
@@ -223,7 +222,7 @@ Trainer::Place Trainer::checked_place(const Manifest& manifest, const std::files
 void Trainer::restore_state(const NamedTensors& given, const std::string& path) {
   NamedTensors wanted = state();
   NamedTensors read = given;
-  for (const char* group : {"scaler.", "generator."}) drop_unless_in_both(group, wanted, read);
+  drop_scaler_unless_in_both(wanted, read);
   const TensorFit fit(wanted, read, Types::same);
   if (!fit.whole()) {
     throw RunError(where, "{}: {}; were optimizer settings changed?", path, fit.problems("the run"));
