@@ -87,10 +87,7 @@ void Arguments::add(const std::string& name, std::string& value, const std::stri
 
 void Arguments::add(const std::string& name, std::vector<std::string>& values, const std::string& help,
                     const ArgumentRules& rules) {
-  CLI::Option* const option = subcommand_.add_option(name, values);
-  // A flag would otherwise take the positional arguments that follow it.
-  if (name.starts_with("-")) option->allow_extra_args(false);
-  apply(rules, subcommand_, *option);
+  apply(rules, subcommand_, *subcommand_.add_option(name, values));
   describe(help_, name, help, rules, "TEXT");
 }
 

@@ -45,7 +45,7 @@ class Arguments {
   void add(const std::string& name, std::int64_t& value, const std::string& help, const ArgumentRules& rules = {});
   void add(const std::string& name, double& value, const std::string& help, const ArgumentRules& rules = {});
   void add(const std::string& name, std::string& value, const std::string& help, const ArgumentRules& rules = {});
-  /// An option that may be repeated, with one value each; for a positional argument, any number of words.
+  /// A positional argument of any number of words.
   void add(const std::string& name, std::vector<std::string>& values, const std::string& help,
            const ArgumentRules& rules = {});
 
