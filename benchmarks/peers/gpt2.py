@@ -1,6 +1,5 @@
 """GPT-2 as Python trains it fastest: PyTorch's attention, the loss within the compiled net, a padded vocabulary."""
 
-import torch
 from torch import nn
 from torch.nn import functional as F
 
