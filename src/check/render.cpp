@@ -16,7 +16,6 @@
 namespace trainyard {
 namespace {
 
-using rules::size_text;
 constexpr std::size_t indent = 17;  // of a table's second column
 
 // The mark of a line is that of the most severe finding about it.

@@ -141,15 +141,6 @@ int compare_versions(std::string_view a, std::string_view b) {
   return 0;
 }
 
-std::string size_text(std::uint64_t bytes) {
-  if (bytes < 1024) return fmt::format("{} B", bytes);
-  const char* units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-  double value = static_cast<double>(bytes) / 1024;
-  std::size_t unit = 0;
-  for (; value >= 1024 && unit + 1 < std::size(units); ++unit) value /= 1024;
-  return fmt::format("{:.1f} {}", value, units[unit]);
-}
-
 const std::string* variable(const Facts& facts, const std::string& name) {
   const auto found = facts.environment.find(name);
   return found == facts.environment.end() ? nullptr : &found->second;

@@ -11,6 +11,7 @@
 
 #include "check/diagnose.h"
 #include "check/remedy.h"
+#include "util/size_text.h"
 
 namespace trainyard::rules {
 
@@ -61,9 +62,6 @@ inline Finding finding(Severity severity, std::string what, std::string why, std
 inline Finding finding(Severity severity, std::string what, std::string why, const Remedy& remedy) {
   return {severity, "", "", std::move(what), std::move(why), remedy.words(), remedy.changes(), {}};
 }
-
-/// "1.5 GiB", "64.0 MiB", "512 B".
-std::string size_text(std::uint64_t bytes);
 
 /// The value of an environment variable; nullptr if it is not set.
 const std::string* variable(const Facts& facts, const std::string& name);

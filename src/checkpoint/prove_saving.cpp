@@ -12,6 +12,7 @@
 #include "checkpoint/temporary_folder.h"
 #include "util/file_system.h"
 #include "util/folder_lock.h"
+#include "util/size_text.h"
 #include "util/system_error.h"
 
 namespace trainyard {
@@ -56,8 +57,6 @@ std::uint64_t bytes_in(const fs::path& checkpoints) {
   return bytes;
 }
 
-std::string mib(std::uint64_t bytes) { return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20)); }
-
 SavingProof require_space(const fs::path& checkpoints, const fs::path& anchor, const Checkpoint& contents,
                           const CheckpointConfig& config, std::int64_t saves) {
   const std::int64_t kept = std::int64_t{config.keep} + (config.keep_best ? 1 : 0);
@@ -75,7 +74,7 @@ SavingProof require_space(const fs::path& checkpoints, const fs::path& anchor, c
       where,
       "{}: a checkpoint takes {} and {} of them lie there at once: {} are needed, {} are free; make room, "
       "choose another run.dir{}",
-      checkpoints.string(), mib(proof.checkpoint), most, mib(needed), mib(proof.free),
+      checkpoints.string(), size_text(proof.checkpoint), most, size_text(needed), size_text(proof.free),
       most > 1 && proof.free >= proof.checkpoint ? ", or lower checkpoint.keep" : "");
 }
 
@@ -85,7 +84,7 @@ void reserve(const fs::path& path, std::uint64_t bytes) {
       check_call(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666), where, "create", path.string()));
   if (retry_on_eintr([&] { return fallocate(fd.get(), 0, 0, static_cast<off_t>(bytes)); }) == 0) return;
   if (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL) return;
-  throw_system_error(where, fmt::format("reserve {}", mib(bytes)), path.string(), errno);
+  throw_system_error(where, fmt::format("reserve {}", size_text(bytes)), path.string(), errno);
 }
 
 void save_and_read_back(const fs::path& checkpoints, const Checkpoint& contents, const CheckpointConfig& config) {

@@ -20,6 +20,7 @@
 #include "util/atomic_file.h"
 #include "util/count_of.h"
 #include "util/output_file.h"
+#include "util/size_text.h"
 
 namespace trainyard {
 namespace {
@@ -27,11 +28,9 @@ namespace {
 constexpr std::int64_t max_images = 256;
 constexpr std::size_t thumbnail_side = 224;
 
-std::string mib(double bytes) { return fmt::format("{:.1f} MiB", bytes / (1 << 20)); }
-
-std::int64_t memory_of(const NamedTensors& tensors) {
-  std::int64_t bytes = 0;
-  for (const auto& [name, tensor] : tensors) bytes += static_cast<std::int64_t>(tensor.nbytes());
+std::uint64_t memory_of(const NamedTensors& tensors) {
+  std::uint64_t bytes = 0;
+  for (const auto& [name, tensor] : tensors) bytes += tensor.nbytes();
   return bytes;
 }
 
@@ -78,23 +77,22 @@ std::string dry_run(const Config& config, WorkerPool& pool, at::Device device, c
     loss = step(prepared, config.optimizer.lr).loss.item<double>();
   }
 
-  const std::int64_t weights = memory_of(model->state_dict());
   std::size_t sample_bytes = 0;
   for (const Field& field : data.fields) sample_bytes += field.bytes();
-  const auto batch_bytes = static_cast<double>(sample_bytes) * config.loader.batch_size;
+  const std::uint64_t batch_bytes = sample_bytes * static_cast<std::uint64_t>(config.loader.batch_size);
   std::string text;
   const auto row = [&text](const char* name, const std::string& value) {
     text += fmt::format("  {:<15}{}\n", name, value);
   };
   row("model", fmt::format("{}, {} trained parameters, {}", config.model.name, trained_count(*model),
-                           mib(static_cast<double>(weights))));
+                           size_text(memory_of(model->state_dict()))));
   if (const std::string frozen = describe_frozen(*model); !frozen.empty()) row("frozen", frozen);
-  row("optimizer",
-      fmt::format("{}, state of {}", config.optimizer.name, mib(static_cast<double>(memory_of(optimizer->state())))));
+  row("optimizer", fmt::format("{}, state of {}", config.optimizer.name, size_text(memory_of(optimizer->state()))));
   row("one step", fmt::format("loss {:.4f}, at most {} beside the weights, on {}", loss,
-                              mib(static_cast<double>(memory.peak())), device.str()));
-  row("batch", fmt::format("{} of {}, {}; {} per epoch", count_of(config.loader.batch_size, "sample"),
-                           describe(data.fields), mib(batch_bytes), count_of(batches.batches(), "batch", "batches")));
+                              size_text(static_cast<std::uint64_t>(memory.peak())), device.str()));
+  row("batch",
+      fmt::format("{} of {}, {}; {} per epoch", count_of(config.loader.batch_size, "sample"), describe(data.fields),
+                  size_text(batch_bytes), count_of(batches.batches(), "batch", "batches")));
   const Monitor monitor = task->monitor();
   row("monitor", fmt::format("val/{}, {} is better", monitor.metric, monitor.higher_is_better ? "higher" : "lower"));
   if (has_images) row("images", (run / "batch.png").string());

@@ -1,6 +1,7 @@
 #include "training/saved_run.h"
 
 #include "config/config_file.h"
+#include "util/size_text.h"
 
 namespace trainyard {
 
@@ -53,12 +54,8 @@ void require_readable(const Config& config) {
 }
 
 std::string described(const SavingProof& proof) {
-  const auto size = [](std::uint64_t bytes) {
-    const auto mib = static_cast<double>(bytes) / (1 << 20);
-    return mib < 1024 ? fmt::format("{:.1f} MiB", mib) : fmt::format("{:.1f} GiB", mib / 1024);
-  };
-  return fmt::format("{} each, at most {} at once: {}; {} are free", size(proof.checkpoint),
-                     proof.at_once / proof.checkpoint, size(proof.at_once), size(proof.free));
+  return fmt::format("{} each, at most {} at once: {}; {} are free", size_text(proof.checkpoint),
+                     proof.at_once / proof.checkpoint, size_text(proof.at_once), size_text(proof.free));
 }
 
 }  // namespace trainyard

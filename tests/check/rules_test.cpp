@@ -15,12 +15,6 @@ TEST(Rules, VersionsAreComparedNumberByNumber) {
   EXPECT_EQ(compare_versions("99999999999999", "1"), -1) << "no number";
 }
 
-TEST(Rules, SizesHaveAUnitThatFits) {
-  EXPECT_EQ(size_text(0), "0 B");
-  EXPECT_EQ(size_text(64 << 20), "64.0 MiB");
-  EXPECT_EQ(size_text(~0ull), "16.0 EiB");
-}
-
 TEST(Rules, ProcessesAreNamedLargestFirst) {
   EXPECT_EQ(processes_text({{7, "", 0}, {8, "python", 2ull << 30}}),
             "python 8 holds 2.0 GiB, process 7 holds an unknown amount");
