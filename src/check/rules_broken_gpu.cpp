@@ -173,31 +173,25 @@ Result gpu_exclusive(const Facts& facts, const Needs&, const DeviceFacts& device
                      "DEFAULT`; or take another GPU");
 }
 
-Result gpu_out_of_memory(const Facts& facts, const Needs& needs, const DeviceFacts& device) {
-  const ProbeFacts* probe =
-      probe_of(facts, device,
-               {"out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED",
-                "unable to find an engine to execute this computation"});  // cuDNN, without workspace
-  const bool little = device.memory_free > 0 && device.memory_free < least_free_memory;
-  if (!little && !probe) return {};
-  // LibTorch's message is more accurate than earlier measurements: it has the size requested, free now and held by us.
-  const std::string_view message = probe ? std::string_view(probe->message) : std::string_view();
-  const std::string asked = between(message, "Tried to allocate ", ". ");
-  std::string free = between(message, " of which ", " is free");
-  const std::string ours = between(message, "allocated memory ", " is allocated by PyTorch");
-  const std::string unused = between(message, "and ", " is reserved by PyTorch but unallocated");
-  if (free.empty() && device.memory_free > 0) free = size_text(device.memory_free);
-  std::string what = name_of(device) + " is out of memory";
-  const char* separator = ": ";
-  if (!asked.empty()) what += separator + asked + " asked for", separator = ", ";
-  if (!free.empty()) what += separator + free + " free";
-  if (!free.empty() && device.memory > 0) what += " of " + size_text(device.memory);
-  const CardFacts* card = card_of(facts, device);
-  const bool others = card && !card->processes.empty();
-  std::string why = others ? processes_text(card->processes) : "this run asks for more than is free";
-  if (!ours.empty()) why += "; this run holds " + ours + (unused.empty() ? "" : ", " + unused + " of it unused");
+// What LibTorch's message says; each is empty if it does not.
+struct Amounts {
+  std::string asked;
+  std::string free;
+  std::string held;    // by this process
+  std::string unused;  // of those
+};
+
+Amounts amounts_in(std::string_view message) {
+  return {.asked = between(message, "Tried to allocate ", ". "),
+          .free = between(message, " of which ", " is free"),
+          .held = between(message, "allocated memory ", " is allocated by PyTorch"),
+          .unused = between(message, "and ", " is reserved by PyTorch but unallocated")};
+}
+
+Remedy remedy_of_memory(const Facts& facts, const Needs& needs, const DeviceFacts& device, bool has_others,
+                        const Amounts& amounts) {
   Remedy remedy(facts, needs);
-  if (others) remedy.add(on_host(facts) + "`nvidia-smi` shows those processes: end them; or take another GPU");
+  if (has_others) remedy.add(on_host(facts) + "`nvidia-smi` shows those processes: end them; or take another GPU");
   if (needs.batch_size > 1) {
     const std::string half = std::to_string(needs.batch_size / 2);
     remedy.add(fmt::format("use --loader.batch_size {} (it is {})", half, needs.batch_size),
@@ -209,11 +203,38 @@ Result gpu_out_of_memory(const Facts& facts, const Needs& needs, const DeviceFac
     remedy.add("--train.precision bf16", {{"train.precision", "bf16"}});
   }
   remedy.add("use smaller images or a smaller model");
-  if (unused.find("GiB") != std::string::npos) {
+  if (amounts.unused.find("GiB") != std::string::npos) {
     remedy.add("PYTORCH_ALLOC_CONF=expandable_segments:True, which reuses more",
                {{"env.PYTORCH_ALLOC_CONF", "expandable_segments:True"}});
   }
-  return finding(error, std::move(what), std::move(why), remedy);
+  return remedy;
+}
+
+Result gpu_out_of_memory(const Facts& facts, const Needs& needs, const DeviceFacts& device) {
+  const ProbeFacts* probe =
+      probe_of(facts, device,
+               {"out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED",
+                "unable to find an engine to execute this computation"});  // cuDNN, without workspace
+  const bool little = device.memory_free > 0 && device.memory_free < least_free_memory;
+  if (!little && !probe) return {};
+  // The message is more accurate than earlier measurements.
+  Amounts amounts = probe ? amounts_in(probe->message) : Amounts();
+  if (amounts.free.empty() && device.memory_free > 0) amounts.free = size_text(device.memory_free);
+  std::vector<std::string> figures;
+  if (!amounts.asked.empty()) figures.push_back(amounts.asked + " asked for");
+  if (!amounts.free.empty()) {
+    figures.push_back(amounts.free + " free" + (device.memory > 0 ? " of " + size_text(device.memory) : ""));
+  }
+  const CardFacts* card = card_of(facts, device);
+  const bool has_others = card && !card->processes.empty();
+  std::string why = has_others ? processes_text(card->processes) : "this run asks for more than is free";
+  if (!amounts.held.empty()) {
+    why += "; this run holds " + amounts.held + (amounts.unused.empty() ? "" : ", " + amounts.unused + " of it unused");
+  }
+  return finding(
+      error,
+      fmt::format("{} is out of memory{}{}", name_of(device), figures.empty() ? "" : ": ", fmt::join(figures, ", ")),
+      std::move(why), remedy_of_memory(facts, needs, device, has_others, amounts));
 }
 
 Result library_error(const Facts& facts, const Needs& needs, const DeviceFacts& device) {
