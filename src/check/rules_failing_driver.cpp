@@ -301,36 +301,48 @@ Result cuda_unknown_error(const Facts& facts, const Needs& needs) {
                      : on_host(facts) + "`sudo rmmod nvidia_uvm && sudo modprobe nvidia_uvm`, or " + reboot(facts));
 }
 
-// A libcuda that is older than the driver is a stray one; a newer driver does not help then.
+// The oldest driver that serves the CUDA that LibTorch was built for.
+const char* least_driver(const Facts& facts) { return major_of(facts.torch.cuda_compiled) >= 13 ? "580" : "525"; }
+
+// A libcuda that is older than the driver is a stray one; a newer driver does not help then. `is_older`: than LibTorch
+// needs; otherwise there may be no driver.
+Remedy remedy_of_old_driver(const Facts& facts, const Needs& needs, bool is_older) {
+  const char* const least = least_driver(facts);
+  Remedy remedy(facts, needs);
+  if (!is_older && in_container(facts)) remedy.add(pass_gpus(facts));
+  if (!is_older && !in_container(facts) && !gpu_on_host(facts)) {
+    remedy.add("in a container: start it with `--gpus all`");
+  }
+  remedy.add(fmt::format("{}install driver {} or newer", on_host(facts), least), {{"driver", least}});
+  if (remedy.empty() || (is_older && already_applied({"driver", least}, facts, needs))) {
+    add_own_libcuda(remedy, "another libcuda's folder");
+  }
+  if (major_of(facts.torch.cuda_compiled) >= 13) add_libtorch(remedy, facts, "12.6");
+  return remedy;
+}
+
 Result driver_too_old(const Facts& facts, const Needs& needs) {
   const int wanted = major_of(facts.torch.cuda_compiled);
   const int known = facts.driver.cuda_version;
-  const bool older = known >= 1000 && known / 1000 < wanted;
+  const bool is_older = known >= 1000 && known / 1000 < wanted;
   const bool toolchain = probe_message_contains(facts, "PTX was compiled with an unsupported toolchain");
-  const bool words = toolchain || cuda_error(facts, 35, "driver version is insufficient");
-  if (!words && !(older && (gpu_on_host(facts) || needs.device.starts_with("cuda")))) return {};
-  const char* least = wanted >= 13 ? "580" : "525";
-  Remedy remedy(facts, needs);
-  if (!older && (in_container(facts) || !gpu_on_host(facts))) {
-    remedy.add(in_container(facts) ? pass_gpus(facts) : "in a container: start it with `--gpus all`");
-  }
-  remedy.add(fmt::format("{}install driver {} or newer", on_host(facts), least), {{"driver", least}});
-  if (remedy.empty() || (older && already_applied({"driver", least}, facts, needs)))
-    add_own_libcuda(remedy, "another libcuda's folder");
-  if (wanted >= 13) add_libtorch(remedy, facts, "12.6");
-  const std::string version = driver_version(facts);
-  const std::string needed = wanted > 0 ? fmt::format("CUDA {} needs driver {} at least", wanted, least) : "";
+  const bool says_so = toolchain || cuda_error(facts, 35, "driver version is insufficient");
+  if (!says_so && !(is_older && (gpu_on_host(facts) || needs.device.starts_with("cuda")))) return {};
+  const Remedy remedy = remedy_of_old_driver(facts, needs, is_older);
+  const std::string needed =
+      wanted > 0 ? fmt::format("CUDA {} needs driver {} at least", wanted, least_driver(facts)) : "";
   if (toolchain) {
     return finding(error, "CUDA says: the provided PTX was compiled with an unsupported toolchain (error 222)",
                    "the driver is older than the CUDA compiler of a kernel that is compiled for the card at run time",
                    remedy);
   }
-  if (!older) {
+  if (!is_older) {
     return finding(error, "CUDA says: driver version is insufficient for the runtime's version (error 35)",
                    "the driver is too old, or there is none: no GPU was passed to the container, or it is being built" +
                        (needed.empty() ? "" : "; " + needed),
                    remedy);
   }
+  const std::string version = driver_version(facts);
   return finding(error,
                  fmt::format("{} serves CUDA up to {}.{}, LibTorch needs CUDA {}",
                              version.empty() ? "the driver" : "driver " + version, known / 1000, known % 1000 / 10,
