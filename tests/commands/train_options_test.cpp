@@ -151,7 +151,7 @@ TEST_F(TrainOptions, WeightsThatAreNotThereAreAUsageError) {
   EXPECT_THAT(outcome.output, HasSubstr("/nowhere/w.safetensors"));
 }
 
-TEST_F(TrainOptions, NameOfWeightsThatAreNotThereIsAUsageErrorThatSaysHowToGetThem) {
+TEST_F(TrainOptions, MissingWeightsAreAUsageErrorThatSaysHowToGetThem) {
   const Outcome outcome = train("a", {"--model.weights", "resnet50"});
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_THAT(outcome.output, AllOf(HasSubstr("[model.weights]"), HasSubstr("data/weights/resnet50.safetensors"),
