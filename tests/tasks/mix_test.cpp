@@ -49,6 +49,16 @@ TEST(Mix, CutmixPastesAsManyPixelsAsItSays) {
   }
 }
 
+TEST(Mix, BothTakeTurnsAtRandom) {
+  int cut = 0;
+  for (std::uint64_t number = 0; number < 200; ++number) {
+    const TensorDict b = mixed({.mixup = 1, .cutmix = 1}, {.seed = 0, .epoch = 1, .number = number});
+    const at::Tensor image = b.at("image")[0];
+    cut += image.eq(0).logical_or(image.eq(3)).all().item<bool>() ? 1 : 0;
+  }
+  EXPECT_NEAR(cut, 100, 30);
+}
+
 TEST(Mix, DependsOnSeedEpochAndBatchAlone) {
   const auto share = [](const BatchKey& key) {
     return mixed({.mixup = 0.4, .cutmix = 1}, key).at("share").item<double>();
