@@ -115,5 +115,15 @@ TEST(Resize, IsWithinOneLevelOfTheDefinitionForAnyScale) {
   }
 }
 
+TEST(ResampleAxis, ReadsOnlyTheInputsOfTheOutputsAskedFor) {
+  const ResampleAxis whole(0, 100, 50, 0, 50, Filter::bilinear);
+  EXPECT_EQ(whole.source_begin(), 0u);
+  EXPECT_EQ(whole.source_count(), 100u);
+  // Outputs 10 to 14 have their centres from 21 to 29, and inputs up to a distance of 2 count.
+  const ResampleAxis part(0, 100, 50, 10, 5, Filter::bilinear);
+  EXPECT_EQ(part.source_begin(), 19u);
+  EXPECT_EQ(part.source_count(), 12u);
+}
+
 }  // namespace
 }  // namespace trainyard
