@@ -30,10 +30,12 @@ TEST(Exif, FindsItBehindOtherSegmentsAndPadding) {
 }
 
 TEST(Exif, TakesUnsoundDataAsUpright) {
+  std::string two_values = exif_of(6);
+  two_values[two_values.find("\x12\x01") + 4] = 2;  // the number of values
   for (const std::string& file : both_formats()) {
     for (const int orientation : {0, 9, 255}) EXPECT_EQ(orientation_of(with_exif(file, exif_of(orientation))), 1);
     for (const std::string& exif : {std::string(), std::string("II"), std::string("XX*\0\x08\0\0\0", 8),
-                                    std::string("II*\0\xff\xff\xff\xff", 8), exif_of(6).substr(0, 24)}) {
+                                    std::string("II*\0\xff\xff\xff\xff", 8), exif_of(6).substr(0, 24), two_values}) {
       EXPECT_EQ(orientation_of(with_exif(file, exif)), 1);
     }
   }
