@@ -70,39 +70,48 @@ void require_free(const fs::path& run) {
   if (fs::exists(run) && !try_to_lock(run)) refuse_in_use(run);
 }
 
-// A run writes its config.toml before any other file, with run.started_in, which nobody gives.
-bool has_config_of_a_run(const fs::path& run) {
-  std::ifstream config(run / "config.toml");
-  for (std::string line; std::getline(config, line);) {
-    if (line.starts_with("started_in = ")) return true;
+std::size_t lines_in(const fs::path& file) {
+  std::ifstream text(file);
+  std::size_t lines = 0;
+  for (std::string line; std::getline(text, line);) ++lines;
+  return lines;
+}
+
+bool has_line(const fs::path& file, std::string_view beginning) {
+  std::ifstream text(file);
+  for (std::string line; std::getline(text, line);) {
+    if (line.starts_with(beginning)) return true;
   }
   return false;
 }
 
-bool is_temporary(const fs::directory_entry& entry) { return entry.path().filename().string().starts_with(".tmp-"); }
-
-// Leftovers of interrupted writes and of prove_saving() (checkpoint/prove_saving.h), or the mark of mark_as_begun().
-bool holds_temporaries_alone(const fs::path& folder) {
-  std::error_code error;
-  std::size_t found = 0;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error), ++found) {
-    if (!is_temporary(*entry)) return false;
-  }
-  return !error && found > 0;
-}
+// A run writes its config.toml before any other file, with run.started_in, which nobody gives.
+bool has_config_of_a_run(const fs::path& run) { return has_line(run / "config.toml", "started_in = "); }
 
 // The epochs in its metrics.csv.
-std::size_t trained_epochs(const fs::path& run) {
-  std::ifstream metrics(run / "metrics.csv");
-  std::size_t lines = 0;
-  for (std::string line; std::getline(metrics, line);) ++lines;
-  return std::max<std::size_t>(lines, 1) - 1;
+std::size_t trained_epochs(const fs::path& run) { return std::max<std::size_t>(lines_in(run / "metrics.csv"), 1) - 1; }
+
+bool is_temporary(const fs::directory_entry& entry) { return entry.path().filename().string().starts_with(".tmp-"); }
+
+// Whether its metrics end before the first checkpoint was due.
+bool had_nothing_to_save(const fs::path& run) {
+  const bool saves_in_an_epoch = !has_line(run / "config.toml", "every_steps = 0");
+  return trained_epochs(run) == 0 && !(saves_in_an_epoch && lines_in(run / "metrics.jsonl") > 0);
 }
 
-// Whether `run` ended before it had saved anything: the first save removes what mark_as_begun() has created. Otherwise
-// its checkpoints were removed.
+// Whether `run` ended before it had saved anything; otherwise its checkpoints were removed. Temporaries are the mark of
+// mark_as_begun(), which the first save removes, or leftovers of interrupted writes. A run of a version without the
+// mark is judged by its metrics.
 bool ended_before_its_first_checkpoint(const fs::path& run) {
-  return has_config_of_a_run(run) && holds_temporaries_alone(run / "checkpoints");
+  if (!has_config_of_a_run(run)) return false;
+  std::size_t temporaries = 0;
+  std::error_code error;
+  for (fs::directory_iterator entry(run / "checkpoints", error), end; !error && entry != end; entry.increment(error)) {
+    if (!is_temporary(*entry)) return false;
+    ++temporaries;
+  }
+  if (error && error != std::errc::no_such_file_or_directory) return false;
+  return temporaries > 0 || had_nothing_to_save(run);
 }
 
 // What a new run in `run`, which has no checkpoint, would replace: a file of the user's, or what is left of a run whose

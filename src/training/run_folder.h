@@ -62,8 +62,8 @@ RunFolder scratch_folder(const Config& config, const std::string& name);
 UniqueFd lock_run_folder(const std::filesystem::path& run);
 
 /// Creates checkpoints/ of a run that begins, with an entry that the first save removes: so choose_run_folder() can
-/// tell a run that ended before it from one whose checkpoints were removed. Call it before any file of the run is
-/// written.
+/// tell a run that ended before it, however late, from one whose checkpoints were removed. Call it before any file of
+/// the run is written.
 void mark_as_begun(const RunFolder& folder);
 
 /// Throws RunError if `run` is no longer the folder that is open as `held`, i.e. it was moved, removed or replaced.

@@ -167,6 +167,23 @@ TEST_F(RunChoice, ARunKilledBeforeItsFirstCheckpointStartsAgain) {
   EXPECT_THAT(choose_run_folder(config_).notes, ElementsAre(HasSubstr("ended before its first checkpoint was saved")));
 }
 
+TEST_F(RunChoice, ARunThatHadNothingToSaveYetStartsAgain) {
+  for (const int every_steps : {0, 20}) {
+    SCOPED_TRACE(every_steps);
+    config_.checkpoint.every_steps = every_steps;
+    const std::string steps = every_steps == 0 ? "{\"epoch\":1,\"step\":50}\n" : "";
+    for (const std::string name : {"no_folder", "empty_folder", "synthetic-convnet"}) {
+      leave_metrics(name, 0);
+      dir_.write(name + "/metrics.jsonl", steps);
+      if (name != "no_folder") make_folders(dir_ / name + "/checkpoints");
+      config_.run.name = name == "synthetic-convnet" ? "" : name;
+      EXPECT_EQ(choose_run_folder(config_).path, dir_ / name);
+      EXPECT_THAT(choose_run_folder(config_).notes,
+                  ElementsAre(HasSubstr("ended before its first checkpoint was saved")));
+    }
+  }
+}
+
 TEST_F(RunChoice, ARunWhoseCheckpointsWereRemovedIsLeftAlone) {
   leave_metrics("no_folder", 1);
   leave_metrics("synthetic-convnet", 1);
@@ -174,7 +191,9 @@ TEST_F(RunChoice, ARunWhoseCheckpointsWereRemovedIsLeftAlone) {
   make_folders(dir_ / "emptied/checkpoints");
   leave_metrics("emptied_early", 1);
   make_folders(dir_ / "emptied_early/checkpoints");
+  config_.checkpoint.every_steps = 20;
   leave_metrics("emptied_in_the_first_epoch", 0);
+  dir_.write("emptied_in_the_first_epoch/metrics.jsonl", "{\"epoch\":1,\"step\":50}\n");
   make_folders(dir_ / "emptied_in_the_first_epoch/checkpoints");
   leave_metrics("dangling", 1);
   make_folders(dir_ / "dangling/checkpoints");
