@@ -27,6 +27,9 @@ constexpr const char* loading_header =
 
 constexpr const char* ranks_header = "epoch,step,rank,data_wait\n";
 
+// Empty for an unknown value.
+std::string cell(std::optional<double> value) { return value ? fmt::format("{}", *value) : ""; }
+
 std::optional<std::int64_t> step_of_row(const std::string& line) {
   std::istringstream fields(line);
   std::int64_t epoch = 0;
@@ -76,25 +79,31 @@ void MetricsFiles::add(const EpochMetrics& m) {
   std::string row = fmt::format("{},{}", m.epoch, m.step);
   std::vector<EventFile::Scalar> scalars;
   const auto add_value = [&](const std::string& tag, std::optional<double> value) {
-    row += value ? fmt::format(",{}", *value) : ",";
+    row += "," + cell(value);
     if (value) scalars.push_back({tag, *value});
   };
   for (const auto& [name, value] : m.train) add_value("train/" + name + "_epoch", value);
   for (const auto& [name, value] : m.val) add_value("val/" + name, value);
-  append(csv_, row + fmt::format(",{},{},{}\n", m.lr, m.samples_per_second, m.data_wait));
+  append(csv_, fmt::format("{},{},{},{}\n", row, m.lr, cell(m.samples_per_second), cell(m.data_wait)));
   events_.add(m.step, scalars);
 }
 
 void MetricsFiles::add(const LoadingMetrics& m) {
   const EpochStats& s = m.stats;
-  append(loading_, fmt::format("{},{},{},{},{},{},{},{},{},{},{},{}\n", m.epoch, m.step, s.samples_per_second(),
-                               s.wait_share(), s.wait_p50, s.wait_p99, s.busy_share, s.bytes, s.faults.deaths,
-                               s.faults.hangs, s.faults.retries, s.faults.skipped));
-  events_.add(m.step, {{"loading/wait_p50", s.wait_p50},
-                       {"loading/wait_p99", s.wait_p99},
-                       {"loading/workers_busy", s.busy_share},
-                       {"loading/samples_skipped", static_cast<double>(s.faults.skipped)},
-                       {"loading/workers_lost", static_cast<double>(s.faults.deaths + s.faults.hangs)}});
+  const auto measured = [&s](double value) { return s.batches > 0 ? std::optional(value) : std::nullopt; };
+  append(loading_, fmt::format("{},{},{},{},{},{},{},{},{},{},{},{}\n", m.epoch, m.step,
+                               cell(measured(s.samples_per_second())), cell(measured(s.wait_share())),
+                               cell(measured(s.wait_p50)), cell(measured(s.wait_p99)), cell(measured(s.busy_share)),
+                               s.bytes, s.faults.deaths, s.faults.hangs, s.faults.retries, s.faults.skipped));
+  std::vector<EventFile::Scalar> scalars = {
+      {"loading/samples_skipped", static_cast<double>(s.faults.skipped)},
+      {"loading/workers_lost", static_cast<double>(s.faults.deaths + s.faults.hangs)}};
+  if (s.batches > 0) {
+    scalars.insert(
+        scalars.end(),
+        {{"loading/wait_p50", s.wait_p50}, {"loading/wait_p99", s.wait_p99}, {"loading/workers_busy", s.busy_share}});
+  }
+  events_.add(m.step, scalars);
 }
 
 void MetricsFiles::add(const RankMetrics& m) {

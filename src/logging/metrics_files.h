@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,23 +17,25 @@ namespace trainyard {
 /// A row of metrics.csv, in columns train/loss, ..., val/loss, .... A loss is a mean over the samples; shares are 0 to
 /// 1.
 struct EpochMetrics {
-  std::int64_t epoch;         ///< full epochs completed, from 1
-  std::int64_t step;          ///< optimizer steps completed
-  MetricValues train;         ///< during training, with augmentation and dropout
-  MetricValues val;           ///< after the epoch, on the whole val split
-  double lr;                  ///< at the epoch's last step
-  double samples_per_second;  ///< training samples over the epoch's training time
-  double data_wait;  ///< share of that time in which the step waited for data, 0 to 1; the maximum over the ranks
+  std::int64_t epoch;  ///< full epochs completed, from 1
+  std::int64_t step;   ///< optimizer steps completed
+  MetricValues train;  ///< during training, with augmentation and dropout
+  MetricValues val;    ///< after the epoch, on the whole val split
+  double lr;           ///< at the epoch's last step
+  /// Training samples over the epoch's training time; none if this process has only evaluated the epoch.
+  std::optional<double> samples_per_second;
+  /// Share of that time in which the step waited for data, 0 to 1; the maximum over the ranks.
+  std::optional<double> data_wait;
 };
 
-/// A row of loading.csv: how the epoch's samples were loaded.
+/// A row of loading.csv: how the epoch's samples were loaded. What is measured per batch is empty if there was none.
 struct LoadingMetrics {
   std::int64_t epoch;  ///< full epochs completed, from 1
   std::int64_t step;   ///< optimizer steps completed
   EpochStats stats;
 };
 
-/// Rows of ranks.csv, one per rank. Not written if a run has only one rank.
+/// Rows of ranks.csv, one per rank. Not written if a run has only one rank, or if the waits are not known.
 struct RankMetrics {
   std::int64_t epoch;             ///< full epochs completed, from 1
   std::int64_t step;              ///< optimizer steps completed

@@ -77,7 +77,7 @@ std::string format_progress(const ProgressState& s, std::size_t columns) {
   parts.insert(parts.end(), {{5, fmt::format("{:.0f}/s", s.samples_per_second)},
                              {6, fmt::format("wait {:.0f} %", 100 * s.data_wait)},
                              {7, s.gpu_memory > 0 ? fmt::format("GPU {:.1f} GiB", gib) : ""},
-                             {2, fmt::format("left {}", format_duration(s.seconds_left))}});
+                             {2, s.seconds_left ? "left " + format_duration(*s.seconds_left) : ""}});
   for (int least = 8;; --least) {
     std::string line;
     for (const Part& part : parts) {

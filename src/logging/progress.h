@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "util/metric_values.h"
@@ -17,9 +18,9 @@ struct ProgressState {
   std::int64_t steps;
   MetricValues metrics;  ///< of training, so far in this epoch; the most important first
   double samples_per_second;
-  double data_wait;              ///< 0 to 1
-  double seconds_left;           ///< of the whole run
-  std::uint64_t gpu_memory = 0;  ///< peak so far, in bytes; 0: no GPU
+  double data_wait;                    ///< 0 to 1
+  std::optional<double> seconds_left;  ///< of the whole run; none if not a sample has been trained on yet
+  std::uint64_t gpu_memory = 0;        ///< peak so far, in bytes; 0: no GPU
 };
 
 /// Writes to standard output (util/output.h). Not thread-safe.

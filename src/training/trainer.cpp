@@ -316,7 +316,8 @@ bool Trainer::stop_is_requested() {
 }
 
 std::vector<double> Trainer::wait_of_ranks() {
-  const at::Tensor own = at::full({1}, epoch_seconds_ > 0 ? epoch_waited_ / epoch_seconds_ : 0, at::kDouble);
+  if (epoch_samples_ == 0) return {};  // the same on all ranks
+  const at::Tensor own = at::full({1}, epoch_waited_ / epoch_seconds_, at::kDouble);
   std::vector<double> shares;
   for (const at::Tensor& share : group_.all_gather(own)) shares.push_back(share.item<double>());
   return shares;

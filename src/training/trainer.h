@@ -42,9 +42,10 @@ struct RunResult {
   double training_seconds = 0;  ///< in this process, without evaluation
   std::int64_t samples = 0;     ///< trained in this process
   double data_wait = 0;         ///< seconds of training_seconds spent waiting for data
-  /// For each rank, the fraction of the last trained epoch that it spent waiting for data, 0 to 1.
+  /// For each rank, the fraction of the last epoch that it spent waiting for data, 0 to 1; empty if this process has
+  /// only evaluated that epoch.
   std::vector<double> wait_of_ranks;
-  EpochStats loading;  ///< of the last trained epoch
+  EpochStats loading;  ///< of the last epoch's training
 };
 
 /// The options of a rank's pool, which loads the rank's part of each batch with its share of the host's loader.workers.

@@ -112,22 +112,24 @@ void Trainer::warn_of_splits(const Scores& val) {
 }
 
 void Trainer::log_epoch(const MetricValues& train, const MetricValues& val) {
-  const double rate = epoch_seconds_ > 0 ? static_cast<double>(epoch_samples_) / epoch_seconds_ : 0;
+  // After a resume that only repeats the evaluation, the speed of the epoch's training is not known.
+  const bool trained = epoch_samples_ > 0;
+  const double rate = static_cast<double>(epoch_samples_) / epoch_seconds_;
   const std::vector<double>& waits = result_.wait_of_ranks;
   add_metrics(EpochMetrics{.epoch = place_.epoch,
                            .step = place_.step,
                            .train = train,
                            .val = val,
                            .lr = lr_of(place_.step - 1),
-                           .samples_per_second = rate,
-                           .data_wait = *std::max_element(waits.begin(), waits.end())});
+                           .samples_per_second = trained ? std::optional(rate) : std::nullopt,
+                           .data_wait = trained ? std::optional(std::ranges::max(waits)) : std::nullopt});
   add_metrics(RankMetrics{.epoch = place_.epoch, .step = place_.step, .data_wait = waits});
   add_metrics(LoadingMetrics{.epoch = place_.epoch, .step = place_.step, .stats = result_.loading});
   const std::string extras = task_->training_extras();
-  print_message(fmt::format("epoch {}/{}  {}  {}{}  {:.0f}/s  {}", place_.epoch, config_.train.epochs,
+  const std::string speed = trained ? fmt::format("  {:.0f}/s  {}", rate, format_duration(epoch_seconds_)) : "";
+  print_message(fmt::format("epoch {}/{}  {}  {}{}{}", place_.epoch, config_.train.epochs,
                             listed("train", train, extras.empty() ? "" : fmt::format(" (with {})", extras)),
-                            listed("val", val), place_.best_epoch == place_.epoch ? " (best)" : "", rate,
-                            format_duration(epoch_seconds_)));
+                            listed("val", val), place_.best_epoch == place_.epoch ? " (best)" : "", speed));
 }
 
 ProgressState Trainer::progress(const MetricValues& values) const {
@@ -142,7 +144,7 @@ ProgressState Trainer::progress(const MetricValues& values) const {
           .metrics = values,
           .samples_per_second = rate,
           .data_wait = epoch_waited_ / epoch_seconds_,
-          .seconds_left = samples_left / rate,
+          .seconds_left = rate > 0 ? std::optional(samples_left / rate) : std::nullopt,
           .gpu_memory = peak_gpu_memory(device_)};
 }
 

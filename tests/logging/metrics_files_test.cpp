@@ -41,6 +41,7 @@ LoadingMetrics loading(std::int64_t number) {
                     .waited_seconds = 1,
                     .wait_p50 = 0.001,
                     .wait_p99 = 0.25,
+                    .batches = 10,
                     .samples = 100,
                     .bytes = 4096,
                     .busy_share = 0.75,
@@ -79,6 +80,19 @@ TEST(MetricsFiles, WritesHowTheSamplesCame) {
       text(dir / "loading.csv"),
       "epoch,step,samples_per_second,wait_share,wait_p50,wait_p99,workers_busy,bytes,deaths,hangs,retries,skipped\n"
       "1,10,50,0.5,0.001,0.25,0.75,4096,1,2,3,4\n");
+}
+
+TEST(MetricsFiles, WritesNothingForTheSpeedOfAnEpochNotTrainedHere) {
+  const TempDir dir;
+  EpochMetrics evaluated = epoch(1);
+  evaluated.samples_per_second = evaluated.data_wait = std::nullopt;
+  MetricsFiles files(dir.path(), 0, names);
+  files.add(evaluated);
+  files.add(LoadingMetrics{.epoch = 1, .step = 10, .stats = {.seconds = 2}});
+  files.add(RankMetrics{.epoch = 1, .step = 10, .data_wait = {}});
+  EXPECT_THAT(text(dir / "metrics.csv"), testing::EndsWith(",1,0.05,,\n"));
+  EXPECT_THAT(text(dir / "loading.csv"), testing::EndsWith("\n1,10,,,,,,0,0,0,0,0\n"));
+  EXPECT_FALSE(std::filesystem::exists(dir / "ranks.csv"));
 }
 
 TEST(MetricsFiles, WritesTheWaitOfEachOfSeveralRanks) {

@@ -1,6 +1,6 @@
 #include "logging/progress.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 namespace trainyard {
 namespace {
@@ -32,6 +32,12 @@ TEST(FormatProgress, NamesTheMemoryOfAGpu) {
   EXPECT_EQ(
       format_progress(state),
       "epoch 2/5  step 300/469  train/loss 0.3124  train/accuracy 0.889  6120/s  wait 1 %  GPU 3.5 GiB  left 41 s");
+}
+
+TEST(FormatProgress, LeavesOutATimeThatIsNotKnown) {
+  ProgressState state = middle_of_a_run;
+  state.seconds_left = std::nullopt;
+  EXPECT_THAT(format_progress(state), testing::EndsWith("  wait 1 %"));
 }
 
 TEST(FormatProgress, LeavesOutTheLeastImportantPartsOnSmallTerminals) {

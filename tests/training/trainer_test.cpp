@@ -122,6 +122,9 @@ TEST(Trainer, StoppedEvaluationIsRepeatedBitForBitAfterAResume) {
     const RunResult result = trainer.run();
     EXPECT_EQ(result.epochs, 2);
     EXPECT_TRUE(result.last);
+    const std::string rows = read_text_file(parts.path / "metrics.csv", "test");
+    const std::size_t unknown = rows.find(",,\n");  // the speed of an epoch that this process has only evaluated
+    EXPECT_EQ(rows.substr(0, unknown).rfind(fmt::format("\n{},", epoch)), rows.substr(0, unknown).rfind('\n')) << rows;
     EXPECT_EQ(saved(parts, "model.safetensors"), saved(whole, "model.safetensors"));
     EXPECT_EQ(saved(parts, "state.safetensors"), saved(whole, "state.safetensors"));
     EXPECT_EQ(saved(parts, "../best/ema.safetensors"), saved(whole, "../best/ema.safetensors"));
