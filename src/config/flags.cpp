@@ -50,21 +50,21 @@ SettingFlags::SettingFlags(std::vector<std::string>& arguments) {
     }
   }
   arguments = std::move(others);
+  const auto file = std::find_if(given_.begin(), given_.end(), [](const auto& one) { return one.first == "config"; });
+  if (file == given_.end()) return;
+  file_ = file->second.front();
+  given_.erase(file);
 }
 
 void SettingFlags::take(const std::string& key, bool repeatable, const std::string& text) {
   const auto found = std::find_if(given_.begin(), given_.end(), [&](const auto& one) { return one.first == key; });
-  if (found == given_.end() && !(key == "config" && file_)) {
-    if (key == "config") {
-      file_ = text;
-    } else {
-      given_.push_back({key, {text}});
-    }
+  if (found == given_.end()) {
+    given_.push_back({key, {text}});
   } else if (repeatable) {
     found->second.push_back(text);
   } else {
     throw UsageError("trainyard", "--{} is given twice, as '{}' and as '{}'; give it once", key,
-                     printable(key == "config" ? *file_ : found->second.front()), printable(text));
+                     printable(found->second.front()), printable(text));
   }
 }
 
