@@ -17,10 +17,9 @@ constexpr const char* where = "checkpoint";
 constexpr std::size_t max_classes = std::size_t{1} << 24;
 constexpr std::size_t max_text = 1024;
 constexpr std::size_t max_config = std::size_t{1} << 20;
-constexpr std::int64_t most_elements = std::int64_t{1} << 31;
-
-constexpr std::size_t most_fields = 64;
+constexpr std::size_t max_field_entries = 64;
 constexpr std::size_t max_extents = 8;
+constexpr std::int64_t max_elements = std::int64_t{1} << 31;
 constexpr std::size_t max_metrics = 1024;
 constexpr std::int64_t max_signal = 64;
 
@@ -103,9 +102,9 @@ void check_field(const Field& field, std::string_view path) {
   }
   std::int64_t elements = 1;
   for (const std::int64_t extent : field.shape) {
-    if (extent < 1 || extent > most_elements / elements) {
+    if (extent < 1 || extent > max_elements / elements) {
       refuse(path, "the field '{}' has an extent of {}; allowed: from 1, in all at most {} elements",
-             printable(field.name), extent, most_elements);
+             printable(field.name), extent, max_elements);
     }
     elements *= extent;
   }
@@ -115,8 +114,8 @@ void check_field(const Field& field, std::string_view path) {
 }
 
 void check_fields(const std::vector<Field>& fields, std::string_view path) {
-  if (fields.empty() || fields.size() > most_fields) {
-    refuse(path, "'fields' has {} fields; allowed: 1 to {}", fields.size(), most_fields);
+  if (fields.empty() || fields.size() > max_field_entries) {
+    refuse(path, "'fields' has {} fields; allowed: 1 to {}", fields.size(), max_field_entries);
   }
   std::set<std::string> names;
   for (const Field& field : fields) {
@@ -125,26 +124,30 @@ void check_fields(const std::vector<Field>& fields, std::string_view path) {
   }
 }
 
-void check_data(const Manifest& manifest, std::string_view path) {
-  check_fields(manifest.fields, path);
+// Either both or neither of mean and deviation are known.
+void check_channels(const Manifest& manifest, std::string_view path) {
   const Field* const image = find_field(manifest.fields, "image");
   if (image != nullptr && image->shape.size() != 3) {
     refuse(path, "the field 'image' has {} extents; allowed: height, width, channels", image->shape.size());
   }
   const std::size_t channels = image == nullptr ? 0 : static_cast<std::size_t>(image->shape[2]);
+  const bool known = !manifest.channel_mean.empty() || !manifest.channel_std.empty();
   for (const auto& [key, values] :
        {std::pair{"channel_mean", &manifest.channel_mean}, std::pair{"channel_std", &manifest.channel_std}}) {
-    const bool known = !manifest.channel_mean.empty() || !manifest.channel_std.empty();
-    if (values->size() != (known ? channels : 0))
+    if (values->size() != (known ? channels : 0)) {
       refuse(path, "'{}' has {} for {}", key, count_of(values->size(), "value"), count_of(channels, "channel"));
+    }
     for (const float value : *values) {
       if (!std::isfinite(value)) refuse(path, "'{}' holds {}; allowed: finite numbers", key, value);
     }
   }
   for (const float value : manifest.channel_std) {
-    if (value < FLT_MIN)
-      refuse(path, "'channel_std' holds {}; allowed: numbers over 0, as inputs are divided by them", value);
+    if (value >= FLT_MIN) continue;
+    refuse(path, "'channel_std' holds {}; allowed: numbers over 0, as inputs are divided by them", value);
   }
+}
+
+void check_classes(const Manifest& manifest, std::string_view path) {
   const std::size_t classes = manifest.class_names.size();
   if (classes > max_classes) refuse(path, "'class_names' has {} names; allowed: 0 to {}", classes, max_classes);
   const std::size_t counts = manifest.class_counts.size();
@@ -161,7 +164,9 @@ void check_manifest(const Manifest& manifest, std::string_view path) {
   check_text("model", manifest.model, max_text, path);
   check_text("dataset", manifest.dataset, max_text, path);
   check_text("config", manifest.config, max_config, path);
-  check_data(manifest, path);
+  check_fields(manifest.fields, path);
+  check_channels(manifest, path);
+  check_classes(manifest, path);
   check_val(manifest.val, path);
   check_best(manifest, path);
   check_window(manifest.window, path);
