@@ -77,6 +77,15 @@ std::string markup_in(std::string_view text) {
   return lower;
 }
 
+// Returns the printable text, except for a last character that is cut off; empty if it is not text.
+std::string text_in(std::string_view begin) {
+  constexpr std::size_t longest_character = 4;  // of UTF-8, in bytes
+  const auto is_of_text = [](unsigned char c) { return c >= 0x20 || std::isspace(c) != 0; };
+  const std::size_t whole = valid_utf8_prefix(begin);
+  if (whole + longest_character <= begin.size() || !std::all_of(begin.begin(), begin.end(), is_of_text)) return "";
+  return printable(begin.substr(0, whole));
+}
+
 }  // namespace
 
 FileFormat format_of(std::span<const std::byte> file) {
@@ -113,9 +122,8 @@ std::string describe_format(std::span<const std::byte> file) {
   if (!format.name.empty()) return fmt::format("is a {}, expected a JPEG or PNG", format.name);
 
   const std::string_view start(reinterpret_cast<const char*>(file.data()), std::min<std::size_t>(file.size(), 32));
-  if (std::all_of(start.begin(), start.end(), [](unsigned char c) { return c >= 0x20 || std::isspace(c) != 0; }) &&
-      is_utf8(start.substr(0, valid_utf8_prefix(start))) && valid_utf8_prefix(start) + 4 > start.size()) {
-    return fmt::format("is text, '{}', expected a JPEG or PNG", printable(start.substr(0, valid_utf8_prefix(start))));
+  if (const std::string text = text_in(start); !text.empty()) {
+    return fmt::format("is text, '{}', expected a JPEG or PNG", text);
   }
   std::string bytes;
   for (const char c : start.substr(0, 4)) {
