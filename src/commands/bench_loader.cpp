@@ -65,6 +65,26 @@ void warm_up(Batches& batches, const DataLoader& loader, const Config& config, d
   for (std::uint64_t i = 0; i < least || seconds_since(start) < seconds; ++i) batches.next();
 }
 
+struct Measured {
+  std::vector<double> rates;  // samples per second in each round
+  EpochStats stats;           // of all rounds
+  double cpu_seconds = 0;     // of all processes
+  double pss_mib = 0;
+};
+
+Measured measure(const WorkerPool& pool, Batches& batches, const BenchOptions& options) {
+  const std::vector<pid_t> processes = processes_of(pool);
+  const double cpu_before = cpu_seconds(processes);
+  EpochMeter meter;
+  meter.start(pool);
+  Measured result;
+  for (int i = 0; i < options.rounds; ++i) result.rates.push_back(run_round(batches, meter, options.seconds));
+  result.stats = meter.stats(pool);
+  result.cpu_seconds = cpu_seconds(processes) - cpu_before;
+  result.pss_mib = pss_mib(processes);
+  return result;
+}
+
 }  // namespace
 
 nlohmann::ordered_json bench_loader(const Config& config, const BenchOptions& options) {
@@ -85,27 +105,20 @@ nlohmann::ordered_json bench_loader(const Config& config, const BenchOptions& op
                                  count_of(config.loader.workers, "worker")));
   warm_up(batches, loader, config, options.seconds);
 
-  const std::vector<pid_t> processes = processes_of(pool);
-  const double cpu_before = cpu_seconds(processes);
-  EpochMeter meter;
-  meter.start(pool);
-  std::vector<double> rates;
-  for (int round = 0; round < options.rounds; ++round) rates.push_back(run_round(batches, meter, options.seconds));
-  const EpochStats stats = meter.stats(pool);
-  const double cpu = cpu_seconds(processes) - cpu_before;
-  const double cpu_per_thousand = 1e3 * cpu / static_cast<double>(stats.samples);
+  const Measured measured = measure(pool, batches, options);
+  const EpochStats& stats = measured.stats;
+  const double cpu_per_thousand = 1e3 * measured.cpu_seconds / static_cast<double>(stats.samples);
   const double bytes_per_second = static_cast<double>(stats.bytes) / stats.seconds;
-  const double pss = pss_mib(processes);
 
-  row("rate", rates_text(rates, "samples/s"));
+  row("rate", rates_text(measured.rates, "samples/s"));
   row("", fmt::format("{:.1f} MiB/s delivered", bytes_per_second / (1 << 20)));
   row("wait", fmt::format("p50 {:.3f} ms, p99 {:.3f} ms for a batch", 1e3 * stats.wait_p50, 1e3 * stats.wait_p99));
-  row("CPU", fmt::format("{:.3g} s per 1,000 samples; {:.2f} of {} cores busy", cpu_per_thousand, cpu / stats.seconds,
-                         usable_cores()));
+  row("CPU", fmt::format("{:.3g} s per 1,000 samples; {:.2f} of {} cores busy", cpu_per_thousand,
+                         measured.cpu_seconds / stats.seconds, usable_cores()));
   row("workers", config.loader.workers > 0
                      ? fmt::format("{}, busy for {:.0f} % of the time", config.loader.workers, 100 * stats.busy_share)
                      : "none: samples are read in this process (loader.workers)");
-  row("memory", fmt::format("{:.0f} MiB of all processes, shared pages divided (PSS)", pss));
+  row("memory", fmt::format("{:.0f} MiB of all processes, shared pages divided (PSS)", measured.pss_mib));
   if (const std::string faults = faults_line(stats.faults); !faults.empty()) row("faults", faults);
 
   return {{"benchmark", "loader"},
@@ -113,14 +126,14 @@ nlohmann::ordered_json bench_loader(const Config& config, const BenchOptions& op
           {"samples", loader.split().size},
           {"batch_size", config.loader.batch_size},
           {"workers", config.loader.workers},
-          {"samples_per_second", spread_json(rates)},
+          {"samples_per_second", spread_json(measured.rates)},
           {"bytes_per_second", bytes_per_second},
           {"first_batch_seconds", first_batch},
           {"wait_p50_seconds", stats.wait_p50},
           {"wait_p99_seconds", stats.wait_p99},
           {"cpu_seconds_per_1000_samples", cpu_per_thousand},
           {"busy_share", stats.busy_share},
-          {"pss_mib", pss}};
+          {"pss_mib", measured.pss_mib}};
 }
 
 }  // namespace trainyard
