@@ -270,6 +270,23 @@ TEST_F(TrainerResume, StateThatDoesNotFitIsNamed) {
   EXPECT_EQ(resume().steps, all_steps);
 }
 
+TEST_F(TrainerResume, NumbersOfStepsThatTheRunHasNotDoneAreRefused) {
+  Config config = small_config();
+  config.optimizer.name = "adamw";
+  config.checkpoint.every_steps = 1;
+  config.checkpoint.keep = 100;
+  train(config, {.path = case_ / "adamw", .checkpoint = std::nullopt});
+  fs::remove_all(checkpoint());
+  fs::copy(case_ / "adamw/checkpoints/step-00000004", checkpoint(), fs::copy_options::recursive);
+  for (const double steps : {-1.0, 0.5, 5.0}) {
+    change_tensor("state.safetensors", "optimizer.step.fc.bias", at::scalar_tensor(steps, at::kFloat));
+    EXPECT_THAT(error_of<RunError>([&] { resume(config); }),
+                HasSubstr(fmt::format("'optimizer.step.fc.bias' is {}; allowed: whole numbers from 0 to 4", steps)));
+  }
+  change_tensor("state.safetensors", "optimizer.step.fc.bias", at::scalar_tensor(4.0, at::kFloat));
+  EXPECT_EQ(resume(config).steps, all_steps);
+}
+
 TEST_F(TrainerResume, TrainedModelThatDoesNotFitItsManifestIsRefused) {
   const auto refusal = [&] { return error_of<RunError>([&] { load_trained_model(checkpoint(), at::kCPU); }); };
   change_manifest("/class_counts", json::array());
