@@ -1,14 +1,17 @@
 #include "training/trainer.h"
 
 #include <filesystem>
+#include <sstream>
 
 #include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
 #include <signal.h>
 
 #include "support/checkable_pool.h"
 #include "support/configured.h"
 #include "support/error_of.h"
 #include "support/temp_dir.h"
+#include "util/json_text.h"
 
 namespace trainyard {
 namespace {
@@ -164,6 +167,20 @@ TEST(Trainer, SavesAfterTheNextStepIfAskedBetweenTwoEpochs) {
   trainer.open_folder();
   EXPECT_EQ(trainer.run(StopToken(requests)).steps, 2);
   EXPECT_TRUE(std::filesystem::exists(folder.checkpoints() / "step-00000001"));
+}
+
+TEST(Trainer, WritesALineForEachEpochAndForTheLastStep) {
+  const TempDir dir;
+  const Config config =
+      configured("--model.name linear --loader.batch_size 34 --train.epochs 2 --train.log_every 4");  // 3 steps each
+  WorkerPool pool({.workers = 0, .batch_size = 34}, named(nullptr));
+  Trainer trainer(config, pool, at::kCPU, alone, {.path = dir / "run", .checkpoint = std::nullopt});
+  trainer.open_folder();
+  trainer.run();
+  std::vector<std::int64_t> steps;
+  std::istringstream lines(read_text_file(dir / "run/metrics.jsonl", "test"));
+  for (std::string line; std::getline(lines, line);) steps.push_back(json_from(line).at("step"));
+  EXPECT_THAT(steps, testing::ElementsAre(3, 4, 6));
 }
 
 // The weights overflow, so no epoch is the best.
