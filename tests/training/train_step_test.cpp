@@ -128,7 +128,9 @@ TEST(TrainStep, ALossThatIsNotFiniteChangesNothingWhereItIsToBeSkipped) {
 
     TensorDict bad = random_batch(1, 28);
     bad.at("image")[3][0][5][5] = NAN;
-    EXPECT_TRUE(std::isnan(step(bad, 0.01).loss.item<double>()));
+    const StepResult result = step(bad, 0.01);
+    EXPECT_TRUE(std::isnan(result.loss.item<double>()));
+    EXPECT_TRUE(result.sums.eq(0).all().item<bool>()) << "it counts in no metric";
     for (std::size_t i = 0; i < weights.size(); ++i) {
       EXPECT_TRUE(at::equal(model->state_dict()[i].second, weights[i].second)) << optimizer_name << weights[i].first;
     }
@@ -138,6 +140,40 @@ TEST(TrainStep, ALossThatIsNotFiniteChangesNothingWhereItIsToBeSkipped) {
     step(good, 0.01);
     EXPECT_FALSE(at::equal(model->state_dict()[0].second, weights[0].second)) << "the next step counts again";
   }
+}
+
+TEST(TrainStep, ABatchWhoseLossIsNotFiniteSkipsItsWholeStep) {
+  at::manual_seed(5);
+  const auto model = make_model({.name = "convnet"}, image_input({.channels = 1, .height = 28, .width = 28}, 10));
+  const auto optimizer = make_optimizer({.lr = 0.01}, *model);
+  const TrainConfig config{.on_nonfinite = OnNonfinite::skip};
+  TaskStep step_with(*model, *optimizer, small_task(), config);
+  TensorDict bad = random_batch(1, 28);
+  bad.at("image")[3][0][5][5] = NAN;
+  const at::Tensor before = model->parameters()[0].detach().clone();
+  step_with.step(bad, 0.01, {.first = true, .last = false});
+  step_with.step(random_batch(1, 28), 0.01, {.first = false, .last = true});
+  EXPECT_TRUE(at::equal(model->parameters()[0], before));
+}
+
+// Its loss is finite, its gradient is not.
+class InfiniteGradient : public ModelModule {
+ public:
+  TensorDict forward(const TensorDict& batch) override {
+    return {{"logits", weight_.sqrt().expand({batch.at("image").size(0), 10})}};
+  }
+
+ private:
+  at::Tensor weight_ = register_parameter("fc", at::zeros({10}));
+};
+
+TEST(TrainStep, AnInfiniteGradientIsNotClippedButSkipped) {
+  InfiniteGradient model;
+  const auto optimizer = make_optimizer({.lr = 0.01}, model);
+  const TrainConfig config{.clip_grad_norm = 1, .on_nonfinite = OnNonfinite::skip};
+  TaskStep step_with(model, *optimizer, small_task(), config);
+  EXPECT_TRUE(std::isfinite(step_with.step(random_batch(1, 28), 0.01).loss.item<double>()));
+  EXPECT_TRUE(model.Model::parameters()[0].eq(0).all().item<bool>());
 }
 
 TEST(TrainStep, Fp16ThatOverflowsChangesOnlyTheScale) {
