@@ -125,9 +125,17 @@ TransformPipeline::TransformPipeline(const std::vector<std::string>& specs, cons
   fields_ = fields;
   for (Field& field : fields_) {
     if (!field.is_spatial()) continue;
-    field.shape[0] = static_cast<std::int64_t>(size.height);
-    field.shape[1] = static_cast<std::int64_t>(size.width);
+    const auto [height, width] = size_after(image_size(field));
+    field.shape[0] = static_cast<std::int64_t>(height);
+    field.shape[1] = static_cast<std::int64_t>(width);
   }
+}
+
+ImageSize TransformPipeline::size_after(ImageSize size) const {
+  for (const Stage& stage : stages_) {
+    if (stage.frames) size = stage.transform->frame(size, RandomStream(0))->size;
+  }
+  return size;
 }
 
 void TransformPipeline::leave_files_to_gpu(std::size_t bytes) {
@@ -210,7 +218,6 @@ LazyImage TransformPipeline::lazy(const Field& field, Spatial& spatial) const {
 void TransformPipeline::open(const Dataset& dataset, std::size_t index) const {
   const std::vector<Field>& fields = dataset.fields();
   if (memory_->spatial.size() < fields.size()) memory_->spatial.resize(fields.size());
-  std::optional<std::size_t> first;
   for (std::size_t i = 0; i < fields.size(); ++i) {
     const Field& field = fields[i];
     Spatial& spatial = memory_->spatial[i];
@@ -224,12 +231,22 @@ void TransformPipeline::open(const Dataset& dataset, std::size_t index) const {
     } else {
       spatial.reader = open_stored_image(dataset, i, stored, index);
     }
-    if (!first) first = i;
-    const ImageSize size = spatial.size();
-    const ImageSize other = memory_->spatial[*first].size();
-    if (size == other) continue;
+  }
+  require_size_of_masks(dataset, index);
+}
+
+// Images may differ in size; a mask has a class for each pixel of the first image.
+void TransformPipeline::require_size_of_masks(const Dataset& dataset, std::size_t index) const {
+  const std::vector<Field>& fields = dataset.fields();
+  const auto image = std::find_if(fields.begin(), fields.end(), [](const Field& field) { return field.is_image(); });
+  if (image == fields.end()) return;
+  const ImageSize wanted = memory_->spatial[static_cast<std::size_t>(image - fields.begin())].size();
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    if (!fields[i].is_mask()) continue;
+    const ImageSize size = memory_->spatial[i].size();
+    if (size == wanted) continue;
     throw RunError("data", "{}: {} has {} x {} pixels and {} has {} x {}: both must have one size (width x height)",
-                   dataset.name(index), fields[*first].name, other.width, other.height, field.name, size.width,
+                   dataset.name(index), image->name, wanted.width, wanted.height, fields[i].name, size.width,
                    size.height);
   }
 }
@@ -290,7 +307,7 @@ void TransformPipeline::transform_field(const Dataset& dataset, std::size_t i, c
   if (field.encoded_bytes > 0 && spatial.reader) layout = spatial.reader->layout_for_gpu();
   run(image, field.is_mask(), pass, framed_);
   if (image.size() != image_size(field)) {
-    const std::string name = field.is_stored_image ? dataset.name(pass.index) : "a sample";
+    const std::string name = field.is_stored_image ? dataset.image_name(i, pass.index) : "a sample";
     throw_size_mismatch(name, image.size(), image_size(field));
   }
   if (field.encoded_bytes == 0) return finish(image, field.is_mask(), pass, out.data());

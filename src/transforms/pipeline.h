@@ -100,9 +100,11 @@ class TransformPipeline {
   struct Pass;
 
   void expect(std::span<const Field> given, std::span<const std::span<std::byte>> out) const;
+  ImageSize size_after(ImageSize size) const;
   void transform(const Dataset& dataset, const Pass& pass, std::span<const std::span<std::byte>> out) const;
   void transform_field(const Dataset& dataset, std::size_t i, const Pass& pass, std::span<std::byte> out) const;
   void open(const Dataset& dataset, std::size_t index) const;
+  void require_size_of_masks(const Dataset& dataset, std::size_t index) const;
   LazyImage lazy(const Field& field, Spatial& spatial) const;
   void apply(std::size_t place, const ImageView& image, bool is_mask, const Pass& pass) const;
   void run(LazyImage& image, bool is_mask, const Pass& pass, std::size_t end) const;
