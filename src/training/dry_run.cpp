@@ -13,7 +13,9 @@
 #include "optim/optimizer.h"
 #include "report/thumbnail.h"
 #include "tasks/sample_image.h"
+#include "training/initial_weights.h"
 #include "training/memory.h"
+#include "training/require_batches.h"
 #include "training/saved_run.h"
 #include "training/train_step.h"
 #include "training/trained_model.h"
@@ -60,6 +62,8 @@ std::string dry_run(const Config& config, WorkerPool& pool, at::Device device, c
   const MetricSet metrics(task->metrics(Phase::train));
   at::manual_seed(config.train.seed);
   const std::shared_ptr<Model> model = new_model(config.model, task->model_input(), device);
+  load_initial_weights(*model, config.model);
+  require_batches(config, data.size, /*reaches_last=*/true, /*ranks=*/1, *model, task->model_input());
   const std::unique_ptr<Optimizer> optimizer = make_optimizer(config.optimizer, *model);
   ProcessGroup alone;
   TrainStep step(*model, *optimizer, *task, metrics, config.train, alone);

@@ -134,8 +134,6 @@ class Trainer {
 
   // trainer_resume.cpp
   void begin();  // from the folder's checkpoint, from model.weights or from the seed
-  void require_batches() const;
-  void start_from_weights(const std::string& path);
   void restore(const std::filesystem::path& checkpoint);
   void take_over_from_first_rank();
   Place checked_place(const Manifest& manifest, const std::filesystem::path& checkpoint) const;

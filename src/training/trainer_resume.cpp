@@ -11,10 +11,9 @@
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/checkpoint_folder.h"
 #include "checkpoint/run_config.h"
-#include "checkpoint/safetensors_torch.h"
-#include "config/paths.h"
-#include "models/check_forward.h"
 #include "models/tensor_fit.h"
+#include "training/initial_weights.h"
+#include "training/require_batches.h"
 #include "training/trained_model.h"
 #include "training/trainer.h"
 #include "util/count_of.h"
@@ -88,7 +87,8 @@ void check_sums(const std::string& name, const at::Tensor& sums, std::int64_t ma
 }  // namespace
 
 void Trainer::begin() {
-  require_batches();
+  const bool reaches_last = batches_per_epoch() == train_loader_.batches();
+  require_batches(config_, dataset_.size, reaches_last, group_.rank().world_size, *model_, task_->model_input());
   if (config_.distributed.sync_batch_norm && !group_.alone()) {
     model_->synchronize_batch_norm([this](const at::Tensor& tensor) { group_.all_reduce(tensor); });
   }
@@ -97,7 +97,7 @@ void Trainer::begin() {
     collected.require_memory(splits_[split].size);
   }
   const bool reads = group_.rank().is_first();
-  if (reads && !folder_.checkpoint && !config_.model.weights.empty()) start_from_weights(config_.model.weights);
+  if (reads && !folder_.checkpoint) load_initial_weights(*model_, config_.model);
   if (config_.train.ema_decay > 0) {
     averaged_model_ = new_model(config_.model, task_->model_input(), device_);
     averaged_model_->eval();
@@ -105,63 +105,6 @@ void Trainer::begin() {
   }
   if (reads && folder_.checkpoint) restore(*folder_.checkpoint);
   take_over_from_first_rank();
-}
-
-// Checks that an epoch has at least one batch, and that its smallest batch can be trained on.
-void Trainer::require_batches() const {
-  const auto size = static_cast<std::int64_t>(dataset_.size);
-  const std::int64_t batch_size = config_.loader.batch_size;
-  if (train_loader_.batches() == 0) {
-    throw UsageError("loader.drop_last",
-                     "the training split has {}, fewer than one batch of {}, and loader.drop_last leaves out "
-                     "incomplete batches: lower loader.batch_size",
-                     count_of(size, "sample"), batch_size);
-  }
-  const bool is_last_reached = batches_per_epoch() == train_loader_.batches();
-  const std::int64_t rest = config_.loader.drop_last || !is_last_reached ? 0 : size % batch_size;
-  const std::int64_t ranks = group_.rank().world_size;
-  const std::int64_t smallest = rest == 0 ? batch_size : rest;
-  if (config_.distributed.sync_batch_norm && smallest < ranks) {
-    throw UsageError("distributed.sync_batch_norm",
-                     "{} in batches of {} leave a batch of {} for {} ranks, and a rank without samples has no "
-                     "statistics: set loader.drop_last = true, or change loader.batch_size",
-                     count_of(size, "sample"), batch_size, smallest, ranks);
-  }
-  const auto has_lone_sample = [&](std::int64_t samples) { return samples > 0 && samples / ranks <= 1; };
-  if (!has_lone_sample(batch_size) && !has_lone_sample(rest)) return;
-  const std::string failure = failure_on_one_sample(*model_, task_->model_input());
-  if (failure.empty()) return;
-  throw UsageError("loader.batch_size",
-                   "{} in batches of {} leave a batch of one sample, on which {} cannot be trained ({}): set "
-                   "loader.drop_last = true, or change loader.batch_size",
-                   count_of(size, "sample"), batch_size, config_.model.name, failure);
-}
-
-namespace {
-
-// What to do if `path`, which the user gave as `name`, is no file of weights; empty if it is not known.
-std::string advice_on_weights(const std::filesystem::path& name, const std::filesystem::path& path) {
-  std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) {
-    return "; for a run's weights, give the model.safetensors of one of its checkpoints, e.g. "
-           "RUN/checkpoints/best/model.safetensors";
-  }
-  const bool is_missing =
-      name.parent_path().string().ends_with(weights_folder) && !std::filesystem::exists(path, ignored);
-  return is_missing ? "; make weights NAME=" + name.stem().string() + " fetches published ones" : "";
-}
-
-}  // namespace
-
-void Trainer::start_from_weights(const std::string& given) {
-  const std::filesystem::path name = given;
-  const std::string path = follow_link(name.parent_path()) / name.filename();
-  try {
-    open_regular_file(path, "model.weights");
-  } catch (const RunError& error) {  // a wrong setting, hence a usage error
-    throw_error(ExitCode::usage, error.what() + advice_on_weights(name, path));
-  }
-  load_weights(*model_, load_safetensors(path), config_.model.reset_head, path);
 }
 
 void Trainer::restore(const std::filesystem::path& path) {

@@ -89,5 +89,18 @@ TEST_F(DebugOptions, DryRunShowsTheModelAndABatchAndTrainsNothing) {
   EXPECT_FALSE(std::filesystem::exists(*dir_ / "dry/checkpoints"));
 }
 
+TEST_F(DebugOptions, DryRunRefusesWeightsThatAreMissing) {
+  const Outcome outcome = train("dry_weights", {"--train.dry_run", "--model.weights", "resnet18"});
+  EXPECT_EQ(outcome.exit_code, 2) << outcome.output;
+  EXPECT_THAT(outcome.output, HasSubstr("make weights NAME=resnet18 fetches published ones"));
+}
+
+TEST_F(DebugOptions, DryRunRefusesAnEpochWithoutABatch) {
+  const Outcome outcome =
+      train("dry_batch", {"--train.dry_run", "--loader.batch_size", "9999", "--loader.drop_last=true"});
+  EXPECT_EQ(outcome.exit_code, 2) << outcome.output;
+  EXPECT_THAT(outcome.output, HasSubstr("fewer than one batch of 9999"));
+}
+
 }  // namespace
 }  // namespace trainyard
