@@ -116,10 +116,20 @@ std::string head_advice(const Model& model, const NamedTensors& wanted, const Na
   return "";
 }
 
+void require_head(const Model& model, const NamedTensors& wanted) {
+  const auto is_of_head = [&](const auto& entry) { return model.is_of_head(entry.first); };
+  if (std::any_of(wanted.begin(), wanted.end(), is_of_head)) return;
+  throw UsageError("model.reset_head",
+                   "the model has no parameters in '{}', the module that its head() names: override head() in the "
+                   "model's file, or drop the setting",
+                   model.head());
+}
+
 }  // namespace
 
 void load_weights(Model& model, const NamedTensors& state, bool reset_head, const std::string& origin) {
   const NamedTensors wanted = model.state_dict();
+  if (reset_head) require_head(model, wanted);
   const std::string prefix = foreign_prefix(model, state, wanted);
   const auto [given, ignored] = own_tensors(model, state, prefix.size(), origin);
 
