@@ -43,6 +43,13 @@ TEST(Schedule, CosineFollowsItsClosedForm) {
   EXPECT_GT(at_step(config, 99), 0);
 }
 
+TEST(Schedule, CosineEndsAtAShareOfThePeak) {
+  const ScheduleConfig config = configured("--schedule.name cosine --schedule.cosine.final 0.1").schedule;
+  EXPECT_DOUBLE_EQ(at_step(config, 0), 0.4);
+  EXPECT_DOUBLE_EQ(at_step(config, 50), 0.22);
+  EXPECT_NEAR(at_step(config, 99), 0.04, 1e-3);
+}
+
 TEST(Schedule, ExponentialChangesByOneFactorPerStep) {
   const ScheduleConfig config = configured("--schedule.name exponential --schedule.exponential.final 1e4").schedule;
   EXPECT_DOUBLE_EQ(at_step(config, 0), 0.4);
