@@ -1,6 +1,7 @@
 #include "config/paths.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <utility>
 
@@ -29,8 +30,12 @@ void resolve(const char* key, const fs::path& folder, std::string& path, std::ve
   }
 }
 
+// Of files with weights, in formats that are converted first, too.
+constexpr std::array weights_endings = {".safetensors", ".pth", ".pt", ".bin", ".ckpt"};
+
 bool is_name(const std::string& weights) {
-  return !weights.empty() && weights.find('/') == std::string::npos && !weights.ends_with(".safetensors") &&
+  const auto ends = [&](const char* ending) { return weights.ends_with(ending); };
+  return !weights.empty() && weights.find('/') == std::string::npos && std::ranges::none_of(weights_endings, ends) &&
          !is_there(weights);
 }
 

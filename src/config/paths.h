@@ -16,7 +16,8 @@ inline constexpr const char* weights_folder = "data/weights";
 /// its data, it is kept unchanged and named in a line of the result. run.dir, where runs are written, is unchanged: new
 /// runs go to the current folder. Afterwards run.started_in is the current folder.
 /// A model.weights that is a name, e.g. resnet50, becomes the path of that file in weights_folder. It is a name if it
-/// has neither a slash nor the ending .safetensors and the current folder has no file of that name.
+/// has neither a slash nor the ending of a file of weights (.safetensors, .pth, .pt, .bin, .ckpt) and the current
+/// folder has no file of that name.
 std::vector<std::string> resolve_paths(Config& config);
 
 }  // namespace trainyard

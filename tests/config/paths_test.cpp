@@ -57,7 +57,7 @@ TEST_F(ResolvePaths, NameOfWeightsIsAFileInTheirFolder) {
 TEST_F(ResolvePaths, PathOfWeightsIsNoName) {
   config_.run.started_in = "";
   std::ofstream("resnet18.pth");  // other formats are refused later, with their own error
-  for (const char* const path : {"w.safetensors", "./w", "/w", "resnet18.pth"}) {
+  for (const char* const path : {"w.safetensors", "./w", "/w", "resnet18.pth", "missing.pth"}) {
     config_.model.weights = path;
     resolve_paths(config_);
     EXPECT_EQ(config_.model.weights, path);
