@@ -24,6 +24,7 @@
 #include "util/nearest.h"
 #include "util/output.h"
 #include "util/printable.h"
+#include "util/probable_key.h"
 
 namespace trainyard {
 namespace {
@@ -32,13 +33,17 @@ constexpr const char* where = "trainyard";
 
 bool asks_for_help(const std::string& word) { return word == "-h" || word == "--help"; }
 
-// What an unknown word was probably meant to be: one of `flags`, or a setting; first of all one that lacks its section.
-std::string nearest_flag(const std::string& flag, std::vector<std::string> flags) {
-  const std::string key = flag.substr(std::min(flag.find_first_not_of('-'), flag.size()));
-  flags.push_back("--" + nearest_keys(key).front());
-  const auto whole = std::ranges::find_if(flags, [&](const std::string& known) { return known.ends_with("." + key); });
-  if (whole != flags.end()) return *whole;
-  return nearest_first(flag, flags).front();
+// Returns "did you mean '--train.epochs'?", or `otherwise` if the word `flag` is like none of `flags` and like no
+// setting.
+std::string advice_on_flag(const std::string& flag, const std::vector<std::string>& flags,
+                           const std::string& otherwise) {
+  const auto without_dashes = [](const std::string& word) {
+    return word.substr(std::min(word.find_first_not_of('-'), word.size()));
+  };
+  std::vector<std::string> known = flag_keys();
+  for (const std::string& one : flags) known.push_back(without_dashes(one));
+  const std::optional<std::string> meant = probable_key(without_dashes(flag), known);
+  return meant ? fmt::format("did you mean '--{}'?", *meant) : otherwise;
 }
 
 UsageError unknown_word(const std::string& word, const std::string& command, const std::vector<std::string>& flags,
@@ -46,19 +51,17 @@ UsageError unknown_word(const std::string& word, const std::string& command, con
   const std::string flag = word.substr(0, word.find('='));
   if (flag.starts_with("-")) {
     return {where,
-            "{} has no flag '{}'; did you mean '{}'? {}See trainyard {} --help",
+            "{} has no flag '{}'; {} {}See trainyard {} --help",
             command,
             printable(flag),
-            nearest_flag(flag, flags),
+            advice_on_flag(flag, flags, "trainyard config lists all settings."),
             takes_words ? "Words that begin with a dash and are no flags stand after --. " : "",
             command};
   }
-  constexpr std::size_t probably_meant = 3;
-  const std::string nearest = nearest_flag("--" + flag, flags);
-  const std::string advice = edit_distance("--" + flag, nearest) <= probably_meant
-                                 ? fmt::format("did you mean '{}'?", nearest)
-                                 : "a flag takes one value, and the flag of a list is given once for each item.";
-  return {where, "'{}' is no argument of {}; {} See trainyard {} --help", printable(word), command, advice, command};
+  const std::string advice =
+      advice_on_flag(flag, flags, "a flag takes one value, and the flag of a list is given once for each item.");
+  return {where,  "'{}' is no argument of {}; {} See trainyard {} --help", printable(word), command, advice,
+          command};
 }
 
 // A command with its own arguments, which CLI11 parses.
@@ -173,9 +176,9 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
     return std::nullopt;
   }
   if (name.starts_with("-")) {
-    throw UsageError(where,
-                     "'{}' stands before the command, where only settings may; did you mean '{}'? See trainyard --help",
-                     printable(name), nearest_flag(name, {"--help", "--version", "--config"}));
+    throw UsageError(where, "'{}' stands before the command, where only settings may; {} See trainyard --help",
+                     printable(name),
+                     advice_on_flag(name, {"--help", "--version", "--config"}, "trainyard config lists all settings."));
   }
   if (std::find(commands.begin(), commands.end(), name) == commands.end()) {
     throw UsageError(where, "there is no command '{}'; did you mean '{}'? The commands are {}", printable(name),

@@ -7,8 +7,8 @@
 #include <fmt/ranges.h>
 
 #include "config/component.h"
-#include "util/nearest.h"
 #include "util/printable.h"
+#include "util/probable_key.h"
 
 namespace trainyard {
 namespace {
@@ -82,7 +82,8 @@ std::string advice_on_unknown_key(const std::vector<Setting>& settings, const st
     if (setting.selected) selected.push_back(setting.key);
   }
   if (!now.empty()) return fmt::format("it is now {}", fmt::join(selected.empty() ? now : selected, " or "));
-  return fmt::format("did you mean '{}'?", nearest_keys(key).front());
+  const std::optional<std::string> meant = probable_key(key, flag_keys());
+  return meant ? fmt::format("did you mean '{}'?", *meant) : "trainyard config lists all settings";
 }
 
 std::string refusal_of_unselected(const std::vector<Setting>& settings, const Setting& setting) {
@@ -92,22 +93,12 @@ std::string refusal_of_unselected(const std::vector<Setting>& settings, const Se
                      printable(name_in(settings, component.section), 100), component.section);
 }
 
-std::vector<std::string> nearest_keys(const std::string& key) {
-  constexpr std::size_t wrong_section = 3;
-  const auto field = [](const std::string& whole) { return whole.substr(whole.rfind('.') + 1); };
+std::vector<std::string> flag_keys() {
   Config config;
-  std::vector<std::pair<std::size_t, std::string>> ranked;
-  for (const Setting& setting : settings_in(config)) {
-    if (!setting.flag) continue;
-    ranked.emplace_back(
-        std::min(edit_distance(key, setting.key), edit_distance(field(key), field(setting.key)) + wrong_section),
-        setting.key);
-  }
-  // Of equally near ones, a setting of every run comes before one of a component.
-  const auto rank = [](const auto& one) { return std::pair(one.first, std::ranges::count(one.second, '.')); };
-  std::stable_sort(ranked.begin(), ranked.end(), [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
   std::vector<std::string> keys;
-  for (auto& [distance, name] : ranked) keys.push_back(std::move(name));
+  for (const Setting& setting : settings_in(config)) {
+    if (setting.flag) keys.push_back(setting.key);
+  }
   return keys;
 }
 

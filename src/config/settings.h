@@ -27,8 +27,7 @@ bool has_moved(const std::vector<Setting>& settings, const std::string& key);
 /// selects the component. Empty if it is allowed.
 std::string refusal_of_unselected(const std::vector<Setting>& settings, const Setting& setting);
 
-/// Returns the keys that a misspelt one probably meant, nearest first. Field names match in any section, so
-/// "batch_size" and "train.batch_size" both find "loader.batch_size".
-std::vector<std::string> nearest_keys(const std::string& key);
+/// Returns the keys of all settings that may be given as flags.
+std::vector<std::string> flag_keys();
 
 }  // namespace trainyard

@@ -14,7 +14,8 @@
 namespace trainyard {
 namespace {
 
-constexpr const char* word_characters = "abcdefghijklmnopqrstuvwxyz0123456789_";
+// Names have small letters; those of torchvision are read, too, and the error about them lists ours.
+constexpr const char* word_characters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
 constexpr const char* value_characters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.";
 
 /// Parses one `name` or `name(key=value, ...)`. Spaces are allowed between the parts.
@@ -23,11 +24,11 @@ class Parser {
   explicit Parser(const std::string& text) : text_(text), rest_(text) {}
 
   TransformArguments parse() {
-    const std::string name = word("a transform's name (small letters, digits, _)", word_characters);
+    const std::string name = word("a transform's name", word_characters);
     std::map<std::string, std::string> arguments;
     if (accept('(') && !accept(')')) {
       do {
-        const std::string key = word("an argument's name (small letters, digits, _)", word_characters);
+        const std::string key = word("an argument's name", word_characters);
         expect('=');
         if (!arguments.emplace(key, word("a value", value_characters)).second) {
           fail(fmt::format("argument '{}' is given twice", key));

@@ -4,6 +4,16 @@
 #include <numeric>
 
 namespace trainyard {
+namespace {
+
+std::string lower_case(std::string_view text) {
+  std::string result(text);
+  std::ranges::transform(result, result.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return result;
+}
+
+}  // namespace
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
@@ -21,9 +31,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 std::vector<std::string> nearest_first(std::string_view name, std::vector<std::string> known) {
-  std::stable_sort(known.begin(), known.end(), [name](const std::string& a, const std::string& b) {
-    return edit_distance(name, a) < edit_distance(name, b);
-  });
+  const std::string lower = lower_case(name);
+  std::ranges::stable_sort(known, {}, [&](const std::string& one) { return edit_distance(lower, lower_case(one)); });
   return known;
 }
 

@@ -79,6 +79,8 @@ std::string error(const std::string& spec, const Field& of = sample_field) {
 TEST(TransformPipeline, AnUnknownNameListsTheNearestFirst) {
   EXPECT_THAT(error("random_corp(padding=4)"),
               AllOf(HasSubstr("'random_corp'"), HasSubstr("nearest first: random_crop, ")));
+  EXPECT_THAT(error("RandomHorizontalFlip(p=0.5)"),
+              AllOf(HasSubstr("'RandomHorizontalFlip'"), HasSubstr("nearest first: random_horizontal_flip, ")));
 }
 
 TEST(TransformPipeline, AnUnknownArgumentListsTheKnownOnes) {
@@ -89,7 +91,7 @@ TEST(TransformPipeline, AnUnknownArgumentListsTheKnownOnes) {
 TEST(TransformPipeline, ShowsWhatItCannotRead) {
   for (const char* spec : {"", "(padding=4)", "random_crop(", "random_crop(padding", "random_crop(padding=",
                            "random_crop(padding=4", "random_crop(padding=4,)", "random_crop(padding=4)x",
-                           "random_crop)", "Random_crop", "random_crop(4)", "random_crop(padding=4 padding=5)"}) {
+                           "random_crop)", "random-crop", "random_crop(4)", "random_crop(padding=4 padding=5)"}) {
     EXPECT_THAT(error(spec), AllOf(HasSubstr(fmt::format("cannot read '{}'", spec)),
                                    HasSubstr("expected name or name(key=value, key=value)")));
   }

@@ -17,6 +17,7 @@ TEST(NearestFirst, PutsTheLikelyMeaningFirst) {
   EXPECT_THAT(nearest_first("resnet81", {"convnet", "resnet50", "resnet18"}),
               testing::ElementsAre("resnet50", "resnet18", "convnet"));
   EXPECT_THAT(nearest_first("convnte", {"resnet18", "convnet"}), testing::ElementsAre("convnet", "resnet18"));
+  EXPECT_THAT(nearest_first("AdamW", {"sgd", "adamw"}), testing::ElementsAre("adamw", "sgd"));
 }
 
 }  // namespace

@@ -1,0 +1,30 @@
+#include "util/probable_key.h"
+
+#include <gtest/gtest.h>
+
+namespace trainyard {
+namespace {
+
+const std::vector<std::string> keys{"train.epochs",      "train.clip_grad_norm", "train.seed",        "train.profile",
+                                    "loader.batch_size", "optimizer.lr",         "optimizer.adamw.lr"};
+
+TEST(ProbableKey, FindsTyposAndWrongSections) {
+  EXPECT_EQ(probable_key("train.epohcs", keys), "train.epochs");
+  EXPECT_EQ(probable_key("tarin.seed", keys), "train.seed");
+  EXPECT_EQ(probable_key("batch_size", keys), "loader.batch_size");
+  EXPECT_EQ(probable_key("train.batch-size", keys), "loader.batch_size");
+  EXPECT_EQ(probable_key("lr", keys), "optimizer.lr") << "rather than that of a component";
+}
+
+TEST(ProbableKey, FindsWordsInAnyOrder) {
+  EXPECT_EQ(probable_key("train.grad_clip", keys), "train.clip_grad_norm");
+  EXPECT_EQ(probable_key("trainer.max_epochs", keys), "train.epochs");
+}
+
+TEST(ProbableKey, IsNoneIfNoKeyIsAlike) {
+  for (const char* const key : {"train.amp", "train.compile", "x", ""})
+    EXPECT_EQ(probable_key(key, keys), std::nullopt);
+}
+
+}  // namespace
+}  // namespace trainyard
