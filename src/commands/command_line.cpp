@@ -14,6 +14,7 @@
 #include "commands/page.h"
 #include "commands/topics.h"
 #include "config/flags.h"
+#include "config/run_name.h"
 #include "config/settings.h"
 #include "config/validate.h"
 #include "datasets/dataset.h"
@@ -151,6 +152,7 @@ Config resolved_config(const std::string& name, Command& command, const SettingF
     throw UsageError(where, "{} takes no settings, and {} was given; leave it out", name,
                      command.given_settings.front());
   }
+  expand_run_name(config);
   validate(config);
   require_components(config);
   return config;
