@@ -54,8 +54,8 @@ std::string hint_of(const ArgumentRules& rules, const char* type) {
 }
 
 void describe(std::vector<ArgumentHelp>& all, const std::string& name, const std::string& help,
-              const ArgumentRules& rules, const char* type, const std::string& standard = "") {
-  all.push_back({name, hint_of(rules, type), help, rules.group, standard, rules.one_of});
+              const ArgumentRules& rules, const char* type, const std::string& standard = "", bool repeated = false) {
+  all.push_back({name, hint_of(rules, type), help, rules.group, standard, rules.one_of, rules.required, repeated});
 }
 
 }  // namespace
@@ -88,7 +88,7 @@ void Arguments::add(const std::string& name, std::string& value, const std::stri
 void Arguments::add(const std::string& name, std::vector<std::string>& values, const std::string& help,
                     const ArgumentRules& rules) {
   apply(rules, subcommand_, *subcommand_.add_option(name, values));
-  describe(help_, name, help, rules, "TEXT");
+  describe(help_, name, help, rules, "TEXT", "", /*repeated=*/true);
 }
 
 std::vector<ArgumentHelp> arguments_added_by(const std::function<void(Arguments&)>& bind) {

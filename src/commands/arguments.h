@@ -32,6 +32,8 @@ struct ArgumentHelp {
   std::string group;                   ///< empty: Options
   std::string standard;                ///< the default, if it is worth showing
   std::vector<std::string> choices{};  ///< all allowed values; empty: not an enumeration
+  bool required = false;
+  bool repeated = false;  ///< takes several values
 };
 
 /// Each call adds an argument: "--name", "-n,--name" or, without dashes, a positional one. Its value is written to

@@ -20,6 +20,12 @@ std::string described(const std::string& help, const std::string& standard) {
   return standard.empty() ? help : fmt::format("{} ({})", help, standard);
 }
 
+// "checkpoint", "[checkpoint]" if it may be left out, "inputs..." if there may be several.
+std::string usage_of(const ArgumentHelp& argument) {
+  const std::string name = argument.name + (argument.repeated ? "..." : "");
+  return argument.required ? name : "[" + name + "]";
+}
+
 std::string argument_rows(const std::string& heading, const std::vector<ArgumentHelp>& arguments, std::size_t columns) {
   std::string text;
   for (const ArgumentHelp& argument : arguments) {
@@ -73,7 +79,7 @@ std::string command_help(const std::string& command, const std::vector<ArgumentH
   std::string usage = "trainyard " + command;
   std::vector<std::string> groups = {"arguments", "options"};
   for (const ArgumentHelp& argument : arguments) {
-    if (!argument.name.starts_with("-")) usage += " " + argument.name;
+    if (!argument.name.starts_with("-")) usage += " " + usage_of(argument);
     if (std::find(groups.begin(), groups.end(), argument.group) == groups.end() && !argument.group.empty()) {
       groups.push_back(argument.group);
     }

@@ -35,6 +35,15 @@ TEST(Help, PrintsAPageAndNamesAllInTheOverview) {
   for (const std::string& topic : help_topics()) EXPECT_THAT(overview.output, HasSubstr(topic));
 }
 
+TEST(Help, ShowsWhichArgumentsMayBeLeftOut) {
+  const auto usage = [](const char* command) {
+    const std::string help = run_program({TRAINYARD_BINARY, command, "--help"}, {"COLUMNS=200"}).output;
+    return help.substr(0, help.find('\n'));
+  };
+  EXPECT_THAT(usage("predict"), HasSubstr("trainyard predict checkpoint inputs... [--config FILE]"));
+  EXPECT_THAT(usage("data"), HasSubstr("trainyard data [checkpoint] [--config FILE]"));
+}
+
 TEST(Help, NamesTheNearestTopicsFirst) {
   const Outcome outcome = run_program({TRAINYARD_BINARY, "help", "setings\033[2J"});
   EXPECT_EQ(outcome.exit_code, 2);
