@@ -87,7 +87,7 @@ def read(folder):
         started = min(int(file.name.split(".")[3]) for file in folder.glob("events.out.tfevents.*.trainyard"))
         points = read_points(folder)
     except OSError as error:
-        raise TrackError(f"{folder} is no run's folder: {error.filename}: {error.strerror}") from None
+        raise TrackError(f"{folder} is not a run's folder: {error.filename}: {error.strerror}") from None
     except (ValueError, LookupError) as error:
         raise TrackError(f"{folder} holds no run that can be read: {error}") from None
     manifest = read_json(folder / "checkpoints/last/manifest.json")

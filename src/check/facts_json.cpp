@@ -143,7 +143,7 @@ const char* kind_of(std::string_view text) {
     return "is UTF-16, as `>` in PowerShell writes it: use `trainyard check --json | Out-File -Encoding utf8 "
            "facts.json`";
   }
-  if (text.find('\0') != std::string_view::npos) return "is no text";
+  if (text.find('\0') != std::string_view::npos) return "is not text";
   return "";
 }
 

@@ -38,7 +38,8 @@ std::string entry_fault(const std::vector<std::string>& entries, std::size_t pla
   if (place > 0 && is_identifier(entry) != is_identifier(entries[0])) {
     return "indices and identifiers cannot stand in one list";
   }
-  if (!is_identifier(entry) && entry_index(entry) < 0) return fmt::format("{} is no index and no identifier", entry);
+  if (!is_identifier(entry) && entry_index(entry) < 0)
+    return fmt::format("{} is neither an index nor an identifier", entry);
   return "";
 }
 

@@ -56,12 +56,12 @@ UsageError unknown_word(const std::string& word, const std::string& command, con
             command,
             printable(flag),
             advice_on_flag(flag, flags, "trainyard config lists all settings."),
-            takes_words ? "Words that begin with a dash and are no flags stand after --. " : "",
+            takes_words ? "Put words that begin with a dash but are not flags after --. " : "",
             command};
   }
   const std::string advice =
       advice_on_flag(flag, flags, "a flag takes one value, and the flag of a list is given once for each item.");
-  return {where,  "'{}' is no argument of {}; {} See trainyard {} --help", printable(word), command, advice,
+  return {where,  "'{}' is not an argument of {}; {} See trainyard {} --help", printable(word), command, advice,
           command};
 }
 

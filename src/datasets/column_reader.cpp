@@ -19,7 +19,7 @@ double number_of(const CsvReader& file, std::size_t place, const Column& column)
   const std::string& text = file.fields()[place];
   const std::optional<double> number = number_in(text);
   if (!number) {
-    throw RunError(file.place(), "the column '{}' has '{}', which is no number: correct it", printable(column.name),
+    throw RunError(file.place(), "the column '{}' has '{}', which is not a number: correct it", printable(column.name),
                    printable(text, shown_bytes));
   }
   return *number;

@@ -197,7 +197,7 @@ class TrainTable {
     const bool is_target = column.role == Role::target;
     throw RunError(fmt::format("{}:{}", printable(file.path()), line == 0 ? file.line() : line),
                    "the column '{}' has {}, and {}: correct the row or leave it out{}", printable(column.name),
-                   text.empty() ? "no value" : fmt::format("'{}', which is no number", printable(text, 60)),
+                   text.empty() ? "no value" : fmt::format("'{}', which is not a number", printable(text, 60)),
                    is_target ? "is to be predicted" : fmt::format("a number in line {}", column.decided_line),
                    is_target ? "" : ", or name the column in data.csv.categorical or data.csv.ignore");
   }

@@ -28,7 +28,7 @@ std::optional<fs::path> split_folder(const fs::path& root, Split split) {
   const int error = stat(path.c_str(), &status) == 0 ? 0 : errno;
   if (error == 0 && S_ISDIR(status.st_mode)) return path;
   if (lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode)) {
-    throw UsageError("data.root", "{} is a link to something that is no folder, or is not there", path.string());
+    throw UsageError("data.root", "{} is a link to something that is missing or not a folder", path.string());
   }
   if (error != 0 && error != ENOENT && error != ENOTDIR) {
     throw_system_error("image_folder", "stat", path.string(), error);

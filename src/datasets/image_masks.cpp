@@ -172,7 +172,7 @@ std::unique_ptr<Dataset> make_image_masks(const DataConfig& config, Split split)
   }
   const int error = errno;
   if (lstat(folder.c_str(), &status) == 0) {
-    throw UsageError("data.root", "{} is no folder, or a link to something that is none", folder.string());
+    throw UsageError("data.root", "{} is neither a folder nor a link to one", folder.string());
   }
   if (error != ENOENT && error != ENOTDIR) throw_system_error(where, "stat", folder.string(), error);
   if (split != Split::train) return nullptr;

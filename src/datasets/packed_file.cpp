@@ -126,7 +126,7 @@ void PackedFile::read_trailer() {
   std::array<char, sizeof packed_magic> magic{};
   read_at(file_.get(), std::as_writable_bytes(std::span(magic)), 0, where, path_);
   if (bytes_ < sizeof packed_magic + sizeof trailer_ || std::memcmp(magic.data(), packed_magic, magic.size()) != 0) {
-    refuse("is no packed file, which begins with TYPACKED");
+    refuse("is not a packed file, which begins with TYPACKED");
   }
   const std::uint64_t end = bytes_ - sizeof trailer_;
   read_at(file_.get(), std::as_writable_bytes(std::span(&trailer_, 1)), end, where, path_);

@@ -120,7 +120,7 @@ class Reader {
     const bool has_sum =
         header_.substr(148, 8).find_first_not_of(std::string_view("01234567 \0", 10)) == std::string_view::npos;
     if (!has_sum || sum != number(148, 8)) {
-      fail(at_ == 0 ? "is no tar file (compressed?): no header" : "a damaged header", again);
+      fail(at_ == 0 ? "is not a tar file (compressed?): no header" : "a damaged header", again);
     }
     content_ = at_ + block;
     size_ = is_header_alone(header_[156]) ? 0 : fields_.size.value_or(number(124, 12));

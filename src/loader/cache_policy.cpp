@@ -67,7 +67,7 @@ void require_usable_cache_name(const PoolOptions& options) {
   }
   const auto usable = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.'; };
   if (!std::all_of(name.begin(), name.end(), usable) || name.size() > 100) {
-    throw UsageError("loader.cache_name", "'{}' is no name: up to 100 letters, digits, '-', '_' and '.'", name);
+    throw UsageError("loader.cache_name", "'{}' is not a name: up to 100 letters, digits, '-', '_' and '.'", name);
   }
 }
 

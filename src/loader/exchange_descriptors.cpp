@@ -69,7 +69,7 @@ std::vector<UniqueFd> exchange_descriptors(int descriptor, const HostGroup& grou
     DescriptorMessage message = receive_with_descriptors(socket.get(), std::as_writable_bytes(std::span(&sender, 1)));
     if (message.bytes != sizeof sender || message.descriptors.size() != 1 || sender >= result.size() ||
         result[sender]) {
-      throw RunError("loader", "a process of this user that is no rank has sent {} bytes and {} descriptors",
+      throw RunError("loader", "a process of this user that is not a rank has sent {} bytes and {} descriptors",
                      message.bytes, message.descriptors.size());
     }
     result[sender] = std::move(message.descriptors[0]);

@@ -33,8 +33,8 @@ ZygoteRequest receive_request(int socket) {
   DescriptorMessage message = receive_with_descriptors(socket, std::as_writable_bytes(std::span(&wanted, 1)));
   if (message.bytes != sizeof wanted || message.descriptors.size() != 3) {
     throw RunError("loader",
-                   "a process has sent {} bytes and {} descriptors to the socket of local rank 0, which is no rank's "
-                   "request: it is ignored",
+                   "a process has sent {} bytes and {} descriptors to the socket of local rank 0, which is "
+                   "not a rank's request: it is ignored",
                    message.bytes, message.descriptors.size());
   }
   return {.local_rank = wanted.local_rank,

@@ -66,7 +66,7 @@ UniqueFd open_named_file(const std::string& path) {
   struct stat status{};
   check_call(fstat(file.get(), &status), "loader", "fstat", path);
   if (!S_ISREG(status.st_mode) || status.st_uid != geteuid()) {
-    throw RunError("loader", "{} is no file of this user's: remove it or choose another name", path);
+    throw RunError("loader", "{} is not this user's file: remove it or choose another name", path);
   }
   check_call(retry_on_eintr([&] { return flock(file.get(), LOCK_EX); }), "loader", "flock", path);
   return file;

@@ -244,7 +244,7 @@ class ChunkReader {
     } catch (const std::exception& e) {
       failure_ = e.what();
     } catch (...) {
-      failure_ = "something that is no std::exception was thrown";
+      failure_ = "something that is not a std::exception was thrown";
     }
     return false;
   }

@@ -51,9 +51,10 @@ void freeze_named(const Model& model, const std::vector<Stage>& stages, const st
     found = true;
   }
   if (found) return;
-  throw UsageError("model.freeze",
-                   "'{}' is no stage of the model, and no parameter's name begins with it; nearest: {}. The stages: {}",
-                   printable(wanted, 100), nearest_first(wanted, known_names(model, stages)).front(), names_of(stages));
+  throw UsageError(
+      "model.freeze",
+      "'{}' is not a stage of the model, and no parameter's name begins with it; nearest: {}. The stages: {}",
+      printable(wanted, 100), nearest_first(wanted, known_names(model, stages)).front(), names_of(stages));
 }
 
 }  // namespace

@@ -88,7 +88,8 @@ json rows_of_csv(const fs::path& path, std::vector<std::string>& warnings) {
       json row = json::object();
       for (std::size_t i = 0; i < names.size(); ++i) {
         row[names[i]] = cell(fields[i], [&] {
-          damage.add(number, fmt::format("{} is '{}', which is no number", printable(names[i]), printable(fields[i])));
+          damage.add(number,
+                     fmt::format("{} is '{}', which is not a number", printable(names[i]), printable(fields[i])));
         });
       }
       if (row["epoch"].is_number() && row["step"].is_number()) rows.push_back(std::move(row));
@@ -142,7 +143,7 @@ void require_run_folder(const fs::path& folder, const char* where) {
   if (is_run_folder(folder)) return;
   std::error_code error;
   if (fs::is_regular_file(folder, error)) {
-    throw UsageError(where, "{} is no run's folder but a file; a run's folder is the one with its config.toml",
+    throw UsageError(where, "{} is a file, not a run's folder; a run's folder is the one with its config.toml",
                      folder.string());
   }
   std::vector<std::string> runs;
@@ -150,7 +151,7 @@ void require_run_folder(const fs::path& folder, const char* where) {
     if (is_run_folder(*entry)) runs.push_back(entry->path().string());
   }
   std::sort(runs.begin(), runs.end());
-  throw UsageError(where, "{} is no run's folder: it has neither a config.toml nor checkpoints{}", folder.string(),
+  throw UsageError(where, "{} is not a run's folder: it has neither a config.toml nor checkpoints{}", folder.string(),
                    runs.empty() ? "" : "; runs there: " + first_few(runs, 10));
 }
 

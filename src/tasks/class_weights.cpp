@@ -16,7 +16,7 @@ float number(const std::string& key, const std::string& word) {
   float value = 0;
   const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
   if (error == std::errc() && end == word.data() + word.size() && std::isfinite(value) && value >= 0) return value;
-  throw UsageError(key, "'{}' is no weight; allowed: balanced, or one number from 0 on for each class",
+  throw UsageError(key, "'{}' is not a weight; allowed: balanced, or one number from 0 on for each class",
                    printable(word));
 }
 

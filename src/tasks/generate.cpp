@@ -53,7 +53,7 @@ std::vector<std::int64_t> numbers_in(const std::string& text, std::int64_t vocab
     std::int64_t token = -1;
     const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), token);
     if (error != std::errc() || end != word.data() + word.size() || token < 0 || token >= vocabulary) {
-      throw UsageError("predict", "'{}' is no token; this model has no text, its prompts are numbers from 0 to {}",
+      throw UsageError("predict", "'{}' is not a token; this model has no text, its prompts are numbers from 0 to {}",
                        printable(word), vocabulary - 1);
     }
     tokens.push_back(token);

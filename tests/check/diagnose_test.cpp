@@ -701,8 +701,8 @@ TEST(Diagnose, VisibleDevicesSayWhichEntryEndsThem) {
     const char* why;
   } lists[] = {{"0,7,1", "7 is not here, and what follows it is left out"},
                {"0,,1", "an empty entry ends the list"},
-               {"0,gpu1", "gpu1 is no index and no identifier"},
-               {"0,-1", "-1 is no index and no identifier"},
+               {"0,gpu1", "gpu1 is neither an index nor an identifier"},
+               {"0,-1", "-1 is neither an index nor an identifier"},
                {"0,GPU-*", "indices and identifiers cannot stand in one list"},
                {"GPU-*,GPU-*", "GPU-* is not here, and what follows it is left out"},
                {"0;1", "0;1 is read as 0; entries are separated by commas"},
@@ -728,10 +728,10 @@ TEST(Diagnose, VisibleDevicesThatShowNoGpuSayWhy) {
     int code;
     const char* why;
   } lists[] = {{"", 100, "an empty list shows none"},
-               {"-1", 100, "-1 is no index and no identifier"},
+               {"-1", 100, "-1 is neither an index nor an identifier"},
                {"7,0", 100, "its first entry, 7, is not here; this machine has 2, counted from 0"},
                {"MIG-*", 100, "its first entry, MIG-*, is not here; this machine has 2, counted from 0"},
-               {"NoDevFiles", 100, "NoDevFiles is no index and no identifier"},
+               {"NoDevFiles", 100, "NoDevFiles is neither an index nor an identifier"},
                {"1,1", 101, "it names a GPU twice, which CUDA refuses (error 101)"}};
   for (const auto& [value, code, why] : lists) {
     Facts facts = machines::without_devices(machines::with_gpus(2), code, no_device);

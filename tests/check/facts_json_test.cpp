@@ -77,7 +77,7 @@ TEST(FactsJson, OtherFilesAreRefusedByTheirKind) {
       {"", "[check] the facts is empty; `trainyard check --json` writes what is read here"},
       {" \n", "is empty"},
       {"epoch,step,loss\n0,1,2.3\n", "is no JSON; `trainyard check --json` writes what is read here"},
-      {std::string("\x10\0\0\0\0\0\0\0{\"__metadata__\":{}}", 26), "is no text"},
+      {std::string("\x10\0\0\0\0\0\0\0{\"__metadata__\":{}}", 26), "is not text"},
       {std::string("\xff\xfe{\0\"\0", 6), "is UTF-16, as `>` in PowerShell writes it"},
       {"[1, 2]", "is JSON of another kind (array)"},
       {"7", "is JSON of another kind (number)"},

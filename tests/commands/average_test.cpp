@@ -66,7 +66,7 @@ TEST_F(AverageCommand, RefusesAFolderThatIsNoRun) {
   const TempDir dir;
   const Outcome outcome = run_program({TRAINYARD_BINARY, "average", dir.path()});
   EXPECT_EQ(outcome.exit_code, 2);
-  EXPECT_THAT(outcome.output, HasSubstr("[average] " + std::string(dir.path()) + " is no run's folder"));
+  EXPECT_THAT(outcome.output, HasSubstr("[average] " + std::string(dir.path()) + " is not a run's folder"));
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ TEST(CommandLine, WordsAfterTwoDashesAreNoFlags) {
   };
   parse({"trainyard", "report", "--", "--first", "-s"});
   EXPECT_THAT(error_of<UsageError>([&] { parse({"trainyard", "report", "--first"}); }),
-              HasSubstr("Words that begin with a dash and are no flags stand after --."));
+              HasSubstr("Put words that begin with a dash but are not flags after --."));
   EXPECT_THAT(error_of<UsageError>([&] { parse({"trainyard", "train", "--", "--x"}); }), HasSubstr("'--x'"));
 }
 

@@ -170,7 +170,7 @@ TEST_F(TaskCommands, RegressionOfATableTrainsIsEvaluatedAndPredictsRows) {
   EXPECT_EQ(predicted.exit_code, 1) << predicted.output;
   EXPECT_THAT(
       predicted.output,
-      AllOf(HasSubstr("rows.csv:4] the column 'b' has '', which is no number"),
+      AllOf(HasSubstr("rows.csv:4] the column 'b' has '', which is not a number"),
             HasSubstr("rows.csv: the column 'c' has 1 of 3 rows with values that train lacks, e.g. '?'; they")));
   std::vector<json> rows;
   std::istringstream lines(predicted.output);
@@ -354,7 +354,7 @@ TEST_F(TaskCommands, ABadPromptOfTokensDoesNotEndTheOthers) {
   const Outcome outcome = run({"predict", dir_ / "runs/k", "1", "zz", "4", "--tokens", "2", "--json"});
   EXPECT_EQ(outcome.exit_code, 1);
   EXPECT_THAT(outcome.output, AllOf(HasSubstr(R"({"prompt":"1","text":"1 )"),
-                                    HasSubstr(R"({"prompt":"zz","error":"[predict] 'zz' is no token)"),
+                                    HasSubstr(R"({"prompt":"zz","error":"[predict] 'zz' is not a token)"),
                                     HasSubstr(R"({"prompt":"4","text":"4 )")));
 }
 

@@ -187,13 +187,13 @@ TEST_F(Csv, AColumnOfEqualNumbersHasADeviationOfOne) {
 
 TEST_F(Csv, AMixtureOfNumbersAndTextIsRefusedWithTheLines) {
   EXPECT_THAT(refused<RunError>("a,y\n1,2\nN/A,3\n"),
-              HasSubstr("train.csv:3] the column 'a' has 'N/A', which is no number, and a number in line 2"));
+              HasSubstr("train.csv:3] the column 'a' has 'N/A', which is not a number, and a number in line 2"));
   EXPECT_THAT(refused<RunError>("a,y\n1,2\n,3\n"), HasSubstr("train.csv:3] the column 'a' has no value"));
   EXPECT_THAT(refused<RunError>("a,b,y\n,x,2\n7,x,3\n"), HasSubstr("train.csv:2] the column 'a' has no value"));
   EXPECT_THAT(refused<RunError>("a,y\nx,2\n7,3\n"),
               HasSubstr("train.csv:3] the column 'a' has the number 7, and text in line 2"));
   EXPECT_THAT(refused<RunError>("a,y\n1,2\n1,nan\n"),
-              HasSubstr("train.csv:3] the column 'y' has 'nan', which is no number, and is to be predicted"));
+              HasSubstr("train.csv:3] the column 'y' has 'nan', which is not a number, and is to be predicted"));
   dir_.write("train.csv", "a,b,y\n,x,2\nz,x,3\n,x,4\n");
   const std::vector<SplitDataset> splits = make_splits(config("--data.csv.target y --data.val 1"));
   EXPECT_THAT(splits[0].dataset->fields()[0].columns[0].categories, testing::Contains("")) << "no text is a category";
@@ -203,7 +203,7 @@ TEST_F(Csv, MissingValuesOfOtherSplitsAreRefused) {
   dir_.write("train.csv", "a,y\n1,2\n3,4\n5,6\n");
   dir_.write("test.csv", "a,y\n1,2\n,4\n");
   EXPECT_THAT(error_of<RunError>([&] { make_splits(config("--data.csv.target y")); }),
-              HasSubstr("test.csv:3] the column 'a' has '', which is no number"));
+              HasSubstr("test.csv:3] the column 'a' has '', which is not a number"));
   dir_.write("test.csv", "b,y\n1,2\n");
   EXPECT_THAT(error_of<RunError>([&] { make_splits(config("--data.csv.target y")); }),
               HasSubstr("test.csv] there is no column 'a'; the header has, nearest first: b, y"));

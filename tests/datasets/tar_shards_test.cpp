@@ -225,7 +225,7 @@ TEST_F(TarShards, NamesWhatIsWrong) {
               AllOf(HasSubstr("holds no samples"), HasSubstr("left out: sample without a class (.cls): 1"),
                     HasSubstr("a.jpg")));
   dir_.write("train/0.tar", std::string(2000, 'x'));
-  EXPECT_THAT(error_of<RunError>([&] { make(); }), HasSubstr("is no tar file (compressed?)"));
+  EXPECT_THAT(error_of<RunError>([&] { make(); }), HasSubstr("is not a tar file (compressed?)"));
   std::filesystem::remove(dir_ / "train/0.tar");
   std::filesystem::create_directory(dir_ / "train/0.tar");
   EXPECT_THAT(error_of<RunError>([&] { make(); }), AllOf(HasSubstr("0.tar"), HasSubstr("a folder")));

@@ -193,7 +193,7 @@ TEST(Tar, ListsMembersThatAreNoFiles) {
 }
 
 TEST(Tar, NamesWhatIsNoTarFile) {
-  EXPECT_THAT(refused(std::string(2000, 'x')), HasSubstr("is no tar file (compressed?)"));
+  EXPECT_THAT(refused(std::string(2000, 'x')), HasSubstr("is not a tar file (compressed?)"));
   EXPECT_THAT(refused(two + std::string(512, 'x') + tar_end()), HasSubstr("a damaged header at byte 2048"));
   const TempDir dir;
   ASSERT_EQ(run_program({"mkfifo", dir / "pipe"}).exit_code, 0);

@@ -128,7 +128,7 @@ TEST_P(NamedCacheWith, ANameThatIsNoneIsRefused) {
     wrong.cache_name = name;
     return error_of<UsageError>([&] { WorkerPool(wrong, checkable(10)); });
   };
-  EXPECT_THAT(refused(SampleCache::shm, "../x"), testing::HasSubstr("'../x' is no name"));
+  EXPECT_THAT(refused(SampleCache::shm, "../x"), testing::HasSubstr("'../x' is not a name"));
   EXPECT_THAT(refused(SampleCache::none, "x"), testing::HasSubstr("only loader.cache = shm has a name"));
 }
 

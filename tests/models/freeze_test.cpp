@@ -58,7 +58,7 @@ TEST(Freeze, TakesANumberOfStagesFromTheFront) {
 
 TEST(Freeze, NameThatIsNoneIsRefusedWithTheNearest) {
   EXPECT_THAT(refusal("--model.freeze conv.1"),
-              AllOf(HasSubstr("[model.freeze] 'conv.1' is no stage"),
+              AllOf(HasSubstr("[model.freeze] 'conv.1' is not a stage"),
                     HasSubstr("nearest: conv1. The stages: conv1, conv2, conv3, conv4, head")));
   EXPECT_THAT(refusal("--model.freeze conv3.weigth"), HasSubstr("nearest: conv3.weight."));
 }

@@ -44,7 +44,7 @@ TEST(ReadRun, NamesTheFileAndLineOfDamage) {
   EXPECT_EQ(run.ranks.size(), 0u);
   ASSERT_EQ(run.warnings.size(), 3u);
   EXPECT_THAT(run.warnings[0],
-              AllOf(HasSubstr("metrics.csv:2: val/loss is 'abc', which is no number"), HasSubstr("1 more")));
+              AllOf(HasSubstr("metrics.csv:2: val/loss is 'abc', which is not a number"), HasSubstr("1 more")));
   EXPECT_THAT(run.warnings[1], HasSubstr("metrics.jsonl:2: the line is no JSON object; what cannot be read"));
   EXPECT_THAT(run.warnings[2], HasSubstr("ranks.csv:1: the first line is not the header"));
 }
@@ -68,8 +68,8 @@ TEST(ReadRun, RefusesAFolderThatIsNoRuns) {
   const TempDir dir;
   const auto refusal = [](const std::string& path) { return error_of<UsageError>([&] { read_run(path); }); };
   EXPECT_THAT(refusal(dir.path()),
-              testing::EndsWith("is no run's folder: it has neither a config.toml nor checkpoints"));
-  EXPECT_THAT(refusal(dir.write("report.html", "x")), HasSubstr("report.html is no run's folder but a file"));
+              testing::EndsWith("is not a run's folder: it has neither a config.toml nor checkpoints"));
+  EXPECT_THAT(refusal(dir.write("report.html", "x")), HasSubstr("report.html is a file, not a run's folder"));
   dir.write("b/config.toml", "");
   dir.write("a/config.toml", "");
   EXPECT_THAT(refusal(dir.path()), testing::EndsWith("; runs there: " + dir / "a" + ", " + dir / "b"));

@@ -133,7 +133,7 @@ class Track(unittest.TestCase):
         broken = self.folder / "broken"
         shutil.copytree(self.folder / "runs/houses", broken)
         (broken / "config.toml").write_text("[train")
-        for folder, reason in {"nowhere": "nowhere is no run's folder", "broken": "no run that can be read"}.items():
+        for folder, reason in {"nowhere": "nowhere is not a run's folder", "broken": "no run that can be read"}.items():
             self.assertIn(reason, self.track("wandb", folder, code=2))
         self.assertIn("mlflow needs --to", self.track("mlflow", "runs/houses", code=2))
         self.assertIn("MLflow at", self.track("mlflow", "runs/houses", "--to", "sqlite:////proc/none/x.db", code=1))

@@ -325,7 +325,7 @@ TEST(Tasks, WrongClassWeightsAreNamed) {
   };
   EXPECT_THAT(error("--task.classification.class_weights balanced"), HasSubstr("give one number for each of the 3"));
   EXPECT_THAT(error("--task.classification.class_weights 1"), HasSubstr("has 1 number; the data have 3 classes"));
-  EXPECT_THAT(error("--task.classification.class_weights -1"), HasSubstr("'-1' is no weight"));
+  EXPECT_THAT(error("--task.classification.class_weights -1"), HasSubstr("'-1' is not a weight"));
   const std::string zero = " --task.classification.class_weights 0";
   EXPECT_THAT(error(zero + zero + zero), HasSubstr("is 0 for every class"));
 }

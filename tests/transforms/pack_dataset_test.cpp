@@ -176,7 +176,7 @@ TEST_F(PackDataset, NamesWhatIsCutOffOrDamaged) {
   const auto error = [&](const std::string& bytes) { return error_of<RunError>([&] { verify(bytes); }); };
   EXPECT_NO_THROW(verify(whole));
   EXPECT_THAT(error(whole.substr(0, whole.size() - 1)), AllOf(HasSubstr("the/path"), HasSubstr("cut off")));
-  EXPECT_THAT(error(whole.substr(0, 20)), HasSubstr("is no packed file"));
+  EXPECT_THAT(error(whole.substr(0, 20)), HasSubstr("is not a packed file"));
   std::string damaged = whole;
   damaged[64 + 3] ^= 1;
   EXPECT_THAT(error(damaged), AllOf(HasSubstr("the field image of sample 0"), HasSubstr("is damaged")));
