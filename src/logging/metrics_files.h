@@ -63,7 +63,9 @@ struct MetricNames {
 class MetricsFiles {
  public:
   /// Keeps what an earlier part of the run wrote up to and including `last_step` and drops everything after it, because
-  /// those steps will be repeated. `last_step` = 0 starts new files.
+  /// those steps will be repeated. Rows move to the columns of `names`; columns that the run no longer has come last.
+  /// A file with lines that cannot be read is also kept as it is, under another name, with a warning. `last_step` = 0
+  /// starts new files.
   MetricsFiles(const std::filesystem::path& folder, std::int64_t last_step, const MetricNames& names);
 
   void add(const EpochMetrics& metrics);
@@ -72,11 +74,17 @@ class MetricsFiles {
   void add(const StepMetrics& metrics);
 
  private:
-  void append(const std::filesystem::path& path, const std::string& line) const;
+  struct Csv {
+    std::filesystem::path path;
+    std::size_t columns = 0;
+  };
 
-  std::filesystem::path csv_;
-  std::filesystem::path loading_;
-  std::filesystem::path ranks_;
+  void append(const std::filesystem::path& path, const std::string& lines) const;
+  void append(const Csv& file, std::vector<std::string> cells) const;
+
+  Csv epochs_;
+  Csv loading_;
+  Csv ranks_;  // without columns until it exists
   std::filesystem::path jsonl_;
   EventFile events_;
 };

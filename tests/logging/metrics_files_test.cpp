@@ -139,6 +139,41 @@ TEST(MetricsFiles, ResumingDropsALineTornByACrash) {
   EXPECT_THAT(lines, Not(HasSubstr("\"lo{")));
 }
 
+TEST(MetricsFiles, ResumingMovesRowsToTheColumnsOfItsMetrics) {
+  const TempDir dir;
+  MetricsFiles(dir.path(), 0, names).add(epoch(1));
+  EpochMetrics second = epoch(2);
+  second.val = {{"loss", 0.5}, {"auc", 0.75}};
+  MetricsFiles(dir.path(), 10, {.train = {"loss", "accuracy"}, .val = {"loss", "auc"}}).add(second);
+  EXPECT_EQ(text(dir / "metrics.csv"),
+            "epoch,step,train/loss,train/accuracy,val/loss,val/auc,lr,samples_per_second,data_wait,val/accuracy,"
+            "val/top5\n"
+            "1,10,0.30000000000000004,0.3333333333333333,1e-20,,0.05,1234.5,0,1,1\n"
+            "2,20,0.30000000000000004,0.3333333333333333,0.5,0.75,0.05,1234.5,0,,\n");
+}
+
+TEST(MetricsFiles, ResumingKeepsAFileWithLinesThatItCannotRead) {
+  const TempDir dir;
+  {
+    MetricsFiles files(dir.path(), 0, names);
+    files.add(epoch(1));
+    files.add(step(5));
+  }
+  const std::string rows = text(dir / "metrics.csv") + "2;20;0,3\n";
+  dir.write("metrics.csv", rows);
+  dir.write("metrics.jsonl", "[]\n" + text(dir / "metrics.jsonl"));
+  testing::internal::CaptureStdout();
+  {
+    const MetricsFiles files(dir.path(), 100, names);
+  }
+  EXPECT_THAT(testing::internal::GetCapturedStdout(),
+              testing::AllOf(HasSubstr("metrics.csv:3: the line cannot be read; it is left out"),
+                             HasSubstr("metrics.jsonl:1: the line"), HasSubstr("is kept as " + dir / "metrics.csv")));
+  EXPECT_EQ(text(dir / "metrics.csv.damaged"), rows);
+  EXPECT_THAT(text(dir / "metrics.csv"), testing::AllOf(HasSubstr("\n1,10,"), Not(HasSubstr("2;20"))));
+  EXPECT_THAT(text(dir / "metrics.jsonl"), testing::StartsWith("{\"epoch\":1,\"step\":5,"));
+}
+
 TEST(MetricsFiles, AFreshRunBeginsNewFiles) {
   const TempDir dir;
   MetricsFiles(dir.path(), 0, names).add(epoch(1));
