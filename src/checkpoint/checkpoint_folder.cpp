@@ -1,6 +1,8 @@
 #include "checkpoint/checkpoint_folder.h"
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <charconv>
 #include <mutex>
 #include <set>
@@ -12,6 +14,7 @@
 #include "checkpoint/foreign_format.h"
 #include "util/error.h"
 #include "util/log.h"
+#include "util/system_error.h"
 
 namespace trainyard {
 namespace fs = std::filesystem;
@@ -52,7 +55,18 @@ std::optional<fs::path> find_checkpoint(const fs::path& path) {
     const fs::path place = follow_link(link);
     if (is_there(place / Manifest::file_name)) return fs::canonical(place);
   }
+  for (const fs::path& checkpoints : {path, path / "checkpoints"}) {  // e.g. copied without their links
+    if (const std::optional<fs::path> found = newest(checkpoints)) return fs::canonical(*found);
+  }
   return std::nullopt;
+}
+
+// Whether a checkpoint could not be read because a permission or a resource was missing.
+bool may_be_whole(const RunError& error) {
+  const auto* const failed = dynamic_cast<const SystemError*>(&error);
+  if (failed == nullptr) return false;
+  constexpr std::array missing = {EACCES, EPERM, EMFILE, ENFILE, ENOMEM};
+  return std::find(missing.begin(), missing.end(), failed->error()) != missing.end();
 }
 
 // The name of the step folder that a text file contains; none if it is not such a file.
@@ -96,6 +110,12 @@ std::vector<fs::path> step_folders(const fs::path& checkpoints) {
   return folders;
 }
 
+std::optional<fs::path> newest(const fs::path& checkpoints) {
+  std::vector<fs::path> folders = step_folders(checkpoints);
+  std::erase_if(folders, [](const fs::path& folder) { return !is_there(folder / Manifest::file_name); });
+  return folders.empty() ? std::nullopt : std::optional(folders.back());
+}
+
 Mapping map_verified(const fs::path& folder, const std::string& name, const FileDigest& sum) {
   const std::string path = (folder / name).string();
   Mapping mapping = Mapping::read_only_file(path, where);
@@ -129,6 +149,7 @@ std::optional<fs::path> newest_valid(const fs::path& checkpoints,
       for (const std::string& reason : refused) on_torn("passing over " + reason);
       return folder;
     } catch (const RunError& error) {
+      if (may_be_whole(error)) throw;
       refused.push_back(fmt::format("{}: {}", folder.filename().string(), error.what()));
     }
   }

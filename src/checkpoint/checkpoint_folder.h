@@ -33,6 +33,9 @@ std::optional<std::int64_t> step_of(const std::string& name);
 /// The step folders in `checkpoints`, lowest step first; none if it is not a folder.
 std::vector<std::filesystem::path> step_folders(const std::filesystem::path& checkpoints);
 
+/// The step folder in `checkpoints` of the highest step that has a manifest; none if there is none.
+std::optional<std::filesystem::path> newest(const std::filesystem::path& checkpoints);
+
 /// Verifies size and checksum of folder/<name> against `sum` and maps it. Throws RunError that names the mismatch.
 Mapping map_verified(const std::filesystem::path& folder, const std::string& name, const FileDigest& sum);
 
@@ -42,7 +45,8 @@ Manifest verify_checkpoint(const std::filesystem::path& folder);
 
 /// The valid checkpoint of the highest step; none if there are no step folders. Calls `on_torn` with one line for each
 /// torn one that it skips. Throws RunError that lists the reasons if all are torn. A checkpoint of another format
-/// version is not skipped: throws UsageError.
+/// version is not skipped: throws UsageError. Neither is one that this process may not read, or lacks the memory or
+/// descriptors for: throws SystemError.
 std::optional<std::filesystem::path> newest_valid(const std::filesystem::path& checkpoints,
                                                   const std::function<void(const std::string&)>& on_torn);
 
@@ -63,8 +67,8 @@ std::optional<std::filesystem::path> linked(const std::filesystem::path& checkpo
 void prune(const std::filesystem::path& checkpoints, std::size_t keep);
 
 /// The step folder that a user means by `path`: the folder itself, a link to it (or the text file in its place), or a
-/// run's folder or its checkpoints/, which mean their `last`. Resolves links, so that a later checkpoint does not
-/// change the result. Throws UsageError that lists the existing ones.
+/// run's folder or its checkpoints/, which mean their `last`, or newest() if that is missing. Resolves links, so that a
+/// later checkpoint does not change the result. Throws UsageError that lists the existing ones.
 std::filesystem::path resolve_checkpoint(const std::filesystem::path& path);
 
 }  // namespace trainyard

@@ -50,8 +50,10 @@ NamedTensors small(const NamedTensors& tensors) {
 std::uint64_t bytes_in(const fs::path& checkpoints) {
   std::uint64_t bytes = 0;
   for (const fs::path& folder : step_folders(checkpoints)) {
-    for (const fs::directory_entry& file : fs::directory_iterator(folder)) {
-      if (file.is_regular_file()) bytes += file.file_size();
+    std::error_code error;
+    for (fs::directory_iterator file(folder, error), end; !error && file != end; file.increment(error)) {
+      std::error_code ignored;  // a damaged checkpoint may hold anything
+      if (file->is_regular_file(ignored)) bytes += file->file_size(ignored);
     }
   }
   return bytes;
@@ -87,6 +89,18 @@ void reserve(const fs::path& path, std::uint64_t bytes) {
   throw_system_error(where, fmt::format("reserve {}", size_text(bytes)), path.string(), errno);
 }
 
+// A copy that follows links has folders in place of `last` and `best`, which no link can replace.
+void require_no_folder_as_link(const fs::path& checkpoints, const CheckpointConfig& config) {
+  for (const char* const name : {"last", "best"}) {
+    std::error_code ignored;
+    if (!fs::is_directory(fs::symlink_status(checkpoints / name, ignored))) continue;
+    if (name == std::string_view("last") || config.keep_best) {
+      throw RunError(where, "{} is a folder, not a link to one; remove it, or rename it to step-… if none is like it",
+                     name);
+    }
+  }
+}
+
 void save_and_read_back(const fs::path& checkpoints, const Checkpoint& contents, const CheckpointConfig& config) {
   make_folders(checkpoints.parent_path());
   const std::optional<UniqueFd> lock = try_to_lock(checkpoints.parent_path());
@@ -112,6 +126,7 @@ SavingProof prove_saving(const fs::path& checkpoints, const Checkpoint& contents
   if (anchor.empty()) anchor = ".";
   try {
     const SavingProof proof = require_space(checkpoints, anchor, contents, config, saves);
+    require_no_folder_as_link(checkpoints, config);
     remove_old_scratch(anchor);
     const TemporaryFolder scratch(anchor / fmt::format("{}{}", scratch_prefix, getpid()));
     save_and_read_back(below.empty() ? scratch.path() / "checkpoints" : scratch.path() / below.parent_path(), contents,

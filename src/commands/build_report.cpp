@@ -32,10 +32,17 @@ void add_images(nlohmann::json& worst, const std::vector<ShownSample>& shown) {
 }  // namespace
 
 std::optional<fs::path> checkpoint_to_report(const fs::path& run) {
-  for (const char* const name : {"best", "last"}) {
-    if (const auto checkpoint = linked(run / "checkpoints", name)) return fs::canonical(*checkpoint);
+  const fs::path checkpoints = run / "checkpoints";
+  if (const auto best = linked(checkpoints, "best")) return fs::canonical(*best);
+  std::optional<fs::path> last = linked(checkpoints, "last");
+  if (!last) last = newest(checkpoints);
+  if (!last) return std::nullopt;
+  std::error_code ignored;
+  if (fs::exists(fs::symlink_status(checkpoints / "best", ignored))) {
+    log_warning("[report] {} leads to no checkpoint; {} is shown instead", (checkpoints / "best").string(),
+                last->filename().string());
   }
-  return std::nullopt;
+  return fs::canonical(*last);
 }
 
 RunReport build_report(const fs::path& run, const std::function<CheckpointEvaluation()>& evaluate) {

@@ -14,7 +14,8 @@ namespace trainyard {
 /// The number of mistakes that an evaluation for a report keeps.
 inline constexpr std::size_t max_reported_mistakes = 30;
 
-/// The run's best checkpoint, or its last one if no epoch has ended yet; none if it has no checkpoint.
+/// The run's best checkpoint, or its last one if no epoch has ended yet or, with a warning, if the best one is gone;
+/// none if it has no checkpoint.
 std::optional<std::filesystem::path> checkpoint_to_report(const std::filesystem::path& run);
 
 /// Reads the run's folder, logs what is damaged in it, and adds the evaluation of its checkpoint, with images of the

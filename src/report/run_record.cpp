@@ -21,7 +21,8 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 std::string text_of(const fs::path& path) {
-  return fs::is_regular_file(path) ? read_text_file(path.string(), "report") : std::string();
+  std::error_code ignored;
+  return fs::is_regular_file(path, ignored) ? read_text_file(path.string(), "report") : std::string();
 }
 
 std::vector<std::string> split(const std::string& line) {
@@ -116,9 +117,11 @@ json objects_of_lines(const fs::path& path, std::vector<std::string>& warnings) 
 
 // A run writes its metrics' files before its first checkpoint.
 void warn_if_missing(const fs::path& folder, std::vector<std::string>& warnings) {
-  if (!fs::is_directory(folder / "checkpoints") || fs::is_empty(folder / "checkpoints")) return;
+  std::error_code error;
+  const fs::directory_iterator checkpoints(folder / "checkpoints", error);
+  if (checkpoints == fs::directory_iterator()) return;
   for (const char* const name : {"metrics.csv", "metrics.jsonl"}) {
-    if (fs::is_regular_file(folder / name)) continue;
+    if (fs::is_regular_file(folder / name, error)) continue;
     warnings.push_back(
         fmt::format("[report] {} is missing; its curves are not shown", printable((folder / name).string())));
   }

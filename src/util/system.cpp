@@ -24,6 +24,10 @@ std::string_view hint_on_path(int error) {
       return "check the path";
     case ENOTDIR:
       return "a part of the path is a file: check it";
+    case EISDIR:
+      return "a folder is in its place: move it away";
+    case ELOOP:
+      return "a link leads back to itself: remove it";
     case EACCES:
     case EPERM:
       return "check the permissions";

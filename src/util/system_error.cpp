@@ -19,6 +19,8 @@ std::string_view remedy_of(int error) {
       return "get the right to write there, or choose another run.dir";
     case ENAMETOOLONG:
       return "choose a shorter run.name or run.dir";
+    case EISDIR:
+      return "move the folder away that is in its place";
     case ENOTDIR:
       return "choose another run.dir: a part of this path is a file";
     case ENOENT:

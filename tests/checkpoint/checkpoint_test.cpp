@@ -9,12 +9,14 @@
 #include <gmock/gmock.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <ATen/ops/full_like.h>
 
 #include "checkpoint/manifest_example.h"
 #include "checkpoint/test_folder.h"
+#include "support/refuse_calls.h"
 #include "util/torch.h"
 
 namespace trainyard {
@@ -128,6 +130,16 @@ TEST(Checkpoint, NewestValidPassesOverTornOnesAndNamesEach) {
   EXPECT_EQ(newest_valid(folder / "none", [](const std::string&) {}), std::nullopt);
 }
 
+TEST(Checkpoint, NewestValidDoesNotPassOverOneThatMayBeWhole) {
+  const TestFolder folder;
+  for (const std::int64_t step : {1, 2}) write_checkpoint(folder.path(), example(step));
+  std::thread([&] {
+    refuse_calls({SYS_mmap}, ENOMEM);
+    EXPECT_THAT(message_of<RunError>([&] { newest_valid(folder.path(), [](const std::string&) {}); }),
+                AllOf(HasSubstr("step-00000002/manifest.json"), HasSubstr(std::strerror(ENOMEM))));
+  }).join();
+}
+
 TEST(Checkpoint, PruneKeepsTheNewestLastAndBestAndClearsTemporaries) {
   const TestFolder folder;
   for (std::int64_t step = 1; step <= 6; ++step) write_checkpoint(folder.path(), example(step));
@@ -165,6 +177,17 @@ TEST(Checkpoint, ResolvesFoldersLinksAndRuns) {
   EXPECT_EQ(resolve_checkpoint(folder.path()), last);
 }
 
+TEST(Checkpoint, OfARunCopiedWithoutItsLinksIsTheNewest) {
+  const TestFolder folder;
+  const fs::path checkpoints = folder / "checkpoints";
+  for (const std::int64_t step : {1, 2, 3}) write_checkpoint(checkpoints, example(step));
+  fs::remove(checkpoints / "step-00000003/manifest.json");
+  const fs::path newest = fs::canonical(checkpoints / "step-00000002");
+  EXPECT_EQ(resolve_checkpoint(folder.path()), newest);
+  fs::create_symlink("step-00000009", checkpoints / "last");
+  EXPECT_EQ(resolve_checkpoint(checkpoints), newest);
+}
+
 TEST(Checkpoint, TextFilesNameStepsWhereThereAreNoLinks) {
   const TestFolder folder;
   const fs::path checkpoints = folder / "checkpoints";
@@ -199,19 +222,18 @@ TEST(Checkpoint, WhatIsNoCheckpointIsAUsageErrorThatListsWhatIsThere) {
   const auto message = [](const fs::path& path) { return message_of<UsageError>([&] { resolve_checkpoint(path); }); };
   EXPECT_THAT(message(folder.path()), HasSubstr("there: nothing"));
   EXPECT_THAT(message(folder / "none"), HasSubstr("no such file or folder"));
-  write_checkpoint(folder / "checkpoints", example(1));
+  fs::create_directories(folder / "checkpoints/step-00000001");
   EXPECT_THAT(message(folder.path()), HasSubstr("there: step-00000001"));
 }
 
 TEST(Checkpoint, AFileInItsPlaceIsAUsageErrorThatNamesItsFolder) {
   const TestFolder folder;
   const auto message = [](const fs::path& path) { return message_of<UsageError>([&] { resolve_checkpoint(path); }); };
+  std::ofstream(folder / "config.toml") << "[model]\n";
+  EXPECT_THAT(message(folder / "config.toml"), HasSubstr("is a file; give a checkpoint's or a run's folder"));
   const fs::path step = write_checkpoint(folder / "checkpoints", example(1));
   EXPECT_THAT(message(step / "model.safetensors"),
               HasSubstr("model.safetensors is a file; give its folder, " + step.string()));
-  std::ofstream(folder / "config.toml") << "[model]\n";
-  EXPECT_THAT(message(folder / "config.toml"), HasSubstr("is a file; give a checkpoint's or a run's folder"));
-  point_link(folder / "checkpoints", "last", step);
   EXPECT_THAT(message(folder / "config.toml"), HasSubstr("is a file; give its folder, " + folder.path().string()));
 }
 

@@ -45,6 +45,18 @@ TEST_F(ReportCommand, NamesDamageOfTheMetricsHereAndOnThePage) {
   EXPECT_THAT(read_text_file(dir / "hurt/report.html", "test"), HasSubstr("hurt/metrics.csv:1: the first line"));
 }
 
+TEST_F(ReportCommand, SaysIfTheBestCheckpointIsGone) {
+  const TempDir dir;
+  const auto options = std::filesystem::copy_options::recursive | std::filesystem::copy_options::copy_symlinks;
+  std::filesystem::copy(run(), dir / "copied", options);
+  const std::string best = dir / "copied/checkpoints/best";
+  std::filesystem::remove(best);
+  std::filesystem::create_symlink("step-00000001", best);
+  const Outcome outcome = run_program({TRAINYARD_BINARY, "report", dir / "copied"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, AllOf(HasSubstr("best leads to no checkpoint; step-"), HasSubstr(" is shown instead")));
+}
+
 TEST_F(ReportCommand, RefusesARunThatIsGivenTwice) {
   const Outcome outcome = run_program({TRAINYARD_BINARY, "report", run(), run() + "/.", "-o", *dir_ / "twice.html"});
   EXPECT_EQ(outcome.exit_code, 2);
