@@ -92,8 +92,15 @@ std::optional<CheckpointWriter::Failure> write_snapshot(const Snapshot& snapshot
   if (failure) {
     log_error("{}; step {} is not saved, {}, training continues{}", failure->cause, failure->step, what_is_left(folder),
               best && config.keep_best ? best_that_is_left(folder) : "");
+    return failure;
   }
-  return failure;
+  try {
+    prune(folder, static_cast<std::size_t>(config.keep));
+  } catch (const std::exception& error) {
+    log_error("{}; step {} is saved, but older checkpoints stay there", message_of(error),
+              snapshot.contents.manifest.step);
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -103,7 +110,6 @@ void save_checkpoint(const std::filesystem::path& checkpoints, const Checkpoint&
   const std::filesystem::path written = write_checkpoint(checkpoints, contents);
   point_link(checkpoints, "last", written);
   if (best && config.keep_best) point_link(checkpoints, "best", written);
-  prune(checkpoints, static_cast<std::size_t>(config.keep));
 }
 
 CheckpointWriter::CheckpointWriter(std::filesystem::path checkpoints, const CheckpointConfig& config)

@@ -10,8 +10,7 @@
 
 namespace trainyard {
 
-/// Writes a checkpoint, updates the link `last` and, if it is the best, `best`, and removes those no longer kept.
-/// Throws RunError.
+/// Writes a checkpoint and updates the link `last` and, if it is the best, `best`. Throws RunError.
 void save_checkpoint(const std::filesystem::path& checkpoints, const Checkpoint& contents, bool best,
                      const CheckpointConfig& config);
 
@@ -33,8 +32,8 @@ class CheckpointWriter {
 
   /// Copies the tensors on their device (on a GPU in order with the work already queued on its current stream) and
   /// starts to save; the tensors may change afterwards. Waits for the previous write if that is still in progress. A
-  /// write that fails is logged and leaves earlier checkpoints unchanged. If no thread can be created, warns once and
-  /// saves before returning.
+  /// write that fails is logged and leaves earlier checkpoints unchanged; so is the removal of those no longer kept. If
+  /// no thread can be created, warns once and saves before returning.
   void write(const Checkpoint& contents, bool best);
 
   /// Waits until everything is written. Throws RunError with the cause if the last write failed.

@@ -36,7 +36,8 @@ class AverageCommand : public Command {
     require_enough(checkpoints, least);
     if (last_ != unset) checkpoints.erase(checkpoints.begin(), checkpoints.end() - last_);
     const fs::path output = fs::path(run_) / "averaged";
-    save_checkpoint(output, average_of(checkpoints), /*best=*/false, {.keep = 1});
+    save_checkpoint(output, average_of(checkpoints), /*best=*/false, {});
+    prune(output, 1);
     std::vector<std::string> names;
     for (const fs::path& path : checkpoints) names.push_back(path.filename().string());
     print("averaged {}: {}\n  {}\n", count_of(names.size(), "checkpoint"), fmt::format("{}", fmt::join(names, ", ")),

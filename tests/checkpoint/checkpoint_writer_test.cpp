@@ -78,6 +78,20 @@ TEST(CheckpointWriter, FailureKeepsThePreviousCheckpointAndIsClearedBySuccess) {
   EXPECT_EQ(fs::read_symlink(folder / "last"), "step-00000003");
 }
 
+TEST(CheckpointWriter, HasSavedEvenIfOlderOnesCannotBeRemoved) {
+  const TestFolder folder;
+  testing::internal::CaptureStdout();
+  std::thread([&] {
+    refuse_calls({SYS_unlinkat}, EPERM);  // as remove_all() calls it
+    CheckpointWriter writer(folder.path(), {.keep = 1});
+    for (const std::int64_t step : {1, 2}) writer.write(example(step, at::zeros({2})), false);
+    writer.finish();
+  }).join();
+  EXPECT_THAT(testing::internal::GetCapturedStdout(),
+              testing::HasSubstr("step 2 is saved, but older checkpoints stay there"));
+  EXPECT_EQ(fs::read_symlink(folder / "last"), "step-00000002");
+}
+
 TEST(CheckpointWriter, SaysThatBestStaysWhenABetterOneIsNotSaved) {
   const TestFolder folder;
   const at::Tensor weight = at::zeros({2});
