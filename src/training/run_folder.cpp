@@ -1,7 +1,9 @@
 #include "training/run_folder.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
+#include <cstring>
 #include <fstream>
 #include <map>
 
@@ -37,6 +39,15 @@ Config config_with_paths(const fs::path& checkpoint) {
 
 std::vector<Difference> changes_since(const fs::path& checkpoint, const Config& config) {
   return differences(config_with_paths(checkpoint), config);
+}
+
+// As a user may paste it into a shell.
+std::string shell_word(const std::string& text) {
+  const auto is_plain = [](unsigned char c) { return std::isalnum(c) != 0 || std::strchr("/._-+,:=@%", c) != nullptr; };
+  if (!text.empty() && std::all_of(text.begin(), text.end(), is_plain)) return text;
+  std::string quoted;
+  for (const char c : text) quoted += c == '\'' ? R"('\'')" : std::string(1, c);
+  return "'" + quoted + "'";
 }
 
 std::string described(const Difference& d) { return fmt::format("{} was {}, now {}", d.key, d.before, d.after); }
@@ -225,7 +236,7 @@ RunFolder choose_unnamed(const Config& config) {
       const bool early = *end == RunEnd::early_stopped;
       notes.push_back(fmt::format(
           "{} is finished already{}, with the same settings; to train it longer: --run.name {} --train.{} N",
-          path.string(), early ? " (stopped early)" : "", path.filename().string(), early ? "patience" : "epochs"));
+          path.string(), early ? " (stopped early)" : "", shell_word(path.filename()), early ? "patience" : "epochs"));
     } else if (const std::optional<fs::path> newest = newest_checkpoint(path)) {
       return resumed(config, path, *newest);
     }
@@ -248,8 +259,8 @@ void remove_temporaries(const fs::path& run) {
 }
 
 std::string resuming_flags(const fs::path& run) {
-  return fmt::format("--run.resume auto --run.dir {} --run.name {}", run.parent_path().string(),
-                     run.filename().string());
+  return fmt::format("--run.resume auto --run.dir {} --run.name {}", shell_word(run.parent_path()),
+                     shell_word(run.filename()));
 }
 
 // A run whose checkpoints belong to two histories would resume from the wrong one.

@@ -124,6 +124,12 @@ TEST_F(RunChoice, SaysWhichFlagsResumeARunBegunFromACheckpoint) {
   }
 }
 
+TEST_F(RunChoice, QuotesANameInTheFlagsThatResumeIt) {
+  config_.run.resume = "never";
+  EXPECT_THAT(how_to_resume(config_, "my runs/it's one"),
+              HasSubstr(R"(--run.dir 'my runs' --run.name 'it'\''s one' in place)"));
+}
+
 TEST_F(RunChoice, ARunThatAnotherProcessTrainsIsRefusedByName) {
   leave_run("a", config_, 2);
   const UniqueFd held = lock_run_folder(dir_ / "a");
