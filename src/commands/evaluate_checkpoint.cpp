@@ -70,7 +70,8 @@ CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint
   const std::unique_ptr<Evaluation> evaluation = trained.task->evaluation(options.worst);
   ProcessGroup alone;
   EvaluationStep step(*trained.model, *trained.task, config.train.precision, {.mirror = options.mirror});
-  Scores scores = evaluate(step, batches, alone, {.evaluation = evaluation.get()}).value();
+  Scores scores =
+      evaluate(step, batches, alone, {.max_batches = options.max_batches, .evaluation = evaluation.get()}).value();
   Findings findings = evaluation->findings(*trained.model);
   std::vector<std::string> names;
   if (!findings.worst.empty()) {
@@ -83,6 +84,7 @@ CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint
           .manifest = std::move(trained.manifest),
           .dataset = config.data.name,
           .split = split,
+          .whole = options.max_batches >= batches.batches(),
           .device = device.str(),
           .precision = word(config.train.precision),
           .monitor = trained.task->monitor(),

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -21,6 +23,7 @@ struct CheckpointEvaluation {
   Manifest manifest;
   std::string dataset;
   Split split;
+  bool whole;  ///< on every sample of the split
   std::string device;
   std::string precision;
   Monitor monitor;
@@ -34,6 +37,7 @@ struct CheckpointEvaluation {
 struct CheckpointEvaluationOptions {
   std::size_t worst = 0;  ///< the number of samples to show, at most
   bool mirror = false;    ///< average predictions with those of the mirrored images (training/forward.h)
+  std::int64_t max_batches = std::numeric_limits<std::int64_t>::max();  ///< only this many of the first batches
 };
 
 /// Throws UsageError for the first setting of the model or the task that differs from the trained one, because those

@@ -59,7 +59,7 @@ class TrainCommand : public Command {
       if (const std::optional<int> code = run_on_several_gpus(given)) return *code;
     }
     Config config = given;
-    if (debug_.fast_dev_run) config.train.epochs = 1;
+    if (debug_.fast_dev_run) shorten(config);
     WorkerPool pool = open_pool(config, rank_pool_options(config, rank));  // forks, so before CUDA and any thread
     if (!rank.alone()) set_process_name(fmt::format("rank {} of {}", rank.rank, rank.world_size));
     RunFolder folder;
@@ -92,6 +92,12 @@ class TrainCommand : public Command {
                      "is {}, but --train.fast_dev_run and --train.overfit_batches always start from the beginning: "
                      "leave it out; model.weights starts from the weights of a checkpoint",
                      given.run.resume);
+  }
+
+  // To the one epoch of train.fast_dev_run.
+  static void shorten(Config& config) {
+    config.train.epochs = 1;
+    if (config.schedule.warmup_epochs >= 1) config.schedule.warmup_epochs = 0;
   }
 
   RunFolder choose_folder(const Config& config) const {
@@ -177,12 +183,12 @@ class TrainCommand : public Command {
 
   // The only time that test is read. A run that is trained and saved does not fail if this evaluation or the page
   // fails.
-  static Judged judge(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder) {
+  Judged judge(const Config& config, WorkerPool& pool, at::Device device, const RunFolder& folder) const {
     try {
       const std::optional<fs::path> best = checkpoint_to_report(folder.path);
       if (!best) throw RunError("report", "{} has no checkpoint to report on", folder.path.string());
       return {.best = evaluate_checkpoint(*best, pool, judging_split(pool), config, device,
-                                          {.worst = max_reported_mistakes}),
+                                          {.worst = max_reported_mistakes, .max_batches = debug_.val_batches()}),
               .error = ""};
     } catch (const std::exception& error) {
       return {.best = std::nullopt, .error = message_of(error)};

@@ -39,7 +39,7 @@ void print_scores(const std::string& split, const Scores& scores, const std::str
 
 void print_judged(const CheckpointEvaluation& best) {
   if (best.split == Split::test) {
-    print_scores("test", best.scores, best.monitor.metric, "all",
+    print_scores("test", best.scores, best.monitor.metric, best.whole ? "all" : "the first",
                  fmt::format(", of {}", best.checkpoint.filename().string()));
   } else {
     print_row("test", "none: the data has no test split, and the figures on val chose the best checkpoint");

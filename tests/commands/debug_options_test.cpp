@@ -24,10 +24,14 @@ class DebugOptions : public SmallRun {
 
 TEST_F(DebugOptions, FastDevRunExercisesEveryStageAndLeavesNoResumableRun) {
   for (int time = 0; time < 2; ++time) {  // the second one starts from scratch
-    const Outcome outcome = train("quick", {"--train.fast_dev_run", "--loader.batch_size", "32"});
+    const Outcome outcome =
+        train("quick", {"--train.fast_dev_run", "--loader.batch_size", "32", "--schedule.warmup_epochs", "1"});
     ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
-    EXPECT_THAT(outcome.output, AllOf(HasSubstr("1 of 1, 3 steps"), HasSubstr("on the first 96 samples")));
+    EXPECT_THAT(outcome.output,
+                AllOf(HasSubstr("1 of 1, 3 steps"), testing::ContainsRegex("val/accuracy .* on the first 96 samples"),
+                      testing::ContainsRegex("test/accuracy .* on the first 96 samples")));
   }
+  EXPECT_THAT(file("scratch/quick/report.html"), HasSubstr("\"whole\":false"));
   EXPECT_FALSE(std::filesystem::exists(*dir_ / "quick"));
   for (const char* name : {"report.html", "metrics.csv", "checkpoints/last/manifest.json"}) {
     EXPECT_TRUE(std::filesystem::exists(*dir_ / ("scratch/quick/" + std::string(name)))) << name;
