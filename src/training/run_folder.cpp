@@ -106,8 +106,9 @@ bool is_temporary(const fs::directory_entry& entry) { return entry.path().filena
 
 // Whether its metrics end before the first checkpoint was due.
 bool had_nothing_to_save(const fs::path& run) {
-  const bool saves_in_an_epoch = !has_line(run / "config.toml", "every_steps = 0");
-  return trained_epochs(run) == 0 && !(saves_in_an_epoch && lines_in(run / "metrics.jsonl") > 0);
+  const std::size_t rows = lines_in(run / "metrics.csv");  // with the header
+  if (lines_in(run / "metrics.jsonl") == 0) return rows <= 1;
+  return rows == 1 && has_line(run / "config.toml", "every_steps = 0");
 }
 
 // Whether `run` ended before it had saved anything; otherwise its checkpoints were removed. Temporaries are the mark of

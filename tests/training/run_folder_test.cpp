@@ -201,6 +201,9 @@ TEST_F(RunChoice, ARunWhoseCheckpointsWereRemovedIsLeftAlone) {
   leave_metrics("emptied_in_the_first_epoch", 0);
   dir_.write("emptied_in_the_first_epoch/metrics.jsonl", "{\"epoch\":1,\"step\":50}\n");
   make_folders(dir_ / "emptied_in_the_first_epoch/checkpoints");
+  leave_metrics("without_metrics", 0);
+  dir_.write("without_metrics/metrics.csv", "");
+  dir_.write("without_metrics/metrics.jsonl", "{\"epoch\":3,\"step\":50}\n");
   leave_metrics("dangling", 1);
   make_folders(dir_ / "dangling/checkpoints");
   std::filesystem::create_symlink("step-00000001", std::string(dir_ / "dangling/checkpoints/last"));
@@ -210,6 +213,7 @@ TEST_F(RunChoice, ARunWhoseCheckpointsWereRemovedIsLeftAlone) {
                                        {"emptied", "5 epochs"},
                                        {"emptied_early", "1 epoch"},
                                        {"emptied_in_the_first_epoch", "0 epochs"},
+                                       {"without_metrics", "0 epochs"},
                                        {"dangling", "1 "}}) {
       config_.run.name = name;
       EXPECT_THAT(
