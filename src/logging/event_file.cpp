@@ -11,6 +11,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "logging/append.h"
+
 namespace trainyard {
 namespace {
 
@@ -151,7 +153,7 @@ void EventFile::append(std::string_view event) {
   const std::string length = bytes_of(std::uint64_t{event.size()});
   std::string record = length + bytes_of(masked_crc(length));
   record.append(event).append(bytes_of(masked_crc(event)));
-  write_all(fd_.get(), std::as_bytes(std::span(record)), "metrics", path_.string());
+  append_record(fd_.get(), record, path_.string());
 }
 
 }  // namespace trainyard

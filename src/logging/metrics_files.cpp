@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "logging/append.h"
 #include "util/atomic_file.h"
 #include "util/json_text.h"
 #include "util/log.h"
@@ -231,7 +232,7 @@ void MetricsFiles::append(const Csv& file, Cells cells) const {
 void MetricsFiles::append(const fs::path& path, const std::string& lines) const {
   // A file that was removed meanwhile is an error; it is not recreated without its header.
   const UniqueFd fd(check_call(open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC), "metrics", "open", path.string()));
-  write_all(fd.get(), std::as_bytes(std::span(lines)), "metrics", path.string());
+  append_record(fd.get(), lines, path.string());
 }
 
 }  // namespace trainyard
