@@ -1,7 +1,9 @@
 #include "logging/event_file.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
+#include <charconv>
 #include <chrono>
 #include <cstring>
 #include <optional>
@@ -113,6 +115,13 @@ void cut_after(const fs::path& path, std::int64_t last_step) {
   }
 }
 
+// The number in the name of a file; 0 if it has none.
+std::int64_t number_of(std::string_view name) {
+  std::int64_t number = 0;
+  std::from_chars(name.data() + prefix.size(), name.data() + name.size() - suffix.size(), number);
+  return std::min(number, std::int64_t{9'999'999'998});  // of ten digits, like its successor
+}
+
 }  // namespace
 
 std::uint32_t crc32c(std::span<const std::byte> bytes) {
@@ -123,18 +132,19 @@ std::uint32_t crc32c(std::span<const std::byte> bytes) {
 }
 
 EventFile::EventFile(const fs::path& folder, std::int64_t last_step) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  std::int64_t number = std::chrono::duration_cast<std::chrono::seconds>(now).count();
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
     if (!name.starts_with(prefix) || !name.ends_with(suffix)) continue;
     if (last_step > 0) {
       cut_after(entry.path(), last_step);
+      number = std::max(number, number_of(name) + 1);  // TensorBoard reads files in this order, whatever the clock says
     } else {
       fs::remove(entry.path());
     }
   }
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  path_ =
-      folder / fmt::format("{}{:010}{}", prefix, std::chrono::duration_cast<std::chrono::seconds>(now).count(), suffix);
+  path_ = folder / fmt::format("{}{:010}{}", prefix, number, suffix);
   fd_.reset(check_call(open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644), "metrics", "open",
                        path_.string()));
   append(event(last_step, field(3, std::string_view("brain.Event:2"))));

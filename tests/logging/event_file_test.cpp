@@ -73,6 +73,17 @@ TEST(EventFile, ResumingCutsOffATornRecord) {
   EXPECT_THAT(event_files(dir), testing::AllOf(HasSubstr("whole"), Not(HasSubstr("torn"))));
 }
 
+TEST(EventFile, ResumingComesAfterEarlierFilesWhateverTheClockSays) {
+  const TempDir dir;
+  {
+    EventFile(dir.path(), 0).add(10, {{"ten", 1}});
+  }
+  const std::string later = dir / "events.out.tfevents.4000000000.trainyard";
+  std::filesystem::rename(std::filesystem::directory_iterator(dir.path())->path(), later);
+  const EventFile resumed(dir.path(), 10);
+  EXPECT_TRUE(std::filesystem::exists(dir / "events.out.tfevents.4000000001.trainyard"));
+}
+
 TEST(EventFile, AFreshRunRemovesOldFilesAndNoneButItsOwn) {
   const TempDir dir;
   {
