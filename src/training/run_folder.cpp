@@ -168,9 +168,10 @@ RunFolder choose_named(const Config& config) {
   return resumed(config, run, *newest);
 }
 
-// Whether another process is training in `run`, or this user has no access to it.
+// Whether another process is training in `run`, or this user has no access to it or to its checkpoints.
 bool is_in_use(const fs::path& run) {
   try {
+    step_folders(run / "checkpoints");
     return fs::exists(run) && !try_to_lock(run);
   } catch (const std::exception&) {
     return true;
@@ -225,7 +226,8 @@ RunFolder choose_unnamed(const Config& config) {
   for (auto run = runs.rbegin(); run != runs.rend() && config.run.resume == "auto"; ++run) {
     const auto& [number, path] = *run;
     if (is_in_use(path)) {
-      notes.push_back(fmt::format("{} is in use: another process trains there", path.string()));
+      notes.push_back(
+          fmt::format("{} is passed over: another process trains there, or it cannot be read", path.string()));
       continue;
     }
     if (const std::string found = in_the_way(path); !found.empty() && step_folders(path / "checkpoints").empty()) {

@@ -228,6 +228,14 @@ TEST_F(RunChoice, ARunWhoseCheckpointsWereRemovedIsLeftAlone) {
               ElementsAre(HasSubstr("synthetic-convnet holds a run (1 epoch in metrics.csv) but no checkpoint")));
 }
 
+TEST_F(RunChoice, ARunWhoseCheckpointsCannotBeListedIsPassedOver) {
+  make_folders(dir_ / "synthetic-convnet");
+  std::filesystem::create_symlink("checkpoints", std::string(dir_ / "synthetic-convnet/checkpoints"));
+  const RunFolder run = choose_run_folder(config_);
+  EXPECT_EQ(run.path, dir_ / "synthetic-convnet-2");
+  EXPECT_THAT(run.notes, ElementsAre(HasSubstr("synthetic-convnet is passed over")));
+}
+
 TEST_F(RunChoice, AFinishedRunIsNotedAndANewOneStarts) {
   leave_run("synthetic-convnet", config_, 5, RunEnd::finished);
   const RunFolder run = choose_run_folder(config_);
@@ -258,7 +266,7 @@ TEST_F(RunChoice, ARunInUseIsNotedAndLeftToItsProcess) {
   const RunFolder run = choose_run_folder(config_);
   EXPECT_EQ(run.path, dir_ / "synthetic-convnet-2");
   EXPECT_EQ(run.checkpoint, std::nullopt);
-  EXPECT_THAT(run.notes, ElementsAre(HasSubstr("is in use: another process trains there")));
+  EXPECT_THAT(run.notes, ElementsAre(HasSubstr("is passed over: another process trains there")));
 }
 
 TEST_F(RunChoice, ADamagedCheckpointGivesWayToTheOneBefore) {
