@@ -164,9 +164,9 @@ TEST_F(GpuRanks, ATrappingKernelIsNamedWithItsRank) {
 // Simulates two hosts with one GPU each: two torchrun agents, and only sockets between the GPUs.
 TEST_F(GpuRanks, TwoAgentsTrainOverSockets) {
   train("two", "cuda:0,1");
-  const int port = free_port();
+  const ReservedPort port;
   const auto agent = [&](const char* gpu) {
-    const std::string endpoint = fmt::format("127.0.0.1:{}", port);
+    const std::string endpoint = fmt::format("127.0.0.1:{}", port.number());
     std::vector<std::string> words = {TRAINYARD_PYTHON,
                                       "-m",
                                       "torch.distributed.run",

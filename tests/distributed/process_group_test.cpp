@@ -17,14 +17,14 @@ using testing::Not;
 
 // Rank 1, a slow one, still reads from the store when rank 0 has passed its last barrier.
 TEST(ProcessGroup, KeepsItsStoreUntilTheOtherRanksHaveLeft) {
-  const int port = free_port();
+  const ReservedPort port;
   const auto rank = [&](int index) {
     return Rank{.rank = index,
                 .world_size = 2,
                 .local_rank = index,
                 .local_world_size = 2,
                 .address = "127.0.0.1",
-                .port = port,
+                .port = port.number(),
                 .hosts_store = index == 0};
   };
   std::thread first([&] {

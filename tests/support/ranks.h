@@ -15,31 +15,40 @@
 
 namespace trainyard {
 
-/// Returns a port of this host on which nothing listens.
-inline int free_port() {
-  const UniqueFd socket(check_call(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "test", "socket", "a port"));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  auto* const any = reinterpret_cast<sockaddr*>(&address);
-  check_call(bind(socket.get(), any, size), "test", "bind", "a port");
-  check_call(getsockname(socket.get(), any, &size), "test", "getsockname", "a port");
-  return ntohs(address.sin_port);
-}
+/// A port of this host on which nothing listens, and which the system gives to nobody else. A server with SO_REUSEADDR,
+/// as that of a store, can listen on it.
+class ReservedPort {
+ public:
+  ReservedPort() : socket_(check_call(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "test", "socket", "a port")) {
+    constexpr int yes = 1;
+    check_call(setsockopt(socket_.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes), "test", "setsockopt", "a port");
+    address_.sin_family = AF_INET;
+    address_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address_;
+    auto* const any = reinterpret_cast<sockaddr*>(&address_);
+    check_call(bind(socket_.get(), any, size), "test", "bind", "a port");
+    check_call(getsockname(socket_.get(), any, &size), "test", "getsockname", "a port");
+  }
+
+  int number() const { return ntohs(address_.sin_port); }
+
+ private:
+  UniqueFd socket_;
+  sockaddr_in address_{};
+};
 
 /// One process per rank, all on this host.
 class Ranks {
  public:
   /// One command per rank.
   explicit Ranks(const std::vector<std::vector<std::string>>& commands) {
-    const int port = free_port();
     for (std::size_t rank = 0; rank < commands.size(); ++rank) {
       processes_.push_back(std::make_unique<Subprocess>(
-          commands[rank], std::vector<std::string>{
-                              fmt::format("RANK={}", rank), fmt::format("WORLD_SIZE={}", commands.size()),
-                              fmt::format("LOCAL_RANK={}", rank), fmt::format("LOCAL_WORLD_SIZE={}", commands.size()),
-                              "MASTER_ADDR=127.0.0.1", fmt::format("MASTER_PORT={}", port), "OMP_NUM_THREADS=1"}));
+          commands[rank],
+          std::vector<std::string>{fmt::format("RANK={}", rank), fmt::format("WORLD_SIZE={}", commands.size()),
+                                   fmt::format("LOCAL_RANK={}", rank),
+                                   fmt::format("LOCAL_WORLD_SIZE={}", commands.size()), "MASTER_ADDR=127.0.0.1",
+                                   fmt::format("MASTER_PORT={}", port_.number()), "OMP_NUM_THREADS=1"}));
     }
   }
   /// The same command for all ranks.
@@ -56,6 +65,7 @@ class Ranks {
   }
 
  private:
+  ReservedPort port_;
   std::vector<std::unique_ptr<Subprocess>> processes_;
 };
 
