@@ -274,6 +274,7 @@ void ProcessGroup::shut_down() {
   if (connections_->nccl) std::exchange(connections_->nccl, nullptr)->shutdown();
   barrier();
   leave_store();
+  connections_.reset();
 }
 
 // A rank whose process has the store ends last: the others may still be reading what ends their barrier.

@@ -27,6 +27,7 @@ void require_same(ProcessGroup& group, const Facts& facts) {
     const std::vector<std::string> other = text_lines(texts[rank]);
     std::size_t line = 0;
     while (line < std::min(first.size(), other.size()) && first[line] == other[line]) ++line;
+    group.shut_down();  // none is to end while another one still compares
     throw UsageError("distributed",
                      "rank {} was started with '{}', rank 0 with '{}'; start all ranks with the same program, "
                      "configuration and data",
