@@ -4,6 +4,7 @@
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 #include "check/device.h"
@@ -46,6 +47,8 @@ at::Device prepare_device(const Config& config, const CheckResult& check) {
   at::set_num_threads(config.train.threads > 0 ? config.train.threads : share);
   if (device.is_cpu()) {
     keep_freed_memory();
+    // Before the first backward pass LibTorch would count the GPUs, and hang or crash if CUDA's driver does.
+    c10::impl::registerDeviceGuard(at::kCUDA, nullptr);
   } else {
     c10::impl::VirtualGuardImpl(device.type()).setDevice(device);
   }

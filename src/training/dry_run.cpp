@@ -5,8 +5,6 @@
 
 #include <fmt/ranges.h>
 
-#include <ATen/Context.h>
-
 #include "images/encode_png.h"
 #include "loader_torch/device_loader.h"
 #include "models/freeze.h"
@@ -17,6 +15,7 @@
 #include "training/memory.h"
 #include "training/require_batches.h"
 #include "training/saved_run.h"
+#include "training/seed.h"
 #include "training/train_step.h"
 #include "training/trained_model.h"
 #include "util/atomic_file.h"
@@ -60,7 +59,7 @@ std::string dry_run(const Config& config, WorkerPool& pool, at::Device device, c
   const SplitInfo& data = pool.splits().front();
   const std::unique_ptr<Task> task = make_task(config.task, task_data(data), device);
   const MetricSet metrics(task->metrics(Phase::train));
-  at::manual_seed(config.train.seed);
+  seed_generators(device, config.train.seed);
   const std::shared_ptr<Model> model = new_model(config.model, task->model_input(), device);
   load_initial_weights(*model, config.model);
   require_batches(config, data.size, /*reaches_last=*/true, /*ranks=*/1, *model, task->model_input());

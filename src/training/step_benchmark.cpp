@@ -1,11 +1,11 @@
 #include "training/step_benchmark.h"
 
-#include <ATen/Context.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 
 #include "loader_torch/slot_tensors.h"
 #include "training/recording.h"
+#include "training/seed.h"
 #include "training/trained_model.h"
 #include "util/clock.h"
 
@@ -50,7 +50,7 @@ StepBenchmark::StepBenchmark(const Config& config, const SplitInfo& data, at::De
       task_(make_task(config.task, task_data(data), device)),
       metrics_(task_->metrics(Phase::train)),
       input_(task_->model_input()),
-      model_((at::manual_seed(config.train.seed), new_model(config.model, input_, device))),
+      model_((seed_generators(device, config.train.seed), new_model(config.model, input_, device))),
       optimizer_(make_optimizer(config.optimizer, *model_)),
       step_(*model_, *optimizer_, *task_, metrics_, config_.train, group) {
   if (config.distributed.sync_batch_norm && !group_.alone()) {

@@ -2,10 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <mutex>
 #include <utility>
-
-#include <ATen/Context.h>
 
 #include "config/config_file.h"
 #include "loader/open_pool.h"
@@ -14,6 +11,7 @@
 #include "training/evaluate.h"
 #include "training/lr_finder.h"
 #include "training/memory.h"
+#include "training/seed.h"
 #include "training/trained_model.h"
 #include "util/clock.h"
 #include "util/first_few.h"
@@ -70,7 +68,7 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, Proc
       metrics_(task_->metrics(Phase::train)),
       train_loader_(pool, Split::train, train_loader_options(config, group.rank()), device),
       val_loader_(pool, Split::val, rank_loader_options(config, group.rank()), device),
-      model_((at::manual_seed(config.train.seed), new_model(config.model, task_->model_input(), device))),
+      model_((seed_generators(device, config.train.seed), new_model(config.model, task_->model_input(), device))),
       optimizer_(make_optimizer(config.optimizer, *model_)),
       train_step_(*model_, *optimizer_, *task_, metrics_, config_.train, group),
       epoch_sums_(metrics_, device),
@@ -160,7 +158,7 @@ bool Trainer::train_epoch() {
   while (std::optional<DeviceBatch> batch = train_loader_.next()) {
     const double lr = lr_of(place_.step);
     const StepPart part = part_of_step(*batch);
-    seed_generators(batch->number);
+    seed_batch(batch->number);
     TensorDict prepared;
     if (batch->count > 0) {
       prepared = task_->prepare(*batch);
@@ -232,16 +230,10 @@ StepPart Trainer::part_of_step(const DeviceBatch& batch) const {
 
 // Makes the random numbers of a batch, e.g. for dropout, a function of its place in the run and of the rank. Those of
 // the evaluation follow the last batch's.
-void Trainer::seed_generators(std::int64_t batch) {
+void Trainer::seed_batch(std::int64_t batch) {
   const std::uint64_t key = key_of({config_.train.seed, key_of("step"), static_cast<std::uint64_t>(place_.epoch),
                                     static_cast<std::uint64_t>(batch), static_cast<std::uint64_t>(group_.rank().rank)});
-  std::vector<at::Device> devices = {at::kCPU};
-  if (device_.is_cuda()) devices.push_back(device_);
-  for (const at::Device device : devices) {
-    at::Generator generator = at::globalContext().defaultGenerator(device);
-    const std::scoped_lock lock(generator.mutex());
-    generator.set_current_seed(key);
-  }
+  seed_generators(device_, key);
 }
 
 // Those that have arrived.
@@ -285,7 +277,7 @@ void Trainer::finish_epoch() {
   result_.wait_of_ranks = wait_of_ranks();
   const bool ends = place_.epoch + 1 == config_.train.epochs;  // an early stop only discards what was prefetched
   val_loader_.follow_with(ends ? nullptr : &train_loader_, data_epoch(place_.epoch + 1));
-  seed_generators(batches_per_epoch());
+  seed_batch(batches_per_epoch());
   const std::optional<Scores> scores =
       evaluate(*evaluation_step_, val_loader_, group_,
                {.max_batches = debug_.val_batches(), .stop = [this] { return stop_is_requested(); }});

@@ -103,7 +103,7 @@ class Trainer {
   bool line_is_due() const;
   bool checkpoint_is_due() const;
   StepPart part_of_step(const DeviceBatch& batch) const;
-  void seed_generators(std::int64_t batch);
+  void seed_batch(std::int64_t batch);
   void check_losses();
   void check_all_losses();
   void check_loss(const LossWatch::Known& known);

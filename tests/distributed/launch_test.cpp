@@ -11,6 +11,7 @@
 #include "support/processes.h"
 #include "support/subprocess.h"
 #include "support/temp_dir.h"
+#include "util/system.h"
 
 namespace trainyard {
 namespace {
@@ -344,6 +345,18 @@ TEST_F(TrainOnStandIns, AListedGpuThatCannotBeOpenedIsAnErrorBeforeAnyRankStarts
   EXPECT_THAT(outcome.output,
               StartsWith("[train.device] lists cuda:1, which CUDA does not open: CUDA_ERROR_DEVICE_UNAVAILABLE"));
   EXPECT_EQ(count_of(outcome.output, "\n"), 1) << outcome.output;
+}
+
+TEST_F(TrainOnStandIns, OnTheCpuTheDriverIsLeftAlone) {
+  const TempDir dir;
+  const std::string log = dir.write("log", "");
+  Subprocess process({TRAINYARD_BINARY, "train", "--train.fast_dev_run", "--run.dir", runs_.path(), "--data.name",
+                      "synthetic", "--train.device", "cpu"},
+                     {std::string("LD_LIBRARY_PATH=") + TRAINYARD_STAND_IN_CUDA, "STAND_IN_LOG=" + log});
+  const pid_t own = process.pid();
+  const Outcome outcome = process.wait();
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_EQ(count_of(read_text_file(log, "test"), fmt::format("{}\n", own)), 0) << "it may hang";
 }
 
 TEST_F(TrainOnStandIns, ARankForEachOfAList) {
