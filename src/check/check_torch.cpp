@@ -64,8 +64,13 @@ CheckResult run_check(const Needs& wanted, const CheckOptions& options) {
   check_device_name(wanted.device);
   Facts facts;
   // Gathered before the probes start, so that their memory is not attributed to another process.
-  GatherProcess cuda("check of CUDA", [&](Facts& found) { gather_cuda(found, wanted, options.names); }, options.limit);
-  if (const auto failure = cuda.read(facts)) {
+  std::optional<GatherProcess> cuda;
+  std::optional<ProcessFailure> failure = options.driver_failure;
+  if (!failure) {
+    cuda.emplace("check of CUDA", [&](Facts& found) { gather_cuda(found, wanted, options.names); }, options.limit);
+    failure = cuda->read(facts);
+  }
+  if (failure) {
     facts.probes.push_back({rules::driver_device, "start", failure->outcome, failure->message, 0, std::nan("")});
   }
   const Needs needs = needs_of_local_rank(wanted, facts.devices);

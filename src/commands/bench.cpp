@@ -72,7 +72,9 @@ class BenchCommand : public Command {
     options_.quiet = json_ == standard_output || options_.turns;
     if (!json_.empty() && json_ != standard_output) require_writable(json_);
     if (stage_ == "step" && !options_.turns && rank_of_process().launcher.empty()) {
-      if (const std::optional<int> code = run_on_several_gpus(config, /*prints=*/!options_.quiet)) return *code;
+      const SeveralGpus several = run_on_several_gpus(config, /*prints=*/!options_.quiet);
+      if (several.exit_code) return *several.exit_code;
+      options_.driver_failure = several.driver_failure;
     }
     const nlohmann::ordered_json figures = stage_ == "step"     ? bench_step(config, options_)
                                            : stage_ == "loader" ? bench_loader(config, options_)

@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "check/forked_process.h"
 #include "config/config.h"
 
 namespace trainyard {
@@ -16,9 +18,10 @@ constexpr std::int64_t most_steps = 1'000'000;  ///< of a round
 
 struct BenchOptions {
   int rounds = 5;
-  double seconds = 2;  ///< about how long a round takes
-  bool turns = false;  ///< of `step`: run steps on request
-  bool quiet = false;  ///< print no rows, because standard output is for JSON
+  double seconds = 2;                              ///< about how long a round takes
+  bool turns = false;                              ///< of `step`: run steps on request
+  bool quiet = false;                              ///< print no rows, because standard output is for JSON
+  std::optional<ProcessFailure> driver_failure{};  ///< of `step`: as in CheckOptions
 };
 
 /// Several measurements of the same figure.

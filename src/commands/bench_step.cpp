@@ -181,7 +181,7 @@ nlohmann::ordered_json bench_step(const Config& config, const BenchOptions& opti
   end_with_launcher();
   const std::vector<SplitInfo> splits = describe(dataset_factory(config)());
   const SplitInfo& data = splits.at(static_cast<std::size_t>(Split::train));
-  const CheckResult check = run_check(device_needs_of(config, rank));
+  const CheckResult check = run_check(device_needs_of(config, rank), {.driver_failure = options.driver_failure});
   const at::Device device = prepare_device(config, check);
   BenchOptions rank_options = options;
   rank_options.quiet = options.quiet || !rank.is_first();

@@ -57,16 +57,17 @@ void require_opened(const std::vector<DeviceFacts>& visible, const std::vector<i
 
 }  // namespace
 
-std::optional<int> run_on_several_gpus(const Config& config, bool prints) {
+SeveralGpus run_on_several_gpus(const Config& config, bool prints) {
   const std::string& device = config.train.device;
   const auto listed = device_list(device);
-  if (device == "cpu" || (listed && listed->size() == 1)) return std::nullopt;  // no GPUs to count
-  const std::vector<DeviceFacts> visible = visible_gpus();
-  if (listed) require_opened(visible, *listed);
-  const std::vector<int> selected = selected_gpus(device, visible);
-  if (selected.size() < 2) return std::nullopt;
-  if (prints) print_gpus(visible, selected, listed.has_value());
-  return launch({.processes = static_cast<int>(selected.size()), .max_restarts = config.distributed.max_restarts});
+  if (device == "cpu" || (listed && listed->size() == 1)) return {};  // no GPUs to count
+  const VisibleGpus visible = visible_gpus();
+  if (listed) require_opened(visible.gpus, *listed);
+  const std::vector<int> selected = selected_gpus(device, visible.gpus);
+  if (selected.size() < 2) return {.driver_failure = visible.failure};
+  if (prints) print_gpus(visible.gpus, selected, listed.has_value());
+  const int processes = static_cast<int>(selected.size());
+  return {.exit_code = launch({.processes = processes, .max_restarts = config.distributed.max_restarts})};
 }
 
 }  // namespace trainyard

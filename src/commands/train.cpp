@@ -55,8 +55,11 @@ class TrainCommand : public Command {
     refuse_resume_in_scratch(given);
     const Rank rank = rank_of_process();
     end_with_launcher();
+    CheckOptions check_options;
     if (rank.launcher.empty() && !debug_.dry_run) {
-      if (const std::optional<int> code = run_on_several_gpus(given)) return *code;
+      const SeveralGpus several = run_on_several_gpus(given);
+      if (several.exit_code) return *several.exit_code;
+      check_options.driver_failure = several.driver_failure;
     }
     Config config = given;
     if (debug_.fast_dev_run) shorten(config);
@@ -64,7 +67,7 @@ class TrainCommand : public Command {
     if (!rank.alone()) set_process_name(fmt::format("rank {} of {}", rank.rank, rank.world_size));
     RunFolder folder;
     if (rank.is_first() && rank.restarts == 0) folder = choose_folder(config);
-    const CheckResult check = run_check(needs_of(config, rank));
+    const CheckResult check = run_check(needs_of(config, rank), check_options);
     if (rank.is_first()) {
       write_output(render_short(check, {.colour = wants_colour(STDOUT_FILENO), .columns = terminal_columns()}));
     }

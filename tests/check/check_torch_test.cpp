@@ -111,6 +111,14 @@ TEST_F(CheckOnStandIn, ACrashOfTheDriverIsAFinding) {
   EXPECT_TRUE(result.facts.devices.empty());
 }
 
+TEST(Check, ADriverThatHasFailedAlreadyIsNotAskedAgain) {
+  const CheckResult result = run_check({}, {.driver_failure = ProcessFailure{"hung", "no answer within 60 s"}});
+  EXPECT_TRUE(result.facts.torch.version.empty()) << "another process was started";
+  ASSERT_FALSE(result.findings.empty());
+  EXPECT_EQ(result.findings[0].code, "driver-hung");
+  EXPECT_THAT(result.findings[0].what, testing::HasSubstr("no answer within 60 s"));
+}
+
 TEST(Check, ABadDeviceIsAUsageError) {
   Needs needs;
   needs.device = "gpu";

@@ -11,15 +11,16 @@
 namespace trainyard {
 namespace {
 
-TEST(VisibleGpus, AreNoneWithAWarningWhereNoChildCanBeForked) {
-  std::vector<DeviceFacts> gpus(1);
-  testing::internal::CaptureStdout();
+TEST(VisibleGpus, ChildThatCannotBeForkedIsAFailure) {
+  VisibleGpus visible{.gpus = std::vector<DeviceFacts>(1), .failure = {}};
   std::thread([&] {
     refuse_threads_and_forks(EAGAIN);
-    gpus = visible_gpus();
+    visible = visible_gpus();
   }).join();
-  EXPECT_TRUE(gpus.empty());
-  EXPECT_THAT(testing::internal::GetCapturedStdout(), testing::HasSubstr("the GPUs cannot be counted: fork: "));
+  EXPECT_TRUE(visible.gpus.empty());
+  ASSERT_TRUE(visible.failure.has_value());
+  EXPECT_STREQ(visible.failure->outcome, "error");
+  EXPECT_THAT(visible.failure->message, testing::StartsWith("fork: "));
 }
 
 }  // namespace

@@ -308,10 +308,13 @@ TEST(RanksOfAUsersTorchrun, EndWithItAndReturnTheSignal) {
 // GPUs reported by a stand-in for libcuda; no rank can compute on them.
 class TrainOnStandIns : public testing::Test {
  protected:
-  Outcome train(const std::string& gpus, const std::vector<std::string>& settings) {
+  Outcome train(const std::string& gpus, const std::vector<std::string>& settings,
+                const std::vector<std::string>& environment = {}) {
     std::vector<std::string> command = {TRAINYARD_BINARY, "train", "--train.fast_dev_run", "--run.dir", runs_.path()};
     command.insert(command.end(), settings.begin(), settings.end());
-    return run_program(command, {std::string("LD_LIBRARY_PATH=") + TRAINYARD_STAND_IN_CUDA, "STAND_IN_GPUS=" + gpus});
+    std::vector<std::string> all = {std::string("LD_LIBRARY_PATH=") + TRAINYARD_STAND_IN_CUDA, "STAND_IN_GPUS=" + gpus};
+    all.insert(all.end(), environment.begin(), environment.end());
+    return run_program(command, all);
   }
 
   Outcome train_on(const std::string& device, const std::string& gpus) {
@@ -345,6 +348,16 @@ TEST_F(TrainOnStandIns, AListedGpuThatCannotBeOpenedIsAnErrorBeforeAnyRankStarts
   EXPECT_THAT(outcome.output,
               StartsWith("[train.device] lists cuda:1, which CUDA does not open: CUDA_ERROR_DEVICE_UNAVAILABLE"));
   EXPECT_EQ(count_of(outcome.output, "\n"), 1) << outcome.output;
+}
+
+// If it hangs instead, the user waits once for the time limit.
+TEST_F(TrainOnStandIns, ADriverThatCrashesIsAskedOnce) {
+  const TempDir dir;
+  const Outcome outcome =
+      train("Card A,Card A", {"--data.name", "synthetic"}, {"STAND_IN_CRASHES=1", "STAND_IN_LOG=" + (dir / "log")});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_EQ(count_of(outcome.output, "CUDA's driver crashed"), 1) << outcome.output;
+  EXPECT_EQ(count_of(read_text_file(dir / "log", "test"), "\n"), 1);
 }
 
 TEST_F(TrainOnStandIns, OnTheCpuTheDriverIsLeftAlone) {
