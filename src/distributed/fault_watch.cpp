@@ -24,9 +24,14 @@ namespace trainyard {
 namespace {
 
 constexpr const char* where = "distributed";
-constexpr int milliseconds_between_looks = 1000;
+constexpr double most_seconds_between_looks = 1;
 constexpr double max_seconds_to_find = 30;
 constexpr double seconds_to_explain = 3;  // time for a failing rank to write its cause before it ends
+
+// In milliseconds. A rank shows that it lives once per look, so several looks fit into the time that it has for that.
+int look_period(double timeout_seconds) {
+  return static_cast<int>(1000 * std::min(timeout_seconds / 4, most_seconds_between_looks));
+}
 
 double now_seconds() { return static_cast<double>(monotonic_ns()) * 1e-9; }
 
@@ -59,7 +64,11 @@ void kill_process(const UniqueFd& process) {
 }  // namespace
 
 FaultWatch::FaultWatch(const Rank& rank, c10::intrusive_ptr<c10d::Store> store, double timeout_seconds)
-    : rank_(rank), store_(std::move(store)), timeout_(timeout_seconds), host_(host_name()) {
+    : rank_(rank),
+      store_(std::move(store)),
+      timeout_(timeout_seconds),
+      between_looks_(look_period(timeout_seconds)),
+      host_(host_name()) {
   wake_.reset(check_call(eventfd(0, EFD_CLOEXEC), where, "eventfd", "the watch over ranks"));
   store_->set(beat_key(rank_.rank), to_store("0 0"));
   store_->set(process_key(rank_.rank), to_store(std::to_string(getpid()) + " " + host_));
@@ -110,7 +119,7 @@ void FaultWatch::run() {
     for (const Peer& peer : peers_) {
       if (peer.process.get() >= 0) events.push_back({peer.process.get(), POLLIN, 0});
     }
-    poll(events.data(), events.size(), milliseconds_between_looks);
+    poll(events.data(), events.size(), between_looks_);
     if (stops_ || settled_) return;
     try {
       check_peers(now_seconds());
@@ -128,9 +137,9 @@ void FaultWatch::run() {
 // minutes.
 void FaultWatch::guard() {
   double silence = 0;
-  for (std::int64_t answers = 0; !stops_; silence += 1e-3 * milliseconds_between_looks) {
+  for (std::int64_t answers = 0; !stops_; silence += 1e-3 * between_looks_) {
     pollfd woken{wake_.get(), POLLIN, 0};
-    if (retry_on_eintr([&] { return poll(&woken, 1, milliseconds_between_looks); }) > 0) return;
+    if (retry_on_eintr([&] { return poll(&woken, 1, between_looks_); }) > 0) return;
     if (answers_ != std::exchange(answers, answers_)) silence = 0;
     if (silence < timeout_ + seconds_to_explain) continue;
     const auto first = std::find_if(peers_.begin(), peers_.end(), [](const Peer& peer) { return peer.rank == 0; });

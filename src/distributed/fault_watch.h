@@ -89,6 +89,7 @@ class FaultWatch {
   Rank rank_;
   c10::intrusive_ptr<c10d::Store> store_;
   double timeout_;
+  int between_looks_;  // milliseconds
   std::string host_;
   std::vector<Peer> peers_;  // the other ranks, in order
   std::atomic<std::int64_t> moves_ = 0;
