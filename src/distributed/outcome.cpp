@@ -100,8 +100,7 @@ void take_line(const std::string& text, Outcomes& outcomes) {
 }  // namespace
 
 OutcomeChannel::OutcomeChannel()
-    : file_(check_call(memfd_create("outcomes of ranks", MFD_CLOEXEC), where, "memfd_create", "outcomes of ranks",
-                       "see `ulimit -n`")) {}
+    : file_(check_call(memfd_create("outcomes of ranks", MFD_CLOEXEC), where, "memfd_create", "outcomes of ranks")) {}
 
 std::string OutcomeChannel::path() const { return fmt::format("/proc/{}/fd/{}", getpid(), file_.get()); }
 

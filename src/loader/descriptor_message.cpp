@@ -16,7 +16,7 @@ using Control = std::array<char, CMSG_SPACE(max_descriptors * sizeof(int))>;
 
 UniqueFd new_message_socket(int flags) {
   return UniqueFd(check_call(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0), "loader", "socket",
-                             "the ranks of this host", "see `ulimit -n` where too many files are open"));
+                             "the ranks of this host"));
 }
 
 AbstractAddress::AbstractAddress(std::string_view name)
@@ -48,7 +48,7 @@ void send_with_descriptors(int socket, std::span<const std::byte> data, std::spa
     std::memcpy(CMSG_DATA(header), descriptors.data(), descriptors.size_bytes());
   }
   check_call(retry_on_eintr([&] { return sendmsg(socket, &message, MSG_NOSIGNAL); }), "loader", "sendmsg",
-             "shared memory", "see `ulimit -n`");
+             "shared memory");
 }
 
 DescriptorMessage receive_with_descriptors(int socket, std::span<std::byte> data) {
@@ -69,7 +69,7 @@ DescriptorMessage receive_with_descriptors(int socket, std::span<std::byte> data
     for (const int descriptor : descriptors) result.descriptors.emplace_back(descriptor);
   }
   if ((message.msg_flags & MSG_CTRUNC) != 0) {
-    throw_system_error("loader", "recvmsg", "shared memory", EMFILE, "see `ulimit -n` where too many files are open");
+    throw_system_error("loader", "recvmsg", "shared memory", EMFILE);
   }
   return result;
 }

@@ -40,8 +40,7 @@ namespace {
                          "over there, {2} (shared-memory-unwritable)",
                          directory, std::strerror(error), without);
     default:
-      throw_system_error("loader", "open an unnamed file", directory, error,
-                         "see `ulimit -n` where too many files are open");
+      throw_system_error("loader", "open an unnamed file", directory, error);
   }
 }
 

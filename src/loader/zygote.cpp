@@ -18,11 +18,6 @@
 #include "util/secondary_error.h"
 
 namespace trainyard {
-namespace {
-
-constexpr const char* descriptors_hint = "see `ulimit -n` where too many files are open";
-
-}  // namespace
 
 ArenaShape arena_shape(const PoolOptions& options, const std::vector<SplitInfo>& splits) {
   ArenaShape shape{.workers = static_cast<std::uint32_t>(options.workers),
@@ -40,10 +35,9 @@ ArenaShape arena_shape(const PoolOptions& options, const std::vector<SplitInfo>&
 }
 
 Zygote::Zygote(const PoolOptions& options, const DatasetFactory& factory) {
-  ready_.reset(check_call(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "loader", "eventfd", "batches", descriptors_hint));
+  ready_.reset(check_call(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "loader", "eventfd", "batches"));
   std::array<int, 2> ends{};
-  check_call(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()), "loader", "socketpair", "zygote",
-             descriptors_hint);
+  check_call(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()), "loader", "socketpair", "zygote");
   socket_.reset(ends[0]);
   UniqueFd zygote_end(ends[1]);
 
@@ -52,7 +46,7 @@ Zygote::Zygote(const PoolOptions& options, const DatasetFactory& factory) {
     pid_ = check_call(fork(), "loader", "fork", "zygote", "see `ulimit -u` and the container's limit of processes");
     if (pid_ == 0) run_zygote(options, factory, trainer, zygote_end.get(), ready_.get());
   } else {
-    check_call(pipe2(ends.data(), O_CLOEXEC), "loader", "pipe2", "zygote", descriptors_hint);
+    check_call(pipe2(ends.data(), O_CLOEXEC), "loader", "pipe2", "zygote");
     const UniqueFd reading_end(ends[0]);
     lifeline_.reset(ends[1]);
     request_zygote(options.local_ranks, options.workers, zygote_end.get(), ready_.get(), reading_end.get());

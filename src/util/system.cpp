@@ -17,8 +17,8 @@ namespace trainyard {
 
 namespace {
 
-// What to do about a path that a user may have given; empty for all other errors.
-std::string_view hint_on_path(int error) {
+// What to do about a path that a user may have given, or about a limit; empty for all other errors.
+std::string_view hint_for(int error) {
   switch (error) {
     case ENOENT:
       return "check the path";
@@ -36,6 +36,10 @@ std::string_view hint_on_path(int error) {
     case ENOSPC:
     case EDQUOT:
       return "make room, or choose another place";
+    case EMFILE:
+    case ENFILE:
+    case ETOOMANYREFS:  // too many descriptors are on their way through sockets
+      return "see `ulimit -n`";
     default:
       return "";
   }
@@ -46,7 +50,7 @@ std::string_view hint_on_path(int error) {
 void throw_system_error(std::string_view where, std::string_view call, std::string_view subject, int error,
                         std::string_view hint) {
   throw SystemError(error, where, fmt::format("{} ({}): {}", call, subject, std::strerror(error)),
-                    hint.empty() ? hint_on_path(error) : hint);
+                    hint.empty() ? hint_for(error) : hint);
 }
 
 void UniqueFd::reset(int fd) noexcept {

@@ -1,5 +1,6 @@
 #include "util/system.h"
 
+#include <cerrno>
 #include <fstream>
 
 #include <gtest/gtest.h>
@@ -24,6 +25,12 @@ TEST(OpenRegularFile, RefusesEverythingElseByKindWithoutWaiting) {
             "[test] /dev/zero is a device, not a regular file");
   EXPECT_EQ(error_of<RunError>([] { open_regular_file("/no/such/file", "test"); }),
             "[test] open (/no/such/file): No such file or directory; check the path");
+}
+
+TEST(CheckCall, SaysHowToRaiseTheLimitOnOpenFiles) {
+  errno = EMFILE;
+  EXPECT_EQ(error_of<RunError>([] { check_call(-1, "test", "pipe2", "a child"); }),
+            "[test] pipe2 (a child): Too many open files; see `ulimit -n`");
 }
 
 TEST(ReadTextFile, IsBounded) {
