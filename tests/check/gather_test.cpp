@@ -116,9 +116,10 @@ TEST(Gather, SharedMemoryWithoutALimitIsThere) {
 }
 
 TEST(Gather, AFolderOfRunsMayBeMadeAFolderOfDataMustBeThere) {
+  const TempDir dir;
   Needs needs;
-  needs.run_dir = "/tmp/not/there/yet";
-  needs.data_root = "/tmp/not/there/yet";
+  needs.run_dir = dir / "not/there/yet";
+  needs.data_root = dir / "not/there/yet";
   const auto folders = gather_folders(needs);
   ASSERT_EQ(folders.size(), 2u);
   EXPECT_TRUE(folders[0].usable);

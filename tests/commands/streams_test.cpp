@@ -26,6 +26,9 @@ Outcome shell(const std::string& command, const std::vector<std::string>& enviro
   return run_program({"bash", "-c", "trainyard() { '" TRAINYARD_BINARY "' \"$@\"; }; " + command}, environment);
 }
 
+// Runs `command` with a standard output whose reader has ended, and prints its exit code.
+Outcome cut_off(const std::string& command) { return shell("exec 3> >(true); wait $!; " + command + " >&3; echo $?"); }
+
 std::string quoted(const std::string& path) { return "'" + path + "'"; }
 
 class Streams : public SmallRun {
@@ -74,8 +77,7 @@ TEST_F(Streams, ALostProductFailsTheCommand) {
 
 TEST_F(Streams, AClosedPipeEndsAPrintingCommandQuietly) {
   for (const std::string& command : printing_commands()) {
-    const Outcome outcome = shell("{ sleep 0.2; " + command + "; } | true; echo ${PIPESTATUS[0]}");
-    EXPECT_EQ(outcome.output, "141\n") << command;
+    EXPECT_EQ(cut_off(command).output, "141\n") << command;
   }
 }
 
@@ -88,8 +90,7 @@ TEST_F(Streams, ALostLogIsOneWarningToACommandThatWritesFiles) {
     EXPECT_EQ(outcome.output.find(warning), outcome.output.rfind(warning)) << command;
   }
   for (const std::string& command : writing_commands("cut")) {
-    const Outcome outcome = shell("{ sleep 0.2; " + command + "; } | true; echo ${PIPESTATUS[0]}");
-    EXPECT_EQ(outcome.output, "0\n") << command;
+    EXPECT_EQ(cut_off(command).output, "0\n") << command;
   }
   EXPECT_TRUE(fs::exists(*dir_ / "written/cut/report.html")) << "the run came to its end";
 }
@@ -137,7 +138,7 @@ TEST_F(Streams, ReportGoesIntoADeviceAndThroughALink) {
   EXPECT_EQ(shell("trainyard report " + quoted(run()) + " -o " + quoted(*dir_ / "link.html")).exit_code, 0);
   EXPECT_TRUE(fs::is_symlink(*dir_ / "link.html"));
   EXPECT_THAT(read_text_file(*dir_ / "real.html", "test"), StartsWith("<!DOCTYPE html>"));
-  const Outcome piped = shell("trainyard report " + quoted(run()) + " -o >(head -c 15 >&2)");
+  const Outcome piped = shell("trainyard report " + quoted(run()) + " -o >(head -c 15 >&2); wait $!");
   EXPECT_THAT(piped.output, HasSubstr("<!DOCTYPE html>"));
 }
 

@@ -41,6 +41,17 @@ int train_until_stopped() {
   return report_stop(token.signal());
 }
 
+// torchrun sends SIGTERM to the other ranks once it has noticed the end of one.
+int fail_after_another_rank() {
+  sigset_t end_of_another;
+  sigemptyset(&end_of_another);
+  sigaddset(&end_of_another, SIGTERM);
+  sigprocmask(SIG_BLOCK, &end_of_another, nullptr);
+  int number = 0;
+  sigwait(&end_of_another, &number);
+  return fail(ExitCode::run_failed, true);
+}
+
 [[noreturn]] void wait_for_ever() {
   print("waiting, pid {}\n", getpid());
   flush_output();
@@ -55,7 +66,7 @@ int act(const std::string& action, const Rank& rank) {
   if (action == "fail in two lines") return fail(ExitCode::run_failed, false, "\nin the second line");
   if (action == "usage") return fail(ExitCode::usage, false);
   if (action == "machine") return fail(ExitCode::machine_not_fit, false);
-  if (action == "secondary") return fail(ExitCode::run_failed, true);
+  if (action == "secondary") return fail_after_another_rank();
   if (action == "exit with 7") return 7;
   if (action == "crash") return raise(SIGSEGV);
   if (action == "train") return train_until_stopped();
