@@ -17,7 +17,7 @@ namespace trainyard {
 namespace {
 
 using std::chrono::milliseconds;
-constexpr milliseconds ample{20'000};
+constexpr milliseconds ample{600'000};
 
 struct Finished {
   std::vector<std::string> lines;

@@ -12,7 +12,7 @@ namespace trainyard {
 namespace {
 
 using std::chrono::milliseconds;
-constexpr milliseconds ample{20'000};
+constexpr milliseconds ample{600'000};
 
 TEST(GatherProcess, PassesOnTheFacts) {
   GatherProcess process(

@@ -12,7 +12,7 @@ namespace {
 using std::chrono::milliseconds;
 using Probes = std::function<void(const ProbeListener&)>;
 
-std::vector<ProbeFacts> probes_of(const Probes& probes, milliseconds limit = milliseconds(20'000)) {
+std::vector<ProbeFacts> probes_of(const Probes& probes, milliseconds limit = milliseconds(600'000)) {
   return ProbeProcess("cuda:0", probes, limit).finish();
 }
 

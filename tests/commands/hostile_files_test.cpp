@@ -37,7 +37,7 @@ class HostileFiles : public SmallRun {
 
   // Ends with code 124 if the program blocks.
   static Outcome program(std::vector<std::string> words) {
-    words.insert(words.begin(), {"timeout", "60", TRAINYARD_BINARY});
+    words.insert(words.begin(), {"timeout", "600", TRAINYARD_BINARY});
     return run_program(words);
   }
 

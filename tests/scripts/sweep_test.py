@@ -67,7 +67,7 @@ class SweepCase(unittest.TestCase):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=100,
+            timeout=600,
         )
         self.assertEqual(done.returncode, code, done.stdout)
         return done.stdout
@@ -84,11 +84,11 @@ class SweepCase(unittest.TestCase):
         return process
 
     def printed(self, process):
-        process.wait(timeout=60)
+        process.wait(timeout=600)
         return (self.folder / "log").read_text()
 
     def wait_for(self, condition):
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while not condition():
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.02)
@@ -273,7 +273,7 @@ class SweepWithTrainyard(SweepCase):
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=600,
         )
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("3 trained, 0 pruned, 0 failed", done.stdout)

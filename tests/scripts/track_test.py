@@ -65,7 +65,7 @@ class Track(unittest.TestCase):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=200,
+            timeout=600,
         )
         self.assertEqual(done.returncode, code, done.stdout)
         return done.stdout

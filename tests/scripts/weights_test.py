@@ -239,7 +239,7 @@ runpy.run_path({self.script.__file__!r}, run_name="__main__")
         while not list(weights.glob(".resnet18.*/hub/checkpoints/*.partial")) and running.poll() is None:
             time.sleep(0.01)
         running.terminate()
-        _, error = running.communicate(timeout=60)
+        _, error = running.communicate(timeout=600)
         self.assertEqual(running.returncode, 143, error)
         self.assertFalse(weights.exists())
 

@@ -11,9 +11,11 @@
 
 namespace trainyard {
 
-/// Waits until `condition` is true, at most `limit`; returns whether it became true.
+/// Waits until `condition` is true; returns whether it became true. Gives up after a time that even a machine that does
+/// much else does not need.
 template <typename Condition>
-bool comes_true(Condition condition, std::chrono::seconds limit = std::chrono::seconds(60)) {
+bool comes_true(Condition condition) {
+  constexpr std::chrono::minutes limit(5);
   for (const auto until = std::chrono::steady_clock::now() + limit; std::chrono::steady_clock::now() < until;) {
     if (condition()) return true;
     std::this_thread::sleep_for(std::chrono::milliseconds(5));

@@ -24,7 +24,7 @@ inline void run_thread_ranks(int count, const std::function<void(const HostGroup
     threads.emplace_back([&, own = static_cast<std::size_t>(rank)] {
       const HostGroup group{.rank = static_cast<int>(own),
                             .count = count,
-                            .timeout_seconds = 20,
+                            .timeout_seconds = 600,
                             .all_gather = [&, own](const std::string& text) {
                               texts[own] = text;
                               all_ranks.arrive_and_wait();
