@@ -6,6 +6,7 @@
 #include <set>
 
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include "support/checkable_pool.h"
 #include "support/configured.h"
@@ -234,6 +235,7 @@ TEST_P(DataLoaderWith, StartsTheAnnouncedEpochEarly) {
   loader.start_epoch(0);
   EXPECT_EQ(flatten(rest_of_epoch(loader)), order_of(0, 0, 40));
   EXPECT_TRUE(pool.has_published());
+  while (GetParam() > 0 && reads.get() < 50) usleep(1'000);  // the first batch of the next epoch has been read
   loader.follow_with(nullptr, 0);
   loader.start_epoch(1);
   EXPECT_EQ(flatten(rest_of_epoch(loader)), order_of(0, 1, 40));
