@@ -242,7 +242,18 @@ TEST_F(TrainCommand, FinishedRunHasNothingLeftToDo) {
   EXPECT_EQ(again.exit_code, 0);
   EXPECT_THAT(again.output, AllOf(HasSubstr("is finished already, after 1 epoch: nothing left to train"),
                                   HasSubstr("--train.epochs N")));
+  EXPECT_THAT(again.output, Not(HasSubstr("report ")));
   EXPECT_EQ(losses("a").size(), 6u) << "the metrics must still be there";
+}
+
+TEST_F(TrainCommand, AFinishedRunThatWasStoppedBeforeItsReportGetsOne) {
+  ASSERT_EQ(train("a", {"--train.epochs", "1"}).exit_code, 0);
+  const std::string page = dir_ / "runs/a/report.html";
+  ASSERT_TRUE(std::filesystem::remove(page));
+  const Outcome again = train("a", {"--train.epochs", "1"});
+  EXPECT_EQ(again.exit_code, 0) << again.output;
+  EXPECT_THAT(again.output, AllOf(HasSubstr("is finished already"), HasSubstr("test/accuracy"), HasSubstr(page)));
+  EXPECT_TRUE(std::filesystem::exists(page));
 }
 
 TEST_F(TrainCommand, StopsEarlyOnceValHasNotImprovedForLongEnough) {
