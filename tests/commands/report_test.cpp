@@ -67,7 +67,7 @@ TEST_F(ReportCommand, RefusesAFolderThatIsNoRun) {
   const TempDir dir;
   const Outcome outcome = run_program({TRAINYARD_BINARY, "report", dir.path()});
   EXPECT_EQ(outcome.exit_code, 2);
-  EXPECT_THAT(outcome.output, HasSubstr("no run's folder"));
+  EXPECT_THAT(outcome.output, HasSubstr("is not a run's folder"));
   EXPECT_FALSE(std::filesystem::exists(dir / "report.html"));
 }
 
