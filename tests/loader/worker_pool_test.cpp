@@ -239,6 +239,7 @@ TEST(WorkerPool, NoticesAWorkerKilledWhileIdle) {
 TEST(WorkerPool, AWorkerThatReadsBetweenItsDeathsIsReplacedEachTime) {
   WorkerPool pool({.workers = 1, .batch_size = 1, .prefetch = 2, .on_worker_error = OnWorkerError::retry},
                   checkable(100));
+  pool.memory();  // waits until all slots can be read ahead to
   DataLoader loader(pool, Split::train);
   loader.start_epoch(0);
   const std::uint64_t ahead = pool.arena().shape().slots - slots_of_trainer;
