@@ -158,6 +158,7 @@ void Family::fork_worker(std::uint32_t worker) {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
+    arena_->worker(worker).pid = getpid();  // it may read a sample before the zygote has set it
     run_worker(*arena_, splits_, options_, worker, zygote, ready_.get());
   }
   pids_[worker] = std::max(pid, 0);
