@@ -90,9 +90,9 @@ std::uint64_t regular_file_size(int fd, std::string_view where, std::string_view
 UniqueFd open_regular_file(const std::string& path, std::string_view where) {
   // Without O_NONBLOCK, opening a named pipe waits for a writer; for a regular file the flag has no effect.
   constexpr int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-  UniqueFd fd(retry_on_eintr([&] { return open(path.c_str(), flags); }));
-  if (!fd && errno == ENXIO) throw RunError(where, "{} is a socket or a device, not a regular file", path);
-  check_call(fd.get(), where, "open", path);
+  const int opened = retry_on_eintr([&] { return open(path.c_str(), flags); });
+  if (opened == -1 && errno == ENXIO) throw RunError(where, "{} is a socket or a device, not a regular file", path);
+  UniqueFd fd(check_call(opened, where, "open", path));
   regular_file_size(fd.get(), where, path);
   return fd;
 }
