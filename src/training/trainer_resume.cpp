@@ -9,7 +9,6 @@
 #include <ATen/Context.h>
 
 #include "checkpoint/checkpoint.h"
-#include "checkpoint/checkpoint_folder.h"
 #include "checkpoint/run_config.h"
 #include "models/tensor_fit.h"
 #include "training/initial_weights.h"
