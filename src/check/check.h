@@ -20,14 +20,12 @@ namespace trainyard {
 struct CheckOptions {
   bool full = false;         ///< more probes: memory, copies, collectives of several GPUs
   bool names = false;        ///< also gather the names of host and user and the cards' serial numbers
-  std::string data_error;    ///< why the configured dataset cannot be read; empty: it can, or was not
-                             ///< tried
-  std::string saving_error;  ///< why a checkpoint cannot be saved in run.dir; empty: it can, or was not
-                             ///< tried
-  std::optional<ProcessFailure> driver_failure{};  ///< how the driver has failed in this run already (visible_gpus.h):
-                                                   ///< it is not asked again
-  GpuProbes gpu_probes = run_gpu_probes;           ///< what the process for each GPU runs; tests pass faulty ones
-  std::chrono::milliseconds limit{60'000};         ///< for the driver, and for each GPU's probes, which run in parallel
+  std::string data_error;    ///< why the configured dataset cannot be read; empty: it can, or it was not tried
+  std::string saving_error;  ///< why a checkpoint cannot be saved in run.dir; empty: it can, or it was not tried
+  /// How the driver has already failed in this run (visible_gpus.h): it is not asked again.
+  std::optional<ProcessFailure> driver_failure{};
+  GpuProbes gpu_probes = run_gpu_probes;    ///< what the process for each GPU runs; tests pass faulty ones
+  std::chrono::milliseconds limit{60'000};  ///< for the driver, and for each GPU's probes, which run in parallel
 };
 
 struct CheckResult {

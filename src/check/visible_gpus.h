@@ -15,7 +15,7 @@ struct VisibleGpus {
 };
 
 /// The GPUs that CUDA counts in a forked child. A driver that crashes or does not answer within a minute is a failure,
-/// which belongs into CheckOptions::driver_failure. Takes milliseconds on a machine without a driver. REQUIRES that
+/// to be passed on in CheckOptions::driver_failure. Takes milliseconds on a machine without a driver. REQUIRES that
 /// this process has one thread and has not used CUDA. Throws RunError if no descriptors are left.
 VisibleGpus visible_gpus();
 

@@ -20,7 +20,7 @@ std::string_view remedy_of(int error) {
     case ENAMETOOLONG:
       return "choose a shorter run.name or run.dir";
     case EISDIR:
-      return "move the folder away that is in its place";
+      return "move away the folder that is in its place";
     case ENOTDIR:
       return "choose another run.dir: a part of this path is a file";
     case ENOENT:
