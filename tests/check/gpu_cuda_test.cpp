@@ -6,11 +6,13 @@
 #include <optional>
 #include <vector>
 
+#include <dlfcn.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <signal.h>
 
+#include <cuda.h>
 #include <cuda_runtime_api.h>
 
 #include "check/check.h"
@@ -66,14 +68,19 @@ Facts gathered(const std::function<void(Facts&)>& gather) {
   return facts;
 }
 
+// Whether this process has initialized the driver. LibTorch's libraries may load it without doing so.
+bool has_used_cuda() {
+  void* const driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_NOLOAD);
+  if (driver == nullptr) return false;
+  const auto get_count = reinterpret_cast<CUresult (*)(int*)>(dlsym(driver, "cuDeviceGetCount"));
+  int count = 0;
+  return get_count != nullptr && get_count(&count) != CUDA_ERROR_NOT_INITIALIZED;
+}
+
 class GpuCheck : public testing::Test {
  protected:
   void SetUp() override {
-    const auto libraries = gather_libraries("");
-    const bool is_used = std::any_of(libraries.begin(), libraries.end(), [](const LibraryFacts& library) {
-      return library.loaded && library.name.starts_with("libcuda.so");
-    });
-    if (is_used) GTEST_SKIP() << "another suite has used CUDA in this process: run this one by itself, as ctest does";
+    if (has_used_cuda()) GTEST_SKIP() << "another suite has used CUDA in this process: run it by itself, as ctest does";
     facts_ = gathered([](Facts& facts) {
       facts.torch = gather_torch();
       gather_driver(facts.driver, facts.devices);
