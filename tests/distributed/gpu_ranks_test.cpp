@@ -119,11 +119,11 @@ TEST_F(GpuRanks, AKilledRankCostsNothingButTime) {
 }
 
 TEST_F(GpuRanks, DataThatFitsOnNoGpuAloneIsSpreadOverThem) {
-  // 1.68 GiB. A rank takes about half a GiB of what is left free.
+  // 3.36 GiB. A rank takes about a GiB of what is left free.
   const Flags flags = {"--model.name",
                        "linear",
                        "--data.synthetic.samples",
-                       "12000",
+                       "24000",
                        "--data.synthetic.shape",
                        "224,224,3",
                        "--loader.workers",
@@ -135,7 +135,7 @@ TEST_F(GpuRanks, DataThatFitsOnNoGpuAloneIsSpreadOverThem) {
   train("loaded", "cuda:0,1", flags);
   const Subprocess other({TRAINYARD_PYTHON, "-c",
                           "import time, torch\n"
-                          "held = [torch.empty(torch.cuda.mem_get_info(gpu)[0] - (1900 << 20), dtype=torch.uint8,\n"
+                          "held = [torch.empty(torch.cuda.mem_get_info(gpu)[0] - (3600 << 20), dtype=torch.uint8,\n"
                           "                    device=f'cuda:{gpu}') for gpu in (0, 1)]\n"
                           "print('ready', flush=True)\n"
                           "time.sleep(3600)"});

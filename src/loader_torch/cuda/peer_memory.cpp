@@ -33,8 +33,9 @@ class DriverCall {
   template <typename... Args>
   void operator()(Args... args) const {
     if (const CUresult result = function_(args...); result != CUDA_SUCCESS) {
-      throw RunError("loader", "{}: CUDA's driver returned error {}; set loader.cache = none or shm", name_,
-                     static_cast<int>(result));
+      // The runtime's errors have the driver's numbers.
+      throw RunError("loader", "{}: {} (error {}); set loader.cache = none or shm", name_,
+                     cudaGetErrorString(static_cast<cudaError_t>(result)), static_cast<int>(result));
     }
   }
 
