@@ -181,6 +181,8 @@ def main(mode, config, root, seed):
             loss = forward(augment(images[chosen]), labels[chosen])
             sgd.zero_grad()
             loss.backward()
+            if clip := train.get("clip_grad_norm", 0):
+                torch.nn.utils.clip_grad_norm_(net.parameters(), clip)
             sgd.step()
             step += 1
             if decay := train.get("ema_decay", 0):
