@@ -4,10 +4,13 @@ turns in one process tree, on the same threads. A contender that does not fit in
 
 usage: python benchmarks/train_step.py TRAINYARD [device precision model size channels batch threads rounds steps]
 
-For the model gpt2, `size` is the number of tokens of a sample and `channels` that of the vocabulary.
+`precision` may be a list: "fp16,bf16" measures Trainyard in fp16, and PyTorch in both. For the model gpt2, `size` is the
+number of tokens of a sample and `channels` that of the vocabulary. The memory is the largest size of all tensors at once,
+from the making of the model on.
 """
 
 import functools
+import json
 import pathlib
 import statistics
 import subprocess
@@ -21,7 +24,7 @@ sys.path[:0] = [str(BENCHMARKS / "peers"), str(BENCHMARKS.parent / "tests/parity
 import gpt2
 import reference_nets
 import torch
-from step_command import step_command, write_tokens
+from step_command import step_command, step_flags, write_tokens
 from torch.nn import functional as F
 
 DEFAULTS = ["cpu", "fp32", "convnet", "28", "1", "128", "2", "15", "20"]
@@ -139,13 +142,19 @@ def peers(device, precision, make_training):
     return made
 
 
+def peak_memory_of_ours(program, measured):
+    command = [*program.split(), "bench", "step", "--json", "-", "--rounds", "1", "--seconds", "0.1", *step_flags(*measured)]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)["peak_memory_bytes"]
+
+
 def main():
     program, given = sys.argv[1], sys.argv[2:]
-    device, precision, model, size, channels, count, threads, rounds, steps = given + DEFAULTS[len(given) :]
+    device, precisions, model, size, channels, count, threads, rounds, steps = given + DEFAULTS[len(given) :]
     size, channels, count, threads, rounds, steps = map(int, (size, channels, count, threads, rounds, steps))
+    precision, *_ = precisions = precisions.split(",")
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = True
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "fp32"
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precisions != ["fp32"]
     is_text = model == "gpt2"
 
     def make_training():
@@ -154,13 +163,25 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         if is_text:
             write_tokens(folder, size, channels)
-        ours = Ours(step_command(program, device, precision, model, size, channels, count, threads, folder))
+        measured = (device, precision, model, size, channels, count, threads, folder)
+        memory = {"trainyard": peak_memory_of_ours(program, measured)}
+        ours = Ours(step_command(program, *measured))
         ours.seconds_a_step(steps)  # the first steps benchmark cuDNN's algorithms
     contenders = {"trainyard": ours}
-    for name, make in peers(device, precision, make_training).items():
+    made = {
+        name if len(precisions) == 1 else f"{name}, {each}": make
+        for each in precisions
+        for name, make in peers(device, each, make_training).items()
+    }
+    for name, make in made.items():
         try:
+            if device == "cuda":
+                others = torch.cuda.memory_allocated()
+                torch.cuda.reset_peak_memory_stats()
             contenders[name] = make()
             contenders[name].seconds_a_step(steps)  # the first steps run torch.compile
+            if device == "cuda":
+                memory[name] = torch.cuda.max_memory_allocated() - others
         except torch.OutOfMemoryError:
             contenders.pop(name, None)
             torch.cuda.empty_cache()
@@ -170,7 +191,7 @@ def main():
         for name, one in contenders.items():
             times[name].append(one.seconds_a_step(steps))
 
-    print(f"{model} {precision} on {device}, batch {count}, {threads} threads, {rounds} rounds:")
+    print(f"{model} {','.join(precisions)} on {device}, batch {count}, {threads} threads, {rounds} rounds:")
     for name, measured in times.items():
         ratios = sorted(ours / theirs for ours, theirs in zip(times["trainyard"], measured))
         seconds = statistics.median(measured)
@@ -178,8 +199,9 @@ def main():
         if is_text:
             tokens = count * size / seconds
             rate = f", {tokens:,.0f} tokens/s, MFU {tokens * gpt2.flops_a_token(channels, size) / PEAK_FLOPS:.1%}"
+        size_text = f", {memory[name] / 2**20:,.0f} MiB" if name in memory else ""
         print(
-            f"  {name:<19} {1e3 * seconds:8.2f} ms a step{rate}; trainyard's time to it "
+            f"  {name:<25} {1e3 * seconds:8.2f} ms a step{rate}{size_text}; trainyard's time to it "
             f"{statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})"
         )
 
