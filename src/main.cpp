@@ -97,9 +97,6 @@ int main(int argc, char** argv) {
   using namespace trainyard;
   prepare_standard_streams();
   prepare_signals();
-  // Read when CUDA's driver is initialized. By default all streams share 8 queues, and what waits in one for the step
-  // keeps nvJPEG, which uses 14 streams, from decoding the next batch beside the step.
-  setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", /*overwrite=*/0);
   std::set_terminate(end_by_terminate);
   try {
     log_to_stderr();

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdlib>
 #include <sstream>
 
 #include <gmock/gmock.h>
@@ -21,6 +22,11 @@ TEST(CheckCommand, FactsAreJudgedByTheSettingsThatAreGiven) {
   const std::string facts = dir.write("facts.json", check({"--train.device", "cpu"}).dump());
   EXPECT_EQ(check({"--facts", facts})["needs"]["device"], "cpu");
   EXPECT_EQ(check({"--facts", facts, "--train.device", "auto"})["needs"]["device"], "auto");
+}
+
+TEST(CheckCommand, ShowsOnlyVariablesThatTheUserHasSet) {
+  const nlohmann::json shown = check({"--train.device", "cpu"})["facts"]["environment"];
+  for (const auto& variable : shown.items()) EXPECT_NE(std::getenv(variable.key().c_str()), nullptr) << variable.key();
 }
 
 TEST(CheckCommand, FillsTheWidthOfTheTerminal) {
