@@ -1,6 +1,5 @@
-// Ends the program with an explanation if its working directory has been deleted. Otherwise MKL, which LibTorch is
-// linked with, ends it from a constructor, before main, with a message that blames libtorch_cpu.so. Only an
-// executable's .preinit_array runs before the constructors of its libraries, so only system calls are used here.
+// What has to happen before the constructors of the libraries run, which takes LibTorch's a large part of a second.
+// Only an executable's .preinit_array runs before them, so only system calls are used here.
 
 #include <cerrno>
 #include <string_view>
@@ -9,13 +8,16 @@
 #include <unistd.h>
 
 #include "util/error.h"
+#include "util/signals.h"
 
 namespace trainyard {
 namespace {
 
+// Ends the program with an explanation if its working directory has been deleted. Otherwise MKL, which LibTorch is
+// linked with, ends it from a constructor with a message that blames libtorch_cpu.so.
+//
 // Sanitizers are not initialized yet.
-__attribute__((no_sanitize("address"), no_sanitize("thread"), no_sanitize("undefined"))) void require_working_folder(
-    int, char**, char**) {
+__attribute__((no_sanitize("address"), no_sanitize("thread"), no_sanitize("undefined"))) void require_working_folder() {
   static char folder[PATH_MAX];
   if (getcwd(folder, sizeof folder) != nullptr || errno != ENOENT) return;
   constexpr std::string_view said =
@@ -24,7 +26,12 @@ __attribute__((no_sanitize("address"), no_sanitize("thread"), no_sanitize("undef
   _exit(static_cast<int>(ExitCode::usage));
 }
 
-[[gnu::section(".preinit_array"), gnu::used]] void (*const early)(int, char**, char**) = require_working_folder;
+void before_libraries(int /*argc*/, char** /*argv*/, char** /*environment*/) {
+  hold_back_save_requests();
+  require_working_folder();
+}
+
+[[gnu::section(".preinit_array"), gnu::used]] void (*const early)(int, char**, char**) = before_libraries;
 
 }  // namespace
 }  // namespace trainyard

@@ -7,11 +7,14 @@
 
 namespace trainyard {
 
-void prepare_signals() {
+void hold_back_save_requests() noexcept {
   sigset_t save;
   sigemptyset(&save);
   sigaddset(&save, SIGUSR1);
-  check_call(sigprocmask(SIG_BLOCK, &save, nullptr), "trainyard", "sigprocmask", "SIGUSR1");
+  sigprocmask(SIG_BLOCK, &save, nullptr);  // cannot fail: the arguments are valid
+}
+
+void prepare_signals() {
   if (getpid() != 1) return;
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
     if (!is_ignored(number)) ::signal(number, [](int ending) { _exit(128 + ending); });

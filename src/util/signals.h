@@ -3,9 +3,12 @@
 
 namespace trainyard {
 
-/// Call it first in main, before there are threads. Holds back SIGUSR1, a request to save, for a StopSignal: without
-/// it, one that arrives before training would end the process. As process 1 of a container, which the kernel shields
-/// from default actions, SIGINT, SIGTERM and SIGHUP end the process with the exit code 128 + n, as they end any other.
+/// Holds back SIGUSR1, a request to save, for a StopSignal: without it, one that arrives before training would end the
+/// process. Call it before there are threads; it may be called before main.
+void hold_back_save_requests() noexcept;
+
+/// Call it first in main. As process 1 of a container, which the kernel shields from default actions, SIGINT, SIGTERM
+/// and SIGHUP end the process with the exit code 128 + n, as they end any other.
 void prepare_signals();
 
 /// Whether the process ignores the signal, e.g. SIGHUP because nohup has started it: then nothing should handle it.

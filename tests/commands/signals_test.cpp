@@ -63,6 +63,12 @@ TEST(SaveSignal, BeforeTrainingIsKeptUntilTheFirstStep) {
   EXPECT_EQ(process.wait().exit_code, 128 + SIGTERM);
 }
 
+TEST(SaveSignal, WhileLibrariesAreInitializedIsHeldBack) {
+  const Outcome outcome = run_program({TRAINYARD_BINARY, "--version"}, {"LD_PRELOAD=" TRAINYARD_RAISES_SIGUSR1});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, HasSubstr("SIGUSR1 is raised"));
+}
+
 TEST(SaveSignal, DoesNotEndACommandThatSavesNothing) {
   Subprocess process({TRAINYARD_BINARY, "data", "--data.name", "synthetic", "--data.synthetic.samples", "5000000"});
   ASSERT_TRUE(comes_true([&] { return process.output_so_far().find("class 9") != std::string::npos; }));

@@ -40,7 +40,7 @@ TEST(StopSignal, SaveRequestIsTakenOnceAndStopsNothing) {
 }
 
 TEST(StopSignal, TakesASaveRequestThatWasHeldBackBeforeIt) {
-  prepare_signals();
+  hold_back_save_requests();
   raise(SIGUSR1);
   {
     const StopSignal stop_signal;

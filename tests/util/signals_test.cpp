@@ -11,7 +11,7 @@ namespace {
 TEST(Signals, RequestToSaveDoesNotEndTheProcess) {
   EXPECT_EXIT(
       {
-        prepare_signals();
+        hold_back_save_requests();
         raise(SIGUSR1);
         std::exit(7);
       },
