@@ -85,6 +85,7 @@ class PredictCommand : public Command {
       require_trained_settings(trained.config, config);
       const PredictOptions options = options_for(*trained.task, manifest.task, image != nullptr);
       if (trained.task->answers_prompts()) return answer_prompts(trained, options, writer);
+      require_inputs(trained.task->model_input().fields, reader.has_value());
       const Predictor predict(trained, device, config.train.precision, options, mirror_);
       if (reader) {
         ImagePredictor images(predict, *reader, image->shape, writer);

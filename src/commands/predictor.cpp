@@ -6,6 +6,16 @@
 
 namespace trainyard {
 
+void require_inputs(const std::vector<Field>& fields, bool of_images) {
+  for (const Field& field : fields) {
+    if (of_images ? field.name == "image" : !field.columns.empty()) continue;
+    throw UsageError("predict", "the model reads {}, but {}: use trainyard eval, which reads a dataset",
+                     describe(fields),
+                     of_images ? "an image file has only the field image"
+                               : fmt::format("{} has no named columns that a table could have", field.name));
+  }
+}
+
 Predictions Predictor::operator()(const DeviceBatch& raw) const {
   const at::NoGradGuard no_grad;
   const Task& task = *trained_.task;

@@ -15,6 +15,10 @@ namespace trainyard {
 /// One per sample of a batch; nullopt if the model's outputs for it are not finite.
 using Predictions = std::vector<std::optional<Prediction>>;
 
+/// Throws UsageError if the inputs of predict lack one of the `fields` that a model reads: an image file has the field
+/// "image", a row of a table those whose columns have names.
+void require_inputs(const std::vector<Field>& fields, bool of_images);
+
 /// Not thread-safe.
 class Predictor {
  public:

@@ -33,13 +33,7 @@ void TablePredictor::predict_table(const std::string& path) {
 
 std::vector<ColumnReader> TablePredictor::columns_of(const CsvReader& file) const {
   std::vector<ColumnReader> columns;
-  for (const Field& field : fields_) {
-    if (field.columns.empty()) {
-      throw UsageError("predict", "the model reads {}, whose columns have no names: a file has nothing to match",
-                       describe({&field, 1}));
-    }
-    columns.emplace_back(file, field);
-  }
+  for (const Field& field : fields_) columns.emplace_back(file, field);
   return columns;
 }
 

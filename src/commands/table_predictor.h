@@ -14,7 +14,7 @@ namespace trainyard {
 
 class TablePredictor {
  public:
-  /// `predict` and `writer` must outlive it.
+  /// REQUIRES that the fields have columns. `predict` and `writer` must outlive it.
   TablePredictor(const Predictor& predict, PredictionWriter& writer)
       : predict_(predict), writer_(writer), fields_(predict.fields()) {}
 

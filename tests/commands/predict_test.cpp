@@ -5,9 +5,11 @@
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>
 
+#include "commands/predictor.h"
 #include "commands/small_run.h"
 #include "datasets/dataset.h"
 #include "support/configured.h"
+#include "support/error_of.h"
 #include "support/image_files.h"
 #include "support/read_field.h"
 
@@ -126,6 +128,20 @@ TEST_F(PredictCommand, ShowsNamesThatAreNotUtf8) {
   EXPECT_THAT(lines[0]["file_bytes"].get<std::string>(), HasSubstr("2fff1b2e706e67"));
   EXPECT_THAT(lines[1]["file_bytes"].get<std::string>(), testing::EndsWith("2fff1b2e706e672e6a7067"));
   EXPECT_TRUE(lines[1].contains("error"));
+}
+
+TEST(RequireInputs, RefusesFieldsThatNoInputHas) {
+  const Field image{.name = "image", .shape = {8, 8, 3}};
+  const Field other{.name = "other", .shape = {8, 8, 3}};
+  const Field numeric{.name = "numeric", .dtype = DType::float32, .shape = {1}, .columns = {{.name = "rooms"}}};
+  EXPECT_NO_THROW(require_inputs({image}, true));
+  EXPECT_NO_THROW(require_inputs({numeric}, false));
+  EXPECT_EQ(
+      error_of<UsageError>([&] { require_inputs({image, other}, true); }),
+      "[predict] the model reads image (uint8, 8 x 8 x 3), other (uint8, 8 x 8 x 3), but an image file has only the "
+      "field image: use trainyard eval, which reads a dataset");
+  EXPECT_THAT(error_of<UsageError>([&] { require_inputs({numeric}, true); }), HasSubstr("has only the field image"));
+  EXPECT_THAT(error_of<UsageError>([&] { require_inputs({other}, false); }), HasSubstr("other has no named columns"));
 }
 
 TEST_F(PredictCommand, AgreesWithEvalOnTheSameImages) {
