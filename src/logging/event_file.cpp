@@ -145,8 +145,7 @@ EventFile::EventFile(const fs::path& folder, std::int64_t last_step) {
     }
   }
   path_ = folder / fmt::format("{}{:010}{}", prefix, number, suffix);
-  fd_.reset(check_call(open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644), "metrics", "open",
-                       path_.string()));
+  fd_ = open_regular_file(path_.string(), "metrics", O_WRONLY | O_APPEND | O_CREAT);
   append(event(last_step, field(3, std::string_view("brain.Event:2"))));
   append(event(last_step + 1, field(7, field(1, std::int64_t{1}))));
 }

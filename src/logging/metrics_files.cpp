@@ -231,7 +231,7 @@ void MetricsFiles::append(const Csv& file, Cells cells) const {
 
 void MetricsFiles::append(const fs::path& path, const std::string& lines) const {
   // A file that was removed meanwhile is an error; it is not recreated without its header.
-  const UniqueFd fd(check_call(open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC), "metrics", "open", path.string()));
+  const UniqueFd fd = open_regular_file(path.string(), "metrics", O_WRONLY | O_APPEND);
   append_record(fd.get(), lines, path.string());
 }
 

@@ -81,15 +81,21 @@ void require_free(const fs::path& run) {
   if (fs::exists(run) && !try_to_lock(run)) refuse_in_use(run);
 }
 
+// Without lines unless it is a regular file: opening a pipe would wait for its writer.
+std::ifstream open_text(const fs::path& file) {
+  std::error_code ignored;
+  return fs::is_regular_file(file, ignored) ? std::ifstream(file) : std::ifstream();
+}
+
 std::size_t lines_in(const fs::path& file) {
-  std::ifstream text(file);
+  std::ifstream text = open_text(file);
   std::size_t lines = 0;
   for (std::string line; std::getline(text, line);) ++lines;
   return lines;
 }
 
 bool has_line(const fs::path& file, std::string_view beginning) {
-  std::ifstream text(file);
+  std::ifstream text = open_text(file);
   for (std::string line; std::getline(text, line);) {
     if (line.starts_with(beginning)) return true;
   }

@@ -1,5 +1,6 @@
 #include "util/output_file.h"
 
+#include <cerrno>
 #include <system_error>
 
 #include <fcntl.h>
@@ -44,6 +45,18 @@ fs::path end_of_links(fs::path path) {
   return path;
 }
 
+// Does not wait for the reader of a pipe, which may never come.
+UniqueFd open_device_or_pipe(const fs::path& path, fs::file_type type, std::string_view where) {
+  const std::string shown = printable(path.string());
+  const int opened = retry_on_eintr([&] { return open(path.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC); });
+  if (opened == -1 && errno == ENXIO && type == fs::file_type::fifo) {
+    throw RunError(where, "{} is a pipe that no program reads; start its reader first, or choose another path", shown);
+  }
+  UniqueFd fd(check_call(opened, where, "open", shown));
+  check_call(fcntl(fd.get(), F_SETFL, 0), where, "fcntl", shown);  // a write waits for its reader
+  return fd;
+}
+
 }  // namespace
 
 fs::path replaceable_file(const fs::path& path, std::string_view where) {
@@ -62,8 +75,7 @@ void write_output_file(const fs::path& path, std::string_view text, std::string_
     write_file_atomically(replaceable_file(path, where), [&](FileWriter& file) { file.write(text); });
     return;
   }
-  const UniqueFd fd(check_call(retry_on_eintr([&] { return open(path.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC); }),
-                               where, "open", printable(path.string())));
+  const UniqueFd fd = open_device_or_pipe(path, type, where);
   write_all(fd.get(), std::as_bytes(std::span(text)), where, printable(path.string()));
 }
 

@@ -12,7 +12,8 @@ namespace trainyard {
 std::filesystem::path replaceable_file(const std::filesystem::path& path, std::string_view where);
 
 /// Writes `text` to what `path` leads to: a regular file is replaced as by write_file_atomically(); a device or a pipe
-/// is written to. Throws UsageError `[where]` for a folder or a socket, RunError if writing fails.
+/// is written to. Throws UsageError `[where]` for a folder or a socket, RunError if writing fails or nothing reads the
+/// pipe.
 void write_output_file(const std::filesystem::path& path, std::string_view text, std::string_view where);
 
 }  // namespace trainyard

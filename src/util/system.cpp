@@ -87,11 +87,14 @@ std::uint64_t regular_file_size(int fd, std::string_view where, std::string_view
   return static_cast<std::uint64_t>(status.st_size);
 }
 
-UniqueFd open_regular_file(const std::string& path, std::string_view where) {
-  // Without O_NONBLOCK, opening a named pipe waits for a writer; for a regular file the flag has no effect.
-  constexpr int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-  const int opened = retry_on_eintr([&] { return open(path.c_str(), flags); });
-  if (opened == -1 && errno == ENXIO) throw RunError(where, "{} is a socket or a device, not a regular file", path);
+UniqueFd open_regular_file(const std::string& path, std::string_view where, int flags) {
+  // Without O_NONBLOCK, opening a named pipe waits for its other end; for a regular file the flag has no effect.
+  const int opened =
+      retry_on_eintr([&] { return open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666); });
+  struct stat status{};
+  if (opened == -1 && errno == ENXIO && stat(path.c_str(), &status) == 0) {
+    throw RunError(where, "{} is {}, not a regular file", path, kind_of_file(status.st_mode));
+  }
   UniqueFd fd(check_call(opened, where, "open", path));
   regular_file_size(fd.get(), where, path);
   return fd;

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include <fcntl.h>
 #include <sys/types.h>
 
 namespace trainyard {
@@ -61,9 +62,9 @@ class UniqueFd {
 /// Returns the size of an open file in bytes. Throws RunError naming its kind if it is not a regular file.
 std::uint64_t regular_file_size(int fd, std::string_view where, std::string_view subject);
 
-/// Opens a regular file for reading without blocking. Anything else (a folder, a named pipe, a device) is refused,
-/// naming its kind. Throws RunError.
-UniqueFd open_regular_file(const std::string& path, std::string_view where);
+/// Opens a regular file without blocking, with `flags` of open(2), e.g. O_WRONLY | O_APPEND. Anything else (a folder, a
+/// named pipe, a device) is refused, naming its kind. Throws RunError.
+UniqueFd open_regular_file(const std::string& path, std::string_view where, int flags = O_RDONLY);
 
 /// Owns a memory mapping; unmaps it when destroyed. Movable, not copyable.
 class Mapping {

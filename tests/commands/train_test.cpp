@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 #include <signal.h>
+#include <sys/stat.h>
 
 #include "checkpoint/manifest_example.h"
 #include "checkpoint/safetensors_torch.h"
@@ -254,6 +255,16 @@ TEST_F(TrainCommand, AFinishedRunThatWasStoppedBeforeItsReportGetsOne) {
   EXPECT_EQ(again.exit_code, 0) << again.output;
   EXPECT_THAT(again.output, AllOf(HasSubstr("is finished already"), HasSubstr("test/accuracy"), HasSubstr(page)));
   EXPECT_TRUE(std::filesystem::exists(page));
+}
+
+TEST_F(TrainCommand, APipeInTheReportsPlaceIsNotWaitedFor) {
+  ASSERT_EQ(train("a", {"--train.epochs", "1"}).exit_code, 0);
+  const std::string page = dir_ / "runs/a/report.html";
+  ASSERT_TRUE(std::filesystem::remove(page));
+  ASSERT_EQ(mkfifo(page.c_str(), 0600), 0);
+  const Outcome again = train("a", {"--train.epochs", "2"});
+  EXPECT_EQ(again.exit_code, 0) << again.output;
+  EXPECT_THAT(again.output, AllOf(HasSubstr("test/accuracy"), HasSubstr(page + " is a pipe that no program reads")));
 }
 
 TEST_F(TrainCommand, StopsEarlyOnceValHasNotImprovedForLongEnough) {

@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/manifest_example.h"
@@ -155,6 +156,17 @@ TEST_F(RunChoice, AFolderWithTheUsersFilesIsLeftAlone) {
   leave_run("c", config_, 2);
   config_.run.resume = dir_ / "c/checkpoints/step-00000002";
   EXPECT_THAT(error_of<UsageError>([&] { choose_run_folder(config_); }), HasSubstr("already holds config.toml"));
+}
+
+TEST_F(RunChoice, APipeInAFilesPlaceIsNotRead) {
+  for (const char* const name : {"config.toml", "metrics.csv", "metrics.jsonl"}) {
+    SCOPED_TRACE(name);
+    make_folders(dir_ / name);
+    ASSERT_EQ(mkfifo((dir_ / name + "/" + name).c_str(), 0600), 0);
+    config_.run.name = name;
+    EXPECT_THAT(error_of<UsageError>([&] { choose_run_folder(config_); }),
+                HasSubstr(std::string("already holds ") + name));
+  }
 }
 
 TEST_F(RunChoice, ARunKilledBeforeItsFirstCheckpointStartsAgain) {

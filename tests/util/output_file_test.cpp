@@ -1,12 +1,16 @@
 #include "util/output_file.h"
 
+#include <array>
 #include <filesystem>
 #include <thread>
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "support/error_of.h"
 #include "support/temp_dir.h"
@@ -55,11 +59,40 @@ TEST(OutputFile, WritesIntoANamedPipe) {
   const TempDir dir;
   const std::string pipe = dir / "pipe";
   ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
-  std::string got;
-  std::thread reader([&] { std::getline(std::ifstream(pipe), got); });
+  const UniqueFd reader(open(pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   write_output_file(pipe, "through", "test");
-  reader.join();
+  std::string got(16, '\0');
+  got.resize(static_cast<std::size_t>(read(reader.get(), got.data(), got.size())));
   EXPECT_EQ(got, "through");
+  EXPECT_TRUE(fs::is_fifo(pipe));
+}
+
+TEST(OutputFile, WritesMoreThanAPipeHoldsAtOnce) {
+  const TempDir dir;
+  const std::string pipe = dir / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const UniqueFd end(open(pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  fcntl(end.get(), F_SETFL, 0);
+  std::size_t got = 0;
+  std::thread reader([&] {
+    pollfd writer{end.get(), POLLIN, 0};
+    poll(&writer, 1, -1);  // until there is a writer, a read would find the end
+    std::array<char, 4096> part;
+    for (ssize_t count = 0; (count = read(end.get(), part.data(), part.size())) > 0;) {
+      got += static_cast<std::size_t>(count);
+    }
+  });
+  write_output_file(pipe, std::string(1'000'000, 'x'), "test");
+  reader.join();
+  EXPECT_EQ(got, 1'000'000U);
+}
+
+TEST(OutputFile, DoesNotWaitForTheReaderOfAPipe) {
+  const TempDir dir;
+  const std::string pipe = dir / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_EQ(error_of<RunError>([&] { write_output_file(pipe, "x", "test"); }),
+            "[test] " + pipe + " is a pipe that no program reads; start its reader first, or choose another path");
   EXPECT_TRUE(fs::is_fifo(pipe));
 }
 

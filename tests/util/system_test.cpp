@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <fstream>
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -25,6 +26,18 @@ TEST(OpenRegularFile, RefusesEverythingElseByKindWithoutWaiting) {
             "[test] /dev/zero is a device, not a regular file");
   EXPECT_EQ(error_of<RunError>([] { open_regular_file("/no/such/file", "test"); }),
             "[test] open (/no/such/file): No such file or directory; check the path");
+}
+
+TEST(OpenRegularFile, RefusesAPipeToWriteToWithoutWaiting) {
+  const TempDir dir;
+  const std::string pipe = dir.path() + "/pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const auto refusal = [&] {
+    return error_of<RunError>([&] { open_regular_file(pipe, "test", O_WRONLY | O_APPEND | O_CREAT); });
+  };
+  EXPECT_EQ(refusal(), "[test] " + pipe + " is a named pipe, not a regular file");
+  const UniqueFd reader(open(pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  EXPECT_EQ(refusal(), "[test] " + pipe + " is a named pipe, not a regular file");
 }
 
 TEST(CheckCall, SaysHowToRaiseTheLimitOnOpenFiles) {
