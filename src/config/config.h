@@ -238,6 +238,8 @@ struct CheckpointConfig {
 };
 
 struct RunConfig {
+  static constexpr const char* trials = "scratch";  ///< the folder of trial runs in `dir`; no name of a run
+
   std::string dir = "runs";
   std::string name;
   std::string resume = "auto";

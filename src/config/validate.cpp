@@ -22,6 +22,10 @@ void validate_run(const RunConfig& run) {
                      "is run.dir",
                      printable(name), NAME_MAX);
   }
+  if (name == RunConfig::trials) {
+    throw UsageError("run.name", "'{}' is the folder of trial runs, e.g. of --train.fast_dev_run; choose another name",
+                     name);
+  }
 }
 
 // Validates the components that the configuration uses.

@@ -16,6 +16,7 @@
 #include "util/error.h"
 #include "util/folder_lock.h"
 #include "util/log.h"
+#include "util/printable.h"
 
 namespace trainyard {
 namespace {
@@ -150,6 +151,20 @@ void require_nothing_in_the_way(const fs::path& run) {
   if (found.empty()) return;
   throw UsageError("run.name", "{} already holds {} but no checkpoint; {}choose another run.name or remove the folder",
                    run.string(), found, has_config_of_a_run(run) ? "put its checkpoints/ back, " : "");
+}
+
+// Throws if `run` holds something that no run has written. One that ended before its config.toml has only checkpoints/,
+// and a dry run only batch.png.
+void require_of_a_run(const fs::path& run) {
+  if (has_config_of_a_run(run)) return;
+  std::error_code error;
+  for (fs::directory_iterator entry(run, error), end; !error && entry != end; entry.increment(error)) {
+    const fs::path name = entry->path().filename();
+    if (is_temporary(*entry) || name == "checkpoints" || name == "batch.png") continue;
+    throw UsageError("run.name",
+                     "{} would be replaced, but {} there is not of a run: choose another run.name or run.dir",
+                     run.string(), printable(name.string()));
+  }
 }
 
 // A run that starts from the beginning in `run`.
@@ -308,8 +323,9 @@ std::string run_name(const Config& config) {
 }
 
 RunFolder scratch_folder(const Config& config, const std::string& name) {
-  const RunFolder folder{.path = fs::path(config.run.dir) / "scratch" / name, .checkpoint = std::nullopt};
+  const RunFolder folder{.path = fs::path(config.run.dir) / RunConfig::trials / name, .checkpoint = std::nullopt};
   if (fs::exists(folder.path)) {
+    require_of_a_run(folder.path);
     const UniqueFd held = lock_run_folder(folder.path);
     fs::remove_all(folder.path);
   }

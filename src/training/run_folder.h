@@ -53,7 +53,7 @@ std::string how_to_resume(const Config& config, const std::filesystem::path& run
 std::string run_name(const Config& config);
 
 /// The folder run.dir/scratch/`name`, for trial runs, which always start from scratch: removes the folder's previous
-/// contents. Throws UsageError if another process is training in it.
+/// contents. Throws UsageError if another process is training in it, or if no run has written them.
 RunFolder scratch_folder(const Config& config, const std::string& name);
 
 /// Creates a run's folder, locks it against other training processes until the descriptor is closed (try_to_lock()),

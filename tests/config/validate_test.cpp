@@ -55,6 +55,7 @@ TEST(Validate, RunNameIsOneFolder) {
   }
   EXPECT_THAT(refusal([&](Config& c) { c.run.name = std::string(256, 'a'); }), StartsWith("[run.name]"));
   EXPECT_THAT(refusal([](Config& c) { c.run.dir = ""; }), StartsWith("[run.dir]"));
+  EXPECT_THAT(refusal([](Config& c) { c.run.name = "scratch"; }), HasSubstr("is the folder of trial runs"));
   Config config;
   config.run.name = R"(what "he" said: #1, \n)";
   EXPECT_NO_THROW(validate(config));

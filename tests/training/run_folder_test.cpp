@@ -364,6 +364,18 @@ TEST_F(RunChoice, EverySettingMayChangeAsItsRuleSays) {
   }
 }
 
+TEST_F(RunChoice, ATrialReplacesATrialAndNoFilesOfTheUser) {
+  leave_metrics("scratch/a", 1);
+  EXPECT_EQ(scratch_folder(config_, "a").path, dir_ / "scratch/a");
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "scratch/a"));
+  make_folders(dir_ / "scratch/ended_early/checkpoints/.tmp-none-yet");
+  EXPECT_EQ(scratch_folder(config_, "ended_early").path, dir_ / "scratch/ended_early");
+  dir_.write("scratch/mine/thesis.tex", "x");
+  EXPECT_THAT(error_of<UsageError>([&] { scratch_folder(config_, "mine"); }),
+              AllOf(HasSubstr("scratch/mine would be replaced, but thesis.tex there is not of a run")));
+  EXPECT_TRUE(std::filesystem::exists(dir_ / "scratch/mine/thesis.tex"));
+}
+
 TEST(RunFolder, InterruptedWritesAreRemovedOnceItIsHeld) {
   const TempDir dir;
   dir.write("run/.tmp-config.toml-123", "half");
