@@ -56,7 +56,7 @@ class LrFindCommand : public Command {
     fs::remove_all(folder.checkpoints());  // the trained weights are useless
     if (result.signal != 0) return 128 + result.signal;
     print_curve(finder);
-    write_report(folder.path / "report.html", {{.record = read_run(folder.path), .evaluation = nullptr, .note = ""}});
+    write_report(folder.report(), {{.record = read_run(folder.path), .evaluation = nullptr, .note = ""}});
     print("\n  curve      {}\n  report     {}\n", (folder.path / "metrics.jsonl").string(),
           (folder.path / "report.html").string());
     return 0;

@@ -167,14 +167,12 @@ class TrainCommand : public Command {
   void print_outcome(const RunResult& result, const Config& config, WorkerPool& pool, at::Device device,
                      const RunFolder& folder) const {
     // A finished run without a report was stopped while the report was made.
-    const bool reports = result.signal == 0 && (result.last || !fs::exists(page_of(folder)));
+    const bool reports = result.signal == 0 && (result.last || !fs::exists(folder.report()));
     const Judged judged = reports ? judge(config, pool, device, folder) : Judged();
     print_summary(result, config, folder, judged, debug_.fast_dev_run ? "the first" : "all");
     print_loading(result.loading, pool);
     if (reports) print_report(folder, judged);
   }
-
-  static fs::path page_of(const RunFolder& folder) { return folder.path / "report.html"; }
 
   static void print_data(const std::vector<SplitInfo>& splits) {
     for (std::size_t i = 0; i < splits.size(); ++i) {
@@ -202,7 +200,7 @@ class TrainCommand : public Command {
   }
 
   static void print_report(const RunFolder& folder, const Judged& judged) {
-    const fs::path page = page_of(folder);
+    const fs::path page = folder.report();
     try {
       const RunReport report = build_report(folder.path, [&] {
         if (!judged.best) throw_error(ExitCode::run_failed, judged.error);

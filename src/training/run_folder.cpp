@@ -256,7 +256,8 @@ RunFolder choose_unnamed(const Config& config) {
     }
     const std::optional<RunEnd> end = end_of_same_run(config, path);
     if (!end) continue;
-    if (*end == RunEnd::finished || *end == RunEnd::early_stopped) {
+    const bool ended = *end == RunEnd::finished || *end == RunEnd::early_stopped;
+    if (ended && fs::exists(RunFolder{.path = path, .checkpoint = {}}.report())) {
       const bool early = *end == RunEnd::early_stopped;
       notes.push_back(fmt::format(
           "{} is finished already{}, with the same settings; to train it longer: --run.name {} --train.{} N",

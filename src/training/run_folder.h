@@ -6,6 +6,7 @@
 ///                 metrics.csv     one row per epoch
 ///                 metrics.jsonl   one line every few steps
 ///                 checkpoints/    step-…/, last, best
+///                 report.html     the report, written last
 #pragma once
 
 #include <filesystem>
@@ -24,6 +25,7 @@ struct RunFolder {
   std::vector<std::string> notes = {};              ///< messages for the user about the choice, one line each
 
   std::filesystem::path checkpoints() const { return path / "checkpoints"; }
+  std::filesystem::path report() const { return path / "report.html"; }
 };
 
 /// Chooses the folder; creates nothing.
@@ -31,9 +33,9 @@ struct RunFolder {
 /// - With run.name: that folder. run.resume = "auto" resumes from its newest intact checkpoint, if any; "never" refuses
 ///   a folder that has checkpoints.
 /// - Without run.name: <data.name>-<model.name>, or that name with -2, -3, ... appended. "auto" resumes the run with
-///   the highest number that is unfinished, has the same configuration and is not being trained by another process. If
-///   there is none, or with "never", the first free number is used; a note mentions a finished run of the same
-///   configuration.
+///   the highest number that is unfinished or has no report, has the same configuration and is not being trained by
+///   another process. If there is none, or with "never", the first free number is used; a note mentions a finished run
+///   of the same configuration.
 /// - A folder without checkpoints that holds files by the names of a run's, but no config.toml that a run has written,
 ///   is refused or, without run.name, passed over: they are the user's. So is one whose run saved checkpoints that are
 ///   gone. A run that ended before its first checkpoint begins again (mark_as_begun()).

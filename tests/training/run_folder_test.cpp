@@ -250,6 +250,7 @@ TEST_F(RunChoice, ARunWhoseCheckpointsCannotBeListedIsPassedOver) {
 
 TEST_F(RunChoice, AFinishedRunIsNotedAndANewOneStarts) {
   leave_run("synthetic-convnet", config_, 5, RunEnd::finished);
+  dir_.write("synthetic-convnet/report.html", "");
   const RunFolder run = choose_run_folder(config_);
   EXPECT_EQ(run.path, dir_ / "synthetic-convnet-2");
   EXPECT_EQ(run.checkpoint, std::nullopt);
@@ -257,8 +258,18 @@ TEST_F(RunChoice, AFinishedRunIsNotedAndANewOneStarts) {
                                            HasSubstr("--run.name synthetic-convnet --train.epochs N"))));
 }
 
+TEST_F(RunChoice, AFinishedRunWithoutItsReportIsUnfinished) {
+  for (const RunEnd end : {RunEnd::finished, RunEnd::early_stopped}) {
+    leave_run("synthetic-convnet", config_, 5, end);
+    const RunFolder run = choose_run_folder(config_);
+    EXPECT_EQ(run.path, dir_ / "synthetic-convnet");
+    EXPECT_EQ(run.checkpoint, dir_ / "synthetic-convnet/checkpoints/step-00000005");
+  }
+}
+
 TEST_F(RunChoice, AnEarlyStoppedRunIsFinished) {
   leave_run("synthetic-convnet", config_, 3, RunEnd::early_stopped);
+  dir_.write("synthetic-convnet/report.html", "");
   const RunFolder run = choose_run_folder(config_);
   EXPECT_EQ(run.path, dir_ / "synthetic-convnet-2");
   EXPECT_THAT(run.notes, ElementsAre(AllOf(HasSubstr("is finished already (stopped early)"),
