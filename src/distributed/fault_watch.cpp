@@ -45,6 +45,7 @@ std::pair<std::int64_t, std::int64_t> numbers_of(const std::string& text) {
 }
 
 std::string beat_key(int rank) { return "beat/" + std::to_string(rank); }
+std::string knows_key(int rank) { return "knows/" + std::to_string(rank); }
 std::string process_key(int rank) { return "process/" + std::to_string(rank); }
 
 // Returns a pidfd; none if the kernel has no such call (before Linux 5.3), or the process is not visible from here.
@@ -157,13 +158,13 @@ void FaultWatch::check_peers(double now) {
     const double end = now_seconds() + seconds_to_explain;
     while (!known_cause() && now_seconds() < end && !stops_) usleep(50'000);
     if (stops_) return;
-    end_process(keep_cause(*killed), /*primary=*/false);
+    end_with(keep_cause(*killed, ExitCode::run_failed), /*primary=*/false);
   }
-  if (const std::optional<Cause> cause = known_cause()) end_process(*cause, /*primary=*/false);
+  if (const std::optional<Cause> cause = known_cause()) end_with(*cause, /*primary=*/false);
   if (const std::optional<Silent> silent = silent_peer(now)) {
-    const Cause cause = keep_cause(describe(*silent->peer) + silent->what);
+    const Cause cause = keep_cause(describe(*silent->peer) + silent->what, ExitCode::run_failed);
     kill_process(silent->peer->process);  // otherwise torchrun would wait for it
-    end_process(cause, /*primary=*/cause.own);
+    end_with(cause, /*primary=*/cause.own);
   }
 }
 
@@ -208,17 +209,21 @@ std::optional<FaultWatch::Cause> FaultWatch::known_cause() {
 }
 
 // Keeps the cause unless the store has one already, and returns the one that is kept.
-FaultWatch::Cause FaultWatch::keep_cause(const std::string& text) {
+FaultWatch::Cause FaultWatch::keep_cause(const std::string& text, ExitCode code) {
+  const std::string own = fmt::format("{} {} {}", rank_.rank, static_cast<int>(code), text);
   const std::lock_guard lock(asking_);
-  return cause_in(from_store(store_->compareSet("cause", {}, to_store(fmt::format("{} {}", rank_.rank, text)))));
+  return cause_in(from_store(store_->compareSet("cause", {}, to_store(own))));
 }
 
 FaultWatch::Cause FaultWatch::cause_in(const std::string& kept) const {
-  const std::int64_t finder = numbers_of(kept).first;
+  const auto [finder, code] = numbers_of(kept);
+  const std::size_t text = kept.find(' ', kept.find(' ') + 1) + 1;
   const bool own = finder == rank_.rank;
-  const auto peer = std::find_if(peers_.begin(), peers_.end(), [&](const Peer& one) { return one.rank == finder; });
+  const auto peer =
+      std::find_if(peers_.begin(), peers_.end(), [finder](const Peer& one) { return one.rank == finder; });
   const bool finder_is_here = peer != peers_.end() && peer->host == host_;
-  return {.text = kept.substr(std::min(kept.find(' ') + 1, kept.size())),
+  return {.text = kept.substr(std::min(text, kept.size())),
+          .code = static_cast<ExitCode>(code),
           .own = own,
           .must_print = own || (!finder_is_here && is_first_of_host())};
 }
@@ -234,10 +239,11 @@ std::string FaultWatch::describe(const Peer& peer) const {
   return fmt::format("rank {} of {} on {} (pid {})", peer.rank, rank_.world_size, printable(peer.host), peer.pid);
 }
 
-FaultWatch::Cause FaultWatch::report_end(const std::string& message, bool lost) {
+FaultWatch::Cause FaultWatch::report_end(const std::string& message, ExitCode code, bool lost) {
   if (lost) wait_for_cause();
   settled_ = true;
-  Cause cause = first_cause(message, lost);
+  Cause cause = first_cause(message, code, lost);
+  leave_store();
   stops_ = true;
   eventfd_write(wake_.get(), 1);
   return cause;
@@ -253,24 +259,47 @@ void FaultWatch::wait_for_cause() {
   }
 }
 
-FaultWatch::Cause FaultWatch::first_cause(const std::string& message, bool lost) {
+// This rank knows the cause. The one whose process has the store ends last, as the others read the cause there.
+void FaultWatch::leave_store() {
+  const auto knows = [this](const Peer& peer) {
+    const std::lock_guard lock(asking_);
+    return has_ended(peer.process) || store_->check({knows_key(peer.rank)});
+  };
+  const double end = now_seconds() + seconds_to_explain;
+  try {
+    if (!rank_.hosts_store) {
+      const std::lock_guard lock(asking_);
+      store_->set(knows_key(rank_.rank), to_store("1"));
+      return;
+    }
+    while (now_seconds() < end && !std::ranges::all_of(peers_, knows)) usleep(50'000);
+  } catch (const std::exception&) {  // from c10d: the store does not answer
+  }
+}
+
+FaultWatch::Cause FaultWatch::first_cause(const std::string& message, ExitCode code, bool lost) {
   const std::string own = fmt::format("rank {} of {} on {}: {}", rank_.rank, rank_.world_size, host_, message);
   try {
     const std::optional<std::string> killed = lost ? killed_peer() : std::nullopt;
-    Cause cause = keep_cause(killed.value_or(own));
+    Cause cause = keep_cause(killed.value_or(own), killed ? ExitCode::run_failed : code);
     if (killed) cause.own = false;
     return cause;
   } catch (const std::exception&) {  // from c10d: the store has ended with the rank that hosts it
-    return {.text = own, .own = true, .must_print = true};
+    return {.text = own, .code = code, .own = true, .must_print = true};
   }
+}
+
+void FaultWatch::end_with(const Cause& cause, bool primary) {
+  leave_store();
+  end_process(cause, primary);
 }
 
 // primary: no other rank has reported the cause.
 void FaultWatch::end_process(const Cause& cause, bool primary) {
   const std::string line = fmt::format("[distributed] {}; the other ranks end with it", printable(cause.text, 4096));
-  const bool told = report_failure(ExitCode::run_failed, line, !primary);
+  const bool told = report_failure(cause.code, line, !primary);
   if (cause.must_print && !told) print_error(line);
-  _exit(static_cast<int>(ExitCode::run_failed));
+  _exit(static_cast<int>(cause.code));
 }
 
 }  // namespace trainyard

@@ -13,6 +13,7 @@
 #include <torch/csrc/distributed/c10d/Store.hpp>
 
 #include "distributed/rank.h"
+#include "util/error.h"
 #include "util/system.h"
 
 namespace trainyard {
@@ -40,14 +41,15 @@ class FaultWatch {
 
   /// Why the run fails.
   struct Cause {
-    std::string text;         ///< with rank and host
+    std::string text;  ///< with rank and host
+    ExitCode code = ExitCode::run_failed;
     bool own = false;         ///< it is this rank's error
     bool must_print = false;  ///< this rank has to print it: no other rank on this host does
   };
-  /// Reports that this rank ends with the error `message`. Returns the first cause: `message`, with this rank and its
-  /// host, unless the cause of another rank is known. `lost`: the message only says that other ranks do not answer, so
-  /// waits for their cause first.
-  Cause report_end(const std::string& message, bool lost);
+  /// Reports that this rank ends with the error `message` and `code`. Returns the first cause: `message`, with this
+  /// rank and its host, unless the cause of another rank is known. `lost`: the message only says that other ranks do
+  /// not answer, so waits for their cause first. If this process has the store, waits until the others know the cause.
+  Cause report_end(const std::string& message, ExitCode code, bool lost);
 
   /// Stops watching: other ranks may end from now on. Called by all ranks, between two barriers.
   void stop();
@@ -74,16 +76,18 @@ class FaultWatch {
   void run();
   void guard();
   void check_peers(double now);
-  // The store keeps "<rank> <cause>"; the rank is the one that found the cause and prints it.
+  // The store keeps "<rank> <exit code> <cause>"; the rank is the one that found the cause and prints it.
   std::optional<Cause> known_cause();
-  Cause keep_cause(const std::string& text);
+  Cause keep_cause(const std::string& text, ExitCode code);
   void wait_for_cause();
-  Cause first_cause(const std::string& message, bool lost);
+  void leave_store();
+  Cause first_cause(const std::string& message, ExitCode code, bool lost);
   Cause cause_in(const std::string& kept) const;
   std::optional<std::string> killed_peer() const;
   std::optional<Silent> silent_peer(double now);
   bool is_first_of_host() const;
   std::string describe(const Peer& peer) const;
+  [[noreturn]] void end_with(const Cause& cause, bool primary);
   [[noreturn]] void end_process(const Cause& cause, bool primary);
 
   Rank rank_;

@@ -260,10 +260,12 @@ void ProcessGroup::rethrow_first_cause(const std::exception& error) {
   if (!connections_) throw;
   const bool lost = dynamic_cast<const RanksLost*>(&error) != nullptr;
   const std::string message = message_of(error);  // this rank prints the whole of it
-  const FaultWatch::Cause cause = connections_->watch->report_end(std::string(first_line(message)), lost);
-  const auto* const usage = dynamic_cast<const UsageError*>(&error);
-  if (cause.own || usage != nullptr) throw;  // all ranks detect the same usage errors
-  throw SecondaryError(where, fmt::format("{}; rank {} ends with it", printable(cause.text, 4096), rank_.rank),
+  const auto* const own = dynamic_cast<const Error*>(&error);
+  const ExitCode code = own == nullptr ? ExitCode::run_failed : own->code();
+  const FaultWatch::Cause cause = connections_->watch->report_end(std::string(first_line(message)), code, lost);
+  if (cause.own || code == ExitCode::usage) throw;  // all ranks detect the same usage errors
+  throw SecondaryError(cause.code, where,
+                       fmt::format("{}; rank {} ends with it", printable(cause.text, 4096), rank_.rank),
                        cause.must_print);
 }
 

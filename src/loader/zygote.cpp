@@ -109,7 +109,7 @@ std::string Zygote::describe_end(int wait_status) {
 void Zygote::throw_zygote_ended() {
   const pid_t pid = std::exchange(pid_, -1);
   if (lifeline_ && pid < 0) {
-    throw SecondaryError("loader",
+    throw SecondaryError(ExitCode::run_failed, "loader",
                          "local rank 0, which reads the data for all ranks of this host, has ended before the data was "
                          "ready: see its error",
                          /*must_print=*/true);

@@ -8,11 +8,11 @@
 namespace trainyard {
 
 /// The message is or names the error of another process. A launcher that prints a single error omits this one.
-class SecondaryError : public RunError {
+class SecondaryError : public Error {
  public:
-  /// `must_print`: no other process on this host prints it.
-  SecondaryError(std::string_view where, std::string_view message, bool must_print)
-      : RunError(where, "{}", message), must_print_(must_print) {}
+  /// `code`: of the other process. `must_print`: no other process on this host prints it.
+  SecondaryError(ExitCode code, std::string_view where, std::string_view message, bool must_print)
+      : Error(code, where, message), must_print_(must_print) {}
 
   bool must_print() const { return must_print_; }
 

@@ -1,14 +1,18 @@
-// trainyard with three more commands and a model, for tests of training on several ranks:
+// trainyard with three more commands and two models, for tests of training on several ranks:
 //
 //   train_in_float64   trains in float64, where several ranks and one process differ only by rounding, and writes
 //                      the result of each rank
 //   train_on_cpus      trains as train does on several GPUs, through the launcher, but on the CPU
 //   ranks_of_host      prints the ranks on this one's host
 //   trapping           a model whose third forward pass on rank 1 reads out of range
+//   stuck              a model that the rank in the environment variable STUCK_RANK never finishes building
 #include <cmath>
+#include <cstdlib>
 #include <memory>
+#include <string>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/full.h>
@@ -157,6 +161,14 @@ class Trapping : public ModelModule {
 const ModelRegistry::Registration trapping{
     "trapping", "reads out of range",
     [](const ModelConfig&, const ModelInput& input) { return std::make_shared<Trapping>(input); }, __FILE__};
+const ModelRegistry::Registration stuck{
+    "stuck", "is never built",
+    [](const ModelConfig& config, const ModelInput& input) -> std::shared_ptr<Model> {
+      const char* const rank = std::getenv("STUCK_RANK");  // NOLINT(concurrency-mt-unsafe): nothing sets one
+      while (rank != nullptr && rank == std::to_string(rank_of_process().rank)) pause();
+      return ModelRegistry::make("linear", config, input);
+    },
+    __FILE__};
 const CommandRegistry::Registration in_float64{"train_in_float64", "train in float64",
                                                [] { return std::make_unique<TrainInFloat64>(); }, __FILE__};
 const CommandRegistry::Registration ranks_of_host{"ranks_of_host", "print the ranks on this one's host",

@@ -164,6 +164,22 @@ TEST_F(RankFault, RanksWithOtherSettingsOrDataAreRefused) {
   EXPECT_FALSE(fs::exists(dir_ / "runs/run")) << "nothing was trained";
 }
 
+TEST_F(RankFault, AUsageErrorEndsRanksThatHaveNotFoundItWithItsCode) {
+  for (const std::string stuck : {"0", "1"}) {
+    std::vector<std::string> command =
+        tiny_training(dir_ / "runs", "run", "1",
+                      {"--model.name", "stuck", "--loader.batch_size", "1000", "--loader.drop_last", "true"});
+    command[0] = TRAINYARD_RANK_PROGRAM;
+    command.insert(command.begin(), {"env", "STUCK_RANK=" + stuck});
+    std::string all;
+    for (const Outcome& outcome : Ranks(2, command).wait()) {
+      EXPECT_EQ(outcome.exit_code, 2) << outcome.output;
+      all += outcome.output;
+    }
+    EXPECT_THAT(all, HasSubstr("[loader.drop_last]")) << stuck;
+  }
+}
+
 TEST_F(RankFault, ASignalToOneRankStopsAllAtOneStep) {
   const std::vector<std::string> command = long_training(dir_);
   Ranks ranks(3, command);
