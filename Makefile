@@ -1,6 +1,6 @@
 # Every target first installs what it needs; a second run changes nothing that is up to date.
 #   ARGS="--train.epochs 3"   passed to what the target runs: the trainer (train, check), ctest (test) and so on
-#   CONFIG=configs/mine.toml  the configuration to train; by default configs/fashion_mnist.toml
+#   CONFIG=configs/mine.toml  the configuration to train; by default configs/fashion_mnist.toml, unless ARGS has --config
 #   PRESET=debug|asan|tsan    the build preset for build and test; by default release
 #   JOBS=4                    compile jobs; by default as many as cores and memory allow
 SHELL := bash
@@ -33,7 +33,7 @@ help:
 train: export GOMP_SPINCOUNT ?= 20000
 train: build/release/build.ninja ## train on Fashion-MNIST: install the toolchain, build, check the machine, train, show the result
 	@$(call compile,release) --target trainyard
-	build/release/trainyard train $(if $(findstring --config,$(ARGS)),,--config $(CONFIG)) $(ARGS)
+	build/release/trainyard train $(if $(and $(findstring --config,$(ARGS)),$(filter file,$(origin CONFIG))),,--config $(CONFIG)) $(ARGS)
 
 test: build parity ## build and run every test
 	ctest --preset $(PRESET) --parallel $(shell expr $$(nproc) + 1) $(ARGS)

@@ -45,7 +45,7 @@ def resolved_settings(options):
     of --space."""
 
     def ask(params):
-        return ask_trainyard("config", "--config", options.config, *options.settings, *flags(params))
+        return ask_trainyard("config", *options.settings, *flags(params))
 
     examples = [space.examples() for space in options.space]
     for i in range(max(map(len, examples))):
@@ -64,7 +64,7 @@ def monitored(options, share):
     say("one step to see whether everything is there")
     params = {space.key: space.examples()[0] for space in options.space}
     folder = ["--run.dir", str(options.dir), "--run.name", "dry-run"]
-    words = ["train", "--config", options.config, *options.settings, *folder, *flags(params), "--train.dry_run"]
+    words = ["train", *options.settings, *folder, *flags(params), "--train.dry_run"]
     found = re.search(
         r"^ *monitor +(\S+), (higher|lower) is better$", ask_trainyard(*words, env=share.environment()), re.M
     )

@@ -25,7 +25,7 @@ class Trial:
         self.pruned = False
         threads = [] if share.gpus or options.sets_threads else ["--train.threads", str(share.threads)]
         run = ["--run.dir", str(options.dir), "--run.name", self.folder.name]
-        words = ["train", "--config", options.config, *options.settings, *threads, *run, *flags(self.params)]
+        words = ["train", *options.settings, *threads, *run, *flags(self.params)]
         self.run = runs.Run([TRAINYARD, *words], share.environment(), self.folder)
 
     def report(self):

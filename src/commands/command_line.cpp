@@ -117,14 +117,15 @@ class ParsedCommand {
   Arguments arguments_;
 };
 
-// Unknown components end the program before anything expensive starts.
-void require_components(const Config& config) {
-  DatasetRegistry::find(config.data.name);
-  ModelRegistry::find(config.model.name);
-  OptimizerRegistry::find(config.optimizer.name);
-  ScheduleRegistry::find(config.schedule.name);
-  check_transforms(config.transform.train);
-  check_transforms(config.transform.test);
+// Wrong values and unknown components end the program before anything expensive starts.
+void require_valid(const Config& config, const std::vector<Given>& given) {
+  check_given(given, "", [&] { validate(config); });
+  check_given(given, "data.name", [&] { DatasetRegistry::find(config.data.name); });
+  check_given(given, "model.name", [&] { ModelRegistry::find(config.model.name); });
+  check_given(given, "optimizer.name", [&] { OptimizerRegistry::find(config.optimizer.name); });
+  check_given(given, "schedule.name", [&] { ScheduleRegistry::find(config.schedule.name); });
+  check_given(given, "transform.train", [&] { check_transforms(config.transform.train); });
+  check_given(given, "transform.test", [&] { check_transforms(config.transform.test); });
 }
 
 // Prints the page of a topic. Returns false if `topic` is a command or a flag.
@@ -147,14 +148,14 @@ Config resolved_config(const std::string& name, Command& command, const SettingF
     const std::filesystem::path checkpoint = resolve_checkpoint(given);
     config = read_config(checkpoint);
   }
-  command.given_settings = flags.apply_to(config);
+  const std::vector<Given> given = flags.apply_to(config);
+  for (const Given& one : given) command.given_settings.push_back(one.key);
   if (!command.takes_settings() && !command.given_settings.empty()) {
     throw UsageError(where, "{} takes no settings, and {} was given; leave it out", name,
                      command.given_settings.front());
   }
-  expand_run_name(config);
-  validate(config);
-  require_components(config);
+  check_given(given, "run.name", [&] { expand_run_name(config); });
+  require_valid(config, given);
   return config;
 }
 

@@ -61,7 +61,7 @@ std::string settings_rows(std::size_t columns) {
 
 std::string overview(std::size_t columns) {
   std::string text = paragraph("Trains neural networks with LibTorch.", columns);
-  text += "\n" + paragraph("trainyard COMMAND [ARGUMENTS] [--config FILE] [--section.key VALUE ...]", columns);
+  text += "\n" + paragraph("trainyard COMMAND [ARGUMENTS] [--config FILE ...] [--section.key VALUE ...]", columns);
   text += "\ncommands:\n";
   for (const std::string& name : CommandRegistry::names()) {
     text += row(name, CommandRegistry::find(name).description, 10, columns);
@@ -84,14 +84,15 @@ std::string command_help(const std::string& command, const std::vector<ArgumentH
       groups.push_back(argument.group);
     }
   }
-  if (takes_settings) usage += " [--config FILE] [--section.key VALUE ...]";
+  if (takes_settings) usage += " [--config FILE ...] [--section.key VALUE ...]";
   std::string text = paragraph(usage, columns);
   text += "\n" + paragraph(CommandRegistry::find(command).description, columns);
   for (const std::string& group : groups) text += argument_rows(group, arguments, columns);
   if (!takes_settings) return text;
-  text +=
-      "\n" + paragraph("settings, as flags or in a TOML file with sections (--config FILE; a flag overrides the file):",
-                       columns);
+  text += "\n" + paragraph(
+                     "settings, as flags or in TOML files with sections (--config FILE, for each; a file overrides "
+                     "those before it, and a flag overrides files):",
+                     columns);
   return text + settings_rows(columns);
 }
 

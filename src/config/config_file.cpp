@@ -17,36 +17,28 @@ bool is_section(const std::vector<Setting>& settings, const std::string& name) {
                      [&](const Setting& setting) { return setting.key.starts_with(name + "."); });
 }
 
-std::vector<std::string> apply_toml(std::string_view text, const std::string& origin, Config& config) {
-  const std::vector<TomlEntry> entries = read_toml(text, origin);
-  const auto fail = [&](const TomlEntry& entry, const std::string& what) {
-    throw UsageError("config", "{}:{}:{}: {}", printable(origin), entry.line, entry.column, what);
-  };
-  std::vector<std::string> keys;
+std::vector<Given> apply_toml(std::string_view text, const std::string& origin, Config& config) {
+  std::vector<Given> result;
   const std::vector<Setting> settings = settings_in(config);
-  for (const TomlEntry& entry : entries) {
+  for (const TomlEntry& entry : read_toml(text, origin)) {
+    const Given given{entry.key, fmt::format("{}:{}:{}", printable(origin), entry.line, entry.column)};
     const Setting* const setting = find_setting(settings, entry.key);
     if (!setting) {
       if (std::holds_alternative<Unfit>(entry.value.of) && is_section(settings, entry.key)) continue;  // empty
-      fail(entry,
-           fmt::format("there is no key '{}'; {}", printable(entry.key), advice_on_unknown_key(settings, entry.key)));
+      throw UsageError("config", "{}: there is no key '{}'; {}", given.place, printable(entry.key),
+                       advice_on_unknown_key(settings, entry.key));
     }
     if (const std::string wrong = assign(setting->field, setting->allowed, entry.value); !wrong.empty()) {
-      fail(entry, setting->key + " " + wrong);
+      refuse(given, wrong);
     }
-    keys.push_back(entry.key);
+    result.push_back(given);
   }
-  const std::vector<Setting> now = settings_in(config);  // with the components selected by the file
-  for (const TomlEntry& entry : entries) {
-    const Setting* const setting = find_setting(now, entry.key);
-    if (setting && !setting->selected) fail(entry, setting->key + " " + refusal_of_unselected(now, *setting));
-  }
-  return keys;
+  return result;
 }
 
 }  // namespace
 
-std::vector<std::string> read_config_file(const std::string& path, Config& config) {
+std::vector<Given> read_config_file(const std::string& path, Config& config) {
   constexpr std::size_t most_bytes = 1 << 20;
   std::string text;
   try {
@@ -59,7 +51,7 @@ std::vector<std::string> read_config_file(const std::string& path, Config& confi
 
 Config config_from_toml(std::string_view text, const std::string& origin) {
   Config config;
-  apply_toml(text, origin, config);
+  require_used(apply_toml(text, origin, config), config);
   return config;
 }
 

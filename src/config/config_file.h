@@ -6,14 +6,16 @@
 #include <vector>
 
 #include "config/config.h"
+#include "config/given.h"
 #include "config/setting.h"
 
 namespace trainyard {
 
-/// Applies the file `path` to `config` and returns the keys it sets. Throws UsageError with file, line and column for
-/// invalid TOML; for an unknown key, naming its new name or the nearest known one; for a value that its setting does
-/// not allow; and for a setting of a component that the configuration does not use.
-std::vector<std::string> read_config_file(const std::string& path, Config& config);
+/// Applies the file `path` to `config` and returns the settings it gives. Throws UsageError with file, line and column
+/// for invalid TOML; for an unknown key, naming its new name or the nearest known one; and for a value that its setting
+/// does not allow. Settings of components that are not used are left to require_used(), as another file may select
+/// them.
+std::vector<Given> read_config_file(const std::string& path, Config& config);
 
 /// Returns the configuration as TOML: every key with its value, except those of unused components. Reading it back
 /// gives the same configuration. Throws UsageError if a value is not allowed.

@@ -40,7 +40,7 @@ SettingFlags::SettingFlags(std::vector<std::string>& arguments) {
       others.push_back(word);
       continue;
     }
-    const bool repeatable = setting && is_list(setting->field);
+    const bool repeatable = !setting || is_list(setting->field);
     if (equals < word.size()) {
       take(key, repeatable, word.substr(equals + 1));
     } else if (i + 1 < arguments.size() && !arguments[i + 1].starts_with("--")) {
@@ -50,10 +50,10 @@ SettingFlags::SettingFlags(std::vector<std::string>& arguments) {
     }
   }
   arguments = std::move(others);
-  const auto file = std::find_if(given_.begin(), given_.end(), [](const auto& one) { return one.first == "config"; });
-  if (file == given_.end()) return;
-  file_ = file->second.front();
-  given_.erase(file);
+  const auto files = std::find_if(given_.begin(), given_.end(), [](const auto& one) { return one.first == "config"; });
+  if (files == given_.end()) return;
+  files_ = files->second;
+  given_.erase(files);
 }
 
 void SettingFlags::take(const std::string& key, bool repeatable, const std::string& text) {
@@ -68,32 +68,30 @@ void SettingFlags::take(const std::string& key, bool repeatable, const std::stri
   }
 }
 
-std::vector<std::string> SettingFlags::apply_to(Config& config) const {
-  resolve_and_tell(config);
-  std::vector<std::string> keys;
-  if (file_) {
-    keys = read_config_file(*file_, config);
-    resolve_and_tell(config);
-  }
+std::vector<Given> SettingFlags::apply_flags_to(Config& config) const {
+  std::vector<Given> result;
   const std::vector<Setting> settings = settings_in(config);
   for (const auto& [key, texts] : given_) {
+    const Given given{key, ""};
     const Setting& setting = *find_setting(settings, key);
     const std::string wrong = assign(setting.field, setting.allowed, value_from_texts(setting.field, texts));
-    if (!wrong.empty()) throw UsageError("trainyard", "--{} {}", key, wrong);
+    if (!wrong.empty()) refuse(given, wrong);
+    result.push_back(given);
   }
+  return result;
+}
+
+std::vector<Given> SettingFlags::apply_to(Config& config) const {
+  std::vector<Given> all;
   resolve_and_tell(config);
-  const std::vector<Setting> now = settings_in(config);  // with the components finally selected
-  for (const std::string& key : keys) {
-    const std::string unused = refusal_of_unselected(now, *find_setting(now, key));
-    if (!unused.empty())
-      log_warning(fmt::format("[config] {} of {} is not used: it {}", key, printable(*file_), unused));
+  for (const std::string& file : files_) {
+    add_layer(all, read_config_file(file, config));
+    resolve_and_tell(config);
   }
-  for (const auto& [key, texts] : given_) {
-    const std::string unused = refusal_of_unselected(now, *find_setting(now, key));
-    if (!unused.empty()) throw UsageError("trainyard", "--{} {}", key, unused);
-    keys.push_back(key);
-  }
-  return keys;
+  add_layer(all, apply_flags_to(config));
+  resolve_and_tell(config);
+  for (const std::string& note : require_used(all, config)) log_warning(note);
+  return all;
 }
 
 }  // namespace trainyard

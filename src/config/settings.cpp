@@ -86,11 +86,10 @@ std::string advice_on_unknown_key(const std::vector<Setting>& settings, const st
   return meant ? fmt::format("did you mean '{}'?", *meant) : "trainyard config lists all settings";
 }
 
-std::string refusal_of_unselected(const std::vector<Setting>& settings, const Setting& setting) {
-  if (setting.selected) return {};
+std::string reason_unselected(const std::vector<Setting>& settings, const Setting& setting) {
   const Component& component = *setting.component;
-  return fmt::format("is of {}, but that is {}; set {}.name, or drop it", component.condition(),
-                     printable(name_in(settings, component.section), 100), component.section);
+  return fmt::format("is of {}, but that is {}", component.condition(),
+                     printable(name_in(settings, component.section), 100));
 }
 
 std::vector<std::string> flag_keys() {

@@ -23,9 +23,9 @@ std::string advice_on_unknown_key(const std::vector<Setting>& settings, const st
 /// Whether this key was a setting in earlier versions.
 bool has_moved(const std::vector<Setting>& settings, const std::string& key);
 
-/// Explains why a setting of a component that the configuration does not use is refused, naming the setting that
-/// selects the component. Empty if it is allowed.
-std::string refusal_of_unselected(const std::vector<Setting>& settings, const Setting& setting);
+/// Explains why a setting of a component has no effect: "is of optimizer.name = sgd, but that is adamw". REQUIRES that
+/// the configuration does not use the component.
+std::string reason_unselected(const std::vector<Setting>& settings, const Setting& setting);
 
 /// Returns the keys of all settings that may be given as flags.
 std::vector<std::string> flag_keys();

@@ -50,6 +50,17 @@ TEST(ConfigCommand, PrintsAFileThatReadsBackTheSame) {
   EXPECT_THAT(differences(config_from_toml(outcome.output, "test"), expected), IsEmpty());
 }
 
+TEST(ConfigCommand, PrintsWhatFilesAndFlagsAddUpTo) {
+  const TempDir dir;
+  const Outcome outcome = config_of(
+      {"--config", dir.write("a.toml", "[optimizer]\nname = 'sgd'\nlr = 0.5\n[optimizer.sgd]\nmomentum = 0.8\n"),
+       "--config", dir.write("b.toml", "[optimizer]\nname = 'adamw'\n[train]\nepochs = 3\n"), "--train.seed", "7"});
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_THAT(outcome.output,
+              AllOf(HasSubstr("\nname = \"adamw\"\n"), HasSubstr("\nlr = 0.5\n"), HasSubstr("\nepochs = 3\n"),
+                    HasSubstr("\nseed = 7\n"), HasSubstr("a.toml:5:1: optimizer.sgd.momentum is not used")));
+}
+
 TEST(ConfigCommand, DocumentationIsCurrent) {
   std::ifstream file(TRAINYARD_SOURCE_DIR "/docs/settings.md");
   std::stringstream text;

@@ -40,8 +40,8 @@ TEST(Help, ShowsWhichArgumentsMayBeLeftOut) {
     const std::string help = run_program({TRAINYARD_BINARY, command, "--help"}, {"COLUMNS=200"}).output;
     return help.substr(0, help.find('\n'));
   };
-  EXPECT_THAT(usage("predict"), HasSubstr("trainyard predict checkpoint inputs... [--config FILE]"));
-  EXPECT_THAT(usage("data"), HasSubstr("trainyard data [checkpoint] [--config FILE]"));
+  EXPECT_THAT(usage("predict"), HasSubstr("trainyard predict checkpoint inputs... [--config FILE ...]"));
+  EXPECT_THAT(usage("data"), HasSubstr("trainyard data [checkpoint] [--config FILE ...]"));
 }
 
 TEST(Help, NamesTheNearestTopicsFirst) {

@@ -125,6 +125,22 @@ TEST_F(TrainCommand, ResolvedConfigurationReproducesTheRun) {
   EXPECT_EQ(losses("first"), losses("second"));
 }
 
+TEST_F(TrainCommand, SeveralConfigurationsAreSavedAsOneAndResume) {
+  const std::string mine = dir_.write("mine.toml", "[optimizer]\nname = 'adamw'\nlr = 0.01\n[train]\nepochs = 1\n");
+  const std::string longer = dir_.write("longer.toml", "train.epochs = 2\n");
+  ASSERT_EQ(train("a", {"--config", mine}).exit_code, 0);
+  EXPECT_THAT(file("a", "config.toml"),
+              AllOf(HasSubstr("\nname = \"adamw\"\n"), HasSubstr("\nlr = 0.01\n"), HasSubstr("\nepochs = 1\n"),
+                    HasSubstr("\nlabel_smoothing = 0.1\n"), Not(HasSubstr("momentum"))));
+  const Outcome same = train("a", {"--config", mine, "--config", longer});
+  EXPECT_EQ(same.exit_code, 0) << same.output;
+  EXPECT_THAT(same.output, AllOf(HasSubstr("resuming from"), HasSubstr("train.epochs was 1, now 2")));
+  const Outcome saved =
+      run_program({TRAINYARD_BINARY, "train", "--config", dir_ / "runs/a/config.toml", "--train.epochs", "3"});
+  EXPECT_EQ(saved.exit_code, 0) << saved.output;
+  EXPECT_THAT(saved.output, AllOf(HasSubstr("resuming from"), HasSubstr("train.epochs was 2, now 3")));
+}
+
 TEST_F(TrainCommand, ResumesMidEpochBitForBit) {
   ASSERT_EQ(train("whole", {"--train.epochs", "3"}).exit_code, 0);
 
@@ -391,6 +407,10 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"missing_root", {"train", "--data.root", "/nowhere/at/all"}, "/nowhere/at/all"},
         Mistake{"missing_config", {"train", "--config", "/nowhere.toml"}, "/nowhere.toml"},
         Mistake{"folder_as_config", {"train", "--config", "/"}, "is a folder"},
+        Mistake{
+            "value_that_another_file_makes_wrong",
+            {"train", "--config", TRAINYARD_SOURCE_DIR "/configs/fashion_mnist.toml", "--schedule.warmup_epochs", "5"},
+            "train.epochs is set in " TRAINYARD_SOURCE_DIR "/configs/fashion_mnist.toml:29:1"},
         Mistake{"unknown_transform", {"train", "--transform.train", "random_corp"}, "random_crop"},
         Mistake{"unknown_argument_of_a_transform",
                 {"train", "--transform.test", "random_crop(paddin=3)"},

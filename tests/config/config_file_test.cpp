@@ -103,6 +103,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{
             "component_not_selected", "[data.synthetic]\nsamples = 7\n", "2:1: ",
             "data.synthetic.samples is of data.name = synthetic, but that is fashion_mnist; set data.name, or drop it"},
+        Refused{"component_that_the_file_deselects", "[data]\nname = 'cifar10'\nsynthetic.samples = 7\n",
+                "3:11: ", "but that is cifar10 (x.toml:2:1); set data.name, or drop it"},
         Refused{"section_given_as_text", "model = 'x'\n", "1:1: ", "no key 'model'"},
         Refused{"list_of_sections", "[[model]]\nname = 'x'\n", "1:3: ", "no key 'model'"},
         Refused{"section_given_twice", "[model]\n[train]\n[model]\n", "3:", "model"},
@@ -168,6 +170,7 @@ TEST(ConfigFile, RefusesWhatIsNoRegularFile) {
   const auto refused = [&](const std::string& path) {
     return error_of<UsageError>([&] { read_config_file(path, config); });
   };
+  EXPECT_THAT(refused(""), HasSubstr("No such file"));
   EXPECT_THAT(refused(dir / "missing.toml"), HasSubstr("missing.toml"));
   EXPECT_THAT(refused(dir / ""), HasSubstr("folder"));
   ASSERT_EQ(mkfifo((dir / "pipe").c_str(), 0600), 0);

@@ -14,6 +14,7 @@ namespace {
 
 using testing::AllOf;
 using testing::ElementsAre;
+using testing::Field;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
@@ -72,13 +73,101 @@ TEST(SettingFlags, FlagOfAComponentThatIsNotSelectedIsRefused) {
             7);
 }
 
-TEST(SettingFlags, FlagReplacesAFilesComponentAndSaysSo) {
-  const TempDir dir;
-  const std::string file = dir.write("x.toml", "[data]\nname = 'synthetic'\nsynthetic.samples = 7\n");
+// Returns the printed warnings.
+std::string warnings(const std::vector<std::string>& arguments) {
   testing::internal::CaptureStdout();
-  EXPECT_EQ(parse({"--config", file, "--data.name", "cifar10"}).data.name, "cifar10");
-  EXPECT_THAT(testing::internal::GetCapturedStdout(),
-              AllOf(HasSubstr("data.synthetic.samples"), HasSubstr("is not used"), HasSubstr("that is cifar10")));
+  parse(arguments);
+  return testing::internal::GetCapturedStdout();
+}
+
+class Composition : public testing::Test {
+ protected:
+  const TempDir dir_;
+  const std::string base_ = dir_.write("base.toml",
+                                       "[data]\nname = 'synthetic'\nsynthetic.samples = 7\n[transform]\ntrain = "
+                                       "['a', 'b']\n[train]\nepochs = 9\nseed = 3\n");
+  const std::string other_ = dir_.write("other.toml", "[data]\nname = 'cifar10'\n");
+};
+
+TEST_F(Composition, LaterFilesOverrideEarlierOnesKeyByKey) {
+  const std::string file = dir_.write("x.toml", "[train]\nepochs = 2\nseed = 4\n[data.synthetic]\nclasses = 5\n");
+  const Config config = parse({"--train.seed", "5", "--config", base_, "--config=" + file});
+  EXPECT_EQ(config.train.epochs, 2);
+  EXPECT_EQ(config.train.seed, 5u) << "a flag overrides every file, wherever it stands";
+  EXPECT_EQ(setting_value<std::int64_t>(config, "data.synthetic.samples"), 7);
+  EXPECT_EQ(setting_value<std::int64_t>(config, "data.synthetic.classes"), 5);
+  EXPECT_EQ(parse({"--config", file, "--config", base_}).train.epochs, 9);
+  EXPECT_EQ(parse({"--config", base_, "--config", file, "--config", base_}).train.epochs, 9);
+}
+
+TEST_F(Composition, ListIsReplacedAsAWhole) {
+  const std::string file = dir_.write("x.toml", "transform.train = ['c']\n");
+  EXPECT_THAT(parse({"--config", base_, "--config", file}).transform.train, ElementsAre("c"));
+  const std::string none = dir_.write("none.toml", "transform.train = []\n");
+  EXPECT_THAT(parse({"--config", base_, "--config", none}).transform.train, IsEmpty());
+}
+
+TEST_F(Composition, EmptyFileChangesNothing) {
+  EXPECT_EQ(parse({"--config", base_, "--config", dir_.write("empty.toml", "")}).train.epochs, 9);
+}
+
+TEST_F(Composition, FileOrFlagMayReplaceAFilesComponentAndSaysSo) {
+  EXPECT_THAT(warnings({"--config", base_, "--config", other_}),
+              HasSubstr("base.toml:3:11: data.synthetic.samples is not used: it is of data.name = synthetic, but that "
+                        "is cifar10 (" +
+                        other_ + ":2:1)\n"));
+  EXPECT_THAT(warnings({"--config", base_, "--data.name", "cifar10"}),
+              HasSubstr("but that is cifar10 (--data.name)\n"));
+}
+
+TEST_F(Composition, FileOrFlagMaySelectAnEarlierFilesComponent) {
+  const std::string file = dir_.write("x.toml", "data.synthetic.samples = 8\n");
+  for (const std::vector<std::string>& more :
+       {std::vector<std::string>{"--config", base_}, {"--data.name", "synthetic", "--config", other_}}) {
+    std::vector<std::string> words = {"--config", file};
+    words.insert(words.end(), more.begin(), more.end());
+    EXPECT_EQ(warnings(words), "");
+    EXPECT_EQ(parse(words).data.name, "synthetic");
+  }
+}
+
+TEST_F(Composition, SettingOfAComponentThatEarlierFilesDeselectIsRefused) {
+  const std::string file = dir_.write("x.toml", "[train]\n[data.synthetic]\nsamples = 8\n");
+  EXPECT_THAT(
+      refusal({"--config", other_, "--config", file}),
+      AllOf(HasSubstr("[config] " + file + ":3:1: data.synthetic.samples is of data.name = synthetic, but that "),
+            HasSubstr("is cifar10 (" + other_ + ":2:1); set data.name, or drop it")));
+  EXPECT_THAT(refusal({"--config", base_, "--config", other_, "--config", file}), HasSubstr(file + ":3:1: "));
+  EXPECT_THAT(
+      refusal({"--config", other_, "--data.synthetic.samples", "8"}),
+      HasSubstr("--data.synthetic.samples is of data.name = synthetic, but that is cifar10 (" + other_ + ":2:1)"));
+}
+
+TEST_F(Composition, RelativePathsOfARunStayItsOwn) {
+  const std::string run = dir_.write("run.toml", "[data]\nroot = 'photos'\n[run]\nstarted_in = '/elsewhere'\n");
+  EXPECT_EQ(parse({"--config", run, "--config", other_}).data.root, "/elsewhere/photos");
+  const std::string mine = dir_.write("mine.toml", "data.root = 'mine'\n");
+  EXPECT_EQ(parse({"--config", run, "--config", mine}).data.root, "mine");
+  EXPECT_EQ(parse({"--config", mine, "--config", run}).data.root, "/elsewhere/photos");
+}
+
+TEST_F(Composition, ErrorsNameTheFileThatIsWrongEvenIfAnotherOverridesIt) {
+  const std::string wrong = dir_.write("wrong.toml", "[train]\nepochs = 0\n");
+  for (const std::vector<std::string>& files : {std::vector<std::string>{wrong, base_}, {base_, wrong}}) {
+    EXPECT_THAT(refusal({"--config", files[0], "--config", files[1]}), HasSubstr("[config] " + wrong + ":2:1: "));
+  }
+  EXPECT_THAT(refusal({"--config", base_, "--config", dir_ / "none.toml"}), HasSubstr("none.toml"));
+}
+
+TEST_F(Composition, TellsEachSettingOnceWithThePlaceThatCounts) {
+  const std::string file = dir_.write("x.toml", "[train]\nepochs = 2\npatience = 1\n");
+  std::vector<std::string> words = {"--config", base_, "--config", file, "--train.patience", "3"};
+  Config config;
+  std::vector<std::string> told;
+  for (const Given& given : SettingFlags(words).apply_to(config)) told.push_back(given.key + " " + given.place);
+  EXPECT_THAT(told, ElementsAre("data.name " + base_ + ":2:1", "data.synthetic.samples " + base_ + ":3:11",
+                                "transform.train " + base_ + ":5:1", "train.seed " + base_ + ":8:1",
+                                "train.epochs " + file + ":2:1", "train.patience "));
 }
 
 TEST(SettingFlags, MovedFlagIsRefusedWithItsNewName) {
@@ -91,7 +180,8 @@ TEST(SettingFlags, TellsWhatWasGivenEvenWithTheValueOfADefault) {
   const std::string file = dir.write("x.toml", "[train]\nepochs = 5\n");
   std::vector<std::string> words = {"--train.device", "auto", "--config", file};
   Config config;
-  EXPECT_THAT(SettingFlags(words).apply_to(config), ElementsAre("train.epochs", "train.device"));
+  EXPECT_THAT(SettingFlags(words).apply_to(config),
+              ElementsAre(Field(&Given::key, "train.epochs"), Field(&Given::key, "train.device")));
 }
 
 TEST(SettingFlags, EmptyTextIsAValue) {
@@ -102,7 +192,6 @@ TEST(SettingFlags, EmptyTextIsAValue) {
 TEST(SettingFlags, FlagGivenTwiceIsRefusedWithBothValues) {
   EXPECT_THAT(refusal({"--train.epochs", "3", "--train.epochs=4"}),
               AllOf(HasSubstr("--train.epochs is given twice"), HasSubstr("'3'"), HasSubstr("'4'")));
-  EXPECT_THAT(refusal({"--config", "a", "--config", "b"}), HasSubstr("--config is given twice"));
 }
 
 TEST(SettingFlags, FlagWithoutAValueSaysWhatIsAllowed) {

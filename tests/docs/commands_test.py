@@ -224,6 +224,12 @@ def test(command):
     found[1](command)
 
 
+def toml_block(document):
+    """Returns the only TOML file that the document shows."""
+    [text] = re.findall(r"^```toml\n(.*?)^```$", open(document).read(), re.M | re.S)
+    return text
+
+
 def train(binary, run_folder, settings):
     subprocess.run([binary, "train", *settings, "--run.dir", os.path.dirname(run_folder) or ".",
                     "--run.name", os.path.basename(run_folder), *TRAINED], check=True, stdout=subprocess.DEVNULL)
@@ -235,6 +241,8 @@ def prepare(binary, folder):
     os.mkdir("bin")
     os.symlink(binary, "bin/trainyard")
     os.symlink(f"{ROOT}/configs", "configs")
+    with open("adamw.toml", "w") as file:
+        file.write(toml_block(f"{ROOT}/docs/training.md"))
     os.makedirs("data")
     os.symlink(f"{ROOT}/data/houses", "data/houses")
     os.environ["PATH"] = f"{folder}/bin:{os.environ['PATH']}"

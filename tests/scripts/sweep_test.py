@@ -122,6 +122,14 @@ class Sweep(SweepCase):
         self.assertEqual(len(tried), 4)
         self.assertEqual(len(set(map(tuple, tried))), 4)
 
+    def test_composes_several_configurations(self):
+        words = [*SWEEP, "base.toml", "mine.toml", "--space", LR, "--", "--config", "more.toml"]
+        subprocess.run(words, env=self.environment, cwd=self.folder, check=True, capture_output=True, timeout=600)
+        files = ["--config", "base.toml", "--config", "mine.toml", "--config", "more.toml"]
+        for call in self.calls("train") + self.calls("config"):
+            self.assertEqual(call[2:8], files)
+        self.assertTrue((self.folder / "runs/mine-sweep/report.html").exists())
+
     def test_draws_new_values_when_it_continues(self):
         for trials in ("2", "4"):
             self.sweep("--trials", trials, space="optimizer.lr=log:0.01..1")
