@@ -50,6 +50,27 @@ TEST(Schedule, CosineEndsAtAShareOfThePeak) {
   EXPECT_NEAR(at_step(config, 99), 0.04, 1e-3);
 }
 
+TEST(Schedule, CosineRestartsAtThePeakInEqualCycles) {
+  const ScheduleConfig config = configured(
+                                    "--schedule.name cosine --schedule.warmup_epochs 1 --schedule.cosine.cycles 3 "
+                                    "--schedule.cosine.final 0.1")
+                                    .schedule;
+  for (std::int64_t step = 0; step < 30; ++step) {
+    const double expected = 0.04 + 0.18 * (1 + std::cos(std::numbers::pi * static_cast<double>(step) / 30));
+    for (const std::int64_t cycle : {0, 1, 2}) EXPECT_NEAR(at_step(config, 10 + 30 * cycle + step), expected, 1e-12);
+  }
+}
+
+TEST(Schedule, CosineCyclesNeedNotBeWholeSteps) {
+  const ScheduleConfig config = configured("--schedule.name cosine --schedule.cosine.cycles 7").schedule;
+  int restarts = 0;
+  for (std::int64_t step = 1; step < total; ++step) {
+    EXPECT_TRUE(at_step(config, step) > 0 && at_step(config, step) <= 0.4) << step;
+    restarts += at_step(config, step) > at_step(config, step - 1) ? 1 : 0;
+  }
+  EXPECT_EQ(restarts, 6);
+}
+
 TEST(Schedule, ExponentialChangesByOneFactorPerStep) {
   const ScheduleConfig config = configured("--schedule.name exponential --schedule.exponential.final 1e4").schedule;
   EXPECT_DOUBLE_EQ(at_step(config, 0), 0.4);
