@@ -18,10 +18,12 @@
 #include "config/settings.h"
 #include "config/validate.h"
 #include "datasets/dataset.h"
+#include "distributed/rank.h"
 #include "models/model.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
 #include "transforms/pipeline.h"
+#include "util/log.h"
 #include "util/nearest.h"
 #include "util/output.h"
 #include "util/printable.h"
@@ -148,7 +150,10 @@ Config resolved_config(const std::string& name, Command& command, const SettingF
     const std::filesystem::path checkpoint = resolve_checkpoint(given);
     config = read_config(checkpoint);
   }
-  const std::vector<Given> given = flags.apply_to(config);
+  const auto [given, notes] = flags.apply_to(config);
+  if (!notes.empty() && rank_of_process().is_first()) {
+    for (const std::string& note : notes) log_warning(note);
+  }
   for (const Given& one : given) command.given_settings.push_back(one.key);
   if (!command.takes_settings() && !command.given_settings.empty()) {
     throw UsageError(where, "{} takes no settings, and {} was given; leave it out", name,

@@ -1,24 +1,15 @@
 #include "config/flags.h"
 
 #include <algorithm>
-
-#include <fmt/format.h>
+#include <iterator>
 
 #include "config/config_file.h"
 #include "config/paths.h"
 #include "config/settings.h"
 #include "util/error.h"
-#include "util/log.h"
 #include "util/printable.h"
 
 namespace trainyard {
-namespace {
-
-void resolve_and_tell(Config& config) {
-  for (const std::string& note : resolve_paths(config)) log_warning(note);
-}
-
-}  // namespace
 
 SettingFlags::SettingFlags(std::vector<std::string>& arguments) {
   Config config;
@@ -81,17 +72,20 @@ std::vector<Given> SettingFlags::apply_flags_to(Config& config) const {
   return result;
 }
 
-std::vector<Given> SettingFlags::apply_to(Config& config) const {
-  std::vector<Given> all;
-  resolve_and_tell(config);
+Applied SettingFlags::apply_to(Config& config) const {
+  Applied applied;
+  const auto note = [&](std::vector<std::string> notes) {
+    std::ranges::move(notes, std::back_inserter(applied.notes));
+  };
+  note(resolve_paths(config));
   for (const std::string& file : files_) {
-    add_layer(all, read_config_file(file, config));
-    resolve_and_tell(config);
+    add_layer(applied.given, read_config_file(file, config));
+    note(resolve_paths(config));
   }
-  add_layer(all, apply_flags_to(config));
-  resolve_and_tell(config);
-  for (const std::string& note : require_used(all, config)) log_warning(note);
-  return all;
+  add_layer(applied.given, apply_flags_to(config));
+  note(resolve_paths(config));
+  note(require_used(applied.given, config));
+  return applied;
 }
 
 }  // namespace trainyard

@@ -9,6 +9,12 @@
 
 namespace trainyard {
 
+/// What files and flags have changed.
+struct Applied {
+  std::vector<Given> given;        ///< the settings that were given, whatever their values, each once
+  std::vector<std::string> notes;  ///< about settings without effect, and paths that were moved; for a warning each
+};
+
 class SettingFlags {
  public:
   /// Removes them from `arguments`, up to `--`, and leaves the rest to the command. A flag takes one value; the flag of
@@ -19,9 +25,8 @@ class SettingFlags {
 
   /// Applies the files of --config to `config` in their order, then the flags: each overrides the values before it, key
   /// by key. Paths of an earlier run are resolved first (config/paths.h). A setting of a component that is not used is
-  /// refused, or ignored with a warning if a later file or a flag selects another component. Returns the settings that
-  /// were given, whatever their values, each once. Throws UsageError.
-  std::vector<Given> apply_to(Config& config) const;
+  /// refused, or has no effect if a later file or a flag selects another component. Throws UsageError.
+  Applied apply_to(Config& config) const;
 
  private:
   std::vector<Given> apply_flags_to(Config& config) const;

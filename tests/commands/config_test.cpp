@@ -61,6 +61,18 @@ TEST(ConfigCommand, PrintsWhatFilesAndFlagsAddUpTo) {
                     HasSubstr("\nseed = 7\n"), HasSubstr("a.toml:5:1: optimizer.sgd.momentum is not used")));
 }
 
+TEST(ConfigCommand, WarnsOnTheFirstRankOnly) {
+  const TempDir dir;
+  const std::string file = dir.write("a.toml", "[optimizer.sgd]\nmomentum = 0.8\n");
+  for (const int rank : {0, 1}) {
+    const Outcome outcome =
+        run_program({TRAINYARD_BINARY, "config", "--config", file, "--optimizer.name", "lion"},
+                    {"RANK=" + std::to_string(rank), "WORLD_SIZE=2", "MASTER_ADDR=localhost", "MASTER_PORT=29500"});
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+    EXPECT_EQ(outcome.output.find("is not used") != std::string::npos, rank == 0);
+  }
+}
+
 TEST(ConfigCommand, DocumentationIsCurrent) {
   std::ifstream file(TRAINYARD_SOURCE_DIR "/docs/settings.md");
   std::stringstream text;
