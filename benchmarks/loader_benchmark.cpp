@@ -27,7 +27,7 @@ nlohmann::json measure_ours(const PoolOptions& options, const DatasetFactory& fa
   DataLoader loader(pool, Split::train, {.shuffle = true});
   const auto epoch = [&](std::uint64_t number, const auto& on_batch) {
     loader.start_epoch(number);
-    loader.follow_with(&loader, number + 1);
+    loader.follow_with(&loader, loader.range_of(number + 1));
     while (const auto batch = loader.next()) on_batch(batch->count());
   };
   return measure({epoch, [&] { return processes_of(pool); }, pool.splits()[0].size}, start, seconds);

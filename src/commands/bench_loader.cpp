@@ -1,5 +1,7 @@
 // trainyard bench loader: measures the loader with a run's dataset and transforms, without training.
 
+#include <limits>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -17,27 +19,7 @@
 namespace trainyard {
 namespace {
 
-// Delivers batches of one epoch after another.
-class Batches {
- public:
-  explicit Batches(DataLoader& loader) : loader_(loader) { start(); }
-
-  Batch next() {
-    while (true) {
-      if (std::optional<Batch> batch = loader_.next()) return std::move(*batch);
-      start();
-    }
-  }
-
- private:
-  void start() {
-    loader_.start_epoch(epoch_++);
-    loader_.follow_with(&loader_, epoch_);
-  }
-
-  DataLoader& loader_;
-  std::uint64_t epoch_ = 0;
-};
+constexpr BatchRange endless{.first = 0, .end = std::numeric_limits<std::uint64_t>::max()};
 
 std::uint64_t bytes_of(const Batch& batch) {
   std::uint64_t bytes = 0;
@@ -46,12 +28,12 @@ std::uint64_t bytes_of(const Batch& batch) {
 }
 
 // Runs for at least `seconds` and for one batch. Returns samples per second.
-double run_round(Batches& batches, EpochMeter& meter, double seconds) {
+double run_round(DataLoader& loader, EpochMeter& meter, double seconds) {
   const std::int64_t start = monotonic_ns();
   std::uint64_t samples = 0;
   do {
     const std::int64_t asked = monotonic_ns();
-    const Batch batch = batches.next();
+    const Batch batch = *loader.next();
     meter.add(seconds_since(asked), batch.count(), bytes_of(batch));
     samples += batch.count();
   } while (seconds_since(start) < seconds);
@@ -59,10 +41,10 @@ double run_round(Batches& batches, EpochMeter& meter, double seconds) {
 }
 
 // A cache is filled during the first epoch.
-void warm_up(Batches& batches, const DataLoader& loader, const Config& config, double seconds) {
+void warm_up(DataLoader& loader, const Config& config, double seconds) {
   const std::uint64_t least = config.loader.cache == SampleCache::shm ? loader.batches() : 1;
   const std::int64_t start = monotonic_ns();
-  for (std::uint64_t i = 0; i < least || seconds_since(start) < seconds; ++i) batches.next();
+  for (std::uint64_t i = 0; i < least || seconds_since(start) < seconds; ++i) loader.next();
 }
 
 struct Measured {
@@ -72,13 +54,13 @@ struct Measured {
   double pss_mib = 0;
 };
 
-Measured measure(const WorkerPool& pool, Batches& batches, const BenchOptions& options) {
+Measured measure(const WorkerPool& pool, DataLoader& loader, const BenchOptions& options) {
   const std::vector<pid_t> processes = processes_of(pool);
   const double cpu_before = cpu_seconds(processes);
   EpochMeter meter;
   meter.start(pool);
   Measured result;
-  for (int i = 0; i < options.rounds; ++i) result.rates.push_back(run_round(batches, meter, options.seconds));
+  for (int i = 0; i < options.rounds; ++i) result.rates.push_back(run_round(loader, meter, options.seconds));
   result.stats = meter.stats(pool);
   result.cpu_seconds = cpu_seconds(processes) - cpu_before;
   result.pss_mib = pss_mib(processes);
@@ -96,16 +78,16 @@ nlohmann::ordered_json bench_loader(const Config& config, const BenchOptions& op
     throw UsageError("bench", "{} samples make no batch of {} with loader.drop_last; lower loader.batch_size",
                      loader.split().size, config.loader.batch_size);
   }
-  Batches batches(loader);
-  batches.next();
+  loader.start(endless);
+  loader.next();
   const double first_batch = seconds_since(start);
   row("data", fmt::format("{}, {}", config.data.name, summary_of(loader.split())));
   row("batch", fmt::format("{} x {}", config.loader.batch_size, describe(loader.split().fields)));
   row("first batch", fmt::format("{:.3f} s, including opening the data and starting {}", first_batch,
                                  count_of(config.loader.workers, "worker")));
-  warm_up(batches, loader, config, options.seconds);
+  warm_up(loader, config, options.seconds);
 
-  const Measured measured = measure(pool, batches, options);
+  const Measured measured = measure(pool, loader, options);
   const EpochStats& stats = measured.stats;
   const double cpu_per_thousand = 1e3 * measured.cpu_seconds / static_cast<double>(stats.samples);
   const double bytes_per_second = static_cast<double>(stats.bytes) / stats.seconds;

@@ -66,12 +66,11 @@ CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint
   require_same_fields(trained.manifest.fields, data.fields, config.data.name, checkpoint);
   set_float32_arithmetic(config.train.precision);
   const RegisteredMemory registered(device.is_cuda() ? pool.memory() : std::span<std::byte>());
-  DeviceLoader batches(pool, split, {}, device);
+  DeviceLoader batches(pool, split, {.max_batches = options.max_batches}, device);
   const std::unique_ptr<Evaluation> evaluation = trained.task->evaluation(options.worst);
   ProcessGroup alone;
   EvaluationStep step(*trained.model, *trained.task, config.train.precision, {.mirror = options.mirror});
-  Scores scores =
-      evaluate(step, batches, alone, {.max_batches = options.max_batches, .evaluation = evaluation.get()}).value();
+  Scores scores = evaluate(step, batches, alone, {.evaluation = evaluation.get()}).value();
   Findings findings = evaluation->findings(*trained.model);
   std::vector<std::string> names;
   if (!findings.worst.empty()) {
@@ -84,7 +83,7 @@ CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint
           .manifest = std::move(trained.manifest),
           .dataset = config.data.name,
           .split = split,
-          .whole = options.max_batches >= batches.batches(),
+          .whole = batches.samples() == data.size,
           .device = device.str(),
           .precision = word(config.train.precision),
           .monitor = trained.task->monitor(),

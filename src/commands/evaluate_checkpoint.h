@@ -37,7 +37,7 @@ struct CheckpointEvaluation {
 struct CheckpointEvaluationOptions {
   std::size_t worst = 0;  ///< the number of samples to show, at most
   bool mirror = false;    ///< average predictions with those of the mirrored images (training/forward.h)
-  std::int64_t max_batches = std::numeric_limits<std::int64_t>::max();  ///< only this many of the first batches
+  std::uint64_t max_batches = std::numeric_limits<std::uint64_t>::max();  ///< only this many of the first batches
 };
 
 /// Throws UsageError for the first setting of the model or the task that differs from the trained one, because those

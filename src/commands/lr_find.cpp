@@ -71,7 +71,7 @@ class LrFindCommand : public Command {
     const std::uint64_t batches = (samples + (given.loader.drop_last ? 0 : batch_size - 1)) / batch_size;
     const std::uint64_t steps_per_epoch = std::max<std::uint64_t>((batches + accumulate - 1) / accumulate, 1);
     const auto steps = static_cast<std::uint64_t>(steps_);
-    if (steps < steps_per_epoch) debug.max_batches = static_cast<std::int64_t>(steps * accumulate);
+    if (steps < steps_per_epoch) debug.max_batches = steps * accumulate;
     Config config = given;
     const std::uint64_t epochs = (steps + steps_per_epoch - 1) / steps_per_epoch;
     std::vector<std::string> flags = {"--schedule.name",

@@ -23,6 +23,7 @@ DataLoader::DataLoader(WorkerPool& pool, Split split, const DataLoaderOptions& o
   if (batch_size_ == 0) batch_size_ = static_cast<std::uint64_t>(pool.options().batch_size) * options.world_size;
   const std::uint64_t size = this->split().size;
   batches_ = options.drop_last ? size / batch_size_ : (size + batch_size_ - 1) / batch_size_;
+  batches_ = std::min(batches_, options.max_batches);
 }
 
 std::uint64_t DataLoader::samples_of(std::uint64_t batch) const {
@@ -30,23 +31,27 @@ std::uint64_t DataLoader::samples_of(std::uint64_t batch) const {
 }
 
 void DataLoader::start_epoch(std::uint64_t epoch, std::uint64_t first_batch) {
-  const bool begun = first_batch == 0 && ahead_.epoch == epoch && pool_.try_switch_to(ahead_.ticket, id_);
+  start({range_of(epoch).first + first_batch, range_of(epoch).end});
+}
+
+void DataLoader::start(const BatchRange& range) {
+  const bool begun = ahead_.range == range && pool_.try_switch_to(ahead_.ticket, id_);
   if (!begun) pool_.serve(id_);
-  epoch_ = epoch;
-  next_ = first_batch;
-  published_ = begun ? ahead_.published : first_batch;
+  next_ = range.first;
+  end_ = range.end;
+  published_ = begun ? ahead_.published : range.first;
   ahead_ = {};
   meter_.start(pool_);
   publish_ahead();
 }
 
-void DataLoader::follow_with(DataLoader* other, std::uint64_t epoch) {
+void DataLoader::follow_with(DataLoader* other, const BatchRange& range) {
   follower_ = other;
-  follower_epoch_ = epoch;
+  follower_range_ = range;
 }
 
 std::optional<Batch> DataLoader::next() {
-  if (next_ >= batches_) return std::nullopt;
+  if (next_ >= end_) return std::nullopt;
   const std::int64_t began = monotonic_ns();
   if (!pool_.is_serving(id_)) {
     pool_.serve(id_);
@@ -58,17 +63,18 @@ std::optional<Batch> DataLoader::next() {
                    pool_.arena().slots_usable());
   }
   TakenBatch taken = pool_.take();
-  const std::uint64_t number = next_++;
+  const std::uint64_t epoch = next_ / batches_;
+  const std::uint64_t number = next_++ % batches_;
   publish_ahead();
   const double waited = static_cast<double>(monotonic_ns() - began) * 1e-9;
 
-  const BatchRequest samples = request(epoch_, number);
+  const BatchRequest samples = request(epoch, number);
   const std::size_t count = taken.kept.empty() ? samples.count : taken.kept.size();
   std::vector<BatchField> fields = fields_in(taken.lease.slot(), count);
   std::size_t bytes = 0;
   for (const BatchField& field : fields) bytes += field.elements.size();
   meter_.add(waited, count, bytes);
-  return Batch(number, samples, order(epoch_), std::move(fields), std::move(taken));
+  return Batch(epoch, number, samples, order(epoch), std::move(fields), std::move(taken));
 }
 
 std::vector<BatchField> DataLoader::fields_in(std::uint32_t slot, std::size_t count) const {
@@ -118,14 +124,15 @@ std::vector<std::uint64_t> DataLoader::random_keys(std::uint64_t epoch, std::uin
 }
 
 SampleOrder DataLoader::order(std::uint64_t epoch) const {
-  return SampleOrder(pool_.options().seed, epoch, split().size, options_.shuffle, &split().by_class);
+  return SampleOrder(pool_.options().seed, options_.repeat ? 0 : epoch, split().size, options_.shuffle,
+                     &split().by_class);
 }
 
 BatchRequest DataLoader::request(std::uint64_t epoch, std::uint64_t number) const {
   const std::uint64_t stride = options_.world_size;
   const std::uint64_t rank = options_.rank;
   const std::uint64_t samples = samples_of(number);
-  return {.epoch = epoch,
+  return {.epoch = options_.repeat ? 0 : epoch,
           .first = number * batch_size_ + rank,
           .stride = stride,
           .count = static_cast<std::uint32_t>(rank < samples ? (samples - rank + stride - 1) / stride : 0),
@@ -135,14 +142,16 @@ BatchRequest DataLoader::request(std::uint64_t epoch, std::uint64_t number) cons
 }
 
 void DataLoader::publish_ahead() {
-  while (published_ < batches_ && pool_.can_publish()) pool_.publish(request(epoch_, published_++));
-  if (published_ == batches_ && follower_ != nullptr) follower_->prepare(follower_epoch_);
+  for (; published_ < end_ && pool_.can_publish(); ++published_) {
+    pool_.publish(request(published_ / batches_, published_ % batches_));
+  }
+  if (published_ == end_ && follower_ != nullptr) follower_->prepare(follower_range_);
 }
 
-void DataLoader::prepare(std::uint64_t epoch) {
-  if (!pool_.has(ahead_.ticket) || ahead_.epoch != epoch) ahead_ = {.epoch = epoch};
-  while (ahead_.published < batches_ && pool_.can_publish()) {
-    const std::uint64_t ticket = pool_.publish(request(epoch, ahead_.published++));
+void DataLoader::prepare(const BatchRange& range) {
+  if (!pool_.has(ahead_.ticket) || ahead_.range != range) ahead_ = {.range = range, .published = range.first};
+  for (; ahead_.published < range.end && pool_.can_publish(); ++ahead_.published) {
+    const std::uint64_t ticket = pool_.publish(request(ahead_.published / batches_, ahead_.published % batches_));
     if (ahead_.ticket == 0) ahead_.ticket = ticket;
   }
 }

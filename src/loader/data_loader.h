@@ -1,16 +1,19 @@
-/// Iterates over the batches of one split, each exactly once, in an order determined by (seed, epoch).
+/// Iterates over the batches of one split, in each epoch exactly once, in an order determined by (seed, epoch).
 ///
 ///     DataLoader train(pool, Split::train, {.shuffle = true});
 ///     train.start_epoch(epoch);
 ///     while (std::optional<Batch> batch = train.next()) step(*batch);
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
+#include "loader/batch_range.h"
 #include "loader/epoch_stats.h"
 #include "loader/sample_order.h"
 #include "loader/worker_pool.h"
@@ -37,10 +40,16 @@ struct BatchField {
 /// must not outlive the pool.
 class Batch {
  public:
-  Batch(std::uint64_t number, const BatchRequest& request, const SampleOrder& order, std::vector<BatchField> fields,
-        TakenBatch taken)
-      : number_(number), request_(request), order_(order), fields_(std::move(fields)), taken_(std::move(taken)) {}
+  Batch(std::uint64_t epoch, std::uint64_t number, const BatchRequest& request, const SampleOrder& order,
+        std::vector<BatchField> fields, TakenBatch taken)
+      : epoch_(epoch),
+        number_(number),
+        request_(request),
+        order_(order),
+        fields_(std::move(fields)),
+        taken_(std::move(taken)) {}
 
+  std::uint64_t epoch() const { return epoch_; }
   /// Its position in the epoch, from 0.
   std::uint64_t number() const { return number_; }
   /// Number of samples: the batch size, or fewer in the last batch of an epoch or if samples were skipped
@@ -66,6 +75,7 @@ class Batch {
   }
 
  private:
+  std::uint64_t epoch_;
   std::uint64_t number_;
   BatchRequest request_;
   SampleOrder order_;
@@ -80,6 +90,8 @@ struct DataLoaderOptions {
   int world_size = 1;
   /// Samples per batch over all ranks; 0: each rank's part has PoolOptions::batch_size.
   std::int64_t batch_size = 0;
+  std::uint64_t max_batches = std::numeric_limits<std::uint64_t>::max();  ///< of an epoch: only the first ones
+  bool repeat = false;      ///< every epoch has the samples of epoch 0 again, and their augmentation
   bool unmirrored = false;  ///< skip the final random_horizontal_flip (SplitInfo::mirror)
 };
 
@@ -100,19 +112,26 @@ class DataLoader {
   /// Starts `epoch` at batch `first_batch`, in O(1), and lets the workers start. Drops what was left of another epoch.
   /// REQUIRES first_batch <= batches(). Throws like next().
   void start_epoch(std::uint64_t epoch, std::uint64_t first_batch = 0);
+  /// The same for any batches, e.g. the end of an epoch and the beginning of the next one.
+  void start(const BatchRange& range);
+  /// All batches of `epoch`.
+  BatchRange range_of(std::uint64_t epoch) const { return {epoch * batches_, (epoch + 1) * batches_}; }
 
-  /// From now on, once the last batch of an epoch of this loader has been requested, the workers continue with `epoch`
-  /// of `other`, which may be this loader. That epoch starts without a pause if it is the next to be started; otherwise
-  /// what was prepared is discarded. If `other` is null, nothing follows. `other` must live as long as this loader.
-  void follow_with(DataLoader* other, std::uint64_t epoch);
+  /// From now on, once the last batch that was started has been requested, the workers continue with the batches
+  /// `range` of `other`, which may be this loader. They start without a pause if they are the next to be started;
+  /// otherwise what was prepared is discarded. If `other` is null, nothing follows. `other` must live as long as this
+  /// loader.
+  void follow_with(DataLoader* other, const BatchRange& range);
 
-  /// Returns the next batch, or nothing at the end of the epoch. Waits as long as it takes. Throws RunError in the
+  /// Returns the next batch, or nothing at the end of those started. Waits as long as it takes. Throws RunError in the
   /// cases listed at WorkerPool, and if the caller holds so many batches that no slot is left for another.
   std::optional<Batch> next();
 
   /// Batches per epoch.
   std::uint64_t batches() const { return batches_; }
-  /// Number of samples of `batch` over all ranks. REQUIRES batch < batches().
+  /// Number of samples of an epoch over all ranks.
+  std::uint64_t samples() const { return std::min(batches_ * batch_size_, split().size); }
+  /// The same of one of its batches. REQUIRES batch < batches().
   std::uint64_t samples_of(std::uint64_t batch) const;
   /// The dataset's indices of the samples of `batch` of `epoch`. REQUIRES batch < batches().
   std::vector<std::uint64_t> sample_indices(std::uint64_t epoch, std::uint64_t batch) const;
@@ -120,28 +139,28 @@ class DataLoader {
   std::vector<std::uint64_t> indices_of_batch(std::uint64_t epoch, std::uint64_t batch) const;
   /// For each of them, what its random numbers depend on (SampleOrder::random_key).
   std::vector<std::uint64_t> random_keys(std::uint64_t epoch, std::uint64_t batch) const;
-  /// With epoch() the whole state: start_epoch(epoch(), next_batch()) resumes here, with any number of workers.
+  /// The batch that next() returns, counted as in BatchRange: the whole state, from which start() resumes here with any
+  /// number of workers.
   std::uint64_t next_batch() const { return next_; }
-  std::uint64_t epoch() const { return epoch_; }
   const SplitInfo& split() const { return pool_.splits().at(split_); }
-  /// Time spent in next() since start_epoch.
+  /// Time spent in next() since the start.
   double waited_seconds() const { return meter_.waited_seconds(); }
-  /// For the epoch so far.
+  /// Since the start.
   EpochStats stats() const { return meter_.stats(pool_); }
 
  private:
-  // The first batches of an epoch that has not been started, published to the pool after another epoch's last batch.
+  // The first batches of a range that has not been started, published to the pool after the last one of those started.
   struct Ahead {
-    std::uint64_t epoch = 0;
-    std::uint64_t published = 0;
-    std::uint64_t ticket = 0;  ///< the pool's number of the first; 0: none
+    BatchRange range;
+    std::uint64_t published = 0;  ///< as published_
+    std::uint64_t ticket = 0;     ///< the pool's number of the first; 0: none
   };
 
   SampleOrder order(std::uint64_t epoch) const;
   BatchRequest request(std::uint64_t epoch, std::uint64_t number) const;
   std::vector<BatchField> fields_in(std::uint32_t slot, std::size_t count) const;
   void publish_ahead();
-  void prepare(std::uint64_t epoch);
+  void prepare(const BatchRange& range);
 
   WorkerPool& pool_;
   std::uint64_t id_;
@@ -149,12 +168,13 @@ class DataLoader {
   DataLoaderOptions options_;
   std::uint64_t batch_size_;  ///< over all ranks
   std::uint64_t batches_ = 0;
-  std::uint64_t epoch_ = 0;
+  // Counted as in BatchRange:
   std::uint64_t next_ = 0;       ///< the batch that next() returns
+  std::uint64_t end_ = 0;        ///< the first batch that was not started
   std::uint64_t published_ = 0;  ///< earlier batches have been published to the workers
   EpochMeter meter_;
   DataLoader* follower_ = nullptr;
-  std::uint64_t follower_epoch_ = 0;
+  BatchRange follower_range_;
   Ahead ahead_;
 };
 

@@ -28,6 +28,7 @@ struct DeviceField {
 
 struct DeviceBatch {
   std::vector<DeviceField> fields;  ///< in the dataset's order
+  std::int64_t epoch = 0;           ///< of the loader
   std::int64_t number;              ///< its position in the epoch
   std::int64_t count;               ///< N
   /// The positions, within the requested batch, of the samples that could be read; empty: all.

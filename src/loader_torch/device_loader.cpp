@@ -47,39 +47,36 @@ void DeviceLoader::keep_on_device(const HostGroup& group, StopToken stop) {
   resident_.emplace(pool_, split_, device_, group, stop);
 }
 
-void DeviceLoader::start_epoch(std::uint64_t epoch, std::int64_t first_batch, std::int64_t max_batches) {
-  drop_decoding();
-  wait_for_copies(0);
-  epoch_ = epoch;
-  next_ = first_batch;
-  end_ = std::min(batches(), max_batches);
-  meter_.start(pool_);
-  if (resident_) {
-    const std::int64_t began = monotonic_ns();
-    resident_->start_epoch(loader_, epoch, next_, end_);
-    meter_.add(seconds_since(began), 0, 0);
-  } else {
-    loader_.start_epoch(epoch, static_cast<std::uint64_t>(first_batch));
-  }
+void DeviceLoader::start_epoch(std::uint64_t epoch, std::int64_t first_batch) {
+  const BatchRange all = range_of(epoch);
+  start({all.first + static_cast<std::uint64_t>(first_batch), all.end});
 }
 
-void DeviceLoader::follow_with(DeviceLoader* other, std::uint64_t epoch) {
-  loader_.follow_with(other != nullptr ? &other->loader_ : nullptr, epoch);
+void DeviceLoader::start(const BatchRange& range) {
+  drop_decoding();
+  wait_for_copies(0);
+  left_ = range;
+  meter_.start(pool_);
+  if (!resident_) loader_.start(range);
+}
+
+void DeviceLoader::follow_with(DeviceLoader* other, const BatchRange& range) {
+  loader_.follow_with(other != nullptr ? &other->loader_ : nullptr, range);
 }
 
 std::optional<DeviceBatch> DeviceLoader::next() {
-  if (next_ >= end_) {
+  if (left_.count() == 0) {
     wait_for_copies(0);
     report_decode_counts();
     return std::nullopt;
   }
   DeviceBatch batch = resident_ ? gather() : load();
-  ++next_;
+  ++left_.first;
   return batch;
 }
 
 std::vector<std::uint64_t> DeviceLoader::sample_indices(const DeviceBatch& batch) const {
-  std::vector<std::uint64_t> asked_for = sample_indices(epoch_, batch.number);
+  std::vector<std::uint64_t> asked_for = sample_indices(static_cast<std::uint64_t>(batch.epoch), batch.number);
   if (batch.kept.empty()) return asked_for;
   std::vector<std::uint64_t> indices;
   for (const std::uint32_t place : batch.kept) indices.push_back(asked_for[place]);
@@ -88,7 +85,11 @@ std::vector<std::uint64_t> DeviceLoader::sample_indices(const DeviceBatch& batch
 
 DeviceBatch DeviceLoader::gather() {
   const std::int64_t began = monotonic_ns();
-  DeviceBatch batch = resident_->gather(next_);
+  if (!resident_->has_selected(left_.first)) {
+    const std::uint64_t end_of_epoch = range_of(left_.first / loader_.batches()).end;
+    resident_->select(loader_, {left_.first, std::min(left_.end, end_of_epoch)});
+  }
+  DeviceBatch batch = resident_->gather(left_.first);
   meter_.add(seconds_since(began), static_cast<std::uint64_t>(batch.count),
              static_cast<std::uint64_t>(batch.count) * bytes_of(split().fields));
   return batch;
@@ -103,7 +104,7 @@ DeviceBatch DeviceLoader::load() {
   std::uint64_t bytes = 0;
   for (const BatchField& field : copied.copy.batch.fields()) bytes += field.elements.size();
   DeviceBatch batch = hand_over(std::move(copied));
-  if (next_ + 1 < end_) start_decoding();
+  if (left_.count() > 1) start_decoding();
   meter_.add(seconds_since(began), static_cast<std::uint64_t>(batch.count), bytes);
   return batch;
 }
@@ -130,6 +131,7 @@ void DeviceLoader::drop_decoding() {
 
 DeviceBatch DeviceLoader::read_in_place(Batch batch) const {
   DeviceBatch result{.fields = {},
+                     .epoch = static_cast<std::int64_t>(batch.epoch()),
                      .number = static_cast<std::int64_t>(batch.number()),
                      .count = static_cast<std::int64_t>(batch.count()),
                      .kept = batch.kept()};
@@ -151,6 +153,7 @@ DeviceBatch DeviceLoader::read_in_place(Batch batch) const {
 DeviceLoader::CopiedBatch DeviceLoader::copy_to_gpu(Batch batch) {
   c10::Event done(device_.type());
   DeviceBatch on_device{.fields = {},
+                        .epoch = static_cast<std::int64_t>(batch.epoch()),
                         .number = static_cast<std::int64_t>(batch.number()),
                         .count = static_cast<std::int64_t>(batch.count()),
                         .kept = batch.kept()};

@@ -3,7 +3,6 @@
 
 #include <deque>
 #include <future>
-#include <limits>
 #include <optional>
 
 #include "loader/data_loader.h"
@@ -32,20 +31,23 @@ class DeviceLoader {
   /// pool with SampleCache::gpu, which has checked the transforms.
   void keep_on_device(const HostGroup& group = {}, StopToken stop = {});
 
-  /// Starts `epoch` at batch `first_batch`; it ends before batch `max_batches`. Drops what was left of another epoch.
-  /// If the split is kept on the device, this takes time proportional to its samples, which counts as waited.
-  void start_epoch(std::uint64_t epoch, std::int64_t first_batch = 0,
-                   std::int64_t max_batches = std::numeric_limits<std::int64_t>::max());
-  /// What the workers continue with after an epoch's last batch, like DataLoader::follow_with.
-  void follow_with(DeviceLoader* other, std::uint64_t epoch);
-  /// Returns the next batch of the epoch, or nothing at its end. Throws like DataLoader::next.
+  /// Starts `epoch` at batch `first_batch`, or any batches. Drops what was left of those started before.
+  void start_epoch(std::uint64_t epoch, std::int64_t first_batch = 0);
+  void start(const BatchRange& range);
+  /// All batches of `epoch`.
+  BatchRange range_of(std::uint64_t epoch) const { return loader_.range_of(epoch); }
+  /// What the workers continue with after the last batch, like DataLoader::follow_with.
+  void follow_with(DeviceLoader* other, const BatchRange& range);
+  /// Returns the next batch, or nothing at the end of those started. Throws like DataLoader::next. If the split is kept
+  /// on the device, the first batch of an epoch takes time proportional to the epoch's samples.
   std::optional<DeviceBatch> next();
 
   at::Device device() const { return device_; }
   const SplitInfo& split() const { return loader_.split(); }
-  /// Batches per full epoch.
+  /// Batches per epoch.
   std::int64_t batches() const { return static_cast<std::int64_t>(loader_.batches()); }
-  /// Samples of `batch` over all ranks (DataLoader).
+  /// Samples over all ranks, of an epoch or of one of its batches.
+  std::uint64_t samples() const { return loader_.samples(); }
   std::int64_t samples_of(std::int64_t batch) const {
     return static_cast<std::int64_t>(loader_.samples_of(static_cast<std::uint64_t>(batch)));
   }
@@ -57,9 +59,9 @@ class DeviceLoader {
   std::vector<std::uint64_t> indices_of_batch(std::uint64_t epoch, std::int64_t batch) const {
     return loader_.indices_of_batch(epoch, static_cast<std::uint64_t>(batch));
   }
-  /// The same for the samples that `batch` of the current epoch contains: batch.count indices.
+  /// The same for the samples that `batch` contains: batch.count indices.
   std::vector<std::uint64_t> sample_indices(const DeviceBatch& batch) const;
-  /// For the epoch so far: the time spent waiting for batches, and all measurements.
+  /// Since the start: the time spent waiting for batches, and all measurements.
   double waited_seconds() const { return measures() ? meter_.waited_seconds() : loader_.waited_seconds(); }
   EpochStats stats() const { return measures() ? meter_.stats(pool_) : loader_.stats(); }
 
@@ -90,9 +92,7 @@ class DeviceLoader {
   Split split_;
   DataLoader loader_;
   at::Device device_;
-  std::uint64_t epoch_ = 0;
-  std::int64_t next_ = 0;
-  std::int64_t end_ = 0;
+  BatchRange left_;  ///< to be delivered
   // From the workers:
   std::optional<c10::Stream> copy_stream_;
   std::deque<Copy> copies_;

@@ -76,16 +76,18 @@ void ResidentSplit::collect_readable(const DataLoader& loader, const HostGroup& 
   }
 }
 
-void ResidentSplit::start_epoch(const DataLoader& order, std::uint64_t epoch, std::int64_t first, std::int64_t end) {
+void ResidentSplit::select(const DataLoader& order, const BatchRange& range) {
   std::vector<std::int64_t> rows;
   std::vector<std::uint8_t> mirrored;
-  first_batch_ = first;
+  selected_ = {};
+  batches_per_epoch_ = order.batches();
   begins_ = {0};
   kept_.clear();
-  for (std::int64_t number = first; number < end; ++number) {
-    const auto batch = static_cast<std::uint64_t>(number);
-    const std::vector<std::uint64_t> indices = order.sample_indices(epoch, batch);
-    const std::vector<std::uint64_t> keys = order.random_keys(epoch, batch);
+  for (std::uint64_t batch = range.first; batch < range.end; ++batch) {
+    const std::uint64_t epoch = batch / batches_per_epoch_;
+    const std::uint64_t number = batch % batches_per_epoch_;
+    const std::vector<std::uint64_t> indices = order.sample_indices(epoch, number);
+    const std::vector<std::uint64_t> keys = order.random_keys(epoch, number);
     std::vector<std::uint32_t> kept;
     for (std::uint32_t i = 0; i < indices.size(); ++i) {
       if (!readable_[indices[i]]) continue;
@@ -93,7 +95,7 @@ void ResidentSplit::start_epoch(const DataLoader& order, std::uint64_t epoch, st
       rows.push_back(static_cast<std::int64_t>(indices[i]));
       if (mirror_) mirrored.push_back((*mirror_)(seed_, keys[i], indices[i]) ? 1 : 0);
     }
-    if (kept.size() < indices.size()) kept_.emplace(number, std::move(kept));
+    if (kept.size() < indices.size()) kept_.emplace(batch, std::move(kept));
     begins_.push_back(static_cast<std::int64_t>(rows.size()));
     if (!indices.empty() && begins_.end()[-1] == begins_.end()[-2]) {
       throw RunError("loader", "no sample of batch {} of epoch {} could be read when they were put on the device",
@@ -102,18 +104,20 @@ void ResidentSplit::start_epoch(const DataLoader& order, std::uint64_t epoch, st
   }
   chosen_.indices = at::tensor(rows, at::kLong).to(device_);
   if (mirror_) chosen_.mirrored = at::tensor(mirrored, at::kByte).to(device_).to(at::kBool);
+  selected_ = range;
 }
 
-DeviceBatch ResidentSplit::gather(std::int64_t number) const {
-  const auto batch = static_cast<std::size_t>(number - first_batch_);
-  const std::int64_t begin = begins_[batch];
-  const std::int64_t count = begins_[batch + 1] - begin;
+DeviceBatch ResidentSplit::gather(std::uint64_t batch) const {
+  const std::uint64_t place = batch - selected_.first;
+  const std::int64_t begin = begins_[place];
+  const std::int64_t count = begins_[place + 1] - begin;
   const Selection selection{.indices = chosen_.indices.narrow(0, begin, count), .mirrored = {}};
   Selection mirrored = selection;
   if (mirror_) mirrored.mirrored = chosen_.mirrored.narrow(0, begin, count);
-  const auto kept = kept_.find(number);
+  const auto kept = kept_.find(batch);
   DeviceBatch result{.fields = {},
-                     .number = number,
+                     .epoch = static_cast<std::int64_t>(batch / batches_per_epoch_),
+                     .number = static_cast<std::int64_t>(batch % batches_per_epoch_),
                      .count = count,
                      .kept = kept == kept_.end() ? std::vector<std::uint32_t>() : kept->second};
   for (std::size_t i = 0; i < fields_.size(); ++i) {

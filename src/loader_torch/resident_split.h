@@ -25,13 +25,14 @@ class ResidentSplit {
   /// DataLoader::next and empty_on_peers(), and LibTorch's error if the device runs out of memory.
   ResidentSplit(WorkerPool& pool, Split split, at::Device device, const HostGroup& group = {}, StopToken stop = {});
 
-  /// Selects the samples of the batches from `first` up to but excluding `end`, in the order of `order` in `epoch`.
-  /// Throws RunError if no sample of a batch could be read.
-  void start_epoch(const DataLoader& order, std::uint64_t epoch, std::int64_t first, std::int64_t end);
+  /// Selects the samples of the batches `range`, in the order of `order`, in place of those selected before. Throws
+  /// RunError if no sample of a batch could be read.
+  void select(const DataLoader& order, const BatchRange& range);
+  bool has_selected(std::uint64_t batch) const { return selected_.first <= batch && batch < selected_.end; }
 
-  /// Returns batch `number` of the epoch: the fields of all samples, with the selection of the batch's samples. Copies
-  /// nothing from the host and does not synchronize.
-  DeviceBatch gather(std::int64_t number) const;
+  /// Returns a selected batch: the fields of all samples, with the selection of the batch's samples. Copies nothing
+  /// from the host and does not synchronize.
+  DeviceBatch gather(std::uint64_t batch) const;
 
  private:
   void collect_readable(const DataLoader& loader, const HostGroup& group);
@@ -42,12 +43,13 @@ class ResidentSplit {
   std::vector<Field> fields_;
   std::vector<at::Tensor> data_;  ///< one per field, on the device: all samples, in the order of the dataset
   std::vector<bool> readable_;    ///< one per sample
-  // For the epoch:
-  Selection chosen_;  ///< for all its batches, concatenated
-  std::int64_t first_batch_ = 0;
+  // Of the selected batches:
+  BatchRange selected_;
+  std::uint64_t batches_per_epoch_ = 0;
+  Selection chosen_;                  ///< of all of them, concatenated
   std::vector<std::int64_t> begins_;  ///< where each batch begins in it, and where the last one ends
-  std::map<std::int64_t, std::vector<std::uint32_t>> kept_;  ///< see DeviceBatch::kept; for batches with missing
-                                                             ///< samples
+  std::map<std::uint64_t, std::vector<std::uint32_t>> kept_;  ///< see DeviceBatch::kept; for batches with missing
+                                                              ///< samples
 };
 
 /// The bytes that ResidentSplit keeps for those of these splits that are cached (cached_splits) on each of `gpus` GPUs

@@ -92,7 +92,7 @@ std::optional<Scores> evaluate(EvaluationStep& step, DeviceLoader& batches, Proc
                                     at::TensorOptions(batches.device()).dtype(at::kFloat));
   std::int64_t filled = 0;
   bool stopped = false;
-  batches.start_epoch(0, /*first_batch=*/0, options.max_batches);
+  batches.start_epoch(0);
   while (const std::optional<DeviceBatch> raw = stopped ? std::nullopt : batches.next()) {
     group.report_progress();
     if (raw->count > 0) {  // otherwise only other ranks have samples of this batch

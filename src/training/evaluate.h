@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -76,7 +75,6 @@ class EvaluationStep {
 };
 
 struct EvaluateOptions {
-  std::int64_t max_batches = std::numeric_limits<std::int64_t>::max();  ///< only this many of the first batches
   Evaluation* evaluation = nullptr;  ///< receives every batch of this rank; may be null
   /// Called after each batch: whether to stop there. Returns the same on all ranks. None: never stop.
   std::function<bool()> stop{};

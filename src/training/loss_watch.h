@@ -15,8 +15,8 @@ class LossWatch {
  public:
   /// The step that a loss belongs to.
   struct Origin {
-    std::int64_t epoch;  ///< from 0
-    std::int64_t batch;  ///< in the epoch, from 0
+    std::int64_t epoch;  ///< of the loader, from 0
+    std::int64_t batch;  ///< in that epoch, from 0
     std::int64_t step;   ///< optimizer step, from 1
     double learning_rate;
   };

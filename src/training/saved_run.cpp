@@ -28,9 +28,9 @@ Manifest manifest_of(const Config& config, const std::vector<SplitInfo>& splits,
   return manifest;
 }
 
-std::int64_t saves_of(const Config& config, std::int64_t steps_per_epoch) {
+std::int64_t saves_of(const Config& config, const RunPlan& plan) {
   const std::int64_t every = config.checkpoint.every_steps;
-  return config.train.epochs * (1 + (every > 0 ? steps_per_epoch / every : 0));
+  return config.train.epochs + (every > 0 ? plan.steps() / every : 0);
 }
 
 SavingProof prove_saving_of(const Config& config, const std::vector<SplitInfo>& splits, const Monitor& monitor,
@@ -41,9 +41,9 @@ SavingProof prove_saving_of(const Config& config, const std::vector<SplitInfo>& 
                       .ema = {},
                       .state = optimizer.state()};
   if (config.train.ema_decay > 0) contents.ema = contents.model;
-  const std::int64_t samples_per_step = std::int64_t{config.loader.batch_size} * config.train.accumulate;
-  const std::int64_t steps = (static_cast<std::int64_t>(splits.front().size) + samples_per_step - 1) / samples_per_step;
-  return prove_saving(checkpoints, contents, config.checkpoint, saves_of(config, steps));
+  const std::int64_t batch_size = config.loader.batch_size;
+  const RunPlan plan(config.train, (static_cast<std::int64_t>(splits.front().size) + batch_size - 1) / batch_size);
+  return prove_saving(checkpoints, contents, config.checkpoint, saves_of(config, plan));
 }
 
 void require_readable(const Config& config) {

@@ -10,14 +10,15 @@
 #include "models/model.h"
 #include "optim/optimizer.h"
 #include "tasks/task.h"
+#include "training/run_plan.h"
 
 namespace trainyard {
 
 /// The manifest of the run before its first step.
 Manifest manifest_of(const Config& config, const std::vector<SplitInfo>& splits, const Monitor& monitor);
 
-/// The number of checkpoints that the whole run writes.
-std::int64_t saves_of(const Config& config, std::int64_t steps_per_epoch);
+/// The number of checkpoints that the whole run writes, at most.
+std::int64_t saves_of(const Config& config, const RunPlan& plan);
 
 /// Proves that a new run can save its checkpoints in `checkpoints`; throws what prove_saving() throws. `model` and
 /// `optimizer` are those of the run, on any device.

@@ -24,10 +24,18 @@ DataLoaderOptions rank_loader_options(const Config& config, const Rank& rank) {
   return {.rank = rank.rank, .world_size = rank.world_size, .batch_size = config.loader.batch_size};
 }
 
-DataLoaderOptions train_loader_options(const Config& config, const Rank& rank) {
+DataLoaderOptions train_loader_options(const Config& config, const Rank& rank, const DebugOptions& debug) {
   DataLoaderOptions options = rank_loader_options(config, rank);
   options.shuffle = true;
   options.drop_last = config.loader.drop_last;
+  options.max_batches = debug.train_batches();
+  options.repeat = debug.overfit_batches > 0;
+  return options;
+}
+
+DataLoaderOptions val_loader_options(const Config& config, const Rank& rank, const DebugOptions& debug) {
+  DataLoaderOptions options = rank_loader_options(config, rank);
+  options.max_batches = debug.val_batches();
   return options;
 }
 
@@ -66,8 +74,9 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, Proc
       dataset_(splits_.at(static_cast<std::size_t>(Split::train))),
       task_(make_task(config.task, task_data(dataset_), device)),
       metrics_(task_->metrics(Phase::train)),
-      train_loader_(pool, Split::train, train_loader_options(config, group.rank()), device),
-      val_loader_(pool, Split::val, rank_loader_options(config, group.rank()), device),
+      train_loader_(pool, Split::train, train_loader_options(config, group.rank(), debug), device),
+      val_loader_(pool, Split::val, val_loader_options(config, group.rank(), debug), device),
+      plan_(config.train, train_loader_.batches()),
       model_((seed_generators(device, config.train.seed), new_model(config.model, task_->model_input(), device))),
       optimizer_(make_optimizer(config.optimizer, *model_)),
       train_step_(*model_, *optimizer_, *task_, metrics_, config_.train, group),
@@ -118,8 +127,8 @@ RunResult Trainer::run(StopToken stop) {
   result_.epochs = place_.epoch;
   result_.steps = place_.step;
   result_.monitor = task_->monitor().metric;
-  result_.best = value_of(place_.best, result_.monitor).value_or(0);
-  result_.best_epoch = place_.best_epoch;
+  result_.best = value_of(best_.values, result_.monitor).value_or(0);
+  result_.best_epoch = best_.epoch;
   result_.early_stopped = end() == RunEnd::early_stopped;
   return result_;
 }
@@ -127,7 +136,7 @@ RunResult Trainer::run(StopToken stop) {
 bool Trainer::stops_early() const {
   if (debug_.lr_finder != nullptr && debug_.lr_finder->diverged()) return true;
   const std::int64_t patience = config_.train.patience;
-  return patience > 0 && place_.batch == 0 && place_.epoch - place_.best_epoch >= patience;
+  return patience > 0 && plan_.is_at_start(place_) && place_.epoch - best_.epoch >= patience;
 }
 
 void Trainer::keep_data_on_device() {
@@ -149,30 +158,32 @@ void Trainer::keep_data_on_device() {
 // Trains from the current place to the end of its epoch. Returns false if it was stopped before.
 bool Trainer::train_epoch() {
   epoch_start_ = monotonic_ns();
-  train_loader_.follow_with(&val_loader_, 0);
-  train_loader_.start_epoch(data_epoch(place_.epoch), place_.batch, batches_per_epoch());
+  train_loader_.follow_with(&val_loader_, val_loader_.range_of(0));
+  train_loader_.start(plan_.batches_left(place_));
   model_->train();
   epoch_seconds_ = epoch_waited_ = 0;
   epoch_samples_ = 0;
+  const auto rank = static_cast<std::uint64_t>(group_.rank().rank);
 
   while (std::optional<DeviceBatch> batch = train_loader_.next()) {
     const double lr = lr_of(place_.step);
-    const StepPart part = part_of_step(*batch);
-    seed_batch(batch->number);
+    const StepPart part{.first = plan_.begins_step(batch->number),
+                        .last = plan_.ends_step(batch->number),
+                        .samples = train_loader_.samples_of(batch->number)};
+    const auto pass = static_cast<std::uint64_t>(batch->epoch);
+    const auto number = static_cast<std::uint64_t>(batch->number);
+    seed_generators(device_, key_of({config_.train.seed, key_of("step"), pass, number, rank}));  // e.g. for dropout
     TensorDict prepared;
     if (batch->count > 0) {
       prepared = task_->prepare(*batch);
-      task_->augment(prepared, {.seed = config_.train.seed,
-                                .epoch = static_cast<std::uint64_t>(place_.epoch),
-                                .number = static_cast<std::uint64_t>(batch->number)});
+      task_->augment(prepared, {.seed = config_.train.seed, .epoch = pass, .number = number});
     }
     const StepResult result = train_step_(prepared, lr, part);
     epoch_sums_.add(result.sums);
     window_.sums.add(result.sums);
     group_.report_progress();
-    losses_.add(result.loss, {place_.epoch, batch->number, place_.step + 1, lr});
+    losses_.add(result.loss, {batch->epoch, batch->number, place_.step + 1, lr});
     check_losses();
-    ++place_.batch;
     epoch_samples_ += group_.alone() ? batch->count : part.samples;
     take_time();
     if (!part.last) continue;
@@ -207,33 +218,15 @@ MetricValues Trainer::read(const MetricSums& sums) {
 bool Trainer::line_is_due() const {
   const std::int64_t every = config_.train.log_every;
   if (place_.step % every == 0) return true;
-  if (place_.batch < batches_per_epoch()) return false;
-  const std::int64_t epoch_begin = place_.step - steps_per_epoch();
+  if (!plan_.is_at_end(place_)) return false;
+  const std::int64_t epoch_begin = place_.step - plan_.steps_per_epoch();
   return place_.step / every == epoch_begin / every || place_.epoch + 1 == config_.train.epochs;
 }
 
 // Only within an epoch: its end is always saved.
 bool Trainer::checkpoint_is_due() const {
   const int every = config_.checkpoint.every_steps;
-  return every > 0 && place_.step % every == 0 && place_.batch < batches_per_epoch();
-}
-
-StepPart Trainer::part_of_step(const DeviceBatch& batch) const {
-  const std::int64_t accumulate = config_.train.accumulate;
-  const std::int64_t first = batch.number / accumulate * accumulate;
-  const std::int64_t end =
-      std::min(first + accumulate, batches_per_epoch());  // an epoch's last step may have fewer batches
-  return {.first = batch.number == first,
-          .last = batch.number + 1 == end,
-          .samples = train_loader_.samples_of(batch.number)};
-}
-
-// Makes the random numbers of a batch, e.g. for dropout, a function of its place in the run and of the rank. Those of
-// the evaluation follow the last batch's.
-void Trainer::seed_batch(std::int64_t batch) {
-  const std::uint64_t key = key_of({config_.train.seed, key_of("step"), static_cast<std::uint64_t>(place_.epoch),
-                                    static_cast<std::uint64_t>(batch), static_cast<std::uint64_t>(group_.rank().rank)});
-  seed_generators(device_, key);
+  return every > 0 && place_.step % every == 0 && !plan_.is_at_end(place_);
 }
 
 // Those that have arrived.
@@ -248,13 +241,16 @@ void Trainer::check_all_losses() {
 // Ends the run or warns if the loss is not finite.
 void Trainer::check_loss(const LossWatch::Known& known) {
   constexpr std::size_t most_samples = 512;  // in the message
-  const auto& [origin, loss] = known;
+  const auto& [origin, loss] = known;        // of the current epoch
   if (debug_.lr_finder != nullptr) return debug_.lr_finder->add(origin.learning_rate, loss);
   if (std::isfinite(loss)) return;
+  const auto pass = static_cast<std::uint64_t>(origin.epoch);
+  const BatchRange epoch{plan_.batches_done(place_).first, plan_.batches_left(place_).end};
+  const std::uint64_t batch = train_loader_.range_of(pass).first + static_cast<std::uint64_t>(origin.batch);
   const std::string what =
       fmt::format("the loss is {} at step {} (epoch {}, batch {} of {}, learning rate {}); samples of the batch: {}",
-                  loss, origin.step, origin.epoch + 1, origin.batch + 1, batches_per_epoch(), origin.learning_rate,
-                  first_few(train_loader_.indices_of_batch(data_epoch(origin.epoch), origin.batch), most_samples));
+                  loss, origin.step, place_.epoch + 1, batch - epoch.first + 1, epoch.count(), origin.learning_rate,
+                  first_few(train_loader_.indices_of_batch(pass, origin.batch), most_samples));
   if (config_.train.on_nonfinite == OnNonfinite::stop) {
     throw RunError(
         "training",
@@ -276,25 +272,22 @@ void Trainer::finish_epoch() {
   result_.loading = train_loader_.stats();
   result_.wait_of_ranks = wait_of_ranks();
   const bool ends = place_.epoch + 1 == config_.train.epochs;  // an early stop only discards what was prefetched
-  val_loader_.follow_with(ends ? nullptr : &train_loader_, data_epoch(place_.epoch + 1));
-  seed_batch(batches_per_epoch());
+  val_loader_.follow_with(ends ? nullptr : &train_loader_,
+                          plan_.batches_left({.epoch = place_.epoch + 1, .step = place_.step}));
+  seed_generators(device_, key_of({config_.train.seed, key_of("evaluation"), static_cast<std::uint64_t>(place_.epoch),
+                                   static_cast<std::uint64_t>(group_.rank().rank)}));
   const std::optional<Scores> scores =
-      evaluate(*evaluation_step_, val_loader_, group_,
-               {.max_batches = debug_.val_batches(), .stop = [this] { return stop_is_requested(); }});
+      evaluate(*evaluation_step_, val_loader_, group_, {.stop = [this] { return stop_is_requested(); }});
   if (!scores) return;
   const Scores& val = *scores;
 
   warn_of(val);
   ++place_.epoch;
-  place_.batch = 0;
   epoch_sums_.reset();
   const Monitor monitor = task_->monitor();
   const bool best =
-      can_be_best(val.values, monitor) && (place_.best_epoch == 0 || is_better(val.values, place_.best, monitor));
-  if (best) {
-    place_.best = val.values;
-    place_.best_epoch = place_.epoch;
-  }
+      can_be_best(val.values, monitor) && (best_.epoch == 0 || is_better(val.values, best_.values, monitor));
+  if (best) best_ = {.values = val.values, .epoch = place_.epoch};
   result_.last = val;
   log_epoch(train, val.values);
 }
@@ -315,20 +308,8 @@ std::vector<double> Trainer::wait_of_ranks() {
   return shares;
 }
 
-// The epoch number that determines the batches and their augmentation.
-std::uint64_t Trainer::data_epoch(std::int64_t epoch) const {
-  return debug_.overfit_batches > 0 ? 0 : static_cast<std::uint64_t>(epoch);
-}
-
-std::int64_t Trainer::batches_per_epoch() const { return std::min(train_loader_.batches(), debug_.train_batches()); }
-
-std::int64_t Trainer::steps_per_epoch() const {
-  return (batches_per_epoch() + config_.train.accumulate - 1) / config_.train.accumulate;
-}
-
 double Trainer::lr_of(std::int64_t step) const {
-  return learning_rate(config_.schedule, config_.optimizer.lr, step, steps_per_epoch(),
-                       steps_per_epoch() * config_.train.epochs);
+  return learning_rate(config_.schedule, config_.optimizer.lr, step, plan_.steps_per_epoch(), plan_.steps());
 }
 
 }  // namespace trainyard

@@ -23,6 +23,7 @@
 #include "training/loss_watch.h"
 #include "training/profile.h"
 #include "training/run_folder.h"
+#include "training/run_plan.h"
 #include "training/train_step.h"
 #include "util/stop_token.h"
 #include "util/system.h"
@@ -75,13 +76,9 @@ class Trainer {
   bool finished() const { return place_.epoch >= config_.train.epochs || stops_early(); }
 
  private:
-  // The position in the run; together with the weights and the optimizer's state, all that a checkpoint needs.
-  struct Place {
-    std::int64_t epoch = 0;  // whole epochs done
-    std::int64_t batch = 0;  // batches of the current epoch done, in whole steps
-    std::int64_t step = 0;   // optimizer steps done
-    MetricValues best;       // on val, of the best epoch; empty: none yet
-    std::int64_t best_epoch = 0;
+  struct Best {
+    MetricValues values;     // on val; empty: none yet
+    std::int64_t epoch = 0;  // from 1
   };
 
   // Totals since the last line of metrics.jsonl.
@@ -102,14 +99,9 @@ class Trainer {
   MetricValues read(const MetricSums& sums);
   bool line_is_due() const;
   bool checkpoint_is_due() const;
-  StepPart part_of_step(const DeviceBatch& batch) const;
-  void seed_batch(std::int64_t batch);
   void check_losses();
   void check_all_losses();
   void check_loss(const LossWatch::Known& known);
-  std::uint64_t data_epoch(std::int64_t epoch) const;
-  std::int64_t batches_per_epoch() const;
-  std::int64_t steps_per_epoch() const;
   double lr_of(std::int64_t step) const;
 
   // trainer_log.cpp
@@ -136,7 +128,7 @@ class Trainer {
   void begin();  // from the folder's checkpoint, from model.weights or from the seed
   void restore(const std::filesystem::path& checkpoint);
   void take_over_from_first_rank();
-  Place checked_place(const Manifest& manifest, const std::filesystem::path& checkpoint) const;
+  void restore_place(const Manifest& manifest, const std::filesystem::path& checkpoint);
   void restore_state(const NamedTensors& given, const std::string& path);
 
   const Config config_;
@@ -152,6 +144,7 @@ class Trainer {
   MetricSet metrics_;  // while training
   DeviceLoader train_loader_;
   DeviceLoader val_loader_;
+  const RunPlan plan_;
   std::shared_ptr<Model> model_;
   std::unique_ptr<Optimizer> optimizer_;
   TrainStep train_step_;
@@ -162,6 +155,7 @@ class Trainer {
   std::optional<SumTimes> sum_times_;  // until a warning about them is printed; none on a single rank
 
   Place place_;
+  Best best_;
   MetricSums epoch_sums_;
   Window window_;
   std::int64_t epoch_start_ = 0;  // monotonic_ns()

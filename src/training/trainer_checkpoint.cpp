@@ -15,14 +15,14 @@ void append(NamedTensors& state, const std::string& prefix, const NamedTensors& 
 
 void Trainer::prove_saving() {
   require_readable(config_);
-  trainyard::prove_saving(folder_.checkpoints(), contents(), config_.checkpoint, saves_of(config_, steps_per_epoch()));
+  trainyard::prove_saving(folder_.checkpoints(), contents(), config_.checkpoint, saves_of(config_, plan_));
 }
 
 void Trainer::save() {
   check_all_losses();  // never save weights that a NaN loss has updated
   if (!group_.rank().is_first()) return;
   require_not_moved(folder_.path, held_);
-  const bool best = place_.batch == 0 && place_.epoch > 0 && place_.best_epoch == place_.epoch;
+  const bool best = plan_.is_at_start(place_) && place_.epoch > 0 && best_.epoch == place_.epoch;
   checkpoints_->write(contents(), best);
 }
 
@@ -32,12 +32,12 @@ Checkpoint Trainer::contents() {
   manifest = manifest_of(config_, splits_, task_->monitor());
   manifest.step = place_.step;
   manifest.epoch = place_.epoch;
-  manifest.batch = place_.batch;
+  manifest.batch = static_cast<std::int64_t>(plan_.batches_done(place_).count());
   manifest.ended = end();
   if (manifest.ended == RunEnd::signal) manifest.signal = result_.signal;
-  if (place_.best_epoch > 0) {
-    manifest.best.epoch = place_.best_epoch;
-    for (const auto& [name, value] : place_.best) {
+  if (best_.epoch > 0) {
+    manifest.best.epoch = best_.epoch;
+    for (const auto& [name, value] : best_.values) {
       if (value) manifest.best.metrics["val/" + name] = *value;
     }
   }

@@ -91,13 +91,13 @@ void Trainer::warn_of(const Scores& val) {
         "[training] val/{} is {} after epoch {}: {}; such an epoch is never the best", monitor.metric,
         metric_text(monitored), place_.epoch + 1,
         monitored ? "outputs of the model are not finite" : "no sample of val decides it, see trainyard data"));
-  } else if (has_diverged(val.values, place_.best)) {
+  } else if (has_diverged(val.values, best_.values)) {
     warn(fmt::format(
         "[training] val/loss is {} after epoch {} and was {} after epoch {}: the model has diverged. If it recovers, "
         "it ends worse than it could: try a lower optimizer.lr, a longer schedule.warmup_epochs or "
         "train.clip_grad_norm",
-        metric_text(value_of(val.values, "loss")), place_.epoch + 1, metric_text(value_of(place_.best, "loss")),
-        place_.best_epoch));
+        metric_text(value_of(val.values, "loss")), place_.epoch + 1, metric_text(value_of(best_.values, "loss")),
+        best_.epoch));
   }
   if (!std::exchange(warned_of_splits_, true)) warn_of_splits(val);
 }
@@ -129,18 +129,17 @@ void Trainer::log_epoch(const MetricValues& train, const MetricValues& val) {
   const std::string speed = trained ? fmt::format("  {:.0f}/s  {}", rate, format_duration(epoch_seconds_)) : "";
   print_message(fmt::format("epoch {}/{}  {}  {}{}{}", place_.epoch, config_.train.epochs,
                             listed("train", train, extras.empty() ? "" : fmt::format(" (with {})", extras)),
-                            listed("val", val), place_.best_epoch == place_.epoch ? " (best)" : "", speed));
+                            listed("val", val), best_.epoch == place_.epoch ? " (best)" : "", speed));
 }
 
 ProgressState Trainer::progress(const MetricValues& values) const {
-  const std::int64_t batches = batches_per_epoch();
   const double rate = static_cast<double>(epoch_samples_) / epoch_seconds_;
-  const auto samples_left =
-      static_cast<double>((config_.train.epochs - place_.epoch) * batches - place_.batch) * config_.loader.batch_size;
+  const double samples_left =
+      static_cast<double>(plan_.batches_to_end(place_).count()) * static_cast<double>(config_.loader.batch_size);
   return {.epoch = place_.epoch + 1,
           .epochs = config_.train.epochs,
-          .step = place_.batch,
-          .steps = batches,
+          .step = plan_.steps_done(place_),
+          .steps = plan_.steps_per_epoch(),
           .metrics = values,
           .samples_per_second = rate,
           .data_wait = epoch_waited_ / epoch_seconds_,

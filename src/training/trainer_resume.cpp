@@ -86,7 +86,7 @@ void check_sums(const std::string& name, const at::Tensor& sums, std::int64_t ma
 }  // namespace
 
 void Trainer::begin() {
-  const bool reaches_last = batches_per_epoch() == train_loader_.batches();
+  const bool reaches_last = plan_.completes_a_pass() && train_loader_.samples() == dataset_.size;
   require_batches(config_, dataset_.size, reaches_last, group_.rank().world_size, *model_, task_->model_input());
   if (config_.distributed.sync_batch_norm && !group_.alone()) {
     model_->synchronize_batch_norm([this](const at::Tensor& tensor) { group_.all_reduce(tensor); });
@@ -130,7 +130,7 @@ void Trainer::restore(const std::filesystem::path& path) {
         "{}",
         path.string(), (path / Manifest::model_file).string());
   }
-  place_ = checked_place(manifest, path);
+  restore_place(manifest, path);
   window_.seconds = manifest.window.seconds;
   window_.waited = manifest.window.waited;
   load_state_dict(*model_, checkpoint.model, (path / Manifest::model_file).string());
@@ -138,27 +138,22 @@ void Trainer::restore(const std::filesystem::path& path) {
   restore_state(checkpoint.state, (path / Manifest::state_file).string());
 }
 
-// The place in `manifest`. Throws RunError if it is not a place of this run.
-Trainer::Place Trainer::checked_place(const Manifest& manifest, const std::filesystem::path& path) const {
-  Place place{.epoch = manifest.epoch, .batch = manifest.batch, .step = manifest.step};
+// Throws RunError if the place in `manifest` is not one of this run.
+void Trainer::restore_place(const Manifest& manifest, const std::filesystem::path& path) {
   if (manifest.best.epoch > 0) {
-    place.best = best_metrics(manifest.best, task_->monitor(), path.string());
-    place.best_epoch = manifest.best.epoch;
+    best_ = {.values = best_metrics(manifest.best, task_->monitor(), path.string()), .epoch = manifest.best.epoch};
   }
   config_of(manifest, path);  // checks the number of epochs
-  const std::int64_t batches = batches_per_epoch();
-  const std::int64_t accumulate = config_.train.accumulate;
-  if (place.batch > batches || (place.batch < batches && place.batch % accumulate != 0)) {
-    throw RunError(where, "{}: its manifest says that {} batches of an epoch are done; an epoch has {}, a step {}",
-                   path.string(), place.batch, batches, accumulate);
+  place_ = {.epoch = manifest.epoch, .step = manifest.step};
+  if (!plan_.contains(place_)) {
+    throw RunError(where, "{}: its manifest says step {} after {}; an epoch has {}", path.string(), place_.step,
+                   count_of(place_.epoch, "epoch"), count_of(plan_.steps_per_epoch(), "step"));
   }
-  const std::int64_t steps = place.epoch * steps_per_epoch() + (place.batch + accumulate - 1) / accumulate;
-  if (place.step != steps) {
-    throw RunError(where, "{}: its manifest says step {}; {} of {} and {} are {}", path.string(), place.step,
-                   count_of(place.epoch, "epoch"), count_of(steps_per_epoch(), "step"),
-                   count_of(place.batch, "batch", "batches"), count_of(steps, "step"));
+  const std::uint64_t batches = plan_.batches_done(place_).count();
+  if (std::cmp_not_equal(manifest.batch, batches)) {
+    throw RunError(where, "{}: its manifest says step {} after {} of an epoch; in this run it comes after {}",
+                   path.string(), place_.step, count_of(manifest.batch, "batch", "batches"), batches);
   }
-  return place;
 }
 
 void Trainer::restore_state(const NamedTensors& given, const std::string& path) {
@@ -171,7 +166,7 @@ void Trainer::restore_state(const NamedTensors& given, const std::string& path) 
   }
   check_values(read, place_.step, path);
   const std::int64_t batch_size = config_.loader.batch_size;
-  const std::int64_t done = std::min(place_.batch * batch_size, static_cast<std::int64_t>(dataset_.size));
+  const std::int64_t done = static_cast<std::int64_t>(plan_.batches_done(place_).count()) * batch_size;
   // The window covers the steps since the last line of metrics, possibly across the end of an epoch.
   const std::int64_t ever_done = place_.step * config_.train.accumulate * batch_size;
   for (const auto& [name, tensor] : read) {
@@ -198,16 +193,15 @@ void Trainer::take_over_from_first_rank() {
 
   const std::string monitored = task_->monitor().metric;
   at::Tensor place =
-      at::tensor({static_cast<double>(place_.epoch), static_cast<double>(place_.batch),
-                  static_cast<double>(place_.step), static_cast<double>(place_.best_epoch),
-                  value_of(place_.best, monitored).value_or(0), value_of(place_.best, "loss").value_or(0)},
+      at::tensor({static_cast<double>(place_.epoch), static_cast<double>(place_.step), static_cast<double>(best_.epoch),
+                  value_of(best_.values, monitored).value_or(0), value_of(best_.values, "loss").value_or(0)},
                  at::kDouble);
   group_.broadcast(place);
   if (group_.rank().is_first()) return;
   const double* const values = place.const_data_ptr<double>();
-  place_ = {.epoch = std::llround(values[0]), .batch = std::llround(values[1]), .step = std::llround(values[2])};
-  place_.best_epoch = std::llround(values[3]);
-  if (place_.best_epoch > 0) place_.best = {{monitored, values[4]}, {"loss", values[5]}};
+  place_ = {.epoch = std::llround(values[0]), .step = std::llround(values[1])};
+  best_.epoch = std::llround(values[2]);
+  if (best_.epoch > 0) best_.values = {{monitored, values[3]}, {"loss", values[4]}};
 }
 
 }  // namespace trainyard

@@ -93,10 +93,93 @@ TEST_P(DataLoaderWith, ResumesInTheMiddleOfAnEpoch) {
   const auto whole = rest_of_epoch(loader);
   for (std::uint64_t first = 0; first <= whole.size(); ++first) {
     loader.start_epoch(4, first);
-    EXPECT_EQ(loader.epoch(), 4u);
-    EXPECT_EQ(loader.next_batch(), first);
+    EXPECT_EQ(loader.next_batch(), 4 * loader.batches() + first);
     EXPECT_EQ(rest_of_epoch(loader),
               std::vector<Indices>(whole.begin() + static_cast<std::ptrdiff_t>(first), whole.end()));
+  }
+}
+
+// Of the epochs `epochs` one after another, the batches `range`.
+Indices part_of(std::uint64_t seed, std::uint64_t size, std::uint64_t epochs, std::uint64_t batch_size,
+                const BatchRange& range) {
+  const std::uint64_t batches = (size + batch_size - 1) / batch_size;
+  Indices part;
+  for (std::uint64_t epoch = 0; epoch < epochs; ++epoch) {
+    const Indices order = order_of(seed, epoch, size);
+    for (std::uint64_t i = 0; i < size; ++i) {
+      const std::uint64_t batch = epoch * batches + i / batch_size;
+      if (range.first <= batch && batch < range.end) part.push_back(order[i]);
+    }
+  }
+  return part;
+}
+
+TEST_P(DataLoaderWith, ARangeMayBeginAndEndAnywhere) {
+  WorkerPool pool({.workers = GetParam(), .batch_size = 8, .seed = 3}, checkable(60));
+  DataLoader loader(pool, Split::train, {.shuffle = true});
+  for (const BatchRange& range : {BatchRange{0, 3}, {3, 5}, {5, 12}, {12, 41}, {41, 41}, {41, 42}, {7, 8}}) {
+    loader.start(range);
+    EXPECT_EQ(flatten(rest_of_epoch(loader)), part_of(3, 60, 6, 8, range)) << range.first;
+  }
+}
+
+TEST_P(DataLoaderWith, ARangeContinuesAfterAnotherLoadersTurn) {
+  WorkerPool pool({.workers = GetParam(), .batch_size = 8, .prefetch = 4, .seed = 3}, checkable(60, 30));
+  DataLoader train(pool, Split::train, {.shuffle = true});
+  DataLoader test(pool, Split::val);
+  for (const std::uint64_t steps : {1, 3, 8, 21}) {
+    Indices seen;
+    for (std::uint64_t first = 0; first < 40; first += steps) {
+      train.follow_with(&test, test.range_of(0));
+      train.start({first, first + steps});
+      const Indices part = flatten(rest_of_epoch(train));
+      seen.insert(seen.end(), part.begin(), part.end());
+      test.follow_with(&train, {first + steps, first + 2 * steps});
+      test.start_epoch(0);
+      ASSERT_EQ(flatten(rest_of_epoch(test)).size(), 30u);
+    }
+    EXPECT_EQ(seen, part_of(3, 60, 10, 8, {0, (40 + steps - 1) / steps * steps})) << steps;
+  }
+}
+
+TEST_P(DataLoaderWith, ReadsNothingTwiceIfAnEpochEndsInItsMiddle) {
+  const SharedCounter reads;
+  WorkerPool pool({.workers = GetParam(), .batch_size = 10, .prefetch = 4},
+                  checkable(200, 20, [=](std::size_t) { reads.add_one(); }));
+  DataLoader train(pool, Split::train, {.shuffle = true});
+  DataLoader test(pool, Split::val);
+  for (std::uint64_t first = 0; first < 20; first += 5) {
+    train.follow_with(&test, test.range_of(0));
+    train.start({first, first + 5});
+    rest_of_epoch(train);
+    test.follow_with(first < 15 ? &train : nullptr, {first + 5, first + 10});
+    test.start_epoch(0);
+    rest_of_epoch(test);
+  }
+  EXPECT_EQ(reads.get(), 200);
+}
+
+TEST_P(DataLoaderWith, AnEpochHasAtMostTheBatchesAskedFor) {
+  WorkerPool pool({.workers = GetParam(), .batch_size = 8, .seed = 3}, checkable(60));
+  DataLoader loader(pool, Split::train, {.shuffle = true, .max_batches = 2});
+  EXPECT_EQ(loader.batches(), 2u);
+  EXPECT_EQ(loader.samples(), 16u);
+  loader.start({0, 4});
+  const Indices first = order_of(3, 0, 60);
+  const Indices second = order_of(3, 1, 60);
+  Indices expected(first.begin(), first.begin() + 16);
+  expected.insert(expected.end(), second.begin(), second.begin() + 16);
+  EXPECT_EQ(flatten(rest_of_epoch(loader)), expected);
+  EXPECT_EQ(DataLoader(pool, Split::train, {.max_batches = 100}).batches(), 8u);
+}
+
+TEST_P(DataLoaderWith, RepeatsTheFirstEpochIfAsked) {
+  WorkerPool pool({.workers = GetParam(), .batch_size = 8, .seed = 3}, checkable(20));
+  DataLoader loader(pool, Split::train, {.shuffle = true, .repeat = true});
+  for (std::uint64_t epoch = 0; epoch < 3; ++epoch) {
+    loader.start_epoch(epoch);
+    EXPECT_EQ(loader.random_keys(epoch, 0), loader.random_keys(0, 0));
+    EXPECT_EQ(flatten(rest_of_epoch(loader)), order_of(3, 0, 20));
   }
 }
 
@@ -217,10 +300,10 @@ TEST_P(DataLoaderWith, WhatFollowsHasTheSameOrder) {
   DataLoader train(pool, Split::train, {.shuffle = true});
   DataLoader test(pool, Split::val);
   for (std::uint64_t epoch = 0; epoch < 5; ++epoch) {
-    train.follow_with(&test, 0);
+    train.follow_with(&test, test.range_of(0));
     train.start_epoch(epoch);
     ASSERT_EQ(flatten(rest_of_epoch(train)), order_of(2, epoch, 60));
-    test.follow_with(&train, epoch + 1);
+    test.follow_with(&train, train.range_of(epoch + 1));
     test.start_epoch(0);
     ASSERT_EQ(flatten(rest_of_epoch(test)).size(), 30u);
   }
@@ -231,12 +314,12 @@ TEST_P(DataLoaderWith, StartsTheAnnouncedEpochEarly) {
   WorkerPool pool({.workers = GetParam(), .batch_size = 10, .prefetch = 4},
                   checkable(40, 0, [=](std::size_t) { reads.add_one(); }));
   DataLoader loader(pool, Split::train, {.shuffle = true});
-  loader.follow_with(&loader, 1);
+  loader.follow_with(&loader, loader.range_of(1));
   loader.start_epoch(0);
   EXPECT_EQ(flatten(rest_of_epoch(loader)), order_of(0, 0, 40));
   EXPECT_TRUE(pool.has_published());
   while (GetParam() > 0 && reads.get() < 50) usleep(1'000);  // the first batch of the next epoch has been read
-  loader.follow_with(nullptr, 0);
+  loader.follow_with(nullptr, {});
   loader.start_epoch(1);
   EXPECT_EQ(flatten(rest_of_epoch(loader)), order_of(0, 1, 40));
   EXPECT_FALSE(pool.has_published());
@@ -247,14 +330,14 @@ TEST_P(DataLoaderWith, DropsTheAnnouncedEpochIfAnotherIsStarted) {
   WorkerPool pool({.workers = GetParam(), .batch_size = 7, .prefetch = 5}, checkable(60, 30));
   DataLoader train(pool, Split::train, {.shuffle = true});
   DataLoader test(pool, Split::val);
-  train.follow_with(&test, 0);
+  train.follow_with(&test, test.range_of(0));
   const auto start_again = [&](std::uint64_t epoch, std::uint64_t batch) {
     train.start_epoch(epoch, batch);
     return flatten(rest_of_epoch(train));
   };
   EXPECT_EQ(start_again(0, 0), order_of(0, 0, 60));
   EXPECT_EQ(start_again(1, 0), order_of(0, 1, 60));  // test was announced
-  test.follow_with(&train, 2);
+  test.follow_with(&train, train.range_of(2));
   test.start_epoch(0);
   EXPECT_EQ(flatten(rest_of_epoch(test)).size(), 30u);
   EXPECT_EQ(start_again(3, 0), order_of(0, 3, 60));  // epoch 2 was announced

@@ -38,6 +38,7 @@ void expect_same_rest_of_epoch(DeviceLoader& one, DeviceLoader& other) {
   while ((expected = one.next())) {
     const std::optional<DeviceBatch> batch = other.next();
     ASSERT_TRUE(batch);
+    EXPECT_EQ(batch->epoch, expected->epoch);
     EXPECT_EQ(batch->number, expected->number);
     EXPECT_EQ(batch->count, expected->count);
     const std::vector<std::uint64_t> indices = one.sample_indices(*expected);
@@ -213,16 +214,28 @@ TEST(DeviceLoader, OnTheCpuABatchMayOutliveTheNextOnes) {
 TEST_P(DeviceLoaderOn, AnEpochMayEndEarly) {
   WorkerPool pool(pool_options, images);
   DeviceLoader batches = loader(pool, Split::train, {.shuffle = true});
-  const auto count = [&](std::int64_t first, std::int64_t most) {
+  const auto count = [&](const BatchRange& range) {
     int delivered = 0;
-    for (batches.start_epoch(0, first, most); batches.next();) ++delivered;
+    for (batches.start(range); batches.next();) ++delivered;
     return delivered;
   };
   for (const bool kept : {false, true}) {
     if (kept) batches.keep_on_device();
-    EXPECT_EQ(count(0, 3), 3);
-    EXPECT_EQ(count(2, 3), 1);
-    EXPECT_EQ(count(10, 100), 3) << "13 batches of 8 make 101";
+    EXPECT_EQ(count({0, 3}), 3);
+    EXPECT_EQ(count({2, 3}), 1);
+    EXPECT_EQ(count({3, 3}), 0);
+  }
+}
+
+TEST_P(DeviceLoaderOn, ResidentSplitHasTheSameBatchesAcrossEpochs) {
+  WorkerPool pool(pool_options, images);
+  DeviceLoader loaded = loader(pool, Split::train, {.shuffle = true});
+  DeviceLoader kept = loader(pool, Split::train, {.shuffle = true});
+  kept.keep_on_device();
+  for (const BatchRange& range : {BatchRange{0, 3}, {3, 11}, {11, 15}, {15, 50}, {0, 1}}) {  // epochs of 13 batches
+    loaded.start(range);
+    kept.start(range);
+    expect_same_rest_of_epoch(loaded, kept);
   }
 }
 
@@ -234,7 +247,7 @@ TEST_P(DeviceLoaderOn, LeavesNoSlotOccupiedWhenAnotherLoaderTakesItsTurn) {
   DeviceLoader test = loader(pool, Split::val);
   for (std::uint64_t epoch = 0; epoch < 3; ++epoch) {
     int batches = 0;
-    for (train.start_epoch(epoch, 0, 4); train.next();) ++batches;
+    for (train.start({13 * epoch, 13 * epoch + 4}); train.next();) ++batches;
     for (test.start_epoch(0); test.next();) ++batches;
     EXPECT_EQ(batches, 4 + 3);
   }

@@ -91,10 +91,9 @@ TEST(ResidentSplit, ABatchOfWhichNothingCouldBeReadIsAnError) {
   ResidentSplit split(pool, Split::train, at::kCPU);
   WorkerPool alone({.workers = 0, .batch_size = 1}, checkable(8, 0, nullptr, /*varying=*/false));
   const DataLoader order(alone, Split::train);
-  EXPECT_NO_THROW(split.start_epoch(order, 0, 0, 2));
-  EXPECT_NO_THROW(split.start_epoch(order, 0, 3, 5));
-  EXPECT_THAT(error_of<RunError>([&] { split.start_epoch(order, 0, 0, 3); }),
-              HasSubstr("no sample of batch 3 of epoch 1"));
+  EXPECT_NO_THROW(split.select(order, {0, 2}));
+  EXPECT_NO_THROW(split.select(order, {3, 5}));
+  EXPECT_THAT(error_of<RunError>([&] { split.select(order, {0, 3}); }), HasSubstr("no sample of batch 3 of epoch 1"));
 }
 
 }  // namespace

@@ -106,7 +106,7 @@ std::vector<std::uint64_t> checked_indices(const Batch& batch) {
 std::vector<std::vector<std::uint64_t>> rest_of_epoch(DataLoader& loader) {
   std::vector<std::vector<std::uint64_t>> batches;
   for (std::uint64_t number = loader.next_batch(); auto batch = loader.next(); ++number) {
-    EXPECT_EQ(batch->number(), number);
+    EXPECT_EQ(batch->epoch() * loader.batches() + batch->number(), number);
     batches.push_back(checked_indices(*batch));
   }
   return batches;

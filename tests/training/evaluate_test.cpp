@@ -19,7 +19,7 @@ struct Evaluated {
 };
 
 // Evaluates a model with random weights on 40 samples of val.
-Evaluated evaluated(int batch_size, int workers, std::int64_t max_batches = 1000) {
+Evaluated evaluated(int batch_size, int workers, std::uint64_t max_batches = 1000) {
   Config config = configured(
       "--data.name synthetic --data.synthetic.shape 8,8,1 --data.synthetic.samples 80 --data.synthetic.classes 3 "
       "--data.val 40 --task.classification.auc true --task.classification.top_k 2");
@@ -29,9 +29,9 @@ Evaluated evaluated(int batch_size, int workers, std::int64_t max_batches = 1000
   const auto task = make_task(config.task, task_data(pool.splits().front()), at::kCPU);
   at::manual_seed(1);
   const auto model = new_model(config.model, task->model_input(), at::kCPU);
-  DeviceLoader batches(pool, Split::val, {}, at::kCPU);
+  DeviceLoader batches(pool, Split::val, {.max_batches = max_batches}, at::kCPU);
   EvaluationStep step(*model, *task, Precision::fp32, {});
-  return {evaluate(step, batches, alone, {.max_batches = max_batches}).value(), score_names(*task)};
+  return {evaluate(step, batches, alone).value(), score_names(*task)};
 }
 
 TEST(Evaluate, CollectedMetricsAreThoseOfTheWholeSplit) {
@@ -49,7 +49,7 @@ TEST(Evaluate, CollectedMetricsAreThoseOfTheWholeSplit) {
 }
 
 TEST(Evaluate, OfTheFirstBatchesCollectsTheirRowsAlone) {
-  const auto auc = [](int batch_size, std::int64_t max_batches) {
+  const auto auc = [](int batch_size, std::uint64_t max_batches) {
     const Scores scores = evaluated(batch_size, 0, max_batches).scores;
     EXPECT_EQ(scores.samples, 20);
     return value_of(scores.values, "auc").value();

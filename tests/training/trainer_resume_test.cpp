@@ -167,10 +167,12 @@ TEST_F(TrainerResume, AnyNumberInTheManifestContinuesBitForBitOrIsRefused) {
 
 TEST_F(TrainerResume, PlacesThatTheRunDoesNotHaveAreRefused) {
   change_manifest("/batch", 4);
-  EXPECT_THAT(refusal(), HasSubstr("4 batches of an epoch are done; an epoch has 3"));
-  change_manifest("/batch", 2);
-  EXPECT_THAT(refusal(), HasSubstr("step 4; 1 epoch of 3 steps and 2 batches are 5 steps"));
+  EXPECT_THAT(refusal(), HasSubstr("step 4 after 4 batches of an epoch; in this run it comes after 1"));
   change_manifest("/batch", 1);
+  change_manifest("/epoch", 0);
+  change_manifest("/best/epoch", 0);
+  change_manifest("/best/metrics", json::object());
+  EXPECT_THAT(refusal(), HasSubstr("its manifest says step 4 after 0 epochs; an epoch has 3 steps"));
   change_manifest("/epoch", 2);
   EXPECT_THAT(refusal(), HasSubstr("contradicts itself: epoch is 2 with 1 batches of the next, train.epochs"));
 }
@@ -224,7 +226,8 @@ TEST_F(TrainerResume, TheManifestRecordsTheSplitAndHowTheRunStands) {
 TEST_F(TrainerResume, BatchThatEndsNoStepIsRefused) {
   Config config = small_config();
   config.train.accumulate = 2;
-  EXPECT_THAT(error_of<RunError>([&] { resume(config); }), HasSubstr("1 batches of an epoch are done"));
+  EXPECT_THAT(error_of<RunError>([&] { resume(config); }),
+              HasSubstr("step 4 after 1 batch of an epoch; in this run it comes after 3"));
 }
 
 TEST_F(TrainerResume, ConfigurationInTheManifestIsHostileToo) {
