@@ -26,8 +26,7 @@ class LrFindCommand : public Command {
   void bind(Arguments& arguments) override {
     arguments.add("--lr_min", least_, "first learning rate");
     arguments.add("--lr_max", most_, "last learning rate, unless the loss diverges first");
-    arguments.add("--steps", steps_, "steps from one to the other; with little data, rounded up to whole epochs",
-                  {.range = {{20, 100'000}}});
+    arguments.add("--steps", steps_, "steps from one to the other", {.range = {{20, 100'000}}});
   }
 
   bool product_is_output() const override { return false; }
@@ -40,8 +39,8 @@ class LrFindCommand : public Command {
     }
     WorkerPool pool = open_pool(given);  // forks, so before CUDA and any thread
     LrFinder finder;
-    DebugOptions debug{.lr_finder = &finder};
-    const Config config = growing(given, pool.splits().front().size, debug);
+    const DebugOptions debug{.lr_finder = &finder};
+    const Config config = growing(given);
     const RunFolder folder = scratch_folder(config, run_name(config) + "-lr_find");
     const CheckResult check = run_check(needs_of(config));
     const at::Device device = prepare_device(config, check);
@@ -63,17 +62,9 @@ class LrFindCommand : public Command {
   }
 
  private:
-  // The configuration of a run whose learning rate grows over `steps_` steps: part of an epoch, or as many full epochs
-  // as needed.
-  Config growing(const Config& given, std::uint64_t samples, DebugOptions& debug) const {
-    const auto batch_size = static_cast<std::uint64_t>(given.loader.batch_size);
-    const auto accumulate = static_cast<std::uint64_t>(given.train.accumulate);
-    const std::uint64_t batches = (samples + (given.loader.drop_last ? 0 : batch_size - 1)) / batch_size;
-    const std::uint64_t steps_per_epoch = std::max<std::uint64_t>((batches + accumulate - 1) / accumulate, 1);
-    const auto steps = static_cast<std::uint64_t>(steps_);
-    if (steps < steps_per_epoch) debug.max_batches = steps * accumulate;
+  // The configuration of a run of one epoch, over whose `steps_` steps the learning rate grows.
+  Config growing(const Config& given) const {
     Config config = given;
-    const std::uint64_t epochs = (steps + steps_per_epoch - 1) / steps_per_epoch;
     std::vector<std::string> flags = {"--schedule.name",
                                       "exponential",
                                       "--schedule.exponential.final",
@@ -83,7 +74,9 @@ class LrFindCommand : public Command {
                                       "--optimizer.lr",
                                       fmt::format("{}", least_),
                                       "--train.epochs",
-                                      fmt::format("{}", epochs),
+                                      "1",
+                                      "--train.steps_per_epoch",
+                                      fmt::format("{}", steps_),
                                       "--train.patience",
                                       "0",
                                       "--train.ema_decay",

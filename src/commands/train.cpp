@@ -40,7 +40,7 @@ class TrainCommand : public Command {
     arguments.add("--train.fast_dev_run", debug_.fast_dev_run,
                   "train one epoch of 3 batches with evaluation and report, in runs/scratch/", {.group = group});
     arguments.add("--train.overfit_batches", debug_.overfit_batches,
-                  "train on this many batches, the same in every epoch, in runs/scratch/",
+                  "train on this many batches again and again, in runs/scratch/",
                   {.range = {{1, 1'000'000}}, .group = group});
     arguments.add("--train.profile", debug_.profile,
                   "steps to trace, e.g. 10:15, into the run's trace.json, for ui.perfetto.dev", {.group = group});
@@ -100,6 +100,7 @@ class TrainCommand : public Command {
   // To the one epoch of train.fast_dev_run.
   static void shorten(Config& config) {
     config.train.epochs = 1;
+    config.train.steps_per_epoch = 0;
     if (config.schedule.warmup_epochs >= 1) config.schedule.warmup_epochs = 0;
   }
 

@@ -24,7 +24,7 @@ enum class SampleCache : std::uint8_t {
 };
 constexpr std::array<const char*, 3> words_of(SampleCache) { return {"none", "shm", "gpu"}; }
 
-/// loader.sampling: which training samples an epoch contains.
+/// loader.sampling: which training samples a pass over the data contains.
 enum class Sampling : std::uint8_t {
   uniform,   ///< each once
   balanced,  ///< the same number, drawn with replacement so that every class occurs equally often

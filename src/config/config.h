@@ -102,10 +102,10 @@ struct LoaderConfig {
     table.add("workers", workers, "worker processes; 0 loads in the training process", whole(0, 256), Resume::free);
     table.add("batch_size", batch_size, "samples per batch, over all GPUs", whole(1, 1 << 20), Resume::fixed);
     table.add("sampling", sampling,
-              "training samples of an epoch: uniform, each once; balanced, as many, drawn with replacement so that "
-              "classes are equally frequent",
+              "training samples of a pass over the data: uniform, each once; balanced, as many, drawn with replacement "
+              "so that classes are equally frequent",
               Resume::fixed);
-    table.add("drop_last", drop_last, "leave out the last batch of a training epoch if it is incomplete",
+    table.add("drop_last", drop_last, "leave out the last batch of a pass over the training data if it is incomplete",
               Resume::fixed);
     table.add("prefetch", prefetch, "batches to prepare in advance", whole(1, 1024), Resume::free);
     table.add("timeout", timeout, "seconds that a worker may take for one sample", number(0.1, 86'400), Resume::free);
@@ -162,6 +162,7 @@ struct ScheduleConfig {
 
 struct TrainConfig {
   int epochs = 5;
+  std::int64_t steps_per_epoch = 0;
   std::string device = "auto";
   Precision precision = Precision::fp32;
   std::uint64_t seed = 0;
@@ -178,7 +179,13 @@ struct TrainConfig {
 
   template <typename Table>
   void declare(Table& table) {
-    table.add("epochs", epochs, "passes over the training set", whole(1, 1'000'000), Resume::if_named);
+    table.add("epochs", epochs, "epochs to train; each ends with an evaluation and a checkpoint", whole(1, 1'000'000),
+              Resume::if_named);
+    table.add(
+        "steps_per_epoch", steps_per_epoch,
+        "optimizer steps after which an epoch ends, wherever that is in the training set; 0: an epoch is one pass "
+        "over it",
+        whole(0, 1'000'000'000), Resume::fixed);
     table.add("device", device, "where to train; auto and cuda: on all GPUs, with one process each (docs/many-gpus.md)",
               device_name(), Resume::free);
     table.add("precision", precision, "arithmetic of the step", Resume::if_named);

@@ -28,6 +28,14 @@ void validate_run(const RunConfig& run) {
   }
 }
 
+void validate_length(const TrainConfig& train) {
+  constexpr std::int64_t most_batches = std::int64_t{1} << 53;  // as many as a double counts exactly
+  if (train.steps_per_epoch <= most_batches / train.epochs / train.accumulate) return;
+  throw UsageError(
+      "train.steps_per_epoch", "is {}: {} of as many steps, of {} each, are more than 2^53 batches; lower it",
+      train.steps_per_epoch, count_of(train.epochs, "epoch"), count_of(train.accumulate, "batch", "batches"));
+}
+
 // Validates the components that the configuration uses.
 void validate_components(const Config& config) {
   const auto validate_in = [](const char* section, const auto& part) {
@@ -70,6 +78,7 @@ void validate(const Config& config) {
     throw UsageError("schedule.warmup_epochs", "is {}, but the whole run has {} (train.epochs)",
                      config.schedule.warmup_epochs, count_of(config.train.epochs, "epoch"));
   }
+  validate_length(config.train);
   validate_components(config);
 }
 

@@ -14,7 +14,6 @@ struct DebugOptions {
   std::int64_t overfit_batches = 0;  ///< train on this many batches, the same in every pass; 0: on all
   std::string profile;               ///< steps to trace, in the format of parse_step_range(); empty: none
   LrFinder* lr_finder = nullptr;     ///< receives the loss of every batch and ends the run once it has diverged
-  std::uint64_t max_batches = 0;     ///< maximum batches per pass; 0: no limit
   bool dry_run = false;              ///< show the model's size, a step's memory and a batch's images; train nothing
 
   static constexpr std::uint64_t fast_dev_batches = 3;
@@ -23,8 +22,7 @@ struct DebugOptions {
   /// Maximum number of batches in a pass over the training data.
   std::uint64_t train_batches() const {
     if (fast_dev_run) return fast_dev_batches;
-    if (overfit_batches > 0) return static_cast<std::uint64_t>(overfit_batches);
-    return max_batches > 0 ? max_batches : all_batches;
+    return overfit_batches > 0 ? static_cast<std::uint64_t>(overfit_batches) : all_batches;
   }
   /// Maximum number of batches in an evaluation.
   std::uint64_t val_batches() const { return fast_dev_run || lr_finder != nullptr ? fast_dev_batches : all_batches; }

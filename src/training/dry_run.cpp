@@ -94,8 +94,9 @@ std::string dry_run(const Config& config, WorkerPool& pool, at::Device device, c
   row("one step", fmt::format("loss {:.4f}, at most {} beside the weights, on {}", loss,
                               size_text(static_cast<std::uint64_t>(memory.peak())), device.str()));
   row("batch",
-      fmt::format("{} of {}, {}; {} per epoch", count_of(config.loader.batch_size, "sample"), describe(data.fields),
-                  size_text(batch_bytes), count_of(batches.batches(), "batch", "batches")));
+      fmt::format("{} of {}, {}; {} per pass over the data, {} per epoch", count_of(config.loader.batch_size, "sample"),
+                  describe(data.fields), size_text(batch_bytes), count_of(batches.batches(), "batch", "batches"),
+                  count_of(RunPlan(config.train, batches.batches()).steps_per_epoch(), "step")));
   const Monitor monitor = task->monitor();
   row("monitor", fmt::format("val/{}, {} is better", monitor.metric, monitor.higher_is_better ? "higher" : "lower"));
   if (has_images) row("images", (run / "batch.png").string());

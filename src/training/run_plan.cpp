@@ -7,7 +7,7 @@ RunPlan::RunPlan(const TrainConfig& config, std::int64_t batches)
       accumulate_(config.accumulate),
       batches_(batches),
       steps_per_pass_((batches + accumulate_ - 1) / accumulate_),
-      steps_per_epoch_(steps_per_pass_) {}
+      steps_per_epoch_(config.steps_per_epoch > 0 ? config.steps_per_epoch : steps_per_pass_) {}
 
 bool RunPlan::contains(const Place& place) const {
   return place.epoch >= 0 && steps_done(place) >= 0 && steps_done(place) <= steps_per_epoch_;

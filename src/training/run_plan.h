@@ -17,7 +17,8 @@ struct Place {
 
 /// The order of a run. It makes one pass over the data after another, each an epoch of the loader; batches are counted
 /// on over the passes (BatchRange). Every train.accumulate batches are a step; the last step of a pass has those that
-/// are left. An epoch is a pass. Immutable.
+/// are left. Every train.steps_per_epoch steps are an epoch, wherever that ends in a pass; by default it is a pass.
+/// Immutable.
 class RunPlan {
  public:
   /// batches: of a pass. Without any, only steps_per_epoch(), steps() and completes_a_pass() may be called.
@@ -26,6 +27,7 @@ class RunPlan {
   std::int64_t steps_per_epoch() const { return steps_per_epoch_; }
   /// Of the whole run.
   std::int64_t steps() const { return epochs_ * steps_per_epoch_; }
+  double passes() const { return static_cast<double>(steps()) / static_cast<double>(steps_per_pass_); }
   bool completes_a_pass() const { return steps() >= steps_per_pass_; }
 
   // Of the epoch that is being trained at `place`, or that begins there:

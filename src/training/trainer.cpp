@@ -109,7 +109,10 @@ void Trainer::open_folder() {
 RunResult Trainer::run(StopToken stop) {
   stop_ = stop;
   agreement_.emplace(group_, stop);
-  if (!finished()) print_batch_norm_mode();
+  if (!finished()) {
+    print_length();
+    print_batch_norm_mode();
+  }
   const std::string frozen = finished() ? "" : describe_frozen(*model_);
   if (!frozen.empty()) print_message("frozen  " + frozen);
   if (config_.loader.cache == SampleCache::gpu && !finished()) keep_data_on_device();

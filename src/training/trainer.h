@@ -108,6 +108,7 @@ class Trainer {
   void print_message(const std::string& line);
   void warn(const std::string& message) const;
   void print_batch_norm_mode();
+  void print_length();
   template <typename Metrics>
   void add_metrics(const Metrics& metrics);
   void log_window(double lr);

@@ -5,6 +5,7 @@
 
 #include "training/memory.h"
 #include "training/trainer.h"
+#include "util/count_of.h"
 #include "util/log.h"
 
 namespace trainyard {
@@ -37,6 +38,12 @@ void Trainer::print_batch_norm_mode() {
       config_.distributed.sync_batch_norm
           ? "ranks   batch norm uses the statistics of the whole batch"
           : "ranks   batch norm uses the statistics of each rank's part of the batch (distributed.sync_batch_norm)");
+}
+
+void Trainer::print_length() {
+  if (config_.train.steps_per_epoch == 0) return;
+  print_message(fmt::format("epochs  of {}; the run is {:.3g} passes over the training data",
+                            count_of(plan_.steps_per_epoch(), "step"), plan_.passes()));
 }
 
 // If the disk is full, lines of metrics are lost, but the run continues.

@@ -60,6 +60,16 @@ TEST_F(DebugOptions, OverfitBatchesTrainsOnTheSameBatchesInEveryEpoch) {
   EXPECT_EQ(losses[1], losses[2]);
 }
 
+TEST_F(DebugOptions, OverfitBatchesAndFastDevRunFitEpochsOfSteps) {
+  const Outcome few =
+      train("few", {"--loader.batch_size", "16", "--train.overfit_batches", "2", "--train.steps_per_epoch", "5"}, "2");
+  ASSERT_EQ(few.exit_code, 0) << few.output;
+  EXPECT_THAT(few.output, HasSubstr("2 of 2, 10 steps"));
+  const Outcome quick = train("short", {"--train.fast_dev_run", "--train.steps_per_epoch", "1000"}, "7");
+  ASSERT_EQ(quick.exit_code, 0) << quick.output;
+  EXPECT_THAT(quick.output, HasSubstr("1 of 1, 3 steps"));
+}
+
 TEST_F(DebugOptions, ProfileWritesATraceOfTheStepsAskedFor) {
   const Outcome outcome = train("traced", {"--train.profile", "2:3"}, "1");
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
@@ -82,8 +92,9 @@ TEST_F(DebugOptions, ProfileRefusesWhatIsNoRange) {
 TEST_F(DebugOptions, DryRunShowsTheModelAndABatchAndTrainsNothing) {
   const Outcome outcome = train("dry", {"--train.dry_run", "--loader.batch_size", "10"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
-  for (const char* part : {"trained parameters", "MiB beside the weights", "52 batches per epoch",
-                           "monitor        val/accuracy, higher is better", "batch.png"}) {
+  for (const char* part :
+       {"trained parameters", "MiB beside the weights", "52 batches per pass over the data, 52 steps per epoch",
+        "monitor        val/accuracy, higher is better", "batch.png"}) {
     EXPECT_THAT(outcome.output, HasSubstr(part));
   }
   const std::string png = file("dry/batch.png");

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <filesystem>
 
 #include <gmock/gmock.h>
@@ -44,7 +45,7 @@ class LrFindCommand : public SmallRun {
 
 TEST_F(LrFindCommand, SuggestsALearningRateAndLeavesTheRunAlone) {
   const std::string before = read_text_file(run() + "/metrics.csv", "test");
-  const Outcome found = find({"--steps", "60"});
+  const Outcome found = find({"--steps", "72"});
   ASSERT_EQ(found.exit_code, 0) << found.output;
   EXPECT_THAT(found.output, AllOf(HasSubstr("suggested  --optimizer.lr "), HasSubstr("diverged after ")));
   EXPECT_EQ(read_text_file(run() + "/metrics.csv", "test"), before);
@@ -54,10 +55,12 @@ TEST_F(LrFindCommand, SuggestsALearningRateAndLeavesTheRunAlone) {
   EXPECT_THAT(read_text_file(scratch() + "/report.html", "test"), HasSubstr("1e-07"));
 }
 
-TEST_F(LrFindCommand, TakesSeveralEpochsOfSmallDataAndSaysThatNothingFell) {
-  const Outcome outcome = find({"--steps", "30", "--lr_min", "1e-12", "--lr_max", "1e-11"});
+TEST_F(LrFindCommand, TakesAllStepsAlsoOnSmallDataAndSaysThatNothingFell) {
+  const Outcome outcome = find({"--steps", "47", "--lr_min", "1e-12", "--lr_max", "1e-11"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
-  EXPECT_THAT(outcome.output, AllOf(HasSubstr("epoch 2/2"), Not(HasSubstr("diverged"))));
+  EXPECT_THAT(outcome.output, AllOf(HasSubstr("no suggestion"), Not(HasSubstr("diverged"))));
+  const std::string lines = read_text_file(scratch() + "/metrics.jsonl", "test");
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 47);
 }
 
 TEST_F(LrFindCommand, RefusesARangeThatDoesNotGrow) {

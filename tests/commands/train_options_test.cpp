@@ -178,6 +178,18 @@ TEST_F(TrainOptions, AccumulatesTheRequestedBatchesPerStep) {
   EXPECT_THAT(outcome.output, HasSubstr("6 steps"));
 }
 
+TEST_F(TrainOptions, AnEpochEndsAfterTheStepsAskedFor) {
+  const Outcome outcome = train("a", {"--train.steps_per_epoch", "3", "--train.epochs", "4"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, AllOf(HasSubstr("epochs  of 3 steps; the run is 1.5 passes over the training data"),
+                                    HasSubstr("epoch 4/4"), HasSubstr("4 of 4, 12 steps")));
+  const std::string rows = read_text_file(dir_ / "runs/a/metrics.csv", "test");
+  EXPECT_EQ(std::count(rows.begin(), rows.end(), '\n'), 1 + 4) << rows;
+  const Outcome changed = train("a", {"--train.steps_per_epoch", "4", "--train.epochs", "5"});
+  EXPECT_EQ(changed.exit_code, 2);
+  EXPECT_THAT(changed.output, HasSubstr("train.steps_per_epoch was 3, now 4"));
+}
+
 TEST_F(TrainOptions, ListShowsSizesWhenAsked) {
   const Outcome outcome = run_program({TRAINYARD_BINARY, "list", "models", "-v"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.output;

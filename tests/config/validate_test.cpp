@@ -33,6 +33,18 @@ TEST(Validate, WarmUpMustBeShorterThanTheRun) {
               StartsWith("[schedule.warmup_epochs]"));
 }
 
+TEST(Validate, EpochsOfStepsMustNotExceedWhatCanBeCounted) {
+  EXPECT_THAT(refusal([](Config& c) { c.train.steps_per_epoch = -1; }), StartsWith("[train.steps_per_epoch]"));
+  EXPECT_THAT(refusal([](Config& c) { c.train.steps_per_epoch = 1'000'000'001; }),
+              StartsWith("[train.steps_per_epoch]"));
+  EXPECT_THAT(refusal([](Config& c) {
+                c.train.steps_per_epoch = 1'000'000'000;
+                c.train.epochs = 1'000'000;
+                c.train.accumulate = 10;
+              }),
+              StartsWith("[train.steps_per_epoch] is 1000000000: 1000000 epochs of as many steps, of 10 batches each"));
+}
+
 TEST(Validate, ResettingTheHeadNeedsWeights) {
   EXPECT_THAT(refusal([](Config& c) { c.model.reset_head = true; }), HasSubstr("model.weights"));
 }

@@ -338,12 +338,34 @@ INSTANTIATE_TEST_SUITE_P(WithRandomNumbers, StoppedRun,
                                                  "--data.val", "9", "--model.name", "convnet", "--transform.train",
                                                  "random_crop(padding=1)", "--task.classification.mixup", "0.4",
                                                  "--task.classification.cutmix", "0.4", "--loader.batch_size", "8"}},
+                                         Random{"epochs_of_steps",
+                                                {"--data.synthetic.samples", "87", "--data.synthetic.classes", "4",
+                                                 "--data.val", "9", "--model.name", "convnet", "--transform.train",
+                                                 "random_crop(padding=1)", "--task.classification.mixup", "0.4",
+                                                 "--loader.batch_size", "8", "--train.steps_per_epoch", "7"}},
                                          Random{"dropout",
                                                 {"--task.name", "regression", "--data.name", "csv", "--data.root",
                                                  "table", "--data.csv.target", "price", "--data.csv.ignore", "size",
                                                  "--data.val", "9", "--model.name", "mlp", "--model.mlp.width", "16",
                                                  "--model.mlp.dropout", "0.2"}}),
                          [](const auto& instance) { return std::string(instance.param.name); });
+
+// Passes have 6 steps, the last one of a single batch.
+TEST_F(SeveralRanks, EpochsOfStepsContinueThePassesOnAllRanks) {
+  const Flags steps = {"--train.steps_per_epoch", "4"};
+  const Flags dropout = {"--model.mlp.dropout", "0.2"};
+  const Outcome passes = run_ranks(2, command(tasks()[0], "passes", "4", dropout));
+  ASSERT_EQ(passes.exit_code, 0) << passes.output;
+  const Outcome ranks = run_ranks(2, command(tasks()[0], "ranks", "6", {steps[0], steps[1], dropout[0], dropout[1]}));
+  ASSERT_EQ(ranks.exit_code, 0) << ranks.output;
+  EXPECT_TRUE(are_equal(saved("ranks"), saved("passes")));
+
+  const Outcome two = run_ranks(2, command(tasks()[0], "two", "6", steps));
+  ASSERT_EQ(two.exit_code, 0) << two.output;
+  const Outcome alone = run_program(command(tasks()[0], "alone", "6", steps));
+  ASSERT_EQ(alone.exit_code, 0) << alone.output;
+  expect_same_metrics(rows_of(folder("two") + "/metrics.csv"), rows_of(folder("alone") + "/metrics.csv"));
+}
 
 TEST_F(SeveralRanks, CheckpointsResumeWithAnyNumberOfRanks) {
   const Case of = tasks()[0];

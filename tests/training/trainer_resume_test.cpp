@@ -56,6 +56,10 @@ class TrainerResume : public testing::Test {
     return config;
   }
 
+  static Config randomized_config() {
+    return configured("--transform.train random_horizontal_flip --task.classification.mixup 0.4", small_config());
+  }
+
   static RunResult train(const Config& config, const RunFolder& folder) {
     WorkerPool pool(pool_options(config), dataset_factory(config));
     Trainer trainer(config, pool, at::kCPU, alone, folder);
@@ -134,6 +138,67 @@ TEST_F(TrainerResume, FrozenStagesAndLayerDecayContinueBitForBit) {
     EXPECT_EQ(at::equal(begin[i].second, end[i].second), is_frozen) << name;
     EXPECT_EQ(at::equal(begin[i].second, average[i].second), is_frozen) << name;
   }
+}
+
+// The learning rate is a function of the step and the number of steps, so runs of as many steps only differ in when
+// they are evaluated.
+TEST_F(TrainerResume, EpochsOfAnyNumberOfStepsEndWithTheWeightsOfPasses) {
+  for (const int accumulate : {1, 2}) {
+    Config config = randomized_config();
+    config.train.accumulate = accumulate;
+    config.train.epochs = 4;
+    const std::int64_t steps_per_pass = accumulate == 1 ? 3 : 2;
+    const fs::path passes = case_ / fmt::format("passes-{}", accumulate);
+    train(config, {.path = passes, .checkpoint = std::nullopt});
+    for (const std::int64_t steps : {std::int64_t{1}, steps_per_pass, std::int64_t{4}, 4 * steps_per_pass}) {
+      config.train.steps_per_epoch = steps;
+      config.train.epochs = static_cast<int>(4 * steps_per_pass / steps);
+      const fs::path run = case_ / fmt::format("steps-{}-{}", accumulate, steps);
+      EXPECT_EQ(train(config, {.path = run, .checkpoint = std::nullopt}).steps, 4 * steps_per_pass);
+      EXPECT_EQ(final_weights(run), final_weights(passes)) << run;
+      if (steps != steps_per_pass) continue;
+      const fs::path last = "checkpoints/last";
+      EXPECT_EQ(read_text_file(run / last / "state.safetensors", "test"),
+                read_text_file(passes / last / "state.safetensors", "test"));
+      EXPECT_EQ(read_manifest(run / last).best, read_manifest(passes / last).best);
+    }
+  }
+}
+
+// Epochs of 4 steps in passes of 3, and epochs of 5 steps in passes of 2 steps, of which the second has one batch.
+TEST_F(TrainerResume, EpochsThatCrossPassesContinueBitForBitFromEachStep) {
+  for (const auto& [accumulate, steps] : {std::pair{1, 4}, {2, 5}}) {
+    Config config = randomized_config();
+    config.train.accumulate = accumulate;
+    config.train.steps_per_epoch = steps;
+    config.checkpoint.every_steps = 1;
+    config.checkpoint.keep = 100;
+    const fs::path whole = case_ / fmt::format("whole-{}", accumulate);
+    train(config, {.path = whole, .checkpoint = std::nullopt});
+    for (int step = 1; step < 2 * steps; ++step) {
+      config.loader.workers = step % 3;
+      config.loader.cache = step % 2 == 0 ? SampleCache::gpu : SampleCache::none;  // also keeps the splits on a CPU
+      const fs::path resumed = case_ / fmt::format("resumed-{}-{}", accumulate, step);
+      const fs::path from = whole / fmt::format("checkpoints/step-{:08}", step);
+      EXPECT_EQ(train(config, {.path = resumed, .checkpoint = from}).steps, 2 * steps);
+      EXPECT_EQ(final_weights(resumed), final_weights(whole)) << accumulate << ", from step " << step;
+    }
+  }
+}
+
+TEST_F(TrainerResume, MoreEpochsOfStepsContinueARun) {
+  Config config = randomized_config();
+  config.schedule.name = "constant";
+  config.train.steps_per_epoch = 4;
+  config.train.epochs = 3;
+  train(config, {.path = case_ / "long", .checkpoint = std::nullopt});
+  config.train.epochs = 2;
+  train(config, {.path = case_ / "short", .checkpoint = std::nullopt});
+  config.train.epochs = 3;
+  const RunResult result =
+      train(config, {.path = case_ / "extended", .checkpoint = case_ / "short/checkpoints/step-00000008"});
+  EXPECT_EQ(result.steps, 12);
+  EXPECT_EQ(final_weights(case_ / "extended"), final_weights(case_ / "long"));
 }
 
 TEST_F(TrainerResume, AnyNumberInTheManifestContinuesBitForBitOrIsRefused) {

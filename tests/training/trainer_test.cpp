@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <signal.h>
 
+#include "loader/open_pool.h"
 #include "support/checkable_pool.h"
 #include "support/configured.h"
 #include "support/error_of.h"
@@ -90,10 +91,14 @@ std::string saved(const RunFolder& folder, const char* file) {
   return read_text_file(folder.checkpoints() / "last" / file, "test");
 }
 
+class TrainerWithStepsPerEpoch : public testing::TestWithParam<std::int64_t> {};
+
 // For each epoch: the last one has nothing left to train after the resume.
-TEST(Trainer, StoppedEvaluationIsRepeatedBitForBitAfterAResume) {
-  const Config config = configured(
+TEST_P(TrainerWithStepsPerEpoch, StoppedEvaluationIsRepeatedBitForBitAfterAResume) {
+  Config config = configured(
       "--model.name linear --loader.batch_size 10 --train.epochs 2 --train.ema_decay 0.9 --train.log_every 7");
+  config.train.steps_per_epoch = GetParam();
+  const std::int64_t steps = GetParam() == 0 ? 10 : GetParam();
   const PoolOptions options{.workers = 0, .batch_size = 10};
   const TempDir dir;
   const RunFolder whole{.path = dir / "whole", .checkpoint = std::nullopt};
@@ -116,10 +121,10 @@ TEST(Trainer, StoppedEvaluationIsRepeatedBitForBitAfterAResume) {
       const RunResult result = trainer.run(StopToken(requests));
       EXPECT_EQ(result.signal, SIGTERM);
       EXPECT_EQ(result.epochs, epoch - 1);
-      EXPECT_EQ(result.steps, 10 * epoch);
+      EXPECT_EQ(result.steps, steps * epoch);
       EXPECT_LT(read, 100 * epoch) << "the evaluation went on";
     }
-    parts.checkpoint = parts.checkpoints() / fmt::format("step-{:08}", 10 * epoch);
+    parts.checkpoint = parts.checkpoints() / fmt::format("step-{:08}", steps * epoch);
     Trainer trainer(config, pool, at::kCPU, alone, parts);
     trainer.open_folder();
     const RunResult result = trainer.run();
@@ -133,6 +138,9 @@ TEST(Trainer, StoppedEvaluationIsRepeatedBitForBitAfterAResume) {
     EXPECT_EQ(saved(parts, "../best/ema.safetensors"), saved(whole, "../best/ema.safetensors"));
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(OfPassesOf10, TrainerWithStepsPerEpoch, testing::Values(0, 7, 23),
+                         [](const auto& instance) { return fmt::format("{}", instance.param); });
 
 TEST(Trainer, RunBeginsAgainUntilItHasSavedAndIsThenMissed) {
   const TempDir dir;
@@ -169,10 +177,10 @@ TEST(Trainer, SavesAfterTheNextStepIfAskedBetweenTwoEpochs) {
   EXPECT_TRUE(std::filesystem::exists(folder.checkpoints() / "step-00000001"));
 }
 
-TEST(Trainer, WritesALineForEachEpochAndForTheLastStep) {
+// The steps that have a line in metrics.jsonl, of a run whose passes have 3 steps.
+std::vector<std::int64_t> logged_steps(const std::string& flags) {
   const TempDir dir;
-  const Config config =
-      configured("--model.name linear --loader.batch_size 34 --train.epochs 2 --train.log_every 4");  // 3 steps each
+  const Config config = configured("--model.name linear --loader.batch_size 34 --train.log_every 4 " + flags);
   WorkerPool pool({.workers = 0, .batch_size = 34}, named(nullptr));
   Trainer trainer(config, pool, at::kCPU, alone, {.path = dir / "run", .checkpoint = std::nullopt});
   trainer.open_folder();
@@ -180,7 +188,46 @@ TEST(Trainer, WritesALineForEachEpochAndForTheLastStep) {
   std::vector<std::int64_t> steps;
   std::istringstream lines(read_text_file(dir / "run/metrics.jsonl", "test"));
   for (std::string line; std::getline(lines, line);) steps.push_back(json_from(line).at("step"));
-  EXPECT_THAT(steps, testing::ElementsAre(3, 4, 6));
+  return steps;
+}
+
+TEST(Trainer, WritesALineForEachEpochAndForTheLastStep) {
+  EXPECT_THAT(logged_steps("--train.epochs 2"), testing::ElementsAre(3, 4, 6));
+  EXPECT_THAT(logged_steps("--train.epochs 3 --train.steps_per_epoch 2"), testing::ElementsAre(2, 4, 6));
+  EXPECT_THAT(logged_steps("--train.epochs 2 --train.steps_per_epoch 5"), testing::ElementsAre(4, 8, 10));
+}
+
+TEST(Trainer, NamesTheBatchOfANanLossWithinItsEpoch) {
+  const TempDir dir;
+  const Config config = configured(
+      "--model.name linear --loader.batch_size 50 --optimizer.lr 1e6 --optimizer.weight_decay 1e3 --train.epochs 5 "
+      "--train.steps_per_epoch 3 --schedule.name constant");
+  WorkerPool pool({.workers = 0, .batch_size = 50}, named(nullptr));
+  Trainer trainer(config, pool, at::kCPU, alone, {.path = dir / "run", .checkpoint = std::nullopt});
+  trainer.open_folder();
+  EXPECT_THAT(
+      error_of<RunError>([&] { trainer.run(); }),
+      testing::ContainsRegex(
+          "at step 4 .epoch 2, batch 1 of 3,|at step 5 .epoch 2, batch 2 of 3,|at step 6 .epoch 2, batch 3 of 3,"));
+}
+
+// Batches of 8, 8, 8 and 1 samples.
+TEST(Trainer, ALastBatchThatTheRunDoesNotReachMayHaveOneSample) {
+  const auto run = [](const std::string& flags) {
+    const TempDir dir;
+    Config config = configured(
+        "--data.name synthetic --data.synthetic.shape 8,8,1 --data.synthetic.samples 27 "
+        "--data.synthetic.classes 3 --data.val 2 --loader.workers 0 --loader.batch_size 8 " +
+        flags);
+    WorkerPool pool(pool_options(config), dataset_factory(config));
+    Trainer trainer(config, pool, at::kCPU, alone, {.path = dir / "run", .checkpoint = std::nullopt});
+    trainer.open_folder();
+    return trainer.run().steps;
+  };
+  EXPECT_EQ(run("--train.epochs 1 --train.steps_per_epoch 3"), 3);
+  EXPECT_THAT(error_of<UsageError>([&] { run("--train.epochs 2 --train.steps_per_epoch 3"); }),
+              testing::HasSubstr("a batch of one sample"));
+  EXPECT_EQ(run("--train.epochs 2 --train.steps_per_epoch 5 --loader.drop_last true"), 10);
 }
 
 // The weights overflow, so no epoch is the best.
