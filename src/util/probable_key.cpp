@@ -12,6 +12,8 @@ namespace {
 
 std::string_view field_of(std::string_view key) { return key.substr(key.rfind('.') + 1); }
 
+std::string_view section_of(std::string_view key) { return key.substr(0, key.find('.')); }
+
 // The words of a field that say something: "clip", "grad" and "norm" of "clip_grad_norm".
 std::set<std::string_view> words_of(std::string_view field) {
   constexpr std::size_t shortest = 3;
@@ -25,28 +27,34 @@ std::set<std::string_view> words_of(std::string_view field) {
 }
 
 struct Likeness {
+  bool is_typo;
   std::ptrdiff_t shared;  ///< number of words that both fields have
+  bool in_section;        ///< both are in the same section
   std::size_t distance;   ///< of the keys or, in another section, of the fields
   std::ptrdiff_t depth;   ///< a setting of every run comes before one of a component
   bool is_probable;
   bool operator<(const Likeness& other) const {
-    return std::tuple(shared, other.distance, other.depth) < std::tuple(other.shared, distance, depth);
+    return std::tuple(is_typo, shared, in_section, other.distance, other.depth) <
+           std::tuple(other.is_typo, other.shared, other.in_section, distance, depth);
   }
 };
 
 Likeness likeness(std::string_view key, std::string_view known) {
   constexpr std::size_t wrong_section = 3;
-  const std::size_t typo = std::min<std::size_t>(3, (key.size() + 1) / 2);
+  const std::size_t most_typos = std::min<std::size_t>(3, (key.size() + 1) / 2);
   const std::string_view field = field_of(key);
   const std::set<std::string_view> words = words_of(field);
   const std::set<std::string_view> known_words = words_of(field_of(known));
   const auto shared = std::ranges::count_if(words, [&](std::string_view word) { return known_words.contains(word); });
   const std::size_t of_keys = edit_distance(key, known);
   const std::size_t of_fields = edit_distance(field, field_of(known));
-  return {.shared = shared,
+  const bool is_typo = of_keys <= most_typos;
+  return {.is_typo = is_typo,
+          .shared = shared,
+          .in_section = section_of(key) == section_of(known),
           .distance = std::min(of_keys, of_fields + wrong_section),
           .depth = std::ranges::count(known, '.'),
-          .is_probable = shared > 0 || of_keys <= typo || of_fields <= (field.size() + 2) / 3};
+          .is_probable = is_typo || shared > 0 || of_fields <= (field.size() + 2) / 3};
 }
 
 }  // namespace
