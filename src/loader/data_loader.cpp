@@ -24,6 +24,7 @@ DataLoader::DataLoader(WorkerPool& pool, Split split, const DataLoaderOptions& o
   const std::uint64_t size = this->split().size;
   batches_ = options.drop_last ? size / batch_size_ : (size + batch_size_ - 1) / batch_size_;
   batches_ = std::min(batches_, options.max_batches);
+  end_ = batches_;
 }
 
 std::uint64_t DataLoader::samples_of(std::uint64_t batch) const {

@@ -123,8 +123,9 @@ class DataLoader {
   /// loader.
   void follow_with(DataLoader* other, const BatchRange& range);
 
-  /// Returns the next batch, or nothing at the end of those started. Waits as long as it takes. Throws RunError in the
-  /// cases listed at WorkerPool, and if the caller holds so many batches that no slot is left for another.
+  /// Returns the next batch, or nothing at the end of those started; without a start, those of epoch 0. Waits as long
+  /// as it takes. Throws RunError in the cases listed at WorkerPool, and if the caller holds so many batches that no slot
+  /// is left for another.
   std::optional<Batch> next();
 
   /// Batches per epoch.

@@ -86,6 +86,15 @@ TEST_P(DataLoaderWith, HasNoBatchesForAnEmptySplit) {
   EXPECT_FALSE(loader.next());
 }
 
+TEST_P(DataLoaderWith, BeginsWithEpoch0IfNotStarted) {
+  WorkerPool pool({.workers = GetParam(), .batch_size = 8, .seed = 3}, checkable(100));
+  DataLoader loader(pool, Split::train, {.shuffle = true});
+  const auto batches = rest_of_epoch(loader);
+  loader.start_epoch(0);
+  EXPECT_EQ(batches, rest_of_epoch(loader));
+  EXPECT_EQ(batches.size(), 13u);
+}
+
 TEST_P(DataLoaderWith, ResumesInTheMiddleOfAnEpoch) {
   WorkerPool pool({.workers = GetParam(), .batch_size = 8, .seed = 3}, checkable(100));
   DataLoader loader(pool, Split::train, {.shuffle = true});
