@@ -124,8 +124,8 @@ class DataLoader {
   void follow_with(DataLoader* other, const BatchRange& range);
 
   /// Returns the next batch, or nothing at the end of those started; without a start, those of epoch 0. Waits as long
-  /// as it takes. Throws RunError in the cases listed at WorkerPool, and if the caller holds so many batches that no slot
-  /// is left for another.
+  /// as it takes. Throws RunError in the cases listed at WorkerPool, and if the caller holds so many batches that no
+  /// slot is left for another.
   std::optional<Batch> next();
 
   /// Batches per epoch.
