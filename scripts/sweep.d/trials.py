@@ -3,12 +3,14 @@
 import shlex
 import signal
 import sys
+import time
 
 import run as runs
 from study import combinations
 from trainer import TRAINYARD, SweepError, flags, say
 
 POLL = 0.5  # seconds between checks of the runs' metrics
+SAME_STOP = 0.25  # seconds within which another signal belongs to the same request, as in util/signals.h
 STOPPED = 128 + signal.SIGTERM
 UNFIT = (2, 3)  # exit codes whose cause is not the trial: the next one would end in the same way
 KEPT = f"everything is kept, the same command continues:\n  {shlex.join(sys.argv)}"
@@ -137,16 +139,17 @@ class Sweep:
                 raise SweepError(f"stopped, as further trials would fail in the same way; {KEPT}", code)
 
     def stop_all(self):
-        """Waits until the runs have saved. Another signal kills them."""
+        """Waits until the runs have saved. Another signal kills them, but not one that timeout(1) sends twice."""
+        began = time.monotonic()
         if self.training:
             say(f"stopping {len(self.training)} runs, which save first; another Ctrl-C kills them")
         for trial in self.training:
             trial.run.stop()
         while any(trial.run.process.poll() is None for trial in self.training):
             received = signal.sigtimedwait(runs.SIGNALS, POLL)
-            if received and received.si_signo != signal.SIGCHLD:
-                for trial in self.training:
-                    trial.run.kill()
+            another = received and received.si_signo != signal.SIGCHLD and time.monotonic() - began > SAME_STOP
+            for trial in self.training if another else []:
+                trial.run.kill()
         for trial in self.training:
             if trial.run.process.returncode == 0 or trial.pruned and trial.run.process.returncode == STOPPED:
                 self.end(trial)

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -21,6 +22,7 @@
 #include "distributed/outcome.h"
 #include "distributed/rank.h"
 #include "distributed/torchrun_py.h"
+#include "util/clock.h"
 #include "util/error.h"
 #include "util/process_end.h"
 #include "util/signals.h"
@@ -123,10 +125,11 @@ class Launcher {
   sigset_t given_mask_{};
   pid_t torchrun_ = -1;
   int torchrun_status_ = 0;
-  int stop_ = 0;               // the signal to stop; 0: none yet
-  bool save_ = false;          // a save was requested, and no rank has been told
-  bool stopped_hard_ = false;  // ranks were killed and may not have saved
-  std::vector<int> stopping_;  // process ids of the ranks that were sent stop_
+  int stop_ = 0;                 // the signal to stop; 0: none yet
+  std::int64_t first_stop_ = 0;  // when it was the first, monotonic_ns()
+  bool save_ = false;            // a save was requested, and no rank has been told
+  bool stopped_hard_ = false;    // ranks were killed and may not have saved
+  std::vector<int> stopping_;    // process ids of the ranks that were sent stop_
 };
 
 int Launcher::run() {
@@ -184,9 +187,14 @@ void Launcher::take_signal() {
 }
 
 void Launcher::stop_by(int number) {
+  const std::int64_t now = monotonic_ns();
   const bool second = stop_ != 0;
+  if (second && is_same_stop(first_stop_, now)) return;
   stop_ = number;
-  if (!second) pass_on_stop();
+  if (!second) {
+    first_stop_ = now;
+    pass_on_stop();
+  }
   if (second || stopping_.empty()) {
     stopped_hard_ = true;
     kill(torchrun_, SIGKILL);  // its death also ends the ranks

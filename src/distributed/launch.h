@@ -17,7 +17,7 @@ struct LaunchOptions {
 /// 0, or 128 + n if signal n stopped them after saving. The ranks inherit the standard streams.
 ///
 /// SIGINT, SIGTERM, SIGHUP and SIGUSR1 are passed on to the ranks that take signals (TakesSignals). If no rank does
-/// yet, SIGUSR1 waits for one; the others end everything immediately, as does the second signal to stop. A signal that
+/// yet, SIGUSR1 waits for one; the others end everything immediately, as does a second signal to stop (is_same_stop()). A signal that
 /// this process ignores stays ignored. SIGTSTP pauses the ranks with this process. All processes end with this one,
 /// however it ends.
 ///

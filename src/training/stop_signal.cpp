@@ -1,9 +1,12 @@
 #include "training/stop_signal.h"
 
 #include <array>
+#include <atomic>
+#include <cstdint>
 
 #include <signal.h>
 
+#include "util/clock.h"
 #include "util/signals.h"
 #include "util/system.h"
 
@@ -14,6 +17,7 @@ constexpr std::array stop_signals = {SIGINT, SIGTERM, SIGHUP};
 
 // Static, because a handler may still run on another thread while a StopSignal ends.
 StopRequests requests;
+std::atomic<std::int64_t> first_stop = 0;  // monotonic_ns()
 std::array<struct sigaction, stop_signals.size()> previous_stops;
 struct sigaction previous_save;
 sigset_t previous_mask;
@@ -23,8 +27,14 @@ void restore_stops() {
 }
 
 void handle_stop(int signal) {
-  requests.signal = signal;
-  restore_stops();  // any second signal ends the process
+  const std::int64_t now = monotonic_ns();
+  if (requests.signal == 0) {
+    first_stop = now;
+    requests.signal = signal;
+  } else if (!is_same_stop(first_stop, now)) {
+    restore_stops();
+    raise(signal);  // ends the process when this function returns
+  }
 }
 
 void handle_save(int /*signal*/) { requests.save = true; }

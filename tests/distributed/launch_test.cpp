@@ -114,7 +114,7 @@ TEST(Launch, PassesSignalsOnAndReturnsTheOneThatStopped) {
   ASSERT_TRUE(wait_for(launcher, "training", 2)) << launcher.output_so_far();
   launcher.signal(SIGUSR1);
   ASSERT_TRUE(wait_for(launcher, "saved", 2)) << launcher.output_so_far();
-  launcher.signal(SIGTERM);
+  for (int i = 0; i < 2; ++i) launcher.signal(SIGTERM);  // as timeout(1) does
   const Outcome outcome = launcher.wait();
   EXPECT_EQ(outcome.exit_code, 128 + SIGTERM);
   EXPECT_EQ(count_of(outcome.output, "stopped by 15"), 2) << outcome.output;
@@ -165,6 +165,7 @@ TEST(Launch, EndsAllAtOnceBySecondSignal) {
   ASSERT_TRUE(wait_for(launcher, "pid", 2)) << launcher.output_so_far();
   launcher.signal(SIGINT);
   ASSERT_TRUE(wait_for(launcher, "stopped by 2", 1)) << launcher.output_so_far();
+  usleep(300'000);
   launcher.signal(SIGTERM);
   const Outcome outcome = launcher.wait();
   EXPECT_EQ(outcome.exit_code, 128 + SIGTERM);

@@ -195,7 +195,8 @@ class Sweep(SweepCase):
                 shutil.rmtree(self.folder / "sweep", ignore_errors=True)
                 self.go.unlink(missing_ok=True)
                 process = self.start("--jobs", "2", trainings=2)
-                process.send_signal(number)
+                for _ in range(2):  # as timeout(1) does
+                    process.send_signal(number)
                 printed = self.printed(process)
                 if number != signal.SIGKILL:
                     self.assertEqual(process.returncode, 128 + number)
@@ -213,6 +214,7 @@ class Sweep(SweepCase):
         process = self.start("--jobs", "2", space="train.seed=0,4", trainings=2)
         process.send_signal(signal.SIGINT)
         self.wait_for(lambda: "another Ctrl-C kills them" in (self.folder / "log").read_text())
+        time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         self.printed(process)
         self.assertEqual(process.returncode, 130)

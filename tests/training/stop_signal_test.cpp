@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "util/signals.h"
 
@@ -22,9 +23,17 @@ TEST(StopSignal, SecondSignalEndsTheProcess) {
       {
         const StopSignal stop_signal;
         raise(SIGINT);
+        usleep(300'000);
         raise(SIGTERM);
       },
       testing::KilledBySignal(SIGTERM), "");
+}
+
+TEST(StopSignal, SignalThatIsSentTwiceAtOnceIsOneRequest) {
+  const StopSignal stop_signal;
+  raise(SIGTERM);
+  raise(SIGTERM);
+  EXPECT_EQ(stop_signal.token().signal(), SIGTERM);
 }
 
 TEST(StopSignal, SaveRequestIsTakenOnceAndStopsNothing) {
