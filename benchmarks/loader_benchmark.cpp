@@ -16,7 +16,6 @@
 #include "loader/data_loader.h"
 #include "loader/process_usage.h"
 #include "measure.h"
-#include "util/error.h"
 
 namespace trainyard {
 namespace {
