@@ -17,9 +17,9 @@ struct LaunchOptions {
 /// 0, or 128 + n if signal n stopped them after saving. The ranks inherit the standard streams.
 ///
 /// SIGINT, SIGTERM, SIGHUP and SIGUSR1 are passed on to the ranks that take signals (TakesSignals). If no rank does
-/// yet, SIGUSR1 waits for one; the others end everything immediately, as does a second signal to stop (is_same_stop()). A signal that
-/// this process ignores stays ignored. SIGTSTP pauses the ranks with this process. All processes end with this one,
-/// however it ends.
+/// yet, SIGUSR1 waits for one; the others end everything immediately, as does a second signal to stop (is_same_stop()).
+/// A signal that this process ignores stays ignored. SIGTSTP pauses the ranks with this process. All processes end with
+/// this one, however it ends.
 ///
 /// If a rank fails, throws the error that was the cause: RunError and MachineError name rank and host; UsageError is
 /// the rank's own, which the ranks do not print themselves. Throws MachineError if torchrun cannot be run: that of the

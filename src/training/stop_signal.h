@@ -7,9 +7,9 @@
 namespace trainyard {
 
 /// Installs the signal handlers for its lifetime and then restores the previous ones. The first stop signal only
-/// requests a stop; a second one (is_same_stop()) ends the process immediately, by the previous action. Every SIGUSR1 requests a save,
-/// also one that hold_back_save_requests() has held back. A stop signal that the process ignores stays ignored. At most
-/// one at a time; created and destroyed on the main thread.
+/// requests a stop; a second one (is_same_stop()) ends the process immediately, by the previous action. Every SIGUSR1
+/// requests a save, also one that hold_back_save_requests() has held back. A stop signal that the process ignores stays
+/// ignored. At most one at a time; created and destroyed on the main thread.
 class StopSignal {
  public:
   StopSignal();
