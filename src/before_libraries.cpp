@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include <linux/limits.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "util/error.h"
@@ -19,7 +20,7 @@ namespace {
 // Sanitizers are not initialized yet.
 __attribute__((no_sanitize("address"), no_sanitize("thread"), no_sanitize("undefined"))) void require_working_folder() {
   static char folder[PATH_MAX];
-  if (getcwd(folder, sizeof folder) != nullptr || errno != ENOENT) return;
+  if (syscall(SYS_getcwd, folder, sizeof folder) != -1 || errno != ENOENT) return;
   constexpr std::string_view said =
       "[trainyard] the working directory has been deleted: change to a folder that exists, e.g. cd ~\n";
   [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, said.data(), said.size());
