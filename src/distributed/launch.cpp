@@ -126,7 +126,7 @@ class Launcher {
   pid_t torchrun_ = -1;
   int torchrun_status_ = 0;
   int stop_ = 0;                 // the signal to stop; 0: none yet
-  std::int64_t first_stop_ = 0;  // when it was the first, monotonic_ns()
+  std::int64_t first_stop_ = 0;  // when the first was passed on, monotonic_ns()
   bool save_ = false;            // a save was requested, and no rank has been told
   bool stopped_hard_ = false;    // ranks were killed and may not have saved
   std::vector<int> stopping_;    // process ids of the ranks that were sent stop_
@@ -187,13 +187,12 @@ void Launcher::take_signal() {
 }
 
 void Launcher::stop_by(int number) {
-  const std::int64_t now = monotonic_ns();
   const bool second = stop_ != 0;
-  if (second && is_same_stop(first_stop_, now)) return;
+  if (second && is_same_stop(first_stop_, monotonic_ns())) return;
   stop_ = number;
   if (!second) {
-    first_stop_ = now;
     pass_on_stop();
+    first_stop_ = monotonic_ns();  // one that arrived meanwhile is taken next
   }
   if (second || stopping_.empty()) {
     stopped_hard_ = true;
