@@ -1,4 +1,4 @@
-// What has to happen before the constructors of the libraries run, which takes LibTorch's a large part of a second.
+// What has to happen before the constructors of the libraries run; those of LibTorch take a large part of a second.
 // Only an executable's .preinit_array runs before them, so only system calls are used here.
 
 #include <cerrno>

@@ -56,8 +56,7 @@ class LrFindCommand : public Command {
     if (result.signal != 0) return 128 + result.signal;
     print_curve(finder);
     write_report(folder.report(), {{.record = read_run(folder.path), .evaluation = nullptr, .note = ""}});
-    print("\n  curve      {}\n  report     {}\n", (folder.path / "metrics.jsonl").string(),
-          (folder.path / "report.html").string());
+    print("\n  curve      {}\n  report     {}\n", (folder.path / "metrics.jsonl").string(), folder.report().string());
     return 0;
   }
 
