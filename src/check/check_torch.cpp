@@ -25,6 +25,9 @@ void gather_cuda(Facts& facts, const Needs& needs, bool names) {
 
 // As the run does next, but while the process that keeps the driver initialized still lives.
 void initialize_driver() {
+  // Read by cuInit. By default all streams share 8 queues, and what waits in one for the step keeps nvJPEG, which uses
+  // 14 streams, from decoding the next batch beside the step.
+  setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", /*overwrite=*/0);
   DriverFacts driver;
   std::vector<DeviceFacts> devices;
   gather_libcuda(driver, devices);

@@ -1,7 +1,6 @@
 #include "commands/machine.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
@@ -51,9 +50,6 @@ at::Device prepare_device(const Config& config, const CheckResult& check) {
     // Before the first backward pass LibTorch would count the GPUs, and hang or crash if CUDA's driver does.
     c10::impl::registerDeviceGuard(at::kCUDA, nullptr);
   } else {
-    // Read when CUDA's driver is initialized. By default all streams share 8 queues, and what waits in one for the step
-    // keeps nvJPEG, which uses 14 streams, from decoding the next batch beside the step.
-    setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", /*overwrite=*/0);
     c10::impl::VirtualGuardImpl(device.type()).setDevice(device);
   }
   set_float32_arithmetic(config.train.precision);

@@ -1,10 +1,14 @@
 #include "check/check.h"
 
+#include <cstdlib>
 #include <fstream>
 
+#include <dlfcn.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "check/facts_json.h"
 #include "check/gather.h"
@@ -88,6 +92,18 @@ class CheckOnStandIn : public testing::Test {
     return judge(recorded_from_json(program.wait().output).facts, Needs{});
   }
 
+  struct Initialization {
+    pid_t pid = 0;
+    std::string connections;
+  };
+
+  std::vector<Initialization> initializations() const {
+    std::ifstream log(dir_ / "log");
+    std::vector<Initialization> all;
+    for (Initialization one; log >> one.pid >> one.connections;) all.push_back(one);
+    return all;
+  }
+
   TempDir dir_;
   pid_t pid_ = 0;
 };
@@ -96,11 +112,33 @@ TEST_F(CheckOnStandIn, InitializesTheDriverInOtherProcessesFirst) {
   const CheckResult result = check({});
   ASSERT_EQ(result.facts.devices.size(), 1u);
   EXPECT_EQ(result.facts.devices[0].name, "Card A");
-  std::ifstream log(dir_ / "log");
-  std::vector<pid_t> pids;
-  for (pid_t pid = 0; log >> pid;) pids.push_back(pid);
-  ASSERT_FALSE(pids.empty());
-  EXPECT_NE(pids[0], pid_);
+  const std::vector<Initialization> initialized = initializations();
+  ASSERT_FALSE(initialized.empty());
+  EXPECT_NE(initialized[0].pid, pid_);
+}
+
+// What the driver reads when it is initialized must be set by then; the check shows only what the user has set.
+TEST_F(CheckOnStandIn, TheDriverOfThisProcessIsInitializedWithQueuesForDecoding) {
+  if (dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD) != nullptr) GTEST_SKIP() << "LibTorch has loaded a real driver";
+  const auto pass = [](const std::vector<int>& devices, bool, const ProbeListener& listener) {
+    listener.done({fmt::format("cuda:{}", devices[0]), "kernel", "ok", "", 0, 0});
+  };
+  const auto check_here = [&] {
+    unsetenv("CUDA_DEVICE_MAX_CONNECTIONS");
+    setenv("STAND_IN_GPUS", "Card A", 1);
+    setenv("STAND_IN_LOG", (dir_ / "log").c_str(), 1);
+    dlopen(TRAINYARD_STAND_IN_CUDA "/libcuda.so.1", RTLD_NOW | RTLD_GLOBAL);
+    const CheckResult result = run_check({}, {.gpu_probes = pass});
+    std::ofstream(dir_ / "pid") << getpid();
+    _exit(static_cast<int>(result.facts.environment.count("CUDA_DEVICE_MAX_CONNECTIONS")));
+  };
+  EXPECT_EXIT(check_here(), testing::ExitedWithCode(0), "");
+  pid_t checked = 0;
+  std::ifstream(dir_ / "pid") >> checked;
+  const std::vector<Initialization> initialized = initializations();
+  ASSERT_FALSE(initialized.empty());
+  EXPECT_EQ(initialized.back().pid, checked);
+  EXPECT_EQ(initialized.back().connections, "32");
 }
 
 TEST_F(CheckOnStandIn, ACrashOfTheDriverIsAFinding) {

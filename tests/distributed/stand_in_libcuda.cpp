@@ -1,6 +1,6 @@
 // A libcuda.so.1 that reports GPUs but cannot compute: one for each name in STAND_IN_GPUS, e.g. "Card A,Card A". One
-// named "lost" cannot be opened. Each process that initializes it adds a line with its ID to the file STAND_IN_LOG, and
-// crashes if STAND_IN_CRASHES is set.
+// named "lost" cannot be opened. Each process that initializes it adds a line with its ID and the value of
+// CUDA_DEVICE_MAX_CONNECTIONS, or "-", to the file STAND_IN_LOG, and crashes if STAND_IN_CRASHES is set.
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -26,7 +26,10 @@ std::vector<std::string> names() {
 extern "C" {
 
 int cuInit(unsigned) {
-  if (const char* const log = std::getenv("STAND_IN_LOG")) std::ofstream(log, std::ios::app) << getpid() << '\n';
+  if (const char* const log = std::getenv("STAND_IN_LOG")) {
+    const char* const connections = std::getenv("CUDA_DEVICE_MAX_CONNECTIONS");
+    std::ofstream(log, std::ios::app) << getpid() << ' ' << (connections == nullptr ? "-" : connections) << '\n';
+  }
   if (std::getenv("STAND_IN_CRASHES") != nullptr) std::raise(SIGSEGV);
   return 0;
 }
