@@ -10,6 +10,7 @@ from the making of the model on.
 """
 
 import functools
+import gc
 import json
 import pathlib
 import statistics
@@ -147,33 +148,10 @@ def peak_memory_of_ours(program, measured):
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)["peak_memory_bytes"]
 
 
-def main():
-    program, given = sys.argv[1], sys.argv[2:]
-    device, precisions, model, size, channels, count, threads, rounds, steps = given + DEFAULTS[len(given) :]
-    size, channels, count, threads, rounds, steps = map(int, (size, channels, count, threads, rounds, steps))
-    precision, *_ = precisions = precisions.split(",")
-    torch.set_num_threads(threads)
-    torch.backends.cudnn.benchmark = True
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precisions != ["fp32"]
-    is_text = model == "gpt2"
-
-    def make_training():
-        return Text(device, size, channels, count) if is_text else Images(device, model, size, channels, count)
-
-    with tempfile.TemporaryDirectory() as folder:
-        if is_text:
-            write_tokens(folder, size, channels)
-        measured = (device, precision, model, size, channels, count, threads, folder)
-        memory = {"trainyard": peak_memory_of_ours(program, measured)}
-        ours = Ours(step_command(program, *measured))
-        ours.seconds_a_step(steps)  # the first steps benchmark cuDNN's algorithms
-    contenders = {"trainyard": ours}
-    made = {
-        name if len(precisions) == 1 else f"{name}, {each}": make
-        for each in precisions
-        for name, make in peers(device, each, make_training).items()
-    }
-    for name, make in made.items():
+def started(device, precision, make_training, steps):
+    """Returns the peers that fit into the memory, after their first steps, and the memory that each has taken."""
+    contenders, memory = {}, {}
+    for name, make in peers(device, precision, make_training).items():
         try:
             if device == "cuda":
                 others = torch.cuda.memory_allocated()
@@ -185,25 +163,68 @@ def main():
         except torch.OutOfMemoryError:
             contenders.pop(name, None)
             torch.cuda.empty_cache()
-            print(f"{name}: not measured, the GPU's memory is too small")
+            print(f"{name}, {precision}: not measured, the GPU's memory is too small")
+    return contenders, memory
+
+
+def take_turns(contenders, rounds, steps):
+    """Returns the seconds of a step in each round."""
     times = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, one in contenders.items():
             times[name].append(one.seconds_a_step(steps))
+    return times
 
-    print(f"{model} {','.join(precisions)} on {device}, batch {count}, {threads} threads, {rounds} rounds:")
+
+def show(times, memory, precisions, flops_of_text):
     for name, measured in times.items():
         ratios = sorted(ours / theirs for ours, theirs in zip(times["trainyard"], measured))
         seconds = statistics.median(measured)
         rate = ""
-        if is_text:
-            tokens = count * size / seconds
-            rate = f", {tokens:,.0f} tokens/s, MFU {tokens * gpt2.flops_a_token(channels, size) / PEAK_FLOPS:.1%}"
-        size_text = f", {memory[name] / 2**20:,.0f} MiB" if name in memory else ""
+        if flops_of_text:
+            tokens, flops = flops_of_text
+            rate = f", {tokens / seconds:,.0f} tokens/s, MFU {flops / seconds / PEAK_FLOPS:.1%}"
+        size = f", {memory[name] / 2**20:,.0f} MiB" if name in memory else ""
         print(
-            f"  {name:<25} {1e3 * seconds:8.2f} ms a step{rate}{size_text}; trainyard's time to it "
-            f"{statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})"
+            f"  {name + ', ' + precisions[name != 'trainyard']:<25} {1e3 * seconds:8.2f} ms a step{rate}{size}; "
+            f"trainyard's time to it {statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})",
+            flush=True,
         )
+
+
+def main():
+    program, given = sys.argv[1], sys.argv[2:]
+    device, precisions, model, size, channels, count, threads, rounds, steps = given + DEFAULTS[len(given) :]
+    size, channels, count, threads, rounds, steps = map(int, (size, channels, count, threads, rounds, steps))
+    precision, *_ = precisions = precisions.split(",")
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precisions != ["fp32"]
+    is_text = model == "gpt2"
+    flops_of_text = (count * size, count * size * gpt2.flops_a_token(channels, size)) if is_text else None
+
+    def make_training():
+        return Text(device, size, channels, count) if is_text else Images(device, model, size, channels, count)
+
+    with tempfile.TemporaryDirectory() as folder:
+        if is_text:
+            write_tokens(folder, size, channels)
+        measured = (device, precision, model, size, channels, count, threads, folder)
+        memory = peak_memory_of_ours(program, measured)
+        ours = Ours(step_command(program, *measured))
+        ours.seconds_a_step(steps)  # the first steps benchmark cuDNN's algorithms
+    print(f"{model} on {device}, batch {count}, {threads} threads, {rounds} rounds:")
+
+    # One precision after the other: with the graphs of both, PyTorch has ended with an illegal memory access.
+    def measure(each):
+        contenders, memory_of_peers = started(device, each, make_training, steps)
+        times = take_turns({"trainyard": ours} | contenders, rounds, steps)
+        show(times, {"trainyard": memory} | memory_of_peers, (precision, each), flops_of_text)
+
+    for each in precisions:
+        measure(each)
+        torch._dynamo.reset()
+        gc.collect()
 
 
 main()
