@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "support/image_files.h"
+#include "support/prints.h"
 #include "support/processes.h"
 #include "support/ranks.h"
 #include "support/subprocess.h"
@@ -138,7 +139,7 @@ TEST(BenchStep, MeasuresRanksTogether) {
 
 TEST(BenchStep, EndsAtOnceBySignals) {
   Subprocess process(bench("step --seconds 60"));
-  ASSERT_TRUE(comes_true([&] { return process.output_so_far().find("batch") != std::string::npos; }));
+  ASSERT_TRUE(prints(process, "batch"));
   process.signal(SIGINT);
   EXPECT_EQ(process.wait().exit_code, 128 + SIGINT);
 }
@@ -168,7 +169,7 @@ TEST(BenchLoader, ContinuesAcrossEpochsWithoutWorkers) {
 
 TEST(BenchLoader, LeavesNoProcessBehindIfASignalEndsIt) {
   Subprocess process(bench("loader --seconds 60"));
-  ASSERT_TRUE(comes_true([&] { return process.output_so_far().find("first batch") != std::string::npos; }));
+  ASSERT_TRUE(prints(process, "first batch"));
   const std::vector<pid_t> zygote = children_of(process.pid());
   ASSERT_EQ(zygote.size(), 1u);
   ASSERT_TRUE(comes_true([&] { return children_of(zygote.front()).size() == 2; }));

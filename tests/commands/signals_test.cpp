@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
+#include "support/prints.h"
 #include "support/processes.h"
 #include "support/subprocess.h"
 #include "support/temp_dir.h"
@@ -26,8 +27,7 @@ Outcome outcome_as_process_one(const Words& command, int signal, const std::stri
   Words words = as_process_one;
   words.insert(words.end(), command.begin(), command.end());
   Subprocess process(words);
-  EXPECT_TRUE(comes_true([&] { return process.output_so_far().find(after) != std::string::npos; }))
-      << process.output_so_far();
+  EXPECT_TRUE(prints(process, after));
   kill(children_of(process.pid()).at(0), signal);
   return process.wait();
 }
@@ -55,10 +55,9 @@ TEST(SignalsOfProcessOne, SaveOnceItTrains) {
 TEST(SaveSignal, BeforeTrainingIsKeptUntilTheFirstStep) {
   const TempDir dir;
   Subprocess process(tiny_training(dir / "runs", "a", "100000", {"--train.log_every", "1"}));
-  ASSERT_TRUE(comes_true([&] { return process.output_so_far().find("machine:") != std::string::npos; }));
+  ASSERT_TRUE(prints(process, "machine:"));
   process.signal(SIGUSR1);
-  EXPECT_TRUE(comes_true([&] { return process.output_so_far().find("SIGUSR1: saving step ") != std::string::npos; }))
-      << process.output_so_far();
+  EXPECT_TRUE(prints(process, "SIGUSR1: saving step "));
   process.signal(SIGTERM);
   EXPECT_EQ(process.wait().exit_code, 128 + SIGTERM);
 }
@@ -71,7 +70,7 @@ TEST(SaveSignal, WhileLibrariesAreInitializedIsHeldBack) {
 
 TEST(SaveSignal, DoesNotEndACommandThatSavesNothing) {
   Subprocess process({TRAINYARD_BINARY, "data", "--data.name", "synthetic", "--data.synthetic.samples", "5000000"});
-  ASSERT_TRUE(comes_true([&] { return process.output_so_far().find("class 9") != std::string::npos; }));
+  ASSERT_TRUE(prints(process, "class 9"));
   process.signal(SIGUSR1);
   process.signal(SIGTERM);
   EXPECT_EQ(process.wait().exit_code, 128 + SIGTERM);

@@ -14,6 +14,7 @@
 #include "checkpoint/safetensors_torch.h"
 #include "datasets/dataset.h"
 #include "support/idx_files.h"
+#include "support/prints.h"
 #include "support/processes.h"
 #include "support/read_field.h"
 #include "support/step_losses.h"
@@ -187,7 +188,7 @@ TEST(TrainSignals, EndItAtOnceWhileWeightsAreInitialized) {
   Subprocess child({TRAINYARD_BINARY, "train", "--data.name", "csv", "--data.root", TRAINYARD_SOURCE_DIR "/data/houses",
                     "--data.csv.target", "price", "--model.name", "mlp", "--model.mlp.width", "10000",
                     "--model.mlp.depth", "4", "--train.device", "cpu", "--run.dir", dir / "runs"});
-  ASSERT_TRUE(comes_true([&] { return child.output_so_far().find("\ndata ") != std::string::npos; }));
+  ASSERT_TRUE(prints(child, "\ndata "));
   child.signal(SIGTERM);
   const Outcome stopped = child.wait();
   EXPECT_EQ(stopped.exit_code, 128 + SIGTERM);

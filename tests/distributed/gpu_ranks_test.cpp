@@ -10,6 +10,7 @@
 
 #include "checkpoint/safetensors_torch.h"
 #include "support/named_tensors.h"
+#include "support/prints.h"
 #include "support/processes.h"
 #include "support/ranks.h"
 #include "support/subprocess.h"
@@ -107,8 +108,7 @@ TEST_F(GpuRanks, AKilledRankCostsNothingButTime) {
                        "--distributed.timeout",    "20"};
   ASSERT_EQ(run_program(command("whole", "cuda:0,1", "40", flags)).exit_code, 0);
   Subprocess launcher(command("killed", "cuda:0,1", "40", flags));
-  ASSERT_TRUE(comes_true([&] { return launcher.output_so_far().find("epoch 3/") != std::string::npos; }))
-      << launcher.output_so_far();
+  ASSERT_TRUE(prints(launcher, "epoch 3/"));
   const std::vector<pid_t> ranks = ranks_of(launcher);
   ASSERT_EQ(ranks.size(), 2U);
   kill(ranks[1], SIGKILL);
@@ -139,8 +139,7 @@ TEST_F(GpuRanks, DataThatFitsOnNoGpuAloneIsSpreadOverThem) {
                           "                    device=f'cuda:{gpu}') for gpu in (0, 1)]\n"
                           "print('ready', flush=True)\n"
                           "time.sleep(3600)"});
-  ASSERT_TRUE(comes_true([&] { return other.output_so_far().find("ready") != std::string::npos; }))
-      << other.output_so_far();
+  ASSERT_TRUE(prints(other, "ready"));
   Flags kept = flags;
   kept.insert(kept.end(), {"--loader.cache", "gpu"});
   const Outcome outcome = run_program(command("spread", "cuda:0,1", "4", kept));

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "support/prints.h"
 #include "support/processes.h"
 #include "support/subprocess.h"
 #include "support/temp_dir.h"
@@ -31,10 +32,6 @@ std::vector<std::string> launch_of(const std::vector<std::string>& actions, int 
 std::string last_line(const std::string& text) {
   const std::size_t end = text.find_last_not_of('\n');
   return text.substr(text.rfind('\n', end) + 1, end - text.rfind('\n', end));
-}
-
-bool wait_for(const Subprocess& launcher, const std::string& words, int times) {
-  return comes_true([&] { return count_of(launcher.output_so_far(), words) >= times; });
 }
 
 // Returns the process IDs that ranks have printed as "pid N".
@@ -111,9 +108,9 @@ TEST(Launch, StartsTheRanksAgainAsOftenAsAskedFor) {
 
 TEST(Launch, PassesSignalsOnAndReturnsTheOneThatStopped) {
   Subprocess launcher(launch_of({"train", "train"}, 3));
-  ASSERT_TRUE(wait_for(launcher, "training", 2)) << launcher.output_so_far();
+  ASSERT_TRUE(prints(launcher, "training", 2));
   launcher.signal(SIGUSR1);
-  ASSERT_TRUE(wait_for(launcher, "saved", 2)) << launcher.output_so_far();
+  ASSERT_TRUE(prints(launcher, "saved", 2));
   for (int i = 0; i < 2; ++i) launcher.signal(SIGTERM);  // as timeout(1) does
   const Outcome outcome = launcher.wait();
   EXPECT_EQ(outcome.exit_code, 128 + SIGTERM);
@@ -123,10 +120,10 @@ TEST(Launch, PassesSignalsOnAndReturnsTheOneThatStopped) {
 
 TEST(Launch, KeepsARequestToSaveUntilARankTakesSignals) {
   Subprocess launcher(launch_of({"train after a second", "train after a second"}));
-  ASSERT_TRUE(wait_for(launcher, "waiting", 2)) << launcher.output_so_far();
+  ASSERT_TRUE(prints(launcher, "waiting", 2));
   launcher.signal(SIGUSR1);
-  EXPECT_TRUE(wait_for(launcher, "saved", 1)) << launcher.output_so_far();
-  ASSERT_TRUE(wait_for(launcher, "training", 2)) << launcher.output_so_far();
+  EXPECT_TRUE(prints(launcher, "saved"));
+  ASSERT_TRUE(prints(launcher, "training", 2));
   launcher.signal(SIGTERM);
   EXPECT_EQ(launcher.wait().exit_code, 128 + SIGTERM);
 }
@@ -135,10 +132,10 @@ TEST(Launch, KeepsIgnoringASignalThatItsCallerIgnores) {
   std::vector<std::string> command = launch_of({"train", "train"});
   command.insert(command.begin(), {"env", "--ignore-signal=HUP"});
   Subprocess launcher(command);
-  ASSERT_TRUE(wait_for(launcher, "training", 2)) << launcher.output_so_far();
+  ASSERT_TRUE(prints(launcher, "training", 2));
   launcher.signal(SIGHUP);
   launcher.signal(SIGUSR1);
-  EXPECT_TRUE(wait_for(launcher, "saved", 2)) << launcher.output_so_far();
+  EXPECT_TRUE(prints(launcher, "saved", 2));
   launcher.signal(SIGTERM);
   EXPECT_EQ(launcher.wait().exit_code, 128 + SIGTERM);
 }
@@ -146,14 +143,14 @@ TEST(Launch, KeepsIgnoringASignalThatItsCallerIgnores) {
 // Simulates an agreed stop: a signal to one rank stops all, and the launcher receives none.
 TEST(Launch, ReturnsTheSignalThatARankWasStoppedBy) {
   Subprocess launcher(launch_of({"train", "train"}));
-  ASSERT_TRUE(wait_for(launcher, "training", 2)) << launcher.output_so_far();
+  ASSERT_TRUE(prints(launcher, "training", 2));
   for (const pid_t rank : pids_in(launcher.output_so_far())) kill(rank, SIGINT);
   EXPECT_EQ(launcher.wait().exit_code, 128 + SIGINT);
 }
 
 TEST(Launch, ReturnsTheSignalThatEndedARankWithoutAWord) {
   Subprocess launcher(launch_of({"end by signals", "end by signals"}));
-  ASSERT_TRUE(wait_for(launcher, "waiting", 2)) << launcher.output_so_far();
+  ASSERT_TRUE(prints(launcher, "waiting", 2));
   launcher.signal(SIGTERM);
   const Outcome outcome = launcher.wait();
   EXPECT_EQ(outcome.exit_code, 128 + SIGTERM);
@@ -162,9 +159,9 @@ TEST(Launch, ReturnsTheSignalThatEndedARankWithoutAWord) {
 
 TEST(Launch, EndsAllAtOnceBySecondSignal) {
   Subprocess launcher(launch_of({"train", "wait"}));
-  ASSERT_TRUE(wait_for(launcher, "pid", 2)) << launcher.output_so_far();
+  ASSERT_TRUE(prints(launcher, "pid", 2));
   launcher.signal(SIGINT);
-  ASSERT_TRUE(wait_for(launcher, "stopped by 2", 1)) << launcher.output_so_far();
+  ASSERT_TRUE(prints(launcher, "stopped by 2"));
   usleep(300'000);
   launcher.signal(SIGTERM);
   const Outcome outcome = launcher.wait();
@@ -174,7 +171,7 @@ TEST(Launch, EndsAllAtOnceBySecondSignal) {
 
 TEST(Launch, EndsAllAtOnceWhileNoRankTakesSignals) {
   Subprocess launcher(launch_of({"wait", "wait"}));
-  ASSERT_TRUE(wait_for(launcher, "waiting", 2)) << launcher.output_so_far();
+  ASSERT_TRUE(prints(launcher, "waiting", 2));
   launcher.signal(SIGUSR1);
   launcher.signal(SIGHUP);
   const Outcome outcome = launcher.wait();
@@ -186,7 +183,7 @@ TEST(Launch, EndsAllAtOnceWhileNoRankTakesSignals) {
 // Simulates Ctrl-C in a terminal: the signal goes to a shell and its whole process group.
 TEST(Launch, RanksGetOneSignalWhereAProcessGroupGetsIt) {
   Subprocess shell({"setsid", "sh", "-c", std::string(TRAINYARD_LAUNCH_PROGRAM) + " 0 train train; echo code $?"});
-  ASSERT_TRUE(wait_for(shell, "training", 2)) << shell.output_so_far();
+  ASSERT_TRUE(prints(shell, "training", 2));
   kill(-shell.pid(), SIGINT);
   const Outcome outcome = shell.wait();
   EXPECT_EQ(count_of(outcome.output, "stopped by 2"), 2) << outcome.output;
@@ -195,7 +192,7 @@ TEST(Launch, RanksGetOneSignalWhereAProcessGroupGetsIt) {
 TEST(Launch, PausesTheRanksWithTheTerminal) {
   setpgid(0, 0);  // a new group has its parent outside: SIGTSTP does not stop an orphaned process group
   Subprocess launcher(launch_of({"train", "train"}));
-  ASSERT_TRUE(wait_for(launcher, "training", 2)) << launcher.output_so_far();
+  ASSERT_TRUE(prints(launcher, "training", 2));
   const std::vector<pid_t> ranks = pids_in(launcher.output_so_far());
   launcher.signal(SIGTSTP);
   for (const pid_t rank : ranks) EXPECT_TRUE(comes_true([&] { return state_of(rank) == "T"; }));
@@ -208,19 +205,19 @@ TEST(Launch, PausesTheRanksWithTheTerminal) {
 // A process that was stopped and continued returns from its wait for signals without one.
 TEST(Launch, PassesTheFirstSignalOnAfterItWasStopped) {
   Subprocess launcher(launch_of({"train", "train"}));
-  ASSERT_TRUE(wait_for(launcher, "training", 2)) << launcher.output_so_far();
+  ASSERT_TRUE(prints(launcher, "training", 2));
   launcher.signal(SIGSTOP);
   ASSERT_TRUE(comes_true([&] { return state_of(launcher.pid()) == "T"; }));
   launcher.signal(SIGCONT);
   ASSERT_TRUE(comes_true([&] { return state_of(launcher.pid()) == "S"; }));
   launcher.signal(SIGTERM);
-  ASSERT_TRUE(wait_for(launcher, "stopped by 15", 2)) << launcher.output_so_far();
+  ASSERT_TRUE(prints(launcher, "stopped by 15", 2));
   EXPECT_EQ(launcher.wait().exit_code, 128 + SIGTERM);
 }
 
 TEST(Launch, LeavesNoProcessWhenItIsKilled) {
   Subprocess launcher(launch_of({"train", "wait"}));
-  ASSERT_TRUE(wait_for(launcher, "pid", 2)) << launcher.output_so_far();
+  ASSERT_TRUE(prints(launcher, "pid", 2));
   std::vector<pid_t> processes = pids_in(launcher.output_so_far());
   processes.push_back(children_of(launcher.pid()).at(0));
   launcher.signal(SIGKILL);
@@ -239,7 +236,7 @@ TEST(Launch, LeavesNoProcessWhenItIsKilledBeforeTheRanksStart) {
 
 TEST(Launch, SaysThatTorchrunWasKilledAndLeavesNoRank) {
   Subprocess launcher(launch_of({"train", "wait"}));
-  ASSERT_TRUE(wait_for(launcher, "pid", 2)) << launcher.output_so_far();
+  ASSERT_TRUE(prints(launcher, "pid", 2));
   kill(children_of(launcher.pid()).at(0), SIGKILL);
   const Outcome outcome = launcher.wait();
   EXPECT_EQ(outcome.exit_code, 1);
@@ -249,7 +246,7 @@ TEST(Launch, SaysThatTorchrunWasKilledAndLeavesNoRank) {
 
 TEST(Launch, SaysWhichRankWasKilled) {
   Subprocess launcher(launch_of({"train", "train"}));
-  ASSERT_TRUE(wait_for(launcher, "training", 2)) << launcher.output_so_far();
+  ASSERT_TRUE(prints(launcher, "training", 2));
   kill(pids_in(launcher.output_so_far())[0], SIGKILL);
   const Outcome outcome = launcher.wait();
   EXPECT_EQ(outcome.exit_code, 1);
@@ -293,14 +290,14 @@ TEST(RanksOfAUsersTorchrun, EndWithItAndReturnTheSignal) {
   std::vector<std::string> killed = command;
   killed.insert(killed.end(), {"train", "wait"});
   Subprocess torchrun(killed);
-  ASSERT_TRUE(wait_for(torchrun, "pid", 2)) << torchrun.output_so_far();
+  ASSERT_TRUE(prints(torchrun, "pid", 2));
   torchrun.signal(SIGKILL);
   expect_none_left(pids_in(torchrun.wait().output));
 
   std::vector<std::string> stopped = command;
   stopped.insert(stopped.end(), {"train", "train"});
   Subprocess second(stopped);
-  ASSERT_TRUE(wait_for(second, "training", 2)) << second.output_so_far();
+  ASSERT_TRUE(prints(second, "training", 2));
   kill(pids_in(second.output_so_far())[0], SIGTERM);
   EXPECT_THAT(second.wait().output, HasSubstr("exitcode  : 143"));
 }

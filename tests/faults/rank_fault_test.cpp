@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "distributed/rank.h"
+#include "support/prints.h"
 #include "support/processes.h"
 #include "support/ranks.h"
 #include "support/task_data.h"
@@ -59,7 +60,7 @@ std::vector<std::string> with_torchrun(const std::vector<std::string>& command, 
 
 // Also checks that no process of the run shares memory that has a name, which could be left behind.
 bool trains(const Subprocess& process) {
-  const bool begun = comes_true([&] { return process.output_so_far().find("epoch 2/") != std::string::npos; });
+  const bool begun = prints(process, "epoch 2/");
   EXPECT_THAT(named_shared_memory(process.pid()), IsEmpty());
   return begun;
 }
@@ -214,7 +215,7 @@ TEST_F(RankFault, ASignalToTheLauncherStopsAllAndOneToARankSaves) {
   const std::vector<pid_t> ranks = ranks_of(launcher);
   ASSERT_EQ(ranks.size(), 2U);
   kill(ranks[1], SIGUSR1);
-  EXPECT_TRUE(comes_true([&] { return count_of(launcher.output_so_far(), "SIGUSR1: saving step ") == 1; }));
+  EXPECT_TRUE(prints(launcher, "SIGUSR1: saving step "));
   launcher.signal(SIGTERM);
   const Outcome outcome = launcher.wait();
   EXPECT_EQ(outcome.exit_code, 128 + SIGTERM) << outcome.output;
