@@ -24,10 +24,10 @@ struct StepPart {
 };
 
 struct StepResult {
-  at::Tensor loss;     ///< in training: the batch's mean loss, a scalar on the device, detached
-  TensorDict outputs;  ///< of the model, as forward() returns them, detached
-  at::Tensor sums;     ///< the argument of MetricSums::add()
-  at::Tensor rows{};   ///< in an evaluation: of the collected metrics, if there are any
+  at::Tensor loss;       ///< in training: the batch's mean loss, a scalar on the device, detached
+  at::Tensor sums;       ///< the argument of MetricSums::add()
+  TensorDict outputs{};  ///< in an evaluation: of the model, as forward() returns them
+  at::Tensor rows{};     ///< in an evaluation: of the collected metrics, if there are any
 };
 
 /// Runs `step` on one batch after another; the results are bit-identical to calling it. Used from one thread.

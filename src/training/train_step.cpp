@@ -96,11 +96,11 @@ StepResult TrainStep::run(const TensorDict& batch, const StepPart& part) {
   for (const at::Tensor& buffer : buffers_) buffers_before.push_back(buffer.clone());
 
   const bool has_samples = batch.size() > 0;
-  TensorDict outputs;
   Loss loss;
   at::Tensor sums;
   if (has_samples) {
-    outputs = recomputing_forward(batch);
+    // Released before the backward pass: the scores of a large vocabulary are a large part of the memory.
+    const TensorDict outputs = recomputing_forward(batch);
     loss = task_.loss(outputs, batch, Phase::train);
     sums = metrics_.sums_of(outputs, batch, loss, samples_of(batch));
     if (!loss.sum.requires_grad()) {
@@ -141,9 +141,7 @@ StepResult TrainStep::run(const TensorDict& batch, const StepPart& part) {
     }
   }
   if (part.last) update();
-  StepResult result{.loss = mean, .outputs = {}, .sums = sums};
-  for (const auto& [name, tensor] : outputs) result.outputs.set(name, tensor.detach());
-  return result;
+  return {.loss = mean, .sums = sums};
 }
 
 TensorDict TrainStep::recomputing_forward(const TensorDict& batch) {

@@ -27,12 +27,11 @@ class TrainStep {
   TrainStep(const TrainStep&) = delete;
   TrainStep& operator=(const TrainStep&) = delete;
 
-  /// `batch` is prepared: this rank's share, empty if it has no samples. All ranks call it, with the same `part`. Loss
-  /// and sums are those of the whole batch; outputs are those of this rank. Does not wait for the device, except to
-  /// capture the step (StepGraph). With train.on_nonfinite = skip, a loss that is not finite changes nothing: not the
-  /// weights, not the optimizer's state, not the running statistics. With fp16, gradients that overflow change only the
-  /// scaler. The result is valid until the next call. On a GPU, cuDNN's algorithms are measured for the convolutions of
-  /// the largest batches (BenchmarkConvolutions).
+  /// `batch` is prepared: this rank's share, empty if it has no samples. All ranks call it, with the same `part`. The
+  /// result is that of the whole batch, and valid until the next call. Does not wait for the device, except to capture
+  /// the step (StepGraph). With train.on_nonfinite = skip, a loss that is not finite changes nothing: not the weights,
+  /// not the optimizer's state, not the running statistics. With fp16, gradients that overflow change only the scaler.
+  /// On a GPU, cuDNN's algorithms are measured for the convolutions of the largest batches (BenchmarkConvolutions).
   StepResult operator()(const TensorDict& batch, double learning_rate, const StepPart& part = {});
 
   /// Measures the sums over the ranks, in the time of a few steps' sums. Called by all ranks, before the first step.

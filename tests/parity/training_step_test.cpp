@@ -23,6 +23,7 @@
 #include "support/configured.h"
 #include "support/image_task.h"
 #include "support/temp_dir.h"
+#include "training/forward.h"
 #include "training/precision.h"
 #include "training/train_step.h"
 
@@ -155,7 +156,9 @@ Tensors take_steps(const Case& c, at::ScalarType dtype) {
   TaskStep with(*model, *optimizer, *task, train);
   TrainStep& step = with.step;
   const TensorDict batch = {{"image", normalized(pixels_of(c), dtype)}, {"label", batch_labels.to(device())}};
-  Tensors result;
+  const auto untrained = fresh_model(c);
+  move_to_device(*untrained, dtype);
+  Tensors result = {{"logits", forward(*untrained, *task, batch, train.precision).at("logits").detach()}};
   std::vector<double> losses;
   for (int i = 0; i < step_count; ++i) {
     const ScheduleConfig schedule{.name = c.one_cycle ? "one_cycle" : "constant"};
@@ -163,7 +166,6 @@ Tensors take_steps(const Case& c, at::ScalarType dtype) {
     ema.update(i + 1);
     losses.push_back(done.loss.item<double>());
     if (i > 0) continue;
-    result["logits"] = done.outputs.at("logits");
     for (const auto& [name, tensor] : model->named_parameters()) result["gradient." + name] = tensor.grad().clone();
   }
   result["losses"] = at::tensor(losses, at::kDouble);

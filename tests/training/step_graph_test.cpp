@@ -33,7 +33,7 @@ struct Counter {
   int calls = 0;
   StepResult operator()(const TensorDict& batch, const StepPart&) {
     ++calls;
-    return {.loss = batch.at("image").sum(), .outputs = {}, .sums = {}};
+    return {.loss = batch.at("image").sum(), .sums = {}};
   }
 };
 
@@ -102,7 +102,7 @@ TEST_F(GpuStepGraph, DrawsTheSameGpuRandomNumbersAsWithoutCapture) {
     at::manual_seed(3);
     StepGraph step(
         [](const TensorDict& batch, const StepPart&) {
-          return StepResult{.loss = at::rand({7}, batch.at("image").options()).sum(), .outputs = {}, .sums = {}};
+          return StepResult{.loss = at::rand({7}, batch.at("image").options()).sum(), .sums = {}};
         },
         alone, gpu, enabled);
     const TensorDict batch = {{"image", at::zeros({1}, gpu)}};
@@ -119,7 +119,7 @@ TEST_F(GpuStepGraph, RandomNumbersOfTheCpuAreNotFrozen) {
     at::manual_seed(3);
     StepGraph step(
         [](const TensorDict& batch, const StepPart&) {
-          return StepResult{.loss = batch.at("image").sum() + at::rand({1}).item<float>(), .outputs = {}, .sums = {}};
+          return StepResult{.loss = batch.at("image").sum() + at::rand({1}).item<float>(), .sums = {}};
         },
         alone, gpu, enabled);
     const TensorDict batch = {{"image", at::zeros({1}, gpu)}};
@@ -133,7 +133,7 @@ TEST_F(GpuStepGraph, WarnsOnlyOnTheRankThatSpeaksForAll) {
   testing::internal::CaptureStdout();
   StepGraph step(
       [](const TensorDict& batch, const StepPart&) {
-        return StepResult{.loss = batch.at("image").sum() + at::rand({1}).item<float>(), .outputs = {}, .sums = {}};
+        return StepResult{.loss = batch.at("image").sum() + at::rand({1}).item<float>(), .sums = {}};
       },
       alone, gpu, /*enabled=*/true, /*warns=*/false);
   for (int i = 0; i < 8; ++i) step({{"image", at::zeros({1}, gpu)}}, {});
@@ -186,7 +186,7 @@ TEST_P(GpuStepGraphWith, TrainsBitIdenticallyToUncapturedSteps) {
       const int place = i % config.accumulate;
       const StepResult result =
           step(batch, 0.01 / (1 + i), {.first = place == 0, .last = place + 1 == config.accumulate});
-      for (const at::Tensor& tensor : {result.loss, result.outputs.at("logits"), result.sums}) {
+      for (const at::Tensor& tensor : {result.loss, result.sums}) {
         results[captured].push_back(tensor.cpu());
       }
     }
@@ -249,8 +249,7 @@ TEST_F(GpuStepGraph, AStepThatWaitsForTheGpuIsRefusedWithTheRemedy) {
   const auto try_to = [] {
     StepGraph step(
         [](const TensorDict& batch, const StepPart&) {
-          return StepResult{
-              .loss = batch.at("image") * batch.at("image").sum().item<float>(), .outputs = {}, .sums = {}};
+          return StepResult{.loss = batch.at("image") * batch.at("image").sum().item<float>(), .sums = {}};
         },
         alone, gpu, /*enabled=*/true);
     const TensorDict batch = {{"image", at::zeros({1}, gpu)}};

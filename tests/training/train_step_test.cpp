@@ -52,7 +52,8 @@ TEST_P(OverfitsOneBatch, ReachesZeroTrainingError) {
   StepResult result;
   for (int i = 0; i < 60; ++i) result = step(batch, GetParam().optimizer.lr);
   EXPECT_LT(result.loss.item<double>(), 0.05);
-  EXPECT_TRUE(at::equal(result.outputs.at("logits").argmax(1), batch.at("label")));
+  const at::NoGradGuard no_grad;
+  EXPECT_TRUE(at::equal(model->forward(batch).at("logits").argmax(1), batch.at("label")));
 }
 
 INSTANTIATE_TEST_SUITE_P(TrainStep, OverfitsOneBatch,
@@ -268,6 +269,33 @@ TEST(TrainStep, MeasuresTheConvolutionsOfTheLargestBatches) {
   at::globalContext().setDeterministicCuDNN(false);
   EXPECT_THAT(model.modes, testing::ElementsAre(true, true, false, true, false));
   EXPECT_FALSE(at::globalContext().benchmarkCuDNN());
+}
+
+// Notes whether its scores are still in memory in the backward pass.
+class NotesWhetherScoresAreKept : public ModelModule {
+ public:
+  TensorDict forward(const TensorDict& batch) override {
+    const at::Tensor hidden = body_(batch.at("image").flatten(1));
+    const at::Tensor logits = head_(hidden);
+    hidden.register_hook([this, scores = c10::weak_intrusive_ptr<c10::TensorImpl>(logits.getIntrusivePtr())](
+                             const at::Tensor&) { kept.push_back(!scores.expired()); });
+    return {{"logits", logits}};
+  }
+
+  std::vector<bool> kept;
+
+ private:
+  torch::nn::Linear body_ = register_module("body", torch::nn::Linear(28 * 28, 8));
+  torch::nn::Linear head_ = register_module("fc", torch::nn::Linear(8, 10));
+};
+
+TEST(TrainStep, ReleasesTheScoresBeforeTheBackwardPass) {
+  NotesWhetherScoresAreKept model;
+  const auto optimizer = make_optimizer({.lr = 0.05}, model);
+  const TrainConfig config;
+  TaskStep step_with(model, *optimizer, small_task(), config);
+  step_with.step(random_batch(1, 28), 0.05);
+  EXPECT_THAT(model.kept, testing::ElementsAre(false));
 }
 
 TEST(TrainStep, LossWithoutAnyGradientIsRefused) {
