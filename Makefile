@@ -7,7 +7,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 PRESET ?= release
 ARGS ?=
-CONFIG ?= configs/fashion_mnist.toml
+default_config := configs/fashion_mnist.toml
 JOBS ?= $(shell scripts/jobs)
 export PATH := $(CURDIR)/build/bin:$(PATH)
 
@@ -23,7 +23,10 @@ $(foreach name,NAME FILE DEST UPSTREAM PREFIX,$(if $(filter environment%,$(origi
 
 compile = scripts/alone cmake --build --preset $(1) --parallel $(JOBS)
 
-.PHONY: help train test test-kill check build format lint lint-all hooks kill-loop bench bench-loader fuzz install-loader package clean distclean bootstrap parity linters
+.PHONY: help train train-command test test-kill check build format lint lint-all hooks kill-loop bench bench-loader fuzz install-loader package clean distclean bootstrap parity linters
+
+train_command = build/release/trainyard train \
+  $(addprefix --config ,$(or $(CONFIG),$(if $(findstring --config,$(ARGS)),,$(default_config)))) $(ARGS)
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -33,7 +36,10 @@ help:
 train: export GOMP_SPINCOUNT ?= 20000
 train: build/release/build.ninja ## train on Fashion-MNIST: install the toolchain, build, check the machine, train, show the result
 	@$(call compile,release) --target trainyard
-	build/release/trainyard train $(if $(and $(findstring --config,$(ARGS)),$(filter file,$(origin CONFIG))),,--config $(CONFIG)) $(ARGS)
+	$(train_command)
+
+train-command:  # for docker-compose.yml, which runs it in the place of make
+	@: $(info $(train_command))
 
 test: build parity ## build and run every test
 	ctest --preset $(PRESET) --parallel $(shell expr $$(nproc) + 1) $(ARGS)
