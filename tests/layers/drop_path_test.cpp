@@ -69,20 +69,27 @@ TEST(DropPath, DroppedSamplesKeepTheInputOfTheirBlock) {
   }
 }
 
-class DropPathOf : public testing::TestWithParam<const char*> {};
+struct Case {
+  const char* family;
+  std::string flags;
+  ModelInput input;
+};
+
+class DropPathOf : public testing::TestWithParam<Case> {};
 
 TEST_P(DropPathOf, ActsInTrainingAlone) {
-  const bool is_gpt = std::string_view(GetParam()) == "gpt";
-  const ModelInput input = is_gpt ? tokens : image_input({.channels = 1, .height = 28, .width = 28}, 10);
-  const TensorDict batch = {{is_gpt ? "tokens" : "image", is_gpt ? at::randint(0, 11, {4, 6}, at::kLong)
-                                                                 : at::randint(0, 2, {4, 1, 28, 28}, at::kFloat)}};
-  const std::string flags = is_gpt ? gpt : "--model.name vit_tiny --model.vit.patch_size 7 ";
+  const auto& [family, flags, input] = GetParam();
+  const std::string field = input.fields[0].name;
+  const TensorDict batch = {{field, field == "tokens" ? at::randint(0, 11, {4, 6}, at::kLong)
+                                                      : at::randint(0, 2, {4, 1, 28, 28}, at::kFloat)}};
   std::vector<at::Tensor> trained;
   std::vector<at::Tensor> evaluated;
   for (const char* p : {"0", "0.9"}) {
     at::manual_seed(2);
-    const auto model =
-        make_model(configured(flags + (is_gpt ? "--model.gpt.drop_path " : "--model.vit.drop_path ") + p).model, input);
+    const auto model = make_model(configured(fmt::format("{} --model.{}.drop_path {}", flags, family, p)).model, input);
+    for (const auto& [name, parameter] : model->named_parameters()) {
+      if (name.ends_with("layer_scale")) parameter.data().fill_(1);  // at first it hides the branches
+    }
     trained.push_back(model->forward(batch).at("logits"));
     model->eval();
     evaluated.push_back(model->forward(batch).at("logits"));
@@ -91,8 +98,13 @@ TEST_P(DropPathOf, ActsInTrainingAlone) {
   EXPECT_TRUE(at::equal(evaluated[0], evaluated[1]));
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, DropPathOf, testing::Values("gpt", "vit"),
-                         [](const auto& instance) { return std::string(instance.param); });
+const ModelInput grey = image_input({.channels = 1, .height = 28, .width = 28}, 10);
+
+INSTANTIATE_TEST_SUITE_P(
+    Models, DropPathOf,
+    testing::Values(Case{"gpt", gpt, tokens}, Case{"vit", "--model.name vit_tiny --model.vit.patch_size 7", grey},
+                    Case{"convnext", "--model.name convnext_atto --model.convnext.patch_size 2", grey}),
+    [](const auto& instance) { return std::string(instance.param.family); });
 
 }  // namespace
 }  // namespace trainyard

@@ -84,6 +84,9 @@ void compare(const Case& c, at::Device device) {
   EXPECT_LT(static_cast<double>(recomputed.kept), 0.7 * static_cast<double>(plain.kept));
 }
 
+constexpr const char* convnext =
+    "--model.name convnext_atto --model.convnext.patch_size 2 --model.convnext.drop_path 0.4";
+
 std::vector<Case> cases() {
   return {{"resnet18", "--model.name resnet18 --model.resnet.stem small", image},
           {"resnet18_frozen", "--model.name resnet18 --model.resnet.stem small --model.freeze layer2", image},
@@ -91,6 +94,8 @@ std::vector<Case> cases() {
           {"vit", "--model.name vit_tiny --model.vit.patch_size 4", image},
           {"vit_drop_path", "--model.name vit_tiny --model.vit.patch_size 4 --model.vit.drop_path 0.4", image},
           {"vit_bf16", "--model.name vit_tiny --model.vit.patch_size 4", image, Precision::bf16},
+          {"convnext", convnext, image},
+          {"convnext_bf16", convnext, image, Precision::bf16},
           {"unet", "--model.name unet --model.unet.width 8 --model.unet.depth 2", pixels},
           {"fcn", "--model.name fcn_resnet18 --model.fcn.aux true", pixels},
           {"gpt", "--model.name gpt --model.gpt.width 32", tokens},

@@ -32,6 +32,20 @@ def segmentation(name):
     return origin, net.state_dict(), images, outputs.get("logits", outputs.get("out")), outputs["aux"]
 
 
+def convnext():
+    try:
+        from torchvision.models import convnext as models
+
+        widths, depths = (40, 80, 160, 320, None), (2, 2, 6, 2)
+        net, origin = models.ConvNeXt(list(map(models.CNBlockConfig, widths, widths[1:], depths)), 0.1), "torchvision"
+    except (ImportError, RuntimeError):
+        net, origin = reference_nets.convnext_atto(3, 1000), "reference_nets"
+    for name, p in net.named_parameters():
+        nn.init.normal_(p, 0, 1 if name.endswith("layer_scale") else 0.1)
+    images = torch.randn(2, 3, 40, 56)
+    return origin, net.state_dict(), images, net.eval()(images)
+
+
 def gpt2():
     try:
         from transformers import GPT2Config, GPT2LMHeadModel
@@ -62,6 +76,9 @@ def main():
         origin, *tensors = segmentation(name)
         save(folder, name, *tensors)
         print(f"{name}: {origin}")
+    origin, *tensors = convnext()
+    save(folder, "convnext_atto", *tensors)
+    print(f"convnext_atto: {origin}")
     origin, weights, tokens, logits = gpt2()
     save(folder, "gpt_saved", weights, tokens, logits)
     # Like the first published files of GPT-2: without a prefix, with the causal masks, without the tied head.

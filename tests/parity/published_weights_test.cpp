@@ -26,7 +26,9 @@ std::vector<File> files() {
   const ModelInput pixels = segmentation_input({.channels = 3, .height = 40, .width = 56}, 7);
   const ModelInput tokens = language_input(32, 101);
   const std::string gpt = "--model.name gpt --model.gpt.layers 3 --model.gpt.heads 4 --model.gpt.width 64";
-  return {{"fcn_resnet50", "--model.name fcn_resnet50 --model.fcn.aux true", pixels},
+  const ModelInput image = image_input({.channels = 3, .height = 40, .width = 56}, 1000);
+  return {{"convnext_atto", "--model.name convnext_atto", image},
+          {"fcn_resnet50", "--model.name fcn_resnet50 --model.fcn.aux true", pixels},
           {"deeplabv3_resnet50", "--model.name deeplabv3_resnet50 --model.deeplabv3.aux true", pixels},
           {"gpt_saved", gpt, tokens},
           {"gpt_published", gpt, tokens}};

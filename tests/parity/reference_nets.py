@@ -187,11 +187,55 @@ class VisionTransformer(nn.Module):
         return self.head(self.norm(self.blocks(x))[:, 0])
 
 
+class LayerNorm2d(nn.LayerNorm):
+    def forward(self, x):
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class CNBlock(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.layer_scale = nn.Parameter(torch.full((width, 1, 1), 1e-6))
+        self.block = nn.ModuleDict({"0": nn.Conv2d(width, width, 7, padding=3, groups=width)})
+        self.block["2"] = nn.LayerNorm(width, eps=1e-6)
+        self.block["3"] = nn.Linear(width, 4 * width)
+        self.block["5"] = nn.Linear(4 * width, width)
+
+    def forward(self, x):
+        y = self.block["2"](self.block["0"](x).permute(0, 2, 3, 1))
+        y = self.block["5"](F.gelu(self.block["3"](y)))
+        return x + self.layer_scale * y.permute(0, 3, 1, 2)
+
+
+class ConvNeXt(nn.Module):
+    def __init__(self, width, depths, patch, channels, classes):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Sequential(nn.Conv2d(channels, width, patch, patch), LayerNorm2d(width, eps=1e-6))
+        )
+        for i, depth in enumerate(depths):
+            if i > 0:
+                down = nn.Sequential(LayerNorm2d(width, eps=1e-6), nn.Conv2d(width, 2 * width, 2, 2))
+                self.features.append(down)
+                width *= 2
+            self.features.append(nn.Sequential(*[CNBlock(width) for _ in range(depth)]))
+        self.classifier = nn.Sequential(LayerNorm2d(width, eps=1e-6), nn.Flatten(), nn.Linear(width, classes))
+
+    def forward(self, x):
+        return self.classifier(self.features(x).mean((2, 3), keepdim=True))
+
+
+def convnext_atto(channels, classes, patch=4):
+    return ConvNeXt(40, (2, 2, 6, 2), patch, channels, classes)
+
+
 def make(name, channels, size, classes, small_stem, patch):
     if name == "convnet":
         return ConvNet(channels, classes)
     if name == "linear":
         return Linear(channels * size**2, classes)
+    if name == "convnext_atto":
+        return convnext_atto(channels, classes, patch)
     if name.startswith("vit"):
         width, heads = {"vit_tiny": (192, 3), "vit_small": (384, 6)}[name]
         return VisionTransformer(width, heads, size, patch, channels, classes)

@@ -54,6 +54,7 @@ const std::string small_decay = "--optimizer.weight_decay 0.05 ";
 const std::string smoothing = "--task.classification.label_smoothing 0.1 ";
 const std::string small_resnet = "--model.name resnet18 --model.resnet.stem small ";
 const std::string small_vit = "--model.name vit_tiny --model.vit.patch_size 8 ";
+const std::string small_convnext = "--model.name convnext_atto --model.convnext.patch_size 2 ";
 
 std::vector<Case> cases() {
   std::vector<Case> all = {
@@ -73,6 +74,7 @@ std::vector<Case> cases() {
       {.name = "vit_tiny",  // no decay of norms, biases, class token and position embeddings
        .flags = adam_w + "--optimizer.weight_decay 5 --optimizer.decay_bias_norm false " + small_vit},
       {.name = "vit_small", .flags = adam_w + small_decay + "--model.name vit_small"},
+      {.name = "convnext_atto", .flags = adam_w + small_decay + small_convnext},
       {.name = "convnet_bf16", .flags = large_sgd, .train = {.precision = Precision::bf16}},
       {.name = "convnet_fp16", .flags = large_sgd, .train = {.precision = Precision::fp16}},
   };
@@ -82,11 +84,16 @@ std::vector<Case> cases() {
       {.name = "resnet18_bf16", .flags = small_sgd + small_resnet, .train = {.precision = Precision::bf16}},
       {.name = "vit_tiny_bf16", .flags = adam_w + small_decay + small_vit, .train = {.precision = Precision::bf16}},
       {.name = "vit_tiny_fp16", .flags = adam_w + small_decay + small_vit, .train = {.precision = Precision::fp16}},
+      {.name = "convnext_bf16",
+       .flags = adam_w + small_decay + small_convnext,
+       .train = {.precision = Precision::bf16}},
       {.name = "resnet18_tf32", .flags = small_sgd + small_resnet, .train = {.precision = Precision::tf32}},
   };
   all.insert(all.end(), more.begin(), more.end());
   return all;
 }
+
+bool is_of(const Case& c, std::string_view family) { return c.config().model.name.starts_with(family); }
 
 bool has_small_stem(const Case& c) { return c.flags.find(small_resnet) != std::string::npos; }
 
@@ -100,12 +107,13 @@ nlohmann::json options_of(const Case& c) {
   const ImageShape image = image_of(c);
   const Config config = c.config();
   nlohmann::json options = optimizer_options(c.name, config);
+  const char* const patch_size = is_of(c, "convnext") ? "model.convnext.patch_size" : "model.vit.patch_size";
   options.update(
       nlohmann::json{{"model", config.model.name},
                      {"channels", image.channels},
                      {"size", image.height},
                      {"small_stem", has_small_stem(c)},
-                     {"patch_size", setting_value<int>(config, "model.vit.patch_size")},
+                     {"patch_size", setting_value<int>(config, patch_size)},
                      {"label_smoothing", setting_value<double>(config, "task.classification.label_smoothing")},
                      {"clip_grad_norm", c.train.clip_grad_norm},
                      {"ema_decay", c.train.ema_decay},
@@ -120,7 +128,11 @@ nlohmann::json options_of(const Case& c) {
 // Both sides of the comparison get the same bits.
 std::shared_ptr<Model> fresh_model(const Case& c) {
   at::manual_seed(7);
-  return make_model(c.config().model, image_input(image_of(c), 10));
+  auto model = make_model(c.config().model, image_input(image_of(c), 10));
+  for (const auto& [name, parameter] : model->named_parameters()) {
+    if (name.ends_with("layer_scale")) parameter.data().fill_(0.5);  // at first it hides the blocks
+  }
+  return model;
 }
 
 at::Tensor pixels_of(const Case& c) {
@@ -203,8 +215,9 @@ void compare(const Case& c, const std::string& stem) {
   EXPECT_LE(std::max(mathematics.logits, mathematics.gradients), 1e-7);
   EXPECT_LE(std::max(mathematics.losses, mathematics.change), 1e-5);
   // In float32 rounding decides on which side of zero a ReLU input near zero is, differently in each program. With
-  // these small batches a net has few such inputs, so one matters. ViT has no ReLU.
-  const double luck = c.config().model.name.starts_with("vit") ? 2e-3 : 0.1;
+  // these small batches a net has few such inputs, so one matters. ViT and ConvNeXt have no ReLU.
+  const bool has_relu = !is_of(c, "vit") && !is_of(c, "convnext");
+  const double luck = has_relu ? 0.1 : 2e-3;
   EXPECT_LE(ours.logits, 4 * pytorch.logits + 1e-3);
   EXPECT_LE(ours.whole_gradient, 4 * pytorch.whole_gradient + luck);
   EXPECT_LE(ours.losses, 4 * pytorch.losses + 2e-2);
@@ -212,7 +225,7 @@ void compare(const Case& c, const std::string& stem) {
   if (c.train.precision == Precision::fp32) return;
   // On a GPU our batch norm rounds once, PyTorch's after each of its operators. So the logits are further apart, and
   // the gradients differ at the ReLU inputs described above, too.
-  const bool rounds_alike = device().is_cpu() || c.config().model.name.starts_with("vit");
+  const bool rounds_alike = device().is_cpu() || !has_relu;
   EXPECT_LE(between.logits, (rounds_alike ? 1 : 4) * rounding_of(c.train.precision));
   if (rounds_alike) {
     EXPECT_LE(between.gradients, 10 * rounding_of(c.train.precision));

@@ -140,6 +140,16 @@ TEST_F(TrainerResume, FrozenStagesAndLayerDecayContinueBitForBit) {
   }
 }
 
+TEST_F(TrainerResume, DropPathContinuesBitForBit) {
+  const Config config = configured(
+      "--model.name convnext_atto --model.convnext.patch_size 1 --model.convnext.drop_path 0.5 "
+      "--checkpoint.every_steps 4 --checkpoint.keep 100",
+      small_config());
+  train(config, {.path = case_ / "whole", .checkpoint = std::nullopt});
+  train(config, {.path = case_ / "resumed", .checkpoint = case_ / "whole/checkpoints/step-00000004"});
+  EXPECT_EQ(final_weights(case_ / "resumed"), final_weights(case_ / "whole"));
+}
+
 // The learning rate is a function of the step and the number of steps, so runs of as many steps only differ in when
 // they are evaluated.
 TEST_F(TrainerResume, EpochsOfAnyNumberOfStepsEndWithTheWeightsOfPasses) {
