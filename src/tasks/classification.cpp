@@ -64,6 +64,10 @@ struct ClassificationSettings {
     if (loss == LossKind::focal && label_smoothing > 0) {
       throw UsageError("task.classification.label_smoothing", "has no meaning in a focal loss; set it to 0");
     }
+    if (loss != LossKind::focal && focal_gamma != ClassificationSettings().focal_gamma) {
+      throw UsageError("task.classification.focal_gamma",
+                       "is {}, but only task.classification.loss = focal has one; set that, or drop it", focal_gamma);
+    }
   }
 };
 const ComponentSettings<ClassificationSettings> settings{"task.classification", {"classification"}, __FILE__};

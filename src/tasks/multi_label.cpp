@@ -50,6 +50,17 @@ struct MultiLabelSettings {
               Resume::if_named);
     table.add("threshold", threshold, "probability above which a label is predicted", number(0, 1), Resume::if_named);
   }
+  void validate() const {
+    if (loss == LossKind::asymmetric) return;
+    const MultiLabelSettings defaults;
+    const auto refuse_change = [](const char* key, double value, double unchanged) {
+      if (value == unchanged) return;
+      throw UsageError(key, "is {}, but only task.multi_label.loss = asymmetric has it; set that, or drop it", value);
+    };
+    refuse_change("task.multi_label.gamma_pos", gamma_pos, defaults.gamma_pos);
+    refuse_change("task.multi_label.gamma_neg", gamma_neg, defaults.gamma_neg);
+    refuse_change("task.multi_label.clip", clip, defaults.clip);
+  }
 };
 const ComponentSettings<MultiLabelSettings> settings{"task.multi_label", {"multi_label"}, __FILE__};
 

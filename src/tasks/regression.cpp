@@ -36,6 +36,11 @@ struct RegressionSettings {
     table.add("huber_delta", huber_delta, "huber: errors above this many standard deviations of the target are large",
               number(1e-3, 1e3), Resume::if_named);
   }
+  void validate() const {
+    if (loss == LossKind::huber || huber_delta == RegressionSettings().huber_delta) return;
+    throw UsageError("task.regression.huber_delta",
+                     "is {}, but only task.regression.loss = huber has one; set that, or drop it", huber_delta);
+  }
 };
 const ComponentSettings<RegressionSettings> settings{"task.regression", {"regression"}, __FILE__};
 

@@ -12,6 +12,7 @@
 #include <ATen/ops/randn.h>
 
 #include "checkpoint/safetensors_torch.h"
+#include "config/validate.h"
 #include "parity/parity.h"
 #include "support/error_of.h"
 #include "support/image_task.h"
@@ -27,6 +28,7 @@ namespace {
 using nlohmann::json;
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 constexpr int classes = 7;
 constexpr std::int64_t ignored = 255;
@@ -316,6 +318,18 @@ TEST(Tasks, AnAsymmetricLossHasFiniteGradientsForSureAnswers) {
     EXPECT_TRUE(loss.sum.isfinite().item<bool>()) << flags;
     EXPECT_TRUE(logits.grad().isfinite().all().item<bool>()) << flags;
   }
+}
+
+TEST(Tasks, SettingsOfAnotherLossAreRefused) {
+  const auto error = [](const std::string& task, const std::string& flag) {
+    return error_of<UsageError>([&] { validate(configured("--task.name " + task + " --task." + flag)); });
+  };
+  EXPECT_THAT(error("classification", "classification.focal_gamma 3"),
+              StartsWith("[task.classification.focal_gamma] is 3, but only task.classification.loss = focal has one"));
+  EXPECT_THAT(error("regression", "regression.huber_delta 0.5"), StartsWith("[task.regression.huber_delta]"));
+  EXPECT_THAT(error("multi_label", "multi_label.gamma_pos 0"), StartsWith("[task.multi_label.gamma_pos]"));
+  EXPECT_THAT(error("multi_label", "multi_label.gamma_neg 0"), StartsWith("[task.multi_label.gamma_neg]"));
+  EXPECT_THAT(error("multi_label", "multi_label.clip 0"), StartsWith("[task.multi_label.clip]"));
 }
 
 TEST(Tasks, WrongClassWeightsAreNamed) {
