@@ -16,7 +16,14 @@ std::string value_text(const Setting& setting) {
 }
 
 std::string value_of_key(const std::vector<Setting>& settings, const std::string& key) {
-  if (const Setting* const setting = find_setting(settings, key)) return value_text(*setting);
+  const Setting* const setting = find_setting(settings, key);
+  if (key == "run.name")
+    throw UsageError("run.name", "cannot contain itself: name another setting than '{{run.name}}'");
+  if (setting && !setting->selected) {
+    throw UsageError("run.name", "'{{{}}}' {}; name a setting that the run has", key,
+                     reason_unselected(settings, *setting));
+  }
+  if (setting) return value_text(*setting);
   throw UsageError("run.name", "there is no setting '{}' to put in place of '{{{}}}'; {}", printable(key),
                    printable(key), advice_on_unknown_key(settings, key));
 }

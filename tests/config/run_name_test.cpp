@@ -36,6 +36,11 @@ TEST(RunName, AnUnknownKeyGetsTheProbableOne) {
   EXPECT_THAT(refusal("{}"), HasSubstr("no setting ''"));
 }
 
+TEST(RunName, ASettingThatTheRunDoesNotHaveIsRefused) {
+  EXPECT_THAT(refusal("{data.csv.label}"), HasSubstr("is of data.name = csv, but that is fashion_mnist"));
+  EXPECT_THAT(refusal("a-{run.name}"), HasSubstr("cannot contain itself"));
+}
+
 TEST(RunName, ABraceWithoutAPartnerIsRefused) {
   for (const char* const name : {"{", "}", "a{train.seed", "train.seed}", "{{train.seed}}"}) {
     EXPECT_THAT(refusal(name), HasSubstr("has a brace without a partner")) << name;
