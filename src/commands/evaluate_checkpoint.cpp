@@ -6,6 +6,7 @@
 #include "datasets/splits.h"
 #include "loader_torch/registered_memory.h"
 #include "training/precision.h"
+#include "training/require_shapes.h"
 #include "training/trained_model.h"
 #include "util/printable.h"
 
@@ -17,14 +18,10 @@ using Json = nlohmann::ordered_json;
 // Requires that the fields which the task of `trained` uses are the same in `data`.
 void require_same_fields(const std::vector<Field>& trained, const std::vector<Field>& data, const std::string& dataset,
                          const std::filesystem::path& checkpoint) {
-  const auto differs = [&](const Field& field) {
-    const Field* const found = find_field(data, field.name);
-    return found == nullptr || found->dtype != field.dtype || found->shape != field.shape;
-  };
   const auto has_other_columns = [&](const Field& field) {
     return find_field(data, field.name)->columns != field.columns;
   };
-  if (std::any_of(trained.begin(), trained.end(), differs)) {
+  if (!have_shapes_of(trained, data)) {
     throw UsageError("data.name", "samples of {} have {}; those that {} was trained on have {}", dataset,
                      describe(data), checkpoint.string(), describe(trained));
   }

@@ -14,6 +14,7 @@
 #include "training/initial_weights.h"
 #include "training/memory.h"
 #include "training/require_batches.h"
+#include "training/require_shapes.h"
 #include "training/saved_run.h"
 #include "training/seed.h"
 #include "training/train_step.h"
@@ -56,6 +57,7 @@ void write_images(const DeviceField& images, const std::filesystem::path& path) 
 
 std::string dry_run(const Config& config, WorkerPool& pool, at::Device device, const std::filesystem::path& run) {
   const DataLoaderOptions order{.shuffle = true, .drop_last = config.loader.drop_last};
+  require_shapes_of_train(pool.splits());
   const SplitInfo& data = pool.splits().front();
   const std::unique_ptr<Task> task = make_task(config.task, task_data(data), device);
   const MetricSet metrics(task->metrics(Phase::train));

@@ -13,6 +13,7 @@
 #include "models/tensor_fit.h"
 #include "training/initial_weights.h"
 #include "training/require_batches.h"
+#include "training/require_shapes.h"
 #include "training/trained_model.h"
 #include "training/trainer.h"
 #include "util/count_of.h"
@@ -86,6 +87,7 @@ void check_sums(const std::string& name, const at::Tensor& sums, std::int64_t ma
 }  // namespace
 
 void Trainer::begin() {
+  require_shapes_of_train(splits_);
   const bool reaches_last = plan_.completes_a_pass() && train_loader_.samples() == dataset_.size;
   require_batches(config_, dataset_.size, reaches_last, group_.rank().world_size, *model_, task_->model_input());
   if (config_.distributed.sync_batch_norm && !group_.alone()) {
