@@ -22,12 +22,14 @@ TensorDict forward(Model& model, const Task& task, const TensorDict& batch, Prec
 }
 
 TensorDict forward_mirrored(Model& model, const Task& task, const TensorDict& batch, Precision precision) {
-  TensorDict mirrored = batch;
-  if (const at::Tensor* const image = batch.find("image")) mirrored.set("image", image->flip(3));
-  const std::optional<TensorDict> other = task.unmirrored(forward(model, task, mirrored, precision));
-  if (!other) {
-    throw UsageError("mirror", "the task of this checkpoint has no use for mirrored images; leave --mirror out");
+  const at::Tensor* const image = batch.find("image");
+  std::optional<TensorDict> other;
+  if (image != nullptr) {
+    TensorDict mirrored = batch;
+    mirrored.set("image", image->flip(3));
+    other = task.unmirrored(forward(model, task, mirrored, precision));
   }
+  if (!other) throw UsageError("mirror", "this checkpoint has no use for mirrored images; leave --mirror out");
   TensorDict outputs = forward(model, task, batch, precision);
   for (auto& [name, tensor] : outputs) tensor = (tensor + other->at(name)) / 2;
   return outputs;

@@ -13,7 +13,8 @@ namespace trainyard {
 TensorDict forward(Model& model, const Task& task, const TensorDict& batch, Precision precision);
 
 /// Returns the mean of the outputs of `model` for a prepared batch and for its mirrored images (Task::unmirrored): the
-/// mean of logits, not of probabilities. Throws UsageError if `task` does not support mirroring.
+/// mean of logits, not of probabilities. Throws UsageError if there are no images, or if `task` does not support
+/// mirroring.
 TensorDict forward_mirrored(Model& model, const Task& task, const TensorDict& batch, Precision precision);
 
 /// Whether the outputs for each of `samples` samples are finite: bool, one per sample, on the CPU. An output that is

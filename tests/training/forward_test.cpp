@@ -3,14 +3,16 @@
 #include <array>
 #include <cmath>
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randint.h>
 
+#include "support/error_of.h"
 #include "support/image_task.h"
+#include "util/error.h"
 
 namespace trainyard {
 namespace {
@@ -70,6 +72,17 @@ TEST(ForwardMirrored, IsTheMeanOfTheScoresOfImageAndMirrorImage) {
   const at::Tensor found = forward_mirrored(*model, *task, {{"image", images}}, Precision::fp32).at("logits");
   EXPECT_TRUE(at::equal(found, (logits_of(images) + logits_of(images.flip({3}))) / 2));
   EXPECT_FALSE(at::equal(found, logits_of(images)));
+}
+
+TEST(ForwardMirrored, RefusesSamplesThatAreNotImages) {
+  TaskData data;
+  data.fields = {{.name = "numeric", .dtype = DType::float32, .shape = {3}}, label_field(2)};
+  data.class_names = {"a", "b"};
+  const std::unique_ptr<Task> task = make_task({.name = "classification"}, data, at::kCPU);
+  const std::shared_ptr<Model> model = make_model({.name = "mlp"}, task->model_input());
+  const TensorDict batch = {{"numeric", at::rand({5, 3})}};
+  EXPECT_THAT(error_of<UsageError>([&] { forward_mirrored(*model, *task, batch, Precision::fp32); }),
+              testing::HasSubstr("no use for mirrored images; leave --mirror out"));
 }
 
 TEST(ForwardMirrored, MirrorsTheScoresOfPixelsBack) {
