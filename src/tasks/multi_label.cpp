@@ -137,6 +137,8 @@ class MultiLabel final : public Task {
 
   Monitor monitor() const override { return {.metric = "map", .higher_is_better = true}; }
 
+  std::optional<TensorDict> unmirrored(const TensorDict& outputs) const override { return outputs; }
+
   std::unique_ptr<Evaluation> evaluation(std::size_t worst) const override {
     return multi_label_evaluation(class_names_, config_.threshold, worst);
   }

@@ -135,6 +135,7 @@ TEST_F(TaskCommands, MultiLabelTrainsIsEvaluatedAndNamesLabels) {
   EXPECT_NEAR(manifest["best"]["metrics"]["val/map"].get<double>(), mean, 1e-9);
   EXPECT_THAT(run({"eval", best, "--split", "val"}).output,
               AllOf(HasSubstr("val/map"), HasSubstr("average_precision"), HasSubstr("most wrong")));
+  EXPECT_EQ(run({"eval", best, "--mirror"}).exit_code, 0);
 
   const std::string image = dir_ / "labelled/train/00.png";
   const json predicted = json::parse(run({"predict", dir_ / "runs/m", image, "--json"}).output, nullptr, false);
