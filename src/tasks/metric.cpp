@@ -2,9 +2,23 @@
 
 #include <limits>
 
+#include <fmt/ranges.h>
+
 #include <ATen/ops/cat.h>
 
+#include "util/error.h"
+
 namespace trainyard {
+namespace {
+
+// A task that forgets to sum up returns a value per sample.
+void require_scalar(const at::Tensor& tensor, const std::string& what) {
+  if (tensor.defined() && tensor.dim() == 0) return;
+  throw RunError("task", "{} is {}; return a scalar, e.g. sum()", what,
+                 tensor.defined() ? fmt::format("a tensor of [{}]", fmt::join(tensor.sizes(), ", ")) : "undefined");
+}
+
+}  // namespace
 
 // If the weight is 0, so is the sum.
 at::Tensor Loss::mean() const { return sum / weight.clamp_min(std::numeric_limits<float>::min()); }
@@ -17,8 +31,10 @@ Metric ratio(const std::string& name, std::function<std::pair<at::Tensor, at::Te
   return {.name = name,
           .size = 2,
           .sums =
-              [sums = std::move(sums)](const MetricInput& input) {
+              [name, sums = std::move(sums)](const MetricInput& input) {
                 const auto [numerator, denominator] = sums(input);
+                require_scalar(numerator, fmt::format("the numerator of the metric '{}'", name));
+                require_scalar(denominator, fmt::format("the denominator of the metric '{}'", name));
                 return at::stack({numerator, denominator}).to(at::kDouble);
               },
           .values = [name](std::span<const double> totals) -> MetricValues {
@@ -42,9 +58,16 @@ MetricSet::MetricSet(const std::vector<Metric>& metrics) {
 at::Tensor MetricSet::sums_of(const TensorDict& outputs, const TensorDict& batch, const Loss& loss,
                               std::int64_t samples) const {
   const at::NoGradGuard no_grad;
+  require_scalar(loss.sum, "the sum of loss()");
+  require_scalar(loss.weight, "the weight of loss()");
   const Loss detached{loss.sum.detach(), loss.weight.detach()};
   std::vector<at::Tensor> sums;
-  for (const Metric& metric : metrics_) sums.push_back(metric.sums({outputs, batch, detached}));
+  for (const Metric& metric : metrics_) {
+    sums.push_back(metric.sums({outputs, batch, detached}));
+    if (sums.back().dim() == 1 && sums.back().size(0) == metric.size) continue;
+    throw RunError("task", "the metric '{}' returns sums of [{}]; its size is {}", metric.name,
+                   fmt::join(sums.back().sizes(), ", "), metric.size);
+  }
   sums.push_back(at::full({1}, static_cast<double>(samples), sums.front().options()));
   return at::cat(sums);
 }

@@ -4,10 +4,14 @@
 
 #include <gmock/gmock.h>
 
+#include "support/error_of.h"
+#include "util/error.h"
+
 namespace trainyard {
 namespace {
 
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::Pair;
 
 Metric accuracy() {
@@ -64,6 +68,20 @@ TEST(MetricSums, ContinueFromTheirState) {
   for (MetricSums* const sums : {&first, &second}) sums->add(batch_sums(metrics, 0.7, {1}, {1}));
   EXPECT_EQ(first.values(), second.values());
   EXPECT_EQ(second.samples(), 4);
+}
+
+TEST(MetricSet, NamesWhatHasAnotherShapeThanDeclared) {
+  const auto error = [](const MetricSet& metrics, const at::Tensor& loss) {
+    return error_of<RunError>([&] { metrics.sums_of({}, {}, {loss, at::scalar_tensor(3.0)}, 3); });
+  };
+  const at::Tensor scalar = at::scalar_tensor(1.0);
+  EXPECT_THAT(error(MetricSet({}), at::zeros({3})), HasSubstr("the sum of loss() is a tensor of [3]; return a scalar"));
+  EXPECT_THAT(error(MetricSet({}), {}), HasSubstr("the sum of loss() is undefined"));
+  const Metric vector = ratio("hits", [&](const MetricInput&) { return std::pair(at::zeros({3}), scalar); });
+  EXPECT_THAT(error(MetricSet({vector}), scalar), HasSubstr("the numerator of the metric 'hits' is a tensor of [3]"));
+  Metric larger = ratio("hits", [&](const MetricInput&) { return std::pair(scalar, scalar); });
+  larger.size = 4;
+  EXPECT_THAT(error(MetricSet({larger}), scalar), HasSubstr("'hits' returns sums of [2]; its size is 4"));
 }
 
 TEST(MetricSet, OfNothingHasNoValues) {
