@@ -4,9 +4,13 @@
 #include <cmath>
 #include <utility>
 
+#include <fmt/ranges.h>
+
 #include <ATen/ops/cat.h>
 
 #include "training/forward.h"
+#include "util/error.h"
+#include "util/printable.h"
 
 namespace trainyard {
 namespace {
@@ -37,6 +41,23 @@ std::vector<std::string> score_names(const Task& task) {
   std::vector<std::string> names = MetricSet(task.metrics(Phase::evaluate)).names();
   for (std::string& name : CollectedMetrics(task.collected_metrics()).names()) names.push_back(std::move(name));
   return names;
+}
+
+void require_score_names(const Task& task) {
+  const std::vector<std::string> names = score_names(task);
+  for (const std::string& name : names) {
+    if (name.empty() || printable(name) != name || name.find_first_of(",\"") != std::string::npos) {
+      throw RunError("task", "a metric is named '{}'; give it a name without commas, quotes and line breaks",
+                     printable(name));
+    }
+    if (std::count(names.begin(), names.end(), name) > 1) {
+      throw RunError("task", "two metrics are named '{}'; rename one of them ('loss' is the loss itself)", name);
+    }
+  }
+  const std::string monitored = task.monitor().metric;
+  if (std::find(names.begin(), names.end(), monitored) != names.end()) return;
+  throw RunError("task", "monitor() names '{}', which is none of the task's metrics: {}", printable(monitored),
+                 fmt::join(names, ", "));
 }
 
 bool is_finite(const MetricValues& values) { return std::isfinite(value_of(values, "loss").value_or(0)); }

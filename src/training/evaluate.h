@@ -25,6 +25,10 @@ struct Scores {
 /// The names of Scores::values, in the same order.
 std::vector<std::string> score_names(const Task& task);
 
+/// Throws RunError "task" if a name of scores is empty, used twice or no column of a CSV file, or if Task::monitor() is
+/// none of them.
+void require_score_names(const Task& task);
+
 /// Whether the loss of an evaluation is finite, or has no value. If it is not, the metrics may be NaN or mean nothing.
 bool is_finite(const MetricValues& values);
 

@@ -6,10 +6,13 @@
 
 #include "loader/open_pool.h"
 #include "support/configured.h"
+#include "support/error_of.h"
 #include "training/trained_model.h"
 
 namespace trainyard {
 namespace {
+
+using testing::HasSubstr;
 
 ProcessGroup alone;
 
@@ -86,6 +89,47 @@ TEST(Evaluate, WithoutAValueOfTheMonitoredMetricIsNeverTheBest) {
   EXPECT_FALSE(can_be_best({{"loss", NAN}, {"auc", 0.5}}, monitor));
   EXPECT_FALSE(is_better({{"loss", 1}, {"auc", std::nullopt}}, {{"loss", 2}, {"auc", 0.5}}, monitor));
   EXPECT_TRUE(is_finite({{"loss", std::nullopt}}));
+}
+
+// A task with metrics of these names.
+class NamedMetrics final : public Task {
+ public:
+  NamedMetrics(std::vector<std::string> names, std::string monitored)
+      : names_(std::move(names)), monitored_(std::move(monitored)) {}
+
+  ModelInput model_input() const override { return {}; }
+  TensorDict prepare(const DeviceBatch& /*batch*/) const override { return {}; }
+  Loss loss(const TensorDict& /*outputs*/, const TensorDict& /*batch*/, Phase /*phase*/) const override { return {}; }
+  std::vector<Metric> metrics(Phase /*phase*/) const override {
+    std::vector<Metric> metrics;
+    for (const std::string& name : names_) metrics.push_back(ratio(name, nullptr));
+    return metrics;
+  }
+  Monitor monitor() const override { return {.metric = monitored_}; }
+  std::unique_ptr<Evaluation> evaluation(std::size_t /*worst*/) const override { return nullptr; }
+
+ private:
+  std::vector<std::string> names_;
+  std::string monitored_;
+};
+
+TEST(RequireScoreNames, RefusesAMonitorThatIsNoMetric) {
+  EXPECT_NO_THROW(require_score_names(NamedMetrics({"iou"}, "iou")));
+  EXPECT_NO_THROW(require_score_names(NamedMetrics({"iou"}, "loss")));
+  EXPECT_THAT(error_of<RunError>([] { require_score_names(NamedMetrics({"iou"}, "miou")); }),
+              HasSubstr("monitor() names 'miou', which is none of the task's metrics: loss, iou"));
+}
+
+TEST(RequireScoreNames, RefusesNamesThatAreNoColumnsOfMetricsCsv) {
+  for (const char* const name : {"", "a,b", "a\"b", "a\nb"}) {
+    EXPECT_THAT(error_of<RunError>([&] { require_score_names(NamedMetrics({name}, "loss")); }),
+                HasSubstr("give it a name without commas, quotes and line breaks"))
+        << name;
+  }
+  EXPECT_THAT(error_of<RunError>([] { require_score_names(NamedMetrics({"iou", "iou"}, "iou")); }),
+              HasSubstr("two metrics are named 'iou'"));
+  EXPECT_THAT(error_of<RunError>([] { require_score_names(NamedMetrics({"loss"}, "loss")); }),
+              HasSubstr("two metrics are named 'loss'"));
 }
 
 }  // namespace
