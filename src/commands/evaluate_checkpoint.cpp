@@ -65,6 +65,9 @@ CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint
   const RegisteredMemory registered(device.is_cuda() ? pool.memory() : std::span<std::byte>());
   DeviceLoader batches(pool, split, {.max_batches = options.max_batches}, device);
   const std::unique_ptr<Evaluation> evaluation = trained.task->evaluation(options.worst);
+  if (!evaluation) {
+    throw RunError("eval", "the task {} returns no evaluation: its evaluation() must make one", trained.manifest.task);
+  }
   ProcessGroup alone;
   EvaluationStep step(*trained.model, *trained.task, config.train.precision, {.mirror = options.mirror});
   Scores scores = evaluate(step, batches, alone, {.evaluation = evaluation.get()}).value();
