@@ -19,11 +19,11 @@ std::unique_ptr<Task> make_task(const TaskConfig& config, const TaskData& data, 
 }
 
 std::vector<Prediction> Task::predict(const TensorDict& /*outputs*/, const PredictOptions& /*options*/) const {
-  throw UsageError("predict", "this task answers prompts, not images");
+  throw UsageError("predict", "this task has no predictions: override predict() in its file, or use trainyard eval");
 }
 
 Prediction Task::answer(Model& /*model*/, const std::string& /*prompt*/, const PredictOptions& /*options*/) const {
-  throw UsageError("predict", "this task takes images, not prompts");
+  throw UsageError("predict", "this task answers prompts, but does not say how: override answer() in its file");
 }
 
 const Field& required_field(const TaskData& data, std::string_view task, std::string_view name) {

@@ -332,6 +332,13 @@ TEST(Tasks, SettingsOfAnotherLossAreRefused) {
   EXPECT_THAT(error("multi_label", "multi_label.clip 0"), StartsWith("[task.multi_label.clip]"));
 }
 
+TEST(Tasks, WithoutPredictionsSayWhatToOverride) {
+  const TaskData tokens{
+      .fields = {{.name = "tokens", .dtype = DType::int32, .shape = {9}, .values = ValueRange{.count = 5}}}};
+  const auto task = make_task({.name = "language_model"}, tokens, at::kCPU);
+  EXPECT_THAT(error_of<UsageError>([&] { task->predict({}, {}); }), HasSubstr("override predict() in its file"));
+}
+
 TEST(Tasks, WrongClassWeightsAreNamed) {
   const TaskData data = image_data({.channels = 1, .height = 4, .width = 4}, 3);
   const auto error = [&](const std::string& flags) {
