@@ -49,6 +49,12 @@ json number_to_json(double value) {
   return value;
 }
 
+json numbers_to_json(const std::vector<double>& numbers) {
+  json list = json::array();
+  for (const double number : numbers) list.push_back(number_to_json(number));
+  return list;
+}
+
 json numbers_to_json(const NamedNumbers& numbers) {
   json object = json::object();
   for (const auto& [name, value] : numbers) object[name] = number_to_json(value);
@@ -142,6 +148,12 @@ class Reader {
     for (const auto& [name, item] : object(key).object_.items()) result[name] = number(item, key);
     return result;
   }
+  std::vector<double> list_of_numbers(const char* key) const {
+    std::vector<double> result;
+    for (const json& item : list(key)) result.push_back(number(item, key));
+    return result;
+  }
+  bool has(const char* key) const { return object_.contains(key); }
   RunEnd end(const char* key) const {
     const auto found = std::find(ends.begin(), ends.end(), text(key));
     if (found == ends.end()) wrong(key, fmt::format("one of {}", fmt::join(ends, ", ")));
@@ -285,6 +297,7 @@ std::string to_json(const Manifest& manifest) {
                   {{"epoch", manifest.best.epoch},
                    {"monitor", manifest.best.monitor},
                    {"metrics", numbers_to_json(manifest.best.metrics)}}},
+                 {"history", numbers_to_json(manifest.history)},
                  {"window", {{"seconds", manifest.window.seconds}, {"waited", manifest.window.waited}}},
                  {"config", manifest.config},
                  {"files", files}};
@@ -331,6 +344,7 @@ Manifest parse_manifest(std::string_view text, std::string_view path) {
   manifest.val = {val.count("samples"), val.number("share"), val.truth("from_train"), val.hex("fingerprint", 16)};
   const Reader best = reader.object("best");
   manifest.best = {best.count("epoch"), best.text("monitor"), best.numbers("metrics")};
+  if (reader.has("history")) manifest.history = reader.list_of_numbers("history");  // once not written
   const Reader window = reader.object("window");
   manifest.window = {window.number("seconds"), window.number("waited")};
   manifest.config = reader.text("config");

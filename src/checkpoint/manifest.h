@@ -75,6 +75,8 @@ struct Manifest {
   std::vector<float> channel_std;
   ValSplit val;
   BestEpoch best;
+  /// The monitored metric on val after each of the last epochs, if possible all; NaN: the epoch cannot be the best.
+  std::vector<double> history;
   MetricsWindow window;
   std::string config;  ///< the resolved configuration as TOML
   std::map<std::string, FileDigest>

@@ -3,6 +3,7 @@
 #include <cfloat>
 #include <cmath>
 #include <set>
+#include <utility>
 
 #include <fmt/ranges.h>
 
@@ -73,6 +74,12 @@ void check_best(const Manifest& manifest, std::string_view path) {
     refuse(path, "the best epoch is {}, and '{}' is {}among its metrics", best.epoch, printable(best.monitor),
            best.metrics.contains(best.monitor) ? "" : "not ");
   }
+}
+
+void check_history(const Manifest& manifest, std::string_view path) {
+  if (std::cmp_less_equal(manifest.history.size(), manifest.epoch)) return;
+  refuse(path, "'history' has {} for {}", count_of(manifest.history.size(), "number"),
+         count_of(manifest.epoch, "epoch"));
 }
 
 void check_window(const MetricsWindow& window, std::string_view path) {
@@ -169,6 +176,7 @@ void check_manifest(const Manifest& manifest, std::string_view path) {
   check_classes(manifest, path);
   check_val(manifest.val, path);
   check_best(manifest, path);
+  check_history(manifest, path);
   check_window(manifest.window, path);
 }
 

@@ -7,7 +7,6 @@
 #include "config/config_file.h"
 #include "loader/open_pool.h"
 #include "models/freeze.h"
-#include "optim/schedule.h"
 #include "training/evaluate.h"
 #include "training/lr_finder.h"
 #include "training/memory.h"
@@ -80,6 +79,7 @@ Trainer::Trainer(const Config& config, WorkerPool& pool, at::Device device, Proc
       model_((seed_generators(device, config.train.seed), new_model(config.model, task_->model_input(), device))),
       optimizer_(make_optimizer(config.optimizer, *model_)),
       train_step_(*model_, *optimizer_, *task_, metrics_, config_.train, group),
+      history_{.higher_is_better = task_->monitor().higher_is_better},
       epoch_sums_(metrics_, device),
       window_{.sums = MetricSums(metrics_, device)},
       profile_(debug.profile.empty() ? std::nullopt : std::optional(parse_step_range(debug.profile)),
@@ -293,6 +293,19 @@ void Trainer::finish_epoch() {
   if (best) best_ = {.values = val.values, .epoch = place_.epoch};
   result_.last = val;
   log_epoch(train, val.values);
+  add_to_history(val.values);
+}
+
+// Says so if this changes the learning rate of the next step.
+void Trainer::add_to_history(const MetricValues& val) {
+  const Monitor monitor = task_->monitor();
+  const auto next_lr = [this] { return finished() ? 0 : lr_of(place_.step); };
+  const double before = next_lr();
+  history_.values.push_back(can_be_best(val, monitor) ? *value_of(val, monitor.metric) : std::nan(""));
+  const double after = next_lr();
+  if (after == before) return;
+  print_message(fmt::format("lr      {:.6g} instead of {:.6g}, as schedule.name = {} follows val/{}", after, before,
+                            config_.schedule.name, monitor.metric));
 }
 
 // In every step, and in every batch of an evaluation.
@@ -312,7 +325,7 @@ std::vector<double> Trainer::wait_of_ranks() {
 }
 
 double Trainer::lr_of(std::int64_t step) const {
-  return learning_rate(config_.schedule, config_.optimizer.lr, step, plan_.steps_per_epoch(), plan_.steps());
+  return learning_rate(config_.schedule, config_.optimizer.lr, step, plan_.steps_per_epoch(), plan_.steps(), history_);
 }
 
 }  // namespace trainyard

@@ -17,6 +17,7 @@
 #include "models/model.h"
 #include "optim/ema.h"
 #include "optim/optimizer.h"
+#include "optim/schedule.h"
 #include "tasks/task.h"
 #include "training/debug_options.h"
 #include "training/evaluate.h"
@@ -93,6 +94,7 @@ class Trainer {
   void keep_data_on_device();
   bool train_epoch();
   void finish_epoch();
+  void add_to_history(const MetricValues& val);
   bool stop_is_requested();
   std::vector<double> wait_of_ranks();
   void take_time();
@@ -157,6 +159,7 @@ class Trainer {
 
   Place place_;
   Best best_;
+  ValHistory history_;
   MetricSums epoch_sums_;
   Window window_;
   std::int64_t epoch_start_ = 0;  // monotonic_ns()

@@ -41,6 +41,7 @@ Checkpoint Trainer::contents() {
       if (value) manifest.best.metrics["val/" + name] = *value;
     }
   }
+  manifest.history = history_.values;
   manifest.window = {.seconds = window_.seconds, .waited = window_.waited};
   checkpoint.model = model_->state_dict();
   if (averaged_model_) checkpoint.ema = averaged_model_->state_dict();

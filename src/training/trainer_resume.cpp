@@ -146,6 +146,8 @@ void Trainer::restore_place(const Manifest& manifest, const std::filesystem::pat
   if (manifest.best.epoch > 0) {
     best_ = {.values = best_metrics(manifest.best, task_->monitor(), path.string()), .epoch = manifest.best.epoch};
   }
+  history_.first_epoch = manifest.epoch - std::ssize(manifest.history);
+  history_.values = manifest.history;
   config_of(manifest, path);  // checks the number of epochs
   place_ = {.epoch = manifest.epoch, .step = manifest.step};
   if (!plan_.contains(place_)) {
@@ -197,11 +199,17 @@ void Trainer::take_over_from_first_rank() {
   const std::string monitored = task_->monitor().metric;
   at::Tensor place =
       at::tensor({static_cast<double>(place_.epoch), static_cast<double>(place_.step), static_cast<double>(best_.epoch),
-                  value_of(best_.values, monitored).value_or(0), value_of(best_.values, "loss").value_or(0)},
+                  value_of(best_.values, monitored).value_or(0), value_of(best_.values, "loss").value_or(0),
+                  static_cast<double>(history_.first_epoch), static_cast<double>(history_.values.size())},
                  at::kDouble);
   group_.broadcast(place);
-  if (group_.rank().is_first()) return;
   const double* const values = place.const_data_ptr<double>();
+  history_.first_epoch = std::llround(values[5]);
+  history_.values.resize(static_cast<std::size_t>(std::llround(values[6])));
+  if (!history_.values.empty()) {
+    group_.broadcast(at::from_blob(history_.values.data(), {std::ssize(history_.values)}, at::kDouble));
+  }
+  if (group_.rank().is_first()) return;
   place_ = {.epoch = std::llround(values[0]), .step = std::llround(values[1])};
   best_.epoch = std::llround(values[2]);
   if (best_.epoch > 0) best_.values = {{monitored, values[3]}, {"loss", values[4]}};

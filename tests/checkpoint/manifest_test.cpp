@@ -48,6 +48,7 @@ Manifest example() {
   manifest.val = {.samples = 6000, .share = 0.1, .from_train = true, .fingerprint = 0x0123456789abcdef};
   manifest.best = {
       .epoch = 2, .monitor = "val/accuracy", .metrics = {{"val/accuracy", 0.1 + 0.2}, {"val/loss", HUGE_VAL}}};
+  manifest.history = {1.0 / 3, 0.1 + 0.2, -HUGE_VAL};
   manifest.window = {.seconds = 1.5, .waited = 0.25};
   manifest.config = "[model]\nname = \"resnet18\"\n";
   manifest.files = {{"model.safetensors", {123, 0xdeadbeef}}, {"state.safetensors", {1ull << 40, 0x00000001}}};
@@ -63,6 +64,20 @@ std::string replaced(std::string text, const std::string& from, const std::strin
 }
 
 TEST(Manifest, ReadsBackEveryValueExactly) { EXPECT_EQ(parse_manifest(to_json(example()), "m.json"), example()); }
+
+TEST(Manifest, TheHistoryMayHaveEpochsThatCannotBeTheBest) {
+  Manifest manifest = example();
+  manifest.history = {std::nan("")};
+  const std::vector<double> read = parse_manifest(to_json(manifest), "m.json").history;
+  ASSERT_EQ(read.size(), 1u);
+  EXPECT_TRUE(std::isnan(read[0]));
+}
+
+TEST(Manifest, WithoutAHistoryIsAsEarlierProgramsWroteIt) {
+  nlohmann::json json = nlohmann::json::parse(to_json(example()));
+  json.erase("history");
+  EXPECT_THAT(parse_manifest(sealed(json), "m.json").history, testing::IsEmpty());
+}
 
 TEST(Manifest, ATextThatIsNotUtf8IsNamed) {
   Manifest manifest = example();
@@ -158,6 +173,9 @@ TEST(Manifest, ValuesOutOfRangeAreRefusedByKeyBehindARightChecksum) {
   EXPECT_THAT(refusal("/best/monitor", "val/f1"), HasSubstr("'val/f1' is not among its metrics"));
   EXPECT_THAT(refusal("/best/metrics", {1, 2}), HasSubstr("not a JSON object"));
   EXPECT_THAT(refusal("/best/metrics/", 1), HasSubstr("the name of a metric"));
+  EXPECT_THAT(refusal("/history", {1, 2, 3, 4}), HasSubstr("'history' has 4 numbers for 3 epochs"));
+  EXPECT_THAT(refusal("/history", 1), HasSubstr("'history' is not a list"));
+  EXPECT_THAT(refusal("/history/0", "much"), HasSubstr("'history' is not a number"));
   EXPECT_THAT(refusal("/window/seconds", -1), HasSubstr("'seconds' of the window is -1"));
   EXPECT_THAT(refusal("/window/waited", "nan"), HasSubstr("'waited' of the window is nan"));
   EXPECT_THAT(refusal("/val/samples", 0), HasSubstr("'val/samples' is 0"));

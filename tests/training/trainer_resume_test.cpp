@@ -211,6 +211,16 @@ TEST_F(TrainerResume, MoreEpochsOfStepsContinueARun) {
   EXPECT_EQ(final_weights(case_ / "extended"), final_weights(case_ / "long"));
 }
 
+// As earlier programs wrote them.
+TEST_F(TrainerResume, CheckpointsWithoutAHistoryContinueBitForBit) {
+  json old = manifest();
+  EXPECT_EQ(old.erase("history"), 1u);
+  write_manifest(old);
+  EXPECT_EQ(resume().steps, all_steps);
+  EXPECT_EQ(final_weights(case_ / "resumed"), final_weights(*dir_ / "run"));
+  EXPECT_EQ(read_manifest(case_ / "resumed/checkpoints/last").history.size(), 1u) << "of the last epoch";
+}
+
 TEST_F(TrainerResume, AnyNumberInTheManifestContinuesBitForBitOrIsRefused) {
   const json valid = manifest();
   int refused = 0;
@@ -247,6 +257,7 @@ TEST_F(TrainerResume, PlacesThatTheRunDoesNotHaveAreRefused) {
   change_manifest("/epoch", 0);
   change_manifest("/best/epoch", 0);
   change_manifest("/best/metrics", json::object());
+  change_manifest("/history", json::array());
   EXPECT_THAT(refusal(), HasSubstr("its manifest says step 4 after 0 epochs; an epoch has 3 steps"));
   change_manifest("/epoch", 2);
   EXPECT_THAT(refusal(), HasSubstr("contradicts itself: epoch is 2 with 1 batches of the next, train.epochs"));
