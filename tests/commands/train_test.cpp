@@ -305,6 +305,14 @@ TEST_F(TrainCommand, StopsEarlyOnceValHasNotImprovedForLongEnough) {
   EXPECT_THAT(longer.output, AllOf(HasSubstr("resuming from step-"), HasSubstr("train.patience was 2, now 0")));
 }
 
+TEST_F(TrainCommand, ReportsARateThatFollowsVal) {
+  const Outcome trained = train("a", {"--train.epochs", "3", "--schedule.name", "plateau", "--schedule.warmup_epochs",
+                                      "0", "--schedule.plateau.patience", "0", "--schedule.plateau.threshold", "1"});
+  ASSERT_EQ(trained.exit_code, 0) << trained.output;
+  EXPECT_THAT(trained.output,
+              HasSubstr("lr      0.02 instead of 0.2, as schedule.name = plateau follows val/accuracy"));
+}
+
 TEST_F(TrainCommand, ACheckpointOfVersion1IsRefusedAndItsWeightsAreUsable) {
   ASSERT_EQ(train("a", {"--train.epochs", "1"}).exit_code, 0);
   nlohmann::json manifest = nlohmann::json::parse(file("a", "checkpoints/last/manifest.json"));

@@ -384,5 +384,26 @@ TEST_F(SeveralRanks, CheckpointsResumeWithAnyNumberOfRanks) {
   }
 }
 
+// With a threshold of 1 no accuracy is twice the first one, so the rate falls after each epoch.
+TEST_F(SeveralRanks, PlateauReducesTheRateOfAllRanksAlike) {
+  const Case of = tasks()[0];
+  const auto training = [&](const std::string& run, const std::string& epochs) {
+    return command(of, run, epochs,
+                   {"--schedule.name", "plateau", "--schedule.plateau.patience", "0", "--schedule.plateau.threshold",
+                    "1", "--schedule.plateau.factor", "0.5"});
+  };
+  const Outcome alone = run_program(training("alone", "6"));
+  ASSERT_EQ(alone.exit_code, 0) << alone.output;
+  const std::vector<Line> expected = rows_of(folder("alone") + "/metrics.csv");
+  EXPECT_LT(expected.back().at("lr"), expected.front().at("lr") / 8);
+  const Outcome two = run_ranks(2, training("ranks", "3"));
+  ASSERT_EQ(two.exit_code, 0) << two.output;
+  const Outcome three = run_ranks(3, training("ranks", "6"));
+  ASSERT_EQ(three.exit_code, 0) << three.output;
+  EXPECT_LT(largest_difference(saved("ranks"), saved("alone")), float32_bound);
+  expect_same_metrics(rows_of(folder("ranks") + "/metrics.csv"), expected);
+  EXPECT_EQ(count_of(three.output, "as schedule.name = plateau follows val/accuracy"), 2) << "after epochs 4 and 5";
+}
+
 }  // namespace
 }  // namespace trainyard

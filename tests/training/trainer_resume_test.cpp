@@ -211,6 +211,33 @@ TEST_F(TrainerResume, MoreEpochsOfStepsContinueARun) {
   EXPECT_EQ(final_weights(case_ / "extended"), final_weights(case_ / "long"));
 }
 
+// With a threshold of 1 the accuracy hardly ever improves, so the rate falls after almost each epoch.
+TEST_F(TrainerResume, PlateauContinuesBitForBitFromEachStep) {
+  Config config = configured(
+      "--schedule.name plateau --schedule.plateau.patience 0 --schedule.plateau.threshold 1 "
+      "--schedule.plateau.factor 0.5",
+      randomized_config());
+  config.train.epochs = 4;
+  config.checkpoint.every_steps = 1;
+  config.checkpoint.keep = 100;
+  for (const auto& [accumulate, steps] : {std::pair{1, 4}, {2, 3}}) {
+    config.train.accumulate = accumulate;
+    config.train.steps_per_epoch = steps;
+    const fs::path whole = case_ / fmt::format("whole-{}", accumulate);
+    train(config, {.path = whole, .checkpoint = std::nullopt});
+    const std::string rows = read_text_file(whole / "metrics.csv", "test");
+    EXPECT_THAT(rows, AllOf(HasSubstr(",0.01,"), HasSubstr(",0.005,"))) << "no rate was reduced";
+    EXPECT_EQ(read_manifest(whole / "checkpoints/last").history.size(), 4u);
+    for (int step = 1; step < 4 * steps; ++step) {
+      const fs::path resumed = case_ / fmt::format("resumed-{}-{}", accumulate, step);
+      const fs::path from = whole / fmt::format("checkpoints/step-{:08}", step);
+      EXPECT_EQ(train(config, {.path = resumed, .checkpoint = from}).steps, 4 * steps);
+      EXPECT_EQ(final_weights(resumed), final_weights(whole)) << accumulate << ", from step " << step;
+      EXPECT_EQ(read_manifest(resumed / "checkpoints/last").history, read_manifest(whole / "checkpoints/last").history);
+    }
+  }
+}
+
 // As earlier programs wrote them.
 TEST_F(TrainerResume, CheckpointsWithoutAHistoryContinueBitForBit) {
   json old = manifest();
@@ -219,6 +246,25 @@ TEST_F(TrainerResume, CheckpointsWithoutAHistoryContinueBitForBit) {
   EXPECT_EQ(resume().steps, all_steps);
   EXPECT_EQ(final_weights(case_ / "resumed"), final_weights(*dir_ / "run"));
   EXPECT_EQ(read_manifest(case_ / "resumed/checkpoints/last").history.size(), 1u) << "of the last epoch";
+}
+
+TEST_F(TrainerResume, PlateauFollowsTheEpochsThatTheCheckpointKnows) {
+  const std::string flags =
+      "--schedule.name plateau --schedule.plateau.patience 1 --schedule.plateau.threshold 1 --optimizer.lr 0.01 "
+      "--train.epochs 5";
+  const Config config = configured(flags, small_config());
+  const auto last_row = [&] {
+    resume(config);
+    const std::string rows = read_text_file(case_ / "resumed/metrics.csv", "test");
+    return rows.substr(rows.find("\n5,"));
+  };
+  change_manifest("/history", {1});  // so that no later accuracy improves
+  EXPECT_THAT(last_row(), HasSubstr(",0.001,"));
+  json old = manifest();
+  old.erase("history");
+  write_manifest(old);
+  resume(config);
+  EXPECT_EQ(read_manifest(case_ / "resumed/checkpoints/last").history.size(), 4u);
 }
 
 TEST_F(TrainerResume, AnyNumberInTheManifestContinuesBitForBitOrIsRefused) {
