@@ -168,6 +168,7 @@ struct TrainConfig {
   std::uint64_t seed = 0;
   int accumulate = 1;
   double clip_grad_norm = 0;
+  double clip_grad_value = 0;
   double ema_decay = 0;
   OnNonfinite on_nonfinite = OnNonfinite::stop;
   bool deterministic = false;
@@ -194,6 +195,8 @@ struct TrainConfig {
               Resume::fixed);
     table.add("clip_grad_norm", clip_grad_norm, "maximum norm of all gradients together; 0: no limit", number(0, 1e9),
               Resume::if_named);
+    table.add("clip_grad_value", clip_grad_value, "maximum magnitude of each element of the gradients; 0: no limit",
+              number(0, 1e9), Resume::if_named);
     table.add("ema_decay", ema_decay, "decay of the averaged weights, e.g. 0.999; 0: no averaging", number(0, 0.999999),
               Resume::fixed);
     table.add("on_nonfinite", on_nonfinite, "if the loss is NaN or infinite: stop the run, or skip the step",

@@ -36,6 +36,12 @@ void validate_length(const TrainConfig& train) {
       train.steps_per_epoch, count_of(train.epochs, "epoch"), count_of(train.accumulate, "batch", "batches"));
 }
 
+void validate_clipping(const TrainConfig& train) {
+  if (train.clip_grad_norm == 0 || train.clip_grad_value == 0) return;
+  throw UsageError("train.clip_grad_value", "is {}, and train.clip_grad_norm is {}; set one of them to 0",
+                   train.clip_grad_value, train.clip_grad_norm);
+}
+
 // Validates the components that the configuration uses.
 void validate_components(const Config& config) {
   const auto validate_in = [](const char* section, const auto& part) {
@@ -78,6 +84,7 @@ void validate(const Config& config) {
     throw UsageError("schedule.warmup_epochs", "is {}, but the whole run has {} (train.epochs)",
                      config.schedule.warmup_epochs, count_of(config.train.epochs, "epoch"));
   }
+  validate_clipping(config.train);
   validate_length(config.train);
   validate_components(config);
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <ATen/ops/_foreach_clamp_max.h>
+#include <ATen/ops/_foreach_clamp_min.h>
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/cat.h>
@@ -28,6 +30,12 @@ at::Tensor clip_grad_norm(std::vector<at::Tensor>& gradients, double largest) {
   const at::Tensor norm = at::stack(at::_foreach_norm(gradients)).norm();
   at::_foreach_mul_(gradients, (largest / (norm + 1e-6)).clamp_max(1));
   return norm;
+}
+
+// Like torch.nn.utils.clip_grad_value_.
+void clip_grad_value(std::vector<at::Tensor>& gradients, double largest) {
+  at::_foreach_clamp_min_(gradients, -largest);
+  at::_foreach_clamp_max_(gradients, largest);
 }
 
 at::Tensor flag_not_finite(const at::Tensor& number) { return number.isfinite().logical_not().to(at::kFloat); }
@@ -206,13 +214,14 @@ void TrainStep::backward(const at::Tensor& sum, const at::Tensor& weight, const 
 
 void TrainStep::update() {
   const at::NoGradGuard no_grad;
-  if (scaler_.enabled() || config_.clip_grad_norm > 0) {
+  if (scaler_.enabled() || config_.clip_grad_norm > 0 || config_.clip_grad_value > 0) {
     std::vector<at::Tensor> gradients = optimizer_.gradients();
     scaler_.unscale(gradients, found_inf_);
     if (config_.clip_grad_norm > 0) {
       const at::Tensor norm = clip_grad_norm(gradients, config_.clip_grad_norm);
       if (found_inf_.defined()) found_inf_.copy_(at::maximum(found_inf_, flag_not_finite(norm)));
     }
+    if (config_.clip_grad_value > 0) clip_grad_value(gradients, config_.clip_grad_value);
   }
   optimizer_.step(found_inf_);
   scaler_.update(found_inf_);

@@ -33,6 +33,12 @@ TEST(Validate, WarmUpMustBeShorterThanTheRun) {
               StartsWith("[schedule.warmup_epochs]"));
 }
 
+TEST(Validate, GradientsAreClippedByNormOrByValue) {
+  EXPECT_THAT(refusal([](Config& c) { c.train.clip_grad_norm = c.train.clip_grad_value = 1; }),
+              StartsWith("[train.clip_grad_value] is 1, and train.clip_grad_norm is 1; set one of them to 0"));
+  EXPECT_THAT(refusal([](Config& c) { c.train.clip_grad_value = -1; }), StartsWith("[train.clip_grad_value] is -1"));
+}
+
 TEST(Validate, EpochsOfStepsMustNotExceedWhatCanBeCounted) {
   EXPECT_THAT(refusal([](Config& c) { c.train.steps_per_epoch = -1; }), StartsWith("[train.steps_per_epoch]"));
   EXPECT_THAT(refusal([](Config& c) { c.train.steps_per_epoch = 1'000'000'001; }),

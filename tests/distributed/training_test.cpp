@@ -300,6 +300,15 @@ TEST_F(SeveralRanks, RanksWithoutSamplesKeepTheOthersStatistics) {
   }
 }
 
+TEST_F(SeveralRanks, ValuesOfTheSumOfTheirGradientsAreClipped) {
+  const Flags clipped = {"--train.clip_grad_norm", "0", "--train.clip_grad_value", "0.01"};
+  const NamedTensors alone = train_in_float64(tasks()[0], 1, clipped)[0];
+  EXPECT_GT(largest_difference(alone, train_in_float64(tasks()[0], 1, {clipped[0], "0"})[0]), 1e-3) << "none clipped";
+  const std::vector<NamedTensors> ranks = train_in_float64(tasks()[0], 3, clipped);
+  EXPECT_LT(largest_difference(ranks[0], alone), float64_bound);
+  EXPECT_TRUE(are_equal(ranks[0], ranks[2]));
+}
+
 // float64 never overflows, so NaN gradients stand in for an overflow.
 TEST_F(SeveralRanks, AnOverflowOnOneRankHalvesTheScaleOnAll) {
   const Case of = tasks()[0];

@@ -43,6 +43,8 @@ def train(o, tensors, dtype):
         scaler.unscale_(optimizer)
         if o["clip_grad_norm"] > 0:
             nn.utils.clip_grad_norm_(net.parameters(), o["clip_grad_norm"])
+        if o["clip_grad_value"] > 0:
+            nn.utils.clip_grad_value_(net.parameters(), o["clip_grad_value"])
         if step == 1:
             result["logits"] = logits
             result.update({"gradient." + k: p.grad.clone() for k, p in net.named_parameters()})

@@ -64,6 +64,7 @@ std::vector<Case> cases() {
       {.name = "nesterov", .flags = large_sgd + smoothing},
       {.name = "adamw", .flags = adam_w + small_decay + smoothing},
       {.name = "clipped", .flags = large_sgd, .train = {.clip_grad_norm = 0.1}},
+      {.name = "clipped_values", .flags = large_sgd, .train = {.clip_grad_value = 0.01}},
       {.name = "averaged", .flags = large_sgd, .train = {.ema_decay = 0.9}},
       {.name = "one_cycle", .flags = large_sgd, .one_cycle = true},
       {.name = "linear", .flags = small_sgd + "--model.name linear"},
@@ -77,6 +78,7 @@ std::vector<Case> cases() {
       {.name = "convnext_atto", .flags = adam_w + small_decay + small_convnext},
       {.name = "convnet_bf16", .flags = large_sgd, .train = {.precision = Precision::bf16}},
       {.name = "convnet_fp16", .flags = large_sgd, .train = {.precision = Precision::fp16}},
+      {.name = "clipped_fp16", .flags = large_sgd, .train = {.precision = Precision::fp16, .clip_grad_value = 0.01}},
   };
   if (device().is_cpu()) return all;
   // A CPU without bf16 instructions takes minutes for these.
@@ -116,6 +118,7 @@ nlohmann::json options_of(const Case& c) {
                      {"patch_size", setting_value<int>(config, patch_size)},
                      {"label_smoothing", setting_value<double>(config, "task.classification.label_smoothing")},
                      {"clip_grad_norm", c.train.clip_grad_norm},
+                     {"clip_grad_value", c.train.clip_grad_value},
                      {"ema_decay", c.train.ema_decay},
                      {"precision", word(c.train.precision)},
                      {"device", device().str()},

@@ -244,6 +244,10 @@ INSTANTIATE_TEST_SUITE_P(
              small_resnet,
              {.name = "adamw"},
              {.precision = Precision::fp16, .accumulate = 3, .clip_grad_norm = 1, .on_nonfinite = OnNonfinite::skip}},
+        Case{"resnet18_accumulates_clips_values",
+             small_resnet,
+             {.name = "adamw"},
+             {.precision = Precision::fp16, .accumulate = 2, .clip_grad_value = 1e-3}},
         Case{"convnet_lion_skips", "", {.name = "lion"}, {.on_nonfinite = OnNonfinite::skip}}),
     [](const auto& instance) { return std::string(instance.param.name); });
 

@@ -87,7 +87,8 @@ NamedTensors copied(const NamedTensors& tensors) {
   return result;
 }
 
-TEST(TrainStep, AccumulatedPartsMatchTheWholeBatch) {
+// Compares the weights after a step of one batch with those after a step of three parts.
+void expect_that_parts_match_the_whole(const TrainConfig& config) {
   // A net without batch norm, whose statistics would differ between the parts and the whole batch.
   const ModelInput input = image_input({.channels = 1, .height = 16, .width = 16}, 10);
   at::manual_seed(3);
@@ -97,7 +98,6 @@ TEST(TrainStep, AccumulatedPartsMatchTheWholeBatch) {
     at::manual_seed(4);
     models.push_back(make_model(configured("--model.name vit_tiny --model.vit.patch_size 8").model, input));
     const auto optimizer = make_optimizer({.name = "sgd", .lr = 0.1}, *models[i]);
-    const TrainConfig config{.clip_grad_norm = 1};
     TaskStep step_with(*models[i], *optimizer, small_task(), config);
     TrainStep& step = step_with.step;
     if (i == 0) {
@@ -111,6 +111,32 @@ TEST(TrainStep, AccumulatedPartsMatchTheWholeBatch) {
   }
   for (std::size_t i = 0; i < models[0]->parameters().size(); ++i) {
     EXPECT_TRUE(at::allclose(models[0]->parameters()[i], models[1]->parameters()[i], 1e-4, 1e-5)) << i;
+  }
+}
+
+TEST(TrainStep, AccumulatedPartsMatchTheWholeBatch) {
+  expect_that_parts_match_the_whole({.clip_grad_norm = 1});
+  expect_that_parts_match_the_whole({.clip_grad_value = 1e-3});
+}
+
+// Returns the largest element of the gradients that the optimizer gets.
+double largest_gradient(const TrainConfig& config) {
+  at::manual_seed(5);
+  const auto model = make_model({.name = "convnet"}, image_input({.channels = 1, .height = 28, .width = 28}, 10));
+  const auto optimizer = make_optimizer({}, *model);
+  TaskStep step_with(*model, *optimizer, small_task(), config);
+  step_with.step(random_batch(1, 28), 0);
+  double largest = 0;
+  for (const at::Tensor& parameter : model->parameters()) {
+    largest = std::max(largest, parameter.grad().abs().max().item<double>());
+  }
+  return largest;
+}
+
+TEST(TrainStep, EachElementOfTheGradientsIsClippedByValue) {
+  for (const Precision precision : {Precision::fp32, Precision::fp16}) {
+    EXPECT_GT(largest_gradient({.precision = precision}), 0.01);
+    EXPECT_EQ(largest_gradient({.precision = precision, .clip_grad_value = 0.01}), 0.01F);
   }
 }
 
