@@ -15,17 +15,15 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Requires that the fields which the task of `trained` uses are the same in `data`.
-void require_same_fields(const std::vector<Field>& trained, const std::vector<Field>& data, const std::string& dataset,
+// Requires that `data` has the fields that `trained` was made for.
+void require_same_fields(const TrainedModel& trained, const std::vector<Field>& data, const std::string& dataset,
                          const std::filesystem::path& checkpoint) {
+  const std::vector<Field>& fields = trained.manifest.fields;
   const auto has_other_columns = [&](const Field& field) {
     return find_field(data, field.name)->columns != field.columns;
   };
-  if (!have_shapes_of(trained, data)) {
-    throw UsageError("data.name", "samples of {} have {}; those that {} was trained on have {}", dataset,
-                     describe(data), checkpoint.string(), describe(trained));
-  }
-  if (std::none_of(trained.begin(), trained.end(), has_other_columns)) return;
+  require_model_takes(*trained.model, trained.config, task_data(trained.manifest), data, dataset);
+  if (std::none_of(fields.begin(), fields.end(), has_other_columns)) return;
   throw UsageError("data.name",
                    "the columns of {} have other names, statistics or categories than those that {} was trained on: "
                    "evaluate it with the train split that it was trained on",
@@ -60,7 +58,7 @@ CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint
     throw UsageError("data.name", "{} has other classes than the data that {} was trained on", config.data.name,
                      checkpoint.string());
   }
-  require_same_fields(trained.manifest.fields, data.fields, config.data.name, checkpoint);
+  require_same_fields(trained, data.fields, config.data.name, checkpoint);
   set_float32_arithmetic(config.train.precision);
   const RegisteredMemory registered(device.is_cuda() ? pool.memory() : std::span<std::byte>());
   DeviceLoader batches(pool, split, {.max_batches = options.max_batches}, device);

@@ -22,7 +22,9 @@
 #include "commands/table_predictor.h"
 #include "datasets/stored_images.h"
 #include "loader/open_pool.h"
+#include "training/require_shapes.h"
 #include "training/trained_model.h"
+#include "transforms/pipeline.h"
 #include "util/output.h"
 
 namespace trainyard {
@@ -38,6 +40,26 @@ PoolOptions predict_pool_options(const Config& config) {
   options.batch_size = batch_size;
   options.sampling = Sampling::uniform;
   return options;
+}
+
+// With the size that `transforms` give to images of any size, or else that of the images that were trained on.
+std::vector<std::int64_t> shape_after(const std::vector<std::string>& transforms, const Field& trained) {
+  std::vector<std::int64_t> shape = trained.shape;
+  const TransformPipeline pipeline(transforms, {{.name = "image", .shape = shape, .is_stored_image = true}});
+  const ImageSize size = pipeline.size_after({1000, 1000});
+  if (size == pipeline.size_after({2000, 3000})) {
+    shape[0] = static_cast<std::int64_t>(size.height);
+    shape[1] = static_cast<std::int64_t>(size.width);
+  }
+  return shape;
+}
+
+void require_model_takes_images(const TrainedModel& trained, const std::vector<std::int64_t>& shape) {
+  std::vector<Field> fields = trained.manifest.fields;
+  for (Field& field : fields) {
+    if (field.is_spatial()) std::copy_n(shape.begin(), 2, field.shape.begin());
+  }
+  require_model_takes(*trained.model, trained.config, task_data(trained.manifest), fields, "predict");
 }
 
 class PredictCommand : public Command {
@@ -71,12 +93,13 @@ class PredictCommand : public Command {
     const fs::path checkpoint = resolve_checkpoint(checkpoint_);
     const Manifest manifest = read_manifest(checkpoint);
     const Field* const image = find_field(manifest.fields, "image");
+    std::vector<std::int64_t> shape;
     std::optional<NamedImageReader> reader;
     if (image != nullptr) {
+      shape = shape_after(config.transform.test, *image);
       reader.emplace(
           predict_pool_options(config),  // forks, so before CUDA and any thread
-          NamedImageOptions{
-              .shape = image->shape, .transforms = config.transform.test, .image = image_options(config.data)});
+          NamedImageOptions{.shape = shape, .transforms = config.transform.test, .image = image_options(config.data)});
     }
     const CheckResult check = run_check(device_needs_of(config));
     const at::Device device = prepare_device(config, check);
@@ -86,9 +109,10 @@ class PredictCommand : public Command {
       const PredictOptions options = options_for(*trained.task, manifest.task, image != nullptr);
       if (trained.task->answers_prompts()) return answer_prompts(trained, options, writer);
       require_inputs(trained.task->model_input().fields, reader.has_value());
+      if (reader) require_model_takes_images(trained, shape);
       const Predictor predict(trained, device, config.train.precision, options, mirror_);
       if (reader) {
-        ImagePredictor images(predict, *reader, image->shape, writer);
+        ImagePredictor images(predict, *reader, shape, writer);
         predict_images(images);
       } else {
         TablePredictor tables(predict, writer);

@@ -57,12 +57,12 @@ void write_images(const DeviceField& images, const std::filesystem::path& path) 
 
 std::string dry_run(const Config& config, WorkerPool& pool, at::Device device, const std::filesystem::path& run) {
   const DataLoaderOptions order{.shuffle = true, .drop_last = config.loader.drop_last};
-  require_shapes_of_train(pool.splits());
   const SplitInfo& data = pool.splits().front();
   const std::unique_ptr<Task> task = make_task(config.task, task_data(data), device);
   const MetricSet metrics(task->metrics(Phase::train));
   seed_generators(device, config.train.seed);
   const std::shared_ptr<Model> model = new_model(config.model, task->model_input(), device);
+  require_model_takes(*model, config, pool.splits());
   load_initial_weights(*model, config.model);
   require_batches(config, data.size, /*reaches_last=*/true, /*ranks=*/1, *model, task->model_input());
   const std::unique_ptr<Optimizer> optimizer = make_optimizer(config.optimizer, *model);

@@ -2,28 +2,59 @@
 
 #include <algorithm>
 
+#include "models/check_forward.h"
 #include "util/error.h"
 
 namespace trainyard {
+namespace {
 
-bool have_shapes_of(std::span<const Field> trained, std::span<const Field> fields) {
-  return std::all_of(trained.begin(), trained.end(), [&](const Field& field) {
-    const Field* const found = find_field(fields, field.name);
-    if (found == nullptr || found->dtype != field.dtype || found->varies != field.varies) return false;
-    const std::ptrdiff_t first = field.varies ? 1 : 0;
-    return std::equal(found->shape.begin() + first, found->shape.end(), field.shape.begin() + first, field.shape.end());
-  });
+bool have_same_shape(const Field& one, const Field& other) {
+  const std::ptrdiff_t first = one.varies ? 1 : 0;
+  return std::equal(one.shape.begin() + first, one.shape.end(), other.shape.begin() + first, other.shape.end());
 }
 
-void require_shapes_of_train(const std::vector<SplitInfo>& splits) {
-  const std::vector<Field>& train = splits.front().fields;
+bool have_same_shape_but_size(const Field& one, const Field& other) {
+  return one.is_spatial() &&
+         std::equal(one.shape.begin() + 2, one.shape.end(), other.shape.begin() + 2, other.shape.end());
+}
+
+}  // namespace
+
+void require_model_takes(Model& model, const Config& config, const TaskData& trained, const std::vector<Field>& fields,
+                         const std::string& whose) {
+  const auto refuse = [&](const std::string& why) {
+    throw UsageError("data.name", "samples of {} have {}, and the model was made for {}{}", whose, describe(fields),
+                     describe(trained.fields), why);
+  };
+  bool differ = false;
+  for (const Field& field : trained.fields) {
+    const Field* const found = find_field(fields, field.name);
+    if (found == nullptr || found->dtype != field.dtype || found->varies != field.varies ||
+        found->shape.size() != field.shape.size()) {
+      refuse("");
+    }
+    if (have_same_shape(field, *found)) continue;
+    if (!have_same_shape_but_size(field, *found)) refuse("");
+    differ = true;
+  }
+  if (!differ) return;
+  TaskData data = trained;
+  data.fields = fields;
+  try {
+    const std::unique_ptr<Task> task = make_task(config.task, data, model.parameters().front().device());
+    check_forward(model, task->model_input(), config.model.name);
+  } catch (const Error& error) {
+    refuse(
+        fmt::format(". It takes no other size: {}. Crop or resize images to one size with transform.train and "
+                    "transform.test",
+                    error.what()));
+  }
+}
+
+void require_model_takes(Model& model, const Config& config, const std::vector<SplitInfo>& splits) {
   for (std::size_t split = 1; split < splits.size(); ++split) {
-    const std::vector<Field>& fields = splits[split].fields;
-    if (have_shapes_of(train, fields)) continue;
-    throw UsageError("data.name",
-                     "samples of {} have {}, those of train {}, and a model takes one shape: crop or resize images to "
-                     "one size with transform.train and transform.test",
-                     to_string(static_cast<Split>(split)), describe(fields), describe(train));
+    require_model_takes(model, config, task_data(splits.front()), splits[split].fields,
+                        to_string(static_cast<Split>(split)));
   }
 }
 

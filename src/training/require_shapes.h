@@ -2,16 +2,24 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <vector>
 
+#include "config/config.h"
 #include "loader/split.h"
+#include "models/model.h"
+#include "tasks/task.h"
 
 namespace trainyard {
 
-/// Whether `fields` has each field of `trained`, of its type and shape. The lengths of samples that vary may differ.
-bool have_shapes_of(std::span<const Field> trained, std::span<const Field> fields);
+/// Throws UsageError "data.name" unless `model`, made by `config` for the fields of `trained`, takes samples with
+/// `fields`: the same fields with their types and shapes. Images and masks may have another height and width if a
+/// forward pass works with it (models/check_forward.h); the lengths of samples that vary may differ. `whose`: whose
+/// `fields` are, e.g. "val". Changes nothing.
+void require_model_takes(Model& model, const Config& config, const TaskData& trained, const std::vector<Field>& fields,
+                         const std::string& whose);
 
-/// Throws UsageError if the samples of val or test have another shape than those of train, the first of `splits`.
-void require_shapes_of_train(const std::vector<SplitInfo>& splits);
+/// The same for all splits but the first, train, which the model was made for.
+void require_model_takes(Model& model, const Config& config, const std::vector<SplitInfo>& splits);
 
 }  // namespace trainyard

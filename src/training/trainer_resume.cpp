@@ -87,7 +87,7 @@ void check_sums(const std::string& name, const at::Tensor& sums, std::int64_t ma
 }  // namespace
 
 void Trainer::begin() {
-  require_shapes_of_train(splits_);
+  require_model_takes(*model_, config_, splits_);
   require_score_names(*task_);
   const bool reaches_last = plan_.completes_a_pass() && train_loader_.samples() == dataset_.size;
   require_batches(config_, dataset_.size, reaches_last, group_.rank().world_size, *model_, task_->model_input());

@@ -70,6 +70,8 @@ class TransformPipeline {
                                           std::uint64_t epoch) const;
 
   DecodeMode decode() const { return decode_; }
+  /// The size that images of `size` have after the transforms.
+  ImageSize size_after(ImageSize size) const;
   /// The last transform, if it is a random_horizontal_flip.
   std::optional<RandomMirror> mirror() const;
   /// The name of the first transform, except mirror(), whose effect differs between epochs; empty if there is none.
@@ -100,7 +102,6 @@ class TransformPipeline {
   struct Pass;
 
   void expect(std::span<const Field> given, std::span<const std::span<std::byte>> out) const;
-  ImageSize size_after(ImageSize size) const;
   void transform(const Dataset& dataset, const Pass& pass, std::span<const std::span<std::byte>> out) const;
   void transform_field(const Dataset& dataset, std::size_t i, const Pass& pass, std::span<std::byte> out) const;
   void open(const Dataset& dataset, std::size_t index) const;

@@ -101,10 +101,14 @@ TEST_F(EvalCommand, WithoutATestSplitValIsEvaluatedAndSaidToBe) {
   EXPECT_THAT(refused.output, HasSubstr("has no test split"));
 }
 
-TEST_F(EvalCommand, RefusesSamplesOfAnotherShape) {
-  const Outcome outcome = run_program({TRAINYARD_BINARY, "eval", run(), "--data.synthetic.shape", "32,32,3"});
-  EXPECT_EQ(outcome.exit_code, 2);
-  EXPECT_THAT(outcome.output, HasSubstr("image (uint8, 32 x 32 x 3)"));
+TEST_F(EvalCommand, AcceptsImagesOfAnotherSizeButNotOfOtherChannels) {
+  const auto eval_on = [&](const char* shape) {
+    return run_program({TRAINYARD_BINARY, "eval", run(), "--data.synthetic.shape", shape});
+  };
+  EXPECT_EQ(eval_on("32,40,3").exit_code, 0);
+  const Outcome refused = eval_on("32,32,1");
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.output, HasSubstr("image (uint8, 32 x 32 x 1)"));
 }
 
 }  // namespace

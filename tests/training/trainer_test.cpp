@@ -230,16 +230,22 @@ TEST(Trainer, ALastBatchThatTheRunDoesNotReachMayHaveOneSample) {
   EXPECT_EQ(run("--train.epochs 2 --train.steps_per_epoch 5 --loader.drop_last true"), 10);
 }
 
-TEST(Trainer, RefusesASplitOfAnotherSizeThanTrainBeforeAStep) {
+TEST(Trainer, EvaluatesImagesOfAnotherSizeIfTheModelTakesThem) {
   const TempDir dir;
-  const Config config = configured(
-      "--data.name synthetic --data.synthetic.shape 8,8,1 --data.synthetic.samples 30 --data.synthetic.classes 3 "
-      "--loader.workers 0 --transform.test resize(size=12)");
-  WorkerPool pool(pool_options(config), dataset_factory(config));
-  const std::string message = error_of<UsageError>(
-      [&] { const Trainer trainer(config, pool, at::kCPU, alone, {.path = dir / "run", .checkpoint = std::nullopt}); });
+  const auto run = [&](const std::string& model) {
+    const Config config = configured(
+        "--data.name synthetic --data.synthetic.shape 8,8,1 --data.synthetic.samples 30 --data.synthetic.classes 3 "
+        "--loader.workers 0 --train.epochs 1 --transform.test resize(size=12) " +
+        model);
+    WorkerPool pool(pool_options(config), dataset_factory(config));
+    Trainer trainer(config, pool, at::kCPU, alone, {.path = dir / "run", .checkpoint = std::nullopt});
+    trainer.open_folder();
+    return trainer.run().last.has_value();
+  };
+  EXPECT_TRUE(run("--model.name convnet"));
+  const std::string message = error_of<UsageError>([&] { run("--model.name vit_tiny --model.vit.patch_size 4"); });
   EXPECT_THAT(message, testing::AllOf(testing::HasSubstr("samples of val have image (uint8, 12 x 12 x 1)"),
-                                      testing::HasSubstr("those of train image (uint8, 8 x 8 x 1)")));
+                                      testing::HasSubstr("made for image (uint8, 8 x 8 x 1)")));
 }
 
 // The weights overflow, so no epoch is the best.
