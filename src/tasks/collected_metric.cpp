@@ -11,7 +11,13 @@ namespace trainyard {
 CollectedMetrics::CollectedMetrics(std::vector<CollectedMetric> metrics) : metrics_(std::move(metrics)) {
   if (metrics_.empty()) return;
   columns_ = 1;  // whether the loss of its batch is finite
-  for (const CollectedMetric& metric : metrics_) columns_ += metric.columns;
+  for (const CollectedMetric& metric : metrics_) {
+    if (!metric.rows || !metric.values) {
+      throw RunError("task", "the collected metric '{}' lacks {}: give it both functions", metric.name,
+                     metric.rows ? "values" : "rows");
+    }
+    columns_ += metric.columns;
+  }
 }
 
 void CollectedMetrics::require_memory(std::uint64_t samples) const {

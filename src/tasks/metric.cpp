@@ -51,7 +51,13 @@ MetricSet::MetricSet(const std::vector<Metric>& metrics) {
   metrics_.push_back(
       ratio("loss", [](const MetricInput& input) { return std::pair(input.loss.sum, input.loss.weight); }));
   metrics_.insert(metrics_.end(), metrics.begin(), metrics.end());
-  for (const Metric& metric : metrics_) size_ += metric.size;
+  for (const Metric& metric : metrics_) {
+    if (!metric.sums || !metric.values) {
+      throw RunError("task", "the metric '{}' lacks {}: give it both functions, or make it with ratio()", metric.name,
+                     metric.sums ? "values" : "sums");
+    }
+    size_ += metric.size;
+  }
   ++size_;  // for the number of samples
 }
 

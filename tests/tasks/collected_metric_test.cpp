@@ -72,5 +72,12 @@ TEST(CollectedMetrics, RefuseASplitThatTakesTooMuchMemory) {
   EXPECT_THAT(error_of<UsageError>([&] { metrics.require_memory(std::uint64_t{1} << 60); }), HasSubstr("GiB"));
 }
 
+TEST(CollectedMetrics, NamesTheFunctionThatAMetricLacks) {
+  EXPECT_THAT(error_of<RunError>([] {
+                CollectedMetrics(std::vector<CollectedMetric>{{.name = "ranking", .rows = {}, .values = {}}});
+              }),
+              testing::HasSubstr("[task] the collected metric 'ranking' lacks rows"));
+}
+
 }  // namespace
 }  // namespace trainyard

@@ -70,6 +70,14 @@ TEST(MetricSums, ContinueFromTheirState) {
   EXPECT_EQ(second.samples(), 4);
 }
 
+TEST(MetricSet, NamesTheFunctionThatAMetricLacks) {
+  Metric metric = ratio("hits", [](const MetricInput&) { return std::pair(at::zeros({}), at::zeros({})); });
+  metric.values = nullptr;
+  EXPECT_THAT(error_of<RunError>([&] { MetricSet({metric}); }), HasSubstr("[task] the metric 'hits' lacks values"));
+  EXPECT_THAT(error_of<RunError>([&] { MetricSet(std::vector<Metric>{{.name = "misses", .sums = {}, .values = {}}}); }),
+              HasSubstr("'misses' lacks sums"));
+}
+
 TEST(MetricSet, NamesWhatHasAnotherShapeThanDeclared) {
   const auto error = [](const MetricSet& metrics, const at::Tensor& loss) {
     return error_of<RunError>([&] { metrics.sums_of({}, {}, {loss, at::scalar_tensor(3.0)}, 3); });
