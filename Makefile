@@ -38,7 +38,7 @@ train: build/release/build.ninja ## train on Fashion-MNIST: install the toolchai
 	@$(call compile,release) --target trainyard
 	$(train_command)
 
-train-command:  # for docker-compose.yml, which runs it in the place of make
+train-command:  # for docker-compose.yml, which runs it without make in between
 	@: $(info $(train_command))
 
 test: build parity ## build and run every test

@@ -6,7 +6,7 @@
 #include "datasets/splits.h"
 #include "loader_torch/registered_memory.h"
 #include "training/precision.h"
-#include "training/require_shapes.h"
+#include "training/require_model_takes.h"
 #include "training/trained_model.h"
 #include "util/printable.h"
 
@@ -22,7 +22,7 @@ void require_same_fields(const TrainedModel& trained, const std::vector<Field>& 
   const auto has_other_columns = [&](const Field& field) {
     return find_field(data, field.name)->columns != field.columns;
   };
-  require_model_takes(*trained.model, trained.config, task_data(trained.manifest), data, dataset);
+  require_model_takes(*trained.model, trained.config, task_data(trained.manifest), data, "samples of " + dataset);
   if (std::none_of(fields.begin(), fields.end(), has_other_columns)) return;
   throw UsageError("data.name",
                    "the columns of {} have other names, statistics or categories than those that {} was trained on: "

@@ -22,7 +22,7 @@
 #include "commands/table_predictor.h"
 #include "datasets/stored_images.h"
 #include "loader/open_pool.h"
-#include "training/require_shapes.h"
+#include "training/require_model_takes.h"
 #include "training/trained_model.h"
 #include "transforms/pipeline.h"
 #include "util/output.h"
@@ -59,7 +59,8 @@ void require_model_takes_images(const TrainedModel& trained, const std::vector<s
   for (Field& field : fields) {
     if (field.is_spatial()) std::copy_n(shape.begin(), 2, field.shape.begin());
   }
-  require_model_takes(*trained.model, trained.config, task_data(trained.manifest), fields, "predict");
+  require_model_takes(*trained.model, trained.config, task_data(trained.manifest), fields,
+                      "images after transform.test");
 }
 
 class PredictCommand : public Command {

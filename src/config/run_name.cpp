@@ -16,9 +16,10 @@ std::string value_text(const Setting& setting) {
 }
 
 std::string value_of_key(const std::vector<Setting>& settings, const std::string& key) {
-  const Setting* const setting = find_setting(settings, key);
-  if (key == "run.name")
+  if (key == "run.name") {
     throw UsageError("run.name", "cannot contain itself: name another setting than '{{run.name}}'");
+  }
+  const Setting* const setting = find_setting(settings, key);
   if (setting && !setting->selected) {
     throw UsageError("run.name", "'{{{}}}' {}; name a setting that the run has", key,
                      reason_unselected(settings, *setting));

@@ -7,6 +7,7 @@
 #include <ATen/ops/one_hot.h>
 
 #include "config/component.h"
+#include "config/require_default.h"
 #include "layers/cross_entropy.h"
 #include "tasks/class_weights.h"
 #include "tasks/classification_evaluation.h"
@@ -64,10 +65,9 @@ struct ClassificationSettings {
     if (loss == LossKind::focal && label_smoothing > 0) {
       throw UsageError("task.classification.label_smoothing", "has no meaning in a focal loss; set it to 0");
     }
-    if (loss != LossKind::focal && focal_gamma != ClassificationSettings().focal_gamma) {
-      throw UsageError("task.classification.focal_gamma",
-                       "is {}, but only task.classification.loss = focal has one; set that, or drop it", focal_gamma);
-    }
+    if (loss == LossKind::focal) return;
+    require_default("task.classification.focal_gamma", focal_gamma, ClassificationSettings().focal_gamma,
+                    "task.classification.loss = focal");
   }
 };
 const ComponentSettings<ClassificationSettings> settings{"task.classification", {"classification"}, __FILE__};

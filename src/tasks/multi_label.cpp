@@ -6,6 +6,7 @@
 #include <ATen/ops/log_sigmoid.h>
 
 #include "config/component.h"
+#include "config/require_default.h"
 #include "tasks/class_weights.h"
 #include "tasks/findings.h"
 #include "tasks/mix.h"
@@ -53,13 +54,10 @@ struct MultiLabelSettings {
   void validate() const {
     if (loss == LossKind::asymmetric) return;
     const MultiLabelSettings defaults;
-    const auto refuse_change = [](const char* key, double value, double unchanged) {
-      if (value == unchanged) return;
-      throw UsageError(key, "is {}, but only task.multi_label.loss = asymmetric has it; set that, or drop it", value);
-    };
-    refuse_change("task.multi_label.gamma_pos", gamma_pos, defaults.gamma_pos);
-    refuse_change("task.multi_label.gamma_neg", gamma_neg, defaults.gamma_neg);
-    refuse_change("task.multi_label.clip", clip, defaults.clip);
+    const char* const owner = "task.multi_label.loss = asymmetric";
+    require_default("task.multi_label.gamma_pos", gamma_pos, defaults.gamma_pos, owner);
+    require_default("task.multi_label.gamma_neg", gamma_neg, defaults.gamma_neg, owner);
+    require_default("task.multi_label.clip", clip, defaults.clip, owner);
   }
 };
 const ComponentSettings<MultiLabelSettings> settings{"task.multi_label", {"multi_label"}, __FILE__};

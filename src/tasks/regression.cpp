@@ -11,6 +11,7 @@
 #include <ATen/ops/mse_loss.h>
 
 #include "config/component.h"
+#include "config/require_default.h"
 #include "tasks/findings.h"
 #include "tasks/model_fields.h"
 #include "tasks/regression_evaluation.h"
@@ -37,9 +38,9 @@ struct RegressionSettings {
               number(1e-3, 1e3), Resume::if_named);
   }
   void validate() const {
-    if (loss == LossKind::huber || huber_delta == RegressionSettings().huber_delta) return;
-    throw UsageError("task.regression.huber_delta",
-                     "is {}, but only task.regression.loss = huber has one; set that, or drop it", huber_delta);
+    if (loss == LossKind::huber) return;
+    require_default("task.regression.huber_delta", huber_delta, RegressionSettings().huber_delta,
+                    "task.regression.loss = huber");
   }
 };
 const ComponentSettings<RegressionSettings> settings{"task.regression", {"regression"}, __FILE__};

@@ -14,7 +14,7 @@
 #include "training/initial_weights.h"
 #include "training/memory.h"
 #include "training/require_batches.h"
-#include "training/require_shapes.h"
+#include "training/require_model_takes.h"
 #include "training/saved_run.h"
 #include "training/seed.h"
 #include "training/train_step.h"

@@ -13,7 +13,7 @@
 #include "models/tensor_fit.h"
 #include "training/initial_weights.h"
 #include "training/require_batches.h"
-#include "training/require_shapes.h"
+#include "training/require_model_takes.h"
 #include "training/trained_model.h"
 #include "training/trainer.h"
 #include "util/count_of.h"

@@ -211,18 +211,21 @@ TEST(Trainer, NamesTheBatchOfANanLossWithinItsEpoch) {
           "at step 4 .epoch 2, batch 1 of 3,|at step 5 .epoch 2, batch 2 of 3,|at step 6 .epoch 2, batch 3 of 3,"));
 }
 
+// Trains on synthetic images.
+RunResult trained_with(const std::string& flags) {
+  const TempDir dir;
+  const Config config = configured(
+      "--data.name synthetic --data.synthetic.shape 8,8,1 --data.synthetic.classes 3 --loader.workers 0 " + flags);
+  WorkerPool pool(pool_options(config), dataset_factory(config));
+  Trainer trainer(config, pool, at::kCPU, alone, {.path = dir / "run", .checkpoint = std::nullopt});
+  trainer.open_folder();
+  return trainer.run();
+}
+
 // Batches of 8, 8, 8 and 1 samples.
 TEST(Trainer, ALastBatchThatTheRunDoesNotReachMayHaveOneSample) {
   const auto run = [](const std::string& flags) {
-    const TempDir dir;
-    Config config = configured(
-        "--data.name synthetic --data.synthetic.shape 8,8,1 --data.synthetic.samples 27 "
-        "--data.synthetic.classes 3 --data.val 2 --loader.workers 0 --loader.batch_size 8 " +
-        flags);
-    WorkerPool pool(pool_options(config), dataset_factory(config));
-    Trainer trainer(config, pool, at::kCPU, alone, {.path = dir / "run", .checkpoint = std::nullopt});
-    trainer.open_folder();
-    return trainer.run().steps;
+    return trained_with("--data.synthetic.samples 27 --data.val 2 --loader.batch_size 8 " + flags).steps;
   };
   EXPECT_EQ(run("--train.epochs 1 --train.steps_per_epoch 3"), 3);
   EXPECT_THAT(error_of<UsageError>([&] { run("--train.epochs 2 --train.steps_per_epoch 3"); }),
@@ -231,16 +234,9 @@ TEST(Trainer, ALastBatchThatTheRunDoesNotReachMayHaveOneSample) {
 }
 
 TEST(Trainer, EvaluatesImagesOfAnotherSizeIfTheModelTakesThem) {
-  const TempDir dir;
-  const auto run = [&](const std::string& model) {
-    const Config config = configured(
-        "--data.name synthetic --data.synthetic.shape 8,8,1 --data.synthetic.samples 30 --data.synthetic.classes 3 "
-        "--loader.workers 0 --train.epochs 1 --transform.test resize(size=12) " +
-        model);
-    WorkerPool pool(pool_options(config), dataset_factory(config));
-    Trainer trainer(config, pool, at::kCPU, alone, {.path = dir / "run", .checkpoint = std::nullopt});
-    trainer.open_folder();
-    return trainer.run().last.has_value();
+  const auto run = [](const std::string& model) {
+    return trained_with("--data.synthetic.samples 30 --train.epochs 1 --transform.test resize(size=12) " + model)
+        .last.has_value();
   };
   EXPECT_TRUE(run("--model.name convnet"));
   const std::string message = error_of<UsageError>([&] { run("--model.name vit_tiny --model.vit.patch_size 4"); });

@@ -1,4 +1,4 @@
-#include "training/require_shapes.h"
+#include "training/require_model_takes.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -22,7 +22,7 @@ std::string error_for(const std::string& flags, const Field& image) {
   const TaskData trained = data_of({.name = "image", .shape = {16, 16, 3}});
   const auto model = make_model(config.model, make_task(config.task, trained, at::kCPU)->model_input());
   try {
-    require_model_takes(*model, config, trained, data_of(image).fields, "val");
+    require_model_takes(*model, config, trained, data_of(image).fields, "samples of val");
     return "";
   } catch (const UsageError& error) {
     return error.what();

@@ -1,7 +1,6 @@
 /// Checks that a model trained on one split can be applied to the others.
 #pragma once
 
-#include <span>
 #include <string>
 #include <vector>
 
@@ -14,10 +13,10 @@ namespace trainyard {
 
 /// Throws UsageError "data.name" unless `model`, made by `config` for the fields of `trained`, takes samples with
 /// `fields`: the same fields with their types and shapes. Images and masks may have another height and width if a
-/// forward pass works with it (models/check_forward.h); the lengths of samples that vary may differ. `whose`: whose
-/// `fields` are, e.g. "val". Changes nothing.
+/// forward pass works with it (models/check_forward.h); the lengths of samples that vary may differ. `samples`: what
+/// has the fields, e.g. "samples of val". Changes nothing.
 void require_model_takes(Model& model, const Config& config, const TaskData& trained, const std::vector<Field>& fields,
-                         const std::string& whose);
+                         const std::string& samples);
 
 /// The same for all splits but the first, train, which the model was made for.
 void require_model_takes(Model& model, const Config& config, const std::vector<SplitInfo>& splits);

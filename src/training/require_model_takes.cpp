@@ -1,4 +1,4 @@
-#include "training/require_shapes.h"
+#include "training/require_model_takes.h"
 
 #include <algorithm>
 
@@ -21,12 +21,12 @@ bool have_same_shape_but_size(const Field& one, const Field& other) {
 }  // namespace
 
 void require_model_takes(Model& model, const Config& config, const TaskData& trained, const std::vector<Field>& fields,
-                         const std::string& whose) {
+                         const std::string& samples) {
   const auto refuse = [&](const std::string& why) {
-    throw UsageError("data.name", "samples of {} have {}, and the model was made for {}{}", whose, describe(fields),
+    throw UsageError("data.name", "{} have {}, and the model was made for {}{}", samples, describe(fields),
                      describe(trained.fields), why);
   };
-  bool differ = false;
+  bool has_another_size = false;
   for (const Field& field : trained.fields) {
     const Field* const found = find_field(fields, field.name);
     if (found == nullptr || found->dtype != field.dtype || found->varies != field.varies ||
@@ -35,9 +35,9 @@ void require_model_takes(Model& model, const Config& config, const TaskData& tra
     }
     if (have_same_shape(field, *found)) continue;
     if (!have_same_shape_but_size(field, *found)) refuse("");
-    differ = true;
+    has_another_size = true;
   }
-  if (!differ) return;
+  if (!has_another_size) return;
   TaskData data = trained;
   data.fields = fields;
   try {
@@ -54,7 +54,7 @@ void require_model_takes(Model& model, const Config& config, const TaskData& tra
 void require_model_takes(Model& model, const Config& config, const std::vector<SplitInfo>& splits) {
   for (std::size_t split = 1; split < splits.size(); ++split) {
     require_model_takes(model, config, task_data(splits.front()), splits[split].fields,
-                        to_string(static_cast<Split>(split)));
+                        fmt::format("samples of {}", to_string(static_cast<Split>(split))));
   }
 }
 
