@@ -19,7 +19,7 @@ void require_inputs(const std::vector<Field>& fields, bool of_images) {
 Predictions Predictor::operator()(const DeviceBatch& raw) const {
   const at::NoGradGuard no_grad;
   const Task& task = *trained_.task;
-  const TensorDict batch = task.prepare(raw);
+  const TensorDict batch = prepare(task, raw, precision_);
   const TensorDict outputs = mirror_ ? forward_mirrored(*trained_.model, task, batch, precision_)
                                      : forward(*trained_.model, task, batch, precision_);
   const at::Tensor finite = are_finite(outputs, raw.count);

@@ -6,9 +6,8 @@
 
 namespace trainyard {
 
-at::Tensor normalize_images(const at::Tensor& images, const at::Tensor& scale, const at::Tensor& shift,
-                            const Selection& selection) {
-  return normalize_by_operators(images, scale, shift, selection);
+at::Tensor normalize_images(const at::Tensor& images, const Normalization& normalization, const Selection& selection) {
+  return normalize_by_operators(images, normalization, selection);
 }
 
 class ImageDecoder::Library {};

@@ -1,8 +1,16 @@
 #include "loader_torch/normalize.h"
 
+#include <ATen/autocast_mode.h>
 #include <ATen/ops/addcmul.h>
 
 namespace trainyard {
+namespace {
+
+at::ScalarType type_on(at::DeviceType device) {
+  return at::autocast::is_autocast_enabled(device) ? at::autocast::get_autocast_dtype(device) : at::kFloat;
+}
+
+}  // namespace
 
 Normalize::Normalize(const std::vector<float>& mean, const std::vector<float>& std, at::Device device) {
   const at::Tensor std_tensor = at::tensor(std, at::kDouble);
@@ -13,9 +21,11 @@ Normalize::Normalize(const std::vector<float>& mean, const std::vector<float>& s
 }
 
 at::Tensor Normalize::operator()(const at::Tensor& images, const Selection& selection) const {
-  const at::Tensor& scale = images.scalar_type() == at::kByte ? byte_scale_ : scale_;
+  const Normalization normalization{.scale = images.scalar_type() == at::kByte ? byte_scale_ : scale_,
+                                    .shift = shift_,
+                                    .type = type_on(images.device().type())};
   // Height × width × channels in memory is the channels-last format: the permutation moves no data.
-  return normalize_images(images, scale, shift_, selection).permute({0, 3, 1, 2});
+  return normalize_images(images, normalization, selection).permute({0, 3, 1, 2});
 }
 
 at::Tensor selected(const at::Tensor& data, const Selection& selection) {
@@ -26,9 +36,10 @@ at::Tensor selected(const at::Tensor& data, const Selection& selection) {
   return at::where(selection.mirrored.view(per_row), chosen.flip(2), chosen);
 }
 
-at::Tensor normalize_by_operators(const at::Tensor& images, const at::Tensor& scale, const at::Tensor& shift,
+at::Tensor normalize_by_operators(const at::Tensor& images, const Normalization& normalization,
                                   const Selection& selection) {
-  return at::addcmul(shift, selected(images, selection).to(at::kFloat), scale);
+  const at::Tensor chosen = selected(images, selection).to(at::kFloat);
+  return at::addcmul(normalization.shift, chosen, normalization.scale).to(normalization.type);
 }
 
 }  // namespace trainyard

@@ -23,8 +23,9 @@ class Normalize {
   Normalize(const std::vector<float>& mean, const std::vector<float>& std, at::Device device);
 
   /// images: N × height × width × channels on the device, contiguous, uint8 (0..255) or float32 (taken as 0..1).
-  /// Returns float32 M × channels × height × width in channels-last memory format: ToTensor, then Normalize.
-  /// Does not synchronize with the device. REQUIRES 0 <= indices < N.
+  /// Returns M × channels × height × width in channels-last memory format: ToTensor, then Normalize, in float32;
+  /// rounded to autocast's type if this thread's autocast is on for the device, because the model's first product would
+  /// convert it. Does not synchronize with the device. REQUIRES 0 <= indices < N.
   at::Tensor operator()(const at::Tensor& images, const Selection& selection = {}) const;
 
  private:
@@ -33,12 +34,17 @@ class Normalize {
   at::Tensor shift_;       // -mean / std
 };
 
-/// Implements Normalize: image × scale + shift, fused, for M × height × width × channels. On a GPU a single pass reads
-/// each image once and writes the result (cuda/normalize.cpp); on the CPU, and in a build without CUDA, this calls
-/// normalize_by_operators().
-at::Tensor normalize_images(const at::Tensor& images, const at::Tensor& scale, const at::Tensor& shift,
-                            const Selection& selection);
-at::Tensor normalize_by_operators(const at::Tensor& images, const at::Tensor& scale, const at::Tensor& shift,
+/// What Normalize computes: image × scale + shift in float32, rounded to `type`: float32, float16 or bfloat16.
+struct Normalization {
+  at::Tensor scale;  ///< float32, one per channel
+  at::Tensor shift;  ///< float32, one per channel
+  at::ScalarType type = at::kFloat;
+};
+
+/// Implements Normalize for M × height × width × channels. On a GPU a single pass reads each image once and writes the
+/// result (cuda/normalize.cpp); on the CPU, and in a build without CUDA, this calls normalize_by_operators().
+at::Tensor normalize_images(const at::Tensor& images, const Normalization& normalization, const Selection& selection);
+at::Tensor normalize_by_operators(const at::Tensor& images, const Normalization& normalization,
                                   const Selection& selection);
 
 }  // namespace trainyard

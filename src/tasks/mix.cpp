@@ -22,7 +22,7 @@ double symmetric_beta(double alpha, RandomStream& random) {
 }
 
 void set_share(TensorDict& batch, double share) {
-  batch.set("share", at::full({}, share, batch.at("image").options()));
+  batch.set("share", at::full({}, share, batch.at("image").options().dtype(at::kFloat)));
 }
 
 void mixup(TensorDict& batch, double share) {

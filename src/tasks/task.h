@@ -84,8 +84,9 @@ class Task {
   /// The inputs that a model receives and the outputs it must return.
   virtual ModelInput model_input() const = 0;
 
-  /// Returns a batch as model and loss take it, on the batch's device: the fields that `batch` has, images normalized.
-  /// Does not wait for the device. The result may share the memory of `batch`.
+  /// Returns a batch as model and loss take it, on the batch's device: the fields that `batch` has, images normalized,
+  /// in autocast's type if it is on (Normalize). Does not wait for the device. The result may share the memory of
+  /// `batch`.
   virtual TensorDict prepare(const DeviceBatch& batch) const = 0;
 
   /// Augments a prepared batch before it is trained on, e.g. with mixup. Does not wait for the device.

@@ -11,6 +11,7 @@
 #include "optim/optimizer.h"
 #include "report/thumbnail.h"
 #include "tasks/sample_image.h"
+#include "training/forward.h"
 #include "training/initial_weights.h"
 #include "training/memory.h"
 #include "training/require_batches.h"
@@ -77,7 +78,7 @@ std::string dry_run(const Config& config, WorkerPool& pool, at::Device device, c
   const MemoryCount memory(device);
   double loss = 0;
   if (batch) {
-    TensorDict prepared = task->prepare(*batch);
+    TensorDict prepared = prepare(*task, *batch, config.train.precision);
     task->augment(prepared, {.seed = config.train.seed, .epoch = 0, .number = 0});
     loss = step(prepared, config.optimizer.lr).loss.item<double>();
   }

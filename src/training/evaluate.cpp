@@ -89,6 +89,8 @@ EvaluationStep::EvaluationStep(Model& model, const Task& task, Precision precisi
       graph_([this](const TensorDict& batch, const StepPart&) { return run(batch); }, alone_,
              model.parameters().front().device(), options.cuda_graph, options.warns) {}
 
+TensorDict EvaluationStep::prepare(const DeviceBatch& raw) const { return trainyard::prepare(task_, raw, precision_); }
+
 StepResult EvaluationStep::run(const TensorDict& batch) const {
   const std::int64_t samples = samples_of(batch);
   StepResult result;
@@ -117,7 +119,7 @@ std::optional<Scores> evaluate(EvaluationStep& step, DeviceLoader& batches, Proc
   while (const std::optional<DeviceBatch> raw = stopped ? std::nullopt : batches.next()) {
     group.report_progress();
     if (raw->count > 0) {  // otherwise only other ranks have samples of this batch
-      const TensorDict batch = step.task().prepare(*raw);
+      const TensorDict batch = step.prepare(*raw);
       const StepResult result = step(batch);
       sums.add(result.sums);
       if (!collected.empty()) rows.narrow(0, filled, raw->count).copy_(result.rows);

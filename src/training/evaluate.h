@@ -56,12 +56,14 @@ class EvaluationStep {
   EvaluationStep(const EvaluationStep&) = delete;
   EvaluationStep& operator=(const EvaluationStep&) = delete;
 
+  /// Prepares a batch, which has samples, for the next call.
+  TensorDict prepare(const DeviceBatch& raw) const;
+
   /// `batch` is prepared. Does not wait for the device, except to capture. The result is valid until the next call.
   /// REQUIRES that the model is in evaluation mode and that gradients are disabled.
   StepResult operator()(const TensorDict& batch) { return graph_(batch, {}); }
 
   Model& model() { return model_; }
-  const Task& task() const { return task_; }
   const MetricSet& metrics() const { return metrics_; }
   const CollectedMetrics& collected() const { return collected_; }
 

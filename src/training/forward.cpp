@@ -8,6 +8,11 @@
 
 namespace trainyard {
 
+TensorDict prepare(const Task& task, const DeviceBatch& raw, Precision precision) {
+  const Autocast autocast(precision, raw.fields.front().data.device().type());
+  return task.prepare(raw);
+}
+
 TensorDict forward(Model& model, const Task& task, const TensorDict& batch, Precision precision) {
   TensorDict outputs;
   {

@@ -8,6 +8,9 @@
 
 namespace trainyard {
 
+/// Returns `raw`, which has samples, prepared by `task` for forward() with the same `precision`.
+TensorDict prepare(const Task& task, const DeviceBatch& raw, Precision precision);
+
 /// Returns the outputs of `model` for a prepared batch, computed in `precision`. float16 and bfloat16 outputs are
 /// converted to float32 unless `task` takes them (Task::takes_half_precision).
 TensorDict forward(Model& model, const Task& task, const TensorDict& batch, Precision precision);

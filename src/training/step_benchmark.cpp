@@ -4,6 +4,7 @@
 #include <ATen/ops/randn.h>
 
 #include "loader_torch/slot_tensors.h"
+#include "training/forward.h"
 #include "training/recording.h"
 #include "training/seed.h"
 #include "training/trained_model.h"
@@ -63,7 +64,7 @@ StepBenchmark::StepBenchmark(const Config& config, const SplitInfo& data, at::De
   model_->train();
   const std::int64_t count = samples_of_rank(config, group.rank());
   if (count == 0) return;
-  batch_ = task_->prepare(random_batch(data, count, device));
+  batch_ = prepare(*task_, random_batch(data, count, device), config.train.precision);
   task_->augment(batch_, {.seed = config.train.seed, .epoch = 0, .number = 0});
 }
 

@@ -8,6 +8,7 @@
 #include "loader/open_pool.h"
 #include "models/freeze.h"
 #include "training/evaluate.h"
+#include "training/forward.h"
 #include "training/lr_finder.h"
 #include "training/memory.h"
 #include "training/seed.h"
@@ -178,7 +179,7 @@ bool Trainer::train_epoch() {
     seed_generators(device_, key_of({config_.train.seed, key_of("step"), pass, number, rank}));  // e.g. for dropout
     TensorDict prepared;
     if (batch->count > 0) {
-      prepared = task_->prepare(*batch);
+      prepared = prepare(*task_, *batch, config_.train.precision);
       task_->augment(prepared, {.seed = config_.train.seed, .epoch = pass, .number = number});
     }
     const StepResult result = train_step_(prepared, lr, part);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <ATen/Context.h>
+#include <ATen/autocast_mode.h>
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randint.h>
@@ -42,6 +43,45 @@ TEST(Normalize, ChoosesAndMirrorsWhatItIsAskedFor) {
   EXPECT_TRUE(at::equal(result, at::stack({all[1], all[0].flip(2), all[1].flip(2)})));
   EXPECT_TRUE(at::equal(normalize(images, {.mirrored = at::tensor({1, 0}).to(at::kBool)}),
                         at::stack({all[0].flip(2), all[1]})));
+}
+
+// The type to which autocast rounds.
+class UnderAutocast {
+ public:
+  UnderAutocast(at::DeviceType device, at::ScalarType type)
+      : device_(device), before_(at::autocast::get_autocast_dtype(device)) {
+    at::autocast::set_autocast_enabled(device, true);
+    at::autocast::set_autocast_dtype(device, type);
+  }
+  ~UnderAutocast() {
+    at::autocast::set_autocast_enabled(device_, false);
+    at::autocast::set_autocast_dtype(device_, before_);
+  }
+
+ private:
+  at::DeviceType device_;
+  at::ScalarType before_;
+};
+
+TEST(Normalize, RoundsToTheTypeOfAutocast) {
+  at::manual_seed(1);
+  for (const at::Device device : {at::Device(at::kCPU), at::Device(at::kCUDA, 0)}) {
+    if (device.is_cuda() && !at::hasCUDA()) continue;
+    for (const std::int64_t channels : {1, 3, 4}) {
+      const Normalize normalize(std::vector<float>(channels, 0.4F), std::vector<float>(channels, 0.3F), device);
+      for (const at::Tensor& images :
+           {at::randint(0, 256, {5, 9, 7, channels}, at::kByte).to(device), at::rand({5, 9, 7, channels}).to(device)}) {
+        const at::Tensor exact = normalize(images);
+        for (const at::ScalarType type : {at::kHalf, at::kBFloat16}) {
+          const UnderAutocast autocast(device.type(), type);
+          const at::Tensor result = normalize(images);
+          EXPECT_EQ(result.scalar_type(), type);
+          EXPECT_TRUE(result.is_contiguous(at::MemoryFormat::ChannelsLast));
+          EXPECT_TRUE(at::equal(result, exact.to(type)));
+        }
+      }
+    }
+  }
 }
 
 TEST(Normalize, OnAGpuRoundsOnceAndChoosesAndMirrorsAsOnTheCpu) {
@@ -85,10 +125,10 @@ TEST(Normalize, OnAGpuRoundsOnceAndChoosesAndMirrorsAsOnTheCpu) {
 TEST(Normalize, GpuKernelMatchesOperatorsUpToRounding) {
   if (!at::hasCUDA()) GTEST_SKIP() << "needs a GPU";
   const at::Tensor images = at::randint(0, 256, {64, 32, 32, 3}, at::TensorOptions(at::kCUDA).dtype(at::kByte));
-  const at::Tensor scale = at::full({3}, 0.0157F, at::kCUDA);
-  const at::Tensor shift = at::full({3}, -1.93F, at::kCUDA);
+  const Normalization normalization{.scale = at::full({3}, 0.0157F, at::kCUDA),
+                                    .shift = at::full({3}, -1.93F, at::kCUDA)};
   const at::Tensor difference =
-      normalize_images(images, scale, shift, {}) - normalize_by_operators(images, scale, shift, {});
+      normalize_images(images, normalization, {}) - normalize_by_operators(images, normalization, {});
   EXPECT_LE(difference.abs().max().item<float>(), 2.4e-7);  // an ulp of values from 2 to 4
 }
 

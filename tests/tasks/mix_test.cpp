@@ -39,6 +39,18 @@ TEST(Mix, MixupWeighsImagesAsItSays) {
   }
 }
 
+TEST(Mix, KeepsTheTypeOfImagesAndSharesExactly) {
+  for (const at::ScalarType type : {at::kHalf, at::kBFloat16}) {
+    TensorDict b = batch();
+    b.set("image", b.at("image").to(type));
+    const BatchKey key{.seed = 0, .epoch = 1, .number = 3};
+    mix(b, "label", /*mixup_alpha=*/0.4, /*cutmix_alpha=*/0, key);
+    const TensorDict exact = mixed({.mixup = 0.4}, key);
+    EXPECT_TRUE(at::equal(b.at("share"), exact.at("share")));
+    EXPECT_TRUE(at::equal(b.at("image"), exact.at("image").to(type)));
+  }
+}
+
 TEST(Mix, CutmixPastesAsManyPixelsAsItSays) {
   for (std::uint64_t number = 0; number < 50; ++number) {
     const TensorDict b = mixed({.cutmix = 1}, {.seed = 0, .epoch = 1, .number = number});

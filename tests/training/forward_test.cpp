@@ -46,6 +46,22 @@ TEST(Forward, ConvertsToFloat32UnlessTheTaskTakesHalfPrecision) {
   EXPECT_TRUE(at::equal(loss.sum, converted.sum));
 }
 
+TEST(Prepare, RoundsImagesAsTheModelsFirstProductWould) {
+  at::manual_seed(1);
+  const std::unique_ptr<Task> task = image_task(shape);
+  const std::shared_ptr<Model> model = make_model({.name = "convnet"}, task->model_input());
+  DeviceBatch raw{.fields = {}, .number = 0, .count = 5};
+  raw.fields.push_back({.name = "image", .data = at::randint(0, 256, {5, 16, 16, 3}, at::kByte)});
+  const TensorDict whole = prepare(*task, raw, Precision::fp32);
+  const TensorDict rounded = prepare(*task, raw, Precision::bf16);
+  EXPECT_EQ(whole.at("image").scalar_type(), at::kFloat);
+  EXPECT_EQ(rounded.at("image").scalar_type(), at::kBFloat16);
+  const auto logits = [&](const TensorDict& batch) {
+    return forward(*model, *task, batch, Precision::bf16).at("logits");
+  };
+  EXPECT_TRUE(at::equal(logits(rounded), logits(whole)));
+}
+
 TEST(AreFinite, ForOutputsOfAnyShape) {
   const at::Tensor numbers = at::zeros({3});
   numbers[1] = NAN;
