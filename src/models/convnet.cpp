@@ -5,6 +5,7 @@
 #include <array>
 
 #include "layers/conv_norm.h"
+#include "layers/global_average_pool.h"
 #include "layers/max_pool.h"
 #include "models/convolution.h"
 #include "models/model_module.h"
@@ -33,7 +34,7 @@ class ConvNet : public ModelModule {
     x = bn2->relu(max_pool(conv2(x), 2, 2));
     x = bn3->relu(max_pool(conv3(x), 2, 2));
     x = conv_norm_relu(conv4, bn4, x);
-    return {{"logits", fc(x.mean({2, 3}))}};
+    return {{"logits", fc(global_average_pool(x))}};
   }
 
   std::vector<Stage> stages() const override {

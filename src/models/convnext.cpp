@@ -11,6 +11,7 @@
 #include "config/component.h"
 #include "layers/bias_gelu.h"
 #include "layers/drop_path.h"
+#include "layers/global_average_pool.h"
 #include "layers/layer_norm.h"
 #include "layers/recompute.h"
 #include "models/layers.h"
@@ -199,7 +200,7 @@ class ConvNeXt : public ModelModule {
   }
 
   TensorDict forward(const TensorDict& batch) override {
-    return {{"logits", classifier->forward(features->forward(batch.at("image")).mean({2, 3}))}};
+    return {{"logits", classifier->forward(global_average_pool(features->forward(batch.at("image"))))}};
   }
 
   std::string head() const override { return "classifier.2"; }

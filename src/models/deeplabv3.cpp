@@ -6,6 +6,7 @@
 #include <ATen/ops/dropout.h>
 
 #include "config/component.h"
+#include "layers/global_average_pool.h"
 #include "models/segmentation_resnet.h"
 
 namespace trainyard {
@@ -44,7 +45,7 @@ class ImagePool : public torch::nn::Module {
  public:
   explicit ImagePool(std::int64_t in) : conv_(*this, 1, in, width, 1) {}
   at::Tensor forward(const at::Tensor& x) {
-    return conv_.forward(x.mean({2, 3}, /*keepdim=*/true)).expand({-1, -1, x.size(2), x.size(3)});
+    return conv_.forward(global_average_pool(x).unsqueeze(2).unsqueeze(3)).expand({-1, -1, x.size(2), x.size(3)});
   }
 
  private:

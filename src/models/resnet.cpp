@@ -2,6 +2,7 @@
 // the bottleneck's 3×3 convolution), with torchvision.models.resnet's parameter names and initial distributions.
 
 #include "config/component.h"
+#include "layers/global_average_pool.h"
 #include "models/model_module.h"
 #include "models/resnet_layers.h"
 
@@ -29,7 +30,7 @@ class ResNet : public ModelModule {
   }
 
   TensorDict forward(const TensorDict& batch) override {
-    return {{"logits", fc(layers_.forward(batch.at("image")).layer4.mean({2, 3}))}};
+    return {{"logits", fc(global_average_pool(layers_.forward(batch.at("image")).layer4))}};
   }
 
   std::vector<Stage> stages() const override {
