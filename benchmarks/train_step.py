@@ -6,7 +6,7 @@ usage: python benchmarks/train_step.py TRAINYARD [device precision model size ch
 
 `precision` may be a list: "fp16,bf16" measures Trainyard in fp16, and PyTorch in both. For the model gpt2, `size` is the
 number of tokens of a sample and `channels` that of the vocabulary. The memory is the largest size of all tensors at once,
-from the making of the model on.
+from the making of the model on, including cuBLAS's workspaces.
 """
 
 import functools
@@ -154,6 +154,7 @@ def started(device, precision, make_training, steps):
     for name, make in peers(device, precision, make_training).items():
         try:
             if device == "cuda":
+                torch._C._cuda_clearCublasWorkspaces()  # each contender's own ones count
                 others = torch.cuda.memory_allocated()
                 torch.cuda.reset_peak_memory_stats()
             contenders[name] = make()

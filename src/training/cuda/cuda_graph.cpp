@@ -2,6 +2,7 @@
 
 #include <string_view>
 
+#include <ATen/cuda/CUDAContextLight.h>
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
@@ -75,6 +76,7 @@ std::unique_ptr<CudaGraph> capture_cuda_graph(at::Device device, const std::func
                                               const CudaGraph* other) {
   const c10::cuda::CUDAGuard on_device(device);
   c10::cuda::device_synchronize();
+  at::cuda::clearCublasWorkspaces();  // of the streams used so far; a capture allocates its own
   allocator::emptyCache();
   const c10::cuda::CUDAStreamGuard on_stream(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device.index()));
   return std::make_unique<CapturedGraph>(work, static_cast<const CapturedGraph*>(other));
