@@ -6,12 +6,25 @@
 #include "layers/fused.h"
 
 namespace trainyard {
+namespace {
+
+at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& target, std::int64_t ignored,
+                         double label_smoothing, bool overwrites) {
+  if (const auto fused = fused_cross_entropy(logits, target, ignored, label_smoothing, overwrites)) return *fused;
+  return at::cross_entropy_loss(logits.to(at::promote_types(logits.scalar_type(), at::kFloat)), target, /*weight=*/{},
+                                at::Reduction::None, ignored, label_smoothing);
+}
+
+}  // namespace
 
 at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& target, std::int64_t ignored,
                          double label_smoothing) {
-  if (const auto fused = fused_cross_entropy(logits, target, ignored, label_smoothing)) return *fused;
-  return at::cross_entropy_loss(logits.to(at::promote_types(logits.scalar_type(), at::kFloat)), target, /*weight=*/{},
-                                at::Reduction::None, ignored, label_smoothing);
+  return cross_entropy(logits, target, ignored, label_smoothing, /*overwrites=*/false);
+}
+
+at::Tensor cross_entropy_(const at::Tensor& logits, const at::Tensor& target, std::int64_t ignored,
+                          double label_smoothing) {
+  return cross_entropy(logits, target, ignored, label_smoothing, /*overwrites=*/true);
 }
 
 }  // namespace trainyard

@@ -62,9 +62,9 @@ struct SummedConvolution {
 /// graph are not supported. The sums are not bit-identical from run to run.
 std::optional<SummedConvolution> fused_convolution(const torch::nn::Conv2dImpl& conv, const at::Tensor& x);
 
-/// cross_entropy()
+/// cross_entropy(); with `overwrites` cross_entropy_()
 std::optional<at::Tensor> fused_cross_entropy(const at::Tensor& logits, const at::Tensor& target, std::int64_t ignored,
-                                              double label_smoothing);
+                                              double label_smoothing, bool overwrites);
 
 /// gelu_mlp(), if products that apply GELU are faster. The first call with each shape measures this and waits for the
 /// device; shapes that are first seen during the capture of a CUDA graph are not supported.

@@ -27,7 +27,7 @@ std::optional<SummedConvolution> fused_convolution(const torch::nn::Conv2dImpl&,
   return std::nullopt;
 }
 
-std::optional<at::Tensor> fused_cross_entropy(const at::Tensor&, const at::Tensor&, std::int64_t, double) {
+std::optional<at::Tensor> fused_cross_entropy(const at::Tensor&, const at::Tensor&, std::int64_t, double, bool) {
   return std::nullopt;
 }
 

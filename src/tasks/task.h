@@ -96,7 +96,7 @@ class Task {
 
   /// outputs: of the model, floating-point ones at least float32 unless takes_half_precision(). batch: prepared. On a
   /// GPU the call is captured and replayed (training/step_graph.h): it must neither wait for the GPU nor branch on a
-  /// tensor's values.
+  /// tensor's values. With gradients enabled it may overwrite outputs that the metrics of training do not use.
   virtual Loss loss(const TensorDict& outputs, const TensorDict& batch, Phase phase) const = 0;
   /// Whether the loss, the metrics and the evaluation take float16 and bfloat16 outputs as the model returns them.
   /// Otherwise these are converted to float32 first, which for a large vocabulary takes longer than the loss.

@@ -124,6 +124,31 @@ TEST_P(OutputProjectionOnAGpu, ComputesBf16GradientsWithTheLoss) {
   EXPECT_THAT(node(257), Not(HasSubstr("ProjectedCrossEntropy")));
 }
 
+TEST_P(OutputProjectionOnAGpu, OverwritesTheScoresWithTheGradientOfTheLoss) {
+  const Training training = random_training(96, 5003, GetParam());
+  const Results expected = train(training, training.dloss);
+  const at::Tensor x = training.x.detach().requires_grad_();
+  const at::Tensor weight = training.weight.detach().requires_grad_();
+  const at::Tensor scores = project(x, weight);
+  const at::Tensor before = scores.detach().clone();
+  const at::Tensor loss = cross_entropy_(scores, training.target, ignored);
+  loss.backward(training.dloss.to(loss.scalar_type()));
+  EXPECT_TRUE(at::equal(loss, expected.loss));
+  EXPECT_TRUE(at::equal(x.grad(), expected.dx));
+  EXPECT_TRUE(at::equal(weight.grad(), expected.dweight));
+  EXPECT_EQ(at::equal(scores, before), GetParam() != at::kBFloat16);
+}
+
+TEST_P(OutputProjectionOnAGpu, LeavesTheScoresAsTheyAreWithoutGradients) {
+  const at::NoGradGuard no_grad;
+  const Training training = random_training(96, 5003, GetParam());
+  const at::Tensor scores = project(training.x, training.weight);
+  const at::Tensor before = scores.clone();
+  const at::Tensor loss = cross_entropy_(scores, training.target, ignored);
+  EXPECT_TRUE(at::equal(loss, cross_entropy(before, training.target, ignored)));
+  EXPECT_TRUE(at::equal(scores, before));
+}
+
 TEST_P(OutputProjectionOnAGpu, TrainsWithTheSameBitsTwice) {
   const Training training = random_training(512, 5003, GetParam());
   const Results once = train(training, training.dloss), twice = train(training, training.dloss);

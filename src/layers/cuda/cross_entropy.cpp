@@ -122,9 +122,9 @@ class ProjectedCrossEntropy : public torch::autograd::Function<ProjectedCrossEnt
   // matrix = x · weightᵀ; its first `classes` columns are the logits.
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
                             const at::Tensor& matrix, std::int64_t classes, const at::Tensor& target,
-                            std::int64_t ignored, double label_smoothing) {
+                            std::int64_t ignored, double label_smoothing, bool overwrites) {
     const at::Tensor losses = at::empty({matrix.size(0)}, matrix.options().dtype(at::kFloat));
-    const at::Tensor dmatrix = at::empty_like(matrix);
+    const at::Tensor dmatrix = overwrites ? matrix : at::empty_like(matrix);
     const CrossEntropyWithGradient params{.logits = matrix.const_data_ptr(),
                                           .target = target.const_data_ptr<std::int64_t>(),
                                           .ignored = ignored,
@@ -145,7 +145,7 @@ class ProjectedCrossEntropy : public torch::autograd::Function<ProjectedCrossEnt
     // The gradient of an ignored row's loss may be infinite: that of a mean of no losses.
     const at::Tensor is_ignored = target.eq(context->saved_data["ignored"].toInt());
     const at::Tensor scale = gradients[0].masked_fill(is_ignored, 0).unsqueeze(1);
-    variable_list results(7);
+    variable_list results(8);
     if (context->needs_input_grad(0)) results[0] = at::mm(dmatrix, weight).mul_(scale);
     if (context->needs_input_grad(1)) {
       at::Tensor scaled = at::empty_like(x);
@@ -158,7 +158,7 @@ class ProjectedCrossEntropy : public torch::autograd::Function<ProjectedCrossEnt
 }  // namespace
 
 std::optional<at::Tensor> fused_cross_entropy(const at::Tensor& logits, const at::Tensor& target, std::int64_t ignored,
-                                              double label_smoothing) {
+                                              double label_smoothing, bool overwrites) {
   if (!applies(logits, target, label_smoothing)) return std::nullopt;
   const c10::cuda::CUDAGuard on_device(logits.device());
   const at::Tensor matrix = matrix_of(logits);
@@ -167,7 +167,7 @@ std::optional<at::Tensor> fused_cross_entropy(const at::Tensor& logits, const at
   if (const std::optional<Projection> projection = projection_of(matrix);
       projection && computes_both(matrix, classes)) {
     return ProjectedCrossEntropy::apply(projection->x, projection->weight, matrix.detach(), classes, targets, ignored,
-                                        label_smoothing);
+                                        label_smoothing, overwrites);
   }
   return CrossEntropy::apply(with_aligned_memory(matrix), classes, targets, ignored, label_smoothing);
 }

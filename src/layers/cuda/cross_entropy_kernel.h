@@ -50,8 +50,9 @@ struct CrossEntropyWithGradient {
   const std::int64_t* target;  ///< rows
   std::int64_t ignored;
   float smoothing;
-  float* loss;    ///< rows
-  void* dlogits;  ///< each row's gradient of its loss; strided like the logits; padding is set to zero
+  float* loss;  ///< rows
+  void*
+      dlogits;  ///< each row's gradient of its loss; strided like the logits, and may be these; padding is set to zero
 };
 
 /// Whether the current device has the shared memory for a CrossEntropyWithGradient.
