@@ -9,6 +9,8 @@
 //   - names without "transformer.", as in the published files of GPT-2
 //   - lm_head.weight, if it equals transformer.wte.weight
 //   - h.N.attn.bias and h.N.attn.masked_bias, the causal mask in older files: ignored with one warning
+//   - transformer.wpe.weight with more positions than model.gpt.context: the first ones are used, as in nanoGPT's
+//     crop_block_size
 
 #include <cmath>
 
@@ -259,6 +261,20 @@ class Gpt : public ModelModule {
         is_bare("wte.") || is_bare("wpe.") || is_bare("h.") || is_bare("ln_f.") ? prefix + name : name;
     const bool is_mask = own.ends_with(".attn.bias") || own.ends_with(".attn.masked_bias");
     return is_mask && own.starts_with(prefix + "h.") ? "" : own;
+  }
+
+  Adapted adapt(const std::string& name, const at::Tensor& given, const at::Tensor& wanted) const override {
+    if (name != "transformer.wpe.weight" || given.dim() != 2 || given.size(1) != wanted.size(1)) return {};
+    const std::int64_t positions = given.size(0);
+    if (positions < context_) {
+      return {.tensor = {},
+              .note = fmt::format("it has positions for {}: set model.gpt.context to at most that, with samples that "
+                                  "are no longer",
+                                  count_of(positions, "token"))};
+    }
+    return {
+        .tensor = given.narrow(0, 0, context_),
+        .note = fmt::format("cut from {} to {}, as model.gpt.context says", positions, count_of(context_, "position"))};
   }
 
  private:

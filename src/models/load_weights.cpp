@@ -1,5 +1,5 @@
-// Loads weights from other programs into a new model: their names may differ or have a prefix that wrappers add, and
-// their head may have other classes.
+// Loads weights from other programs into a new model: their names may differ or have a prefix that wrappers add, their
+// tensors may have shapes that the model can adapt, and their head may have other classes.
 
 #include <algorithm>
 #include <map>
@@ -83,6 +83,28 @@ OwnTensors own_tensors(const Model& model, const NamedTensors& state, std::size_
   return result;
 }
 
+struct Adaptation {
+  std::vector<std::string> done;              // lines for the log
+  std::map<std::string, std::string> advice;  // on tensors that do not fit, by name
+};
+
+// Adapts the tensors of `given` whose shape differs from that in `wanted`.
+Adaptation adapt(const Model& model, const NamedTensors& wanted, NamedTensors& given) {
+  Adaptation result;
+  for (auto& [name, tensor] : given) {
+    const at::Tensor* const target = find(wanted, name);
+    if (target == nullptr || target->sizes() == tensor.sizes()) continue;
+    Adapted adapted = model.adapt(name, tensor, *target);
+    if (adapted.tensor.defined()) {
+      tensor = std::move(adapted.tensor);
+      if (!adapted.note.empty()) result.done.push_back(fmt::format("'{}' is {}", name, adapted.note));
+    } else if (!adapted.note.empty()) {
+      result.advice.emplace(name, std::move(adapted.note));
+    }
+  }
+  return result;
+}
+
 void warn_of_ignored(const std::vector<std::string>& names, const std::string& origin) {
   if (names.empty()) return;
   std::vector<std::string> shown;
@@ -131,7 +153,8 @@ void load_weights(Model& model, const NamedTensors& state, bool reset_head, cons
   const NamedTensors wanted = model.state_dict();
   if (reset_head) require_head(model, wanted);
   const std::string prefix = foreign_prefix(model, state, wanted);
-  const auto [given, ignored] = own_tensors(model, state, prefix.size(), origin);
+  auto [given, ignored] = own_tensors(model, state, prefix.size(), origin);
+  const Adaptation adaptation = adapt(model, reset_head ? without_head(model, wanted) : wanted, given);
 
   const TensorFit body(without_head(model, wanted), without_head(model, given), Types::same_kind);
   const TensorFit fit = reset_head ? body : TensorFit(wanted, given, Types::same_kind);
@@ -139,13 +162,14 @@ void load_weights(Model& model, const NamedTensors& state, bool reset_head, cons
     const std::string without =
         prefix.empty() ? "" : fmt::format(" (without the prefix '{}' of all names)", printable(prefix));
     throw RunError("model.weights", "{}{}: {}{}", origin, without,
-                   body.whole() ? head_advice(model, wanted, given) : "", fit.problems("the model"));
+                   body.whole() ? head_advice(model, wanted, given) : "", fit.problems("the model", adaptation.advice));
   }
   if (!prefix.empty()) {
     log_warning("[model.weights] {}: all names begin with '{}'; without it they are the model's and are used", origin,
                 printable(prefix));
   }
   warn_of_ignored(ignored, origin);
+  for (const std::string& line : adaptation.done) log_warning("[model.weights] {}: {}", origin, line);
   fit.copy();
 }
 

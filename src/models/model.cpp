@@ -104,6 +104,10 @@ std::vector<Stage> Model::stages() const {
   return stages;
 }
 
+Adapted Model::adapt(const std::string& /*name*/, const at::Tensor& /*given*/, const at::Tensor& /*wanted*/) const {
+  return {};
+}
+
 NamedTensors Model::state_dict() const {
   NamedTensors state;
   append_state(module(), "", state);

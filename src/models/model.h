@@ -54,6 +54,13 @@ struct Stage {
   std::vector<std::string> prefixes;
 };
 
+/// What a model makes of a tensor of a weights file that has another shape than its own.
+struct Adapted {
+  at::Tensor tensor;  ///< of the model's shape; undefined: it does not fit
+  std::string
+      note;  ///< what was done, for the log, or what to do, for the error; empty: goes without saying, or unknown
+};
+
 /// A network. Parameters and buffers have the names of torchvision, timm or Hugging Face if the network exists there,
 /// so that weights can be exchanged with Python.
 ///
@@ -83,6 +90,9 @@ class Model {
   /// does not use the tensor, and it is ignored. Several tensors of the file may have the same name in the model if
   /// they are equal (tied weights).
   virtual std::string own_name(const std::string& name) const { return name; }
+  /// Adapts `given`, a tensor of a weights file, to `wanted`, the model's tensor `name`, whose shape differs: e.g.
+  /// resamples position embeddings of images of another size. Only for initial weights, not for checkpoints.
+  virtual Adapted adapt(const std::string& name, const at::Tensor& given, const at::Tensor& wanted) const;
 
   // Like torch.nn.Module's functions of these names. Returned tensors share the model's memory.
   NamedTensors named_parameters() const;
@@ -132,7 +142,8 @@ std::int64_t training_multiply_adds(Model& model, const ModelInput& input);
 void load_state_dict(Model& model, const NamedTensors& state, const std::string& origin);
 
 /// Like load_state_dict(), for weights from other programs: names are converted (Model::own_name) and may have a prefix
-/// that wrappers add. With `reset_head` the tensors of model.head() are not loaded and stay unchanged.
+/// that wrappers add, and tensors of other shapes are adapted (Model::adapt). With `reset_head` the tensors of
+/// model.head() are not loaded and stay unchanged.
 void load_weights(Model& model, const NamedTensors& state, bool reset_head, const std::string& origin);
 
 }  // namespace trainyard

@@ -1,7 +1,6 @@
 #include "models/tensor_fit.h"
 
 #include <algorithm>
-#include <map>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -66,7 +65,7 @@ TensorFit::TensorFit(const NamedTensors& wanted, const NamedTensors& given, Type
   for (const auto& [name, tensor] : left) unexpected_.push_back(name);
 }
 
-std::string TensorFit::problems(const std::string& owner) const {
+std::string TensorFit::problems(const std::string& owner, const std::map<std::string, std::string>& advice) const {
   std::vector<std::string> lines;
   const auto add = [&](const auto& problems, const char* kind, auto describe) {
     for (std::size_t i = 0; i < std::min(problems.size(), max_shown); ++i) lines.push_back(describe(problems[i]));
@@ -74,7 +73,9 @@ std::string TensorFit::problems(const std::string& owner) const {
   };
   add(misfits_, "that do not fit", [&](const Misfit& misfit) {
     if (misfit.given.empty()) return fmt::format("tensor {} holds NaN", in_quotes(misfit.name));
-    return fmt::format("tensor {} is {}, {}'s is {}", in_quotes(misfit.name), misfit.given, owner, misfit.wanted);
+    const auto found = advice.find(misfit.name);
+    return fmt::format("tensor {} is {}, {}'s is {}{}", in_quotes(misfit.name), misfit.given, owner, misfit.wanted,
+                       found == advice.end() ? "" : ": " + found->second);
   });
   add(missing_, "that are missing",
       [](const std::string& name) { return fmt::format("tensor {} is missing", in_quotes(name)); });

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,8 +27,9 @@ class TensorFit {
   bool whole() const { return misfits_.empty() && missing_.empty() && unexpected_.empty(); }
 
   /// Describes the mismatches, with names, shapes and types, and the number of tensors that match. owner: of the wanted
-  /// tensors, e.g. "the model". At most about 4 KiB, safe to print.
-  std::string problems(const std::string& owner) const;
+  /// tensors, e.g. "the model". `advice`: what to do about tensors that do not fit, by name. At most about 4 KiB
+  /// without it, safe to print.
+  std::string problems(const std::string& owner, const std::map<std::string, std::string>& advice = {}) const;
 
   /// Copies each given tensor to the wanted tensor of the same name. REQUIRES whole().
   void copy() const;

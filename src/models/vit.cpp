@@ -8,6 +8,7 @@
 #include "layers/self_attention.h"
 #include "models/layers.h"
 #include "models/model_module.h"
+#include "models/resample_positions.h"
 #include "models/residual.h"
 #include "util/error.h"
 
@@ -135,12 +136,19 @@ class PatchEmbed : public torch::nn::Module {
   torch::nn::Conv2d proj;
 };
 
+// What to do if the weights are of other patches.
+std::string advice_on_patches(const at::Tensor& given, const at::Tensor& wanted) {
+  const bool differ = given.dim() == 4 && given.size(2) == given.size(3) && given.size(2) != wanted.size(2);
+  return differ ? fmt::format("set model.vit.patch_size to {}", given.size(2)) : "";
+}
+
 class VisionTransformer : public ModelModule {
  public:
   VisionTransformer(const Size& size, const VitSettings& chosen, const ModelInput& input)
-      : cls_token(register_parameter("cls_token", at::empty({1, 1, size.width}).normal_(0, 1e-6))),
-        pos_embed(register_parameter(
-            "pos_embed", at::empty({1, 1 + patches(input.image(), chosen.patch_size), size.width}).normal_(0, 0.02))),
+      : grid_{.rows = input.image().height / chosen.patch_size, .columns = input.image().width / chosen.patch_size},
+        cls_token(register_parameter("cls_token", at::empty({1, 1, size.width}).normal_(0, 1e-6))),
+        pos_embed(register_parameter("pos_embed",
+                                     at::empty({1, 1 + grid_.rows * grid_.columns, size.width}).normal_(0, 0.02))),
         patch_embed(register_module(
             "patch_embed", std::make_shared<PatchEmbed>(input.image().channels, size.width, chosen.patch_size))),
         blocks(register_module("blocks", torch::nn::Sequential())),
@@ -175,11 +183,14 @@ class VisionTransformer : public ModelModule {
     return stages;
   }
 
- private:
-  static std::int64_t patches(const ImageShape& image, std::int64_t side) {
-    return (image.height / side) * (image.width / side);
+  Adapted adapt(const std::string& name, const at::Tensor& given, const at::Tensor& wanted) const override {
+    if (name == "pos_embed") return resample_positions(given, wanted, grid_);
+    if (name == "patch_embed.proj.weight") return {.tensor = {}, .note = advice_on_patches(given, wanted)};
+    return {};
   }
 
+ private:
+  PatchGrid grid_;
   at::Tensor cls_token;
   at::Tensor pos_embed;
   std::shared_ptr<PatchEmbed> patch_embed;

@@ -219,6 +219,22 @@ TEST_F(GptWeights, OtherTensorsAreRefusedByTheNameTheyHave) {
   testing::internal::GetCapturedStdout();
 }
 
+TEST_F(GptWeights, PositionsAreCutToAShorterContextAndThisIsLogged) {
+  model_ = make("", language_input(8, 50));
+  EXPECT_THAT(load(source_->state_dict()), HasSubstr("'transformer.wpe.weight' is cut from 16 to 8 positions"));
+  const at::Tensor tokens = tokens_of(1, 8);
+  EXPECT_TRUE(at::equal(logits_of(*model_, tokens), logits_of(*source_, tokens)));
+}
+
+TEST_F(GptWeights, PositionsOfAShorterContextThanTheModelsAreRefused) {
+  model_ = make("", language_input(32, 50));
+  EXPECT_THAT(
+      error_of<RunError>([&] { load(source_->state_dict()); }),
+      HasSubstr("'transformer.wpe.weight' is [16, 32], the model's is [32, 32]: it has positions for 16 tokens: "
+                "set model.gpt.context to at most that"));
+  testing::internal::GetCapturedStdout();
+}
+
 TEST_F(GptWeights, ResetHeadDrawsTheEmbeddingOfAnotherVocabulary) {
   const auto other = make("", language_input(16, 60));
   EXPECT_THAT(error_of<RunError>([&] { load_weights(*other, source_->state_dict(), false, "w.safetensors"); }),

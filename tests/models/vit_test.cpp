@@ -4,10 +4,14 @@
 #include <gmock/gmock.h>
 
 #include <ATen/Context.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/randn.h>
 
 #include "models/model.h"
 #include "support/configured.h"
+#include "support/error_of.h"
+#include "support/small_model.h"
+#include "util/error.h"
 
 namespace trainyard {
 namespace {
@@ -70,6 +74,75 @@ TEST(VisionTransformer, GivesOneScoreAClassForSmallImagesToo) {
 TEST(VisionTransformer, APatchThatDoesNotDivideTheImageIsRefused) {
   EXPECT_THROW(make_model({.name = "vit_tiny"}, image_input({.channels = 1, .height = 28, .width = 28}, 10)),
                UsageError);
+}
+
+/// Weights of a vit_tiny for images of 64×64 pixels, i.e. 4×4 patches.
+class VisionTransformerWeights : public testing::Test {
+ protected:
+  static ModelInput images(std::int64_t height, std::int64_t width) {
+    return image_input({.channels = 3, .height = height, .width = width}, 10);
+  }
+  // Loads the weights, with `pos_embed` if it is defined, into `model` and returns the log's output.
+  std::string load(Model& model, const at::Tensor& pos_embed = {}) const {
+    NamedTensors state = source_->state_dict();
+    for (auto& [name, tensor] : state) {
+      if (name == "pos_embed" && pos_embed.defined()) tensor = pos_embed;
+    }
+    testing::internal::CaptureStdout();
+    load_weights(model, state, /*reset_head=*/false, "w.safetensors");
+    return testing::internal::GetCapturedStdout();
+  }
+  std::string refusal(Model& model, const at::Tensor& pos_embed = {}) const {
+    const std::string error = error_of<RunError>([&] { load(model, pos_embed); });
+    testing::internal::GetCapturedStdout();
+    return error;
+  }
+
+  std::shared_ptr<Model> source_ = make_model({.name = "vit_tiny"}, images(64, 64));
+};
+
+TEST_F(VisionTransformerWeights, PositionsAreResampledForAnotherImageSizeAndThisIsLogged) {
+  const auto model = make_model({.name = "vit_tiny"}, images(32, 96));
+  const at::Tensor ramp = at::arange(4, at::kFloat).view({1, 4, 1, 1}).expand({1, 4, 4, 192}).reshape({1, 16, 192});
+  const at::Tensor token = at::full({1, 1, 192}, 7.0F);
+  EXPECT_THAT(load(*model, at::cat({token, ramp}, 1)),
+              testing::HasSubstr("w.safetensors: 'pos_embed' is resampled from 4×4 patches to 2×6"));
+  const at::Tensor positions = tensor_of(*model, "pos_embed");
+  EXPECT_TRUE(positions.select(1, 0).eq(7).all().item<bool>());
+  const at::Tensor rows = positions.narrow(1, 1, 12).view({2, 6, 192});
+  EXPECT_TRUE(rows.sub(rows.select(1, 0).unsqueeze(1)).abs().max().item<double>() < 1e-5) << "columns of a row differ";
+  // timm.layers.pos_embed.resample_abs_pos_embed(positions, (2, 6))
+  EXPECT_NEAR(rows[0][0][0].item<double>(), 0.5868, 1e-4);
+  EXPECT_NEAR(rows[1][5][191].item<double>(), 2.4132, 1e-4);
+}
+
+TEST_F(VisionTransformerWeights, PositionsOfTheSameImageSizeAreKept) {
+  const auto model = make_model({.name = "vit_tiny"}, images(64, 64));
+  EXPECT_EQ(load(*model), "");
+  EXPECT_TRUE(at::equal(tensor_of(*model, "pos_embed"), tensor_of(*source_, "pos_embed")));
+}
+
+TEST_F(VisionTransformerWeights, PositionsThatAreNoSquareGridAreRefused) {
+  const auto model = make_model({.name = "vit_tiny"}, images(32, 96));
+  EXPECT_THAT(
+      refusal(*model, at::zeros({1, 18, 192})),
+      testing::AllOf(testing::HasSubstr("'pos_embed' is [1, 18, 192], the model's is [1, 13, 192]: its 17 patches"),
+                     testing::HasSubstr("train with images of the size")));
+}
+
+TEST_F(VisionTransformerWeights, WeightsOfOtherPatchesOrWidthAreRefusedWithWhatToSet) {
+  const auto patches = make_model(configured("--model.name vit_tiny --model.vit.patch_size 8").model, images(32, 32));
+  EXPECT_THAT(refusal(*patches), testing::HasSubstr("'patch_embed.proj.weight' is [192, 3, 16, 16], the model's is "
+                                                    "[192, 3, 8, 8]: set model.vit.patch_size to 16"));
+  const auto wide = make_model({.name = "vit_small"}, images(32, 32));
+  EXPECT_THAT(refusal(*wide), testing::HasSubstr("'pos_embed' is [1, 17, 192], the model's is [1, 5, 384]: choose a "
+                                                 "model of width 192"));
+}
+
+TEST_F(VisionTransformerWeights, CheckpointsAreNotResampled) {
+  const auto model = make_model({.name = "vit_tiny"}, images(32, 32));
+  EXPECT_THAT(error_of<RunError>([&] { load_state_dict(*model, source_->state_dict(), "step-1"); }),
+              testing::HasSubstr("'pos_embed' is [1, 17, 192], the model's is [1, 5, 192]"));
 }
 
 struct Published {

@@ -2,8 +2,8 @@
 
 usage: published_weights.py FOLDER
 Writes to FOLDER/<name>.safetensors "weights.<name>" (a state dict as it is published), "input", and "logits" and "aux"
-(the model's outputs for the input in evaluation mode). The models are those of torchvision and transformers if these
-are installed, otherwise those of reference_nets.py. Prints the origin of each one.
+(the model's outputs for the input in evaluation mode). The models are those of torchvision, timm and transformers if
+these are installed, otherwise those of reference_nets.py. Prints the origin of each one.
 """
 
 import sys
@@ -46,6 +46,23 @@ def convnext():
     return origin, net.state_dict(), images, net.eval()(images)
 
 
+def vit(side):
+    """Weights for images of side × side pixels, and the scores of 40×56 pixels, with resampled position embeddings."""
+    try:
+        import timm
+
+        options = {"patch_size": 8, "num_classes": 7}
+        net, origin = timm.create_model("vit_tiny_patch16_224", img_size=side, **options), "timm"
+    except (ImportError, RuntimeError):
+        net, origin = reference_nets.make("vit_tiny", 3, side, 7, False, 8), "reference_nets"
+    for p in net.parameters():
+        nn.init.normal_(p, 0, 0.1)
+    weights = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    net.set_input_size((40, 56))
+    images = torch.randn(2, 3, 40, 56)
+    return origin, weights, images, net.eval()(images)
+
+
 def gpt2():
     try:
         from transformers import GPT2Config, GPT2LMHeadModel
@@ -79,6 +96,10 @@ def main():
     origin, *tensors = convnext()
     save(folder, "convnext_atto", *tensors)
     print(f"convnext_atto: {origin}")
+    for side in (32, 64):
+        origin, *tensors = vit(side)
+        save(folder, f"vit_tiny_{side}", *tensors)
+        print(f"vit_tiny_{side}: {origin}")
     origin, weights, tokens, logits = gpt2()
     save(folder, "gpt_saved", weights, tokens, logits)
     # Like the first published files of GPT-2: without a prefix, with the causal masks, without the tied head.

@@ -1,5 +1,5 @@
-// Weights created in Python under the names of torchvision and Hugging Face must load here and give the same scores.
-// build/bin/parity-python has torchvision; without it, and for GPT-2 without transformers,
+// Weights created in Python under the names of torchvision, timm and Hugging Face must load here and give the same
+// scores. build/bin/parity-python has torchvision; without it, and for the others without timm and transformers,
 // tests/parity/reference_nets.py is used instead. The test prints which one was used.
 
 #include <gtest/gtest.h>
@@ -27,7 +27,11 @@ std::vector<File> files() {
   const ModelInput tokens = language_input(32, 101);
   const std::string gpt = "--model.name gpt --model.gpt.layers 3 --model.gpt.heads 4 --model.gpt.width 64";
   const ModelInput image = image_input({.channels = 3, .height = 40, .width = 56}, 1000);
+  const std::string vit = "--model.name vit_tiny --model.vit.patch_size 8";
+  const ModelInput small = image_input({.channels = 3, .height = 40, .width = 56}, 7);
   return {{"convnext_atto", "--model.name convnext_atto", image},
+          {"vit_tiny_32", vit, small},
+          {"vit_tiny_64", vit, small},
           {"fcn_resnet50", "--model.name fcn_resnet50 --model.fcn.aux true", pixels},
           {"deeplabv3_resnet50", "--model.name deeplabv3_resnet50 --model.deeplabv3.aux true", pixels},
           {"gpt_saved", gpt, tokens},

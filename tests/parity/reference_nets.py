@@ -181,6 +181,14 @@ class VisionTransformer(nn.Module):
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.head = nn.Linear(width, classes)
 
+    def set_input_size(self, size):
+        """Resamples the position embeddings of a square grid, as timm's method of this name does."""
+        grid, patch = round((self.pos_embed.shape[1] - 1) ** 0.5), self.patch_embed["proj"].kernel_size[0]
+        token, patches = self.pos_embed[:, :1], self.pos_embed[:, 1:].unflatten(1, (grid, grid)).permute(0, 3, 1, 2)
+        size = [side // patch for side in size]
+        patches = F.interpolate(patches, size, mode="bicubic", antialias=True)
+        self.pos_embed = nn.Parameter(torch.cat([token, patches.flatten(2).transpose(1, 2)], 1))
+
     def forward(self, x):
         x = self.patch_embed["proj"](x).flatten(2).transpose(1, 2)
         x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], 1) + self.pos_embed
