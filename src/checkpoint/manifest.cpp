@@ -292,7 +292,8 @@ std::string to_json(const Manifest& manifest) {
                   {{"samples", manifest.val.samples},
                    {"share", manifest.val.share},
                    {"from_train", manifest.val.from_train},
-                   {"fingerprint", hex(manifest.val.fingerprint, 16)}}},
+                   {"fingerprint", hex(manifest.val.fingerprint, 16)},
+                   {"image_size", manifest.val.image_size}}},
                  {"best",
                   {{"epoch", manifest.best.epoch},
                    {"monitor", manifest.best.monitor},
@@ -341,7 +342,8 @@ Manifest parse_manifest(std::string_view text, std::string_view path) {
   manifest.channel_mean = reader.floats("channel_mean");
   manifest.channel_std = reader.floats("channel_std");
   const Reader val = reader.object("val");
-  manifest.val = {val.count("samples"), val.number("share"), val.truth("from_train"), val.hex("fingerprint", 16)};
+  manifest.val = {val.count("samples"), val.number("share"), val.truth("from_train"), val.hex("fingerprint", 16), {}};
+  if (val.has("image_size")) manifest.val.image_size = val.counts("image_size");  // once not written
   const Reader best = reader.object("best");
   manifest.best = {best.count("epoch"), best.text("monitor"), best.numbers("metrics")};
   if (reader.has("history")) manifest.history = reader.list_of_numbers("history");  // once not written

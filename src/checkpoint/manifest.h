@@ -33,6 +33,8 @@ struct ValSplit {
   double share = 0;               ///< of the samples of train and val together
   bool from_train = false;        ///< taken from train (data.val); otherwise the data's own
   std::uint64_t fingerprint = 0;  ///< of its samples
+  /// Height and width of its images as the loader delivers them; empty: it has none, or an earlier program wrote this.
+  std::vector<std::int64_t> image_size{};
   bool operator==(const ValSplit&) const = default;
 };
 

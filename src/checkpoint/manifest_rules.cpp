@@ -1,5 +1,6 @@
 #include "checkpoint/manifest_rules.h"
 
+#include <algorithm>
 #include <cfloat>
 #include <cmath>
 #include <set>
@@ -90,13 +91,6 @@ void check_window(const MetricsWindow& window, std::string_view path) {
   }
 }
 
-void check_val(const ValSplit& val, std::string_view path) {
-  check_count("val/samples", val.samples, 1, max_count, path);
-  if (!(val.share > 0 && val.share < 1)) {
-    refuse(path, "'val/share' is {}; allowed: numbers between 0 and 1", val.share);
-  }
-}
-
 void check_field(const Field& field, std::string_view path) {
   check_text("the name of a field", field.name, max_text, path);
   if (field.values && (field.values->count < 1 || is_floating_point(field.dtype))) {
@@ -129,6 +123,23 @@ void check_fields(const std::vector<Field>& fields, std::string_view path) {
     check_field(field, path);
     if (!names.insert(field.name).second) refuse(path, "the field '{}' is there twice", printable(field.name));
   }
+}
+
+void check_val(const Manifest& manifest, std::string_view path) {
+  const ValSplit& val = manifest.val;
+  check_count("val/samples", val.samples, 1, max_count, path);
+  if (!(val.share > 0 && val.share < 1)) {
+    refuse(path, "'val/share' is {}; allowed: numbers between 0 and 1", val.share);
+  }
+  if (val.image_size.empty()) return;
+  const Field* const image = find_field(manifest.fields, "image");
+  if (image == nullptr || val.image_size.size() != 2) {
+    refuse(path, "'val/image_size' has {}; allowed: height and width, of images",
+           count_of(val.image_size.size(), "number"));
+  }
+  Field of_val = *image;
+  std::copy(val.image_size.begin(), val.image_size.end(), of_val.shape.begin());
+  check_field(of_val, path);
 }
 
 // Either both or neither of mean and deviation are known.
@@ -174,7 +185,7 @@ void check_manifest(const Manifest& manifest, std::string_view path) {
   check_fields(manifest.fields, path);
   check_channels(manifest, path);
   check_classes(manifest, path);
-  check_val(manifest.val, path);
+  check_val(manifest, path);
   check_best(manifest, path);
   check_history(manifest, path);
   check_window(manifest.window, path);

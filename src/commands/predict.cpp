@@ -42,9 +42,11 @@ PoolOptions predict_pool_options(const Config& config) {
   return options;
 }
 
-// With the size that `transforms` give to images of any size, or else that of the images that were trained on.
-std::vector<std::int64_t> shape_after(const std::vector<std::string>& transforms, const Field& trained) {
+// With the size that `transforms` give to images of any size, or else that of the images of val.
+std::vector<std::int64_t> shape_after(const std::vector<std::string>& transforms, const Manifest& manifest,
+                                      const Field& trained) {
   std::vector<std::int64_t> shape = trained.shape;
+  std::copy(manifest.val.image_size.begin(), manifest.val.image_size.end(), shape.begin());
   const TransformPipeline pipeline(transforms, {{.name = "image", .shape = shape, .is_stored_image = true}});
   const ImageSize size = pipeline.size_after({1000, 1000});
   if (size == pipeline.size_after({2000, 3000})) {
@@ -97,7 +99,7 @@ class PredictCommand : public Command {
     std::vector<std::int64_t> shape;
     std::optional<NamedImageReader> reader;
     if (image != nullptr) {
-      shape = shape_after(config.transform.test, *image);
+      shape = shape_after(config.transform.test, manifest, *image);
       reader.emplace(
           predict_pool_options(config),  // forks, so before CUDA and any thread
           NamedImageOptions{.shape = shape, .transforms = config.transform.test, .image = image_options(config.data)});

@@ -4,6 +4,15 @@
 #include "util/size_text.h"
 
 namespace trainyard {
+namespace {
+
+std::vector<std::int64_t> image_size_of(const std::vector<Field>& fields) {
+  const Field* const image = find_field(fields, "image");
+  if (image == nullptr) return {};
+  return {image->shape[0], image->shape[1]};
+}
+
+}  // namespace
 
 Manifest manifest_of(const Config& config, const std::vector<SplitInfo>& splits, const Monitor& monitor) {
   const SplitInfo& train = splits.at(static_cast<std::size_t>(Split::train));
@@ -22,7 +31,8 @@ Manifest manifest_of(const Config& config, const std::vector<SplitInfo>& splits,
   manifest.val = {.samples = samples,
                   .share = static_cast<double>(samples) / static_cast<double>(train.size + val.size),
                   .from_train = val.from_train,
-                  .fingerprint = val.fingerprint};
+                  .fingerprint = val.fingerprint,
+                  .image_size = image_size_of(val.fields)};
   manifest.best.monitor = "val/" + monitor.metric;
   manifest.config = to_toml(config);
   return manifest;

@@ -45,7 +45,8 @@ Manifest example() {
   manifest.class_counts = {27'000, 26'999};
   manifest.channel_mean = {0.2860402f};
   manifest.channel_std = {0.3530242f};
-  manifest.val = {.samples = 6000, .share = 0.1, .from_train = true, .fingerprint = 0x0123456789abcdef};
+  manifest.val = {
+      .samples = 6000, .share = 0.1, .from_train = true, .fingerprint = 0x0123456789abcdef, .image_size = {32, 40}};
   manifest.best = {
       .epoch = 2, .monitor = "val/accuracy", .metrics = {{"val/accuracy", 0.1 + 0.2}, {"val/loss", HUGE_VAL}}};
   manifest.history = {1.0 / 3, 0.1 + 0.2, -HUGE_VAL};
@@ -77,6 +78,12 @@ TEST(Manifest, WithoutAHistoryIsAsEarlierProgramsWroteIt) {
   nlohmann::json json = nlohmann::json::parse(to_json(example()));
   json.erase("history");
   EXPECT_THAT(parse_manifest(sealed(json), "m.json").history, testing::IsEmpty());
+}
+
+TEST(Manifest, WithoutTheSizeOfValsImagesIsAsEarlierProgramsWroteIt) {
+  nlohmann::json json = nlohmann::json::parse(to_json(example()));
+  json["val"].erase("image_size");
+  EXPECT_THAT(parse_manifest(sealed(json), "m.json").val.image_size, testing::IsEmpty());
 }
 
 TEST(Manifest, ATextThatIsNotUtf8IsNamed) {
@@ -182,6 +189,9 @@ TEST(Manifest, ValuesOutOfRangeAreRefusedByKeyBehindARightChecksum) {
   EXPECT_THAT(refusal("/val/share", 1), HasSubstr("'val/share' is 1"));
   EXPECT_THAT(refusal("/val/from_train", 1), HasSubstr("'from_train' is not true or false"));
   EXPECT_THAT(refusal("/val/fingerprint", "g"), HasSubstr("'fingerprint'"));
+  EXPECT_THAT(refusal("/val/image_size", {32}), HasSubstr("'val/image_size' has 1 number; allowed: height and width"));
+  EXPECT_THAT(refusal("/val/image_size/0", 0), HasSubstr("the field 'image' has an extent of 0"));
+  EXPECT_THAT(refusal("/val/image_size/1", 1ull << 40), HasSubstr("in all at most 2147483648 elements"));
   EXPECT_THAT(refusal("/channel_std/0", 0), HasSubstr("'channel_std' holds 0"));
   EXPECT_THAT(refusal("/channel_std", {1, 1}), HasSubstr("'channel_std' has 2 values for 1 channel"));
   EXPECT_THAT(refusal("/channel_mean", nlohmann::json::array()), HasSubstr("'channel_mean' has 0 values"));

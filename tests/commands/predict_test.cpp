@@ -144,6 +144,22 @@ TEST(RequireInputs, RefusesFieldsThatNoInputHas) {
   EXPECT_THAT(error_of<UsageError>([&] { require_inputs({other}, false); }), HasSubstr("other has no named columns"));
 }
 
+TEST_F(PredictCommand, ImagesHaveTheSizeOfValNotOfTrain) {
+  const Outcome trained = train("cropped", {"--transform.train", "random_crop(size=12)"}, "1");
+  ASSERT_EQ(trained.exit_code, 0) << trained.output;
+  const TempDir images;
+  for (std::size_t i = 0; i < 3; ++i) images.write(fmt::format("{}.png", i), test_image(i));
+  const auto predicted = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words = {TRAINYARD_BINARY, "predict", *dir_ / "cropped", images.path(), "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    return lines_of(run_program(words).output);
+  };
+  const std::vector<nlohmann::json> lines = predicted({});
+  EXPECT_EQ(lines.size(), 3u);
+  EXPECT_EQ(lines, predicted({"--transform.test", "resize(height=16, width=16)"}));
+  EXPECT_NE(lines, predicted({"--transform.test", "resize(height=12, width=12)"}));
+}
+
 TEST_F(PredictCommand, AgreesWithEvalOnTheSameImages) {
   const TempDir images;
   for (std::size_t i = 0; i < 128; ++i) images.write(fmt::format("{:03}.png", i), test_image(i));
