@@ -1,5 +1,5 @@
 // ConvNeXt (Liu et al. 2022, "A ConvNet for the 2020s"; its smaller sizes are timm's) with the parameter names and
-// initial distributions of torchvision.models.convnext.
+// initial distributions of torchvision.models.convnext. model.weights also accepts timm's names and shapes.
 
 #include <algorithm>
 #include <array>
@@ -14,6 +14,7 @@
 #include "layers/global_average_pool.h"
 #include "layers/layer_norm.h"
 #include "layers/recompute.h"
+#include "models/convnext_names.h"
 #include "models/layers.h"
 #include "models/model_module.h"
 #include "util/error.h"
@@ -212,6 +213,19 @@ class ConvNeXt : public ModelModule {
             {.name = "stage3", .prefixes = {"features.4", "features.5"}},
             {.name = "stage4", .prefixes = {"features.6", "features.7"}},
             {.name = "head", .prefixes = {"classifier"}}};
+  }
+
+  std::string own_name(const std::string& name) const override { return torchvision_name(name); }
+
+  std::string unsupported_variant(const NamedTensors& tensors) const override { return convnext_variant(tensors); }
+
+  // timm's layer scales have one dimension, and in its sizes up to nano, linear layers are convolutions of 1×1.
+  Adapted adapt(const std::string& name, const at::Tensor& given, const at::Tensor& wanted) const override {
+    if (given.squeeze().sizes() == wanted.squeeze().sizes()) {
+      return {.tensor = given.reshape(wanted.sizes()), .note = ""};
+    }
+    if (name != "features.0.0.weight" || given.dim() != 4 || given.size(2) == wanted.size(2)) return {};
+    return {.tensor = {}, .note = fmt::format("set model.convnext.patch_size to {}", given.size(2))};
   }
 
  private:

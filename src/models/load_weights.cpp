@@ -138,6 +138,12 @@ std::string head_advice(const Model& model, const NamedTensors& wanted, const Na
   return "";
 }
 
+std::string variant_advice(const Model& model, const NamedTensors& given) {
+  const std::string variant = model.unsupported_variant(given);
+  if (variant.empty()) return "";
+  return fmt::format("they are the weights of {}, which this model does not implement: choose others; ", variant);
+}
+
 void require_head(const Model& model, const NamedTensors& wanted) {
   const auto is_of_head = [&](const auto& entry) { return model.is_of_head(entry.first); };
   if (std::any_of(wanted.begin(), wanted.end(), is_of_head)) return;
@@ -161,8 +167,10 @@ void load_weights(Model& model, const NamedTensors& state, bool reset_head, cons
   if (!fit.whole()) {
     const std::string without =
         prefix.empty() ? "" : fmt::format(" (without the prefix '{}' of all names)", printable(prefix));
-    throw RunError("model.weights", "{}{}: {}{}", origin, without,
-                   body.whole() ? head_advice(model, wanted, given) : "", fit.problems("the model", adaptation.advice));
+    const std::string variant = variant_advice(model, given);
+    const std::string reason = body.whole() ? head_advice(model, wanted, given) : variant;
+    throw RunError("model.weights", "{}{}: {}{}", origin, without, reason,
+                   variant.empty() ? fit.problems("the model", adaptation.advice) : fit.problems("the model"));
   }
   if (!prefix.empty()) {
     log_warning("[model.weights] {}: all names begin with '{}'; without it they are the model's and are used", origin,

@@ -104,6 +104,8 @@ std::vector<Stage> Model::stages() const {
   return stages;
 }
 
+std::string Model::unsupported_variant(const NamedTensors& /*tensors*/) const { return ""; }
+
 Adapted Model::adapt(const std::string& /*name*/, const at::Tensor& /*given*/, const at::Tensor& /*wanted*/) const {
   return {};
 }

@@ -90,6 +90,9 @@ class Model {
   /// does not use the tensor, and it is ignored. Several tensors of the file may have the same name in the model if
   /// they are equal (tied weights).
   virtual std::string own_name(const std::string& name) const { return name; }
+  /// Describes the network to which weights with these names, converted by own_name(), belong, if it is a variant that
+  /// the model recognizes but does not implement, e.g. "a ConvNeXt V2". Otherwise empty.
+  virtual std::string unsupported_variant(const NamedTensors& tensors) const;
   /// Adapts `given`, a tensor of a weights file, to `wanted`, the model's tensor `name`, whose shape differs: e.g.
   /// resamples position embeddings of images of another size. Only for initial weights, not for checkpoints.
   virtual Adapted adapt(const std::string& name, const at::Tensor& given, const at::Tensor& wanted) const;

@@ -16,6 +16,7 @@ namespace trainyard {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 const ModelInput image_net = image_input({.channels = 3, .height = 224, .width = 224}, 1000);
@@ -90,6 +91,23 @@ TEST(ConvNeXt, ResetsOnlyTheLastLayer) {
   const auto model = make_model({.name = "convnext_atto"}, small_input);
   EXPECT_TRUE(model->is_of_head("classifier.2.weight"));
   EXPECT_FALSE(model->is_of_head("classifier.0.weight"));
+}
+
+TEST(ConvNeXt, RefusesTimmsOtherArchitecturesByName) {
+  const auto model = make_model({.name = "convnext_atto"}, small_input);
+  const auto refusal_with = [&](const std::vector<std::string>& more, const std::string& dropped = "") {
+    NamedTensors state = model->state_dict();
+    std::erase_if(state, [&](const auto& entry) { return entry.first == dropped; });
+    for (const std::string& name : more) state.emplace_back(name, at::zeros({40}));
+    return error_of<RunError>([&] { load_weights(*model, state, /*reset_head=*/false, "w.safetensors"); });
+  };
+  EXPECT_THAT(refusal_with({"stem.2.weight", "stem.2.bias"}),
+              StartsWith("[model.weights] w.safetensors: they are the weights of a ConvNeXt with an overlapping stem "
+                         "(timm's convnext_*_ols), which this model does not implement: choose others; "));
+  EXPECT_THAT(refusal_with({"norm_pre.weight"}, "classifier.0.weight"), HasSubstr("normalizes before it pools"));
+  EXPECT_THAT(refusal_with({"stages.0.blocks.0.mlp.grn.weight"}), HasSubstr("of a ConvNeXt V2 "));
+  EXPECT_THAT(refusal_with({}, "features.0.1.bias"), HasSubstr("norms of another kind"));
+  EXPECT_THAT(refusal_with({"score.weight"}), Not(HasSubstr("they are the weights of")));
 }
 
 TEST(ConvNeXt, EveryParameterHasAGradient) {

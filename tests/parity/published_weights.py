@@ -46,6 +46,45 @@ def convnext():
     return origin, net.state_dict(), images, net.eval()(images)
 
 
+def timm_names(state):
+    """torchvision's tensors of a ConvNeXt up to nano as timm has them: the reverse of src/models/convnext_names.cpp."""
+    parts = {"block.0": "conv_dw", "block.2": "norm", "block.3": "mlp.fc1", "block.5": "mlp.fc2"}
+    result = {}
+    for name, tensor in state.items():
+        if name.startswith("classifier."):
+            name = name.replace("classifier.0", "head.norm").replace("classifier.2", "head.fc")
+        elif name.startswith("features.0."):
+            name = name.replace("features.0", "stem")
+        else:
+            _, i, rest = name.split(".", 2)
+            if int(i) % 2 == 0:
+                name = f"stages.{int(i) // 2}.downsample.{rest}"
+            else:
+                block, part = rest.split(".", 1)
+                if part == "layer_scale":
+                    part, tensor = "gamma", tensor.flatten()
+                for own, timm in parts.items():
+                    part = part.replace(own, timm)
+                if part.endswith(("fc1.weight", "fc2.weight")):
+                    tensor = tensor[:, :, None, None]
+                name = f"stages.{int(i) // 2}.blocks.{block}.{part}"
+        result[name] = tensor
+    return result
+
+
+def timm_convnext(name):
+    try:
+        import timm
+
+        net, origin, names = timm.create_model(name), "timm", dict
+    except ImportError:
+        net, origin, names = reference_nets.convnext_atto(3, 1000), "reference_nets", timm_names
+    for p in net.parameters():
+        nn.init.normal_(p, 0, 1 if p.dim() == 1 else 0.1)
+    images = torch.randn(2, 3, 40, 56)
+    return origin, names(net.state_dict()), images, net.eval()(images)
+
+
 def vit(side):
     """Weights for images of side × side pixels, and the scores of 40×56 pixels, with resampled position embeddings."""
     try:
@@ -96,6 +135,9 @@ def main():
     origin, *tensors = convnext()
     save(folder, "convnext_atto", *tensors)
     print(f"convnext_atto: {origin}")
+    origin, *tensors = timm_convnext("convnext_atto")
+    save(folder, "timm_convnext_atto", *tensors)
+    print(f"timm_convnext_atto: {origin}")
     for side in (32, 64):
         origin, *tensors = vit(side)
         save(folder, f"vit_tiny_{side}", *tensors)

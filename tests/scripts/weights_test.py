@@ -42,8 +42,9 @@ def publish(folder):
     torch.save({k: v for k, v in net.state_dict().items() if "num_batches" not in k}, f"{folder}/old.pth")
     torch.save({"state_dict": net.state_dict(), "epoch": 3}, f"{folder}/run.pt")
     torch.save(net, f"{folder}/whole.pt")
-    net = timm.create_model("vit_tiny_patch16_224")
-    safetensors.torch.save_file(net.state_dict(), f"{folder}/vit.safetensors", {"format": "pt"})
+    for name in ("vit_tiny_patch16_224", "convnext_atto", "convnext_atto_ols"):
+        net = timm.create_model(name)
+        safetensors.torch.save_file(net.state_dict(), f"{folder}/{name}.safetensors", {"format": "pt"})
     safetensors.torch.save_file({"wte.weight": torch.randn(7, 5)}, f"{folder}/gpt2.safetensors", {"format": "pt"})
 
 
@@ -134,6 +135,11 @@ class Weights(unittest.TestCase):
         self.resnet18 = f"resnet18-{(checksum or sha256(content))[:8]}.pth"
         self.server.files[f"/torchvision/{self.resnet18}"] = content
 
+    def serve_timm(self, name, tag):
+        content = self.published[f"{name}.safetensors"]
+        self.server.repositories[f"timm/{name}.{tag}"] = (content, sha256(content))
+        return content
+
     def weights(self, *arguments, address=None):
         """Runs the script in this process, because importing torch takes seconds."""
         address = address or self.address
@@ -166,16 +172,17 @@ class Weights(unittest.TestCase):
             self.assertIn(text, done.stderr)
         self.assertFalse((self.folder / "data/weights").exists())
 
-    def trains(self, model, weights, *settings):
-        done = subprocess.run([TRAINYARD, "train", "--model.name", model, "--model.weights", weights, "--train.device", "cpu",
+    def train_on_images(self, model, weights, side):
+        return subprocess.run([TRAINYARD, "train", "--model.name", model, "--model.weights", weights, "--train.device", "cpu",
                                "--train.precision", "fp32", "--train.threads", "1", "--train.fast_dev_run",
-                               "--loader.batch_size", "2", "--loader.workers", "0", *settings],
+                               "--loader.batch_size", "2", "--loader.workers", "0", "--data.name", "synthetic",
+                               "--data.synthetic.shape", f"{side},{side},3", "--data.synthetic.classes", "10",
+                               "--data.synthetic.samples", "20", "--model.reset_head", "true"],
                               cwd=self.folder, capture_output=True, text=True)
-        self.assertEqual(done.returncode, 0, done.stdout[-2000:] + done.stderr[-2000:])
 
     def trains_on_images(self, model, weights, side):
-        self.trains(model, weights, "--data.name", "synthetic", "--data.synthetic.shape", f"{side},{side},3",
-                    "--data.synthetic.classes", "10", "--data.synthetic.samples", "20", "--model.reset_head", "true")
+        done = self.train_on_images(model, weights, side)
+        self.assertEqual(done.returncode, 0, done.stdout[-2000:] + done.stderr[-2000:])
 
     def test_torchvision(self):
         record = self.makes("resnet18", "resnet18")
@@ -184,12 +191,23 @@ class Weights(unittest.TestCase):
         self.trains_on_images("resnet18", "resnet18", 32)
 
     def test_timm(self):
-        content = self.published["vit.safetensors"]
-        self.server.repositories["timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k"] = (content, sha256(content))
+        content = self.serve_timm("vit_tiny_patch16_224", "augreg_in21k_ft_in1k")
         record = self.makes("vit_tiny", "vit_tiny")
         self.assertIn(f"revision {REVISION}", record)
         self.assertIn(f"SHA-256 {sha256(content)}, as published there", record)
-        self.trains_on_images("vit_tiny", "vit_tiny", 224)
+        self.trains_on_images("vit_tiny", "vit_tiny", 96)
+
+    def test_timms_convnext(self):
+        self.serve_timm("convnext_atto", "d2_in1k")
+        self.makes("convnext_atto", "convnext_atto")
+        self.trains_on_images("convnext_atto", "convnext_atto", 32)
+
+    def test_timms_convnext_of_another_architecture_does_not_load(self):
+        self.serve_timm("convnext_atto_ols", "a2_in1k")
+        self.weights("convnext_atto_ols")
+        done = self.train_on_images("convnext_atto", "convnext_atto_ols", 32)
+        self.assertEqual(done.returncode, 1, done.stdout[-2000:])
+        self.assertIn("they are the weights of a ConvNeXt with an overlapping stem", done.stderr)
 
     def test_hugging_face(self):
         content = self.published["gpt2.safetensors"]
