@@ -88,6 +88,16 @@ struct Adaptation {
   std::map<std::string, std::string> advice;  // on tensors that do not fit, by name
 };
 
+// What to do if the weights are of a network for images of other channels; otherwise empty.
+std::string advice_on_channels(const at::Tensor& given, const at::Tensor& wanted) {
+  if (given.dim() != 4 || wanted.dim() != 4) return "";
+  std::vector<std::int64_t> expected = wanted.sizes().vec();
+  expected[1] = given.size(1);
+  if (given.sizes() != expected) return "";
+  return fmt::format("the weights are for images of {}; image files have 3 or 1, as data.channels says",
+                     count_of(given.size(1), "channel"));
+}
+
 // Adapts the tensors of `given` whose shape differs from that in `wanted`.
 Adaptation adapt(const Model& model, const NamedTensors& wanted, NamedTensors& given) {
   Adaptation result;
@@ -95,6 +105,7 @@ Adaptation adapt(const Model& model, const NamedTensors& wanted, NamedTensors& g
     const at::Tensor* const target = find(wanted, name);
     if (target == nullptr || target->sizes() == tensor.sizes()) continue;
     Adapted adapted = model.adapt(name, tensor, *target);
+    if (!adapted.tensor.defined() && adapted.note.empty()) adapted.note = advice_on_channels(tensor, *target);
     if (adapted.tensor.defined()) {
       tensor = std::move(adapted.tensor);
       if (!adapted.note.empty()) result.done.push_back(fmt::format("'{}' is {}", name, adapted.note));

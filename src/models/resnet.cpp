@@ -39,6 +39,12 @@ class ResNet : public ModelModule {
     return stages;
   }
 
+  Adapted adapt(const std::string& name, const at::Tensor& given, const at::Tensor& wanted) const override {
+    if (name != "conv1.weight" || given.dim() != 4 || given.size(2) == wanted.size(2)) return {};
+    const bool is_small = wanted.size(2) == 3;
+    return {.tensor = {}, .note = fmt::format("set model.resnet.stem to {}", is_small ? "standard" : "small")};
+  }
+
  private:
   ResNetLayers layers_;
   torch::nn::Linear fc;
