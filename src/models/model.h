@@ -57,8 +57,7 @@ struct Stage {
 /// What a model makes of a tensor of a weights file that has another shape than its own.
 struct Adapted {
   at::Tensor tensor;  ///< of the model's shape; undefined: it does not fit
-  std::string
-      note;  ///< what was done, for the log, or what to do, for the error; empty: goes without saying, or unknown
+  std::string note;   ///< for the log what was done, or for the error what to do; empty: nothing to say
 };
 
 /// A network. Parameters and buffers have the names of torchvision, timm or Hugging Face if the network exists there,
