@@ -15,6 +15,7 @@
 #include "util/output.h"
 #include "util/secondary_error.h"
 #include "util/signals.h"
+#include "util/stack_limit.h"
 #include "util/text_lines.h"
 #include "util/torch_errors.h"
 
@@ -100,6 +101,7 @@ int main(int argc, char** argv) {
   std::set_terminate(end_by_terminate);
   try {
     log_to_stderr();
+    raise_stack_limit();
     return run(argc, argv);
   } catch (const OutputError& error) {
     if (error.closed_pipe()) return end_by_closed_pipe();

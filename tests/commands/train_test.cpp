@@ -5,6 +5,7 @@
 #include <fstream>
 #include <sstream>
 
+#include <fmt/ranges.h>
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 #include <signal.h>
@@ -94,6 +95,22 @@ TEST_F(TrainCommand, TrainsAndLeavesAWholeRunBehind) {
                            "checkpoints/best/model.safetensors", "checkpoints/last/state.safetensors"}) {
     EXPECT_TRUE(std::filesystem::exists(dir_ / ("runs/a/" + std::string(name)))) << name;
   }
+}
+
+// Both the soft and the hard limit, in KiB.
+TEST_F(TrainCommand, NeedsNoMoreThanASmallStack) {
+  const auto under = [&](const std::string& limit) {
+    return run_program({"sh", "-c", fmt::format("ulimit {}; exec {}", limit, fmt::join(command("a", {}, "1"), " "))});
+  };
+  const Outcome small = under("-s 256");
+  EXPECT_EQ(small.exit_code, 0) << small.output;
+  const Outcome soft = under("-S -s 128");
+  EXPECT_EQ(soft.exit_code, 0) << soft.output;
+  const Outcome tiny = under("-s 128");
+  EXPECT_EQ(tiny.exit_code, 3);
+  EXPECT_EQ(tiny.output,
+            "[limits] the stack is limited to 128 KiB (`ulimit -Hs`), and 256 KiB are needed; raise it: "
+            "`ulimit -s 8192`, or in a container --ulimit stack=8388608\n");
 }
 
 TEST_F(TrainCommand, GivesTheSameLossesWithAnyNumberOfWorkers) {
