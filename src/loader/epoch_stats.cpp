@@ -64,8 +64,10 @@ std::string loading_line(const EpochStats& stats, const PoolOptions& options) {
 
 std::string faults_line(const FaultCounts& faults) {
   if (faults.deaths + faults.hangs + faults.retries + faults.skipped == 0) return "";
-  return fmt::format("workers: {} died, {} hung; samples: {} tried again, {} left out", faults.deaths, faults.hangs,
-                     faults.retries, faults.skipped);
+  const bool repeatedly = faults.skipped_samples < faults.skipped;
+  return fmt::format("workers: {} died, {} hung; samples: {} tried again, {} left out{}", faults.deaths, faults.hangs,
+                     faults.retries, faults.skipped_samples,
+                     repeatedly ? fmt::format(", {} times in all", faults.skipped) : "");
 }
 
 std::string loading_advice(const EpochStats& stats, const PoolOptions& options, int cores) {

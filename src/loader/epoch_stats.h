@@ -44,7 +44,7 @@ class EpochMeter {
 /// "wait p50 0.0 ms, p99 0.1 ms; 512.0 MiB gathered on the GPU"; empty if nothing was delivered.
 std::string loading_line(const EpochStats& stats, const PoolOptions& options);
 
-/// "workers: 1 died, 2 hung; samples: 3 tried again, 1 left out"; empty if there were no faults.
+/// "workers: 1 died, 2 hung; samples: 3 tried again, 1 left out, 5 times in all"; empty if there were no faults.
 std::string faults_line(const FaultCounts& faults);
 
 /// A sentence that names the bottleneck and the setting to change; empty if the step waited for less than a twentieth

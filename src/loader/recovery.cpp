@@ -18,8 +18,8 @@ std::string sample_name(const WorkerRecord& record) {
 
 }  // namespace
 
-Recovery::Recovery(Zygote& zygote, OnWorkerError policy)
-    : zygote_(zygote), policy_(policy), watched_(zygote.arena().shape().workers) {}
+Recovery::Recovery(Zygote& zygote, OnWorkerError policy, const SkippedSamples& skipped)
+    : zygote_(zygote), policy_(policy), skipped_(skipped), watched_(zygote.arena().shape().workers) {}
 
 void Recovery::workers_hang(const Hang& hang) {
   if (policy_ == OnWorkerError::stop) throw RunError("loader", "{}", hang.what);
@@ -59,7 +59,9 @@ void Recovery::worker_ended(const WorkerExit& exit, std::span<const PublishedBat
   }
   if (!was_reading) blame_worker(exit.worker, cause);
   record.started_ns = 0;
-  log_warning("[loader] {}; {}a new worker takes its place", cause, consequence);
+  if (!was_reading || !skipped_.contains(record.split, record.sample)) {
+    log_warning("[loader] {}; {}a new worker takes its place", cause, consequence);
+  }
   zygote_.fork_worker(exit.worker);
 }
 

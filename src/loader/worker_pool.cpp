@@ -2,13 +2,16 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include <unistd.h>
 
 #include "loader/load_splits.h"
+#include "loader/sample_order.h"
 #include "util/clock.h"
 #include "util/count_of.h"
 #include "util/error.h"
+#include "util/first_few.h"
 #include "util/log.h"
 
 namespace trainyard {
@@ -26,7 +29,7 @@ void SlotLease::release() noexcept {
 WorkerPool::WorkerPool(const PoolOptions& options, const DatasetFactory& factory) : options_(options) {
   if (options.workers > 0) {
     zygote_.emplace(options, factory);
-    recovery_.emplace(*zygote_, options.on_worker_error);
+    recovery_.emplace(*zygote_, options.on_worker_error, skipped_samples_);
     arena_ = &zygote_->arena();
     splits_ = zygote_->splits();
   } else {
@@ -102,6 +105,7 @@ FaultCounts WorkerPool::faults() const {
     counts.retries += arena_->worker(worker).retries;
   }
   counts.skipped = skipped_;
+  counts.skipped_samples = skipped_samples_.count();
   return counts;
 }
 
@@ -234,8 +238,9 @@ std::vector<std::uint32_t> WorkerPool::close_gaps(const PublishedBatch& batch) {
   if (std::none_of(left_out.begin(), left_out.end(), [](const auto& mark) { return mark.load() != 0; })) return {};
 
   std::vector<std::uint32_t> kept;
+  std::vector<std::uint32_t> missing;
   for (std::uint32_t place = 0; place < request.count; ++place) {
-    if (left_out[place].load() == 0) kept.push_back(place);
+    (left_out[place].load() == 0 ? kept : missing).push_back(place);
   }
   const std::vector<Field>& fields = splits_[request.split].fields;
   for (std::size_t i = 0; i < fields.size(); ++i) {
@@ -249,21 +254,40 @@ std::vector<std::uint32_t> WorkerPool::close_gaps(const PublishedBatch& batch) {
       }
     }
   }
-  const std::size_t missing = request.count - kept.size();
-  skipped_ += missing;
-  std::uint32_t named = 0;
+  skipped_ += missing.size();
+  if (kept.empty()) throw_none_left(batch);
+  report_skipped(batch, missing);
+  return kept;
+}
+
+void WorkerPool::throw_none_left(const PublishedBatch& batch) const {
+  const BatchRequest& request = arena_->slot(batch.slot).request;
+  std::uint32_t chunk = 0;
+  while (arena_->error(batch.slot, chunk).written.load() == 0) ++chunk;
+  const ChunkError& error = arena_->error(batch.slot, chunk);
+  throw RunError("loader", "none of the {} samples of a batch of {} can be read, for one sample {}: {}", request.count,
+                 split_name(request.split), error.sample, error.text);
+}
+
+// `places` are those of the skipped samples.
+void WorkerPool::report_skipped(const PublishedBatch& batch, std::span<const std::uint32_t> places) {
+  constexpr std::size_t most_listed = 20;
+  const BatchRequest& request = arena_->slot(batch.slot).request;
+  const SplitInfo& split = splits_[request.split];
+  const SampleOrder order(options_.seed, request.epoch, split.size, request.shuffle, &split.by_class);
+  std::set<std::uint64_t> unnamed;
+  for (const std::uint32_t place : places) {
+    const std::uint64_t sample = order(request.first + place * request.stride);
+    if (skipped_samples_.add(request.split, sample)) unnamed.insert(sample);
+  }
   for (std::uint32_t chunk = 0; chunk < arena_->shape().chunks(); ++chunk) {
     const ChunkError& error = arena_->error(batch.slot, chunk);
-    if (error.written.load() == 0) continue;
-    if (kept.empty()) {
-      throw RunError("loader", "none of the {} samples of a batch of {} can be read, for one sample {}: {}", missing,
-                     split_name(request.split), error.sample, error.text);
-    }
+    if (error.written.load() == 0 || unnamed.erase(error.sample) == 0) continue;
     log_warning("[loader] sample {} of {} is left out: {}", error.sample, split_name(request.split), error.text);
-    ++named;
   }
-  if (missing > named) log_warning("[loader] left out of the same batch: {}", count_of(missing - named, "more sample"));
-  return kept;
+  if (unnamed.empty()) return;
+  log_warning("[loader] left out of the same batch: {} of {} ({})", count_of(unnamed.size(), "more sample"),
+              split_name(request.split), first_few(unnamed, most_listed));
 }
 
 }  // namespace trainyard

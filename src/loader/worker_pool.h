@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "loader/recovery.h"
+#include "loader/skipped_samples.h"
 #include "loader/worker.h"
 #include "loader/zygote.h"
 
@@ -58,7 +59,8 @@ struct WorkerStatus {
 ///   so does every later call: the run is over. If `read` throws for a sample, take() throws a RunError at that
 ///   sample's position in the order, the same for any number of workers; the pool stays usable.
 /// - retry: workers are replaced, and a sample is tried `max_tries` times before either of these errors.
-/// - skip: after that many attempts the sample is skipped, counted, and named in the log. Its batch has one sample
+/// - skip: after that many attempts the sample is skipped, counted, and the first time named in the log. Its batch has
+/// one sample
 ///   fewer; no other sample moves to another batch, so the samples of a batch depend only on which ones are unreadable.
 ///   A batch without any readable sample is an error as under stop, because the cause is then not a few bad samples.
 /// The end of the zygote always ends the run.
@@ -117,10 +119,13 @@ class WorkerPool {
   void record_fault_on_throw(Wait wait);
   void throw_if_failed(const PublishedBatch& batch) const;
   std::vector<std::uint32_t> close_gaps(const PublishedBatch& batch);
+  [[noreturn]] void throw_none_left(const PublishedBatch& batch) const;
+  void report_skipped(const PublishedBatch& batch, std::span<const std::uint32_t> places);
   void close_gaps_of_rows(std::uint32_t slot, std::size_t field, std::size_t row_bytes,
                           std::span<const std::uint32_t> kept);
 
   PoolOptions options_;
+  SkippedSamples skipped_samples_;
   std::optional<Zygote> zygote_;
   std::optional<Recovery> recovery_;
   // Without workers, what the zygote would own.

@@ -488,6 +488,28 @@ TEST_P(DataLoaderWith, SkipLeavesOutTheUnreadableSamplesAndNoOthers) {
   }
 }
 
+TEST_P(DataLoaderWith, SkipNamesASampleOnceHoweverManyPassesLackIt) {
+  WorkerPool pool({.workers = GetParam(), .batch_size = 10, .on_worker_error = OnWorkerError::skip},
+                  checkable(100, 0, [](std::size_t index) {
+                    if (index == 42 || index == 77) throw RunError("datasets", "photo {} is torn", index);
+                  }));
+  DataLoader loader(pool, Split::train, {.shuffle = true});
+  testing::internal::CaptureStdout();  // of the log
+  for (std::uint64_t pass = 0; pass < 3; ++pass) {
+    loader.start_epoch(pass);
+    rest_of_epoch(loader);
+  }
+  const std::string warnings = testing::internal::GetCapturedStdout();
+  for (const char* const one : {"sample 42 of train is left out: [datasets] photo 42 is torn",
+                                "sample 77 of train is left out: [datasets] photo 77 is torn"}) {
+    const std::size_t first = warnings.find(one);
+    EXPECT_NE(first, std::string::npos) << warnings;
+    EXPECT_EQ(warnings.find(one, first + 1), std::string::npos) << warnings;
+  }
+  EXPECT_EQ(pool.faults().skipped, 6u);
+  EXPECT_EQ(pool.faults().skipped_samples, 2u);
+}
+
 TEST_P(DataLoaderWith, ABatchOfWhichNothingCanBeReadEndsTheRunEvenUnderSkip) {
   WorkerPool pool({.workers = GetParam(), .batch_size = 10, .on_worker_error = OnWorkerError::skip},
                   checkable(100, 0, [](std::size_t index) {

@@ -46,8 +46,10 @@ TEST(LoadingLines, SayWhatHappenedAndNothingWhereNothingDid) {
   EXPECT_EQ(
       loading_line({.wait_p50 = 1e-5, .wait_p99 = 1e-4, .samples = 9, .bytes = 512 << 20}, {.cache = SampleCache::gpu}),
       "wait p50 0.0 ms, p99 0.1 ms; 512.0 MiB gathered on the GPU");
-  EXPECT_EQ(faults_line({.deaths = 1, .hangs = 2, .retries = 3, .skipped = 4}),
+  EXPECT_EQ(faults_line({.deaths = 1, .hangs = 2, .retries = 3, .skipped = 4, .skipped_samples = 4}),
             "workers: 1 died, 2 hung; samples: 3 tried again, 4 left out");
+  EXPECT_EQ(faults_line({.retries = 24, .skipped = 12, .skipped_samples = 4}),
+            "workers: 0 died, 0 hung; samples: 24 tried again, 4 left out, 12 times in all");
 }
 
 TEST(LoadingAdvice, NamesWhatToTurn) {
