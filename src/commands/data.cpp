@@ -82,7 +82,7 @@ class DataCommand : public Command {
       splits.push_back({.dataset = std::move(made.dataset), .transforms = {}, .from_train = made.from_train});
     }
     const std::vector<SplitInfo> infos = describe(splits);
-    if (!json_) print_data(infos);
+    if (!json_) print_data(config, infos);
     nlohmann::ordered_json json = to_json(infos);
     std::size_t unreadable = 0;
     for (std::size_t i = 0; i < splits.size(); ++i) {
@@ -98,7 +98,7 @@ class DataCommand : public Command {
   }
 
  private:
-  void print_data(const std::vector<SplitInfo>& splits) const {
+  void print_data(const Config& config, const std::vector<SplitInfo>& splits) const {
     print("{:<8}{}\n", "fields", describe(splits.front().fields));
     for (std::size_t i = 0; i < splits.size(); ++i) {
       const char* const name = to_string(static_cast<Split>(i));
@@ -111,6 +111,7 @@ class DataCommand : public Command {
       }
     }
     for (const std::string& line : warnings_about(splits.front().fields)) log_warning(line);
+    for (const std::string& line : warnings_about(config.data, splits)) log_warning(line);
     if (const std::string note = note_on_test(splits); !note.empty()) print("{:<8}{}\n", "test", note);
     const auto counted = [](const SplitInfo& split) { return !split.class_counts.empty(); };
     if (std::all_of(splits.begin(), splits.end(), counted)) print_classes(splits);

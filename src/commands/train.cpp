@@ -76,7 +76,7 @@ class TrainCommand : public Command {
     require_room_for_cache(config, pool.splits(), device, rank);
     if (debug_.dry_run) {
       if (!rank.is_first()) return 0;
-      print_start(folder, pool.splits());
+      print_start(config, folder, pool.splits());
       print("\n{}", dry_run(config, pool, device, folder.path));
       return 0;
     }
@@ -122,11 +122,11 @@ class TrainCommand : public Command {
     return choose_folder(same_run);
   }
 
-  static void print_start(const RunFolder& folder, const std::vector<SplitInfo>& splits) {
+  static void print_start(const Config& config, const RunFolder& folder, const std::vector<SplitInfo>& splits) {
     print("run     {}{}\n", folder.path.string(),
           folder.checkpoint ? fmt::format(", resuming from {}", folder.checkpoint->filename().string()) : "");
     for (const std::string& note : folder.notes) print("        {}\n", note);
-    print_data(splits);
+    print_data(config, splits);
     flush_output();
   }
 
@@ -138,7 +138,7 @@ class TrainCommand : public Command {
       if (group.rank().is_first()) {
         if (group.rank().restarts > 0) folder = folder_after_restart(config, group);
         group.save_text(folder.path);
-        print_start(folder, pool.splits());
+        print_start(config, folder, pool.splits());
       }
       folder.path = group.broadcast(folder.path.string());
       const RunResult result = train_in(folder, config, pool, device, group, check);
@@ -175,7 +175,7 @@ class TrainCommand : public Command {
     if (reports) print_report(folder, judged);
   }
 
-  static void print_data(const std::vector<SplitInfo>& splits) {
+  static void print_data(const Config& config, const std::vector<SplitInfo>& splits) {
     for (std::size_t i = 0; i < splits.size(); ++i) {
       const char* const name = to_string(static_cast<Split>(i));
       print("{:<8}{:<6}{}\n", i == 0 ? "data" : "", name, summary_of(splits[i]));
@@ -183,6 +183,7 @@ class TrainCommand : public Command {
       for (const std::string& line : warnings_about(name, splits[i])) log_warning(line);
     }
     for (const std::string& line : warnings_about(splits.front().fields)) log_warning(line);
+    for (const std::string& line : warnings_about(config.data, splits)) log_warning(line);
     if (const std::string note = note_on_test(splits); !note.empty()) print("{:<8}{:<6}{}\n", "", "test", note);
   }
 

@@ -1,5 +1,8 @@
 #include "datasets/splits.h"
 
+#include <algorithm>
+
+#include "datasets/stored_images.h"
 #include "datasets/subset.h"
 #include "datasets/validation_split.h"
 #include "util/error.h"
@@ -7,6 +10,31 @@
 namespace trainyard {
 
 namespace {
+
+// Throws UsageError for settings of image files that `train` does not follow, because it has none.
+void require_image_files(const Dataset& train, const DataConfig& config) {
+  const DataConfig defaults;
+  const auto refuse = [&](const char* key, const auto& value, const auto& initial) {
+    throw UsageError(key, "is {}, but has an effect only on image files, and the samples of {} are {}; set it to {}",
+                     value, config.name, describe(train.fields()), initial);
+  };
+  const auto has_channels = [&](const Field& field) { return field.is_image() && field.shape[2] == config.channels; };
+  if (config.channels != defaults.channels && std::ranges::none_of(train.fields(), has_channels)) {
+    refuse("data.channels", config.channels, defaults.channels);
+  }
+  const ImageOptions wanted = image_options(config);
+  const ImageOptions used = train.decoding();
+  if (used.max_pixels != wanted.max_pixels) refuse("data.max_pixels", config.max_pixels, defaults.max_pixels);
+  if (used.upright != wanted.upright) {
+    refuse("data.exif_orientation", config.exif_orientation, defaults.exif_orientation);
+  }
+}
+
+std::unique_ptr<Dataset> make_train(const DataConfig& config) {
+  std::unique_ptr<Dataset> train = make_dataset(config, Split::train);
+  require_image_files(*train, config);
+  return train;
+}
 
 // Divides train into train and val, if the data has no val.
 std::vector<SplitDataset> divided(const std::shared_ptr<const Dataset>& whole, const DataConfig& config) {
@@ -26,7 +54,7 @@ std::vector<SplitDataset> divided(const std::shared_ptr<const Dataset>& whole, c
 }  // namespace
 
 std::vector<SplitDataset> make_splits(const DataConfig& config) {
-  std::unique_ptr<Dataset> train = make_dataset(config, Split::train);
+  std::unique_ptr<Dataset> train = make_train(config);
   std::vector<SplitDataset> splits;
   if (std::unique_ptr<Dataset> val = make_dataset(config, Split::val)) {
     const bool from_train = val->is_taken_from_train();
@@ -42,11 +70,11 @@ std::vector<SplitDataset> make_splits(const DataConfig& config) {
 SplitDataset make_split(const DataConfig& config, Split split) {
   if (split == Split::test) return {make_dataset(config, Split::test)};
   if (std::unique_ptr<Dataset> val = make_dataset(config, Split::val)) {
-    if (split == Split::train) return {make_dataset(config, Split::train)};
+    if (split == Split::train) return {make_train(config)};
     const bool from_train = val->is_taken_from_train();
     return {std::move(val), from_train};
   }
-  return std::move(divided(make_dataset(config, Split::train), config).at(static_cast<std::size_t>(split)));
+  return std::move(divided(make_train(config), config).at(static_cast<std::size_t>(split)));
 }
 
 }  // namespace trainyard

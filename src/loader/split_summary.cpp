@@ -94,6 +94,14 @@ std::vector<std::string> warnings_about(std::span<const Field> fields) {
   return lines;
 }
 
+std::vector<std::string> warnings_about(const DataConfig& config, std::span<const SplitInfo> splits) {
+  const DataConfig defaults;
+  const bool is_default = config.val == defaults.val && config.val_seed == defaults.val_seed;
+  if (is_default || splits[static_cast<std::size_t>(Split::val)].from_train) return {};
+  return {fmt::format("[data] data.val = {} and data.val_seed = {} have no effect: the data has its own val split",
+                      config.val, config.val_seed)};
+}
+
 std::string note_on_test(std::span<const SplitInfo> splits) {
   if (splits.size() > static_cast<std::size_t>(Split::test)) return "";
   return "none: results are those on val, which the best checkpoint is chosen by";

@@ -26,6 +26,10 @@ std::vector<std::string> warnings_about(const std::string& name, const SplitInfo
 /// a signal may be an image of one row, and an image may have many channels.
 std::vector<std::string> warnings_about(std::span<const Field> fields);
 
+/// Warns of data.val and data.val_seed if they are set and the data has its own val, so that they have no effect. It is
+/// not an error: a packed dataset has its own val, and is otherwise used with the settings of its source.
+std::vector<std::string> warnings_about(const DataConfig& config, std::span<const SplitInfo> splits);
+
 /// What to print instead of the test split if there is none; empty if there is one.
 std::string note_on_test(std::span<const SplitInfo> splits);
 

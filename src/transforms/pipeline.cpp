@@ -29,10 +29,10 @@ std::pair<std::string, std::unique_ptr<Transform>> make_transform(const std::str
   return {arguments.transform(), std::move(transform)};
 }
 
-void require_image_files(const std::vector<Field>& fields) {
+void require_image_files(const std::vector<Field>& fields, DecodeMode decode) {
   const auto is_file = [](const Field& field) { return field.is_stored_image && field.is_image(); };
   if (std::any_of(fields.begin(), fields.end(), is_file)) return;
-  throw UsageError("transform.decode", "gpu decodes image files, and the samples are {}; set it to exact",
+  throw UsageError("transform.decode", "{} is for image files, and the samples are {}; set it to exact", word(decode),
                    describe(fields));
 }
 
@@ -97,7 +97,7 @@ struct TransformPipeline::Pass {
 TransformPipeline::TransformPipeline(const std::vector<std::string>& specs, const std::vector<Field>& fields,
                                      DecodeMode decode)
     : decode_(decode) {
-  if (decode == DecodeMode::gpu) require_image_files(fields);
+  if (decode != DecodeMode::exact) require_image_files(fields, decode);
   if (specs.empty() && decode != DecodeMode::gpu) return;
   const auto image = std::find_if(fields.begin(), fields.end(), [](const Field& field) { return field.is_image(); });
   if (image == fields.end()) {

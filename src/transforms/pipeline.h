@@ -44,8 +44,8 @@ class TransformPipeline {
   TransformPipeline() = default;
   /// Builds each of `specs` ("name" or "name(key=value, ...)") for samples of `fields`. Throws UsageError, also if
   /// there are specs but no field is an image, for transforms that cannot act on a mask in the samples, and with
-  /// DecodeMode::gpu for samples without stored images and for transforms other than crops, resizes and a final
-  /// random_horizontal_flip.
+  /// DecodeMode::gpu for transforms other than crops, resizes and a final random_horizontal_flip, and with any mode but
+  /// exact for samples without stored images.
   TransformPipeline(const std::vector<std::string>& specs, const std::vector<Field>& fields,
                     DecodeMode decode = DecodeMode::exact);
 

@@ -4,6 +4,8 @@
 
 #include <gmock/gmock.h>
 
+#include "support/configured.h"
+#include "support/error_of.h"
 #include "support/image_files.h"
 #include "support/temp_dir.h"
 
@@ -47,6 +49,25 @@ TEST_F(Splits, ValIsTakenOutOfTrainWhereTheDataHasNone) {
   all.insert(val.begin(), val.end());
   EXPECT_EQ(all, names_of(*make_dataset(config_, Split::train)));
   EXPECT_NE(splits[0].dataset->fingerprint(), splits[1].dataset->fingerprint());
+}
+
+TEST_F(Splits, RefuseSettingsOfImageFilesForOtherData) {
+  const auto refusal = [](const std::string& flags) {
+    const DataConfig config = configured("--data.name synthetic --data.synthetic.shape 8,8,2 " + flags).data;
+    for (const Split split : {Split::train, Split::val}) {
+      EXPECT_THAT(error_of<UsageError>([&] { make_split(config, split); }), testing::HasSubstr("set it to"));
+    }
+    return error_of<UsageError>([&] { make_splits(config); });
+  };
+  EXPECT_EQ(refusal("--data.channels 1"),
+            "[data.channels] is 1, but has an effect only on image files, and the samples of synthetic are image "
+            "(uint8, 8 x 8 x 2), label (int64); set it to 3");
+  EXPECT_THAT(refusal("--data.max_pixels 9"), testing::HasSubstr("[data.max_pixels] is 9, but"));
+  EXPECT_THAT(refusal("--data.exif_orientation false"), testing::HasSubstr("[data.exif_orientation] is false, but"));
+  config_.channels = 1;
+  config_.max_pixels = 100;
+  config_.exif_orientation = false;
+  EXPECT_EQ(make_splits(config_).size(), 2u);
 }
 
 TEST_F(Splits, TheDatasOwnValLeavesTrainWhole) {

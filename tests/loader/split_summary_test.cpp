@@ -54,6 +54,17 @@ TEST(SplitSummary, PassesTheWarningOfTheDatasetOn) {
   EXPECT_THAT(warnings_about("val", split), ElementsAre("[data] val: the column 'k' is odd"));
 }
 
+TEST(SplitSummary, WarnsOfTheSizeOfValIfTheDataHasIts) {
+  std::vector<SplitInfo> splits(2);
+  EXPECT_THAT(
+      warnings_about(DataConfig{.val = 0.2}, splits),
+      ElementsAre("[data] data.val = 0.2 and data.val_seed = 0 have no effect: the data has its own val split"));
+  EXPECT_THAT(warnings_about(DataConfig{.val_seed = 3}, splits), testing::SizeIs(1));
+  EXPECT_THAT(warnings_about(DataConfig{}, splits), IsEmpty());
+  splits[1].from_train = true;
+  EXPECT_THAT(warnings_about(DataConfig{.val = 0.2}, splits), IsEmpty());
+}
+
 TEST(SplitSummary, WarnsOfImagesWithTheirChannelsFirst) {
   const auto warnings = [](const Field& field) { return warnings_about(std::vector{field}); };
   EXPECT_THAT(

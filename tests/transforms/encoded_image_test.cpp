@@ -163,7 +163,7 @@ TEST(EncodedImage, RefusesTransformsOfPixelsAndSamplesWithoutImageFiles) {
               HasSubstr("'random_horizontal_flip' changes pixels"));
   const std::vector<Field> numbers = {{.name = "numeric", .dtype = DType::float32, .shape = {4}}};
   EXPECT_THAT(error_of<UsageError>([&] { TransformPipeline({}, numbers, DecodeMode::gpu); }),
-              HasSubstr("gpu decodes image files"));
+              HasSubstr("gpu is for image files"));
 }
 
 TEST(EncodedImage, TakesTheLargestFilesIntoAccount) {
