@@ -61,6 +61,7 @@ class TrainCommand : public Command {
       if (several.exit_code) return *several.exit_code;
       check_options.driver_failure = several.driver_failure;
     }
+    warn_of_restarts(given.distributed, rank);
     Config config = given;
     if (debug_.fast_dev_run) shorten(config);
     WorkerPool pool = open_pool(config, rank_pool_options(config, rank));  // forks, so before CUDA and any thread
@@ -95,6 +96,14 @@ class TrainCommand : public Command {
                      "is {}, but --train.fast_dev_run and --train.overfit_batches always start from the beginning: "
                      "leave it out; model.weights starts from the weights of a checkpoint",
                      given.run.resume);
+  }
+
+  static void warn_of_restarts(const DistributedConfig& config, const Rank& rank) {
+    if (config.max_restarts == 0 || !rank.is_first() || rank.launcher.empty() || has_launcher()) return;
+    log_warning(
+        "[distributed] distributed.max_restarts = {} has no effect: {} has started the ranks, and would have to "
+        "restart them (torchrun --max-restarts, sbatch --requeue)",
+        config.max_restarts, rank.launcher);
   }
 
   // To the one epoch of train.fast_dev_run.

@@ -126,6 +126,8 @@ std::vector<RankReport> reports_of_last_start(const Outcomes& outcomes) {
   return reports;
 }
 
+bool has_launcher() { return launcher_of_rank().has_value(); }
+
 void end_with_launcher() {
   const std::optional<Launcher> launcher = launcher_in_environment();
   const bool under_torchrun = std::getenv("TORCHELASTIC_RUN_ID") != nullptr;  // NOLINT(concurrency-mt-unsafe)

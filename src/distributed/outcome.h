@@ -68,6 +68,9 @@ class OutcomeChannel {
   UniqueFd file_;
 };
 
+/// Whether this process is a rank that a launcher of this program has started, and not a user's own torchrun etc.
+bool has_launcher();
+
 /// Makes the kernel kill this process when its torchrun ends, or kills it now if torchrun has already ended. Also works
 /// under a torchrun that a user has started; does nothing in other processes. Call it before anything is forked.
 void end_with_launcher();

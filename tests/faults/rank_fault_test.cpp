@@ -165,6 +165,14 @@ TEST_F(RankFault, RanksWithOtherSettingsOrDataAreRefused) {
   EXPECT_FALSE(fs::exists(dir_ / "runs/run")) << "nothing was trained";
 }
 
+TEST_F(RankFault, RestartsThatAnotherLauncherDecidesAboutAreNotPromised) {
+  const std::vector<Outcome> outcomes =
+      Ranks(2, tiny_training(dir_ / "runs", "run", "1", {"--distributed.max_restarts", "3"})).wait();
+  EXPECT_EQ(outcomes[0].exit_code, 0) << outcomes[0].output;
+  EXPECT_THAT(outcomes[0].output, HasSubstr("distributed.max_restarts = 3 has no effect: torchrun has started"));
+  EXPECT_THAT(outcomes[1].output, Not(HasSubstr("max_restarts")));
+}
+
 TEST_F(RankFault, AUsageErrorEndsRanksThatHaveNotFoundItWithItsCode) {
   for (const std::string stuck : {"0", "1"}) {
     std::vector<std::string> command =
