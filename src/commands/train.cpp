@@ -64,17 +64,23 @@ class TrainCommand : public Command {
     warn_of_restarts(given.distributed, rank);
     Config config = given;
     if (debug_.fast_dev_run) shorten(config);
-    WorkerPool pool = open_pool(config, rank_pool_options(config, rank));  // forks, so before CUDA and any thread
+    const auto alone_so_far = [&](auto work) { return before_connecting(rank, config.distributed.timeout, work); };
+    // Forks, so before CUDA and any thread.
+    WorkerPool pool = alone_so_far([&] { return open_pool(config, rank_pool_options(config, rank)); });
     if (!rank.alone()) set_process_name(fmt::format("rank {} of {}", rank.rank, rank.world_size));
     RunFolder folder;
-    if (rank.is_first() && rank.restarts == 0) folder = choose_folder(config);
-    const CheckResult check = run_check(needs_of(config, rank), check_options);
-    if (rank.is_first()) {
-      write_output(render_short(check, {.colour = wants_colour(STDOUT_FILENO), .columns = terminal_columns()}));
-    }
-    flush_output();
-    const at::Device device = prepare_device(config, check);
-    require_room_for_cache(config, pool.splits(), device, rank);
+    CheckResult check;
+    const at::Device device = alone_so_far([&] {
+      if (rank.is_first() && rank.restarts == 0) folder = choose_folder(config);
+      check = run_check(needs_of(config, rank), check_options);
+      if (rank.is_first()) {
+        write_output(render_short(check, {.colour = wants_colour(STDOUT_FILENO), .columns = terminal_columns()}));
+      }
+      flush_output();
+      const at::Device prepared = prepare_device(config, check);
+      require_room_for_cache(config, pool.splits(), prepared, rank);
+      return prepared;
+    });
     if (debug_.dry_run) {
       if (!rank.is_first()) return 0;
       print_start(config, folder, pool.splits());

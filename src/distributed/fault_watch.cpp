@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <cmath>
 
 #include <poll.h>
@@ -19,6 +18,7 @@
 #include "util/log.h"
 #include "util/output.h"
 #include "util/printable.h"
+#include "util/secondary_error.h"
 
 namespace trainyard {
 namespace {
@@ -26,6 +26,8 @@ namespace {
 constexpr const char* where = "distributed";
 constexpr double most_seconds_between_looks = 1;
 constexpr double max_seconds_to_find = 30;
+constexpr double max_seconds_to_come = 1800;  // a rank may take minutes to build its datasets
+constexpr useconds_t microseconds_between_looks = 50'000;
 constexpr double seconds_to_explain = 3;  // time for a failing rank to write its cause before it ends
 
 // In milliseconds. A rank shows that it lives once per look, so several looks fit into the time that it has for that.
@@ -62,7 +64,37 @@ void kill_process(const UniqueFd& process) {
   if (process.get() >= 0) syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
 }
 
+std::string as_kept(const Rank& rank, ExitCode code, const std::string& cause) {
+  return fmt::format("{} {} {}", rank.rank, static_cast<int>(code), cause);
+}
+
+// For a rank that ends before all have connected. The one whose process has the store ends last.
+void wait_until_known(const Rank& rank, c10d::Store& store, double timeout_seconds, const std::string& cause) {
+  store.set(knows_key(rank.rank), to_store("1"));
+  if (!rank.hosts_store) return;
+  const double start = now_seconds();
+  bool told = false;
+  for (int other = 0; other < rank.world_size; ++other) {
+    while (!store.check({knows_key(other)})) {
+      const double waited = now_seconds() - start;
+      if (waited >= timeout_seconds) return;
+      if (waited >= seconds_to_explain && !std::exchange(told, true)) {
+        log_warning("[distributed] {}; waiting up to {:.0f} s for rank {} of {} to learn of it", printable(cause, 4096),
+                    timeout_seconds, other, rank.world_size);
+      }
+      usleep(microseconds_between_looks);
+    }
+  }
+}
+
 }  // namespace
+
+void report_early_end(const Rank& rank, c10d::Store& store, const std::string& message, ExitCode code,
+                      double timeout_seconds) {
+  const std::string cause = fmt::format("rank {} of {} on {}: {}", rank.rank, rank.world_size, host_name(), message);
+  store.compareSet("cause", {}, to_store(as_kept(rank, code, cause)));
+  wait_until_known(rank, store, timeout_seconds, cause);
+}
 
 FaultWatch::FaultWatch(const Rank& rank, c10::intrusive_ptr<c10d::Store> store, double timeout_seconds)
     : rank_(rank),
@@ -90,17 +122,29 @@ FaultWatch::FaultWatch(const Rank& rank, c10::intrusive_ptr<c10d::Store> store, 
 // Waits for the rank, which may still build its datasets, or may have ended before it could connect.
 std::string FaultWatch::process_of(int rank) {
   const bool tells = rank_.rank == (rank == 0 ? 1 : 0);
-  try {
-    store_->wait({process_key(rank)}, std::chrono::milliseconds(std::llround(timeout_ * 1000)));
-  } catch (const std::exception&) {  // from c10d
-    if (tells) {
-      log_warning(
-          "[distributed] waiting for rank {} of {}, which has not connected after {:.0f} s: it still builds its "
-          "datasets, has failed or was not started; see its output",
-          rank, rank_.world_size, timeout_);
+  const double start = now_seconds();
+  for (bool told = false; !store_->check({process_key(rank)}); usleep(microseconds_between_looks)) {
+    if (const std::optional<Cause> cause = known_cause()) end_early(*cause);
+    const double waited = now_seconds() - start;
+    if (waited >= max_seconds_to_come) {
+      throw RunError(where, "rank {} of {} has not connected after {:.0f} s; see its output", rank, rank_.world_size,
+                     waited);
     }
+    if (waited < timeout_ || !tells || std::exchange(told, true)) continue;
+    log_warning(
+        "[distributed] waiting for rank {} of {}, which has not connected after {:.0f} s: it still builds its "
+        "datasets, has failed or was not started; see its output",
+        rank, rank_.world_size, timeout_);
   }
   return from_store(store_->get(process_key(rank)));
+}
+
+// Before the watch has begun.
+void FaultWatch::end_early(const Cause& cause) {
+  wait_until_known(rank_, *store_, timeout_, cause.text);
+  throw SecondaryError(cause.code, where,
+                       fmt::format("{}; rank {} ends with it", printable(cause.text, 4096), rank_.rank),
+                       /*must_print=*/rank_.local_rank == 0 || rank_.rank == 1);
 }
 
 FaultWatch::~FaultWatch() { stop(); }
@@ -156,7 +200,7 @@ void FaultWatch::guard() {
 void FaultWatch::check_peers(double now) {
   if (const std::optional<std::string> killed = killed_peer()) {
     const double end = now_seconds() + seconds_to_explain;
-    while (!known_cause() && now_seconds() < end && !stops_) usleep(50'000);
+    while (!known_cause() && now_seconds() < end && !stops_) usleep(microseconds_between_looks);
     if (stops_) return;
     end_with(keep_cause(*killed, ExitCode::run_failed), /*primary=*/false);
   }
@@ -210,9 +254,8 @@ std::optional<FaultWatch::Cause> FaultWatch::known_cause() {
 
 // Keeps the cause unless the store has one already, and returns the one that is kept.
 FaultWatch::Cause FaultWatch::keep_cause(const std::string& text, ExitCode code) {
-  const std::string own = fmt::format("{} {} {}", rank_.rank, static_cast<int>(code), text);
   const std::lock_guard lock(asking_);
-  return cause_in(from_store(store_->compareSet("cause", {}, to_store(own))));
+  return cause_in(from_store(store_->compareSet("cause", {}, to_store(as_kept(rank_, code, text)))));
 }
 
 FaultWatch::Cause FaultWatch::cause_in(const std::string& kept) const {
@@ -254,7 +297,7 @@ FaultWatch::Cause FaultWatch::report_end(const std::string& message, ExitCode co
 void FaultWatch::wait_for_cause() {
   const double end = now_seconds() + std::min(timeout_, max_seconds_to_find) + seconds_to_explain;
   try {
-    while (now_seconds() < end && !known_cause()) usleep(50'000);
+    while (now_seconds() < end && !known_cause()) usleep(microseconds_between_looks);
   } catch (const std::exception&) {  // from c10d: the store does not answer either
   }
 }
@@ -272,7 +315,7 @@ void FaultWatch::leave_store() {
       store_->set(knows_key(rank_.rank), to_store("1"));
       return;
     }
-    while (now_seconds() < end && !std::ranges::all_of(peers_, knows)) usleep(50'000);
+    while (now_seconds() < end && !std::ranges::all_of(peers_, knows)) usleep(microseconds_between_looks);
   } catch (const std::exception&) {  // from c10d: the store does not answer
   }
 }

@@ -30,7 +30,8 @@ namespace trainyard {
 class FaultWatch {
  public:
   /// Called by all ranks; waits until all have called it. `store` is a connection that nothing else uses. A warning
-  /// names a rank that has not come after `timeout_seconds`.
+  /// names a rank that has not come after `timeout_seconds`. Throws SecondaryError if a rank has called
+  /// report_early_end() instead, RunError if one does not come.
   FaultWatch(const Rank& rank, c10::intrusive_ptr<c10d::Store> store, double timeout_seconds);
   ~FaultWatch();
   FaultWatch(const FaultWatch&) = delete;
@@ -73,6 +74,7 @@ class FaultWatch {
   };
 
   std::string process_of(int rank);
+  [[noreturn]] void end_early(const Cause& cause);
   void run();
   void guard();
   void check_peers(double now);
@@ -106,5 +108,10 @@ class FaultWatch {
   std::thread thread_;
   std::thread guard_;
 };
+
+/// Reports, instead of creating a FaultWatch, that this rank ends with the error `message` and `code`. If this process
+/// has the store, waits until the other ranks know the cause, at most `timeout_seconds`, and says so.
+void report_early_end(const Rank& rank, c10d::Store& store, const std::string& message, ExitCode code,
+                      double timeout_seconds);
 
 }  // namespace trainyard

@@ -1,5 +1,6 @@
 #include "distributed/process_group.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <sstream>
@@ -81,6 +82,11 @@ c10d::AllreduceOptions reduce_options(bool largest) {
   return options;
 }
 
+ExitCode exit_code_of(const std::exception& error) {
+  const auto* const own = dynamic_cast<const Error*>(&error);
+  return own == nullptr ? ExitCode::run_failed : own->code();
+}
+
 }  // namespace
 
 struct ProcessGroup::Connections {
@@ -115,6 +121,25 @@ ProcessGroup::ProcessGroup(const Rank& rank, at::Device device, double timeout_s
     connections_->nccl = make_nccl_backend(c10::make_intrusive<c10d::PrefixStore>("nccl", connections_->store),
                                            rank_.rank, rank_.world_size, device, timeout);
   });
+}
+
+void tell_other_ranks(const Rank& rank, const std::exception& error, double timeout_seconds) {
+  if (rank.alone()) return;
+  const auto patience = [](milliseconds in_all) { return StorePatience{.in_all = in_all, .until_said = in_all}; };
+  const auto timeout = milliseconds(static_cast<std::int64_t>(timeout_seconds * 1000));
+  const std::string message(first_line(message_of(error)));
+  try {
+    c10::intrusive_ptr<c10d::Store> store;
+    try {
+      store = connect_store(rank, patience(std::min(timeout, milliseconds(1000))));
+    } catch (const RunError&) {  // rank 0 may still build its datasets
+      log_warning("[{}] rank {} of {} on {}: {}; waiting up to {:.0f} s for rank 0 to learn of it", where, rank.rank,
+                  rank.world_size, host_name(), message, timeout_seconds);
+      store = connect_store(rank, patience(timeout));
+    }
+    report_early_end(rank, *of_this_attempt(rank, store), message, exit_code_of(error), timeout_seconds);
+  } catch (const std::exception&) {  // nobody can be told
+  }
 }
 
 ProcessGroup::ProcessGroup() = default;
@@ -260,8 +285,7 @@ void ProcessGroup::rethrow_first_cause(const std::exception& error) {
   if (!connections_) throw;
   const bool lost = dynamic_cast<const RanksLost*>(&error) != nullptr;
   const std::string message = message_of(error);  // this rank prints the whole of it
-  const auto* const own = dynamic_cast<const Error*>(&error);
-  const ExitCode code = own == nullptr ? ExitCode::run_failed : own->code();
+  const ExitCode code = exit_code_of(error);
   const FaultWatch::Cause cause = connections_->watch->report_end(std::string(first_line(message)), code, lost);
   if (cause.own || code == ExitCode::usage) throw;  // all ranks detect the same usage errors
   throw SecondaryError(cause.code, where,

@@ -105,4 +105,20 @@ class ProcessGroup {
   int texts_ = 0;                             // exchanged so far
 };
 
+/// Called in a catch block of a rank that ends with `error` before it has a ProcessGroup: tells the ranks that connect
+/// within `timeout_seconds`, whose constructor of ProcessGroup then throws SecondaryError. Warns if that takes long.
+/// Throws nothing of its own.
+void tell_other_ranks(const Rank& rank, const std::exception& error, double timeout_seconds);
+
+/// Runs `work`, which a rank does before it has a ProcessGroup, and tells the other ranks if it fails.
+template <typename Work>
+auto before_connecting(const Rank& rank, double timeout_seconds, Work work) {
+  try {
+    return work();
+  } catch (const std::exception& error) {
+    tell_other_ranks(rank, error, timeout_seconds);
+    throw;
+  }
+}
+
 }  // namespace trainyard

@@ -173,6 +173,37 @@ TEST_F(RankFault, RestartsThatAnotherLauncherDecidesAboutAreNotPromised) {
   EXPECT_THAT(outcomes[1].output, Not(HasSubstr("max_restarts")));
 }
 
+// Only rank 0 looks for the checkpoint.
+TEST_F(RankFault, AnErrorOfOneRankBeforeTheyConnectEndsAll) {
+  const std::vector<std::string> command =
+      tiny_training(dir_ / "runs", "run", "1", {"--run.resume", dir_ / "none", "--distributed.timeout", "86400"});
+  const std::vector<Outcome> outcomes = Ranks(3, command).wait();
+  for (const Outcome& outcome : outcomes) EXPECT_EQ(outcome.exit_code, 2) << outcome.output;
+  EXPECT_THAT(outcomes[0].output, HasSubstr("[checkpoint] there is no checkpoint"));
+  EXPECT_THAT(outcomes[1].output, ContainsRegex("^\\[distributed\\] rank 0 of 3 on " + host_name() +
+                                                ": \\[checkpoint\\] there is no .*; rank 1 ends with it"));
+  EXPECT_THAT(outcomes[2].output, IsEmpty()) << "one rank of a host speaks for it";
+}
+
+TEST_F(RankFault, AnErrorInTheDataOfOneHostEndsAll) {
+  write_text(dir_, "text", 2400);
+  const auto on = [&](const std::string& data) {
+    return tiny_training(dir_ / "runs", "run", "1",
+                         {"--task.name", "language_model", "--data.name", "text", "--data.root", dir_ / data,
+                          "--data.text.context", "16", "--model.name", "gpt", "--distributed.timeout", "86400"});
+  };
+  std::vector<std::vector<std::string>> commands = {on("text"), on("none")};
+  for (std::vector<std::string>& command : commands) {
+    command.insert(command.begin(), {"env", "LOCAL_RANK=0", "LOCAL_WORLD_SIZE=1"});  // as if on a host of its own
+  }
+  const std::vector<Outcome> outcomes = Ranks(commands).wait();
+  EXPECT_EQ(outcomes[0].exit_code, 2);
+  EXPECT_EQ(outcomes[1].exit_code, 2);
+  EXPECT_THAT(outcomes[0].output, ContainsRegex("\\[distributed\\] rank 1 of 2 on " + host_name() +
+                                                ": \\[data.root\\] .*; rank 0 ends with it"));
+  EXPECT_THAT(outcomes[1].output, HasSubstr("[data.root]"));
+}
+
 TEST_F(RankFault, AUsageErrorEndsRanksThatHaveNotFoundItWithItsCode) {
   for (const std::string stuck : {"0", "1"}) {
     std::vector<std::string> command =
