@@ -136,10 +136,9 @@ std::optional<Scores> evaluate(EvaluationStep& step, DeviceLoader& batches, Proc
   MetricValues values = sums.values();
   const at::Tensor all_rows = collected.empty() ? rows : of_all_ranks(rows.narrow(0, 0, filled), group);
   for (auto& value : collected.values(all_rows)) values.push_back(std::move(value));
-  const std::int64_t samples = sums.samples();
-  const bool is_whole = std::cmp_equal(samples, batches.split().size);
+  const bool is_whole = batches.samples() == batches.split().size;  // even if single samples were skipped
   return Scores{.values = std::move(values),
-                .samples = samples,
+                .samples = sums.samples(),
                 .warnings = is_whole ? sums.warnings() : std::vector<std::string>()};
 }
 

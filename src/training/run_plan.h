@@ -29,6 +29,7 @@ class RunPlan {
   std::int64_t steps() const { return epochs_ * steps_per_epoch_; }
   double passes() const { return static_cast<double>(steps()) / static_cast<double>(steps_per_pass_); }
   bool completes_a_pass() const { return steps() >= steps_per_pass_; }
+  bool has_completed_a_pass(const Place& place) const { return place.step >= steps_per_pass_; }
 
   // Of the epoch that is being trained at `place`, or that begins there:
   std::int64_t steps_done(const Place& place) const { return place.step - place.epoch * steps_per_epoch_; }

@@ -127,6 +127,7 @@ RunResult Trainer::run(StopToken stop) {
     save();
     if (result_.signal != 0) break;
   }
+  if (pass_sums_ && finished() && !plan_.has_completed_a_pass(place_)) warn_of_train();
   if (checkpoints_) checkpoints_->finish();
   result_.epochs = place_.epoch;
   result_.steps = place_.step;
@@ -184,6 +185,7 @@ bool Trainer::train_epoch() {
     }
     const StepResult result = train_step_(prepared, lr, part);
     epoch_sums_.add(result.sums);
+    add_to_pass(*batch, result.sums);
     window_.sums.add(result.sums);
     group_.report_progress();
     losses_.add(result.loss, {batch->epoch, batch->number, place_.step + 1, lr});

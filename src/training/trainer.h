@@ -116,7 +116,8 @@ class Trainer {
   void log_window(double lr);
   void warn_of_small_share(double samples);
   void warn_of(const Scores& val);
-  void warn_of_splits(const Scores& val);
+  void add_to_pass(const DeviceBatch& batch, const at::Tensor& sums);
+  void warn_of_train();
   void log_epoch(const MetricValues& train, const MetricValues& val);
   ProgressState progress(const MetricValues& values) const;
 
@@ -129,6 +130,7 @@ class Trainer {
 
   // trainer_resume.cpp
   void begin();  // from the folder's checkpoint, from model.weights or from the seed
+  void begin_pass();
   void restore(const std::filesystem::path& checkpoint);
   void take_over_from_first_rank();
   void restore_place(const Manifest& manifest, const std::filesystem::path& checkpoint);
@@ -161,6 +163,8 @@ class Trainer {
   Best best_;
   ValHistory history_;
   MetricSums epoch_sums_;
+  std::optional<MetricSums> pass_sums_;  // of the pass, until the warnings about a whole one are given; none in a trial
+  bool whole_pass_ = false;              // pass_sums_ has all batches of the pass so far
   Window window_;
   std::int64_t epoch_start_ = 0;  // monotonic_ns()
   bool save_asked_ = false;       // by SIGUSR1, since the last step that was saved for it
@@ -168,7 +172,7 @@ class Trainer {
   double epoch_waited_ = 0;
   std::int64_t epoch_samples_ = 0;
   RunResult result_;
-  bool warned_of_splits_ = false;
+  bool warned_of_val_ = false;
   StopToken stop_;
   std::optional<StopAgreement> agreement_;  // while running
   // Rank 0 only:

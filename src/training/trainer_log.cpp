@@ -106,16 +106,29 @@ void Trainer::warn_of(const Scores& val) {
         metric_text(value_of(val.values, "loss")), place_.epoch + 1, metric_text(value_of(best_.values, "loss")),
         best_.epoch));
   }
-  if (!std::exchange(warned_of_splits_, true)) warn_of_splits(val);
+  if (std::exchange(warned_of_val_, true)) return;
+  for (const std::string& warning : val.warnings) warn(fmt::format("[data] val: {}", warning));
 }
 
-// Once in a process, after its first epoch, whose samples have all been counted by then.
-void Trainer::warn_of_splits(const Scores& val) {
-  const bool whole = std::cmp_equal(epoch_sums_.samples(), dataset_.size);
-  for (const std::string& warning : whole ? epoch_sums_.warnings() : std::vector<std::string>()) {
-    warn(fmt::format("[data] train: {}", warning));
+// The warnings about train follow from the sums of the first whole pass that this process trains, which may take many
+// epochs or be a part of one.
+void Trainer::add_to_pass(const DeviceBatch& batch, const at::Tensor& sums) {
+  if (!pass_sums_) return;
+  if (batch.number == 0) {
+    pass_sums_->reset();
+    whole_pass_ = true;
   }
-  for (const std::string& warning : val.warnings) warn(fmt::format("[data] val: {}", warning));
+  pass_sums_->add(sums);
+  if (whole_pass_ && batch.number + 1 == train_loader_.batches()) warn_of_train();
+}
+
+void Trainer::warn_of_train() {
+  const std::int64_t samples = pass_sums_->samples();
+  const std::string part = std::cmp_equal(samples, dataset_.size)
+                               ? ""
+                               : fmt::format(" ({} of {})", samples, count_of(dataset_.size, "sample"));
+  for (const std::string& warning : pass_sums_->warnings()) warn(fmt::format("[data] train{}: {}", part, warning));
+  pass_sums_.reset();
 }
 
 void Trainer::log_epoch(const MetricValues& train, const MetricValues& val) {

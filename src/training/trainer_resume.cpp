@@ -107,6 +107,17 @@ void Trainer::begin() {
   }
   if (reads && folder_.checkpoint) restore(*folder_.checkpoint);
   take_over_from_first_rank();
+  begin_pass();
+}
+
+// A run that resumes within the first epoch of a pass has the sums of its begin.
+void Trainer::begin_pass() {
+  if (debug_.writes_to_scratch() || debug_.lr_finder != nullptr) return;
+  pass_sums_ = MetricSums(metrics_, device_);
+  const BatchRange done = plan_.batches_done(place_);
+  const auto batches = static_cast<std::uint64_t>(train_loader_.batches());
+  whole_pass_ = done.first % batches == 0 && done.count() < batches;
+  if (whole_pass_) pass_sums_->add(epoch_sums_.tensor());
 }
 
 void Trainer::restore(const std::filesystem::path& path) {

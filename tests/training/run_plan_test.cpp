@@ -92,6 +92,8 @@ TEST(RunPlan, KnowsWhichPlacesARunHas) {
 TEST(RunPlan, AShortRunDoesNotCompleteAPass) {
   EXPECT_FALSE(plan(3, 3, 1, 10).completes_a_pass());
   EXPECT_TRUE(plan(4, 3, 1, 10).completes_a_pass());
+  EXPECT_FALSE(plan(4, 3, 1, 10).has_completed_a_pass({.epoch = 3, .step = 9}));
+  EXPECT_TRUE(plan(4, 3, 1, 10).has_completed_a_pass({.epoch = 3, .step = 10}));
   EXPECT_DOUBLE_EQ(plan(3, 5, 1, 10).passes(), 1.5);
 }
 

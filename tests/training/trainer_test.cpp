@@ -244,6 +244,62 @@ TEST(Trainer, EvaluatesImagesOfAnotherSizeIfTheModelTakesThem) {
                                       testing::HasSubstr("made for image (uint8, 8 x 8 x 1)")));
 }
 
+// 40 rows of a table with the same target. One of them cannot be read.
+class ConstantTarget final : public Dataset {
+ public:
+  explicit ConstantTarget(std::optional<std::size_t> torn) : torn_(torn) {}
+  std::size_t size() const override { return 40; }
+  const std::vector<Field>& fields() const override { return fields_; }
+  void read(std::size_t index, RandomStream /*random*/, Sample& sample) const override {
+    if (index == torn_) throw RunError("test", "row {} is torn", index);
+    sample.set(0, static_cast<float>(index));
+    sample.set(1, 7.0);
+  }
+  std::uint64_t fingerprint() const override { return 1; }
+
+ private:
+  std::optional<std::size_t> torn_;
+  std::vector<Field> fields_ = {{.name = "numeric", .dtype = DType::float32, .shape = {1}},
+                                {.name = "target", .dtype = DType::float64}};
+};
+
+// Passes of ten batches. Returns the warnings.
+std::string warnings_of_constant_target(const std::string& flags, std::optional<std::size_t> torn = std::nullopt) {
+  const TempDir dir;
+  const Config config = configured(
+      "--task.name regression --model.name mlp --loader.batch_size 4 --optimizer.lr 1e-3 --schedule.name constant "
+      "--loader.on_worker_error skip " +
+      flags);
+  WorkerPool pool({.workers = 0, .batch_size = 4, .on_worker_error = OnWorkerError::skip}, [torn] {
+    std::vector<LoadedSplit> splits(2);
+    for (LoadedSplit& split : splits) split.dataset = std::make_unique<ConstantTarget>(torn);
+    return splits;
+  });
+  testing::internal::CaptureStdout();  // of the log
+  Trainer trainer(config, pool, at::kCPU, alone, {.path = dir / "run", .checkpoint = std::nullopt});
+  trainer.open_folder();
+  trainer.run();
+  return testing::internal::GetCapturedStdout();
+}
+
+TEST(Trainer, WarnsOfTrainOnceAPassIsCompleteWhereverThatIs) {
+  const std::string warning = "[data] train: the target 'target' is constant";
+  EXPECT_THAT(warnings_of_constant_target("--train.epochs 2"), testing::HasSubstr(warning));
+  EXPECT_THAT(warnings_of_constant_target("--train.epochs 4 --train.steps_per_epoch 3"), testing::HasSubstr(warning));
+  EXPECT_THAT(warnings_of_constant_target("--train.epochs 1 --train.steps_per_epoch 25"), testing::HasSubstr(warning));
+}
+
+TEST(Trainer, WarnsOfThePartOfTrainThatARunHasSeen) {
+  EXPECT_THAT(warnings_of_constant_target("--train.epochs 3 --train.steps_per_epoch 3"),
+              testing::HasSubstr("[data] train (36 of 40 samples): the target 'target' is constant"));
+}
+
+TEST(Trainer, WarnsOfSplitsOfWhichSamplesAreLeftOut) {
+  EXPECT_THAT(warnings_of_constant_target("--train.epochs 1", 11),
+              testing::AllOf(testing::HasSubstr("[data] train (39 of 40 samples): the target 'target' is constant"),
+                             testing::HasSubstr("[data] val: the target 'target' is constant")));
+}
+
 // The weights overflow, so no epoch is the best.
 TEST(Trainer, IsNotStoppedEarlyIfItsLastEpochEndsItsPatience) {
   const TempDir dir;
