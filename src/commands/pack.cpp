@@ -28,7 +28,7 @@ class PackCommand : public Command {
                   "folder for train.packed, val.packed and test.packed; a split that the data lacks is not written, "
                   "but tables, texts and tokens without val divide train by themselves (data.val)",
                   {.required = true});
-    arguments.add("--as", as_, "keep (files unchanged), jpeg (re-encoded) or raw (pixels)",
+    arguments.add("--as", as_, "keep (files unchanged; the default), jpeg (re-encoded) or raw (pixels)",
                   {.one_of = {"keep", "jpeg", "raw"}});
     arguments.add("--transform", options_.transforms,
                   "transform to apply to each sample first, e.g. \"resize(size=256)\"; may be given several times");
@@ -39,7 +39,10 @@ class PackCommand : public Command {
   bool product_is_output() const override { return verify_; }
 
   int run(const Config& config) override {
-    options_.as = as_ == "keep" ? PackAs::keep : as_ == "jpeg" ? PackAs::jpeg : PackAs::raw;
+    if (verify_ && (!as_.empty() || quality_ != unset || !options_.transforms.empty())) {
+      throw UsageError("pack", "--verify only reads what is there; leave out --as, --quality and --transform");
+    }
+    options_.as = as_.empty() || as_ == "keep" ? PackAs::keep : as_ == "jpeg" ? PackAs::jpeg : PackAs::raw;
     options_.workers = config.loader.workers;
     if (quality_ != unset) options_.quality = quality_;
     if (quality_ != unset && options_.as != PackAs::jpeg) {
@@ -127,7 +130,7 @@ class PackCommand : public Command {
   static constexpr int unset = -1;
 
   std::string folder_;
-  std::string as_ = "keep";
+  std::string as_;
   int quality_ = unset;
   PackOptions options_;
   bool verify_ = false;

@@ -93,6 +93,17 @@ TEST_F(PackCommand, RefusesAQualityThatNothingUses) {
   EXPECT_FALSE(fs::exists(dir_ / "packed"));
 }
 
+TEST_F(PackCommand, RefusesToVerifyWithOptionsOfPacking) {
+  for (const std::vector<std::string>& more :
+       {std::vector<std::string>{"--as", "keep"}, {"--quality", "50"}, {"--transform", "resize(size=8)"}}) {
+    std::vector<std::string> words = {TRAINYARD_BINARY, "pack", dir_ / "packed", "--verify"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Outcome outcome = run_program(words);
+    EXPECT_EQ(outcome.exit_code, 2);
+    EXPECT_THAT(outcome.output, HasSubstr("[pack] --verify only reads what is there"));
+  }
+}
+
 TEST_F(PackCommand, SaysThatItsFolderIsAFile) {
   const Outcome outcome = run_program(
       {TRAINYARD_BINARY, "pack", dir_.write("file", ""), "--data.name", "synthetic", "--data.synthetic.samples", "20"});
