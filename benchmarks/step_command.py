@@ -35,6 +35,9 @@ def step_flags(device, precision, model, size, channels, batch, threads, folder=
         settings["model.vit.patch_size"] = 8
     if model.startswith("resnet") and int(size) <= 64:
         settings["model.resnet.stem"] = "small"
+    if model.startswith("efficientnet"):
+        settings["model.efficientnet.stride"] = 1 if int(size) <= 64 else 2
+        settings["model.efficientnet.dropout"] = 0
     if model == "gpt2":
         del settings["data.synthetic.shape"]
         settings |= {

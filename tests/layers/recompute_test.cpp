@@ -94,6 +94,7 @@ std::vector<Case> cases() {
           {"vit", "--model.name vit_tiny --model.vit.patch_size 4", image},
           {"vit_drop_path", "--model.name vit_tiny --model.vit.patch_size 4 --model.vit.drop_path 0.4", image},
           {"vit_bf16", "--model.name vit_tiny --model.vit.patch_size 4", image, Precision::bf16},
+          {"efficientnet", "--model.name efficientnet_b0 --model.efficientnet.drop_path 0.4", image},
           {"convnext", convnext, image},
           {"convnext_bf16", convnext, image, Precision::bf16},
           {"unet", "--model.name unet --model.unet.width 8 --model.unet.depth 2", pixels},

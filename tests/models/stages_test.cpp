@@ -47,6 +47,7 @@ TEST(Stages, AreInForwardOrder) {
   EXPECT_EQ(stages_of("resnet50"), "stem, layer1, layer2, layer3, layer4, head");
   EXPECT_EQ(stages_of("deeplabv3_resnet18"), "stem, layer1, layer2, layer3, layer4, head");
   EXPECT_EQ(stages_of("convnext_atto"), "stem, stage1, stage2, stage3, stage4, head");
+  EXPECT_EQ(stages_of("efficientnet_b0"), "stem, stage1, stage2, stage3, stage4, stage5, stage6, stage7, head");
   EXPECT_EQ(stages_of("unet"), "down0, down1, down2, down3, down4, up3, up2, up1, up0, head");
   EXPECT_EQ(stages_of("mlp"), "embedding, hidden0, hidden1, fc");
   EXPECT_EQ(stages_of("gpt"), "embedding, h.0, h.1, head");

@@ -32,6 +32,21 @@ def segmentation(name):
     return origin, net.state_dict(), images, outputs.get("logits", outputs.get("out")), outputs["aux"]
 
 
+def efficientnet():
+    try:
+        from torchvision.models import efficientnet_b0
+
+        net, origin = efficientnet_b0(weights=None), "torchvision"
+    except (ImportError, RuntimeError):
+        net, origin = reference_nets.make("efficientnet_b0", 3, 224, 1000, False, None), "reference_nets"
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    images = torch.randn(2, 3, 40, 56)
+    return origin, net.state_dict(), images, net.eval()(images)
+
+
 def convnext():
     try:
         from torchvision.models import convnext as models
@@ -132,6 +147,9 @@ def main():
         origin, *tensors = segmentation(name)
         save(folder, name, *tensors)
         print(f"{name}: {origin}")
+    origin, *tensors = efficientnet()
+    save(folder, "efficientnet_b0", *tensors)
+    print(f"efficientnet_b0: {origin}")
     origin, *tensors = convnext()
     save(folder, "convnext_atto", *tensors)
     print(f"convnext_atto: {origin}")

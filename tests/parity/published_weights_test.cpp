@@ -29,7 +29,8 @@ std::vector<File> files() {
   const ModelInput image = image_input({.channels = 3, .height = 40, .width = 56}, 1000);
   const std::string vit = "--model.name vit_tiny --model.vit.patch_size 8";
   const ModelInput small = image_input({.channels = 3, .height = 40, .width = 56}, 7);
-  return {{"convnext_atto", "--model.name convnext_atto", image},
+  return {{"efficientnet_b0", "--model.name efficientnet_b0", image},
+          {"convnext_atto", "--model.name convnext_atto", image},
           {"timm_convnext_atto", "--model.name convnext_atto", image},
           {"vit_tiny_32", vit, small},
           {"vit_tiny_64", vit, small},

@@ -237,6 +237,58 @@ def convnext_atto(channels, classes, patch=4):
     return ConvNeXt(40, (2, 2, 6, 2), patch, channels, classes)
 
 
+def conv_bn(channels, width, kernel, stride=1, groups=1):
+    conv = nn.Conv2d(channels, width, kernel, stride, (kernel - 1) // 2, groups=groups, bias=False)
+    return conv, nn.BatchNorm2d(width)
+
+
+class SqueezeExcitation(nn.Module):
+    def __init__(self, channels, squeezed):
+        super().__init__()
+        self.fc1 = nn.Conv2d(channels, squeezed, 1)
+        self.fc2 = nn.Conv2d(squeezed, channels, 1)
+
+    def forward(self, x):
+        return x * torch.sigmoid(self.fc2(F.silu(self.fc1(x.mean((2, 3), keepdim=True)))))
+
+
+class MBConv(nn.Module):
+    def __init__(self, channels, out, expansion, kernel, stride):
+        super().__init__()
+        width = channels * expansion
+        layers = [nn.Sequential(*conv_bn(channels, width, 1), nn.SiLU())] if expansion > 1 else []
+        layers.append(nn.Sequential(*conv_bn(width, width, kernel, stride, width), nn.SiLU()))
+        layers.append(SqueezeExcitation(width, channels // 4))
+        layers.append(nn.Sequential(*conv_bn(width, out, 1)))
+        self.block = nn.Sequential(*layers)
+        self.adds = stride == 1 and channels == out
+
+    def forward(self, x):
+        return self.block(x) + x if self.adds else self.block(x)
+
+
+class EfficientNetB0(nn.Module):
+    """Without dropout and stochastic depth."""
+
+    def __init__(self, channels, classes, stride):
+        super().__init__()
+        self.features = nn.Sequential(nn.Sequential(*conv_bn(channels, 32, 3, stride), nn.SiLU()))
+        width = 32
+        for expansion, kernel, first, out, blocks in (
+            (1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3),
+            (6, 5, 1, 112, 3), (6, 5, 2, 192, 4), (6, 3, 1, 320, 1),
+        ):  # fmt: skip
+            stage = nn.Sequential(MBConv(width, out, expansion, kernel, first))
+            stage.extend(MBConv(out, out, expansion, kernel, 1) for _ in range(blocks - 1))
+            self.features.append(stage)
+            width = out
+        self.features.append(nn.Sequential(*conv_bn(width, 1280, 1), nn.SiLU()))
+        self.classifier = nn.Sequential(nn.Identity(), nn.Linear(1280, classes))
+
+    def forward(self, x):
+        return self.classifier(self.features(x).mean((2, 3)))
+
+
 def make(name, channels, size, classes, small_stem, patch):
     if name == "convnet":
         return ConvNet(channels, classes)
@@ -244,6 +296,8 @@ def make(name, channels, size, classes, small_stem, patch):
         return Linear(channels * size**2, classes)
     if name == "convnext_atto":
         return convnext_atto(channels, classes, patch)
+    if name == "efficientnet_b0":
+        return EfficientNetB0(channels, classes, 1 if small_stem else 2)
     if name.startswith("vit"):
         width, heads = {"vit_tiny": (192, 3), "vit_small": (384, 6)}[name]
         return VisionTransformer(width, heads, size, patch, channels, classes)
