@@ -60,8 +60,8 @@ struct WorkerStatus {
 ///   sample's position in the order, the same for any number of workers; the pool stays usable.
 /// - retry: workers are replaced, and a sample is tried `max_tries` times before either of these errors.
 /// - skip: after that many attempts the sample is skipped, counted, and the first time named in the log. Its batch has
-/// one sample
-///   fewer; no other sample moves to another batch, so the samples of a batch depend only on which ones are unreadable.
+///   one sample fewer; no other sample moves to another batch, so the samples of a batch depend only on which ones are
+///   unreadable.
 ///   A batch without any readable sample is an error as under stop, because the cause is then not a few bad samples.
 /// The end of the zygote always ends the run.
 class WorkerPool {
