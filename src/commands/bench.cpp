@@ -4,12 +4,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <filesystem>
 #include <iostream>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 #include "commands/command.h"
 #include "commands/several_gpus.h"
@@ -23,22 +21,7 @@
 namespace trainyard {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr const char* standard_output = "-";
-
-// Called before anything is measured.
-void require_writable(const std::string& file) {
-  const fs::path path(file);
-  std::error_code ignored;
-  if (fs::is_directory(path, ignored)) {
-    throw UsageError("bench", "--json {} is a folder; choose another path", printable(file));
-  }
-  const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
-  if (fs::is_other(path, ignored) || access(folder.c_str(), W_OK) == 0) return;  // a device or a pipe, or a new file
-  throw UsageError("bench", "cannot write --json {}: the folder {} is missing or not writable; choose another path",
-                   printable(file), printable(folder.string()));
-}
 
 // With three digits at least: "12,345", "98.7", "0.0123".
 std::string rate_text(double rate) {
@@ -70,7 +53,7 @@ class BenchCommand : public Command {
       throw UsageError("bench", "--turns is for step, not for {}; leave it out", stage_);
     }
     options_.quiet = json_ == standard_output || options_.turns;
-    if (!json_.empty() && json_ != standard_output) require_writable(json_);
+    if (!json_.empty() && json_ != standard_output) require_writable(json_, "bench");
     if (stage_ == "step" && !options_.turns && rank_of_process().launcher.empty()) {
       const SeveralGpus several = run_on_several_gpus(config, /*prints=*/!options_.quiet);
       if (several.exit_code) return *several.exit_code;

@@ -11,6 +11,7 @@
 #include "loader/open_pool.h"
 #include "util/log.h"
 #include "util/output.h"
+#include "util/output_file.h"
 #include "util/printable.h"
 
 namespace trainyard {
@@ -70,16 +71,18 @@ class ReportCommand : public Command {
         throw UsageError("report", "{} is given twice; give each run once", run);
       }
     }
+    const fs::path output = output_.empty() ? default_output() : fs::path(output_);
+    require_writable(output, "report");
     std::vector<Job> jobs;
     for (const std::string& run : runs_) jobs.push_back(prepare(run, config));  // forks, so before CUDA and any thread
     const CheckResult check = run_check(device_needs_of(config));
     const at::Device device = prepare_device(config, check);
-    with_explained_errors(check, device, [&] { write_page(jobs, device); });
+    with_explained_errors(check, device, [&] { write_page(jobs, device, output); });
     return 0;
   }
 
  private:
-  void write_page(const std::vector<Job>& jobs, at::Device device) const {
+  void write_page(const std::vector<Job>& jobs, at::Device device, const fs::path& output) const {
     std::vector<RunReport> reported;
     for (const Job& job : jobs) {
       reported.push_back(build_report(job.run, [&] {
@@ -92,7 +95,6 @@ class ReportCommand : public Command {
                                 printable(job.run.string())));
       }
     }
-    const fs::path output = output_.empty() ? default_output() : fs::path(output_);
     write_report(output, reported);
     print("report  {}\n", output.string());
   }

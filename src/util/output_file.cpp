@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "util/atomic_file.h"
 #include "util/error.h"
@@ -38,6 +39,10 @@ fs::file_type type_of(const fs::path& path) {
   return type;
 }
 
+bool is_device_or_pipe(fs::file_type type) {
+  return type == fs::file_type::character || type == fs::file_type::block || type == fs::file_type::fifo;
+}
+
 // Follows links to the final target, which need not exist.
 fs::path end_of_links(fs::path path) {
   std::error_code error;
@@ -69,9 +74,18 @@ fs::path replaceable_file(const fs::path& path, std::string_view where) {
   return fs::canonical(path);
 }
 
+void require_writable(const fs::path& path, std::string_view where) {
+  if (is_device_or_pipe(type_of(path))) return;
+  const fs::path file = replaceable_file(path, where);
+  const fs::path folder = file.has_parent_path() ? file.parent_path() : ".";
+  if (access(folder.c_str(), W_OK) == 0) return;
+  throw UsageError(where, "cannot write {}: the folder {} is missing or not writable; choose another path",
+                   printable(path.string()), printable(folder.string()));
+}
+
 void write_output_file(const fs::path& path, std::string_view text, std::string_view where) {
   const fs::file_type type = type_of(path);
-  if (type != fs::file_type::character && type != fs::file_type::block && type != fs::file_type::fifo) {
+  if (!is_device_or_pipe(type)) {
     write_file_atomically(replaceable_file(path, where), [&](FileWriter& file) { file.write(text); });
     return;
   }

@@ -11,6 +11,10 @@ namespace trainyard {
 /// device, a pipe.
 std::filesystem::path replaceable_file(const std::filesystem::path& path, std::string_view where);
 
+/// Throws UsageError `[where]` if write_output_file() could not write `path`, as far as that is known beforehand. Call
+/// it before work whose result would be lost.
+void require_writable(const std::filesystem::path& path, std::string_view where);
+
 /// Writes `text` to what `path` leads to: a regular file is replaced as by write_file_atomically(); a device or a pipe
 /// is written to. Throws UsageError `[where]` for a folder or a socket, RunError if writing fails or nothing reads the
 /// pipe.

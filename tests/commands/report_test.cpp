@@ -8,6 +8,7 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 using ReportCommand = SmallRun;
 
@@ -61,6 +62,12 @@ TEST_F(ReportCommand, RefusesARunThatIsGivenTwice) {
   const Outcome outcome = run_program({TRAINYARD_BINARY, "report", run(), run() + "/.", "-o", *dir_ / "twice.html"});
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_THAT(outcome.output, HasSubstr("/. is given twice; give each run once"));
+}
+
+TEST_F(ReportCommand, RefusesAPlaceWhereNothingCanBeWrittenBeforeAnythingIsComputed) {
+  const Outcome outcome = run_program({TRAINYARD_BINARY, "report", run(), "-o", *dir_ / "no/page.html"});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.output, StartsWith("[report] cannot write "));
 }
 
 TEST_F(ReportCommand, RefusesAFolderThatIsNoRun) {

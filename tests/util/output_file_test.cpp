@@ -96,6 +96,22 @@ TEST(OutputFile, DoesNotWaitForTheReaderOfAPipe) {
   EXPECT_TRUE(fs::is_fifo(pipe));
 }
 
+TEST(OutputFile, KnowsBeforeWorkThatItCannotBeWritten) {
+  const TempDir dir;
+  const auto refusal = [](const std::string& path) {
+    return error_of<UsageError>([&] { require_writable(path, "test"); });
+  };
+  EXPECT_EQ(refusal(dir / "no/page.html"), "[test] cannot write " + dir / "no/page.html" + ": the folder " +
+                                               dir / "no" + " is missing or not writable; choose another path");
+  EXPECT_EQ(refusal(dir.path()), "[test] " + dir.path() + " is a folder, not a regular file; choose another path");
+  fs::create_symlink("no/page.html", dir / "link");
+  EXPECT_NE(refusal(dir / "link"), "");
+  for (const std::string& path :
+       {dir / "page.html", dir.write("old.html", "x"), std::string("/dev/null"), std::string("page.html")}) {
+    EXPECT_NO_THROW(require_writable(path, "test")) << path;
+  }
+}
+
 TEST(OutputFile, RefusesFoldersAndSockets) {
   const TempDir dir;
   EXPECT_EQ(error_of<UsageError>([&] { write_output_file(dir.path(), "x", "test"); }),
