@@ -113,6 +113,11 @@ Tensors below(const std::string& prefix, const Tensors& tensors) {
   return result;
 }
 
+// float32 rounds the weights of norms, which are near 1, by a hundredth of their change; and which side of zero a
+// ReLU's input near zero is on, which changes all gradients by less than that, depends on the processor. A wrong rate
+// of a stage changes its weights by a third or more.
+constexpr double most_of_change = 0.05;
+
 void compare(const Case& c, const TempDir& dir) {
   const Tensors python = load(dir / fmt::format("{}.float64.safetensors", c.name));
   const Tensors expected = below("model.", python);
@@ -132,10 +137,13 @@ void compare(const Case& c, const TempDir& dir) {
       continue;
     }
     const double far = distance(exact(actual.at(name)), exact(tensor), 0);
-    EXPECT_LE(far, 1e-5);
+    EXPECT_LE(far, 1e-3);
     worst = std::max(worst, far);
     if (name.starts_with("fc.")) continue;
     least_change = std::min(least_change, distance(exact(begin.at(name)), exact(tensor), 0));
+    VectorDistance own;
+    own.add(exact(actual.at(name)) - exact(begin.at(name)), exact(tensor) - exact(begin.at(name)));
+    EXPECT_LE(own.value(), most_of_change);
     change.add(exact(actual.at(name)) - exact(begin.at(name)), exact(tensor) - exact(begin.at(name)));
   }
   fmt::print("{:<18} weights {:.0e}, changed by at least {:.0e}; all changes {:.0e}\n", c.name, worst, least_change,
