@@ -22,8 +22,8 @@ at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& target, std
   return cross_entropy(logits, target, ignored, label_smoothing, /*overwrites=*/false);
 }
 
-at::Tensor cross_entropy_(const at::Tensor& logits, const at::Tensor& target, std::int64_t ignored,
-                          double label_smoothing) {
+at::Tensor cross_entropy_in_place(const at::Tensor& logits, const at::Tensor& target, std::int64_t ignored,
+                                  double label_smoothing) {
   return cross_entropy(logits, target, ignored, label_smoothing, /*overwrites=*/true);
 }
 

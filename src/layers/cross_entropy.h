@@ -25,7 +25,7 @@ at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& target, std
 
 /// cross_entropy() of logits that nothing reads afterwards: a gradient that forward computes overwrites them, which
 /// halves the memory that the scores of a large vocabulary take. Without gradients the logits stay as they are.
-at::Tensor cross_entropy_(const at::Tensor& logits, const at::Tensor& target, std::int64_t ignored,
-                          double label_smoothing = 0);
+at::Tensor cross_entropy_in_place(const at::Tensor& logits, const at::Tensor& target, std::int64_t ignored,
+                                  double label_smoothing = 0);
 
 }  // namespace trainyard

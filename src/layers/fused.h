@@ -62,7 +62,7 @@ struct SummedConvolution {
 /// graph are not supported. The sums are not bit-identical from run to run.
 std::optional<SummedConvolution> fused_convolution(const torch::nn::Conv2dImpl& conv, const at::Tensor& x);
 
-/// cross_entropy(); with `overwrites` cross_entropy_()
+/// cross_entropy(); with `overwrites` cross_entropy_in_place()
 std::optional<at::Tensor> fused_cross_entropy(const at::Tensor& logits, const at::Tensor& target, std::int64_t ignored,
                                               double label_smoothing, bool overwrites);
 

@@ -74,7 +74,7 @@ class LanguageModel final : public Task {
 
   Loss loss(const TensorDict& outputs, const TensorDict& batch, Phase /*phase*/) const override {
     const at::Tensor target = batch.at("target").flatten();
-    const at::Tensor losses = cross_entropy_(outputs.at("logits").reshape({-1, vocabulary_}), target, ignored_);
+    const at::Tensor losses = cross_entropy_in_place(outputs.at("logits").reshape({-1, vocabulary_}), target, ignored_);
     return {.sum = losses.sum(), .weight = target.ne(ignored_).sum().to(losses.scalar_type())};
   }
   bool takes_half_precision() const override { return true; }

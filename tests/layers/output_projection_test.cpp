@@ -131,7 +131,7 @@ TEST_P(OutputProjectionOnAGpu, OverwritesTheScoresWithTheGradientOfTheLoss) {
   const at::Tensor weight = training.weight.detach().requires_grad_();
   const at::Tensor scores = project(x, weight);
   const at::Tensor before = scores.detach().clone();
-  const at::Tensor loss = cross_entropy_(scores, training.target, ignored);
+  const at::Tensor loss = cross_entropy_in_place(scores, training.target, ignored);
   loss.backward(training.dloss.to(loss.scalar_type()));
   EXPECT_TRUE(at::equal(loss, expected.loss));
   EXPECT_TRUE(at::equal(x.grad(), expected.dx));
@@ -144,7 +144,7 @@ TEST_P(OutputProjectionOnAGpu, LeavesTheScoresAsTheyAreWithoutGradients) {
   const Training training = random_training(96, 5003, GetParam());
   const at::Tensor scores = project(training.x, training.weight);
   const at::Tensor before = scores.clone();
-  const at::Tensor loss = cross_entropy_(scores, training.target, ignored);
+  const at::Tensor loss = cross_entropy_in_place(scores, training.target, ignored);
   EXPECT_TRUE(at::equal(loss, cross_entropy(before, training.target, ignored)));
   EXPECT_TRUE(at::equal(scores, before));
 }
