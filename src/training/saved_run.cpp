@@ -8,7 +8,7 @@ namespace {
 
 std::vector<std::int64_t> image_size_of(const std::vector<Field>& fields) {
   const Field* const image = find_field(fields, "image");
-  if (image == nullptr) return {};
+  if (image == nullptr || !image->has_pixels()) return {};
   return {image->shape[0], image->shape[1]};
 }
 
