@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <ATen/Context.h>
-#include <ATen/autocast_mode.h>
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randint.h>
+
+#include "support/precision_of.h"
+#include "training/precision.h"
 
 namespace trainyard {
 namespace {
@@ -45,24 +47,6 @@ TEST(Normalize, ChoosesAndMirrorsWhatItIsAskedFor) {
                         at::stack({all[0].flip(2), all[1]})));
 }
 
-// The type to which autocast rounds.
-class UnderAutocast {
- public:
-  UnderAutocast(at::DeviceType device, at::ScalarType type)
-      : device_(device), before_(at::autocast::get_autocast_dtype(device)) {
-    at::autocast::set_autocast_enabled(device, true);
-    at::autocast::set_autocast_dtype(device, type);
-  }
-  ~UnderAutocast() {
-    at::autocast::set_autocast_enabled(device_, false);
-    at::autocast::set_autocast_dtype(device_, before_);
-  }
-
- private:
-  at::DeviceType device_;
-  at::ScalarType before_;
-};
-
 TEST(Normalize, RoundsToTheTypeOfAutocast) {
   at::manual_seed(1);
   for (const at::Device device : {at::Device(at::kCPU), at::Device(at::kCUDA, 0)}) {
@@ -73,7 +57,7 @@ TEST(Normalize, RoundsToTheTypeOfAutocast) {
            {at::randint(0, 256, {5, 9, 7, channels}, at::kByte).to(device), at::rand({5, 9, 7, channels}).to(device)}) {
         const at::Tensor exact = normalize(images);
         for (const at::ScalarType type : {at::kHalf, at::kBFloat16}) {
-          const UnderAutocast autocast(device.type(), type);
+          const Autocast autocast(precision_of(type), device.type());
           const at::Tensor result = normalize(images);
           EXPECT_EQ(result.scalar_type(), type);
           EXPECT_TRUE(result.is_contiguous(at::MemoryFormat::ChannelsLast));

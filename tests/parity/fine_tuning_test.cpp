@@ -116,7 +116,7 @@ Tensors below(const std::string& prefix, const Tensors& tensors) {
 // float32 rounds the weights of norms, which are near 1, by a hundredth of their change; and which side of zero a
 // ReLU's input near zero is on, which changes all gradients by less than that, depends on the processor. A wrong rate
 // of a stage changes its weights by a third or more.
-constexpr double most_of_change = 0.05;
+constexpr double change_tolerance = 0.05;
 
 void compare(const Case& c, const TempDir& dir) {
   const Tensors python = load(dir / fmt::format("{}.float64.safetensors", c.name));
@@ -143,7 +143,7 @@ void compare(const Case& c, const TempDir& dir) {
     least_change = std::min(least_change, distance(exact(begin.at(name)), exact(tensor), 0));
     VectorDistance own;
     own.add(exact(actual.at(name)) - exact(begin.at(name)), exact(tensor) - exact(begin.at(name)));
-    EXPECT_LE(own.value(), most_of_change);
+    EXPECT_LE(own.value(), change_tolerance);
     change.add(exact(actual.at(name)) - exact(begin.at(name)), exact(tensor) - exact(begin.at(name)));
   }
   fmt::print("{:<18} weights {:.0e}, changed by at least {:.0e}; all changes {:.0e}\n", c.name, worst, least_change,

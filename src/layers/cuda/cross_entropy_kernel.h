@@ -51,8 +51,8 @@ struct CrossEntropyWithGradient {
   std::int64_t ignored;
   float smoothing;
   float* loss;  ///< rows
-  void*
-      dlogits;  ///< each row's gradient of its loss; strided like the logits, and may be these; padding is set to zero
+  /// Each row's gradient of its loss, strided like the logits; padding is set to zero. May be the memory of the logits.
+  void* dlogits;
 };
 
 /// Whether the current device has the shared memory for a CrossEntropyWithGradient.
