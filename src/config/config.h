@@ -24,7 +24,8 @@ struct ModelConfig {
     table.add("name", name, "model to train (trainyard list models)", Resume::fixed);
     table.add("weights", weights, "safetensors file to start from, or the name of one in data/weights (make weights)",
               Resume::fixed);
-    table.add("reset_head", reset_head, "with model.weights: reinitialize the last layer", Resume::fixed);
+    table.add("reset_head", reset_head, "with model.weights: reinitialize the last layer", Resume::fixed)
+        .only_if(!weights.empty(), "model.weights", "is set");
     table.add("freeze_stages", freeze_stages,
               "number of stages, from the input, that are not trained (trainyard list models -v)", whole(0, 10'000),
               Resume::fixed);
@@ -107,15 +108,19 @@ struct LoaderConfig {
               Resume::fixed);
     table.add("drop_last", drop_last, "leave out the last batch of a pass over the training data if it is incomplete",
               Resume::fixed);
-    table.add("prefetch", prefetch, "batches to prepare in advance", whole(1, 1024), Resume::free);
-    table.add("timeout", timeout, "seconds that a worker may take for one sample", number(0.1, 86'400), Resume::free);
+    table.add("prefetch", prefetch, "batches to prepare in advance", whole(1, 1024), Resume::free)
+        .only_if(workers > 0, "loader.workers", "> 0");
+    table.add("timeout", timeout, "seconds that a worker may take for one sample", number(0.1, 86'400), Resume::free)
+        .only_if(workers > 0, "loader.workers", "> 0");
     table.add("cache", cache,
               "read every sample once and keep it: shm, in shared memory; gpu, after the transforms, on the GPU",
               Resume::free);
-    table.add("cache_name", cache_name,
-              "shm: runs with the same name share the cache; it stays as /dev/shm/trainyard-cache-<name>-* until you "
-              "remove it",
-              Resume::free);
+    table
+        .add("cache_name", cache_name,
+             "shm: runs with the same name share the cache; it stays as /dev/shm/trainyard-cache-<name>-* until you "
+             "remove it",
+             Resume::free)
+        .only_if(cache == SampleCache::shm, "loader.cache", "= shm");
     table.add("on_worker_error", on_worker_error,
               "if a worker is lost or a sample cannot be read: stop; retry, up to 3 times, then stop; skip, after 3 "
               "attempts leave the sample out",

@@ -85,6 +85,7 @@ Applied SettingFlags::apply_to(Config& config) const {
   add_layer(applied.given, apply_flags_to(config));
   note(resolve_paths(config));
   note(require_used(applied.given, config));
+  note(require_effect(applied.given, config));
   return applied;
 }
 

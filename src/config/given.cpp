@@ -6,6 +6,7 @@
 
 #include "config/component.h"
 #include "config/settings.h"
+#include "util/printable.h"
 
 namespace trainyard {
 namespace {
@@ -24,6 +25,13 @@ bool names(const std::string& text, const std::string& key) {
     if (!belongs_to_a_word(at - 1, "_.'{") && !belongs_to_a_word(at + key.size(), "_'}")) return true;
   }
   return false;
+}
+
+std::string in_words(const Setting& setting) {
+  const Value value = value_of(setting.field);
+  const auto* const text = std::get_if<std::string>(&value.of);
+  if (text == nullptr) return toml_value(value);
+  return text->empty() ? "empty" : printable(*text, 100);
 }
 
 }  // namespace
@@ -53,6 +61,29 @@ std::vector<std::string> require_used(const std::vector<Given>& all, Config& con
       refuse(given, fmt::format("{}; set {}, or drop it", reason, selector));
     }
     notes.push_back(fmt::format("[config] {}: {} is not used: it {}", given.place, given.key, reason));
+  }
+  return notes;
+}
+
+std::vector<std::string> require_effect(const std::vector<Given>& all, Config& config) {
+  std::vector<std::string> notes;
+  Config defaults;
+  const std::vector<Setting> unchanged = settings_in(defaults);
+  const std::vector<Setting> settings = settings_in(config);
+  for (const Given& given : all) {
+    const Setting& setting = *find_setting(settings, given.key);
+    const Setting& initial = *find_setting(unchanged, given.key);
+    if (!setting.selected || setting.condition.holds || in_words(setting) == in_words(initial)) continue;
+    const Condition& condition = setting.condition;
+    const Given* const deciding = find_given(all, condition.key);
+    std::string reason = fmt::format("has an effect only if {} {}, but that is {}", condition.key, condition.values,
+                                     in_words(*find_setting(settings, condition.key)));
+    if (deciding) reason += fmt::format(" ({})", deciding->place.empty() ? "--" + condition.key : deciding->place);
+    if (!deciding || deciding->layer <= given.layer) {
+      refuse(given, fmt::format("is {}, and {}; set that, or drop it", in_words(setting), reason));
+    }
+    notes.push_back(fmt::format("[config] {}: {} is not used: it {}", given.place, given.key, reason));
+    assign(setting.field, setting.allowed, value_of(initial.field));
   }
   return notes;
 }

@@ -27,6 +27,11 @@ void add_layer(std::vector<Given>& all, const std::vector<Given>& layer);
 /// that it uses instead. Returns a line about each setting that has no effect for this reason.
 std::vector<std::string> require_used(const std::vector<Given>& all, Config& config);
 
+/// Throws UsageError for a setting of a selected component or section that has no effect (Setting::only_if), unless its
+/// value is the default. If a higher layer has made it so, resets it to the default instead, and returns a line about
+/// it.
+std::vector<std::string> require_effect(const std::vector<Given>& all, Config& config);
+
 /// Returns `error` and, in a line each, where files give `key` and the settings that the error names.
 std::string with_places(const std::string& error, const std::vector<Given>& all, const std::string& key);
 

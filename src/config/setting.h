@@ -29,6 +29,13 @@ enum class Resume : std::uint8_t {
 };
 constexpr std::array<const char*, 3> words_of(Resume) { return {"fixed", "if named", "free"}; }
 
+/// The values of another setting under which a setting has an effect.
+struct Condition {
+  std::string key;     ///< of the other setting: "loader.workers"
+  std::string values;  ///< in words: "> 0", "= shm", "is set"
+  bool holds = true;
+};
+
 struct Setting {
   std::string key;     ///< "loader.workers", "optimizer.sgd.momentum"
   SettingField field;  ///< in the Config given to settings_in
@@ -39,9 +46,16 @@ struct Setting {
   bool selected = true;                  ///< whether the configuration uses that component
   bool flag = true;                      ///< false: can be set in files only
   std::string former{};                  ///< its key in earlier versions; empty: none
+  Condition condition{};
 
   Setting& formerly(std::string former_key) {
     former = std::move(former_key);
+    return *this;
+  }
+  /// Declares that the setting has an effect only under a condition, which `holds` now: only_if(workers > 0,
+  /// "loader.workers", "> 0"). Otherwise giving it another value than the default is refused (require_effect).
+  Setting& only_if(bool holds, std::string other, std::string values) {
+    condition = {std::move(other), std::move(values), holds};
     return *this;
   }
   /// "optimizer.sgd" for "optimizer.sgd.momentum".

@@ -70,15 +70,8 @@ void validate_values(const Config& config) {
 void validate(const Config& config) {
   validate_values(config);
   validate_run(config.run);
-  if (config.model.reset_head && config.model.weights.empty()) {
-    throw UsageError("model.reset_head", "has nothing to leave out without model.weights; give a file, or drop it");
-  }
   if (config.data.val >= 1 && config.data.val != std::floor(config.data.val)) {
     throw UsageError("data.val", "is {}; from 1 on it is a number of samples, and must be whole", config.data.val);
-  }
-  if (!config.loader.cache_name.empty() && config.loader.cache != SampleCache::shm) {
-    throw UsageError("loader.cache_name", "is '{}', but only loader.cache = shm has a name; set that, or drop the name",
-                     printable(config.loader.cache_name));
   }
   if (config.schedule.warmup_epochs >= config.train.epochs) {
     throw UsageError("schedule.warmup_epochs", "is {}, but the whole run has {} (train.epochs)",

@@ -7,7 +7,6 @@
 #include <ATen/ops/one_hot.h>
 
 #include "config/component.h"
-#include "config/require_default.h"
 #include "layers/cross_entropy.h"
 #include "tasks/class_weights.h"
 #include "tasks/classification_evaluation.h"
@@ -41,8 +40,10 @@ struct ClassificationSettings {
         "loss", loss,
         "cross_entropy; focal, which gives confident predictions less weight; bce, binary cross-entropy per class",
         Resume::if_named);
-    table.add("focal_gamma", focal_gamma, "focal: how strongly to reduce the weight of confident predictions",
-              number(1, 10), Resume::if_named);
+    table
+        .add("focal_gamma", focal_gamma, "focal: how strongly to reduce the weight of confident predictions",
+             number(1, 10), Resume::if_named)
+        .only_if(loss == LossKind::focal, "task.classification.loss", "= focal");
     table
         .add("label_smoothing", label_smoothing, "share of the target that is spread over all classes",
              number(0, 0.999), Resume::if_named)
@@ -65,9 +66,6 @@ struct ClassificationSettings {
     if (loss == LossKind::focal && label_smoothing > 0) {
       throw UsageError("task.classification.label_smoothing", "has no meaning in a focal loss; set it to 0");
     }
-    if (loss == LossKind::focal) return;
-    require_default("task.classification.focal_gamma", focal_gamma, ClassificationSettings().focal_gamma,
-                    "task.classification.loss = focal");
   }
 };
 const ComponentSettings<ClassificationSettings> settings{"task.classification", {"classification"}, __FILE__};

@@ -6,7 +6,6 @@
 #include <ATen/ops/log_sigmoid.h>
 
 #include "config/component.h"
-#include "config/require_default.h"
 #include "tasks/class_weights.h"
 #include "tasks/findings.h"
 #include "tasks/mix.h"
@@ -33,16 +32,22 @@ struct MultiLabelSettings {
   double threshold = 0.5;
 
   void declare(SettingTable& table) {
+    const bool asymmetric = loss == LossKind::asymmetric;
     table.add("loss", loss,
               "bce, binary cross-entropy; asymmetric, which gives confident predictions less weight, above all for "
               "absent labels",
               Resume::if_named);
-    table.add("gamma_pos", gamma_pos,
-              "asymmetric: how strongly to reduce the weight of confident predictions for present labels",
-              number(0, 10), Resume::if_named);
-    table.add("gamma_neg", gamma_neg, "asymmetric: the same for absent labels", number(0, 10), Resume::if_named);
-    table.add("clip", clip, "asymmetric: for absent labels, predicted probabilities below this count as 0",
-              number(0, 0.5), Resume::if_named);
+    table
+        .add("gamma_pos", gamma_pos,
+             "asymmetric: how strongly to reduce the weight of confident predictions for present labels", number(0, 10),
+             Resume::if_named)
+        .only_if(asymmetric, "task.multi_label.loss", "= asymmetric");
+    table.add("gamma_neg", gamma_neg, "asymmetric: the same for absent labels", number(0, 10), Resume::if_named)
+        .only_if(asymmetric, "task.multi_label.loss", "= asymmetric");
+    table
+        .add("clip", clip, "asymmetric: for absent labels, predicted probabilities below this count as 0",
+             number(0, 0.5), Resume::if_named)
+        .only_if(asymmetric, "task.multi_label.loss", "= asymmetric");
     table.add("positive_weights", positive_weights,
               "weight of the samples that have a label: balanced, or a number for each label; empty: 1",
               Resume::if_named);
@@ -50,14 +55,6 @@ struct MultiLabelSettings {
     table.add("cutmix", cutmix, "alpha of cutmix; 0: none; with mixup, a step uses one of the two", number(0, 4),
               Resume::if_named);
     table.add("threshold", threshold, "probability above which a label is predicted", number(0, 1), Resume::if_named);
-  }
-  void validate() const {
-    if (loss == LossKind::asymmetric) return;
-    const MultiLabelSettings defaults;
-    const char* const owner = "task.multi_label.loss = asymmetric";
-    require_default("task.multi_label.gamma_pos", gamma_pos, defaults.gamma_pos, owner);
-    require_default("task.multi_label.gamma_neg", gamma_neg, defaults.gamma_neg, owner);
-    require_default("task.multi_label.clip", clip, defaults.clip, owner);
   }
 };
 const ComponentSettings<MultiLabelSettings> settings{"task.multi_label", {"multi_label"}, __FILE__};

@@ -11,7 +11,6 @@
 #include <ATen/ops/mse_loss.h>
 
 #include "config/component.h"
-#include "config/require_default.h"
 #include "tasks/findings.h"
 #include "tasks/model_fields.h"
 #include "tasks/regression_evaluation.h"
@@ -34,13 +33,10 @@ struct RegressionSettings {
               "on standardized targets: mse, the squared error; l1, the absolute error, which is less sensitive to "
               "outliers; huber, squared for small errors and absolute for large ones",
               Resume::if_named);
-    table.add("huber_delta", huber_delta, "huber: errors above this many standard deviations of the target are large",
-              number(1e-3, 1e3), Resume::if_named);
-  }
-  void validate() const {
-    if (loss == LossKind::huber) return;
-    require_default("task.regression.huber_delta", huber_delta, RegressionSettings().huber_delta,
-                    "task.regression.loss = huber");
+    table
+        .add("huber_delta", huber_delta, "huber: errors above this many standard deviations of the target are large",
+             number(1e-3, 1e3), Resume::if_named)
+        .only_if(loss == LossKind::huber, "task.regression.loss", "= huber");
   }
 };
 const ComponentSettings<RegressionSettings> settings{"task.regression", {"regression"}, __FILE__};

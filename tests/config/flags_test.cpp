@@ -139,6 +139,29 @@ TEST_F(Composition, SettingOfAComponentThatEarlierFilesDeselectIsRefused) {
       HasSubstr("--data.synthetic.samples is of data.name = synthetic, but that is cifar10 (" + other_ + ":2:1)"));
 }
 
+TEST_F(Composition, SettingWithoutEffectIsRefused) {
+  EXPECT_EQ(refusal({"--loader.workers", "0", "--loader.prefetch", "8"}),
+            "[trainyard] --loader.prefetch is 8, and has an effect only if loader.workers > 0, but that is 0 "
+            "(--loader.workers); set that, or drop it");
+  EXPECT_THAT(
+      refusal({"--loader.cache_name", "a"}),
+      HasSubstr("--loader.cache_name is a, and has an effect only if loader.cache = shm, but that is none; set"));
+  EXPECT_THAT(refusal({"--model.reset_head", "true"}), HasSubstr("only if model.weights is set, but that is empty"));
+  const std::string file = dir_.write("x.toml", "[loader]\ntimeout = 9\nworkers = 0\n");
+  EXPECT_THAT(refusal({"--config", file}), HasSubstr("[config] " + file + ":2:1: loader.timeout is 9.0, and has"));
+  EXPECT_EQ(parse({"--config", file, "--loader.workers", "1"}).loader.timeout, 9);
+  EXPECT_EQ(parse({"--loader.workers", "0", "--loader.prefetch", "4"}).loader.prefetch, 4) << "the default";
+}
+
+TEST_F(Composition, SettingWithoutEffectSinceALaterLayerIsResetAndSaysSo) {
+  const std::string file = dir_.write("x.toml", "[loader]\nprefetch = 8\n");
+  const std::vector<std::string> words = {"--config", file, "--loader.workers", "0"};
+  EXPECT_THAT(notes(words), ElementsAre("[config] " + file +
+                                        ":2:1: loader.prefetch is not used: it has an effect only if "
+                                        "loader.workers > 0, but that is 0 (--loader.workers)"));
+  EXPECT_EQ(parse(words).loader.prefetch, LoaderConfig{}.prefetch) << "so that the written configuration reads back";
+}
+
 TEST_F(Composition, RelativePathsOfARunStayItsOwn) {
   const std::string run = dir_.write("run.toml", "[data]\nroot = 'photos'\n[run]\nstarted_in = '/elsewhere'\n");
   EXPECT_EQ(parse({"--config", run, "--config", other_}).data.root, "/elsewhere/photos");

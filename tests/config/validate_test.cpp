@@ -51,14 +51,6 @@ TEST(Validate, EpochsOfStepsMustNotExceedWhatCanBeCounted) {
               StartsWith("[train.steps_per_epoch] is 1000000000: 1000000 epochs of as many steps, of 10 batches each"));
 }
 
-TEST(Validate, ResettingTheHeadNeedsWeights) {
-  EXPECT_THAT(refusal([](Config& c) { c.model.reset_head = true; }), HasSubstr("model.weights"));
-}
-
-TEST(Validate, CacheNameNeedsTheSharedCache) {
-  EXPECT_THAT(refusal([](Config& c) { c.loader.cache_name = "a"; }), StartsWith("[loader.cache_name]"));
-}
-
 TEST(Validate, ValFromOneOnIsAWholeNumber) {
   EXPECT_THAT(refusal([](Config& c) { c.data.val = 1.5; }), StartsWith("[data.val] is 1.5"));
   EXPECT_THAT(refusal([](Config& c) { c.data.val = 0; }), StartsWith("[data.val] is 0"));
