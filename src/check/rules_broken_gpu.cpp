@@ -202,6 +202,7 @@ Remedy remedy_of_memory(const Facts& facts, const Needs& needs, const DeviceFact
   if (device.major >= 8 && needs.precision != "fp16") {
     remedy.add("--train.precision bf16", {{"train.precision", "bf16"}});
   }
+  remedy.add("--loader.cache none, which keeps the samples out of the GPU's memory", {{"loader.cache", "none"}});
   remedy.add("use smaller images or a smaller model");
   if (amounts.unused.find("GiB") != std::string::npos) {
     remedy.add("PYTORCH_ALLOC_CONF=expandable_segments:True, which reuses more",

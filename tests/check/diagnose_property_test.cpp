@@ -113,6 +113,7 @@ TEST_P(RandomFacts, AreAlwaysDiagnosedWithRemediesAndInOrder) {
     needs.precision = random.below(2) == 0 ? "bf16" : "fp32";
     needs.workers = static_cast<int>(random.below(300));
     needs.batch_size = static_cast<int>(random.below(600));
+    needs.keeps_samples = random.below(2) == 0;
     const std::uint64_t sizes[] = {0, 1, 100 << 20, ~0ull};
     needs.shared_memory = sizes[random.below(4)];
     needs.memory = sizes[random.below(4)];
@@ -203,6 +204,7 @@ Needs random_needs(RandomStream& random) {
   needs.precision = precisions[random.below(std::size(precisions))];
   needs.workers = static_cast<int>(random.below(40));
   needs.batch_size = static_cast<int>(random.below(3));
+  needs.keeps_samples = random.below(2) == 0;
   needs.shared_memory = sizes[random.below(4)];
   needs.memory = sizes[random.below(4)];
   return needs;
@@ -250,6 +252,7 @@ TEST_P(MissingFacts, SuggestNoRemedyThatIsAlreadyApplied) {
   } phrases[] = {{"--train.device ", "train.device"},
                  {"--train.precision ", "train.precision"},
                  {"--loader.batch_size", "loader.batch_size"},
+                 {"--loader.cache", "loader.cache"},
                  {"--loader.workers", "loader.workers"},
                  {"--ipc=host", "container.ipc"},
                  {"--shm-size", "shared_memory"},

@@ -781,6 +781,16 @@ TEST(ExplainError, OutOfMemorySaysWhatWasAskedWhatIsFreeAndWhatToTurnDown) {
   EXPECT_NE(found->remedy.find("expandable_segments"), std::string::npos);
 }
 
+TEST(ExplainError, OutOfMemoryNamesTheSamplesOnTheGpu) {
+  const auto remedy = [](bool keeps_samples) {
+    Needs needs = needs_of("cuda");
+    needs.keeps_samples = keeps_samples;
+    return explain_error(machines::with_gpus(1), needs, "cuda:0", "CUDA out of memory.").value().remedy;
+  };
+  EXPECT_NE(remedy(true).find("--loader.cache none"), std::string::npos) << remedy(true);
+  EXPECT_EQ(remedy(false).find("--loader.cache"), std::string::npos) << remedy(false);
+}
+
 TEST(Diagnose, ManyFaultsAtOnceNeverCrashAndAlwaysHaveARemedy) {
   // Random mixtures: each part of the facts comes from one of the broken machines.
   const auto faults = all_faults();
