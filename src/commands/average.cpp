@@ -26,7 +26,7 @@ class AverageCommand : public Command {
 
   bool product_is_output() const override { return false; }
 
-  bool takes_settings() const override { return false; }
+  bool uses(const std::string& /*key*/) const override { return false; }
 
   int run(const Config& /*config*/) override {
     if (!fs::exists(run_)) throw UsageError("average", "there is no run {}: no such file or folder", run_);

@@ -24,8 +24,8 @@ class Command {
   /// that no flag has to be repeated. Empty: none. Valid once the command line is parsed.
   virtual std::string checkpoint() const { return {}; }
 
-  /// Whether settings make a difference to the command. If they do not, none may be given.
-  virtual bool takes_settings() const { return true; }
+  /// Whether the setting `key` makes a difference to the command. If not, it may not be given.
+  virtual bool uses(const std::string& /*key*/) const { return true; }
 
   /// The keys of all settings that were given, as flags or in a file, even if they equal the defaults. Valid when run()
   /// is called.

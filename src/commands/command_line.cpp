@@ -86,7 +86,7 @@ class ParsedCommand {
     try {
       app_.parse(words);
     } catch (const CLI::CallForHelp&) {
-      print_text(command_help(name_, arguments_.help(), command_->takes_settings(), terminal_columns()));
+      print_text(command_help(name_, *command_, arguments_.help(), terminal_columns()));
       return false;
     } catch (const CLI::ParseError& error) {
       refuse_unknown();  // the more likely cause
@@ -155,9 +155,8 @@ Config resolved_config(const std::string& name, Command& command, const SettingF
     for (const std::string& note : notes) log_warning(note);
   }
   for (const Given& one : given) command.given_settings.push_back(one.key);
-  if (!command.takes_settings() && !command.given_settings.empty()) {
-    throw UsageError(where, "{} takes no settings, and {} was given; leave it out", name,
-                     command.given_settings.front());
+  for (const std::string& key : command.given_settings) {
+    if (!command.uses(key)) throw UsageError(where, "{} makes no use of the setting {}; leave it out", name, key);
   }
   check_given(given, "run.name", [&] { expand_run_name(config); });
   require_valid(config, given);

@@ -43,12 +43,23 @@ std::string values_of(const ArgumentHelp& argument) {
   return argument.hint == "TEXT" ? files : nothing;
 }
 
-// Adds the possible values of the command's arguments; returns its flags, and what stands for the settings if it takes
-// them.
-std::vector<std::string> take_arguments(const std::string& command, Values& values) {
-  std::vector<std::string> flags = {"--help"};
+// The flags of those of the settings that the command uses; a variable stands for all of them.
+std::vector<std::string> flags_of_settings(const Command& command, const std::vector<std::string>& keys) {
+  std::vector<std::string> flags;
+  for (const std::string& key : keys) {
+    if (command.uses(key)) flags.push_back("--" + key);
+  }
+  if (flags.size() == keys.size()) flags = {"$_trainyard_settings"};
+  if (!flags.empty()) flags.emplace_back("--config");
+  return flags;
+}
+
+// Adds the possible values of the command's arguments. Returns its flags.
+std::vector<std::string> take_arguments(const std::string& command, const std::vector<std::string>& keys,
+                                        Values& values) {
   const std::unique_ptr<Command> made = CommandRegistry::make(command);
-  if (made->takes_settings()) flags.emplace_back("$_trainyard_settings");
+  std::vector<std::string> flags = flags_of_settings(*made, keys);
+  flags.emplace_back("--help");
   for (const ArgumentHelp& argument : arguments_added_by([&](Arguments& arguments) { made->bind(arguments); })) {
     if (!argument.name.starts_with("-")) {
       values.emplace(command, values_of(argument));
@@ -96,18 +107,18 @@ complete -o default -F _trainyard trainyard
 
 std::string bash_script() {
   Values values;
-  std::vector<std::string> settings = {"--config"};
   values["--config"] = files;
+  std::vector<std::string> keys;
   Config config;
   for (const Setting& setting : settings_in(config)) {
     if (!setting.flag) continue;
-    settings.push_back("--" + setting.key);
-    values[settings.back()] = values_of(setting);
+    keys.push_back(setting.key);
+    values["--" + setting.key] = values_of(setting);
   }
   std::vector<std::string> commands = CommandRegistry::names();
   std::string flags;
   for (const std::string& command : commands) {
-    flags += fmt::format("  [{}]=\"{}\"\n", command, words(take_arguments(command, values)));
+    flags += fmt::format("  [{}]=\"{}\"\n", command, words(take_arguments(command, keys, values)));
   }
   std::vector<std::string> topics = help_topics();
   topics.insert(topics.begin(), commands.begin(), commands.end());
@@ -115,7 +126,8 @@ std::string bash_script() {
   commands.insert(commands.end(), {"help", "--help", "--version"});
 
   std::string text = "# Completes trainyard's command line in bash; made by `trainyard completion bash`.\n";
-  text += fmt::format("_trainyard_commands=\"{}\"\n_trainyard_settings=\"{}\"\n", words(commands), words(settings));
+  text += fmt::format("_trainyard_commands=\"{}\"\n_trainyard_settings=\"--{}\"\n", words(commands),
+                      fmt::join(keys, " --"));
   text += fmt::format("declare -gA _trainyard_flags=(\n{})\n", flags);
   text += "# Nothing between the quotes: names of files; -: nothing is offered.\ndeclare -gA _trainyard_values=(\n";
   for (const auto& [before, offered] : values) text += fmt::format("  [\"{}\"]=\"{}\"\n", before, offered);
@@ -128,7 +140,7 @@ class CompletionCommand : public Command {
     arguments.add("shell", shell_, "for which shell", {.required = true, .one_of = {"bash"}});
   }
 
-  bool takes_settings() const override { return false; }
+  bool uses(const std::string& /*key*/) const override { return false; }
 
   int run(const Config&) override {
     write_output(bash_script());

@@ -6,7 +6,6 @@
 #include <fmt/ranges.h>
 
 #include "commands/columns.h"
-#include "commands/command.h"
 #include "commands/topics.h"
 #include "config/component.h"
 #include "config/settings.h"
@@ -39,12 +38,12 @@ std::string argument_rows(const std::string& heading, const std::vector<Argument
   return text.empty() ? text : fmt::format("\n{}:\n{}", heading, text);
 }
 
-std::string settings_rows(std::size_t columns) {
+std::string settings_rows(const Command& command, std::size_t columns) {
   Config config;
   std::string text;
   std::string section;
   for (const Setting& setting : settings_in(config)) {
-    if (!setting.flag) continue;
+    if (!setting.flag || !command.uses(setting.key)) continue;
     if (setting.section() != section) {
       section = setting.section();
       const std::string use = setting.component ? " if " + setting.component->condition() : "";
@@ -74,9 +73,9 @@ std::string overview(std::size_t columns) {
          paragraph(fmt::format("trainyard help TOPIC prints a page: {}.", fmt::join(help_topics(), ", ")), columns);
 }
 
-std::string command_help(const std::string& command, const std::vector<ArgumentHelp>& arguments, bool takes_settings,
+std::string command_help(const std::string& name, const Command& command, const std::vector<ArgumentHelp>& arguments,
                          std::size_t columns) {
-  std::string usage = "trainyard " + command;
+  std::string usage = "trainyard " + name;
   std::vector<std::string> groups = {"arguments", "options"};
   for (const ArgumentHelp& argument : arguments) {
     if (!argument.name.starts_with("-")) usage += " " + usage_of(argument);
@@ -84,16 +83,17 @@ std::string command_help(const std::string& command, const std::vector<ArgumentH
       groups.push_back(argument.group);
     }
   }
-  if (takes_settings) usage += " [--config FILE ...] [--section.key VALUE ...]";
+  const std::string settings = settings_rows(command, columns);
+  if (!settings.empty()) usage += " [--config FILE ...] [--section.key VALUE ...]";
   std::string text = paragraph(usage, columns);
-  text += "\n" + paragraph(CommandRegistry::find(command).description, columns);
+  text += "\n" + paragraph(CommandRegistry::find(name).description, columns);
   for (const std::string& group : groups) text += argument_rows(group, arguments, columns);
-  if (!takes_settings) return text;
+  if (settings.empty()) return text;
   text += "\n" + paragraph(
                      "settings, as flags or in TOML files with sections (--config FILE, for each; a file overrides "
                      "those before it, and a flag overrides files):",
                      columns);
-  return text + settings_rows(columns);
+  return text + settings;
 }
 
 }  // namespace trainyard

@@ -71,7 +71,7 @@ class ListCommand : public Command {
     arguments.add("-v,--verbose", verbose_, "also show the models' parameters, multiply-adds and stages");
   }
 
-  bool takes_settings() const override { return false; }
+  bool uses(const std::string& /*key*/) const override { return false; }
 
   int run(const Config&) override {
     for (const CatalogSection& section : catalog()) {

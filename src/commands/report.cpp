@@ -63,6 +63,11 @@ class ReportCommand : public Command {
 
   bool product_is_output() const override { return false; }
 
+  // All others are the runs' own.
+  bool uses(const std::string& key) const override {
+    return key == "train.device" || key == "loader.workers" || key == "data.root";
+  }
+
   int run(const Config& config) override {
     std::set<fs::path> seen;
     for (const std::string& run : runs_) {  // a mistyped name ends the command before anything expensive

@@ -34,11 +34,14 @@ TEST(CommandLine, WordsAfterTwoDashesAreNoFlags) {
   EXPECT_THAT(error_of<UsageError>([&] { parse({"trainyard", "train", "--", "--x"}); }), HasSubstr("'--x'"));
 }
 
-TEST(CommandLine, SettingsOfACommandThatTakesNoneAreRefused) {
-  const std::vector<std::vector<const char*>> commands = {
-      {"trainyard", "average", "runs/a"}, {"trainyard", "completion", "bash"}, {"trainyard", "list"}};
+TEST(CommandLine, SettingsThatTheCommandDoesNotUseAreRefused) {
+  const std::vector<std::vector<const char*>> commands = {{"trainyard", "average", "runs/a"},
+                                                          {"trainyard", "completion", "bash"},
+                                                          {"trainyard", "list"},
+                                                          {"trainyard", "report", "runs/a", "--loader.workers", "1"}};
   for (std::vector<const char*> words : commands) {
-    const std::string expected = fmt::format("[trainyard] {} takes no settings, and optimizer.lr was given", words[1]);
+    const std::string expected =
+        fmt::format("[trainyard] {} makes no use of the setting optimizer.lr; leave it out", words[1]);
     words.insert(words.end(), {"--optimizer.lr", "1"});
     EXPECT_THAT(error_of<UsageError>([&] { parse_command_line(static_cast<int>(words.size()), words.data()); }),
                 HasSubstr(expected));

@@ -64,7 +64,8 @@ TEST_F(Completion, OffersSettingsAndFlagsOfTheCommand) {
   EXPECT_THAT(offered({"trainyard", "report", "--out"}), ElementsAre("--output"));
   EXPECT_THAT(offered({"trainyard", "bench", "step", "--roun"}), ElementsAre("--rounds"));
   EXPECT_THAT(offered({"trainyard", "train", ""}), Contains("--config"));
-  EXPECT_THAT(offered({"trainyard", "average", "--"}), ElementsAre("--help", "--last")) << "takes no settings";
+  EXPECT_THAT(offered({"trainyard", "average", "--"}), ElementsAre("--help", "--last")) << "uses no settings";
+  EXPECT_THAT(offered({"trainyard", "report", "--data."}), ElementsAre("--data.root")) << "the only one that it uses";
 }
 
 TEST_F(Completion, OffersWhatAValueMayBe) {
