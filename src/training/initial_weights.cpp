@@ -2,10 +2,14 @@
 
 #include <filesystem>
 
+#include <fmt/format.h>
+
 #include "checkpoint/checkpoint_folder.h"
+#include "checkpoint/manifest.h"
 #include "checkpoint/safetensors_torch.h"
 #include "config/paths.h"
 #include "util/error.h"
+#include "util/printable.h"
 #include "util/system.h"
 
 namespace trainyard {
@@ -23,6 +27,16 @@ std::string advice_on_weights(const std::filesystem::path& name, const std::file
   return is_missing ? "; make weights NAME=" + name.stem().string() + " fetches published ones" : "";
 }
 
+// What to say of weights that do not fit `model`: that the checkpoint they are in is of another one; otherwise nothing.
+std::string advice_on_model(const std::filesystem::path& path, const std::string& model) {
+  try {
+    const std::string trained = read_manifest(path.parent_path()).model;
+    if (trained != model) return fmt::format("\n  the checkpoint is of model.name = {}", printable(trained, 100));
+  } catch (const Error&) {  // not in a checkpoint
+  }
+  return "";
+}
+
 }  // namespace
 
 void load_initial_weights(Model& model, const ModelConfig& config) {
@@ -34,7 +48,12 @@ void load_initial_weights(Model& model, const ModelConfig& config) {
   } catch (const RunError& error) {  // a wrong setting, hence a usage error
     throw_error(ExitCode::usage, error.what() + advice_on_weights(name, path));
   }
-  load_weights(model, load_safetensors(path), config.reset_head, path);
+  const NamedTensors weights = load_safetensors(path);
+  try {
+    load_weights(model, weights, config.reset_head, path);
+  } catch (const Error& error) {
+    throw_error(error.code(), error.what() + advice_on_model(path, config.name));
+  }
 }
 
 }  // namespace trainyard

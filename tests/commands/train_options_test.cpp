@@ -137,6 +137,14 @@ TEST_F(TrainOptions, FineTuningBeginsFromAnotherRunsWeights) {
   EXPECT_EQ(find("reset", "fc.weight").sizes(), (std::vector<std::int64_t>{7, 128}));
 }
 
+TEST_F(TrainOptions, WeightsOfACheckpointOfAnotherModelNameTheModel) {
+  ASSERT_EQ(train("a").exit_code, 0);
+  const std::string weights = last("a") / "model.safetensors";
+  const Outcome refused = train("b", {"--model.name", "linear", "--model.weights", weights});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.output, AllOf(HasSubstr("'fc.weight'"), HasSubstr("\n  the checkpoint is of model.name = ")));
+}
+
 TEST_F(TrainOptions, WeightsThatAreNotThereAreAUsageError) {
   const Outcome outcome = train("a", {"--model.weights", "/nowhere/w.safetensors"});
   EXPECT_EQ(outcome.exit_code, 2);
