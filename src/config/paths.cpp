@@ -19,15 +19,26 @@ bool is_there(const fs::path& path) {
   return fs::exists(path, ignored);
 }
 
+bool is_same(const fs::path& path, const fs::path& other) {
+  std::error_code ignored;
+  return fs::equivalent(path, other, ignored);
+}
+
 void resolve(const char* key, const fs::path& folder, std::string& path, std::vector<std::string>& notes) {
   if (path.empty() || fs::path(path).is_absolute()) return;
   const std::string absolute = (folder / path).lexically_normal().string();
   if (!is_there(absolute) && is_there(path)) {
     notes.push_back(fmt::format("[{}] {} is not there any more; {} in the current folder is used instead", key,
                                 printable(absolute), printable(path)));
-  } else {
-    path = absolute;
+    return;
   }
+  if (is_there(path) && !is_same(absolute, path)) {  // e.g. after the whole project was copied
+    notes.push_back(
+        fmt::format("[{0}] {1} is also in the current folder, and {2} is used, because the configuration was "
+                    "written there; to use the other, give --{0} {3}",
+                    key, printable(path), printable(absolute), printable(fs::absolute(path).string())));
+  }
+  path = absolute;
 }
 
 // Of files with weights, in formats that are converted first, too.
@@ -44,8 +55,7 @@ void resolve_standard_root(const fs::path& folder, DataConfig& data) {
   std::string with_dashes = data.name;
   std::replace(with_dashes.begin(), with_dashes.end(), '_', '-');
   for (const std::string& name : {data.name, with_dashes}) {
-    const fs::path root = folder / "data" / name;
-    if (data.root.empty() && is_there(root)) data.root = root.string();
+    if (data.root.empty() && is_there(folder / "data" / name)) data.root = "data/" + name;
   }
 }
 

@@ -71,6 +71,21 @@ TEST_F(ResolvePaths, MovedFolderIsFoundFromTheCurrentOneAndSaidSo) {
   EXPECT_EQ(config_.data.root, "data/mine");
 }
 
+TEST_F(ResolvePaths, AnotherFolderOfTheSameNameIsNamed) {
+  fs::create_directories(dir_ / "now/data/mine");
+  EXPECT_THAT(resolve_paths(config_),
+              ElementsAre(AllOf(HasSubstr("[data.root] data/mine is also in the current folder, and " +
+                                          std::string(dir_ / "then/data/mine") + " is used"),
+                                HasSubstr("give --data.root " + std::string(dir_ / "now/data/mine")))));
+  EXPECT_EQ(config_.data.root, dir_ / "then/data/mine");
+}
+
+TEST_F(ResolvePaths, ALinkToTheSameFolderIsNoOther) {
+  fs::create_directories(dir_ / "now/data");
+  fs::create_directory_symlink(dir_ / "then/data/mine", dir_ / "now/data/mine");
+  EXPECT_THAT(resolve_paths(config_), IsEmpty());
+}
+
 TEST_F(ResolvePaths, MissingPathIsNamedWhereItWas) {
   fs::remove_all(dir_ / "then");
   EXPECT_THAT(resolve_paths(config_), IsEmpty());
