@@ -198,6 +198,7 @@ struct Needs {
   int workers = 0;                        ///< loader.workers
   int batch_size = 0;                     ///< loader.batch_size; 0: unknown
   bool keeps_samples = false;             ///< on the GPU (loader.cache = gpu)
+  int threads = 0;                        ///< train.threads; 0: as many as there are cores
   std::uint64_t shared_memory = 0;        ///< of the loader's arena as configured; 0: none or unknown
   std::uint64_t shared_memory_least = 0;  ///< the least with which the loader works at all
   std::uint64_t memory = 0;               ///< of all processes, without arena and CUDA; 0: unknown

@@ -27,6 +27,7 @@ bool already_applied(const Change& change, const Facts& facts, const Needs& need
   if (key == "train.device") return needs.device == value;
   if (key == "train.precision") return needs.precision == value;
   if (key == "loader.batch_size") return at_most(needs.batch_size, value);
+  if (key == "train.threads") return at_most(needs.threads, value);
   if (key == "loader.cache") return !needs.keeps_samples;
   if (key == "loader.workers") return needs.workers <= std::stoi(value);
   if (key == "libtorch.cuda") return facts.torch.cuda_compiled == value;

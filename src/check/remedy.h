@@ -11,7 +11,7 @@ namespace trainyard {
 
 /// Whether the facts show that `change` has already been made; false if they cannot tell. Keys:
 ///   train.device, train.precision                   the value is the setting's
-///   loader.batch_size, loader.workers               the value is the most that is advised
+///   loader.batch_size, loader.workers, train.threads   the value is the most that is advised
 ///   loader.cache                                    any that keeps no samples on the GPU
 ///   libtorch.cuda                                   the CUDA version that LibTorch was built for
 ///   driver, driver.most                             the oldest, the newest branch of the driver

@@ -151,6 +151,22 @@ Result too_many_workers(const Facts& facts, const Needs& needs) {
                  "more workers than cores take turns and slow each other down", remedy);
 }
 
+Result too_many_threads(const Facts& facts, const Needs& needs) {
+  const int cores = facts.host.cores;
+  const int processes = std::max(needs.local_world_size, 1);
+  if (cores <= 0 || needs.threads <= std::max(cores / processes, 1)) return {};
+  Remedy remedy(facts, needs);
+  const std::string share = std::to_string(std::max(cores / processes, 1));
+  remedy.add(fmt::format("use --train.threads {}, or leave it out", share), {{"train.threads", share}});
+  return finding(
+      warning,
+      fmt::format("train.threads = {}{}, and {} cores may be used", needs.threads,
+                  processes > 1 ? fmt::format(" in each of {} processes", processes) : "", cores),
+      "the threads wait for one another in every operation; with more threads than cores, each wait takes as "
+      "long as the operating system lets other threads run",
+      remedy);
+}
+
 Result open_files_low(const Facts& facts, const Needs& needs) {
   const std::uint64_t need = 256 + 8 * static_cast<std::uint64_t>(std::max(needs.workers, 0));
   const Limit& limit = facts.limits.open_files;
@@ -330,6 +346,7 @@ constexpr Rule table[] = {
     {"disk-full", "runs", disk_full},
     {"memory-limit", "memory", memory_limit},
     {"too-many-workers", "cpu", too_many_workers},
+    {"too-many-threads", "cpu", too_many_threads},
     {"open-files-low", "limits", open_files_low},
     {"processes-low", "limits", processes_low},
     {"clock-wrong", "host", clock_wrong},

@@ -23,6 +23,7 @@ Needs device_needs_of(const Config& config, const Rank& rank) {
   needs.precision = word(config.train.precision);
   needs.batch_size = config.loader.batch_size;
   needs.keeps_samples = config.loader.cache == SampleCache::gpu;
+  needs.threads = config.train.threads;
   needs.local_rank = rank.local_rank;
   needs.local_world_size = rank.local_world_size;
   needs.world_size = rank.world_size;

@@ -114,6 +114,7 @@ TEST_P(RandomFacts, AreAlwaysDiagnosedWithRemediesAndInOrder) {
     needs.workers = static_cast<int>(random.below(300));
     needs.batch_size = static_cast<int>(random.below(600));
     needs.keeps_samples = random.below(2) == 0;
+    needs.threads = static_cast<int>(random.below(40));
     const std::uint64_t sizes[] = {0, 1, 100 << 20, ~0ull};
     needs.shared_memory = sizes[random.below(4)];
     needs.memory = sizes[random.below(4)];
@@ -205,6 +206,7 @@ Needs random_needs(RandomStream& random) {
   needs.workers = static_cast<int>(random.below(40));
   needs.batch_size = static_cast<int>(random.below(3));
   needs.keeps_samples = random.below(2) == 0;
+  needs.threads = static_cast<int>(random.below(40));
   needs.shared_memory = sizes[random.below(4)];
   needs.memory = sizes[random.below(4)];
   return needs;
@@ -252,6 +254,7 @@ TEST_P(MissingFacts, SuggestNoRemedyThatIsAlreadyApplied) {
   } phrases[] = {{"--train.device ", "train.device"},
                  {"--train.precision ", "train.precision"},
                  {"--loader.batch_size", "loader.batch_size"},
+                 {"--train.threads ", "train.threads"},
                  {"--loader.cache", "loader.cache"},
                  {"--loader.workers", "loader.workers"},
                  {"--ipc=host", "container.ipc"},

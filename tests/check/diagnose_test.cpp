@@ -67,6 +67,12 @@ struct Fault {
   Needs needs = needs_of("auto");
 };
 
+Needs threads(int number) {
+  Needs needs = needs_of("auto");
+  needs.threads = number;
+  return needs;
+}
+
 Needs precision(const std::string& name) {
   Needs needs = needs_of("auto");
   needs.precision = name;
@@ -369,6 +375,7 @@ std::vector<Fault> host_faults() {
       make("disk-full", w, [](Facts& f) { f.folders[0].free = 1 << 20; }),
       make("memory-limit", w, [](Facts& f) { f.host.memory_limit = 4ull << 30; }),
       make("too-many-workers", w, [](Facts& f) { f.host.cores = 2; }),
+      {"too-many-threads", w, "auto", machines::docker(), threads(64)},
       make("open-files-low", w, [](Facts& f) { f.limits.open_files = 256; }),
       make("clock-wrong", w, [](Facts& f) { f.host.clock = 86'400; }),
       make("clock-wrong", w, [](Facts& f) { f.host.clock = 9'000'000'000; }),
@@ -779,6 +786,25 @@ TEST(ExplainError, OutOfMemorySaysWhatWasAskedWhatIsFreeAndWhatToTurnDown) {
   EXPECT_TRUE(found->remedy.starts_with("use --loader.batch_size 256 (it is 512); or --train.precision bf16"))
       << found->remedy;
   EXPECT_NE(found->remedy.find("expandable_segments"), std::string::npos);
+}
+
+TEST(Diagnose, ThreadsOfAllProcessesAreCompared) {
+  Facts facts = machines::with_gpus(1);
+  facts.host.cores = 8;
+  const auto found = [&](int number, int processes) {
+    Needs needs = threads(number);
+    needs.local_world_size = processes;
+    for (const Finding& finding : diagnose(facts, needs)) {
+      if (finding.code == "too-many-threads") return finding.what + ": " + finding.remedy;
+    }
+    return std::string();
+  };
+  EXPECT_EQ(found(8, 1), "");
+  EXPECT_EQ(found(4, 2), "");
+  EXPECT_EQ(found(64, 1), "train.threads = 64, and 8 cores may be used: use --train.threads 8, or leave it out");
+  EXPECT_EQ(found(8, 2),
+            "train.threads = 8 in each of 2 processes, and 8 cores may be used: use --train.threads 4, or "
+            "leave it out");
 }
 
 TEST(ExplainError, OutOfMemoryNamesTheSamplesOnTheGpu) {
