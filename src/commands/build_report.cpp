@@ -52,7 +52,7 @@ RunReport build_report(const fs::path& run, const std::function<CheckpointEvalua
     const CheckpointEvaluation evaluated = evaluate();
     result.evaluation = to_json(evaluated);
     result.evaluation["checkpoint"] = evaluated.checkpoint.filename().string();
-    result.evaluation["whole"] = evaluated.whole;
+    result.evaluation["evaluated_on"] = samples_text(evaluated.scores);
     result.evaluation["worst_images"] = evaluated.findings.worst_images;
     add_images(result.evaluation["worst"], evaluated.findings.worst);
   } catch (const std::exception& error) {

@@ -67,7 +67,7 @@ class EvalCommand : public Command {
     for (const auto& [name, value] : result.scores.values) {
       const bool monitored = name == result.monitor.metric;
       print("  {:<{}}  {}{}\n", fmt::format("{}/{}", split, name), width, metric_text(value),
-            monitored ? fmt::format(" on all {}", count_of(result.scores.samples, "sample")) : "");
+            monitored ? " on " + samples_text(result.scores) : "");
     }
     print_classes(result.findings);
     print_targets(result.findings);

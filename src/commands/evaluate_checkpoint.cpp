@@ -81,7 +81,6 @@ CheckpointEvaluation evaluate_checkpoint(const std::filesystem::path& checkpoint
           .manifest = std::move(trained.manifest),
           .dataset = config.data.name,
           .split = split,
-          .whole = batches.samples() == data.size,
           .device = device.str(),
           .precision = word(config.train.precision),
           .monitor = trained.task->monitor(),

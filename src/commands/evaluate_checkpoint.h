@@ -23,7 +23,6 @@ struct CheckpointEvaluation {
   Manifest manifest;
   std::string dataset;
   Split split;
-  bool whole;  ///< on every sample of the split
   std::string device;
   std::string precision;
   Monitor monitor;

@@ -185,7 +185,7 @@ class TrainCommand : public Command {
     // A finished run without a report was stopped while the report was made.
     const bool reports = result.signal == 0 && (result.last || !fs::exists(folder.report()));
     const Judged judged = reports ? judge(config, pool, device, folder) : Judged();
-    print_summary(result, config, folder, judged, debug_.fast_dev_run ? "the first" : "all");
+    print_summary(result, config, folder, judged);
     print_loading(result.loading, pool);
     if (reports) print_report(folder, judged);
   }

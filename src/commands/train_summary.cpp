@@ -27,20 +27,19 @@ std::string ranks_line(const RunResult& result) {
 }
 
 // "val/accuracy   0.9348 on all 6000 samples, val/loss 0.1800, val/top5 0.9990", followed by `rest`.
-void print_scores(const std::string& split, const Scores& scores, const std::string& monitor, const char* which,
+void print_scores(const std::string& split, const Scores& scores, const std::string& monitor,
                   const std::string& rest = "") {
   std::string others;
   for (const auto& [name, value] : scores.values) {
     if (name != monitor) others += fmt::format(", {}/{} {}", split, name, metric_text(value));
   }
-  print_row(split + "/" + monitor, fmt::format("{} on {} {}{}{}", metric_text(value_of(scores.values, monitor)), which,
-                                               count_of(scores.samples, "sample"), others, rest));
+  print_row(split + "/" + monitor, fmt::format("{} on {}{}{}", metric_text(value_of(scores.values, monitor)),
+                                               samples_text(scores), others, rest));
 }
 
 void print_judged(const CheckpointEvaluation& best) {
   if (best.split == Split::test) {
-    print_scores("test", best.scores, best.monitor.metric, best.whole ? "all" : "the first",
-                 fmt::format(", of {}", best.checkpoint.filename().string()));
+    print_scores("test", best.scores, best.monitor.metric, fmt::format(", of {}", best.checkpoint.filename().string()));
   } else {
     print_row("test", "none: the data has no test split, and the figures on val chose the best checkpoint");
   }
@@ -52,8 +51,7 @@ void print_row(const std::string& name, const std::string& value) {
   print("  {:<15}{}{}\n", name, name.size() < 15 ? "" : "  ", value);
 }
 
-void print_summary(const RunResult& result, const Config& config, const RunFolder& folder, const Judged& judged,
-                   const char* evaluated) {
+void print_summary(const RunResult& result, const Config& config, const RunFolder& folder, const Judged& judged) {
   if (result.signal != 0 && result.steps > 0) {
     print("stopped by signal {} after step {}: {} to resume there\n", result.signal, result.steps,
           how_to_resume(config, folder.path));
@@ -67,9 +65,10 @@ void print_summary(const RunResult& result, const Config& config, const RunFolde
           result.early_stopped ? "--train.patience N" : "--train.epochs N");
   }
   print("\n");
-  print_row("epochs", fmt::format("{} of {}, {}{}", result.epochs, config.train.epochs, count_of(result.steps, "step"),
+  const std::string of_all = result.epochs > config.train.epochs ? "" : fmt::format(" of {}", config.train.epochs);
+  print_row("epochs", fmt::format("{}{}, {}{}", result.epochs, of_all, count_of(result.steps, "step"),
                                   result.early_stopped ? early_stop(config, result) : ""));
-  if (result.last) print_scores("val", *result.last, result.monitor, evaluated);
+  if (result.last) print_scores("val", *result.last, result.monitor);
   if (result.best_epoch > 0) {
     print_row("best",
               fmt::format("val/{} {} after epoch {}", result.monitor, metric_text(result.best), result.best_epoch));

@@ -18,10 +18,8 @@ struct Judged {
   std::string error;
 };
 
-/// Prints the metrics, the speed and the files of a run. `evaluated`: which samples of val were evaluated, "all" or
-/// "the first".
-void print_summary(const RunResult& result, const Config& config, const RunFolder& folder, const Judged& judged,
-                   const char* evaluated);
+/// Prints the metrics, the speed and the files of a run.
+void print_summary(const RunResult& result, const Config& config, const RunFolder& folder, const Judged& judged);
 
 /// Prints how the loader did in an epoch, and what would speed it up.
 void print_loading(const EpochStats& stats, const WorkerPool& pool);

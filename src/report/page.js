@@ -87,7 +87,7 @@ function summary(run) {
   // The monitored one first.
   const metrics = [monitor, ...names.filter((name) => name !== monitor)].map((name) => [name, figures[`${split}/${name}`]]);
   return {
-    split, metrics, samples: e.samples, whole: e.whole ?? true, best: best.epoch, epochs: last.epoch ?? 0, steps: last.step ?? run.steps.at(-1)?.step ?? 0,
+    split, metrics, evaluatedOn: e.evaluated_on, best: best.epoch, epochs: last.epoch ?? 0, steps: last.step ?? run.steps.at(-1)?.step ?? 0,
     rate: timed.length / time(() => 1), wait: time((e) => e.data_wait ?? 0) / time(() => 1), checkpoint: e.checkpoint, classes: e.classes?.length ?? 0,
   };
 }
@@ -104,7 +104,7 @@ function heading() {
         element('div', {class: 'more'}, more));
     main.append(element('div', {class: 'tiles'},
         ...s.metrics.map(([name, value], i) => tile(`${s.split}/${name}`, figure(name, value),
-            i === 0 ? (s.samples ? `on ${s.whole ? 'all' : 'the first'} ${countOf(s.samples, 'sample')}` : `epoch ${s.best ?? '–'}`) :
+            i === 0 ? (s.evaluatedOn ? `on ${s.evaluatedOn}` : `epoch ${s.best ?? '–'}`) :
             i === 1 && s.best ? `best after epoch ${s.best}` : '', i === 0 ? 'first' : '')),
         tile('Trained', countOf(s.epochs, 'epoch'), countOf(s.steps, 'step')),
         tile('Throughput', `${rate(s.rate)}/s`, 'training samples'),
@@ -450,7 +450,7 @@ function predictions() {
     if (!e) return element('div', {class: 'stack'}, runTitle(index), element('p', {class: 'card soft'}, run.note));
     return element('div', {class: 'stack'},
         element('div', {}, runTitle(index), element('p', {class: 'soft small', style: {margin: '0'}},
-            `${e.checkpoint}, after epoch ${e.epoch}, on ${e.whole ?? true ? 'all' : 'the first'} ${countOf(e.samples, 'sample')} of ${e.split} of ${e.dataset}, ${e.precision}`)),
+            `${e.checkpoint}, after epoch ${e.epoch}, on ${e.evaluated_on} of ${e.split} of ${e.dataset}, ${e.precision}`)),
         e.targets ? element('div', {class: 'grid runs'}, ...targetCards(e, index)) : null,
         ...(runs.length > 1 ? [confusionCard(e), pairsCard(e), classCard(e), wrongCard(e), textCard(e)] : [
           element('div', {class: 'grid runs'}, ...[confusionCard(e), element('div', {class: 'stack'}, classCard(e), pairsCard(e))]

@@ -9,6 +9,7 @@
 #include <ATen/ops/cat.h>
 
 #include "training/forward.h"
+#include "util/count_of.h"
 #include "util/error.h"
 #include "util/printable.h"
 
@@ -36,6 +37,12 @@ at::Tensor of_all_ranks(const at::Tensor& rows, ProcessGroup& group) {
 }
 
 }  // namespace
+
+std::string samples_text(const Scores& scores) {
+  if (scores.samples == scores.chosen)
+    return (scores.whole ? "all " : "the first ") + count_of(scores.samples, "sample");
+  return fmt::format("{} of {}{}", scores.samples, scores.whole ? "" : "the first ", count_of(scores.chosen, "sample"));
+}
 
 std::vector<std::string> score_names(const Task& task) {
   std::vector<std::string> names = MetricSet(task.metrics(Phase::evaluate)).names();
@@ -139,6 +146,8 @@ std::optional<Scores> evaluate(EvaluationStep& step, DeviceLoader& batches, Proc
   const bool is_whole = batches.samples() == batches.split().size;  // even if single samples were skipped
   return Scores{.values = std::move(values),
                 .samples = sums.samples(),
+                .chosen = static_cast<std::int64_t>(batches.samples()),
+                .whole = is_whole,
                 .warnings = is_whole ? sums.warnings() : std::vector<std::string>()};
 }
 

@@ -19,8 +19,13 @@ namespace trainyard {
 struct Scores {
   MetricValues values;                  ///< "loss" first, then the task's metrics, then its collected metrics
   std::int64_t samples = 0;             ///< that were evaluated
+  std::int64_t chosen = 0;              ///< to be evaluated: more if some were left out (loader.on_worker_error)
+  bool whole = true;                    ///< whether every sample of the split was chosen
   std::vector<std::string> warnings{};  ///< about the split, of the task's metrics; none if only a part was evaluated
 };
+
+/// On which samples: "all 17 samples", "the first 64 samples", "17 of 18 samples", "63 of the first 64 samples".
+std::string samples_text(const Scores& scores);
 
 /// The names of Scores::values, in the same order.
 std::vector<std::string> score_names(const Task& task);

@@ -81,6 +81,7 @@ RunReport run(const std::string& name) {
                        {"split", "test"},
                        {"precision", "fp32"},
                        {"samples", 30},
+                       {"evaluated_on", "all 30 samples"},
                        {"monitor", "accuracy"},
                        {"higher_is_better", true},
                        {"metrics", {"loss", "accuracy", "top5"}},

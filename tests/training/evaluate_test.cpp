@@ -37,6 +37,15 @@ Evaluated evaluated(int batch_size, int workers, std::uint64_t max_batches = 100
   return {evaluate(step, batches, alone).value(), score_names(*task)};
 }
 
+TEST(SamplesText, SaysWhichPartOfTheSplitWasEvaluated) {
+  EXPECT_EQ(samples_text({.values = {}, .samples = 17, .chosen = 17}), "all 17 samples");
+  EXPECT_EQ(samples_text({.values = {}, .samples = 17, .chosen = 18}), "17 of 18 samples");
+  EXPECT_EQ(samples_text({.values = {}, .samples = 64, .chosen = 64, .whole = false}), "the first 64 samples");
+  EXPECT_EQ(samples_text({.values = {}, .samples = 63, .chosen = 64, .whole = false}), "63 of the first 64 samples");
+  EXPECT_EQ(samples_text(evaluated(16, 0).scores), "all 40 samples");
+  EXPECT_EQ(samples_text(evaluated(16, 0, 2).scores), "the first 32 samples");
+}
+
 TEST(Evaluate, CollectedMetricsAreThoseOfTheWholeSplit) {
   const Evaluated whole = evaluated(40, 0);
   EXPECT_EQ(whole.names, (std::vector<std::string>{"loss", "accuracy", "top2", "auc"}));
