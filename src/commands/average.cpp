@@ -20,7 +20,7 @@ class AverageCommand : public Command {
  public:
   void bind(Arguments& arguments) override {
     arguments.add("run", run_, "a run's folder", {.required = true});
-    arguments.add("--last", last_, "number of newest checkpoints to average; by default all that the run has kept",
+    arguments.add("--last", last_, "number of newest checkpoints to average; by default checkpoint.keep of the run",
                   {.range = {{2, 1'000'000}}});
   }
 
@@ -32,9 +32,8 @@ class AverageCommand : public Command {
     if (!fs::exists(run_)) throw UsageError("average", "there is no run {}: no such file or folder", run_);
     require_run_folder(run_, "average");
     std::vector<fs::path> checkpoints = step_folders(fs::path(run_) / "checkpoints");
-    const std::size_t least = last_ == unset ? 2 : static_cast<std::size_t>(last_);
-    require_enough(checkpoints, least);
-    if (last_ != unset) checkpoints.erase(checkpoints.begin(), checkpoints.end() - last_);
+    const std::size_t count = number_of(checkpoints);
+    checkpoints.erase(checkpoints.begin(), checkpoints.end() - static_cast<std::ptrdiff_t>(count));
     const fs::path output = fs::path(run_) / "averaged";
     save_checkpoint(output, average_of(checkpoints), /*best=*/false, {});
     prune(output, 1);
@@ -46,13 +45,25 @@ class AverageCommand : public Command {
   }
 
  private:
-  void require_enough(const std::vector<fs::path>& checkpoints, std::size_t least) const {
-    const std::size_t count = checkpoints.size();
-    if (count >= least) return;
-    const bool keeps_enough = count == 0 || read_config(checkpoints.back()).checkpoint.keep >= static_cast<int>(least);
+  // How many to average: by default those that the run keeps as the newest, without an older one that is the best.
+  std::size_t number_of(const std::vector<fs::path>& checkpoints) const {
+    const std::size_t there = checkpoints.size();
+    const int kept = there == 0 ? 2 : read_config(checkpoints.back()).checkpoint.keep;
+    const std::size_t wanted = static_cast<std::size_t>(last_ == unset ? kept : last_);
+    if (last_ == unset && kept == 1) {
+      throw UsageError("average",
+                       "{} keeps its newest checkpoint alone (checkpoint.keep = 1), 2 are to be averaged; "
+                       "train with checkpoint.keep = 2{}",
+                       run_, there > 1 ? ", or add the best one with --last 2" : "");
+    }
+    if (last_ == unset && there >= 2) return std::min(wanted, there);
+    const std::size_t least = last_ == unset ? 2 : wanted;
+    if (there >= least) return least;
     throw UsageError("average", "{} has {}, {} are to be averaged; train {}", run_,
-                     count == 0 ? "no checkpoint" : count_of(count, "checkpoint"), least,
-                     keeps_enough ? "more epochs" : fmt::format("with checkpoint.keep = {}", least));
+                     there == 0 ? "no checkpoint" : count_of(there, "checkpoint"), least,
+                     there == 0 || static_cast<std::size_t>(kept) >= least
+                         ? "more epochs"
+                         : fmt::format("with checkpoint.keep = {}", least));
   }
 
   static constexpr int unset = -1;

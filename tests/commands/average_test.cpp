@@ -62,6 +62,14 @@ TEST_F(AverageCommand, SaysWhetherEpochsOrCheckpointsAreMissing) {
   EXPECT_THAT(alone.output, HasSubstr("short has 1 checkpoint, 2 are to be averaged; train more epochs"));
 }
 
+TEST_F(AverageCommand, ByDefaultAnOlderBestCheckpointIsLeftOut) {
+  ASSERT_EQ(train("longer", {}, "6").exit_code, 0);
+  std::filesystem::create_directories(*dir_ / "longer/checkpoints/step-00000004");  // stands for the best one
+  const Outcome averaged = run_program({TRAINYARD_BINARY, "average", *dir_ / "longer"});
+  ASSERT_EQ(averaged.exit_code, 0) << averaged.output;
+  EXPECT_THAT(averaged.output, HasSubstr("averaged 2 checkpoints: step-00000020, step-00000024\n"));
+}
+
 TEST_F(AverageCommand, RefusesAFolderThatIsNoRun) {
   const TempDir dir;
   const Outcome outcome = run_program({TRAINYARD_BINARY, "average", dir.path()});
