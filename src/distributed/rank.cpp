@@ -36,7 +36,10 @@ class Variables {
 
   std::string text(const char* name) const {
     if (std::optional<std::string> value = environment_(name)) return *value;
-    throw UsageError(where, "{} has started this process, but the environment variable {} is missing", launcher_, name);
+    throw UsageError(where,
+                     "the environment has variables of {}, but {} is missing; start the program with it, or unset them "
+                     "(docs/many-gpus.md lists them)",
+                     launcher_, name);
   }
 
   int number(const char* name, int least, int most) const { return number_of(text(name), name, least, most); }
