@@ -6,6 +6,7 @@
 #include "util/error.h"
 #include "util/log.h"
 #include "util/output.h"
+#include "util/printable.h"
 
 namespace trainyard {
 namespace {
@@ -48,10 +49,13 @@ void TablePredictor::predict_rows_of(CsvReader& file, std::vector<ColumnReader>&
       throw;
     }
   };
+  bool has_rows = false;
   while (has_next()) {
+    has_rows = true;
     rows.push_back(read_row(file, columns));
     if (rows.size() == batch_size) predict_rows(std::exchange(rows, {}));
   }
+  if (!has_rows) throw RunError("predict", "{} has no rows after its header", printable(file.path()));
   predict_rows(rows);
 }
 

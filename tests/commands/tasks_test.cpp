@@ -184,6 +184,10 @@ TEST_F(TaskCommands, RegressionOfATableTrainsIsEvaluatedAndPredictsRows) {
   EXPECT_TRUE(rows[2].contains("error"));
   EXPECT_TRUE(rows[3]["predictions"][0]["value"].is_number());
 
+  dir_.write("empty.csv", "d,c,b,a\n");
+  const Outcome empty = run({"predict", dir_ / "runs/r", dir_ / "empty.csv"});
+  EXPECT_EQ(empty.exit_code, 1);
+  EXPECT_THAT(empty.output, HasSubstr("empty.csv has no rows after its header"));
   dir_.write("broken.csv", "d,c,b,a\n1,y,120,0.5\n1,z,110,1\n1,z\n1,y,120,0.5\n");
   const Outcome broken = run({"predict", dir_ / "runs/r", dir_ / "broken.csv"});
   EXPECT_EQ(broken.exit_code, 1);
