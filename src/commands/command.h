@@ -24,7 +24,7 @@ class Command {
   /// that no flag has to be repeated. Empty: none. Valid once the command line is parsed.
   virtual std::string checkpoint() const { return {}; }
 
-  /// Whether the setting `key` makes a difference to the command. If not, it may not be given.
+  /// Whether the setting `key` makes a difference to the command. If not, its flag is refused.
   virtual bool uses(const std::string& /*key*/) const { return true; }
 
   /// The keys of all settings that were given, as flags or in a file, even if they equal the defaults. Valid when run()

@@ -144,6 +144,15 @@ bool print_page(const std::string& topic, const std::vector<std::string>& comman
                    fmt::join(nearest_first(topic, known), ", "));
 }
 
+// A flag that makes no difference is a mistake. A file may hold all settings of a training.
+void require_used_by(const Command& command, const std::string& name, const std::vector<Given>& given) {
+  const bool uses_one = std::ranges::any_of(given, [&](const Given& one) { return command.uses(one.key); });
+  for (const Given& one : given) {
+    if (command.uses(one.key) || (uses_one && !one.place.empty())) continue;
+    throw UsageError(where, "{} makes no use of the setting {}; leave it out", name, one.key);
+  }
+}
+
 Config resolved_config(const std::string& name, Command& command, const SettingFlags& flags) {
   Config config;
   if (const std::string given = command.checkpoint(); !given.empty()) {
@@ -155,9 +164,7 @@ Config resolved_config(const std::string& name, Command& command, const SettingF
     for (const std::string& note : notes) log_warning(note);
   }
   for (const Given& one : given) command.given_settings.push_back(one.key);
-  for (const std::string& key : command.given_settings) {
-    if (!command.uses(key)) throw UsageError(where, "{} makes no use of the setting {}; leave it out", name, key);
-  }
+  require_used_by(command, name, given);
   check_given(given, "run.name", [&] { expand_run_name(config); });
   require_valid(config, given);
   return config;

@@ -76,6 +76,8 @@ class DataCommand : public Command {
 
   std::string checkpoint() const override { return checkpoint_; }
 
+  bool uses(const std::string& key) const override { return key.starts_with("data.") || key == "loader.workers"; }
+
   int run(const Config& config) override {
     std::vector<LoadedSplit> splits;
     for (SplitDataset& made : make_splits(config.data)) {

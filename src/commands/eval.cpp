@@ -34,6 +34,8 @@ class EvalCommand : public Command {
 
   std::string checkpoint() const override { return checkpoint_; }
 
+  bool uses(const std::string& key) const override { return changes_evaluation(key); }
+
   int run(const Config& config) override {
     WorkerPool pool = open_pool(config);  // forks, so before CUDA and any thread
     const CheckResult check = run_check(device_needs_of(config));

@@ -1,5 +1,8 @@
 #include "commands/evaluate_checkpoint.h"
 
+#include <algorithm>
+#include <array>
+
 #include <fmt/format.h>
 
 #include "config/config_file.h"
@@ -31,6 +34,13 @@ void require_same_fields(const TrainedModel& trained, const std::vector<Field>& 
 }
 
 }  // namespace
+
+bool changes_evaluation(const std::string& key) {
+  constexpr std::array sections = {"task.", "model.", "data.", "transform.", "loader."};
+  constexpr std::array others = {"train.device", "train.precision", "train.threads", "train.deterministic"};
+  return std::ranges::any_of(sections, [&](const char* section) { return key.starts_with(section); }) ||
+         std::ranges::find(others, key) != others.end();
+}
 
 void require_trained_settings(const Config& trained, const Config& given) {
   for (const Difference& d : differences(trained, given)) {

@@ -39,6 +39,10 @@ struct CheckpointEvaluationOptions {
   std::uint64_t max_batches = std::numeric_limits<std::uint64_t>::max();  ///< only this many of the first batches
 };
 
+/// Whether the setting `key` makes a difference to what is computed with a trained model, or is refused by
+/// require_trained_settings().
+bool changes_evaluation(const std::string& key);
+
 /// Throws UsageError for the first setting of the model or the task that differs from the trained one, because those
 /// come from the checkpoint.
 void require_trained_settings(const Config& trained, const Config& given);

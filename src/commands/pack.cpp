@@ -26,7 +26,7 @@ class PackCommand : public Command {
   void bind(Arguments& arguments) override {
     arguments.add("folder", folder_,
                   "folder for train.packed, val.packed and test.packed; a split that the data lacks is not written, "
-                  "but tables, texts and tokens without val divide train by themselves (data.val)",
+                  "but a table without val divides train by itself (data.val)",
                   {.required = true});
     arguments.add("--as", as_, "keep (files unchanged; the default), jpeg (re-encoded) or raw (pixels)",
                   {.one_of = {"keep", "jpeg", "raw"}});
@@ -38,7 +38,12 @@ class PackCommand : public Command {
 
   bool product_is_output() const override { return verify_; }
 
+  bool uses(const std::string& key) const override { return key.starts_with("data.") || key == "loader.workers"; }
+
   int run(const Config& config) override {
+    if (verify_ && !given_settings.empty()) {
+      throw UsageError("pack", "--verify only reads what is there; leave out {}", given_settings.front());
+    }
     if (verify_ && (!as_.empty() || quality_ != unset || !options_.transforms.empty())) {
       throw UsageError("pack", "--verify only reads what is there; leave out --as, --quality and --transform");
     }

@@ -91,6 +91,8 @@ class PredictCommand : public Command {
 
   std::string checkpoint() const override { return checkpoint_; }
 
+  bool uses(const std::string& key) const override { return changes_evaluation(key); }
+
   int run(const Config& config) override {
     PredictionWriter writer(json_ ? PredictionFormat::json : PredictionFormat::text, output_);
     const fs::path checkpoint = resolve_checkpoint(checkpoint_);

@@ -38,7 +38,9 @@ TEST(CommandLine, SettingsThatTheCommandDoesNotUseAreRefused) {
   const std::vector<std::vector<const char*>> commands = {{"trainyard", "average", "runs/a"},
                                                           {"trainyard", "completion", "bash"},
                                                           {"trainyard", "list"},
-                                                          {"trainyard", "report", "runs/a", "--loader.workers", "1"}};
+                                                          {"trainyard", "report", "runs/a", "--loader.workers", "1"},
+                                                          {"trainyard", "data", "--data.name", "cifar10"},
+                                                          {"trainyard", "pack", "packed"}};
   for (std::vector<const char*> words : commands) {
     const std::string expected =
         fmt::format("[trainyard] {} makes no use of the setting optimizer.lr; leave it out", words[1]);

@@ -111,5 +111,15 @@ TEST_F(EvalCommand, AcceptsImagesOfAnotherSizeButNotOfOtherChannels) {
   EXPECT_THAT(refused.output, HasSubstr("image (uint8, 32 x 32 x 1)"));
 }
 
+TEST_F(EvalCommand, AFlagThatMakesNoDifferenceIsRefusedAndAFileMayHoldAll) {
+  const Outcome refused = run_program({TRAINYARD_BINARY, "eval", run(), "--optimizer.lr", "5"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.output, HasSubstr("eval makes no use of the setting optimizer.lr; leave it out"));
+  const TempDir dir;
+  const std::string file = dir.write("x.toml", "[optimizer]\nlr = 5\n[loader]\nworkers = 0\n");
+  const Outcome evaluated = run_program({TRAINYARD_BINARY, "eval", run(), "--config", file});
+  EXPECT_EQ(evaluated.exit_code, 0) << evaluated.output;
+}
+
 }  // namespace
 }  // namespace trainyard
