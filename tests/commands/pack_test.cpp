@@ -94,9 +94,10 @@ TEST_F(PackCommand, RefusesAQualityThatNothingUses) {
 }
 
 TEST_F(PackCommand, RefusesToVerifyWithOptionsOfPacking) {
-  for (const std::vector<std::string>& more :
-       {std::vector<std::string>{"--as", "keep"}, {"--quality", "50"}, {"--transform", "resize(size=8)"},
-        {"--data.root", "x"}}) {
+  for (const std::vector<std::string>& more : {std::vector<std::string>{"--as", "keep"},
+                                               {"--quality", "50"},
+                                               {"--transform", "resize(size=8)"},
+                                               {"--data.root", "x"}}) {
     std::vector<std::string> words = {TRAINYARD_BINARY, "pack", dir_ / "packed", "--verify"};
     words.insert(words.end(), more.begin(), more.end());
     const Outcome outcome = run_program(words);
