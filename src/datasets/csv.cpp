@@ -20,6 +20,7 @@
 #include "datasets/dataset.h"
 #include "datasets/fingerprint.h"
 #include "datasets/locate.h"
+#include "datasets/split_names.h"
 #include "datasets/validation_split.h"
 #include "util/error.h"
 #include "util/nearest.h"
@@ -347,7 +348,9 @@ std::unique_ptr<Dataset> make_csv(const DataConfig& config, Split split) {
   const auto path_of = [&](Split one) { return (root / fmt::format("{}.csv", to_string(one))).string(); };
   const auto exists = [&](Split one) {
     std::error_code ignored;  // opening it reports the error
-    return fs::symlink_status(path_of(one), ignored).type() != fs::file_type::not_found;
+    if (fs::symlink_status(path_of(one), ignored).type() != fs::file_type::not_found) return true;
+    refuse_misnamed_split(root, one, ".csv");
+    return false;
   };
   if (!exists(Split::train)) {
     throw UsageError("data.root", "there is no file {}; set data.root to the folder of train.csv",

@@ -10,6 +10,7 @@
 #include "datasets/file_index.h"
 #include "datasets/locate.h"
 #include "datasets/read_file.h"
+#include "datasets/split_names.h"
 #include "datasets/stored_images.h"
 #include "util/error.h"
 #include "util/system.h"
@@ -21,7 +22,7 @@ namespace fs = std::filesystem;
 
 fs::path root_of(const DataConfig& config) { return root_folder(config.root, "data/image_folder"); }
 
-// Returns nullopt if it does not exist.
+// Returns nullopt if it does not exist. Throws UsageError if it has another usual name.
 std::optional<fs::path> split_folder(const fs::path& root, Split split) {
   fs::path path = root / to_string(split);
   struct stat status{};
@@ -33,6 +34,7 @@ std::optional<fs::path> split_folder(const fs::path& root, Split split) {
   if (error != 0 && error != ENOENT && error != ENOTDIR) {
     throw_system_error("image_folder", "stat", path.string(), error);
   }
+  refuse_misnamed_split(root, split, "");
   return std::nullopt;
 }
 

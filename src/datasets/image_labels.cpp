@@ -18,6 +18,7 @@
 #include "datasets/fingerprint.h"
 #include "datasets/locate.h"
 #include "datasets/read_file.h"
+#include "datasets/split_names.h"
 #include "datasets/stored_images.h"
 #include "util/error.h"
 #include "util/printable.h"
@@ -181,7 +182,10 @@ std::unique_ptr<Dataset> make_image_labels(const DataConfig& config, Split split
     return fs::symlink_status(path, ignored).type() == fs::file_type::not_found;
   };
   const fs::path csv = csv_of(config, split);
-  if (split != Split::train && is_missing(csv.parent_path())) return nullptr;
+  if (is_missing(csv.parent_path())) {
+    refuse_misnamed_split(root_of(config), split, "");
+    if (split != Split::train) return nullptr;
+  }
   if (!is_missing(csv)) return std::make_unique<ImageLabels>(config, split);
   throw UsageError("data.root",
                    "there is no file {}; image_labels reads <data.root>/train/labels.csv, with a column 'file' and one "

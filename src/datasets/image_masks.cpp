@@ -17,6 +17,7 @@
 #include "datasets/file_index.h"
 #include "datasets/locate.h"
 #include "datasets/read_file.h"
+#include "datasets/split_names.h"
 #include "datasets/stored_images.h"
 #include "util/count_of.h"
 #include "util/error.h"
@@ -175,6 +176,7 @@ std::unique_ptr<Dataset> make_image_masks(const DataConfig& config, Split split)
     throw UsageError("data.root", "{} is neither a folder nor a link to one", folder.string());
   }
   if (error != ENOENT && error != ENOTDIR) throw_system_error(where, "stat", folder.string(), error);
+  refuse_misnamed_split(root_of(config), split, "");
   if (split != Split::train) return nullptr;
   throw UsageError(
       "data.root",

@@ -6,6 +6,7 @@
 
 #include "datasets/locate.h"
 #include "datasets/packed_file.h"
+#include "datasets/split_names.h"
 #include "datasets/stored_images.h"
 #include "util/error.h"
 
@@ -117,6 +118,7 @@ std::unique_ptr<Dataset> make_packed(const DataConfig& config, Split split) {
   const std::filesystem::path path = root / fmt::format("{}.packed", to_string(split));
   std::error_code ignored;  // opening it reports the error
   if (std::filesystem::symlink_status(path, ignored).type() == std::filesystem::file_type::not_found) {
+    refuse_misnamed_split(root, split, ".packed");
     if (split != Split::train) return nullptr;
     throw UsageError("data.root",
                      "there is no file {}; set data.root to the folder that `trainyard pack <folder>` has written",

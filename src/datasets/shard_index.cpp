@@ -10,6 +10,7 @@
 
 #include "datasets/litter.h"
 #include "datasets/shard_samples.h"
+#include "datasets/split_names.h"
 #include "util/count_of.h"
 #include "util/error.h"
 #include "util/printable.h"
@@ -121,7 +122,10 @@ std::optional<FileIndex> index_shards(const fs::path& root, Split split) {
   const Shards shards = shards_in(root / to_string(split));
   if (shards.paths.empty()) {
     std::error_code ignored;
-    if (split != Split::train && !fs::exists(shards.folder, ignored)) return std::nullopt;
+    if (!fs::exists(shards.folder, ignored)) {
+      refuse_misnamed_split(root, split, "");
+      if (split != Split::train) return std::nullopt;
+    }
     throw UsageError("data.root", "{} has no tar files in {}/; set data.root to the folder of train/*.tar",
                      root.string(), to_string(split));
   }

@@ -12,6 +12,7 @@
 
 #include "config/component.h"
 #include "datasets/litter.h"
+#include "datasets/split_names.h"
 #include "datasets/token_windows.h"
 #include "util/error.h"
 
@@ -157,7 +158,15 @@ std::unique_ptr<Dataset> make_text(const DataConfig& config, Split split) {
   std::error_code ignored;
   const auto file_of = [&](Split of) { return root / fmt::format("{}.txt", to_string(of)); };
   const auto has = [&](Split of) { return fs::exists(file_of(of), ignored); };
-  if (!has(Split::train)) return windows(text_at(root), config, {.split = split, .test = test});
+  const auto has_by_any_name = [&](Split of) { return has(of) || !misnamed_split(root, of, ".txt").empty(); };
+  if (!has(Split::train)) {
+    // Among other texts, training.txt is just one of them.
+    if (has_by_any_name(Split::val) || has_by_any_name(Split::test)) refuse_misnamed_split(root, Split::train, ".txt");
+    return windows(text_at(root), config, {.split = split, .test = test});
+  }
+  for (const Split other : {Split::val, Split::test}) {
+    if (!has(other)) refuse_misnamed_split(root, other, ".txt");
+  }
   if (split != Split::train && has(split)) return windows(text_at(file_of(split)), config, {split, /*whole=*/true});
   if (split == Split::test && has(Split::val)) return nullptr;
   // Train is divided if there is no val.txt.

@@ -17,6 +17,7 @@
 
 #include "config/component.h"
 #include "datasets/locate.h"
+#include "datasets/split_names.h"
 #include "datasets/token_windows.h"
 #include "util/error.h"
 
@@ -104,6 +105,13 @@ std::vector<fs::path> paths_of(const fs::path& root, Split split) {
   }
   std::sort(paths.begin(), paths.end());
   return paths;
+}
+
+// Throws UsageError if the split has another usual name.
+bool has_split(const fs::path& root, Split split) {
+  if (!paths_of(root, split).empty()) return true;
+  refuse_misnamed_split(root, split, ".bin");
+  return false;
 }
 
 // Returns the place of the first token that is not below `limit`, or the number of tokens.
@@ -212,12 +220,11 @@ void require_allowed(const TokenFiles& opened, const TokenRange& range) {
 std::unique_ptr<Dataset> make_tokens(const DataConfig& config, Split split) {
   const fs::path root = root_of(config);
   const TokenSettings& own = settings.in(config);
-  std::vector<fs::path> paths = paths_of(root, split);
-  const bool has_val = !paths_of(root, Split::val).empty();
-  if (split == Split::test && paths.empty()) return nullptr;
-  const bool cut = !has_val && split != Split::test;
-  if (cut && split == Split::val) paths = paths_of(root, Split::train);
+  if (split == Split::test && !has_split(root, split)) return nullptr;
+  const bool cut = split != Split::test && !has_split(root, Split::val);
+  const std::vector<fs::path> paths = paths_of(root, cut ? Split::train : split);
   if (paths.empty()) {
+    refuse_misnamed_split(root, Split::train, ".bin");
     throw UsageError(
         "data.root",
         "{} has no train.bin and no *_train_*.bin; set data.root to the folder of token files as nanoGPT or "
