@@ -3,6 +3,7 @@
 // JPEG and PNG, detected by content; class_folders.h says which files are read and in which order.
 #include <filesystem>
 #include <optional>
+#include <set>
 
 #include <sys/stat.h>
 
@@ -13,6 +14,8 @@
 #include "datasets/split_names.h"
 #include "datasets/stored_images.h"
 #include "util/error.h"
+#include "util/first_few.h"
+#include "util/printable.h"
 #include "util/system.h"
 
 namespace trainyard {
@@ -46,6 +49,25 @@ fs::path train_folder(const fs::path& root) {
                    root.string());
 }
 
+// Throws UsageError if there is a single class folder and all its images are in folders below it, which are probably
+// the classes or the splits.
+void refuse_nested_classes(const FileIndex& index, const fs::path& train) {
+  if (index.class_names.size() != 1) return;
+  const std::string& only = index.class_names.front();
+  std::set<std::string> folders;
+  for (std::size_t i = 0; i < index.entries.size(); ++i) {
+    const std::string_view below = std::string_view(index.name_of(i)).substr(only.size() + 1);
+    const std::size_t slash = below.find('/');
+    if (slash == std::string_view::npos) return;
+    folders.emplace(below.substr(0, slash));
+  }
+  const std::string remedy = folders.contains(to_string(Split::train))
+                                 ? fmt::format("set data.root to {}", printable((train / only).string()))
+                                 : fmt::format("if they are the classes, move them into {}", train.string());
+  throw UsageError("data.root", "{} has a single class folder, {}, and its images are all in folders below it ({}): {}",
+                   train.string(), printable(only), printable(first_few(folders, 5)), remedy);
+}
+
 class ImageFolder final : public Dataset {
  public:
   ImageFolder(const DataConfig& config, Split split, fs::path folder)
@@ -56,6 +78,7 @@ class ImageFolder final : public Dataset {
       index.sources.push_back(source_of(train.string()));
       return index;
     });
+    if (split == Split::train) refuse_nested_classes(index_, train);
     fields_ = image_and_label(config.channels, index_.class_names.size());
     take_size_of_first_image(*this, fields_);
   }

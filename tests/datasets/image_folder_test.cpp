@@ -141,6 +141,25 @@ TEST_F(ImageFolder, NamesWhatItCannotTake) {
   EXPECT_THAT(error_of<UsageError>([&] { make(); }), HasSubstr("has no folder train"));
 }
 
+TEST_F(ImageFolder, RefusesClassFoldersOneLevelTooDeep) {
+  const auto error = [&] { return error_of<UsageError>([&] { make(); }); };
+  std::filesystem::rename(dir_ / "train", dir_ / "inner");
+  std::filesystem::create_directory(dir_ / "train");
+  std::filesystem::rename(dir_ / "inner", dir_ / "train/images");
+  const std::string train = dir_ / "train";
+  EXPECT_EQ(error(),
+            "[data.root] " + train +
+                " has a single class folder, images, and its images are all in folders below it (cat, dog): if "
+                "they are the classes, move them into " +
+                train);
+  std::filesystem::rename(dir_ / "train/images", dir_ / "inner");
+  std::filesystem::create_directory(dir_ / "train/photos");
+  std::filesystem::rename(dir_ / "inner", dir_ / "train/photos/train");
+  EXPECT_THAT(error(), HasSubstr("below it (train): set data.root to " + train + "/photos"));
+  add("train/photos/a.png");
+  EXPECT_EQ(make()->class_names().size(), 1u) << "make_splits() refuses it";
+}
+
 TEST_F(ImageFolder, NamesAnUnreadableImageAndStartsWithoutIt) {
   dir_.write("train/cat/a.jpeg", "broken");
   const auto dataset = make();
