@@ -4,6 +4,8 @@
 //
 // Samples are windows (datasets/token_windows.h); a token is a byte, 0 to 255.
 #include <algorithm>
+#include <array>
+#include <cstring>
 #include <filesystem>
 #include <set>
 
@@ -43,10 +45,38 @@ struct TextFiles {
   std::vector<LeftOut> left_out;
 };
 
-// A NUL byte in the first 4 KiB means that a file is not text, as for `grep` and `git`.
+/// What files of a compressed format have in common.
+struct Compression {
+  const char* name;
+  std::size_t offset;
+  std::string_view magic;
+};
+constexpr std::array compressions = {Compression{"gzip", 0, "\x1f\x8b"}, Compression{"zstd", 0, "\x28\xb5\x2f\xfd"},
+                                     Compression{"xz", 0, "\xfd\x37zXZ"}, Compression{"bzip2", 4, "1AY&SY"},
+                                     Compression{"zip", 0, "PK\x03\x04"}};
+
+// Returns the format of a compressed file; null if it is another file.
+const Compression* compression_of(std::span<const std::byte> bytes) {
+  const auto* const found = std::ranges::find_if(compressions, [&](const Compression& format) {
+    return bytes.size() >= format.offset + format.magic.size() &&
+           std::memcmp(bytes.data() + format.offset, format.magic.data(), format.magic.size()) == 0;
+  });
+  return found == compressions.end() ? nullptr : found;
+}
+
+// A NUL byte in the first 4 KiB means that a file is not text, as for `grep` and `git`; a short compressed file may
+// have none.
 bool is_text(std::span<const std::byte> bytes) {
   const std::span<const std::byte> first = bytes.first(std::min<std::size_t>(bytes.size(), 4096));
-  return std::find(first.begin(), first.end(), std::byte{0}) == first.end();
+  return std::ranges::find(first, std::byte{0}) == first.end() && compression_of(bytes) == nullptr;
+}
+
+void require_text(const fs::path& path, std::span<const std::byte> bytes) {
+  if (is_text(bytes)) return;
+  const Compression* const format = compression_of(bytes);
+  throw UsageError("data.root", "{} is not text{}", path.string(),
+                   format == nullptr ? ": it has a NUL byte in its first 4 KiB; save it as UTF-8, or give another file"
+                                     : fmt::format(" but compressed by {}: decompress it", format->name));
 }
 
 std::vector<fs::path> paths_in(const fs::path& folder) {
@@ -119,6 +149,7 @@ TextFiles text_at(const fs::path& path) {
     found = files_in(path);
   } else {
     found.files.push_back(std::make_shared<const Mapping>(Mapping::read_only_file(path.string(), where)));
+    require_text(path, found.files.front()->bytes());
   }
   const bool empty =
       std::all_of(found.files.begin(), found.files.end(), [](const auto& file) { return file->bytes().empty(); });

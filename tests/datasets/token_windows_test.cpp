@@ -134,6 +134,27 @@ TEST_F(TextWindows, SaysWhatIsMissingOrTooShort) {
   EXPECT_THAT(error_of<UsageError>([&] { make_splits(config()); }), HasSubstr("holds no text"));
 }
 
+TEST_F(TextWindows, RefuseAFileThatIsNotText) {
+  const auto refused = [&](const std::string& name, const std::string& content) {
+    dir_.write(name, content + counting(60));
+    return error_of<UsageError>([&] { make_splits(config()); });
+  };
+  const std::string path = dir_ / "text";
+  EXPECT_EQ(refused("text", std::string("\0binary", 7)),
+            "[data.root] " + path +
+                " is not text: it has a NUL byte in its first 4 KiB; save it as UTF-8, or give another file");
+  EXPECT_EQ(refused("text", "\x1f\x8b\x08"),
+            "[data.root] " + path + " is not text but compressed by gzip: decompress it");
+  EXPECT_THAT(refused("text", "\x28\xb5\x2f\xfd"), HasSubstr("compressed by zstd"));
+  EXPECT_THAT(refused("text", "\xfd\x37zXZ"), HasSubstr("compressed by xz"));
+  EXPECT_THAT(refused("text", "BZh91AY&SY"), HasSubstr("compressed by bzip2"));
+  EXPECT_THAT(refused("text", "PK\x03\x04"), HasSubstr("compressed by zip"));
+  std::filesystem::remove(path);
+  EXPECT_THAT(refused("text/train.txt", "PK\x03\x04"), HasSubstr("train.txt is not text but compressed by zip"));
+  dir_.write("text/train.txt", "BZh" + counting(60));
+  EXPECT_EQ(make_splits(config()).size(), 2u) << "text";
+}
+
 /// Files in the formats of nanoGPT and llm.c.
 class TokenFiles : public testing::Test {
  protected:
