@@ -29,28 +29,32 @@ std::string find_in(const fs::path& folder, const FileNames& names, std::error_c
 
 }  // namespace
 
+std::string missing_path(const std::string& path) {
+  std::error_code ignored;
+  return fs::path(path).is_absolute() ? path : fmt::format("{} (in {})", path, fs::current_path(ignored).string());
+}
+
 fs::path root_folder(const std::string& root, const char* standard) {
   if (root.empty()) return standard;
   std::error_code ignored;  // reading it reports the error
   const fs::file_type type = fs::status(root, ignored).type();
-  const bool may_be_folder =
-      type == fs::file_type::directory || type == fs::file_type::not_found || type == fs::file_type::none;
-  if (!may_be_folder) throw UsageError("data.root", "{} is a file; give the folder of the data", root);
+  if (type == fs::file_type::not_found) {
+    throw UsageError("data.root", "there is no folder {}; set data.root to the folder of the data", missing_path(root));
+  }
+  if (type != fs::file_type::directory && type != fs::file_type::none) {
+    throw UsageError("data.root", "{} is a file; give the folder of the data", root);
+  }
   return root;
 }
 
 std::vector<std::string> locate_files(const Places& places, const std::string& root,
                                       const std::vector<FileNames>& wanted) {
   std::error_code ignored;
-  if (!root.empty() && !fs::is_directory(root_folder(root, ""), ignored)) {
-    throw UsageError("data.root", "there is no folder {}; set data.root to the folder of {}, or leave it empty", root,
-                     places.title);
-  }
   std::vector<fs::path> folders;
   if (root.empty()) {
     folders.assign(places.defaults.begin(), places.defaults.end());
   } else {
-    folders.emplace_back(root);
+    folders.push_back(root_folder(root, ""));
     for (const std::string& below : places.below_root) folders.push_back(fs::path(root) / below);
   }
 

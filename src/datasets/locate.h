@@ -7,7 +7,11 @@
 
 namespace trainyard {
 
-/// Returns `root`, which is data.root, or `standard` if it is empty. Throws UsageError if it is a file.
+/// Returns `path` for the error that it does not exist: a relative one with the current folder, "photos (in /home/me)".
+std::string missing_path(const std::string& path);
+
+/// Returns `root`, which is data.root, or `standard` if it is empty. Throws UsageError if `root` is a file or does not
+/// exist.
 std::filesystem::path root_folder(const std::string& root, const char* standard);
 
 /// Where a dataset may be stored, and what to advise if it is not found.

@@ -14,6 +14,7 @@
 
 #include "config/component.h"
 #include "datasets/litter.h"
+#include "datasets/locate.h"
 #include "datasets/split_names.h"
 #include "datasets/token_windows.h"
 #include "util/error.h"
@@ -129,7 +130,7 @@ fs::path root_of(const DataConfig& config) {
   if (!config.root.empty()) {
     if (fs::exists(config.root, ignored)) return config.root;
     throw UsageError("data.root", "there is no file or folder {}; set data.root to a text file or to a folder of them",
-                     config.root);
+                     missing_path(config.root));
   }
   const std::vector<std::string> defaults = {"data/text", "data/text.txt", "/usr/share/games/fortunes"};
   for (const std::string& path : defaults) {

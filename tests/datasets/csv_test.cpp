@@ -226,6 +226,7 @@ TEST_F(Csv, SettingsThatTheTableDoesNotFitAreNamed) {
               HasSubstr("nothing is to be predicted"));
   DataConfig nowhere = config("--data.csv.target price");
   nowhere.root = dir_ / "none";
+  std::filesystem::create_directory(nowhere.root);
   EXPECT_THAT(error_of<UsageError>([&] { make_splits(nowhere); }), StartsWith("[data.root] there is no file"));
 }
 

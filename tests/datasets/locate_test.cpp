@@ -55,6 +55,20 @@ TEST_F(LocateFiles, AFileAsRootIsRefusedByEveryDatasetOfAFolder) {
   }
 }
 
+TEST_F(LocateFiles, AMissingRootIsNamedByEveryDatasetWithTheCurrentFolder) {
+  for (const std::string dataset :
+       {"cifar10", "csv --data.csv.target y", "fashion_mnist", "image_folder", "image_labels", "image_masks", "mnist",
+        "packed", "tar_shards", "text", "tokens --data.tokens.vocabulary 9"}) {
+    const auto error_for = [&](const std::string& root) {
+      const DataConfig config = configured("--data.name " + dataset + " --data.root " + root).data;
+      return error_of<UsageError>([&] { make_splits(config); });
+    };
+    const std::string folder = std::filesystem::current_path().string();
+    EXPECT_THAT(error_for("nowhere/else"), HasSubstr(" nowhere/else (in " + folder + "); set data.root to")) << dataset;
+    EXPECT_THAT(error_for(dir_ / "nowhere"), HasSubstr(" " + (dir_ / "nowhere") + "; set data.root to")) << dataset;
+  }
+}
+
 TEST_F(LocateFiles, ListsTheFoldersItLookedInAndWhatToDo) {
   dir_.write("second/a", "");
   EXPECT_THAT(error_of<UsageError>([&] { locate_files(places_, "", {{"a"}, {"b"}}); }),

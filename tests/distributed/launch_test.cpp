@@ -379,7 +379,7 @@ TEST_F(TrainOnStandIns, ARankForEachOfAList) {
 TEST_F(TrainOnStandIns, AnErrorOfUsageThatAllRanksFindIsPrintedOnce) {
   const Outcome outcome = train("Card A,Card A", {"--data.name", "image_folder", "--data.root", "/nowhere"});
   EXPECT_EQ(outcome.exit_code, 2);
-  EXPECT_EQ(count_of(outcome.output, "/nowhere has no folder train"), 1) << outcome.output;
+  EXPECT_EQ(count_of(outcome.output, "there is no folder /nowhere"), 1) << outcome.output;
 }
 
 TEST_F(TrainOnStandIns, NothingIsLaunchedForOneGpuAndForAnIndexThatIsNotThere) {
