@@ -29,8 +29,10 @@ class SampleMaker {
       : dataset_(dataset), options_(options), pipeline_(options.transforms, dataset.fields()) {
     const std::vector<Field>& fields = dataset.fields();
     if (!dataset.is_deterministic()) {
-      throw UsageError("pack", "the dataset draws its samples ({}) anew in each epoch: there is nothing to keep",
-                       describe(fields));
+      throw UsageError(
+          "pack",
+          "the dataset draws its samples ({}) anew in each epoch, so they cannot be packed: train on it directly",
+          describe(fields));
     }
     const auto is_stored_image = [](const Field& field) { return field.is_stored_image; };
     const auto is_spatial = [](const Field& field) { return field.is_spatial(); };

@@ -346,8 +346,9 @@ TEST_F(PackDataset, RefusesSamplesThatAreDrawnAnew) {
   dir_.write("text", std::string(500, 'x'));
   DataConfig config = configured("--data.name text --data.text.context 8").data;
   config.root = dir_ / "text";
-  EXPECT_THAT(error_of<UsageError>([&] { packed(*make_dataset(config, Split::train)); }),
-              HasSubstr("draws its samples (tokens (int32, 9)) anew in each epoch"));
+  EXPECT_THAT(
+      error_of<UsageError>([&] { packed(*make_dataset(config, Split::train)); }),
+      HasSubstr("draws its samples (tokens (int32, 9)) anew in each epoch, so they cannot be packed: train on it"));
   EXPECT_EQ(packed(*make_dataset(config, Split::val))->size(), 7u);
 }
 
