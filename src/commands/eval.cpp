@@ -9,7 +9,6 @@
 #include "commands/evaluate_checkpoint.h"
 #include "commands/machine.h"
 #include "loader/open_pool.h"
-#include "util/count_of.h"
 #include "util/json_text.h"
 #include "util/log.h"
 #include "util/output.h"
