@@ -1,7 +1,6 @@
 #include "datasets/split_names.h"
 
 #include <algorithm>
-#include <array>
 #include <system_error>
 #include <vector>
 

@@ -6,7 +6,6 @@
 #include "datasets/subset.h"
 #include "datasets/validation_split.h"
 #include "util/error.h"
-#include "util/printable.h"
 
 namespace trainyard {
 
@@ -31,19 +30,9 @@ void require_image_files(const Dataset& train, const DataConfig& config) {
   }
 }
 
-// Throws UsageError for labels of a single class: its loss is 0 and its accuracy 1, whatever the model computes.
-void require_two_classes(const Dataset& train, const DataConfig& config) {
-  const Field* const label = find_field(train.fields(), "label");
-  if (label == nullptr || !label->values || label->values->count > 1) return;
-  const std::vector<std::string>& names = train.class_names();
-  throw UsageError("data.root", "all training samples of {} have one class{}: to classify, give samples of two or more",
-                   config.name, names.empty() ? "" : fmt::format(", '{}'", printable(names.front())));
-}
-
 std::unique_ptr<Dataset> make_train(const DataConfig& config) {
   std::unique_ptr<Dataset> train = make_dataset(config, Split::train);
   require_image_files(*train, config);
-  require_two_classes(*train, config);
   return train;
 }
 

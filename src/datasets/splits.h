@@ -17,8 +17,8 @@ struct SplitDataset {
 
 /// Returns train, val and, if the data has it, test, indexed by Split. Val is the data's own, or else data.val of
 /// train, which then excludes these samples (datasets/validation_split.h). Throws as the dataset's factory does, and
-/// UsageError if train is too small to be divided, if its labels have a single class, or if data.channels,
-/// data.max_pixels or data.exif_orientation are set and have no effect on it.
+/// UsageError if train is too small to be divided, or if data.channels, data.max_pixels or data.exif_orientation are
+/// set and have no effect on it.
 std::vector<SplitDataset> make_splits(const DataConfig& config);
 
 /// Returns one of make_splits(); its dataset is null for test if the data has none.

@@ -16,6 +16,7 @@
 #include "tasks/ranking.h"
 #include "tasks/task.h"
 #include "util/error.h"
+#include "util/printable.h"
 
 namespace trainyard {
 namespace {
@@ -174,6 +175,10 @@ class Classification final : public Task {
   static void check(const TaskData& data) {
     const auto classes = static_cast<std::int64_t>(data.class_names.size());
     if (classes == 0) throw UsageError("task.name", "classification needs class names; the data have none");
+    if (classes == 1) {  // the loss is 0, and the accuracy 1, whatever the model computes
+      throw UsageError("data.root", "the data have one class, '{}': to classify, give samples of two or more",
+                       printable(data.class_names.front()));
+    }
     if (const Field* const label = find_field(data.fields, "label")) {
       if (label->dtype == DType::int64 && label->shape.empty() && label->values && label->values->count == classes) {
         return;

@@ -157,7 +157,7 @@ TEST_F(ImageFolder, RefusesClassFoldersOneLevelTooDeep) {
   std::filesystem::rename(dir_ / "inner", dir_ / "train/photos/train");
   EXPECT_THAT(error(), HasSubstr("below it (train): set data.root to " + train + "/photos"));
   add("train/photos/a.png");
-  EXPECT_EQ(make()->class_names().size(), 1u) << "make_splits() refuses it";
+  EXPECT_EQ(make()->class_names().size(), 1u) << "the task may refuse it";
 }
 
 TEST_F(ImageFolder, NamesAnUnreadableImageAndStartsWithoutIt) {

@@ -70,20 +70,6 @@ TEST_F(Splits, RefuseSettingsOfImageFilesForOtherData) {
   EXPECT_EQ(make_splits(config_).size(), 2u);
 }
 
-TEST_F(Splits, RefuseLabelsOfASingleClass) {
-  const auto error = [&] { return error_of<UsageError>([&] { make_splits(config_); }); };
-  std::filesystem::remove_all(dir_ / "train/dog");
-  EXPECT_EQ(
-      error(),
-      "[data.root] all training samples of image_folder have one class, 'cat': to classify, give samples of two or "
-      "more");
-  dir_.write("train.csv", "x,y\n1,a\n2,a\n3,a\n");
-  config_ = configured("--data.name csv --data.csv.label y").data;
-  config_.root = dir_.path();
-  EXPECT_THAT(error(), testing::HasSubstr("all training samples of csv have one class, 'a'"));
-  EXPECT_THAT(error_of<UsageError>([&] { make_split(config_, Split::train); }), testing::HasSubstr("have one class"));
-}
-
 TEST_F(Splits, TheDatasOwnValLeavesTrainWhole) {
   add("val/cat/x");
   add("test/dog/y");

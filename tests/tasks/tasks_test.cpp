@@ -340,6 +340,12 @@ TEST(Tasks, WithoutPredictionsSayWhatToOverride) {
   EXPECT_THAT(error_of<UsageError>([&] { task->predict({}, {}); }), HasSubstr("override predict() in its file"));
 }
 
+TEST(Tasks, ClassificationNeedsTwoClasses) {
+  const TaskData data = image_data({.channels = 1, .height = 4, .width = 4}, 1);
+  EXPECT_THAT(error_of<UsageError>([&] { make_task(configured("").task, data, at::kCPU); }),
+              AllOf(HasSubstr("[data.root] the data have one class, '"), HasSubstr("give samples of two or more")));
+}
+
 TEST(Tasks, WrongClassWeightsAreNamed) {
   const TaskData data = image_data({.channels = 1, .height = 4, .width = 4}, 3);
   const auto error = [&](const std::string& flags) {
