@@ -58,7 +58,7 @@ std::vector<Form> forms() {
        "",
        {{"classes.txt", "sky\nroad\n"},
         {"train/images/a.png", image},
-        {"train/masks/a.png", png_file(ramp(6, 8, 1, 2))}}},
+        {"train/masks/a.png", png_file(ramp(6, 8, 1, 2), {.color_type = 0})}}},
       {"tar_shards",
        "",
        {{"train/0.tar", tar_member("a.png", image) + tar_member("a.cls", "0") + tar_member("b.png", image) +
