@@ -73,7 +73,8 @@ std::vector<std::string> require_effect(const std::vector<Given>& all, Config& c
   for (const Given& given : all) {
     const Setting& setting = *find_setting(settings, given.key);
     const Setting& initial = *find_setting(unchanged, given.key);
-    if (!setting.selected || setting.condition.holds || in_words(setting) == in_words(initial)) continue;
+    const bool is_default = toml_value(value_of(setting.field)) == toml_value(value_of(initial.field));
+    if (!setting.selected || setting.condition.holds || is_default) continue;
     const Condition& condition = setting.condition;
     const Given* const deciding = find_given(all, condition.key);
     std::string reason = fmt::format("has an effect only if {} {}, but that is {}", condition.key, condition.values,

@@ -146,6 +146,7 @@ TEST_F(Composition, SettingWithoutEffectIsRefused) {
   EXPECT_THAT(
       refusal({"--loader.cache_name", "a"}),
       HasSubstr("--loader.cache_name is a, and has an effect only if loader.cache = shm, but that is none; set"));
+  EXPECT_THAT(refusal({"--loader.cache_name", "empty"}), HasSubstr("is empty, and has")) << "a name, not the default";
   EXPECT_THAT(refusal({"--model.reset_head", "true"}), HasSubstr("only if model.weights is set, but that is empty"));
   const std::string file = dir_.write("x.toml", "[loader]\ntimeout = 9\nworkers = 0\n");
   EXPECT_THAT(refusal({"--config", file}), HasSubstr("[config] " + file + ":2:1: loader.timeout is 9.0, and has"));
