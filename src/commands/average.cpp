@@ -47,23 +47,22 @@ class AverageCommand : public Command {
  private:
   // How many to average: by default those that the run keeps as the newest, without an older one that is the best.
   std::size_t number_of(const std::vector<fs::path>& checkpoints) const {
+    constexpr std::size_t least = 2;
     const std::size_t there = checkpoints.size();
-    const int kept = there == 0 ? 2 : read_config(checkpoints.back()).checkpoint.keep;
-    const std::size_t wanted = static_cast<std::size_t>(last_ == unset ? kept : last_);
-    if (last_ == unset && kept == 1) {
+    const std::size_t kept =
+        there == 0 ? least : static_cast<std::size_t>(read_config(checkpoints.back()).checkpoint.keep);
+    if (last_ == unset && kept < least) {
       throw UsageError("average",
                        "{} keeps its newest checkpoint alone (checkpoint.keep = 1), 2 are to be averaged; "
                        "train with checkpoint.keep = 2{}",
                        run_, there > 1 ? ", or add the best one with --last 2" : "");
     }
-    if (last_ == unset && there >= 2) return std::min(wanted, there);
-    const std::size_t least = last_ == unset ? 2 : wanted;
-    if (there >= least) return least;
+    const std::size_t wanted =
+        last_ == unset ? std::max(std::min(kept, there), least) : static_cast<std::size_t>(last_);
+    if (there >= wanted) return wanted;
     throw UsageError("average", "{} has {}, {} are to be averaged; train {}", run_,
-                     there == 0 ? "no checkpoint" : count_of(there, "checkpoint"), least,
-                     there == 0 || static_cast<std::size_t>(kept) >= least
-                         ? "more epochs"
-                         : fmt::format("with checkpoint.keep = {}", least));
+                     there == 0 ? "no checkpoint" : count_of(there, "checkpoint"), wanted,
+                     there == 0 || kept >= wanted ? "more epochs" : fmt::format("with checkpoint.keep = {}", wanted));
   }
 
   static constexpr int unset = -1;
