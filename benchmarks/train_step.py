@@ -210,8 +210,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         if is_text:
             write_tokens(folder, size, channels)
-        one = "cuda:0" if device == "cuda" else device  # not one rank on each GPU
-        measured = (one, precision, model, size, channels, count, threads, folder)
+        device_of_ours = "cuda:0" if device == "cuda" else device  # not one rank on each GPU
+        measured = (device_of_ours, precision, model, size, channels, count, threads, folder)
         memory = peak_memory_of_ours(program, measured)
         ours = Ours(step_command(program, *measured))
         ours.seconds_a_step(steps)  # the first steps benchmark cuDNN's algorithms

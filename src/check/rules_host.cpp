@@ -154,10 +154,10 @@ Result too_many_workers(const Facts& facts, const Needs& needs) {
 Result too_many_threads(const Facts& facts, const Needs& needs) {
   const int cores = facts.host.cores;
   const int processes = std::max(needs.local_world_size, 1);
-  if (cores <= 0 || needs.threads <= std::max(cores / processes, 1)) return {};
+  const int share = std::max(cores / processes, 1);
+  if (cores <= 0 || needs.threads <= share) return {};
   Remedy remedy(facts, needs);
-  const std::string share = std::to_string(std::max(cores / processes, 1));
-  remedy.add(fmt::format("use --train.threads {}, or leave it out", share), {{"train.threads", share}});
+  remedy.add(fmt::format("use --train.threads {}, or leave it out", share), {{"train.threads", std::to_string(share)}});
   return finding(
       warning,
       fmt::format("train.threads = {}{}, and {} cores may be used", needs.threads,

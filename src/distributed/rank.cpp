@@ -37,8 +37,8 @@ class Variables {
   std::string text(const char* name) const {
     if (std::optional<std::string> value = environment_(name)) return *value;
     throw UsageError(where,
-                     "the environment has variables of {}, but {} is missing; start the program with it, or unset them "
-                     "(docs/many-gpus.md lists them)",
+                     "the environment has variables of {0}, but {1} is missing; start the program with {0}, or unset "
+                     "them (docs/many-gpus.md lists them)",
                      launcher_, name);
   }
 
